@@ -1,0 +1,58 @@
+"""lstmcore: the glass-box LSTM.
+
+Every function returns *(what you compute on, what you look at)*. The call that trains is the
+call that shows every gate of every step, and the one in which any gate can be changed:
+
+    state, trace = lc.lstm(params, x)       # trace.gates.forget: [batch, time, units]
+
+Read `types` for the words, `cell` for the equations, `sequence` for a cell over time, `models`
+for what is built from them. A name is imported from its module when it is first used, so that
+`lstmcore.reference`, the NumPy engine, also works where JAX is not installed.
+"""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+__version__ = "0.1.0.dev0"
+
+_NAMES = {
+    "types": ("LSTMParams", "LSTMState", "Gates", "Trace", "DenseParams"),
+    "cell": ("init_lstm", "zero_state", "lstm_step"),
+    "sequence": ("lstm", "bidirectional", "length_mask"),
+    "layers": ("init_dense", "dense", "repeat_vector", "time_distributed"),
+    "models": ("Autoencoder", "CompositeAutoencoder", "StackedLSTM"),
+    "overview": ("summary",),
+    "train": ("fit", "FitResult", "NonFiniteLossError"),
+    "files": ("save", "load"),
+    "series": ("windows",),
+}
+_MODULES = ("reference", "series")
+
+__all__ = [*_MODULES, *(name for names in _NAMES.values() for name in names)]
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        return _import_module(f"lstmcore.{name}")
+    for module, names in _NAMES.items():
+        if name in names:
+            globals()[name] = value = getattr(_import_module(f"lstmcore.{module}"), name)
+            return value
+    raise AttributeError(f"module 'lstmcore' has no attribute {name!r}")
+
+
+def __dir__():
+    return [*__all__, "__version__"]
+
+
+if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
+    from lstmcore import reference, series
+    from lstmcore.cell import init_lstm, lstm_step, zero_state
+    from lstmcore.files import load, save
+    from lstmcore.layers import dense, init_dense, repeat_vector, time_distributed
+    from lstmcore.models import Autoencoder, CompositeAutoencoder, StackedLSTM
+    from lstmcore.overview import summary
+    from lstmcore.sequence import bidirectional, length_mask, lstm
+    from lstmcore.series import windows
+    from lstmcore.train import FitResult, NonFiniteLossError, fit
+    from lstmcore.types import DenseParams, Gates, LSTMParams, LSTMState, Trace

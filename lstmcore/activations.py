@@ -1,0 +1,49 @@
+"""Activation functions by name, so that a model can be written, printed and saved with words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+Activation = str | Callable[[jax.Array], jax.Array]
+
+NAMED: dict[str, Callable] = {
+    "tanh": jnp.tanh,
+    "sigmoid": jax.nn.sigmoid,
+    "hard_sigmoid": jax.nn.hard_sigmoid,
+    "relu": jax.nn.relu,
+    "leaky_relu": jax.nn.leaky_relu,
+    "elu": jax.nn.elu,
+    "selu": jax.nn.selu,
+    "softplus": jax.nn.softplus,
+    "softsign": jax.nn.soft_sign,
+    "linear": jax.nn.identity,
+}
+
+
+def resolve(name: str, activation: Activation) -> Callable:
+    """The function that `activation` stands for; `name` is the argument's name in errors.
+
+    Raises:
+      ValueError: the word is not one of `NAMED`.
+      TypeError: neither a word nor a function.
+    """
+    if isinstance(activation, str):
+        if activation not in NAMED:
+            raise ValueError(
+                f"{name} {activation!r} is not known: use one of {', '.join(NAMED)}, "
+                "or pass a function"
+            )
+        return NAMED[activation]
+    if not callable(activation):
+        raise TypeError(f"{name} must be a name or a function, got {type(activation).__name__}")
+    return activation
+
+
+def word_for(activation: Activation) -> str | None:
+    """The name under which `activation` can be written down, or None for a function of your own."""
+    if isinstance(activation, str):
+        return activation
+    return next((word for word, function in NAMED.items() if function is activation), None)

@@ -1,0 +1,205 @@
+"""The LSTM cell: one step in time, one gate per line.
+
+The equations, with the forget gate of Gers et al. (2000) and without peepholes:
+
+    z = x_t W + h_{t-1} U + b                    split in four: z_i, z_f, z_g, z_o
+    i = sigmoid(z_i)                             input gate: how much to write
+    f = sigmoid(z_f)                             forget gate: how much to keep
+    g = tanh(z_g)                                candidate: what to write
+    o = sigmoid(z_o)                             output gate: how much to show
+    c_t = f * c_{t-1} + i * g                    cell state
+    h_t = o * tanh(c_t)                          hidden state
+
+Sources: Hochreiter & Schmidhuber (1997), "Long Short-Term Memory"; Gers, Schmidhuber & Cummins
+(2000), "Learning to Forget"; Greff et al. (2016), "LSTM: A Search Space Odyssey", section II.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from lstmcore import checks
+from lstmcore.activations import Activation, resolve
+from lstmcore.types import Gates, LSTMParams, LSTMState
+
+__all__ = ["init_lstm", "lstm_step", "zero_state"]
+
+
+def init_lstm(
+    key: jax.Array, features: int, units: int, *, forget_bias: float = 1.0, dtype=jnp.float32
+) -> LSTMParams:
+    """Fresh weights for one layer, drawn as Keras draws them.
+
+    The kernel is uniform after Glorot & Bengio (2010), the recurrent kernel orthogonal after
+    Saxe et al. (2014), each over the four gates at once. The bias is 0 but for the forget gate:
+    a positive start keeps the memory open early in training (Gers et al. 2000; Jozefowicz et
+    al. 2015 found 1 to close most of the gap on long dependencies).
+
+    Args:
+      key: random key.
+      features: F, size of the input at each step.
+      units: H, size of the hidden and the cell state.
+      forget_bias: start value of the forget gate's bias.
+      dtype: of all three arrays.
+
+    Returns:
+      LSTMParams of shapes [F, 4H], [H, 4H], [4H].
+
+    Raises:
+      ValueError: `features` or `units` below 1, or a dtype that is not floating point.
+
+    >>> import jax, lstmcore as lc
+    >>> lc.init_lstm(jax.random.key(0), features=2, units=3).kernel.shape
+    (2, 12)
+    """
+    features = checks.check_count("features", features)
+    units = checks.check_count("units", units)
+    dtype = floating_dtype(dtype)
+    draw_dtype = jnp.promote_types(dtype, jnp.float32)  # a QR of bfloat16 does not exist
+    kernel_key, recurrent_key = jax.random.split(key)
+    glorot_uniform = jax.nn.initializers.glorot_uniform()
+    orthogonal = jax.nn.initializers.orthogonal()
+    bias = jnp.zeros(4 * units, dtype).at[units : 2 * units].set(forget_bias)
+    return LSTMParams(
+        kernel=glorot_uniform(kernel_key, (features, 4 * units), draw_dtype).astype(dtype),
+        recurrent_kernel=orthogonal(recurrent_key, (units, 4 * units), draw_dtype).astype(dtype),
+        bias=bias,
+    )
+
+
+def zero_state(batch: int, units: int, dtype=jnp.float32) -> LSTMState:
+    """The state before the first step: nothing shown, nothing remembered.
+
+    Args:
+      batch: B, number of examples; 0 is allowed.
+      units: H, units of the layer.
+      dtype: of the layer's params. The cell state is never narrower than float32.
+
+    Returns:
+      LSTMState of zeros, [B, H] each.
+
+    Raises:
+      ValueError: `batch` below 0, `units` below 1, or a dtype that is not floating point.
+
+    >>> import lstmcore as lc
+    >>> lc.zero_state(batch=5, units=3).c.shape
+    (5, 3)
+    """
+    shape = checks.check_count("batch", batch, minimum=0), checks.check_count("units", units)
+    dtype = floating_dtype(dtype)
+    return LSTMState(h=jnp.zeros(shape, dtype), c=jnp.zeros(shape, memory_dtype(dtype)))
+
+
+def lstm_step(
+    params: LSTMParams,
+    x_t: jax.Array,
+    state: LSTMState,
+    *,
+    activation: Activation = jnp.tanh,
+    recurrent_activation: Activation = jax.nn.sigmoid,
+    output_activation: Activation | None = None,
+    edit: Callable[[Gates, jax.Array], Gates] | None = None,
+    t: int | jax.Array | None = None,
+) -> tuple[LSTMState, Gates]:
+    """One step of the equations at the top of this module.
+
+    Args:
+      params: LSTMParams [F, 4H], [H, 4H], [4H].
+      x_t: [B, F], the input at this step.
+      state: LSTMState [B, H], from the step before or `zero_state`.
+      activation: shapes the candidate, and the cell on its way out unless `output_activation`
+        says otherwise. A name ("tanh", "relu", ...) or a function.
+      recurrent_activation: shapes the three gates.
+      output_activation: shapes the cell on its way out, if it differs from `activation`.
+      edit: pure function `(gates, t) -> gates` that sees the activated gates [B, H] and returns
+        those to use; a field may also be a plain number.
+      t: handed to `edit`.
+
+    Returns:
+      (LSTMState [B, H] after the step, Gates [B, H] that were used). `h` has the dtype of the
+      params; gates and cell are never narrower than float32.
+
+    Raises:
+      ValueError: shapes or dtypes that do not fit. TypeError: arguments of another kind.
+
+    >>> import jax, jax.numpy as jnp, lstmcore as lc
+    >>> params = lc.init_lstm(jax.random.key(0), features=2, units=3)
+    >>> state, gates = lc.lstm_step(params, jnp.ones((5, 2)), lc.zero_state(5, 3))
+    >>> state.h.shape, gates.forget.shape
+    ((5, 3), (5, 3))
+    """
+    features, units = checks.check_lstm_params(params)
+    checks.check_array("x_t", x_t, "batch features", "for a whole sequence call lc.lstm")
+    checks.check_floating("x_t", x_t)
+    checks.check_features("x_t", x_t, features, "params.kernel")
+    checks.check_state(state, x_t.shape[0], units)
+    activation = resolve("activation", activation)
+    sigmoid = resolve("recurrent_activation", recurrent_activation)
+    squash = resolve("output_activation", output_activation or activation)
+
+    dtype = params.kernel.dtype
+    wide = memory_dtype(dtype)
+    x_t, h, c = x_t.astype(dtype), state.h.astype(dtype), state.c.astype(wide)
+
+    z = _product(x_t, params.kernel) + _product(h, params.recurrent_kernel)
+    z_i, z_f, z_g, z_o = jnp.split(z + params.bias.astype(wide), 4, axis=-1)
+    gates = Gates(
+        input=sigmoid(z_i),
+        forget=sigmoid(z_f),
+        candidate=activation(z_g),
+        output=sigmoid(z_o),
+    )
+    if edit is not None:
+        gates = _edited(gates, edit, t)
+    c = gates.forget * c + gates.input * gates.candidate
+    h = gates.output * squash(c)
+    return LSTMState(h.astype(dtype), c), gates
+
+
+def floating_dtype(dtype):
+    """`dtype` as a NumPy dtype, if it is floating point and JAX can hold it as configured."""
+    dtype = jnp.dtype(dtype)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(f"dtype must be floating point, got {dtype}: use jnp.float32")
+    if dtype == jnp.float64 and not jax.config.jax_enable_x64:
+        raise ValueError(
+            "dtype float64 is switched off in JAX: call "
+            "jax.config.update('jax_enable_x64', True) at the start of the program"
+        )
+    return dtype
+
+
+def memory_dtype(dtype):
+    """The dtype of gates and cell: that of the params, but at least float32.
+
+    A cell state sums over many steps; in 8 bits of mantissa small writes would vanish.
+    """
+    return jnp.promote_types(dtype, jnp.float32)
+
+
+def _product(a, kernel):
+    return jnp.matmul(a, kernel, preferred_element_type=memory_dtype(kernel.dtype))
+
+
+def _edited(gates: Gates, edit, t) -> Gates:
+    edited = edit(gates, t)
+    if not isinstance(edited, Gates):
+        raise TypeError(
+            f"edit must return Gates, got {type(edited).__name__}: write for instance "
+            "lambda gates, t: gates._replace(forget=1 - gates.input)"
+        )
+    for field, old, new in zip(Gates._fields, gates, edited, strict=True):
+        if jnp.shape(new) not in ((), old.shape):
+            raise ValueError(
+                f"edit returned gates.{field} of shape {jnp.shape(new)}, expected {old.shape} "
+                "or a single number"
+            )
+    return Gates(
+        *(
+            jnp.broadcast_to(jnp.asarray(new, g.dtype), g.shape)
+            for g, new in zip(gates, edited, strict=True)
+        )
+    )

@@ -1,0 +1,146 @@
+"""The questions that public functions ask of their arguments before they compute.
+
+Each answers with an error that names the argument, what was expected, what came, and what to
+do about it, so that no shape error from inside JAX reaches the caller. Shapes and dtypes are
+known while tracing: under `jax.jit` the checks run once and cost nothing afterwards. The NumPy
+engine asks the same questions, so this module does not import JAX.
+"""
+
+from __future__ import annotations
+
+import operator
+
+from lstmcore.types import DenseParams, LSTMParams, LSTMState
+
+
+def check_array(name: str, value, axes: str, advice: str = "") -> None:
+    """`value` is an array with as many axes as `axes` names ("batch time features")."""
+    expected = axes.split()
+    if not (hasattr(value, "shape") and hasattr(value, "dtype")):
+        raise TypeError(
+            f"{name} must be an array [{', '.join(expected)}], got {type(value).__name__}: "
+            f"wrap it in jnp.asarray({name})"
+        )
+    if len(value.shape) != len(expected):
+        raise ValueError(
+            f"{name} must have {len(expected)} axes [{', '.join(expected)}], got shape "
+            f"{tuple(value.shape)}" + (f": {advice}" if advice else "")
+        )
+
+
+def check_floating(name: str, value) -> None:
+    """`value` holds real floating-point numbers."""
+    if not str(value.dtype).startswith(("float", "bfloat")):
+        raise ValueError(
+            f"{name} must be floating point, got {value.dtype}: convert it, "
+            f"for instance {name}.astype('float32')"
+        )
+
+
+def check_integers(name: str, value) -> None:
+    """`value` holds whole numbers."""
+    if not str(value.dtype).startswith(("int", "uint")):
+        raise ValueError(f"{name} must be integers, got {value.dtype}: write {name}.astype(int)")
+
+
+def check_count(name: str, value, minimum: int = 1) -> int:
+    """`value` is a whole number of at least `minimum`; returned as a plain int."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, got {value!r}") from None
+    if count < minimum or isinstance(value, bool):
+        raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
+    return count
+
+
+def check_lstm_params(params: LSTMParams, name: str = "params") -> tuple[int, int]:
+    """The three arrays fit together; returns (features, units)."""
+    if not isinstance(params, LSTMParams):
+        raise TypeError(
+            f"{name} must be LSTMParams(kernel, recurrent_kernel, bias), got "
+            f"{type(params).__name__}: make one with lc.init_lstm or LSTMParams(*weights)"
+        )
+    kernel, recurrent_kernel, bias = params
+    check_array(f"{name}.kernel", kernel, "features 4*units")
+    check_array(f"{name}.recurrent_kernel", recurrent_kernel, "units 4*units")
+    check_array(f"{name}.bias", bias, "4*units", "add the two biases of a PyTorch layer together")
+    features, units = kernel.shape[0], recurrent_kernel.shape[0]
+    shapes = tuple(tuple(a.shape) for a in params)
+    if shapes != ((features, 4 * units), (units, 4 * units), (4 * units,)):
+        raise ValueError(
+            f"{name} must have shapes [F, 4H], [H, 4H], [4H] with the four gates side by side in "
+            f"the last axis, got {', '.join(map(str, shapes))}: weights stored the other way "
+            "round need a transpose"
+        )
+    _check_same_dtype(name, params)
+    return features, units
+
+
+def check_dense_params(params: DenseParams, name: str = "params") -> int:
+    """The two arrays fit together; returns the number of features."""
+    if not isinstance(params, DenseParams):
+        raise TypeError(
+            f"{name} must be DenseParams(kernel, bias), got {type(params).__name__}: "
+            "make one with lc.init_dense or DenseParams(*weights)"
+        )
+    check_array(f"{name}.kernel", params.kernel, "features outputs")
+    check_array(f"{name}.bias", params.bias, "outputs")
+    if params.kernel.shape[1] != params.bias.shape[0]:
+        raise ValueError(
+            f"{name} must have shapes [F, U], [U], got {tuple(params.kernel.shape)}, "
+            f"{tuple(params.bias.shape)}: a kernel stored as [U, F] needs a transpose"
+        )
+    _check_same_dtype(name, params)
+    return params.kernel.shape[0]
+
+
+def check_features(name: str, value, features: int, owner: str) -> None:
+    """The last axis of `value` is what the weights `owner` expect."""
+    if value.shape[-1] != features:
+        raise ValueError(
+            f"{name} has {value.shape[-1]} features but {owner} expects {features}: "
+            f"{name} has shape {tuple(value.shape)}, its last axis must be {features}"
+        )
+
+
+def check_state(state: LSTMState, batch: int, units: int, name: str = "state") -> None:
+    """The state belongs to this batch and this layer."""
+    if not isinstance(state, LSTMState):
+        raise TypeError(
+            f"{name} must be LSTMState(h, c), got {type(state).__name__}: name the two, "
+            "LSTMState(h=..., c=...), since some libraries store them as (c, h)"
+        )
+    for field, value in zip(state._fields, state, strict=True):
+        check_array(f"{name}.{field}", value, "batch units")
+        check_floating(f"{name}.{field}", value)
+        if tuple(value.shape) != (batch, units):
+            raise ValueError(
+                f"{name}.{field} has shape {tuple(value.shape)} but the batch of {batch} and the "
+                f"{units} units of params need ({batch}, {units}): lc.zero_state({batch}, {units}) "
+                "makes a fresh one"
+            )
+
+
+def check_mask(mask, batch: int, timesteps: int) -> None:
+    """The mask is bool [batch, time] for this input."""
+    check_array("mask", mask, "batch time", "one value for each step of each example")
+    if mask.dtype != bool:
+        raise ValueError(
+            f"mask must be bool (True = real step), got {mask.dtype}: write mask.astype(bool)"
+        )
+    if tuple(mask.shape) != (batch, timesteps):
+        raise ValueError(
+            f"mask has shape {tuple(mask.shape)} but x needs ({batch}, {timesteps}): "
+            "lc.length_mask(lengths, timesteps) makes one from the length of each example"
+        )
+
+
+def _check_same_dtype(name: str, params) -> None:
+    for field, value in zip(params._fields, params, strict=True):
+        check_floating(f"{name}.{field}", value)
+    if len({str(a.dtype) for a in params}) > 1:
+        raise ValueError(
+            f"{name} mixes dtypes {', '.join(str(a.dtype) for a in params)}: convert all with "
+            f"jax.tree.map(lambda a: a.astype('float32'), {name})"
+        )

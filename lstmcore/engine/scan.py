@@ -1,0 +1,41 @@
+"""The plain way: `lstm_step` in a `lax.scan`, differentiated by JAX."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from lstmcore.cell import lstm_step
+from lstmcore.types import Trace
+
+
+def run(params, x, state, mask, *, reverse, **options):
+    """See the contract in `lstmcore.engine`. As a Python loop:
+
+    for t in (reversed(range(T)) if reverse else range(T)):
+        new, gates = lstm_step(params, x[:, t], state)
+        state = where(mask[:, t], new, state)           # a masked step changes nothing
+        trace[:, t] = state.h, state.c, where(mask[:, t], gates, 0)
+    """
+    step = partial(lstm_step, params, **options)
+    time_major = partial(jnp.swapaxes, axis1=0, axis2=1)
+    steps = jnp.arange(x.shape[1])
+
+    def body(state, inputs):
+        x_t, t, keep = inputs
+        new, gates = step(x_t, state, t=t)
+        if keep is not None:
+            new = jax.tree.map(partial(jnp.where, keep), new, state)
+            gates = jax.tree.map(lambda gate: jnp.where(keep, gate, 0), gates)
+        return new, Trace(new.h, new.c, gates)
+
+    keep = None
+    if mask is not None:
+        # What stands in masked steps must not matter, not even NaN: 0 * NaN in the backward
+        # pass would reach the gradient of the weights.
+        x = jnp.where(mask[:, :, None], x, 0)
+        keep = time_major(mask)[:, :, None]
+    state, trace = jax.lax.scan(body, state, (time_major(x), steps, keep), reverse=reverse)
+    return state, jax.tree.map(time_major, trace)

@@ -1,0 +1,121 @@
+"""The layers around the LSTM: dense, repeat vector, time-distributed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from lstmcore import checks
+from lstmcore.cell import floating_dtype
+from lstmcore.types import DenseParams
+
+__all__ = ["dense", "init_dense", "repeat_vector", "time_distributed"]
+
+
+def init_dense(key: jax.Array, features: int, units: int, *, dtype=jnp.float32) -> DenseParams:
+    """Fresh weights for a dense layer: Glorot-uniform kernel, zero bias, as in Keras.
+
+    Args:
+      key: random key.
+      features: F, size of the input.
+      units: U, size of the output.
+      dtype: of both arrays.
+
+    Returns:
+      DenseParams of shapes [F, U], [U].
+
+    Raises:
+      ValueError: `features` or `units` below 1, or a dtype that is not floating point.
+
+    >>> import jax, lstmcore as lc
+    >>> lc.init_dense(jax.random.key(0), features=3, units=2).kernel.shape
+    (3, 2)
+    """
+    shape = checks.check_count("features", features), checks.check_count("units", units)
+    dtype = floating_dtype(dtype)
+    kernel = jax.nn.initializers.glorot_uniform()(key, shape, dtype)
+    return DenseParams(kernel, jnp.zeros(shape[1], dtype))
+
+
+def dense(params: DenseParams, x: jax.Array) -> jax.Array:
+    """`x @ kernel + bias` over the last axis.
+
+    Args:
+      params: DenseParams [F, U], [U].
+      x: [..., F]; cast to the dtype of the params.
+
+    Returns:
+      [..., U].
+
+    Raises:
+      ValueError: shapes or dtypes that do not fit. TypeError: arguments of another kind.
+
+    >>> import jax, jax.numpy as jnp, lstmcore as lc
+    >>> params = lc.init_dense(jax.random.key(0), features=3, units=2)
+    >>> lc.dense(params, jnp.ones((5, 3))).shape
+    (5, 2)
+    """
+    features = checks.check_dense_params(params)
+    leading = getattr(x, "ndim", 2) - 1
+    if leading < 0:
+        raise ValueError("x must have at least one axis [..., features], got a single number")
+    checks.check_array("x", x, "... " * leading + "features")
+    checks.check_floating("x", x)
+    checks.check_features("x", x, features, "params.kernel")
+    return jnp.asarray(x, params.kernel.dtype) @ params.kernel + params.bias
+
+
+def repeat_vector(x: jax.Array, n: int) -> jax.Array:
+    """The same vector at each of `n` steps: how an autoencoder hands its code to the decoder.
+
+    Args:
+      x: [B, F].
+      n: number of steps; 0 is allowed.
+
+    Returns:
+      [B, n, F].
+
+    Raises:
+      ValueError: `x` without exactly two axes, `n` below 0.
+
+    >>> import jax.numpy as jnp, lstmcore as lc
+    >>> lc.repeat_vector(jnp.ones((5, 4)), n=3).shape
+    (5, 3, 4)
+    """
+    checks.check_array(
+        "x", x, "batch features", "it repeats one vector per example, such as state.h"
+    )
+    n = checks.check_count("n", n, minimum=0)
+    batch, features = x.shape
+    return jnp.broadcast_to(jnp.asarray(x)[:, None, :], (batch, n, features))
+
+
+def time_distributed(fn: Callable, x: jax.Array):
+    """Apply `fn` to each time step on its own.
+
+    Args:
+      fn: function of one step, [B, ...] -> [B, ...] (or a pytree of such arrays).
+      x: [B, T, ...].
+
+    Returns:
+      What `fn` returns, with the time axis put back second: [B, T, ...].
+
+    Raises:
+      ValueError: `x` with fewer than two axes. TypeError: `fn` is not a function.
+
+    >>> import jax, jax.numpy as jnp, lstmcore as lc
+    >>> params = lc.init_dense(jax.random.key(0), features=3, units=2)
+    >>> lc.time_distributed(lambda x_t: lc.dense(params, x_t), jnp.ones((5, 7, 3))).shape
+    (5, 7, 2)
+    """
+    if not callable(fn):
+        raise TypeError(f"fn must be a function of one step, got {type(fn).__name__}")
+    if not hasattr(x, "ndim"):
+        raise TypeError(f"x must be an array [batch, time, ...], got {type(x).__name__}")
+    if x.ndim < 2:
+        raise ValueError(
+            f"x must have at least 2 axes [batch, time, ...], got shape {tuple(x.shape)}"
+        )
+    return jax.vmap(fn, in_axes=1, out_axes=1)(x)

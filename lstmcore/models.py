@@ -1,0 +1,252 @@
+"""Models: LSTM layers in reading order.
+
+A model is a frozen dataclass of hyperparameters: hashable, without arrays, so it can be an
+argument of `jax.jit` and be written to a file. `init` draws its weights; `apply` runs it and is
+the whole data flow. Weights and traces are plain dicts with one name per layer, the same in all
+three places: `params["encoder_0"]`, `traces["encoder_0"]`, `edits={"encoder_0": ...}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from lstmcore import checks
+from lstmcore.activations import Activation
+from lstmcore.layers import dense, init_dense, repeat_vector, time_distributed
+from lstmcore.stack import Edits, check_layers, check_model, describe_stack, init_stack, run_stack
+from lstmcore.types import Trace
+
+__all__ = ["Autoencoder", "CompositeAutoencoder", "StackedLSTM"]
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """LSTM autoencoder: read a sequence into one vector, write a sequence out of it.
+
+    The encoder's layers have the sizes `units`, the decoder's the same in reverse. The decoder
+    sees nothing but the encoder's final hidden state, repeated at each step (Srivastava et al.
+    2015, "Unsupervised Learning of Video Representations using LSTMs", the unconditioned
+    decoder). Whether the model reconstructs or predicts is a matter of `steps` and of the target
+    it is trained on.
+
+    Attributes:
+      features: F, size of the sequence at each step, in and out.
+      units: sizes of the encoder's layers, such as (128, 64); one number for one layer.
+      activation: of every layer, see `lc.lstm`; a name or a function.
+      recurrent_activation: of every layer's gates.
+      steps: number of steps the decoder writes; None writes as many as were read.
+
+    >>> import jax, jax.numpy as jnp, lstmcore as lc
+    >>> model = lc.Autoencoder(features=2, units=(8, 4))
+    >>> params = model.init(jax.random.key(0))
+    >>> x_hat, traces = model.apply(params, jnp.ones((5, 3, 2)))
+    >>> x_hat.shape, list(traces)
+    ((5, 3, 2), ['encoder_0', 'encoder_1', 'decoder_0', 'decoder_1'])
+    """
+
+    features: int
+    units: tuple[int, ...]
+    activation: Activation = "tanh"
+    recurrent_activation: Activation = "sigmoid"
+    steps: int | None = None
+
+    def __post_init__(self):
+        check_model(self)
+        if self.steps is not None:
+            object.__setattr__(self, "steps", checks.check_count("steps", self.steps))
+
+    def init(self, key: jax.Array, dtype=jnp.float32) -> dict:
+        """Fresh weights, drawn as by `init_lstm` and `init_dense`."""
+        encoder_key, decoder_key, head_key = jax.random.split(key, 3)
+        mirrored = self.units[::-1]
+        return {
+            **init_stack(encoder_key, "encoder", self.features, self.units, dtype),
+            **init_stack(decoder_key, "decoder", mirrored[0], mirrored, dtype),
+            "head": init_dense(head_key, mirrored[-1], self.features, dtype=dtype),
+        }
+
+    def apply(
+        self, params: dict, x: jax.Array, *, mask: jax.Array | None = None, edits: Edits = None
+    ) -> tuple[jax.Array, dict[str, Trace]]:
+        """Encode, repeat, decode.
+
+        Args:
+          params: what `init` returned, trained or not.
+          x: [B, T, F].
+          mask: bool [B, T], True = real step. The decoder is masked likewise when it writes as
+            many steps as were read.
+          edits: for any layer by name, the `edit` of `lc.lstm`.
+
+        Returns:
+          (output [B, steps or T, F], Trace of each LSTM layer by name).
+
+        Raises:
+          ValueError: shapes that do not fit, or an unknown name in `edits`.
+        """
+        check_layers(self, params, edits)
+        stack: Callable = partial(run_stack, params, edits=edits, **_activations(self))
+        head = partial(dense, params["head"])
+
+        state, _, encoded = stack("encoder", x, mask=mask)
+        steps, mask = (x.shape[1], mask) if self.steps is None else (self.steps, None)
+        code = repeat_vector(state.h, steps)
+        _, h, decoded = stack("decoder", code, mask=mask)
+        return time_distributed(head, h), encoded | decoded
+
+    def layers(self, timesteps: int) -> list[tuple[str, str, tuple]]:
+        """(name, kind, output shape with None for the batch) of each layer, in reading order."""
+        steps = timesteps if self.steps is None else self.steps
+        return [
+            *_describe_encoder(self.units, timesteps),
+            ("repeat", "RepeatVector", (None, steps, self.units[-1])),
+            *describe_stack("decoder", self.units[::-1], steps),
+            ("head", "TimeDistributed(Dense)", (None, steps, self.features)),
+        ]
+
+
+@dataclass(frozen=True)
+class CompositeAutoencoder:
+    """One encoder with two decoders: one writes the input again, one what comes next.
+
+    Having to serve both keeps the code from memorising (which reconstruction alone rewards) and
+    from dropping the past (which prediction alone rewards): Srivastava et al. 2015, section 2.3.
+
+    Attributes:
+      features: F, size of the sequence at each step, in and out.
+      units: sizes of the encoder's layers; each decoder has the same in reverse.
+      steps: number of steps the prediction writes; the reconstruction writes as many as were read.
+      activation, recurrent_activation: as in `Autoencoder`.
+
+    >>> import jax, jax.numpy as jnp, lstmcore as lc
+    >>> model = lc.CompositeAutoencoder(features=1, units=100, steps=8)
+    >>> params = model.init(jax.random.key(0))
+    >>> (reconstruction, prediction), traces = model.apply(params, jnp.ones((1, 9, 1)))
+    >>> reconstruction.shape, prediction.shape
+    ((1, 9, 1), (1, 8, 1))
+    """
+
+    features: int
+    units: tuple[int, ...]
+    steps: int
+    activation: Activation = "tanh"
+    recurrent_activation: Activation = "sigmoid"
+
+    def __post_init__(self):
+        check_model(self)
+        object.__setattr__(self, "steps", checks.check_count("steps", self.steps))
+
+    def init(self, key: jax.Array, dtype=jnp.float32) -> dict:
+        """Fresh weights, drawn as by `init_lstm` and `init_dense`."""
+        encoder_key, *decoder_keys = jax.random.split(key, 3)
+        params = init_stack(encoder_key, "encoder", self.features, self.units, dtype)
+        mirrored = self.units[::-1]
+        for name, decoder_key in zip(("reconstruction", "prediction"), decoder_keys, strict=True):
+            stack_key, head_key = jax.random.split(decoder_key)
+            params |= init_stack(stack_key, name, mirrored[0], mirrored, dtype)
+            params[f"{name}_head"] = init_dense(head_key, mirrored[-1], self.features, dtype=dtype)
+        return params
+
+    def apply(
+        self, params: dict, x: jax.Array, *, mask: jax.Array | None = None, edits: Edits = None
+    ) -> tuple[tuple[jax.Array, jax.Array], dict[str, Trace]]:
+        """Encode once, decode twice; arguments and errors as in `Autoencoder.apply`.
+
+        Returns:
+          ((reconstruction [B, T, F], prediction [B, steps, F]), Trace of each LSTM layer).
+        """
+        check_layers(self, params, edits)
+        stack: Callable = partial(run_stack, params, edits=edits, **_activations(self))
+        past_head = partial(dense, params["reconstruction_head"])
+        future_head = partial(dense, params["prediction_head"])
+
+        state, _, encoded = stack("encoder", x, mask=mask)
+        code = repeat_vector(state.h, x.shape[1])
+        _, past, recalled = stack("reconstruction", code, mask=mask)
+        code = repeat_vector(state.h, self.steps)
+        _, future, foreseen = stack("prediction", code, mask=None)
+        outputs = time_distributed(past_head, past), time_distributed(future_head, future)
+        return outputs, encoded | recalled | foreseen
+
+    def layers(self, timesteps: int) -> list[tuple[str, str, tuple]]:
+        """(name, kind, output shape with None for the batch) of each layer, in reading order."""
+        rows = _describe_encoder(self.units, timesteps)
+        for name, steps in (("reconstruction", timesteps), ("prediction", self.steps)):
+            rows += [
+                (f"{name}_repeat", "RepeatVector", (None, steps, self.units[-1])),
+                *describe_stack(name, self.units[::-1], steps),
+                (f"{name}_head", "TimeDistributed(Dense)", (None, steps, self.features)),
+            ]
+        return rows
+
+
+@dataclass(frozen=True)
+class StackedLSTM:
+    """The plain stack, without a bottleneck: LSTM layers, then a dense layer at each step.
+
+    Attributes:
+      features: F, size of the input at each step.
+      units: sizes of the layers; one number for one layer.
+      outputs: U, size of the output at each step.
+      activation, recurrent_activation: as in `Autoencoder`.
+
+    >>> import jax, jax.numpy as jnp, lstmcore as lc
+    >>> model = lc.StackedLSTM(features=2, units=(8, 4), outputs=1)
+    >>> y, traces = model.apply(model.init(jax.random.key(0)), jnp.ones((5, 3, 2)))
+    >>> y.shape, list(traces)
+    ((5, 3, 1), ['lstm_0', 'lstm_1'])
+    """
+
+    features: int
+    units: tuple[int, ...]
+    outputs: int
+    activation: Activation = "tanh"
+    recurrent_activation: Activation = "sigmoid"
+
+    def __post_init__(self):
+        check_model(self)
+        object.__setattr__(self, "outputs", checks.check_count("outputs", self.outputs))
+
+    def init(self, key: jax.Array, dtype=jnp.float32) -> dict:
+        """Fresh weights, drawn as by `init_lstm` and `init_dense`."""
+        stack_key, head_key = jax.random.split(key)
+        return {
+            **init_stack(stack_key, "lstm", self.features, self.units, dtype),
+            "head": init_dense(head_key, self.units[-1], self.outputs, dtype=dtype),
+        }
+
+    def apply(
+        self, params: dict, x: jax.Array, *, mask: jax.Array | None = None, edits: Edits = None
+    ) -> tuple[jax.Array, dict[str, Trace]]:
+        """Run the stack; arguments and errors as in `Autoencoder.apply`.
+
+        Returns:
+          (output [B, T, U], Trace of each LSTM layer by name).
+        """
+        check_layers(self, params, edits)
+        _, h, traces = run_stack(params, "lstm", x, mask=mask, edits=edits, **_activations(self))
+        return time_distributed(partial(dense, params["head"]), h), traces
+
+    def layers(self, timesteps: int) -> list[tuple[str, str, tuple]]:
+        """(name, kind, output shape with None for the batch) of each layer, in reading order."""
+        return [
+            *describe_stack("lstm", self.units, timesteps),
+            ("head", "TimeDistributed(Dense)", (None, timesteps, self.outputs)),
+        ]
+
+
+def _activations(model) -> dict[str, Any]:
+    return {
+        "activation": model.activation,
+        "recurrent_activation": model.recurrent_activation,
+    }
+
+
+def _describe_encoder(units, timesteps):
+    *lower, (name, kind, _) = describe_stack("encoder", units, timesteps)
+    return [*lower, (name, kind, (None, units[-1]))]  # only its final state goes on

@@ -1,0 +1,35 @@
+"""The bar that long work shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def progress_bar(epochs: int) -> Iterator[Callable]:
+    """Yields `report(epochs done, history)`; draws on stderr, so that stdout stays clean."""
+    try:
+        from rich import progress
+        from rich.console import Console
+    except ImportError as error:
+        raise ImportError("progress=True needs rich: pip install 'lstmcore[cli]'") from error
+    columns = (
+        progress.TextColumn("training"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("epochs  {task.fields[losses]}"),
+        progress.TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("training", total=epochs, losses="")
+
+        def report(done: int, history: dict) -> None:
+            losses = [
+                f"{name.replace('_', ' ')} {values[-1]:.3g}"
+                for name, values in history.items()
+                if len(values)
+            ]
+            bar.update(task, completed=done, losses="  ".join(losses))
+
+        yield report

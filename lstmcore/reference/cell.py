@@ -1,0 +1,135 @@
+"""The LSTM as a lesson: the equations, then the code, the backward beside the forward.
+
+One step forward, for a batch of B rows (all products between gates and states elementwise):
+
+    z = x_t W + h_{t-1} U + b               z in four parts: z_i, z_f, z_g, z_o
+    i, f, o = sigmoid(z_i), sigmoid(z_f), sigmoid(z_o)
+    g       = tanh(z_g)
+    c_t     = f c_{t-1} + i g
+    h_t     = o tanh(c_t)
+
+One step backward. Write d(y) for the derivative of the loss with respect to y. Going through the
+equations from the last to the first, by the chain rule:
+
+    d(o)       = d(h_t) tanh(c_t)
+    d(c_t)    += d(h_t) o tanh'(c_t)        the cell is reached from h_t and from step t + 1
+    d(f)       = d(c_t) c_{t-1}
+    d(i)       = d(c_t) g
+    d(g)       = d(c_t) i
+    d(z)       = d(gate) times its slope    four parts, sigmoid' = y (1 - y), tanh' = 1 - y^2
+    d(W), d(U), d(b) += x_t^T d(z), h_{t-1}^T d(z), sum of d(z) over the batch
+    d(x_t)     = d(z) W^T
+    d(h_{t-1}) = d(z) U^T
+    d(c_{t-1}) = d(c_t) f                   the memory's own way back: where f is 1, nothing fades
+
+Sources: Hochreiter & Schmidhuber (1997); Gers, Schmidhuber & Cummins (2000); the full gradient
+after Graves & Schmidhuber (2005), "Framewise phoneme classification", appendix A; the notation
+of Greff et al. (2016), section III. Axes: B batch, T time, F features, H units.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lstmcore import checks
+from lstmcore.reference.activations import resolve
+from lstmcore.types import Gates, LSTMParams, LSTMState
+
+
+def zero_state(batch: int, units: int, dtype=np.float32) -> LSTMState:
+    """The state before the first step: zeros, [B, H] each."""
+    shape = checks.check_count("batch", batch, minimum=0), checks.check_count("units", units)
+    return LSTMState(np.zeros(shape, dtype), np.zeros(shape, dtype))
+
+
+def lstm_step(
+    params: LSTMParams,
+    x_t: np.ndarray,
+    state: LSTMState,
+    *,
+    activation: str = "tanh",
+    recurrent_activation: str = "sigmoid",
+    output_activation: str | None = None,
+    edit=None,
+    t: int | None = None,
+) -> tuple[LSTMState, Gates]:
+    """One step forward: x_t [B, F], state [B, H] -> (state after it, gates used).
+
+    Arguments and errors as in `lstmcore.lstm_step`.
+    """
+    features, units = checks.check_lstm_params(params)
+    checks.check_array("x_t", x_t, "batch features", "for a whole sequence call lstm")
+    checks.check_floating("x_t", x_t)
+    checks.check_features("x_t", x_t, features, "params.kernel")
+    checks.check_state(state, x_t.shape[0], units)
+    tanh, sigmoid, squash = _resolved(activation, recurrent_activation, output_activation)
+
+    z = x_t @ params.kernel + state.h @ params.recurrent_kernel + params.bias
+    z_i, z_f, z_g, z_o = np.split(z, 4, axis=-1)
+    gates = Gates(
+        input=sigmoid.value(z_i),
+        forget=sigmoid.value(z_f),
+        candidate=tanh.value(z_g),
+        output=sigmoid.value(z_o),
+    )
+    if edit is not None:
+        gates = edit(gates, t)
+    c = gates.forget * state.c + gates.input * gates.candidate
+    h = gates.output * squash.value(c)
+    return LSTMState(h, c), gates
+
+
+def lstm_step_backward(
+    params: LSTMParams,
+    x_t: np.ndarray,
+    state: LSTMState,
+    gates: Gates,
+    c: np.ndarray,
+    d_new_state: LSTMState,
+    d_gates: Gates | None = None,
+    *,
+    activation: str = "tanh",
+    recurrent_activation: str = "sigmoid",
+    output_activation: str | None = None,
+) -> tuple[LSTMParams, np.ndarray, LSTMState]:
+    """One step backward, through the equations from the last to the first.
+
+    Args:
+      params, x_t, state: what the step was given.
+      gates, c: [B, H], the gates it used and the cell it returned.
+      d_new_state: [B, H], gradient with respect to the state it returned.
+      d_gates: [B, H], gradient with respect to the gates it returned; None for zeros.
+
+    Returns:
+      Gradients with respect to (params, x_t, state).
+    """
+    tanh, sigmoid, squash = _resolved(activation, recurrent_activation, output_activation)
+    shown = squash.value(c)
+    d_h, d_c = d_new_state
+    d_i, d_f, d_g, d_o = d_gates or (0, 0, 0, 0)
+
+    d_o = d_o + d_h * shown
+    d_c = d_c + d_h * gates.output * squash.slope(shown)
+    d_f = d_f + d_c * state.c
+    d_i = d_i + d_c * gates.candidate
+    d_g = d_g + d_c * gates.input
+    d_z = np.concatenate(
+        [
+            d_i * sigmoid.slope(gates.input),
+            d_f * sigmoid.slope(gates.forget),
+            d_g * tanh.slope(gates.candidate),
+            d_o * sigmoid.slope(gates.output),
+        ],
+        axis=-1,
+    )
+    d_params = LSTMParams(x_t.T @ d_z, state.h.T @ d_z, d_z.sum(axis=0))
+    d_state = LSTMState(h=d_z @ params.recurrent_kernel.T, c=d_c * gates.forget)
+    return d_params, d_z @ params.kernel.T, d_state
+
+
+def _resolved(activation, recurrent_activation, output_activation):
+    return (
+        resolve("activation", activation),
+        resolve("recurrent_activation", recurrent_activation),
+        resolve("output_activation", output_activation or activation),
+    )

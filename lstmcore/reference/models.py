@@ -1,0 +1,88 @@
+"""Trained models on NumPy alone: the data flow of `lstmcore.models`, and loading from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from lstmcore.files import read
+from lstmcore.reference.layers import dense, repeat_vector
+from lstmcore.reference.sequence import lstm
+from lstmcore.types import LSTMState, Trace
+
+
+def load(path) -> tuple[Callable, dict]:
+    """A model written by `lstmcore.save`, to be run without JAX.
+
+    Args:
+      path: the file.
+
+    Returns:
+      (apply, params): `apply(params, x, mask=None, edits=None)` does what the model's own
+      `apply` does; params are NumPy arrays.
+
+    Raises:
+      ValueError: the file is not one of lstmcore's, damaged, or needs JAX (bfloat16 weights).
+      FileNotFoundError: there is no such file.
+    """
+    contents = read(path)
+    options = dict(contents.hyperparameters)
+    del options["features"], options["units"]  # the weights' own shapes say it
+    options.pop("outputs", None)
+    if any(str(leaf.dtype) == "bfloat16" for layer in contents.params.values() for leaf in layer):
+        raise ValueError(
+            f"{path} holds bfloat16 weights, which NumPy cannot compute with: save float32"
+        )
+    return partial(APPLY[contents.model], **options), contents.params
+
+
+def apply_autoencoder(
+    params: dict, x: np.ndarray, *, steps=None, mask=None, edits=None, **activations
+) -> tuple[np.ndarray, dict[str, Trace]]:
+    """`lstmcore.Autoencoder(..., steps).apply`: (output [B, steps or T, F], traces)."""
+    stack: Callable = partial(_run_stack, params, edits=edits, **activations)
+    state, _, encoded = stack("encoder", x, mask=mask)
+    steps, mask = (x.shape[1], mask) if steps is None else (steps, None)
+    _, h, decoded = stack("decoder", repeat_vector(state.h, steps), mask=mask)
+    return dense(params["head"], h), encoded | decoded
+
+
+def apply_composite_autoencoder(
+    params: dict, x: np.ndarray, *, steps: int, mask=None, edits=None, **activations
+) -> tuple[tuple[np.ndarray, np.ndarray], dict[str, Trace]]:
+    """`lstmcore.CompositeAutoencoder(..., steps).apply`: ((past, future), traces)."""
+    stack: Callable = partial(_run_stack, params, edits=edits, **activations)
+    state, _, encoded = stack("encoder", x, mask=mask)
+    _, past, recalled = stack("reconstruction", repeat_vector(state.h, x.shape[1]), mask=mask)
+    _, future, foreseen = stack("prediction", repeat_vector(state.h, steps), mask=None)
+    reconstruction = dense(params["reconstruction_head"], past)
+    prediction = dense(params["prediction_head"], future)
+    return (reconstruction, prediction), encoded | recalled | foreseen
+
+
+def apply_stacked_lstm(
+    params: dict, x: np.ndarray, *, mask=None, edits=None, **activations
+) -> tuple[np.ndarray, dict[str, Trace]]:
+    """`lstmcore.StackedLSTM(...).apply`: (output [B, T, U], traces)."""
+    _, h, traces = _run_stack(params, "lstm", x, mask=mask, edits=edits, **activations)
+    return dense(params["head"], h), traces
+
+
+APPLY = {
+    "Autoencoder": apply_autoencoder,
+    "CompositeAutoencoder": apply_composite_autoencoder,
+    "StackedLSTM": apply_stacked_lstm,
+}
+
+
+def _run_stack(
+    params, name, x, *, mask, edits, **activations
+) -> tuple[LSTMState, np.ndarray, dict[str, Trace]]:
+    traces: dict[str, Trace] = {}
+    while (layer := f"{name}_{len(traces)}") in params:
+        edit = (edits or {}).get(layer)
+        state, traces[layer] = lstm(params[layer], x, mask=mask, edit=edit, **activations)
+        x = traces[layer].h
+    return state, x, traces

@@ -1,0 +1,175 @@
+"""All steps of an LSTM, forward and backward through time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lstmcore import checks
+from lstmcore.reference.cell import lstm_step, lstm_step_backward, zero_state
+from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
+
+
+def lstm(
+    params: LSTMParams,
+    x: np.ndarray,
+    state: LSTMState | None = None,
+    *,
+    mask: np.ndarray | None = None,
+    reverse: bool = False,
+    activation: str = "tanh",
+    recurrent_activation: str = "sigmoid",
+    output_activation: str | None = None,
+    edit=None,
+) -> tuple[LSTMState, Trace]:
+    """All steps forward: x [B, T, F] -> (final state [B, H], Trace [B, T, H]).
+
+    Arguments and errors as in `lstmcore.lstm`.
+
+    >>> import numpy as np
+    >>> from lstmcore import reference
+    >>> from lstmcore.types import LSTMParams
+    >>> params = LSTMParams(np.full((2, 12), 0.1), np.full((3, 12), 0.1), np.zeros(12))
+    >>> state, trace = reference.lstm(params, np.ones((5, 7, 2)))
+    >>> state.h.shape, trace.gates.forget.shape
+    ((5, 3), (5, 7, 3))
+    """
+    x, state, mask = _checked(params, x, state, mask)
+    options = {
+        "activation": activation,
+        "recurrent_activation": recurrent_activation,
+        "output_activation": output_activation,
+        "edit": edit,
+    }
+    shape = (*x.shape[:2], state.h.shape[1])
+    trace = _empty_trace(shape, params.kernel.dtype)
+    for t in _order(x.shape[1], reverse):
+        keep = mask[:, t, None]
+        new, gates = lstm_step(params, x[:, t], state, t=t, **options)
+        state = _choose(keep, new, state)
+        trace.h[:, t], trace.c[:, t] = state
+        for row, gate in zip(trace.gates, gates, strict=True):
+            row[:, t] = np.where(keep, gate, 0)
+    return state, trace
+
+
+def lstm_backward(
+    params: LSTMParams,
+    x: np.ndarray,
+    state: LSTMState | None,
+    trace: Trace,
+    d_state: LSTMState | None = None,
+    d_trace: Trace | None = None,
+    *,
+    mask: np.ndarray | None = None,
+    reverse: bool = False,
+    activation: str = "tanh",
+    recurrent_activation: str = "sigmoid",
+    output_activation: str | None = None,
+) -> tuple[LSTMParams, np.ndarray, LSTMState]:
+    """All steps backward, from the last one taken to the first (Werbos 1990).
+
+    Args:
+      params, x, state: what `lstm` was given, likewise the options.
+      trace: the Trace that it returned, of a call without `edit`.
+      d_state: [B, H], gradient with respect to the final state; None for zeros.
+      d_trace: [B, T, H], gradient with respect to every step's h, c and gates; None for zeros.
+
+    Returns:
+      Gradients with respect to (params, x, initial state), of the same types and shapes.
+
+    >>> import numpy as np
+    >>> from lstmcore import reference
+    >>> from lstmcore.types import LSTMParams, LSTMState
+    >>> params = LSTMParams(np.full((2, 12), 0.1), np.full((3, 12), 0.1), np.zeros(12))
+    >>> x = np.ones((5, 7, 2))
+    >>> state, trace = reference.lstm(params, x)
+    >>> loss_is_sum_of_h = LSTMState(np.ones((5, 3)), np.zeros((5, 3)))
+    >>> d_params, d_x, _ = reference.lstm_backward(params, x, None, trace, loss_is_sum_of_h)
+    >>> d_params.kernel.shape, d_x.shape
+    ((2, 12), (5, 7, 2))
+    """
+    x, state, mask = _checked(params, x, state, mask)
+    options = {
+        "activation": activation,
+        "recurrent_activation": recurrent_activation,
+        "output_activation": output_activation,
+    }
+    d_params = LSTMParams(*map(np.zeros_like, params))
+    d_x = np.zeros_like(x)
+    d_state = d_state or LSTMState(*map(np.zeros_like, state))
+    d_trace = d_trace or _empty_trace(trace.h.shape, trace.h.dtype)
+    order = _order(x.shape[1], reverse)
+    for t, before in zip(order[::-1], [*order[-2::-1], None], strict=True):
+        previous = state if before is None else LSTMState(trace.h[:, before], trace.c[:, before])
+        d_new = LSTMState(d_state.h + d_trace.h[:, t], d_state.c + d_trace.c[:, t])
+        # A masked row skips the step: nothing flows into it, all flows on to the step before.
+        keep = mask[:, t, None]
+        d_params_t, d_x_t, d_previous = lstm_step_backward(
+            params,
+            x[:, t],
+            previous,
+            _at(trace.gates, t),
+            trace.c[:, t],
+            LSTMState(*(keep * d for d in d_new)),
+            Gates(*(keep * d for d in _at(d_trace.gates, t))),
+            **options,
+        )
+        d_params = LSTMParams(*(d + d_t for d, d_t in zip(d_params, d_params_t, strict=True)))
+        d_x[:, t] = d_x_t
+        d_state = _choose(keep, d_previous, d_new)
+    return d_params, d_x, d_state
+
+
+def bidirectional(
+    forward_params: LSTMParams,
+    backward_params: LSTMParams,
+    x: np.ndarray,
+    state: tuple[LSTMState, LSTMState] | None = None,
+    *,
+    mask: np.ndarray | None = None,
+    **options,
+) -> tuple[tuple[LSTMState, LSTMState], tuple[Trace, Trace]]:
+    """One layer from the first step on, another from the last step back, as in `lstmcore`.
+
+    Its backward is `lstm_backward` for each of the two, the gradients of x added together.
+    """
+    first, second = state or (None, None)
+    forward_state, forward = lstm(forward_params, x, first, mask=mask, **options)
+    backward_state, backward = lstm(backward_params, x, second, mask=mask, reverse=True, **options)
+    return (forward_state, backward_state), (forward, backward)
+
+
+def _checked(params, x, state, mask):
+    """The arguments of `lstm`, checked and completed; masked steps of x set to 0."""
+    features, units = checks.check_lstm_params(params)
+    checks.check_array("x", x, "batch time features", "x[None] adds a batch axis")
+    checks.check_floating("x", x)
+    checks.check_features("x", x, features, "params.kernel")
+    batch, timesteps, _ = x.shape
+    dtype = params.kernel.dtype
+    if state is None:
+        state = zero_state(batch, units, dtype)
+    checks.check_state(state, batch, units)
+    if mask is None:
+        mask = np.ones((batch, timesteps), bool)
+    checks.check_mask(mask, batch, timesteps)
+    x = np.where(mask[:, :, None], x, 0).astype(dtype)
+    return x, LSTMState(*(np.asarray(a, dtype) for a in state)), mask
+
+
+def _order(timesteps: int, reverse: bool) -> list[int]:
+    """The steps in the order in which they are taken."""
+    return list(reversed(range(timesteps)) if reverse else range(timesteps))
+
+
+def _choose(keep, new: LSTMState, old: LSTMState) -> LSTMState:
+    return LSTMState(np.where(keep, new.h, old.h), np.where(keep, new.c, old.c))
+
+
+def _at(gates: Gates, t: int) -> Gates:
+    return Gates(*(gate[:, t] for gate in gates))
+
+
+def _empty_trace(shape, dtype) -> Trace:
+    h, c, i, f, g, o = np.zeros((6, *shape), dtype)
+    return Trace(h, c, Gates(i, f, g, o))

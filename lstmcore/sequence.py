@@ -1,0 +1,162 @@
+"""A cell over time: one direction, two directions, and masks for sequences of unequal length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from lstmcore import checks, engine
+from lstmcore.activations import Activation, resolve
+from lstmcore.cell import memory_dtype, zero_state
+from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
+
+__all__ = ["bidirectional", "length_mask", "lstm"]
+
+
+def lstm(
+    params: LSTMParams,
+    x: jax.Array,
+    state: LSTMState | None = None,
+    *,
+    mask: jax.Array | None = None,
+    reverse: bool = False,
+    activation: Activation = jnp.tanh,
+    recurrent_activation: Activation = jax.nn.sigmoid,
+    output_activation: Activation | None = None,
+    edit: Callable[[Gates, jax.Array], Gates] | None = None,
+) -> tuple[LSTMState, Trace]:
+    """Run one LSTM layer over a batch of sequences; see `lstmcore.cell` for the equations.
+
+    The result is that of this loop, compiled once for each shape:
+
+        for t in range(T):
+            state, gates = lc.lstm_step(params, x[:, t], state)
+
+    The trace is always returned. Under `jax.jit` whatever you do not use of it is removed and
+    costs neither time nor memory.
+
+    Args:
+      params: LSTMParams [F, 4H], [H, 4H], [4H].
+      x: [B, T, F]; cast to the dtype of the params.
+      state: LSTMState [B, H] to start from; None starts from zeros.
+      mask: bool [B, T], True = real step, at any place. A masked step carries `h` and `c`
+        through unchanged and its `x` does not matter, not even if it is NaN.
+      reverse: run from the last step to the first. The trace keeps the time axis of `x` (Keras's
+        `go_backwards` flips it).
+      activation: shapes the candidate, and the cell on its way out unless `output_activation`
+        says otherwise. A name ("tanh", "relu", ...) or a function.
+      recurrent_activation: shapes the three gates.
+      output_activation: shapes the cell on its way out, if it differs from `activation`.
+      edit: pure function `(gates, t) -> gates` applied inside every step; `t` is the step's index
+        on the time axis of `x`. The trace holds what it returned. A call with an edit is compiled
+        anew each time unless it stands inside your own `jax.jit`.
+
+    Returns:
+      (LSTMState [B, H] after the last step taken, Trace [B, T, H] of every step; where masked,
+      `h` and `c` repeat the carried state and the gates are 0).
+
+    Raises:
+      ValueError: shapes or dtypes that do not fit. TypeError: arguments of another kind.
+
+    >>> import jax, jax.numpy as jnp, lstmcore as lc
+    >>> params = lc.init_lstm(jax.random.key(0), features=2, units=3)
+    >>> state, trace = lc.lstm(params, jnp.ones((5, 7, 2)))
+    >>> state.h.shape, trace.gates.forget.shape
+    ((5, 3), (5, 7, 3))
+    """
+    features, units = checks.check_lstm_params(params)
+    checks.check_array(
+        "x", x, "batch time features", "x[None] adds a batch axis, x[..., None] a feature axis"
+    )
+    checks.check_floating("x", x)
+    checks.check_features("x", x, features, "params.kernel")
+    batch, timesteps, _ = x.shape
+    dtype = params.kernel.dtype
+    if state is None:
+        state = zero_state(batch, units, dtype)
+    checks.check_state(state, batch, units)
+    if mask is not None:
+        checks.check_mask(mask, batch, timesteps)
+    return engine.run(
+        params,
+        jnp.asarray(x, dtype),
+        LSTMState(jnp.asarray(state.h, dtype), jnp.asarray(state.c, memory_dtype(dtype))),
+        mask,
+        reverse=bool(reverse),
+        activation=resolve("activation", activation),
+        recurrent_activation=resolve("recurrent_activation", recurrent_activation),
+        output_activation=resolve("output_activation", output_activation or activation),
+        edit=edit,
+    )
+
+
+def bidirectional(
+    forward_params: LSTMParams,
+    backward_params: LSTMParams,
+    x: jax.Array,
+    state: tuple[LSTMState, LSTMState] | None = None,
+    *,
+    mask: jax.Array | None = None,
+    **options,
+) -> tuple[tuple[LSTMState, LSTMState], tuple[Trace, Trace]]:
+    """Run one layer from the first step on and another from the last step back.
+
+    Nothing is merged: both traces keep the time axis of `x`, so the usual concatenation
+    (Schuster & Paliwal 1997; Keras's `Bidirectional`) is
+    `jnp.concatenate([forward.h, backward.h], axis=-1)`.
+
+    Args:
+      forward_params, backward_params: LSTMParams of the two directions; they may differ in units.
+      x: [B, T, F].
+      state: pair of LSTMState to start from, (forward, backward); None starts both from zeros.
+      mask: bool [B, T], True = real step, for both directions.
+      **options: `activation`, `recurrent_activation`, `output_activation` and `edit` of `lstm`, for
+        both directions.
+
+    Returns:
+      ((LSTMState, LSTMState), (Trace, Trace)), forward first.
+
+    Raises:
+      ValueError, TypeError: as `lstm`.
+
+    >>> import jax, jax.numpy as jnp, lstmcore as lc
+    >>> there, back = (lc.init_lstm(k, 2, 3) for k in jax.random.split(jax.random.key(0)))
+    >>> _, (forward, backward) = lc.bidirectional(there, back, jnp.ones((5, 7, 2)))
+    >>> jnp.concatenate([forward.h, backward.h], axis=-1).shape
+    (5, 7, 6)
+    """
+    if isinstance(state, LSTMState) or not (state is None or len(state) == 2):
+        raise TypeError(
+            "state must be a pair (LSTMState, LSTMState), one per direction, got "
+            f"{type(state).__name__}"
+        )
+    first, second = state or (None, None)
+    forward_state, forward = lstm(forward_params, x, first, mask=mask, **options)
+    backward_state, backward = lstm(backward_params, x, second, mask=mask, reverse=True, **options)
+    return (forward_state, backward_state), (forward, backward)
+
+
+def length_mask(lengths: jax.Array, timesteps: int) -> jax.Array:
+    """A mask for sequences padded at the end.
+
+    Args:
+      lengths: integers [B], real steps of each example; 0 masks an example completely.
+      timesteps: T, steps of the padded batch.
+
+    Returns:
+      bool [B, T], True where the step is real.
+
+    Raises:
+      ValueError: `lengths` that are not one axis of integers, `timesteps` below 0.
+
+    >>> import jax.numpy as jnp, lstmcore as lc
+    >>> lc.length_mask(jnp.array([1, 3]), timesteps=3).astype(int).tolist()
+    [[1, 0, 0], [1, 1, 1]]
+    """
+    lengths = jnp.asarray(lengths)
+    checks.check_array("lengths", lengths, "batch")
+    checks.check_integers("lengths", lengths)
+    timesteps = checks.check_count("timesteps", timesteps, minimum=0)
+    return jnp.arange(timesteps) < lengths[:, None]

@@ -1,0 +1,198 @@
+"""Training: epochs and batches inside one compiled program."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import cache, partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lstmcore import checks
+from lstmcore.epochs import Training, run_epochs, start
+from lstmcore.progress import progress_bar
+
+__all__ = ["FitResult", "NonFiniteLossError", "fit"]
+
+SECONDS_PER_CALL = 0.2  # of compiled training before Python looks at the clock and at Ctrl-C
+
+
+class FitResult(NamedTuple):
+    """What training found.
+
+    params: the trained params; with `patience` those of the best epoch
+    history: {"loss": NumPy [epochs]}, and "validation_loss" likewise if there was validation data
+    """
+
+    params: dict
+    history: dict[str, np.ndarray]
+
+
+class NonFiniteLossError(FloatingPointError):
+    """Training met a loss, a gradient or a weight that is NaN or infinite.
+
+    result: FitResult with the last params that were finite and the history of the epochs before
+    """
+
+    def __init__(self, message: str, result: FitResult):
+        super().__init__(message)
+        self.result = result
+
+
+def fit(
+    loss: Callable,
+    params,
+    data,
+    *,
+    optimizer=None,
+    epochs: int,
+    batch_size: int,
+    key: jax.Array | None = None,
+    validation=None,
+    patience: int | None = None,
+    progress: bool = False,
+) -> FitResult:
+    """Minimise a loss by gradient descent.
+
+    The whole run is one program, compiled once for each combination of loss function, optimizer
+    and shapes; Python is entered a few times a second. Learning-rate schedules and gradient
+    clipping are part of the optimizer, for instance
+
+        schedule = optax.cosine_decay_schedule(1e-3, decay_steps=500)
+        optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+
+    Equal arguments give equal results, bit for bit on one machine.
+
+    Args:
+      loss: function (params, batch) -> scalar; `batch` is `data` with fewer rows.
+      params: pytree of floating-point arrays to start from; not changed.
+      data: array, or pytree of arrays, with examples along the first axis.
+      optimizer: of optax; None stands for `optax.adam(1e-3)`.
+      epochs: how often to go through the data.
+      batch_size: examples per step; the last batch of an epoch holds what is left.
+      key: random key for a new order of examples in each epoch; None keeps the order of `data`.
+      validation: like `data`; its loss is measured after each epoch.
+      patience: stop after this many epochs without a lower validation loss (or training loss, if
+        there is no validation data), and return the params of the best epoch.
+      progress: show a bar with the losses and the time left (needs rich: `lstmcore[cli]`).
+
+    Returns:
+      FitResult(params, history). The loss of an epoch is the mean over its examples, each taken
+      before the step that its batch caused.
+
+    Raises:
+      NonFiniteLossError: a loss, gradient or weight became NaN or infinite; the error's `result`
+        holds the last finite params.
+      ValueError: numbers below 1, data without examples or of unequal lengths, or a loss that is
+        no scalar. TypeError: params that are not floating point.
+
+    >>> import jax, jax.numpy as jnp, lstmcore as lc
+    >>> x = lc.windows(jnp.sin(jnp.arange(100) / 5), length=10)
+    >>> model = lc.Autoencoder(features=1, units=8)
+    >>> def loss(params, x):
+    ...     x_hat, _ = model.apply(params, x)
+    ...     return jnp.mean((x_hat - x) ** 2)
+    >>> result = lc.fit(loss, model.init(jax.random.key(0)), x, epochs=20, batch_size=16)
+    >>> bool(result.history["loss"][-1] < result.history["loss"][0])
+    True
+    """
+    epochs = checks.check_count("epochs", epochs)
+    batch_size = checks.check_count("batch_size", batch_size)
+    patience = None if patience is None else checks.check_count("patience", patience)
+    params = _floating_params(params)
+    data, examples = _examples("data", data)
+    batch_size = min(batch_size, examples)
+    if validation is not None:
+        validation, _ = _examples("validation", validation)
+    _check_loss(loss, params, data, batch_size)
+    optimizer = _default_optimizer() if optimizer is None else optimizer
+    run = partial(
+        run_epochs,
+        data=data,
+        validation=validation,
+        key=key,
+        loss=loss,
+        optimizer=optimizer,
+        batch_size=batch_size,
+        patience=patience,
+    )
+    training = start(params, optimizer, epochs, validation is not None)
+    with progress_bar(epochs) if progress else nullcontext(_no_report) as report:
+        for training in _chunks(run, training, epochs):  # noqa: B020 - the newest one
+            report(int(training.epoch), _history(training))
+    if not training.finite:
+        epoch = int(training.epoch)
+        raise NonFiniteLossError(
+            f"loss or gradient became NaN or infinite in epoch {epoch + 1} of {epochs}: lower the "
+            "learning rate, clip gradients (optax.clip_by_global_norm), scale the data, or look "
+            "for NaN in it; the last finite params are in this error's .result",
+            FitResult(training.params, _history(training)),
+        )
+    return FitResult(training.params if patience is None else training.best, _history(training))
+
+
+def _chunks(run, training, epochs) -> Iterator[Training]:
+    """Advance in calls of about `SECONDS_PER_CALL`; where they end does not change the result."""
+    size = 1
+    while True:
+        before, started = int(training.epoch), time.perf_counter()
+        training = jax.block_until_ready(run(training, min(before + size, epochs)))
+        elapsed = time.perf_counter() - started
+        yield training
+        if int(training.epoch) < min(before + size, epochs) or int(training.epoch) == epochs:
+            return  # stopped early, or complete
+        size = max(1, min(4 * size, int(size * SECONDS_PER_CALL / elapsed)))
+
+
+def _no_report(epoch, history) -> None:
+    pass
+
+
+def _history(training) -> dict[str, np.ndarray]:
+    return {name: np.asarray(v)[: int(training.epoch)] for name, v in training.history.items()}
+
+
+@cache
+def _default_optimizer():
+    import optax
+
+    return optax.adam(1e-3)
+
+
+def _floating_params(params):
+    for path, leaf in jax.tree.leaves_with_path(params):
+        if not (hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)):
+            raise TypeError(
+                f"params{jax.tree_util.keystr(path)} must be a floating-point array, got "
+                f"{getattr(leaf, 'dtype', type(leaf).__name__)}"
+            )
+    return jax.tree.map(jnp.asarray, params)
+
+
+def _examples(name: str, data) -> tuple:
+    """The data as JAX arrays, and how many examples they hold."""
+    leaves = jax.tree.leaves(data)
+    if not leaves or any(np.ndim(leaf) == 0 for leaf in leaves):
+        raise ValueError(
+            f"{name} must be an array or a pytree of arrays with examples along axis 0"
+        )
+    lengths = {len(leaf) for leaf in leaves}
+    if len(lengths) > 1:
+        raise ValueError(f"the arrays of {name} hold {sorted(lengths)} examples: they must agree")
+    if lengths == {0}:
+        raise ValueError(f"{name} holds no examples: its first axis is empty")
+    return jax.tree.map(jnp.asarray, data), lengths.pop()
+
+
+def _check_loss(loss, params, data, batch_size) -> None:
+    batch = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((batch_size, *leaf.shape[1:]), leaf.dtype), data
+    )
+    value = jax.eval_shape(loss, params, batch)
+    if not (hasattr(value, "shape") and value.shape == ()):
+        got = f"shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
+        raise ValueError(f"loss must return a scalar, got {got}: take its mean")

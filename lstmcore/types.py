@@ -1,0 +1,82 @@
+"""The words everything else speaks: parameters, state, gates and trace.
+
+Each is a NamedTuple of arrays, hence a pytree: `jax.grad`, `jax.tree.map`, `optax` and
+indexing work on them as they are. Axes are written B (batch), T (time), F (features),
+H (units of a layer) and U (outputs of a dense layer). This module needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from jax import Array  # or np.ndarray in lstmcore.reference
+
+__all__ = ["DenseParams", "Gates", "LSTMParams", "LSTMState", "Trace"]
+
+
+class LSTMParams(NamedTuple):
+    """Weights of one LSTM layer, fused over the gates in Keras's order: i, f, g, o.
+
+    The weights of a Keras layer therefore fit unchanged: `LSTMParams(*layer.get_weights())`.
+
+    kernel: [F, 4H], from the input to the four gates
+    recurrent_kernel: [H, 4H], from the previous hidden state to the four gates
+    bias: [4H]
+    """
+
+    kernel: Array
+    recurrent_kernel: Array
+    bias: Array
+
+
+class LSTMState(NamedTuple):
+    """What an LSTM carries from one step to the next.
+
+    h: [B, H], hidden state: what the layer shows to the outside
+    c: [B, H], cell state: what the layer remembers
+    """
+
+    h: Array
+    c: Array
+
+
+class Gates(NamedTuple):
+    """The activations of one LSTM step (or, inside a `Trace`, of every step).
+
+    With the default activations the three gates lie in (0, 1), the candidate in (-1, 1).
+
+    input: [..., H], i: how much of the candidate is written into the cell
+    forget: [..., H], f: how much of the old cell is kept (1 keeps all, 0 forgets)
+    candidate: [..., H], g: what would be written
+    output: [..., H], o: how much of the cell is shown
+    """
+
+    input: Array
+    forget: Array
+    candidate: Array
+    output: Array
+
+
+class Trace(NamedTuple):
+    """Everything a layer did, step by step, aligned with the time axis of its input.
+
+    h: [B, T, H], hidden state after each step (the layer's output sequence)
+    c: [B, T, H], cell state after each step
+    gates: Gates of [B, T, H], all 0 where a step was masked
+    """
+
+    h: Array
+    c: Array
+    gates: Gates
+
+
+class DenseParams(NamedTuple):
+    """Weights of one dense layer.
+
+    kernel: [F, U]
+    bias: [U]
+    """
+
+    kernel: Array
+    bias: Array

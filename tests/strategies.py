@@ -1,0 +1,79 @@
+"""Hypothesis strategies: random layers over few shapes (a new shape costs a compilation)."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from hypothesis import strategies as st
+
+import lstmcore as lc
+
+batches = st.sampled_from([1, 3])
+timesteps = st.sampled_from([1, 2, 5])
+features = st.sampled_from([1, 3])
+units = st.sampled_from([1, 4])
+seeds = st.integers(0, 2**32 - 1)
+activations = st.sampled_from(["tanh", "relu", "sigmoid", "hard_sigmoid", "softsign", "linear"])
+gate_activations = st.sampled_from(["sigmoid", "hard_sigmoid"])
+mask_kinds = st.sampled_from(["none", "right", "left", "interior", "all-false row"])
+
+
+class Case(NamedTuple):
+    """One LSTM layer and something to run it on, as NumPy arrays.
+
+    options: keyword arguments that `lc.lstm` and `reference.lstm` share (mask, reverse, ...)
+    """
+
+    params: lc.LSTMParams
+    x: np.ndarray
+    state: lc.LSTMState | None
+    options: dict
+
+
+def random_params(rng, features: int, units: int, dtype=np.float32) -> lc.LSTMParams:
+    """Weights that differ in every gate: constant ones cannot see two gates swapped."""
+    shapes = (features, 4 * units), (units, 4 * units), (4 * units,)
+    return lc.LSTMParams(*(rng.normal(0, 0.5, shape).astype(dtype) for shape in shapes))
+
+
+def random_state(rng, batch: int, units: int, dtype=np.float32) -> lc.LSTMState:
+    return lc.LSTMState(*rng.normal(size=(2, batch, units)).astype(dtype))
+
+
+def random_mask(rng, kind: str, batch: int, steps: int) -> np.ndarray | None:
+    """bool [B, T] with its False at the right, at the left, anywhere, or over a whole row."""
+    if kind == "none":
+        return None
+    lengths = rng.integers(0, steps + 1, batch)
+    right = np.arange(steps) < lengths[:, None]
+    if kind == "right":
+        return right
+    if kind == "left":
+        return right[:, ::-1].copy()
+    mask = rng.random((batch, steps)) < 0.6
+    if kind == "all-false row":
+        mask[rng.integers(batch)] = False
+    return mask
+
+
+def random_like(rng, tree):
+    """A cotangent: random numbers in the shape of `tree`."""
+    return jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(leaf.dtype), tree)
+
+
+@st.composite
+def cases(draw, dtype=np.float32) -> Case:
+    rng = np.random.default_rng(draw(seeds))
+    batch, steps, width, size = draw(batches), draw(timesteps), draw(features), draw(units)
+    options = {
+        "mask": random_mask(rng, draw(mask_kinds), batch, steps),
+        "reverse": draw(st.booleans()),
+        "activation": draw(activations),
+        "recurrent_activation": draw(gate_activations),
+    }
+    return Case(
+        params=random_params(rng, width, size, dtype),
+        x=rng.normal(size=(batch, steps, width)).astype(dtype),
+        state=random_state(rng, batch, size, dtype) if draw(st.booleans()) else None,
+        options=options,
+    )
