@@ -1,0 +1,252 @@
+"""The command `lstmcore`: from a CSV file to a trained model, its outputs and its gates."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table as Grid
+
+import lstmcore as lc
+from lstmcore import job, results, table
+
+SHOWN_ROWS = 18  # of the comparison in the terminal; output.csv has all
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console(highlight=False)
+messages = Console(stderr=True, highlight=False)
+
+
+def _job_option(help: str, field: str):
+    """An option that stands for a field of `job.Settings`; None leaves the field as it is."""
+    usual, tutorial = (_shown(getattr(preset, field)) for preset in (job.Settings(), job.TUTORIAL))
+    default = usual if usual == tutorial else f"{usual}; tutorial: {tutorial}"
+    name = field.replace("_", "-")
+    return typer.Option(
+        f"--{name}", help=f"{help} [dim]\\[default: {default}][/dim]", metavar=name.upper()
+    )
+
+
+def _shown(value) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "off" if value is None else str(value)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """The glass-box LSTM: train an LSTM autoencoder on a series and look at every gate of it.
+
+    [bold]lstmcore fit[/bold]
+        the tutorial series, in seconds: what an LSTM autoencoder is
+
+    [bold]lstmcore fit --dataset sunspots[/bold]
+        300 years of sunspots, which come with lstmcore
+
+    [bold]lstmcore fit my.csv --mode prediction --window 48 --steps 12[/bold]
+        your own table: read 48 rows, predict the next 12
+
+    Each writes a folder with the model, its outputs, the loss and pictures of the gates. In
+    Python, the model is one line away: lstmcore.load("lstmcore-run/model.safetensors").
+    """
+    if version:
+        console.print(f"lstmcore {lc.__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def fit(
+    source: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="CSV",
+            show_default=False,
+            help="A table with one row per time step and one column per variable.",
+        ),
+    ] = None,
+    dataset: Annotated[
+        Literal["tutorial", "sunspots"] | None,
+        typer.Option(
+            help="A series that comes with lstmcore, instead of a CSV. "
+            "[dim]\\[default: tutorial][/dim]"
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Columns to use, separated by commas. [dim]\\[default: all numeric][/dim]",
+        ),
+    ] = None,
+    mode: Annotated[
+        Literal["reconstruction", "prediction", "composite"] | None,
+        _job_option(
+            "reconstruction: write the window again; prediction: the rows after it; composite: both.",
+            "mode",
+        ),
+    ] = None,
+    window: Annotated[int | None, _job_option("Rows that the encoder reads.", "window")] = None,
+    steps: Annotated[
+        int | None, _job_option("Rows to predict (prediction and composite).", "steps")
+    ] = None,
+    units: Annotated[
+        str | None,
+        _job_option("Sizes of the encoder's layers; the decoder mirrors them.", "units"),
+    ] = None,
+    activation: Annotated[
+        str | None, _job_option("tanh, relu, sigmoid, softsign, ...", "activation")
+    ] = None,
+    scaling: Annotated[
+        Literal["standard", "minmax", "none"] | None,
+        _job_option("standard, minmax or none, of each column; results keep its units.", "scaling"),
+    ] = None,
+    epochs: Annotated[int | None, _job_option("Times through the data.", "epochs")] = None,
+    batch_size: Annotated[
+        int | None, _job_option("Windows per gradient step.", "batch_size")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, _job_option("Step size of Adam.", "learning_rate")
+    ] = None,
+    validation: Annotated[
+        float | None,
+        _job_option("Fraction of the windows to hold out, the last in time.", "validation"),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        _job_option("Stop after so many epochs without progress; keep the best.", "patience"),
+    ] = None,
+    seed: Annotated[
+        int | None, _job_option("Of weights and order; same seed, same result.", "seed")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path(
+        "lstmcore-run"
+    ),
+) -> None:
+    """Train an LSTM autoencoder, print what it wrote beside what it was to write, draw its gates.
+
+    The output folder receives model.safetensors, settings.json, history.csv, output.csv, a
+    picture of the loss, one of the output, and one of the gates of each encoder layer.
+    """
+    given = {
+        "mode": mode,
+        "window": window,
+        "steps": steps,
+        "units": None if units is None else _sizes(units),
+        "activation": activation,
+        "scaling": scaling,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "validation": validation,
+        "patience": patience,
+        "seed": seed,
+    }
+    with _clear_errors():
+        if source is not None and dataset is not None:
+            raise ValueError("give a CSV file or --dataset, not both")
+        name = str(source) if source is not None else dataset or "tutorial"
+        data = _read(source, name, columns)
+        preset = job.TUTORIAL if name == "tutorial" else job.Settings()
+        chosen: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+        settings = replace(preset, **chosen)
+        if steps is not None and not settings.horizon:
+            raise ValueError("--steps is for --mode prediction or composite")
+        _run(name, data, settings, output)
+
+
+def _run(name: str, data: table.Table, settings: job.Settings, folder: Path) -> None:
+    windows = job.cut(data, settings)
+    model = job.build(settings, len(data.columns))
+    results.prepare_folder(folder)
+
+    rows = f"{len(data.values):,} rows of {', '.join(data.columns)}"
+    console.print(f"[bold]{name}[/bold]: {rows}; {len(windows.values):,} windows\n")
+    console.print(lc.summary(model, timesteps=settings.window), "\n")
+    try:
+        result = job.train(model, windows, settings, progress=True)
+    except lc.NonFiniteLossError as error:
+        kept = results.write_model(folder, model, error.result)[0]
+        raise ValueError(f"{error}\nthe last finite weights were saved in {kept}") from error
+
+    written = results.write_model(folder, model, result)
+    parts = job.outputs(model, result.params, windows, settings)
+    console.print()
+    for part in parts:
+        _print_comparison(data.columns, part)
+    written += [
+        results.write_settings(folder, name, data, settings, windows),
+        results.write_outputs(folder, data.columns, parts),
+        *results.write_pictures(folder, model, result, data, windows, settings, parts),
+    ]
+    console.print(f"wrote to [bold]{folder}[/bold]: {', '.join(path.name for path in written)}")
+
+
+def _print_comparison(columns: tuple[str, ...], part: job.Part) -> None:
+    grid = Grid(title=f"{part.name}: actual and output", box=box.SIMPLE_HEAD, title_justify="left")
+    for heading in ("window", "step", "row"):
+        grid.add_column(heading, justify="right")
+    for column in columns:
+        grid.add_column(column, justify="right")
+        grid.add_column("output", justify="right", style="bold")
+    count, steps, _ = part.actual.shape
+    for window, step in list(np.ndindex(count, steps))[:SHOWN_ROWS]:
+        pairs = zip(part.actual[window, step], part.output[window, step], strict=True)
+        numbers = [f"{number:.4g}" for pair in pairs for number in pair]
+        ends = step == steps - 1
+        place = (str(window), str(step), str(part.rows[window, step]))
+        grid.add_row(*place, *numbers, end_section=ends and steps > 1)
+    console.print(grid)
+    hidden = count * steps - SHOWN_ROWS
+    if hidden > 0:
+        console.print(f"... and {hidden:,} more lines, all in output.csv")
+    error = np.abs(part.output - part.actual)
+    console.print(f"error: {error.mean():.4g} on average, {error.max():.4g} at worst\n")
+
+
+def _read(source: Path | None, name: str, columns: str | None) -> table.Table:
+    if source is None:
+        if columns is not None:
+            raise ValueError("--columns is for a CSV file")
+        return table.read_dataset(name)
+    wanted = None if columns is None else [column.strip() for column in columns.split(",")]
+    return table.read_csv(source, wanted)
+
+
+def _sizes(units: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(size) for size in units.split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{units!r} is not a list of sizes such as 128,64", param_hint="--units"
+        ) from None
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """What the user can mend is said in a sentence, without a traceback."""
+    try:
+        yield
+    except (ValueError, OSError, ImportError) as error:
+        messages.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        raise typer.Exit(1) from error
+
+
+def main() -> None:
+    """Entry point of the command `lstmcore`."""
+    sys.exit(app())
