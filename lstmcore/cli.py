@@ -97,7 +97,7 @@ def fit(
     mode: Annotated[
         Literal["reconstruction", "prediction", "composite"] | None,
         _job_option(
-            "reconstruction: write the window again; prediction: the rows after it; composite: both.",
+            "reconstruction: write the window again; prediction: the rows after; composite: both.",
             "mode",
         ),
     ] = None,
@@ -185,7 +185,7 @@ def _run(name: str, data: table.Table, settings: job.Settings, folder: Path) -> 
         raise ValueError(f"{error}\nthe last finite weights were saved in {kept}") from error
 
     written = results.write_model(folder, model, result)
-    parts = job.outputs(model, result.params, windows, settings)
+    parts = job.outputs(model, result.params, data, windows, settings)
     console.print()
     for part in parts:
         _print_comparison(data.columns, part)

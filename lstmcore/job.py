@@ -164,8 +164,8 @@ class Part(NamedTuple):
     output: np.ndarray
 
 
-def outputs(model, params, windows: Windows, settings: Settings) -> list[Part]:
-    """Run the trained model on every window."""
+def outputs(model, params, table: Table, windows: Windows, settings: Settings) -> list[Part]:
+    """Run the trained model on every window of the table."""
     apply = jax.jit(lambda params, x: _written(model, params, x, settings)[0])
     inputs = windows.values[:, : settings.window]
     starts = range(0, len(inputs), WINDOWS_AT_ONCE)
@@ -174,7 +174,7 @@ def outputs(model, params, windows: Windows, settings: Settings) -> list[Part]:
         Part(
             name,
             windows.rows[:, where],
-            windows.scaler.invert(windows.values[:, where]),
+            table.values[windows.rows[:, where]],
             windows.scaler.invert(np.concatenate(written)),
         )
         for (name, where), written in zip(
