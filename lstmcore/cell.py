@@ -58,7 +58,7 @@ def init_lstm(
     features = checks.check_count("features", features)
     units = checks.check_count("units", units)
     dtype = floating_dtype(dtype)
-    draw_dtype = jnp.promote_types(dtype, jnp.float32)  # a QR of bfloat16 does not exist
+    draw_dtype = memory_dtype(dtype)  # a QR of bfloat16 does not exist
     kernel_key, recurrent_key = jax.random.split(key)
     glorot_uniform = jax.nn.initializers.glorot_uniform()
     orthogonal = jax.nn.initializers.orthogonal()
@@ -177,7 +177,7 @@ def memory_dtype(dtype):
 
     A cell state sums over many steps; in 8 bits of mantissa small writes would vanish.
     """
-    return jnp.promote_types(dtype, jnp.float32)
+    return dtype if jnp.finfo(dtype).bits >= 32 else jnp.dtype(jnp.float32)
 
 
 def _product(a, kernel):

@@ -22,17 +22,17 @@ class Training(NamedTuple):
     history: dict[str, jax.Array]
 
 
-def start(params, optimizer, epochs, validated) -> Training:
-    names = ("loss", "validation_loss") if validated else ("loss",)
+def start(params, optimizer, epochs: int, names: tuple[str, ...], dtype) -> Training:
+    """Before the first epoch; `names` and `dtype` are those of the losses to be recorded."""
     return Training(
         epoch=jnp.int32(0),
         params=params,
         optimizer_state=optimizer.init(params),
         finite=jnp.bool(True),
         best=params,
-        best_loss=jnp.float32(jnp.inf),
+        best_loss=jnp.array(jnp.inf, dtype),
         best_epoch=jnp.int32(0),
-        history={name: jnp.zeros(epochs, jnp.float32) for name in names},
+        history={name: jnp.zeros(epochs, dtype) for name in names},
     )
 
 
@@ -48,8 +48,9 @@ def run_epochs(
     def step(carry, batch):
         params, state, finite = carry
         value, grads = jax.value_and_grad(loss)(params, batch)
-        updates, new_state = update(grads, state, params, value=value)
-        new_params = optax.apply_updates(params, updates)
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes; a strict caller may not
+            updates, new_state = update(grads, state, params, value=value)
+            new_params = optax.apply_updates(params, updates)
         # The params before a step that went wrong are the last finite ones: freeze them.
         finite &= jnp.isfinite(value) & _all_finite(new_params)
         params = jax.tree.map(partial(jnp.where, finite), new_params, params)
@@ -67,12 +68,13 @@ def run_epochs(
             values["validation_loss"] = value
             finite &= jnp.isfinite(value)
         now = training.epoch
+        history = training.history
         training = training._replace(
-            epoch=now + finite,
+            epoch=now + finite.astype(now.dtype),
             params=params,
             optimizer_state=state,
             finite=finite,
-            history={k: training.history[k].at[now].set(values[k]) for k in values},
+            history={k: history[k].at[now].set(values[k].astype(history[k].dtype)) for k in values},
         )
         return training if patience is None else _keep_best(training, value, now)
 
@@ -89,7 +91,7 @@ def _keep_best(training, value, now) -> Training:
     better = training.finite & (value < training.best_loss)
     return training._replace(
         best=jax.tree.map(partial(jnp.where, better), training.params, training.best),
-        best_loss=jnp.where(better, value, training.best_loss).astype(jnp.float32),
+        best_loss=jnp.where(better, value.astype(training.best_loss.dtype), training.best_loss),
         best_epoch=jnp.where(better, now + 1, training.best_epoch),
     )
 

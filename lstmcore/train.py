@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.cell import memory_dtype
 from lstmcore.epochs import Training, run_epochs, start
 from lstmcore.progress import progress_bar
 
@@ -108,7 +109,7 @@ def fit(
     batch_size = min(batch_size, examples)
     if validation is not None:
         validation, _ = _examples("validation", validation)
-    _check_loss(loss, params, data, batch_size)
+    loss_dtype = _check_loss(loss, params, data, batch_size)
     optimizer = _default_optimizer() if optimizer is None else optimizer
     run = partial(
         run_epochs,
@@ -120,7 +121,8 @@ def fit(
         batch_size=batch_size,
         patience=patience,
     )
-    training = start(params, optimizer, epochs, validation is not None)
+    names = ("loss",) if validation is None else ("loss", "validation_loss")
+    training = start(params, optimizer, epochs, names, loss_dtype)
     with progress_bar(epochs) if progress else nullcontext(_no_report) as report:
         for training in _chunks(run, training, epochs):  # noqa: B020 - the newest one
             report(int(training.epoch), _history(training))
@@ -188,7 +190,8 @@ def _examples(name: str, data) -> tuple:
     return jax.tree.map(jnp.asarray, data), lengths.pop()
 
 
-def _check_loss(loss, params, data, batch_size) -> None:
+def _check_loss(loss, params, data, batch_size):
+    """The dtype to record the loss in, if it is a scalar."""
     batch = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((batch_size, *leaf.shape[1:]), leaf.dtype), data
     )
@@ -196,3 +199,5 @@ def _check_loss(loss, params, data, batch_size) -> None:
     if not (hasattr(value, "shape") and value.shape == ()):
         got = f"shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
         raise ValueError(f"loss must return a scalar, got {got}: take its mean")
+    checks.check_floating("loss", value)
+    return memory_dtype(value.dtype)

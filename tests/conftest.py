@@ -1,7 +1,7 @@
 """How the tests run: warnings are errors (pyproject.toml), dtypes strict, few examples or many.
 
-    pytest                                       few examples, what CI runs
-    HYPOTHESIS_PROFILE=thorough pytest           many examples
+pytest                                       few examples, what CI runs
+HYPOTHESIS_PROFILE=thorough pytest           many examples
 """
 
 import os

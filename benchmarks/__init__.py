@@ -1,0 +1,1 @@
+"""Programs that people run to see how lstmcore does, each with `python -m benchmarks.NAME`."""

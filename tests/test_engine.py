@@ -1,0 +1,116 @@
+"""What the execution promises: an unused trace is free, one shape compiles once, any platform."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from strategies import random_params
+
+import lstmcore as lc
+
+PARAMS = random_params(np.random.default_rng(0), 4, 32)
+X = np.ones((8, 50, 4), np.float32)
+
+
+def final_state_alone(params, x):
+    """The leanest loop there is: it stacks nothing."""
+
+    def body(state, x_t):
+        state, _ = lc.lstm_step(params, x_t, state)
+        return state, None
+
+    return jax.lax.scan(body, lc.zero_state(len(x), 32), jnp.swapaxes(x, 0, 1))[0]
+
+
+def hidden_states_alone(params, x):
+    def body(state, x_t):
+        state, _ = lc.lstm_step(params, x_t, state)
+        return state, state.h
+
+    _, h = jax.lax.scan(body, lc.zero_state(len(x), 32), jnp.swapaxes(x, 0, 1))
+    return jnp.swapaxes(h, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("ours", "lean"),
+    [
+        (lambda params, x: lc.lstm(params, x)[0], final_state_alone),
+        (lambda params, x: lc.lstm(params, x)[1].h, hidden_states_alone),
+    ],
+    ids=["final state", "hidden states"],
+)
+def test_an_unused_trace_costs_nothing(ours, lean):
+    ours, lean = (jax.jit(f).lower(PARAMS, X).compile() for f in (ours, lean))
+    memory, lean_memory = ours.memory_analysis(), lean.memory_analysis()
+    assert memory.output_size_in_bytes == lean_memory.output_size_in_bytes
+    assert memory.temp_size_in_bytes <= lean_memory.temp_size_in_bytes
+    assert ours.cost_analysis()["flops"] <= 1.01 * lean.cost_analysis()["flops"]
+
+
+def test_a_used_trace_is_seen_by_that_measure():
+    """The comparison above could fail: asking for the gates does show up in it."""
+    compiled = jax.jit(lc.lstm).lower(PARAMS, X).compile().memory_analysis()
+    lean = jax.jit(final_state_alone).lower(PARAMS, X).compile().memory_analysis()
+    assert compiled.output_size_in_bytes > 100 * lean.output_size_in_bytes
+
+
+def test_one_shape_compiles_once_with_and_without_jit():
+    traced = []
+
+    def counting_tanh(z):
+        traced.append(z.shape)
+        return jnp.tanh(z)
+
+    for _ in range(3):
+        lc.lstm(PARAMS, X, activation=counting_tanh)
+    once = len(traced)
+    assert once > 0
+    for x in (X, 2 * X):
+        lc.lstm(PARAMS, x, activation=counting_tanh)
+    assert len(traced) == once
+    lc.lstm(PARAMS, X[:, :10], activation=counting_tanh)
+    assert len(traced) == 2 * once
+
+
+def test_a_jitted_model_compiles_once():
+    model = lc.Autoencoder(features=4, units=(8, 4))
+    params = model.init(jax.random.key(0))
+    apply = jax.jit(model.apply)
+    for scale in (1, 2, 3):
+        apply(params, scale * X)
+    assert apply._cache_size() == 1
+
+
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "rocm", "tpu"])
+def test_gradient_of_a_program_lowers_for_every_platform(platform):
+    model = lc.Autoencoder(features=4, units=(8, 4), activation="relu")
+    params = model.init(jax.random.key(0))
+
+    def loss(params, x, mask):
+        _, trace = lc.lstm(params["encoder_0"], x, mask=mask, reverse=True)
+        x_hat, _ = model.apply(params, x, mask=mask)
+        return jnp.mean((x_hat - x) ** 2) + trace.gates.forget.mean()
+
+    program = jax.jit(jax.value_and_grad(loss))
+    shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), (params, X))
+    mask = jax.ShapeDtypeStruct(X.shape[:2], bool)
+    exported = jax.export.export(program, platforms=[platform])(*shapes, mask)
+    assert exported.platforms == (platform,)
+    assert "while" in exported.mlir_module()  # the loop itself, not its unrolling
+
+
+def test_transformations_compose():
+    """grad of grad, jvp, vmap over weights and checkpoint all pass through the layer."""
+    x = X[:2, :3]
+    loss = lambda params: lc.lstm(params, x)[1].h.sum()  # noqa: E731
+    params = jax.tree.map(jnp.asarray, PARAMS)
+    tangent = jax.tree.map(jnp.ones_like, params)
+    value, slope = jax.jvp(loss, (params,), (tangent,))
+    gradient = jax.grad(loss)(params)
+    expected = sum((g * t).sum() for g, t in zip(gradient, tangent, strict=True))
+    np.testing.assert_allclose(slope, expected, rtol=1e-4)
+    np.testing.assert_allclose(jax.checkpoint(loss)(params), value, rtol=1e-6)
+    stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), params)
+    np.testing.assert_allclose(jax.vmap(loss)(stacked)[0], value, rtol=1e-5)
+    curvature = jax.grad(lambda p: (jax.grad(loss)(p).bias ** 2).sum())(params)
+    assert np.isfinite(curvature.kernel).all()

@@ -1,0 +1,183 @@
+"""The models: names, shapes, the bottleneck, masks, edits, and what is said of misuse."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import seeds
+
+import lstmcore as lc
+
+KEY = jax.random.key(0)
+X = np.linspace(-1, 1, 30, dtype=np.float32).reshape(3, 5, 2)
+
+MODELS = [
+    lc.Autoencoder(2, (4, 3)),
+    lc.Autoencoder(2, 4, "relu", steps=7),
+    lc.CompositeAutoencoder(2, (4, 3), steps=2),
+    lc.StackedLSTM(2, (4, 3), outputs=1),
+]
+ids = [f"{type(model).__name__}-{model.units}" for model in MODELS]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=ids)
+def test_one_name_per_layer_in_all_places(model):
+    params = model.init(KEY)
+    _, traces = model.apply(params, X)
+    names = [name for name, layer in params.items() if isinstance(layer, lc.LSTMParams)]
+    assert list(traces) == names
+    model.apply(params, X, edits={name: lambda gates, t: gates for name in names})
+
+
+@pytest.mark.parametrize("model", MODELS, ids=ids)
+def test_described_shapes_are_the_shapes(model):
+    outputs, traces = model.apply(model.init(KEY), X)
+    described = {name: shape for name, _, shape in model.layers(X.shape[1])}
+    for name, trace in traces.items():
+        assert trace.h.shape[::2] == (3, described[name][-1])
+        if len(described[name]) == 3:  # the encoder's last layer hands on its final state alone
+            assert trace.h.shape == (3, *described[name][1:])
+    heads = [shape for name, shape in described.items() if name.endswith("head")]
+    assert [out.shape for out in jax.tree.leaves(outputs)] == [(3, *s[1:]) for s in heads]
+
+
+def test_the_decoder_sees_the_code_alone():
+    model, other = lc.Autoencoder(2, (4, 3)), X[::-1].copy()
+    params = model.init(KEY)
+    _, traces = model.apply(params, X)
+    code = traces["encoder_1"].h[:, -1]
+    _, trace = lc.lstm(params["decoder_0"], lc.repeat_vector(code, 5))
+    np.testing.assert_allclose(trace.h, traces["decoder_0"].h, rtol=1e-6)
+    x_hat, _ = model.apply(params, other)
+    np.testing.assert_allclose(x_hat[::-1], model.apply(params, X)[0], atol=1e-6)
+
+
+def test_composite_is_two_autoencoders_with_one_encoder():
+    model = lc.CompositeAutoencoder(2, (4, 3), steps=2)
+    params = model.init(KEY)
+    (reconstruction, prediction), _ = model.apply(params, X)
+    for name, output, steps in (
+        ("reconstruction", reconstruction, None),
+        ("prediction", prediction, 2),
+    ):
+        single = {k: v for k, v in params.items() if k.startswith("encoder")}
+        single |= {f"decoder_{i}": params[f"{name}_{i}"] for i in range(2)}
+        single["head"] = params[f"{name}_head"]
+        expected, _ = lc.Autoencoder(2, (4, 3), steps=steps).apply(single, X)
+        np.testing.assert_allclose(output, expected, atol=1e-6)
+
+
+@given(seeds, st.integers(1, 5))
+def test_padding_does_not_change_what_is_written(seed, length):
+    """A masked batch gives what the unpadded sequences give (RepeatVector keeps the mask)."""
+    model = lc.Autoencoder(2, (4, 3))
+    params = model.init(jax.random.key(seed))
+    padded = np.where(np.arange(5)[:, None] < length, X, np.nan)
+    mask = lc.length_mask(np.full(3, length), 5)
+    x_hat, traces = model.apply(params, padded, mask=mask)
+    short, _ = model.apply(params, X[:, :length])
+    np.testing.assert_allclose(x_hat[:, :length], short, atol=1e-6)
+    np.testing.assert_array_equal(traces["decoder_0"].gates.forget[:, length:], 0)
+
+
+@pytest.mark.parametrize("model", MODELS[1:], ids=ids[1:])
+def test_masks_reach_every_layer_that_reads_the_input(model):
+    params = model.init(KEY)
+    mask = lc.length_mask(np.array([2, 5, 0]), 5)
+    _, traces = model.apply(params, X, mask=mask)
+    first = next(iter(traces.values()))
+    np.testing.assert_array_equal(first.gates.input[0, 2:], 0)
+    later = [trace for trace in traces.values() if trace.h.shape[1] not in (5,)]
+    assert all((trace.gates.input != 0).all() for trace in later)  # predictions are not masked
+
+
+def test_edits_reach_their_layer():
+    model = lc.StackedLSTM(2, (4, 3), outputs=1)
+    params = model.init(KEY)
+    closed = {"lstm_1": lambda gates, t: gates._replace(output=0.0)}
+    y, traces = model.apply(params, X, edits=closed)
+    np.testing.assert_array_equal(traces["lstm_1"].h, 0)
+    assert (traces["lstm_0"].h != 0).any()
+    np.testing.assert_allclose(y, np.broadcast_to(params["head"].bias, y.shape))
+
+
+@pytest.mark.parametrize("model", MODELS, ids=ids)
+def test_models_are_values(model):
+    twin = type(model)(**vars(model))
+    assert twin == model
+    assert hash(twin) == hash(model)
+    static = jax.jit(lambda model, params, x: model.apply(params, x)[0], static_argnums=0)
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        static(model, model.init(KEY), X),
+        static(twin, twin.init(KEY), X),
+    )
+
+
+def test_units_may_be_a_number_or_a_list():
+    assert lc.Autoencoder(2, 4) == lc.Autoencoder(2, [4]) == lc.Autoencoder(2, (np.int64(4),))
+
+
+def test_dtype_of_the_weights_is_that_of_the_output(x64):
+    model = lc.Autoencoder(2, 4)
+    params = model.init(KEY, jnp.float64)
+    assert model.apply(params, X)[0].dtype == jnp.float64
+
+
+PARAMS = MODELS[0].init(KEY)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: lc.Autoencoder(0, 4), ValueError, "features must be at least 1, got 0"),
+        (lambda: lc.Autoencoder(2, (4, 0)), ValueError, "units must be at least 1, got 0"),
+        (lambda: lc.Autoencoder(2, ()), ValueError, "units is empty: name at least one layer"),
+        (lambda: lc.Autoencoder(2, "4"), TypeError, "units must be a whole number, got '4'"),
+        (lambda: lc.Autoencoder(2, 4, steps=0), ValueError, "steps must be at least 1, got 0"),
+        (lambda: lc.Autoencoder(2, 4, "rellu"), ValueError, "activation 'rellu' is not known"),
+        (lambda: lc.CompositeAutoencoder(2, 4, 0), ValueError, "steps must be at least 1, got 0"),
+        (lambda: lc.StackedLSTM(2, 4, 0), ValueError, "outputs must be at least 1, got 0"),
+        (
+            lambda: MODELS[0].apply([1], X),
+            TypeError,
+            r"must be a dict of layers, got list: call mo",
+        ),
+        (
+            lambda: MODELS[3].apply(PARAMS, X),
+            ValueError,
+            "params has the layers encoder_0, .* but the model has lstm_0, lstm_1, head: were they",
+        ),
+        (
+            lambda: MODELS[0].apply(PARAMS, X, edits={"encoder_2": None}),
+            ValueError,
+            "edits names 'encoder_2' but the LSTM layers are encoder_0, encoder_1, decoder_0",
+        ),
+        (
+            lambda: MODELS[0].apply(PARAMS, X[..., :1]),
+            ValueError,
+            r"(?s)x has 1 features but params.kernel expects 2.*\(in layer 'encoder_0'\)",
+        ),
+        (
+            lambda: MODELS[0].apply(PARAMS, X[0]),
+            ValueError,
+            r"x must have 3 axes .* got \w+ \(5, 2\)",
+        ),
+        (lambda: MODELS[0].apply(PARAMS, [[1.0]]), TypeError, "x must be an array .* got list"),
+        (
+            lambda: MODELS[0].apply(PARAMS, X, mask=np.ones((3, 4), bool)),
+            ValueError,
+            r"mask has shape \(3, 4\) but x needs \(3, 5\)",
+        ),
+        (
+            lambda: MODELS[0].apply(PARAMS | {"encoder_1": PARAMS["encoder_0"]}, X),
+            ValueError,
+            r"(?s)x has 4 features but params.kernel expects 2.*\(in layer 'encoder_1'\)",
+        ),
+    ],
+)
+def test_errors(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

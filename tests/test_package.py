@@ -1,0 +1,66 @@
+"""The package as a whole: its names, what importing it costs, and that it stands without JAX."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lstmcore as lc
+
+SOURCE = Path(lc.__file__)
+
+
+def python(code: str) -> str:
+    """What `code` prints in a fresh interpreter."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_every_public_name_exists_and_is_listed():
+    assert {name for name in lc.__all__ if getattr(lc, name, None) is None} == set()
+    assert set(lc.__all__) <= set(dir(lc))
+
+
+def test_type_checkers_see_the_same_names():
+    blocks = [node for node in ast.parse(SOURCE.read_text()).body if isinstance(node, ast.If)]
+    imported = {alias.name for node in blocks[0].body for alias in node.names}
+    assert imported == set(lc.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'lstmcore' has no attribute 'GRU'"):
+        lc.GRU  # noqa: B018
+
+
+def test_core_imports_jax_and_numpy_alone():
+    extras = ["optax", "matplotlib", "safetensors", "rich", "typer", "keras", "pandas"]
+    code = (
+        "import sys, jax; before = set(sys.modules)\n"
+        "import lstmcore as lc\n"
+        "lc.lstm, lc.Autoencoder, lc.fit, lc.summary, lc.save, lc.windows\n"
+        f"print([name for name in {extras} if name in set(sys.modules) - before])"
+    )
+    assert python(code) == "[]"
+
+
+@pytest.mark.parametrize("module", ["lstmcore", "lstmcore.types", "lstmcore.reference"])
+def test_import_without_jax(module):
+    assert python(f"import sys, {module}; print('jax' in sys.modules)") == "False"
+
+
+def test_imports_point_one_way():
+    """types <- cell <- sequence <- layers <- models <- (train, ...): no module looks upwards."""
+    order = ["types", "checks", "activations", "cell", "engine", "sequence", "layers"]
+    order += ["stack", "models", "overview", "epochs", "train"]
+    for position, module in enumerate(order[:-1]):
+        path = SOURCE.parent / module
+        files = path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]
+        text = "\n".join(file.read_text() for file in files)
+        above = [name for name in order[position + 1 :] if f"lstmcore.{name} import" in text]
+        assert above == [], f"{module} imports {above}"
+
+
+def test_package_is_typed():
+    assert (SOURCE.parent / "py.typed").is_file()

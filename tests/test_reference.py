@@ -1,0 +1,204 @@
+"""The NumPy engine: equal to JAX in values and gradients, and to numeric differentiation."""
+
+import subprocess
+import sys
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import cases, random_like, random_params, random_state, seeds
+
+import lstmcore as lc
+from lstmcore import reference
+from lstmcore.reference.activations import NAMED
+
+close = partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6)
+
+
+@given(cases(dtype=np.float64), seeds)
+def test_lstm_equals_jax_in_values_and_gradients(case, seed):
+    params, x, state, options = case
+    rng = np.random.default_rng(seed)
+    with jax.enable_x64(True):
+        start = state or lc.zero_state(len(x), params.recurrent_kernel.shape[0], np.float64)
+        run = lambda params, x, state: lc.lstm(params, x, state, **options)  # noqa: E731
+        theirs, pull_back = jax.vjp(run, params, x, start)
+        cotangent = random_like(rng, theirs)
+        their_gradients = pull_back(cotangent)
+    ours = reference.lstm(params, x, state, **options)
+    our_gradients = reference.lstm_backward(params, x, state, ours[1], *cotangent, **options)
+    jax.tree.map(close, ours, theirs)
+    jax.tree.map(close, our_gradients, their_gradients)
+
+
+@given(seeds, st.sampled_from(sorted(NAMED)), st.sampled_from(["sigmoid", "hard_sigmoid"]))
+def test_step_backward_equals_numeric_differentiation(seed, activation, recurrent_activation):
+    rng = np.random.default_rng(seed)
+    options = {"activation": activation, "recurrent_activation": recurrent_activation}
+    inputs = (
+        random_params(rng, 2, 3, np.float64),
+        rng.normal(size=(2, 2)),
+        random_state(rng, 2, 3, np.float64),
+    )
+    new, gates = reference.lstm_step(*inputs, **options)
+    d_new, d_gates = random_like(rng, (new, gates))
+    gradients = reference.lstm_step_backward(*inputs, gates, new.c, d_new, d_gates, **options)
+
+    def loss(inputs):
+        outputs = jax.tree.leaves(reference.lstm_step(*inputs, **options))
+        weights = jax.tree.leaves((d_new, d_gates))
+        return sum((weight * out).sum() for weight, out in zip(weights, outputs, strict=True))
+
+    direction = random_like(rng, inputs)
+    slope = along(gradients, direction)
+    assert slope == pytest.approx(numeric_slope(loss, inputs, direction), rel=1e-6, abs=1e-7)
+
+
+@given(cases(dtype=np.float64), seeds)
+def test_backward_through_time_equals_numeric_differentiation(case, seed):
+    params, x, state, options = case
+    options["activation"] = "tanh"  # smooth: a kink within the finite step would spoil the slope
+    options["recurrent_activation"] = "sigmoid"
+    rng = np.random.default_rng(seed)
+    state = state or reference.zero_state(len(x), params.recurrent_kernel.shape[0], np.float64)
+    outputs = reference.lstm(params, x, state, **options)
+    weights = random_like(rng, outputs)
+    gradients = reference.lstm_backward(params, x, state, outputs[1], *weights, **options)
+
+    def loss(inputs):
+        return along(weights, reference.lstm(*inputs, **options))
+
+    direction = random_like(rng, (params, x, state))
+    numeric = numeric_slope(loss, (params, x, state), direction)
+    assert along(gradients, direction) == pytest.approx(numeric, rel=1e-6, abs=1e-7)
+
+
+def along(tree, direction) -> float:
+    """Inner product of two pytrees."""
+    pairs = zip(jax.tree.leaves(tree), jax.tree.leaves(direction), strict=True)
+    return sum(float((a * b).sum()) for a, b in pairs)
+
+
+def numeric_slope(loss, inputs, direction, step=1e-5) -> float:
+    """Central difference of the loss along a direction."""
+    ahead, behind = (
+        loss(jax.tree.map(lambda a, d, s=sign: a + s * step * d, inputs, direction))
+        for sign in (1, -1)
+    )
+    return float(ahead - behind) / (2 * step)
+
+
+@pytest.mark.parametrize("activation", sorted(NAMED))
+def test_activations_equal_jax(activation, x64):
+    from lstmcore.activations import NAMED as JAX_NAMED
+
+    z = np.concatenate([np.linspace(-8, 8, 161) + 1e-3, [-1e3, 1e3]])
+    value, slope = NAMED[activation]
+    y = value(z)
+    close(y, JAX_NAMED[activation](z))
+    close(slope(y), jax.vmap(jax.grad(JAX_NAMED[activation]))(z), atol=1e-12)
+
+
+def test_both_engines_know_the_same_activations():
+    from lstmcore.activations import NAMED as JAX_NAMED
+
+    assert set(NAMED) == set(JAX_NAMED)
+
+
+def test_missing_cotangents_are_zeros(rng):
+    params, x = random_params(rng, 2, 3, np.float64), rng.normal(size=(2, 4, 2))
+    state, trace = reference.lstm(params, x)
+    zeros = jax.tree.map(np.zeros_like, (state, trace))
+    d_state = random_state(rng, 2, 3, np.float64)
+    short = reference.lstm_backward(params, x, None, trace, d_state)
+    full = reference.lstm_backward(params, x, None, trace, d_state, zeros[1])
+    jax.tree.map(np.testing.assert_array_equal, short, full)
+    nothing = reference.lstm_backward(params, x, None, trace)
+    assert all((leaf == 0).all() for leaf in jax.tree.leaves(nothing))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dtype_is_kept(dtype, rng):
+    params, x = random_params(rng, 2, 3, dtype), rng.normal(size=(2, 4, 2)).astype(dtype)
+    for activation in NAMED:
+        options = {"activation": activation, "recurrent_activation": "hard_sigmoid"}
+        state, trace = reference.lstm(params, x, **options)
+        gradients = reference.lstm_backward(params, x, None, trace, state, trace, **options)
+        found = {leaf.dtype for leaf in jax.tree.leaves((state, trace, gradients))}
+        assert found == {np.dtype(dtype)}, activation
+
+
+@given(seeds)
+def test_dense_and_repeat_vector_equal_jax(seed):
+    rng = np.random.default_rng(seed)
+    params = lc.DenseParams(rng.normal(size=(3, 2)), rng.normal(size=2))
+    x, d_y = rng.normal(size=(2, 4, 3)), rng.normal(size=(2, 4, 2))
+    with jax.enable_x64(True):
+        y, pull_back = jax.vjp(lc.dense, params, x)
+        close(reference.dense(params, x), y)
+        jax.tree.map(close, reference.dense_backward(params, x, d_y), pull_back(d_y))
+        code, d_repeated = rng.normal(size=(2, 3)), rng.normal(size=(2, 4, 3))
+        repeated, pull_back = jax.vjp(lambda code: lc.repeat_vector(code, 4), code)
+        close(reference.repeat_vector(code, 4), repeated)
+        close(reference.repeat_vector_backward(d_repeated), pull_back(d_repeated)[0])
+
+
+@given(cases(dtype=np.float64))
+@settings(max_examples=4)
+def test_bidirectional_equals_jax(case):
+    params, x, state, options = case
+    options.pop("reverse")
+    state = state and (state, state)
+    with jax.enable_x64(True):
+        theirs = lc.bidirectional(params, params, x, state, **options)
+    jax.tree.map(close, reference.bidirectional(params, params, x, state, **options), theirs)
+
+
+def test_edits_work_forward(rng):
+    params, x = random_params(rng, 2, 3), rng.normal(size=(2, 4, 2)).astype(np.float32)
+    edit = lambda gates, t: gates._replace(forget=1 - gates.input, output=float(t != 1))  # noqa: E731
+    ours = reference.lstm(params, x, edit=edit)
+    as_jax = lambda gates, t: gates._replace(  # noqa: E731
+        forget=1 - gates.input, output=(t != 1).astype(np.float32)
+    )
+    jax.tree.map(partial(close, atol=1e-5), ours, lc.lstm(params, x, edit=as_jax))
+
+
+def test_length_mask_equals_jax():
+    lengths = np.array([0, 2, 5])
+    np.testing.assert_array_equal(reference.length_mask(lengths, 4), lc.length_mask(lengths, 4))
+
+
+def test_errors_are_those_of_the_jax_engine(rng):
+    params = random_params(rng, 2, 3)
+    with pytest.raises(ValueError, match="x has 5 features but params"):
+        reference.lstm(params, np.ones((3, 4, 5)))
+    with pytest.raises(ValueError, match=r"mask has shape \(4, 3\) but x needs \(3, 4\)"):
+        reference.lstm(params, np.ones((3, 4, 2)), mask=np.ones((4, 3), bool))
+    with pytest.raises(ValueError, match="activation 'gelu' is not known to the NumPy"):
+        reference.lstm(params, np.ones((3, 4, 2)), activation="gelu")
+
+
+def test_a_trained_model_runs_where_jax_is_not_installed(tmp_path):
+    model = lc.Autoencoder(2, (4, 3), "relu")
+    params = model.init(jax.random.key(0))
+    x = np.linspace(-1, 1, 30, dtype=np.float32).reshape(3, 5, 2)
+    lc.save(tmp_path / "model.safetensors", model, params)
+    np.save(tmp_path / "x.npy", x)
+    code = (
+        "import sys\n"
+        "sys.modules['jax'] = sys.modules['optax'] = None  # importing them now fails\n"
+        "import numpy as np\n"
+        "from lstmcore import reference\n"
+        "apply, params = reference.load('model.safetensors')\n"
+        "x_hat, traces = apply(params, np.load('x.npy'))\n"
+        "np.save('x_hat.npy', x_hat); np.save('forget.npy', traces['encoder_0'].gates.forget)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    x_hat, traces = model.apply(params, x)
+    np.testing.assert_allclose(np.load(tmp_path / "x_hat.npy"), x_hat, atol=1e-6)
+    forget = np.load(tmp_path / "forget.npy")
+    np.testing.assert_allclose(forget, traces["encoder_0"].gates.forget, atol=1e-6)

@@ -1,0 +1,220 @@
+"""Training: exactness against a plain loop, determinism, stopping, and failure without loss."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import lstmcore as lc
+from lstmcore import train
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(7, 3)).astype(np.float32)
+Y = (X @ np.array([[1.0], [-2.0], [0.5]], np.float32)) + 0.1
+DATA = {"x": X, "y": Y}
+START = lc.DenseParams(np.zeros((3, 1), np.float32), np.zeros(1, np.float32))
+ADAM = optax.adam(0.05)
+
+
+def squared_error(params, batch):
+    return jnp.mean((lc.dense(params, batch["x"]) - batch["y"]) ** 2)
+
+
+def fit(**changes):
+    arguments = {"optimizer": ADAM, "epochs": 6, "batch_size": 3} | changes
+    return lc.fit(squared_error, START, arguments.pop("data", DATA), **arguments)
+
+
+def plain_loop(orders, batch_size, data=DATA, optimizer=ADAM):
+    """The same training as Python would write it."""
+    params, state, losses = START, optimizer.init(START), []
+    for order in orders:
+        total = 0.0
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            batch = {name: leaf[rows] for name, leaf in data.items()}
+            value, gradient = jax.value_and_grad(squared_error)(params, batch)
+            with jax.numpy_dtype_promotion("standard"):
+                updates, state = optimizer.update(gradient, state, params)
+                params = optax.apply_updates(params, updates)
+            total += float(value) * len(rows)
+        losses.append(total / len(order))
+    return params, np.array(losses)
+
+
+def assert_trees_close(ours, theirs, **tolerance):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), ours, theirs)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
+def test_fit_is_the_plain_loop_with_its_last_partial_batch(batch_size):
+    params, losses = plain_loop([np.arange(7)] * 6, batch_size)
+    result = fit(batch_size=batch_size)
+    assert_trees_close(result.params, params, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(result.history["loss"], losses, rtol=1e-4)
+    assert isinstance(result.history["loss"], np.ndarray)
+
+
+def test_a_key_shuffles_anew_in_each_epoch():
+    seen = []
+
+    def watching(params, batch):
+        jax.debug.callback(lambda rows: seen.append(rows[0]), batch[:, 0], ordered=True)
+        return jnp.sum(params * 0.0)
+
+    rows = np.arange(6.0, dtype=np.float32)[:, None]
+    params = jnp.zeros(1)
+    lc.fit(watching, params, rows, epochs=3, batch_size=1, key=jax.random.key(0))
+    epochs = np.array(seen).reshape(3, 6)
+    np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(6), (3, 1)))
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_same_key_same_result_bit_for_bit():
+    one, two = (fit(key=jax.random.key(1), epochs=20) for _ in range(2))
+    jax.tree.map(np.testing.assert_array_equal, one, two)
+    other = fit(key=jax.random.key(2), epochs=20)
+    assert not np.array_equal(one.params.kernel, other.params.kernel)
+
+
+def test_the_result_does_not_depend_on_how_the_run_is_cut(monkeypatch):
+    whole = fit(key=jax.random.key(1), epochs=50)
+    monkeypatch.setattr(train, "SECONDS_PER_CALL", 0.0)  # one epoch per call
+    jax.tree.map(np.testing.assert_array_equal, whole, fit(key=jax.random.key(1), epochs=50))
+
+
+def test_arguments_are_not_changed():
+    before = jax.tree.map(np.copy, (START, DATA))
+    fit(validation=DATA, patience=1)
+    jax.tree.map(np.testing.assert_array_equal, (START, DATA), before)
+
+
+def test_validation_loss_is_measured_after_each_epoch():
+    half = jax.tree.map(lambda leaf: leaf[:4], DATA)
+    result = fit(validation=half, epochs=1)
+    np.testing.assert_allclose(
+        result.history["validation_loss"], [squared_error(result.params, half)], rtol=1e-5
+    )
+
+
+def test_patience_stops_and_keeps_the_best():
+    far = {"x": X, "y": -Y}  # what is learned makes this worse, from some epoch on
+    result = fit(validation=far, patience=4, epochs=500, optimizer=optax.adam(0.01))
+    losses = result.history["validation_loss"]
+    best = int(losses.argmin())
+    assert len(losses) == best + 1 + 4
+    np.testing.assert_allclose(squared_error(result.params, far), losses[best], rtol=1e-4)
+
+
+def test_patience_without_validation_watches_the_training_loss():
+    result = fit(patience=3, epochs=2000, optimizer=optax.sgd(0.9))
+    assert len(result.history["loss"]) == result.history["loss"].argmin() + 1 + 3
+
+
+def test_schedules_and_clipping_are_part_of_the_optimizer():
+    schedule = optax.piecewise_constant_schedule(0.1, {6: 0.0})  # 3 steps an epoch: 2 epochs
+    optimizer = optax.chain(optax.clip_by_global_norm(0.01), optax.sgd(schedule))
+    after_two, after_six = (fit(optimizer=optimizer, epochs=n) for n in (2, 6))
+    jax.tree.map(np.testing.assert_array_equal, after_two.params, after_six.params)
+    moved = np.hypot(*(np.linalg.norm(leaf) for leaf in after_two.params))  # it started at 0
+    assert 0 < moved <= 6 * 0.1 * 0.01 * 1.001
+
+
+def test_optimizers_that_watch_the_loss():
+    optimizer = optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau(patience=1))
+    assert np.isfinite(fit(optimizer=optimizer).history["loss"]).all()
+
+
+@pytest.mark.parametrize("validation", [None, DATA])
+def test_divergence_names_the_epoch_and_keeps_finite_params(validation):
+    with pytest.raises(
+        lc.NonFiniteLossError, match=r"in epoch \d+ of 400: lower the learning"
+    ) as e:
+        fit(optimizer=optax.sgd(30.0), epochs=400, validation=validation)
+    result = e.value.result
+    assert all(np.isfinite(leaf).all() for leaf in result.params)
+    assert len(result.history["loss"]) < 400
+    assert np.isfinite(result.history["loss"]).all()
+    assert f"epoch {len(result.history['loss']) + 1} of" in str(e.value)
+
+
+def test_nan_in_the_data_stops_in_the_step_that_meets_it():
+    bad = {"x": np.where(np.arange(7)[:, None] == 5, np.nan, X), "y": Y}
+    with pytest.raises(lc.NonFiniteLossError, match="in epoch 1 of 6") as error:
+        fit(data=bad)
+    first_batch, _ = plain_loop([np.arange(3)], 3)
+    assert_trees_close(error.value.result.params, first_batch, rtol=1e-5, atol=1e-7)
+
+
+def test_a_gradient_that_is_not_finite_is_caught_though_the_loss_is():
+    def kinked(params, batch):
+        return jnp.sqrt(jnp.sum(params**2)) + 0.0 * batch.sum()  # d sqrt(0) is infinite
+
+    with pytest.raises(lc.NonFiniteLossError, match="in epoch 1") as error:
+        lc.fit(kinked, jnp.zeros(2), np.ones((3, 1), np.float32), epochs=2, batch_size=3)
+    np.testing.assert_array_equal(error.value.result.params, 0)
+
+
+def test_one_compilation_serves_runs_with_other_data_and_keys():
+    traced = []
+
+    def counting(params, batch):
+        traced.append(1)
+        return squared_error(params, batch)
+
+    optimizer = optax.adam(0.1)
+    arguments = {"optimizer": optimizer, "epochs": 5, "batch_size": 3}
+    lc.fit(counting, START, DATA, key=jax.random.key(0), **arguments)
+    checked_and_compiled = len(traced)
+    assert checked_and_compiled >= 2
+    lc.fit(counting, START, DATA, key=jax.random.key(1), **arguments)
+    assert len(traced) <= checked_and_compiled + 1  # the check of its return value at most
+
+
+def test_progress_shows_epochs_and_losses(capsys):
+    fit(progress=True, validation=DATA)
+    captured = capsys.readouterr()
+    assert "6/6" in captured.err
+    assert "loss" in captured.err
+    assert captured.out == ""
+
+
+def test_training_in_float64_and_bfloat16(x64):
+    for dtype in (np.float64, jnp.bfloat16):
+        start, data = jax.tree.map(partial(jnp.asarray, dtype=dtype), (START, DATA))
+        result = lc.fit(squared_error, start, data, epochs=30, batch_size=3)
+        assert {leaf.dtype for leaf in result.params} == {jnp.dtype(dtype)}
+        assert result.history["loss"][-1] < result.history["loss"][0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"epochs": 0}, ValueError, "epochs must be at least 1, got 0"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
+        ({"batch_size": 2.0}, TypeError, "batch_size must be a whole number, got 2.0"),
+        ({"patience": 0}, ValueError, "patience must be at least 1, got 0"),
+        ({"data": {"x": X, "y": Y[:3]}}, ValueError, r"data hold \[3, 7\] examples: they must a"),
+        ({"data": {"x": X[:0], "y": Y[:0]}}, ValueError, "data holds no examples"),
+        ({"data": {}}, ValueError, "data must be an array or a pytree of arrays"),
+        ({"data": {"x": 1.0}}, ValueError, "data must be an array or a pytree of arrays"),
+        ({"validation": {"x": X[:0], "y": Y[:0]}}, ValueError, "validation holds no examples"),
+    ],
+)
+def test_errors(changes, error, message):
+    with pytest.raises(error, match=message):
+        fit(**changes)
+
+
+def test_errors_of_loss_and_params():
+    with pytest.raises(
+        ValueError, match=r"loss must return a scalar, got shape \(3,\): take its m"
+    ):
+        lc.fit(lambda params, x: x[:, 0] * params, jnp.ones(()), X, epochs=1, batch_size=3)
+    with pytest.raises(ValueError, match="loss must return a scalar, got tuple"):
+        lc.fit(lambda params, x: (x.sum(), x), jnp.ones(()), X, epochs=1, batch_size=3)
+    with pytest.raises(TypeError, match=r"params\['n'\] must be a floating-point array, got int32"):
+        lc.fit(squared_error, {"n": jnp.arange(3)}, DATA, epochs=1, batch_size=3)
