@@ -51,9 +51,10 @@ def init_lstm(
     Raises:
       ValueError: `features` or `units` below 1, or a dtype that is not floating point.
 
-    >>> import jax, lstmcore as lc
-    >>> lc.init_lstm(jax.random.key(0), features=2, units=3).kernel.shape
-    (2, 12)
+    Examples:
+      >>> import jax, lstmcore as lc
+      >>> lc.init_lstm(jax.random.key(0), features=2, units=3).kernel.shape
+      (2, 12)
     """
     features = checks.check_count("features", features)
     units = checks.check_count("units", units)
@@ -84,9 +85,10 @@ def zero_state(batch: int, units: int, dtype=jnp.float32) -> LSTMState:
     Raises:
       ValueError: `batch` below 0, `units` below 1, or a dtype that is not floating point.
 
-    >>> import lstmcore as lc
-    >>> lc.zero_state(batch=5, units=3).c.shape
-    (5, 3)
+    Examples:
+      >>> import lstmcore as lc
+      >>> lc.zero_state(batch=5, units=3).c.shape
+      (5, 3)
     """
     shape = checks.check_count("batch", batch, minimum=0), checks.check_count("units", units)
     dtype = floating_dtype(dtype)
@@ -123,13 +125,15 @@ def lstm_step(
       params; gates and cell are never narrower than float32.
 
     Raises:
-      ValueError: shapes or dtypes that do not fit. TypeError: arguments of another kind.
+      ValueError: shapes or dtypes that do not fit.
+      TypeError: arguments of another kind.
 
-    >>> import jax, jax.numpy as jnp, lstmcore as lc
-    >>> params = lc.init_lstm(jax.random.key(0), features=2, units=3)
-    >>> state, gates = lc.lstm_step(params, jnp.ones((5, 2)), lc.zero_state(5, 3))
-    >>> state.h.shape, gates.forget.shape
-    ((5, 3), (5, 3))
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> params = lc.init_lstm(jax.random.key(0), features=2, units=3)
+      >>> state, gates = lc.lstm_step(params, jnp.ones((5, 2)), lc.zero_state(5, 3))
+      >>> state.h.shape, gates.forget.shape
+      ((5, 3), (5, 3))
     """
     features, units = checks.check_lstm_params(params)
     checks.check_array("x_t", x_t, "batch features", "for a whole sequence call lc.lstm")

@@ -39,12 +39,14 @@ def save(path: str | os.PathLike, model, params: dict) -> None:
       OSError: the file cannot be written.
       ImportError: safetensors is missing.
 
-    >>> import jax, lstmcore as lc
-    >>> model = lc.Autoencoder(features=2, units=(8, 4))
-    >>> lc.save("model.safetensors", model, model.init(jax.random.key(0)))
-    >>> loaded_model, params = lc.load("model.safetensors")
-    >>> loaded_model == model, params["encoder_0"].kernel.shape
-    (True, (2, 32))
+    Examples:
+      >>> import jax, tempfile, lstmcore as lc
+      >>> path = tempfile.mkdtemp() + "/model.safetensors"
+      >>> model = lc.Autoencoder(features=2, units=(8, 4))
+      >>> lc.save(path, model, model.init(jax.random.key(0)))
+      >>> loaded_model, params = lc.load(path)
+      >>> loaded_model == model, params["encoder_0"].kernel.shape
+      (True, (2, 32))
     """
     from lstmcore.activations import word_for
     from lstmcore.stack import check_layers
@@ -88,7 +90,8 @@ def load(path: str | os.PathLike) -> tuple:
 
     Raises:
       ValueError: the file is damaged, not one of lstmcore's, or its weights do not fit its model.
-      FileNotFoundError: there is no such file. ImportError: safetensors is missing.
+      FileNotFoundError: there is no such file.
+      ImportError: safetensors is missing.
     """
     import jax
 

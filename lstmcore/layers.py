@@ -29,9 +29,10 @@ def init_dense(key: jax.Array, features: int, units: int, *, dtype=jnp.float32) 
     Raises:
       ValueError: `features` or `units` below 1, or a dtype that is not floating point.
 
-    >>> import jax, lstmcore as lc
-    >>> lc.init_dense(jax.random.key(0), features=3, units=2).kernel.shape
-    (3, 2)
+    Examples:
+      >>> import jax, lstmcore as lc
+      >>> lc.init_dense(jax.random.key(0), features=3, units=2).kernel.shape
+      (3, 2)
     """
     shape = checks.check_count("features", features), checks.check_count("units", units)
     dtype = floating_dtype(dtype)
@@ -50,12 +51,14 @@ def dense(params: DenseParams, x: jax.Array) -> jax.Array:
       [..., U].
 
     Raises:
-      ValueError: shapes or dtypes that do not fit. TypeError: arguments of another kind.
+      ValueError: shapes or dtypes that do not fit.
+      TypeError: arguments of another kind.
 
-    >>> import jax, jax.numpy as jnp, lstmcore as lc
-    >>> params = lc.init_dense(jax.random.key(0), features=3, units=2)
-    >>> lc.dense(params, jnp.ones((5, 3))).shape
-    (5, 2)
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> params = lc.init_dense(jax.random.key(0), features=3, units=2)
+      >>> lc.dense(params, jnp.ones((5, 3))).shape
+      (5, 2)
     """
     features = checks.check_dense_params(params)
     leading = getattr(x, "ndim", 2) - 1
@@ -80,9 +83,10 @@ def repeat_vector(x: jax.Array, n: int) -> jax.Array:
     Raises:
       ValueError: `x` without exactly two axes, `n` below 0.
 
-    >>> import jax.numpy as jnp, lstmcore as lc
-    >>> lc.repeat_vector(jnp.ones((5, 4)), n=3).shape
-    (5, 3, 4)
+    Examples:
+      >>> import jax.numpy as jnp, lstmcore as lc
+      >>> lc.repeat_vector(jnp.ones((5, 4)), n=3).shape
+      (5, 3, 4)
     """
     checks.check_array(
         "x", x, "batch features", "it repeats one vector per example, such as state.h"
@@ -103,12 +107,14 @@ def time_distributed(fn: Callable, x: jax.Array):
       What `fn` returns, with the time axis put back second: [B, T, ...].
 
     Raises:
-      ValueError: `x` with fewer than two axes. TypeError: `fn` is not a function.
+      ValueError: `x` with fewer than two axes.
+      TypeError: `fn` is not a function.
 
-    >>> import jax, jax.numpy as jnp, lstmcore as lc
-    >>> params = lc.init_dense(jax.random.key(0), features=3, units=2)
-    >>> lc.time_distributed(lambda x_t: lc.dense(params, x_t), jnp.ones((5, 7, 3))).shape
-    (5, 7, 2)
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> params = lc.init_dense(jax.random.key(0), features=3, units=2)
+      >>> lc.time_distributed(lambda x_t: lc.dense(params, x_t), jnp.ones((5, 7, 3))).shape
+      (5, 7, 2)
     """
     if not callable(fn):
         raise TypeError(f"fn must be a function of one step, got {type(fn).__name__}")

@@ -42,12 +42,13 @@ class Autoencoder:
       recurrent_activation: of every layer's gates.
       steps: number of steps the decoder writes; None writes as many as were read.
 
-    >>> import jax, jax.numpy as jnp, lstmcore as lc
-    >>> model = lc.Autoencoder(features=2, units=(8, 4))
-    >>> params = model.init(jax.random.key(0))
-    >>> x_hat, traces = model.apply(params, jnp.ones((5, 3, 2)))
-    >>> x_hat.shape, list(traces)
-    ((5, 3, 2), ['encoder_0', 'encoder_1', 'decoder_0', 'decoder_1'])
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> model = lc.Autoencoder(features=2, units=(8, 4))
+      >>> params = model.init(jax.random.key(0))
+      >>> x_hat, traces = model.apply(params, jnp.ones((5, 3, 2)))
+      >>> x_hat.shape, list(traces)
+      ((5, 3, 2), ['encoder_0', 'encoder_1', 'decoder_0', 'decoder_1'])
     """
 
     features: int
@@ -123,12 +124,13 @@ class CompositeAutoencoder:
       steps: number of steps the prediction writes; the reconstruction writes as many as were read.
       activation, recurrent_activation: as in `Autoencoder`.
 
-    >>> import jax, jax.numpy as jnp, lstmcore as lc
-    >>> model = lc.CompositeAutoencoder(features=1, units=100, steps=8)
-    >>> params = model.init(jax.random.key(0))
-    >>> (reconstruction, prediction), traces = model.apply(params, jnp.ones((1, 9, 1)))
-    >>> reconstruction.shape, prediction.shape
-    ((1, 9, 1), (1, 8, 1))
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> model = lc.CompositeAutoencoder(features=1, units=100, steps=8)
+      >>> params = model.init(jax.random.key(0))
+      >>> (reconstruction, prediction), traces = model.apply(params, jnp.ones((1, 9, 1)))
+      >>> reconstruction.shape, prediction.shape
+      ((1, 9, 1), (1, 8, 1))
     """
 
     features: int
@@ -195,11 +197,12 @@ class StackedLSTM:
       outputs: U, size of the output at each step.
       activation, recurrent_activation: as in `Autoencoder`.
 
-    >>> import jax, jax.numpy as jnp, lstmcore as lc
-    >>> model = lc.StackedLSTM(features=2, units=(8, 4), outputs=1)
-    >>> y, traces = model.apply(model.init(jax.random.key(0)), jnp.ones((5, 3, 2)))
-    >>> y.shape, list(traces)
-    ((5, 3, 1), ['lstm_0', 'lstm_1'])
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> model = lc.StackedLSTM(features=2, units=(8, 4), outputs=1)
+      >>> y, traces = model.apply(model.init(jax.random.key(0)), jnp.ones((5, 3, 2)))
+      >>> y.shape, list(traces)
+      ((5, 3, 1), ['lstm_0', 'lstm_1'])
     """
 
     features: int

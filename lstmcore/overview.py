@@ -25,20 +25,22 @@ def summary(model, timesteps: int | None = None) -> str:
       The table as text; the last line is the total number of parameters.
 
     Raises:
-      TypeError: not a model. ValueError: `timesteps` below 1.
+      TypeError: not a model.
+      ValueError: `timesteps` below 1.
 
-    >>> import lstmcore as lc
-    >>> print(lc.summary(lc.Autoencoder(features=2, units=(128, 64)), timesteps=3))
-    layer      type                    output shape      params
-    ───────────────────────────────────────────────────────────
-    encoder_0  LSTM                    (None, 3, 128)    67,072
-    encoder_1  LSTM                    (None, 64)        49,408
-    repeat     RepeatVector            (None, 3, 64)          0
-    decoder_0  LSTM                    (None, 3, 64)     33,024
-    decoder_1  LSTM                    (None, 3, 128)    98,816
-    head       TimeDistributed(Dense)  (None, 3, 2)         258
-    ───────────────────────────────────────────────────────────
-    total                                               248,578
+    Examples:
+      >>> import lstmcore as lc
+      >>> print(lc.summary(lc.Autoencoder(features=2, units=(128, 64)), timesteps=3))
+      layer      type                    output shape     params
+      ──────────────────────────────────────────────────────────
+      encoder_0  LSTM                    (None, 3, 128)   67,072
+      encoder_1  LSTM                    (None, 64)       49,408
+      repeat     RepeatVector            (None, 3, 64)         0
+      decoder_0  LSTM                    (None, 3, 64)    33,024
+      decoder_1  LSTM                    (None, 3, 128)   98,816
+      head       TimeDistributed(Dense)  (None, 3, 2)        258
+      ──────────────────────────────────────────────────────────
+      total                                              248,578
     """
     if not (hasattr(model, "layers") and hasattr(model, "init")):
         raise TypeError(f"model must be a model such as lc.Autoencoder, got {type(model).__name__}")

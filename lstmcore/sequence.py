@@ -58,13 +58,15 @@ def lstm(
       `h` and `c` repeat the carried state and the gates are 0).
 
     Raises:
-      ValueError: shapes or dtypes that do not fit. TypeError: arguments of another kind.
+      ValueError: shapes or dtypes that do not fit.
+      TypeError: arguments of another kind.
 
-    >>> import jax, jax.numpy as jnp, lstmcore as lc
-    >>> params = lc.init_lstm(jax.random.key(0), features=2, units=3)
-    >>> state, trace = lc.lstm(params, jnp.ones((5, 7, 2)))
-    >>> state.h.shape, trace.gates.forget.shape
-    ((5, 3), (5, 7, 3))
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> params = lc.init_lstm(jax.random.key(0), features=2, units=3)
+      >>> state, trace = lc.lstm(params, jnp.ones((5, 7, 2)))
+      >>> state.h.shape, trace.gates.forget.shape
+      ((5, 3), (5, 7, 3))
     """
     features, units = checks.check_lstm_params(params)
     checks.check_array(
@@ -121,11 +123,12 @@ def bidirectional(
     Raises:
       ValueError, TypeError: as `lstm`.
 
-    >>> import jax, jax.numpy as jnp, lstmcore as lc
-    >>> there, back = (lc.init_lstm(k, 2, 3) for k in jax.random.split(jax.random.key(0)))
-    >>> _, (forward, backward) = lc.bidirectional(there, back, jnp.ones((5, 7, 2)))
-    >>> jnp.concatenate([forward.h, backward.h], axis=-1).shape
-    (5, 7, 6)
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> there, back = (lc.init_lstm(k, 2, 3) for k in jax.random.split(jax.random.key(0)))
+      >>> _, (forward, backward) = lc.bidirectional(there, back, jnp.ones((5, 7, 2)))
+      >>> jnp.concatenate([forward.h, backward.h], axis=-1).shape
+      (5, 7, 6)
     """
     if isinstance(state, LSTMState) or not (state is None or len(state) == 2):
         raise TypeError(
@@ -151,9 +154,10 @@ def length_mask(lengths: jax.Array, timesteps: int) -> jax.Array:
     Raises:
       ValueError: `lengths` that are not one axis of integers, `timesteps` below 0.
 
-    >>> import jax.numpy as jnp, lstmcore as lc
-    >>> lc.length_mask(jnp.array([1, 3]), timesteps=3).astype(int).tolist()
-    [[1, 0, 0], [1, 1, 1]]
+    Examples:
+      >>> import jax.numpy as jnp, lstmcore as lc
+      >>> lc.length_mask(jnp.array([1, 3]), timesteps=3).astype(int).tolist()
+      [[1, 0, 0], [1, 1, 1]]
     """
     lengths = jnp.asarray(lengths)
     checks.check_array("lengths", lengths, "batch")

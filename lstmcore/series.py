@@ -30,10 +30,11 @@ def windows(table, length: int, horizon: int = 0, stride: int = 1):
       ValueError: a table that is not numeric or has neither one nor two axes, a length or stride
         below 1, or a table too short for one window.
 
-    >>> import lstmcore as lc
-    >>> inputs, targets = lc.windows([1, 2, 3, 4, 5], length=2, horizon=1)
-    >>> inputs[:, :, 0].tolist(), targets[:, :, 0].tolist()
-    ([[1, 2], [2, 3], [3, 4]], [[3], [4], [5]])
+    Examples:
+      >>> import lstmcore as lc
+      >>> inputs, targets = lc.windows([1, 2, 3, 4, 5], length=2, horizon=1)
+      >>> inputs[:, :, 0].tolist(), targets[:, :, 0].tolist()
+      ([[1, 2], [2, 3], [3, 4]], [[3], [4], [5]])
     """
     table = _as_table(table)
     length = checks.check_count("length", length)
@@ -68,10 +69,11 @@ def temporalize(X, y, lookback: int):
     Raises:
       ValueError: as `windows`, or X and y of different lengths.
 
-    >>> from lstmcore import series
-    >>> X, y = series.temporalize(series.tutorial_series(), range(9), lookback=3)
-    >>> X.shape, X[0, :, 0].tolist(), y.tolist()
-    ((5, 3, 2), [0.3, 0.4, 0.5], [4, 5, 6, 7, 8])
+    Examples:
+      >>> from lstmcore import series
+      >>> X, y = series.temporalize(series.tutorial_series(), range(9), lookback=3)
+      >>> X.shape, X[0, :, 0].tolist(), y.tolist()
+      ((5, 3, 2), [0.3, 0.4, 0.5], [4, 5, 6, 7, 8])
     """
     X, y = _as_table(X), np.asarray(y)
     if len(X) != len(y):
@@ -88,7 +90,9 @@ def tutorial_series() -> np.ndarray:
 class Scaler(NamedTuple):
     """An affine map per column, and back: scaled = (table - offset) / scale.
 
-    offset, scale: [F]
+    Attributes:
+      offset: [F], in units of the data.
+      scale: [F], in units of the data, never 0.
     """
 
     offset: np.ndarray
@@ -116,10 +120,11 @@ def fit_scaler(table, kind: str) -> Scaler:
     Raises:
       ValueError: an unknown kind, or a table that is not numeric or empty.
 
-    >>> from lstmcore import series
-    >>> scaler = series.fit_scaler([[1.0], [3.0]], "minmax")
-    >>> scaler.apply([[2.0]]).tolist(), scaler.invert([[0.5]]).tolist()
-    ([[0.5]], [[2.0]])
+    Examples:
+      >>> from lstmcore import series
+      >>> scaler = series.fit_scaler([[1.0], [3.0]], "minmax")
+      >>> scaler.apply([[2.0]]).tolist(), scaler.invert([[0.5]]).tolist()
+      ([[0.5]], [[2.0]])
     """
     table = _as_table(table).astype(float)
     if len(table) == 0:

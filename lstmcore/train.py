@@ -25,8 +25,10 @@ SECONDS_PER_CALL = 0.2  # of compiled training before Python looks at the clock 
 class FitResult(NamedTuple):
     """What training found.
 
-    params: the trained params; with `patience` those of the best epoch
-    history: {"loss": NumPy [epochs]}, and "validation_loss" likewise if there was validation data
+    Attributes:
+      params: the trained params; with `patience` those of the best epoch.
+      history: {"loss": NumPy [epochs]}, and "validation_loss" likewise if there was validation
+        data; shorter than asked for if training stopped early.
     """
 
     params: dict
@@ -36,7 +38,8 @@ class FitResult(NamedTuple):
 class NonFiniteLossError(FloatingPointError):
     """Training met a loss, a gradient or a weight that is NaN or infinite.
 
-    result: FitResult with the last params that were finite and the history of the epochs before
+    Attributes:
+      result: FitResult with the last params that were finite and the history of the epochs before.
     """
 
     def __init__(self, message: str, result: FitResult):
@@ -89,17 +92,19 @@ def fit(
       NonFiniteLossError: a loss, gradient or weight became NaN or infinite; the error's `result`
         holds the last finite params.
       ValueError: numbers below 1, data without examples or of unequal lengths, or a loss that is
-        no scalar. TypeError: params that are not floating point.
+        no scalar.
+      TypeError: params that are not floating point.
 
-    >>> import jax, jax.numpy as jnp, lstmcore as lc
-    >>> x = lc.windows(jnp.sin(jnp.arange(100) / 5), length=10)
-    >>> model = lc.Autoencoder(features=1, units=8)
-    >>> def loss(params, x):
-    ...     x_hat, _ = model.apply(params, x)
-    ...     return jnp.mean((x_hat - x) ** 2)
-    >>> result = lc.fit(loss, model.init(jax.random.key(0)), x, epochs=20, batch_size=16)
-    >>> bool(result.history["loss"][-1] < result.history["loss"][0])
-    True
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> x = lc.windows(jnp.sin(jnp.arange(100) / 5), length=10)
+      >>> model = lc.Autoencoder(features=1, units=8)
+      >>> def loss(params, x):
+      ...     x_hat, _ = model.apply(params, x)
+      ...     return jnp.mean((x_hat - x) ** 2)
+      >>> result = lc.fit(loss, model.init(jax.random.key(0)), x, epochs=20, batch_size=16)
+      >>> bool(result.history["loss"][-1] < result.history["loss"][0])
+      True
     """
     epochs = checks.check_count("epochs", epochs)
     batch_size = checks.check_count("batch_size", batch_size)

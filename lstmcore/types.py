@@ -20,9 +20,10 @@ class LSTMParams(NamedTuple):
 
     The weights of a Keras layer therefore fit unchanged: `LSTMParams(*layer.get_weights())`.
 
-    kernel: [F, 4H], from the input to the four gates
-    recurrent_kernel: [H, 4H], from the previous hidden state to the four gates
-    bias: [4H]
+    Attributes:
+      kernel: [F, 4H], from the input to the four gates.
+      recurrent_kernel: [H, 4H], from the previous hidden state to the four gates.
+      bias: [4H].
     """
 
     kernel: Array
@@ -33,8 +34,9 @@ class LSTMParams(NamedTuple):
 class LSTMState(NamedTuple):
     """What an LSTM carries from one step to the next.
 
-    h: [B, H], hidden state: what the layer shows to the outside
-    c: [B, H], cell state: what the layer remembers
+    Attributes:
+      h: [B, H], hidden state: what the layer shows to the outside.
+      c: [B, H], cell state: what the layer remembers.
     """
 
     h: Array
@@ -46,10 +48,11 @@ class Gates(NamedTuple):
 
     With the default activations the three gates lie in (0, 1), the candidate in (-1, 1).
 
-    input: [..., H], i: how much of the candidate is written into the cell
-    forget: [..., H], f: how much of the old cell is kept (1 keeps all, 0 forgets)
-    candidate: [..., H], g: what would be written
-    output: [..., H], o: how much of the cell is shown
+    Attributes:
+      input: [..., H], i: how much of the candidate is written into the cell.
+      forget: [..., H], f: how much of the old cell is kept (1 keeps all, 0 forgets).
+      candidate: [..., H], g: what would be written.
+      output: [..., H], o: how much of the cell is shown.
     """
 
     input: Array
@@ -61,9 +64,10 @@ class Gates(NamedTuple):
 class Trace(NamedTuple):
     """Everything a layer did, step by step, aligned with the time axis of its input.
 
-    h: [B, T, H], hidden state after each step (the layer's output sequence)
-    c: [B, T, H], cell state after each step
-    gates: Gates of [B, T, H], all 0 where a step was masked
+    Attributes:
+      h: [B, T, H], hidden state after each step (the layer's output sequence).
+      c: [B, T, H], cell state after each step.
+      gates: Gates of [B, T, H], all 0 where a step was masked.
     """
 
     h: Array
@@ -74,8 +78,9 @@ class Trace(NamedTuple):
 class DenseParams(NamedTuple):
     """Weights of one dense layer.
 
-    kernel: [F, U]
-    bias: [U]
+    Attributes:
+      kernel: [F, U].
+      bias: [U].
     """
 
     kernel: Array

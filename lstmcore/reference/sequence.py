@@ -25,13 +25,14 @@ def lstm(
 
     Arguments and errors as in `lstmcore.lstm`.
 
-    >>> import numpy as np
-    >>> from lstmcore import reference
-    >>> from lstmcore.types import LSTMParams
-    >>> params = LSTMParams(np.full((2, 12), 0.1), np.full((3, 12), 0.1), np.zeros(12))
-    >>> state, trace = reference.lstm(params, np.ones((5, 7, 2)))
-    >>> state.h.shape, trace.gates.forget.shape
-    ((5, 3), (5, 7, 3))
+    Examples:
+      >>> import numpy as np
+      >>> from lstmcore import reference
+      >>> from lstmcore.types import LSTMParams
+      >>> params = LSTMParams(np.full((2, 12), 0.1), np.full((3, 12), 0.1), np.zeros(12))
+      >>> state, trace = reference.lstm(params, np.ones((5, 7, 2)))
+      >>> state.h.shape, trace.gates.forget.shape
+      ((5, 3), (5, 7, 3))
     """
     x, state, mask = _checked(params, x, state, mask)
     options = {
@@ -77,16 +78,17 @@ def lstm_backward(
     Returns:
       Gradients with respect to (params, x, initial state), of the same types and shapes.
 
-    >>> import numpy as np
-    >>> from lstmcore import reference
-    >>> from lstmcore.types import LSTMParams, LSTMState
-    >>> params = LSTMParams(np.full((2, 12), 0.1), np.full((3, 12), 0.1), np.zeros(12))
-    >>> x = np.ones((5, 7, 2))
-    >>> state, trace = reference.lstm(params, x)
-    >>> loss_is_sum_of_h = LSTMState(np.ones((5, 3)), np.zeros((5, 3)))
-    >>> d_params, d_x, _ = reference.lstm_backward(params, x, None, trace, loss_is_sum_of_h)
-    >>> d_params.kernel.shape, d_x.shape
-    ((2, 12), (5, 7, 2))
+    Examples:
+      >>> import numpy as np
+      >>> from lstmcore import reference
+      >>> from lstmcore.types import LSTMParams, LSTMState
+      >>> params = LSTMParams(np.full((2, 12), 0.1), np.full((3, 12), 0.1), np.zeros(12))
+      >>> x = np.ones((5, 7, 2))
+      >>> state, trace = reference.lstm(params, x)
+      >>> loss_is_sum_of_h = LSTMState(np.ones((5, 3)), np.zeros((5, 3)))
+      >>> d_params, d_x, _ = reference.lstm_backward(params, x, None, trace, loss_is_sum_of_h)
+      >>> d_params.kernel.shape, d_x.shape
+      ((2, 12), (5, 7, 2))
     """
     x, state, mask = _checked(params, x, state, mask)
     options = {

@@ -1,0 +1,50 @@
+"""Every code block of README and docs runs, top to bottom, page by page."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def run_shell(example) -> None:
+    """A shell block, with the commands of this environment; blocks that install are CI's."""
+    if "pip install" in example.parsed:
+        return
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    script = ["bash", "-euo", "pipefail", "-c", example.parsed]
+    done = subprocess.run(script, env=os.environ | {"PATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+PARSER = Sybil([PythonCodeBlockParser(), CodeBlockParser("bash", run_shell)])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_blocks_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fenced = re.findall(r"^ *```(?:python|bash)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    examples = list(PARSER.parse(page).examples())
+    assert len(examples) == len(fenced)
+    for example in examples:
+        example.evaluate()
+
+
+def test_ci_runs_the_two_commands_of_the_readme():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^pip install .*$", text, re.MULTILINE)
+    assert [command.split("&& ")[1] for command in commands] == ["lstmcore fit", "pytest"]
+    assert "grep '^pip install' README.md" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_links_and_pictures_exist():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+            assert target.startswith("http") or (page.parent / target).exists(), (page, target)
