@@ -1,0 +1,37 @@
+"""Published results of LSTM autoencoders, trained again over many random keys."""
+
+import numpy as np
+import pytest
+
+import lstmcore as lc
+from benchmarks import published
+
+
+def test_stacked_autoencoder_has_the_published_parameters():
+    table = [line.split() for line in lc.summary(published.STACKED, timesteps=3).splitlines()]
+    counts = {row[0]: int(row[-1].replace(",", "")) for row in table if row[-1][0].isdigit()}
+    assert counts == published.STACKED_PARAMETERS
+
+
+def test_stacked_autoencoder_reconstructs_the_five_windows():
+    errors = published.stacked_errors(keys=20)
+    assert (errors <= 0.06).sum() >= 18
+    assert np.median(errors) <= 0.035
+
+
+@pytest.fixture(scope="module")
+def outputs():
+    return published.series_outputs(keys=10)
+
+
+@pytest.mark.parametrize("name", published.TARGETS)
+def test_reconstruction_prediction_and_composite_learn_the_series(name, outputs):
+    assert outputs[name].shape == (10, len(published.TARGETS[name]))
+    assert published.within_tolerance(name, outputs[name]).sum() >= 9
+
+
+def test_the_published_runs_are_within_the_tolerance_that_ours_are_held_to():
+    for name, values in published.PUBLISHED.items():
+        known = ~np.isnan(values)
+        error = np.abs(np.array(values) - published.TARGETS[name])
+        assert (error[known] <= published.tolerances(name)[known]).all()
