@@ -140,13 +140,14 @@ def lstm_step(
     checks.check_floating("x_t", x_t)
     checks.check_features("x_t", x_t, features, "params.kernel")
     checks.check_state(state, x_t.shape[0], units)
+    params = LSTMParams(*map(jnp.asarray, params))
     activation = resolve("activation", activation)
     sigmoid = resolve("recurrent_activation", recurrent_activation)
     squash = resolve("output_activation", output_activation or activation)
 
     dtype = params.kernel.dtype
     wide = memory_dtype(dtype)
-    x_t, h, c = x_t.astype(dtype), state.h.astype(dtype), state.c.astype(wide)
+    x_t, h, c = jnp.asarray(x_t, dtype), jnp.asarray(state.h, dtype), jnp.asarray(state.c, wide)
 
     z = _product(x_t, params.kernel) + _product(h, params.recurrent_kernel)
     z_i, z_f, z_g, z_o = jnp.split(z + params.bias.astype(wide), 4, axis=-1)

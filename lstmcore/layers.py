@@ -67,7 +67,8 @@ def dense(params: DenseParams, x: jax.Array) -> jax.Array:
     checks.check_array("x", x, "... " * leading + "features")
     checks.check_floating("x", x)
     checks.check_features("x", x, features, "params.kernel")
-    return jnp.asarray(x, params.kernel.dtype) @ params.kernel + params.bias
+    kernel, bias = map(jnp.asarray, params)
+    return jnp.asarray(x, kernel.dtype) @ kernel + bias
 
 
 def repeat_vector(x: jax.Array, n: int) -> jax.Array:

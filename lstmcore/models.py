@@ -39,8 +39,8 @@ class Autoencoder:
       features: F, size of the sequence at each step, in and out.
       units: sizes of the encoder's layers, such as (128, 64); one number for one layer.
       activation: of every layer, see `lc.lstm`; a name or a function.
-      recurrent_activation: of every layer's gates.
       steps: number of steps the decoder writes; None writes as many as were read.
+      recurrent_activation: of every layer's gates.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -54,8 +54,8 @@ class Autoencoder:
     features: int
     units: tuple[int, ...]
     activation: Activation = "tanh"
-    recurrent_activation: Activation = "sigmoid"
     steps: int | None = None
+    recurrent_activation: Activation = "sigmoid"
 
     def __post_init__(self):
         check_model(self)

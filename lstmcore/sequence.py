@@ -75,6 +75,7 @@ def lstm(
     checks.check_floating("x", x)
     checks.check_features("x", x, features, "params.kernel")
     batch, timesteps, _ = x.shape
+    params = LSTMParams(*map(jnp.asarray, params))
     dtype = params.kernel.dtype
     if state is None:
         state = zero_state(batch, units, dtype)

@@ -185,6 +185,14 @@ def test_dtype_follows_the_params(rng, x64):
         assert {leaf.dtype for leaf in jax.tree.leaves(out)} == {jnp.dtype(dtype)}
 
 
+def test_float64_arrays_of_numpy_become_float32_unless_jax_is_told(rng):
+    params, x = random_params(rng, 2, 3, np.float64), rng.normal(size=(2, 3, 2))
+    state, trace = lc.lstm(params, x)
+    assert {leaf.dtype for leaf in jax.tree.leaves((state, trace))} == {jnp.dtype(jnp.float32)}
+    stepped, _ = lc.lstm_step(params, x[:, 0], lc.zero_state(2, 3))
+    assert stepped.h.dtype == jnp.float32
+
+
 def test_bfloat16_keeps_a_float32_cell(rng):
     params = random_params(rng, 2, 3)
     x = rng.normal(size=(2, 50, 2)).astype(np.float32)
