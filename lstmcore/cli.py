@@ -6,19 +6,24 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from io import TextIOWrapper
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import jax
 import numpy as np
 import typer
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as Grid
 
 import lstmcore as lc
 from lstmcore import job, results, table
 
-SHOWN_ROWS = 18  # of the comparison in the terminal; output.csv has all
+SHOWN_ROWS, SHOWN_COLUMNS = 18, 4  # of the comparison in the terminal; output.csv has all
 
 app = typer.Typer(
     add_completion=False,
@@ -162,11 +167,13 @@ def fit(
             raise ValueError("give a CSV file or --dataset, not both")
         name = str(source) if source is not None else dataset or "tutorial"
         data = _read(source, name, columns)
-        preset = job.TUTORIAL if name == "tutorial" else job.Settings()
+        preset = job.TUTORIAL if source is None and name == "tutorial" else job.Settings()
         chosen: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
         settings = replace(preset, **chosen)
-        if steps is not None and not settings.horizon:
+        if steps is not None and settings.mode == "reconstruction":
             raise ValueError("--steps is for --mode prediction or composite")
+        if source is not None:
+            results.refuse_to_overwrite(source, output)
         _run(name, data, settings, output)
 
 
@@ -176,38 +183,54 @@ def _run(name: str, data: table.Table, settings: job.Settings, folder: Path) -> 
     results.prepare_folder(folder)
 
     rows = f"{len(data.values):,} rows of {', '.join(data.columns)}"
-    console.print(f"[bold]{name}[/bold]: {rows}; {len(windows.values):,} windows\n")
+    title = f"[bold]{escape(name)}[/bold]: {escape(rows)}"
+    console.print(f"{title}; {len(windows.values):,} windows\n")
     console.print(lc.summary(model, timesteps=settings.window), "\n")
+    write_model = partial(
+        results.write_model,
+        folder,
+        model,
+        source=name,
+        data=data,
+        windows=windows,
+        settings=settings,
+    )
     try:
         result = job.train(model, windows, settings, progress=True)
     except lc.NonFiniteLossError as error:
-        kept = results.write_model(folder, model, error.result)[0]
-        raise ValueError(f"{error}\nthe last finite weights were saved in {kept}") from error
+        results.remove_others(folder, kept := write_model(error.result))
+        raise ValueError(
+            f"training diverged in epoch {len(error.result.history['loss']) + 1}: lower "
+            f"--learning-rate, or bring the data to a smaller --scaling; the last finite weights "
+            f"are saved in {kept[0]}"
+        ) from error
 
-    written = results.write_model(folder, model, result)
+    written = write_model(result)
     parts = job.outputs(model, result.params, data, windows, settings)
     console.print()
     for part in parts:
         _print_comparison(data.columns, part)
     written += [
-        results.write_settings(folder, name, data, settings, windows),
         results.write_outputs(folder, data.columns, parts),
         *results.write_pictures(folder, model, result, data, windows, settings, parts),
     ]
-    console.print(f"wrote to [bold]{folder}[/bold]: {', '.join(path.name for path in written)}")
+    results.remove_others(folder, written)
+    names = ", ".join(path.name for path in written)
+    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {names}")
 
 
 def _print_comparison(columns: tuple[str, ...], part: job.Part) -> None:
     grid = Grid(title=f"{part.name}: actual and output", box=box.SIMPLE_HEAD, title_justify="left")
     for heading in ("window", "step", "row"):
         grid.add_column(heading, justify="right")
-    for column in columns:
-        grid.add_column(column, justify="right")
+    shown = columns[:SHOWN_COLUMNS]
+    for column in shown:
+        grid.add_column(escape(column), justify="right")
         grid.add_column("output", justify="right", style="bold")
     count, steps, _ = part.actual.shape
-    for window, step in list(np.ndindex(count, steps))[:SHOWN_ROWS]:
+    for window, step in islice(np.ndindex(count, steps), SHOWN_ROWS):
         pairs = zip(part.actual[window, step], part.output[window, step], strict=True)
-        numbers = [f"{number:.4g}" for pair in pairs for number in pair]
+        numbers = [f"{number:.4g}" for pair in islice(pairs, len(shown)) for number in pair]
         ends = step == steps - 1
         place = (str(window), str(step), str(part.rows[window, step]))
         grid.add_row(*place, *numbers, end_section=ends and steps > 1)
@@ -215,6 +238,8 @@ def _print_comparison(columns: tuple[str, ...], part: job.Part) -> None:
     hidden = count * steps - SHOWN_ROWS
     if hidden > 0:
         console.print(f"... and {hidden:,} more lines, all in output.csv")
+    if len(shown) < len(columns):
+        console.print(f"... and {len(columns) - len(shown):,} more columns, all in output.csv")
     error = np.abs(part.output - part.actual)
     console.print(f"error: {error.mean():.4g} on average, {error.max():.4g} at worst\n")
 
@@ -242,11 +267,14 @@ def _clear_errors() -> Iterator[None]:
     """What the user can mend is said in a sentence, without a traceback."""
     try:
         yield
-    except (ValueError, OSError, ImportError) as error:
-        messages.print(f"[red]error:[/red] {error}", soft_wrap=True)
+    except (ValueError, OSError, ImportError, jax.errors.JaxRuntimeError) as error:
+        messages.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(1) from error
 
 
 def main() -> None:
     """Entry point of the command `lstmcore`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may know no box-drawing characters
     sys.exit(app())

@@ -11,18 +11,21 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.layout import LAYOUTS, Layer, check_params, check_sizes
+from lstmcore.reference.activations import resolve
 from lstmcore.types import DenseParams, LSTMParams
 
 __all__ = ["load", "save"]
 
-MODELS = ("Autoencoder", "CompositeAutoencoder", "StackedLSTM")
-FORMAT = "1"
+FORMAT = 1
+ACTIVATIONS = ("activation", "recurrent_activation")
+KEY = "lstmcore"  # of the one entry in the file's metadata
 
 
 def save(path: str | os.PathLike, model, params: dict) -> None:
@@ -35,7 +38,7 @@ def save(path: str | os.PathLike, model, params: dict) -> None:
 
     Raises:
       TypeError: a model of another kind.
-      ValueError: params of another model, or an activation without a name.
+      ValueError: params that do not fit the model, or an activation without a name.
       OSError: the file cannot be written.
       ImportError: safetensors is missing.
 
@@ -49,14 +52,13 @@ def save(path: str | os.PathLike, model, params: dict) -> None:
       (True, (2, 32))
     """
     from lstmcore.activations import word_for
-    from lstmcore.stack import check_layers
 
     kind = type(model).__name__
-    if kind not in MODELS or not type(model).__module__.startswith("lstmcore."):
-        raise TypeError(f"model must be one of lc.{', lc.'.join(MODELS)}, got {kind}")
-    check_layers(model, params, edits=None)
-    hyperparameters = asdict(model)
-    for name in ("activation", "recurrent_activation"):
+    if kind not in LAYOUTS or not type(model).__module__.startswith("lstmcore."):
+        raise TypeError(f"model must be one of lc.{', lc.'.join(LAYOUTS)}, got {kind}")
+    check_params(params, model.layers)
+    hyperparameters = {field.name: getattr(model, field.name) for field in fields(model)}
+    for name in ACTIVATIONS:
         hyperparameters[name] = word_for(hyperparameters[name])
         if hyperparameters[name] is None:
             raise ValueError(
@@ -65,16 +67,11 @@ def save(path: str | os.PathLike, model, params: dict) -> None:
             )
     tensors = {
         f"{layer}/{field}": np.asarray(value)
-        for layer, weights in params.items()
+        for layer, weights in ((name, params[name]) for name in model.layers)
         for field, value in zip(weights._fields, weights, strict=True)
     }
-    metadata = {
-        "lstmcore_format": FORMAT,
-        "model": kind,
-        "hyperparameters": json.dumps(hyperparameters),
-        "layers": json.dumps(list(params)),
-    }
-    data = _safetensors().save(tensors, metadata)
+    description = {"format": FORMAT, "model": kind, "hyperparameters": hyperparameters}
+    data = _safetensors().save(tensors, {KEY: json.dumps(description)})
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
@@ -93,24 +90,18 @@ def load(path: str | os.PathLike) -> tuple:
       FileNotFoundError: there is no such file.
       ImportError: safetensors is missing.
     """
-    import jax
+    import jax.numpy as jnp
 
     from lstmcore import models
     from lstmcore.cell import floating_dtype
 
     contents = read(path)
-    try:
-        model = getattr(models, contents.model)(**contents.hyperparameters)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} describes no valid {contents.model}: {error}") from error
-    expected = jax.eval_shape(model.init, jax.random.key(0))
-    if jax.tree.map(np.shape, contents.params) != jax.tree.map(np.shape, expected):
-        raise ValueError(
-            f"{path} is damaged: its weights do not have the shapes of its model {model}"
-        )
-    for leaf in jax.tree.leaves(contents.params):
-        floating_dtype(leaf.dtype)
-    return model, jax.tree.map(jax.numpy.asarray, contents.params)
+    model = getattr(models, contents.model)(**contents.hyperparameters)
+    params = {}
+    for name, layer in contents.params.items():
+        floating_dtype(layer.kernel.dtype)  # float64 would silently become float32 otherwise
+        params[name] = type(layer)(*map(jnp.asarray, layer))
+    return model, params
 
 
 class Contents(NamedTuple):
@@ -122,7 +113,7 @@ class Contents(NamedTuple):
 
 
 def read(path: str | os.PathLike) -> Contents:
-    """The contents of a file written by `save`, as NumPy arrays; errors as in `load`."""
+    """The contents of a file written by `save`, checked, as NumPy arrays; errors as in `load`."""
     path = Path(path)
     _safetensors()
     from safetensors import SafetensorError, safe_open
@@ -138,24 +129,54 @@ def read(path: str | os.PathLike) -> Contents:
             f"{path} is not a complete safetensors file ({error}): was it cut off, or is it of "
             "another kind?"
         ) from error
-    if metadata.get("lstmcore_format") != FORMAT or metadata.get("model") not in MODELS:
+    if KEY not in metadata:
         raise ValueError(
-            f"{path} holds weights, but not of an lstmcore model that this version knows: "
-            "files come from lc.save"
+            f"{path} holds weights, but was not written by lstmcore: files come from lc.save"
         )
     try:
-        hyperparameters = json.loads(metadata["hyperparameters"])
-        params = {layer: _layer(layer, tensors) for layer in json.loads(metadata["layers"])}
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: its description is incomplete ({error})") from error
-    return Contents(metadata["model"], hyperparameters, params)
+        kind, hyperparameters = _description(metadata[KEY])
+        sizes = {k: v for k, v in hyperparameters.items() if k not in ACTIVATIONS}
+        layers = LAYOUTS[kind](**sizes)
+        params = {name: _layer(name, layer, tensors) for name, layer in layers.items()}
+        check_params(params, layers)
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is damaged, or of another version of lstmcore: {error}"
+        ) from error
+    if tensors:
+        raise ValueError(f"{path} is damaged: {next(iter(tensors))!r} belongs to no layer")
+    return Contents(kind, hyperparameters, params)
+
+
+def _description(text: str) -> tuple[str, dict]:
+    """(model, hyperparameters), checked but for their fit to the weights."""
+    description = json.loads(text)
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise ValueError("it is not described in format 1")
+    kind, hyperparameters = description.get("model"), description.get("hyperparameters")
+    if kind not in LAYOUTS or not isinstance(hyperparameters, dict):
+        raise ValueError(f"there is no model {kind!r}")
+    for name in ACTIVATIONS:
+        resolve(name, hyperparameters.get(name, ""))
+    features, units = check_sizes(hyperparameters.get("features"), hyperparameters.get("units"))
+    return kind, hyperparameters | {"features": features, "units": units}
+
+
+def _layer(name: str, layer: Layer, tensors: dict) -> LSTMParams | DenseParams:
+    """Take the weights of one layer out of the tensors."""
+    weights = {}
+    for field in layer.shapes():
+        if f"{name}/{field}" not in tensors:
+            raise ValueError(f"{name}/{field} is missing")
+        weights[field] = tensors.pop(f"{name}/{field}")
+    return layer.kind(**weights)
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary path beside `path` to write to; renamed to `path` on success, else removed."""
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex}{path.suffix}")
+    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -163,11 +184,6 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _layer(layer: str, tensors: dict) -> LSTMParams | DenseParams:
-    kind = LSTMParams if f"{layer}/recurrent_kernel" in tensors else DenseParams
-    return kind(*(tensors[f"{layer}/{field}"] for field in kind._fields))
 
 
 def _safetensors():

@@ -32,7 +32,7 @@ class Settings:
     units, activation: of the model
     scaling: "standard", "minmax" or "none", fitted on the rows that are trained on
     epochs, batch_size, learning_rate, patience: of `lc.fit`, with Adam
-    validation: fraction of the windows, the last in time, that is held out
+    validation: fraction of the windows, the last in time, that is held out; at least one if not 0
     seed: for weights and the order of examples
     first_row: rows before it are left out
     """
@@ -52,6 +52,14 @@ class Settings:
     first_row: int = 0
 
     def __post_init__(self):
+        for name in ("window", "steps", "epochs", "batch_size"):
+            checks.check_count(name, getattr(self, name))
+        for name in ("seed", "first_row"):
+            checks.check_count(name, getattr(self, name), minimum=0)
+        if self.patience is not None:
+            checks.check_count("patience", self.patience)
+        if self.seed >= 2**63:
+            raise ValueError(f"seed must be below 2**63, got {self.seed}")
         if self.mode not in MODES:
             raise ValueError(f"mode {self.mode!r} is not known: use one of {', '.join(MODES)}")
         if not 0 <= self.validation < 1:
@@ -103,7 +111,7 @@ def cut(table: Table, settings: Settings) -> Windows:
       ValueError: a window longer than the table, or nothing left to train on.
     """
     indices = np.arange(settings.first_row, len(table.values))
-    span = checks.check_count("window", settings.window) + settings.horizon
+    span = settings.window + settings.horizon
     if len(indices) < span:
         raise ValueError(
             f"a window of {settings.window} rows"
@@ -111,16 +119,24 @@ def cut(table: Table, settings: Settings) -> Windows:
             + f" does not fit into {len(indices)} rows: use a shorter window or more data"
         )
     rows = series.windows(indices, span)[:, :, 0]
-    held_out = len(rows) - round(settings.validation * len(rows))
+    held_out = len(rows)
+    if settings.validation:
+        held_out -= max(1, round(settings.validation * len(rows)))
     training = len(rows) if held_out == len(rows) else held_out - span + 1
     if training < 1:
         raise ValueError(
             f"validation {settings.validation} leaves no window of {span} rows to train on: "
             "hold out less, or use a shorter window"
         )
-    scaler = series.fit_scaler(table.values[: rows[training - 1, -1] + 1], settings.scaling)
-    values = scaler.apply(table.values).astype(np.float32)[rows]
-    return Windows(rows, values, training, held_out, scaler)
+    trained_on = table.values[settings.first_row : rows[training - 1, -1] + 1]
+    scaler = series.fit_scaler(trained_on, settings.scaling)
+    with np.errstate(over="ignore"):
+        values = scaler.apply(table.values).astype(np.float32)
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"scaling {settings.scaling!r} leaves numbers that float32 cannot hold: use 'standard'"
+        )
+    return Windows(rows, values[rows], training, held_out, scaler)
 
 
 def build(settings: Settings, features: int) -> Autoencoder | CompositeAutoencoder:

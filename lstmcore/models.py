@@ -15,11 +15,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from lstmcore import checks
-from lstmcore.activations import Activation
-from lstmcore.layers import dense, init_dense, repeat_vector, time_distributed
-from lstmcore.stack import Edits, check_layers, check_model, describe_stack, init_stack, run_stack
+from lstmcore import layout
+from lstmcore.activations import Activation, resolve
+from lstmcore.layers import dense, repeat_vector, time_distributed
+from lstmcore.stack import Edits, check_edits, init_layers, run_stack
 from lstmcore.types import Trace
 
 __all__ = ["Autoencoder", "CompositeAutoencoder", "StackedLSTM"]
@@ -58,19 +59,16 @@ class Autoencoder:
     recurrent_activation: Activation = "sigmoid"
 
     def __post_init__(self):
-        check_model(self)
-        if self.steps is not None:
-            object.__setattr__(self, "steps", checks.check_count("steps", self.steps))
+        _normalise(self)
+
+    @property
+    def layers(self) -> dict[str, layout.Layer]:
+        """{name: Layer(kind, features, units)}, in reading order."""
+        return layout.autoencoder(self.features, self.units, self.steps)
 
     def init(self, key: jax.Array, dtype=jnp.float32) -> dict:
         """Fresh weights, drawn as by `init_lstm` and `init_dense`."""
-        encoder_key, decoder_key, head_key = jax.random.split(key, 3)
-        mirrored = self.units[::-1]
-        return {
-            **init_stack(encoder_key, "encoder", self.features, self.units, dtype),
-            **init_stack(decoder_key, "decoder", mirrored[0], mirrored, dtype),
-            "head": init_dense(head_key, mirrored[-1], self.features, dtype=dtype),
-        }
+        return init_layers(key, self.layers, dtype)
 
     def apply(
         self, params: dict, x: jax.Array, *, mask: jax.Array | None = None, edits: Edits = None
@@ -90,7 +88,7 @@ class Autoencoder:
         Raises:
           ValueError: shapes that do not fit, or an unknown name in `edits`.
         """
-        check_layers(self, params, edits)
+        _check(self, params, edits)
         stack: Callable = partial(run_stack, params, edits=edits, **_activations(self))
         head = partial(dense, params["head"])
 
@@ -99,16 +97,6 @@ class Autoencoder:
         code = repeat_vector(state.h, steps)
         _, h, decoded = stack("decoder", code, mask=mask)
         return time_distributed(head, h), encoded | decoded
-
-    def layers(self, timesteps: int) -> list[tuple[str, str, tuple]]:
-        """(name, kind, output shape with None for the batch) of each layer, in reading order."""
-        steps = timesteps if self.steps is None else self.steps
-        return [
-            *_describe_encoder(self.units, timesteps),
-            ("repeat", "RepeatVector", (None, steps, self.units[-1])),
-            *describe_stack("decoder", self.units[::-1], steps),
-            ("head", "TimeDistributed(Dense)", (None, steps, self.features)),
-        ]
 
 
 @dataclass(frozen=True)
@@ -140,19 +128,16 @@ class CompositeAutoencoder:
     recurrent_activation: Activation = "sigmoid"
 
     def __post_init__(self):
-        check_model(self)
-        object.__setattr__(self, "steps", checks.check_count("steps", self.steps))
+        _normalise(self)
+
+    @property
+    def layers(self) -> dict[str, layout.Layer]:
+        """{name: Layer(kind, features, units)}, in reading order."""
+        return layout.composite_autoencoder(self.features, self.units, self.steps)
 
     def init(self, key: jax.Array, dtype=jnp.float32) -> dict:
         """Fresh weights, drawn as by `init_lstm` and `init_dense`."""
-        encoder_key, *decoder_keys = jax.random.split(key, 3)
-        params = init_stack(encoder_key, "encoder", self.features, self.units, dtype)
-        mirrored = self.units[::-1]
-        for name, decoder_key in zip(("reconstruction", "prediction"), decoder_keys, strict=True):
-            stack_key, head_key = jax.random.split(decoder_key)
-            params |= init_stack(stack_key, name, mirrored[0], mirrored, dtype)
-            params[f"{name}_head"] = init_dense(head_key, mirrored[-1], self.features, dtype=dtype)
-        return params
+        return init_layers(key, self.layers, dtype)
 
     def apply(
         self, params: dict, x: jax.Array, *, mask: jax.Array | None = None, edits: Edits = None
@@ -162,7 +147,7 @@ class CompositeAutoencoder:
         Returns:
           ((reconstruction [B, T, F], prediction [B, steps, F]), Trace of each LSTM layer).
         """
-        check_layers(self, params, edits)
+        _check(self, params, edits)
         stack: Callable = partial(run_stack, params, edits=edits, **_activations(self))
         past_head = partial(dense, params["reconstruction_head"])
         future_head = partial(dense, params["prediction_head"])
@@ -174,17 +159,6 @@ class CompositeAutoencoder:
         _, future, foreseen = stack("prediction", code, mask=None)
         outputs = time_distributed(past_head, past), time_distributed(future_head, future)
         return outputs, encoded | recalled | foreseen
-
-    def layers(self, timesteps: int) -> list[tuple[str, str, tuple]]:
-        """(name, kind, output shape with None for the batch) of each layer, in reading order."""
-        rows = _describe_encoder(self.units, timesteps)
-        for name, steps in (("reconstruction", timesteps), ("prediction", self.steps)):
-            rows += [
-                (f"{name}_repeat", "RepeatVector", (None, steps, self.units[-1])),
-                *describe_stack(name, self.units[::-1], steps),
-                (f"{name}_head", "TimeDistributed(Dense)", (None, steps, self.features)),
-            ]
-        return rows
 
 
 @dataclass(frozen=True)
@@ -212,16 +186,16 @@ class StackedLSTM:
     recurrent_activation: Activation = "sigmoid"
 
     def __post_init__(self):
-        check_model(self)
-        object.__setattr__(self, "outputs", checks.check_count("outputs", self.outputs))
+        _normalise(self)
+
+    @property
+    def layers(self) -> dict[str, layout.Layer]:
+        """{name: Layer(kind, features, units)}, in reading order."""
+        return layout.stacked_lstm(self.features, self.units, self.outputs)
 
     def init(self, key: jax.Array, dtype=jnp.float32) -> dict:
         """Fresh weights, drawn as by `init_lstm` and `init_dense`."""
-        stack_key, head_key = jax.random.split(key)
-        return {
-            **init_stack(stack_key, "lstm", self.features, self.units, dtype),
-            "head": init_dense(head_key, self.units[-1], self.outputs, dtype=dtype),
-        }
+        return init_layers(key, self.layers, dtype)
 
     def apply(
         self, params: dict, x: jax.Array, *, mask: jax.Array | None = None, edits: Edits = None
@@ -231,16 +205,27 @@ class StackedLSTM:
         Returns:
           (output [B, T, U], Trace of each LSTM layer by name).
         """
-        check_layers(self, params, edits)
+        _check(self, params, edits)
         _, h, traces = run_stack(params, "lstm", x, mask=mask, edits=edits, **_activations(self))
         return time_distributed(partial(dense, params["head"]), h), traces
 
-    def layers(self, timesteps: int) -> list[tuple[str, str, tuple]]:
-        """(name, kind, output shape with None for the batch) of each layer, in reading order."""
-        return [
-            *describe_stack("lstm", self.units, timesteps),
-            ("head", "TimeDistributed(Dense)", (None, timesteps, self.outputs)),
-        ]
+
+def _normalise(model) -> None:
+    """Check the sizes and turn them into plain ints, which compare, hash and save well."""
+    features, units = layout.check_sizes(model.features, model.units)
+    object.__setattr__(model, "features", features)
+    object.__setattr__(model, "units", units)
+    for name in ("steps", "outputs"):
+        if isinstance(getattr(model, name, None), np.integer):
+            object.__setattr__(model, name, int(getattr(model, name)))
+    resolve("activation", model.activation)
+    resolve("recurrent_activation", model.recurrent_activation)
+    assert model.layers  # describing them checks what is left
+
+
+def _check(model, params, edits) -> None:
+    layout.check_params(params, model.layers)
+    check_edits(edits, model.layers)
 
 
 def _activations(model) -> dict[str, Any]:
@@ -248,8 +233,3 @@ def _activations(model) -> dict[str, Any]:
         "activation": model.activation,
         "recurrent_activation": model.recurrent_activation,
     }
-
-
-def _describe_encoder(units, timesteps):
-    *lower, (name, kind, _) = describe_stack("encoder", units, timesteps)
-    return [*lower, (name, kind, (None, units[-1]))]  # only its final state goes on

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 import jax
+import jax.numpy as jnp
 
 from lstmcore import checks
+from lstmcore.types import LSTMParams
 
 __all__ = ["summary"]
 
@@ -42,18 +44,17 @@ def summary(model, timesteps: int | None = None) -> str:
       ──────────────────────────────────────────────────────────
       total                                              248,578
     """
-    if not (hasattr(model, "layers") and hasattr(model, "init")):
+    if not (hasattr(model, "layers") and hasattr(model, "apply")):
         raise TypeError(f"model must be a model such as lc.Autoencoder, got {type(model).__name__}")
     if timesteps is not None:
         timesteps = checks.check_count("timesteps", timesteps)
-    params = jax.eval_shape(model.init, jax.random.key(0))
     counts = {
-        name: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(layer))
-        for name, layer in params.items()
+        name: sum(math.prod(shape) for shape in layer.shapes().values())
+        for name, layer in model.layers.items()
     }
     rows = [
         (name, kind, str(shape), f"{counts.get(name, 0):,}")
-        for name, kind, shape in model.layers(timesteps)
+        for name, kind, shape in _rows(model, timesteps)
     ]
     header = ("layer", "type", "output shape", "params")
     total = ("total", "", "", f"{sum(counts.values()):,}")
@@ -61,6 +62,50 @@ def summary(model, timesteps: int | None = None) -> str:
     lines = [_line(row, widths) for row in (header, *rows, total)]
     rule = "─" * len(lines[0])
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def _rows(model, timesteps: int | None) -> list[tuple[str, str, tuple]]:
+    """(name, kind, output shape) of each layer, and of the repetition before each decoder."""
+    shapes = _output_shapes(model, timesteps)
+    encoder = [name for name in shapes if name.startswith("encoder")]
+    rows = []
+    for name, shape in shapes.items():
+        stack, _, position = name.rpartition("_")
+        if encoder and position == "0" and stack != "encoder":
+            repeat = "repeat" if stack == "decoder" else f"{stack}_repeat"
+            code = model.layers[encoder[-1]].units
+            rows.append((repeat, "RepeatVector", (*shape[:2], code)))
+        if encoder and name == encoder[-1]:
+            shape = (shape[0], shape[2])  # its final state alone goes on
+        kind = "LSTM" if model.layers[name].kind is LSTMParams else "TimeDistributed(Dense)"
+        rows.append((name, kind, shape))
+    return rows
+
+
+def _output_shapes(model, timesteps: int | None) -> dict[str, tuple]:
+    """Output shape of each layer; None for an axis that is left open.
+
+    The model is traced on abstract inputs of two sizes: axes in which the results differ are open.
+    """
+    weights = {
+        name: layer.kind(
+            **{f: jax.ShapeDtypeStruct(shape, jnp.float32) for f, shape in layer.shapes().items()}
+        )
+        for name, layer in model.layers.items()
+    }
+    sizes = []
+    for size in (2, 3):
+        x = jax.ShapeDtypeStruct((size, timesteps or size, model.features), jnp.float32)
+        outputs, traces = jax.eval_shape(model.apply, weights, x)
+        heads = iter(jax.tree.leaves(outputs))
+        sizes.append(
+            {name: (traces[name].h if name in traces else next(heads)).shape for name in weights}
+        )
+    small, large = sizes
+    return {
+        name: tuple(a if a == b else None for a, b in zip(small[name], large[name], strict=True))
+        for name in small
+    }
 
 
 def _line(row, widths) -> str:

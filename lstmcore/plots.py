@@ -21,14 +21,15 @@ GATE_COLOURS, SIGNED_COLOURS = "viridis", "RdBu_r"
 
 
 def plot_loss(history: dict[str, np.ndarray]) -> Figure:
-    """The loss of each epoch, as `lc.fit` returned it, on a logarithmic axis."""
+    """The loss of each epoch, as `lc.fit` returned it, on a logarithmic axis if none is 0."""
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.add_subplot()
     for (name, values), colour in zip(history.items(), (INPUT, OUTPUT), strict=False):
         epochs = np.arange(1, len(values) + 1)
         marker = "o" if len(values) == 1 else None  # a single point draws no line
         axes.plot(epochs, values, color=colour, marker=marker, label=name.replace("_", " "))
-    axes.set(xlabel="epoch", ylabel="loss", yscale="log")
+    positive = all((values > 0).all() for values in history.values())
+    axes.set(xlabel="epoch", ylabel="loss", yscale="log" if positive else "linear")
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     return figure
@@ -63,7 +64,7 @@ def plot_output(
             for stretch in stretches:
                 axes.plot(stretch, values[stretch, column], style, color=colour, markersize=4)
             axes.plot([], [], style, color=colour, markersize=4, label=label)
-        axes.set(ylabel=name)
+        axes.set_ylabel(name, parse_math=False)  # a column may be called "$"
         axes.grid(alpha=0.3)
     panels[0].legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
     _label_steps(panels[-1], xlabel, labels)

@@ -13,6 +13,10 @@ import numpy as np
 from lstmcore import __version__, files, plots
 from lstmcore.job import Part, Settings, Windows, encoder_traces, side_by_side
 from lstmcore.table import Table
+from lstmcore.train import FitResult
+
+TABLES = ("history.csv", "output.csv")
+PICTURES = ("loss.png", "reconstruction.png", "prediction.png", "gates_encoder_*.png")
 
 
 def prepare_folder(folder: Path) -> None:
@@ -33,32 +37,51 @@ def prepare_folder(folder: Path) -> None:
         ) from error
 
 
-def write_model(folder: Path, model, result) -> list[Path]:
-    """The model and its training history: what must not be lost."""
+def refuse_to_overwrite(source: Path, folder: Path) -> None:
+    """The user's own table may lie in the output folder, but not under the name of a result.
+
+    Raises:
+      ValueError: it does.
+    """
+    if source.name in TABLES and source.resolve().parent == folder.resolve():
+        raise ValueError(f"{source} would be overwritten: choose another folder with --output")
+
+
+def write_model(
+    folder: Path,
+    model,
+    result: FitResult,
+    *,
+    source: str,
+    data: Table,
+    windows: Windows,
+    settings: Settings,
+) -> list[Path]:
+    """What must not be lost: the model, the scaling of its inputs, and how training went."""
     files.save(folder / "model.safetensors", model, result.params)
+    made_from = {
+        "lstmcore": __version__,
+        "source": source,
+        "columns": list(data.columns),
+        "rows": len(data.values),
+        "settings": asdict(settings),
+        "scaler": {name: value.tolist() for name, value in windows.scaler._asdict().items()},
+    }
+    with files.atomic_path(folder / "settings.json") as temporary:
+        temporary.write_text(json.dumps(made_from, indent=2) + "\n", encoding="utf-8")
     names = list(result.history)
     epochs = zip(*(result.history[name].tolist() for name in names), strict=True)
     rows = ((epoch, *losses) for epoch, losses in enumerate(epochs, start=1))
     _write_csv(folder / "history.csv", ["epoch", *names], rows)
-    return [folder / "model.safetensors", folder / "history.csv"]
+    return [folder / name for name in ("model.safetensors", "settings.json", "history.csv")]
 
 
-def write_settings(
-    folder: Path, source: str, table: Table, settings: Settings, windows: Windows
-) -> Path:
-    """How the model was made, and the scaling that its inputs need."""
-    contents = {
-        "lstmcore": __version__,
-        "source": source,
-        "columns": list(table.columns),
-        "rows": len(table.values),
-        "settings": asdict(settings),
-        "scaler": {name: value.tolist() for name, value in windows.scaler._asdict().items()},
-    }
-    path = folder / "settings.json"
-    with files.atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")
-    return path
+def remove_others(folder: Path, written: list[Path]) -> None:
+    """Remove what an earlier run left in the folder: it would speak of another model."""
+    for name in ("output.csv", *PICTURES):
+        for path in folder.glob(name):
+            if path not in written:
+                path.unlink()
 
 
 def write_outputs(folder: Path, columns: tuple[str, ...], parts: list[Part]) -> Path:
@@ -103,11 +126,11 @@ def write_pictures(
 
 def _output_rows(parts: list[Part]) -> Iterable[tuple]:
     for part in parts:
-        for window, (rows, actual, output) in enumerate(
-            zip(part.rows.tolist(), part.actual.tolist(), part.output.tolist(), strict=True)
-        ):
-            for step, row in enumerate(rows):
-                yield (part.name, window, step, row, *actual[step], *output[step])
+        windows = zip(part.rows, part.actual, part.output, strict=True)
+        for window, (rows, actual, output) in enumerate(windows):
+            steps = zip(rows.tolist(), actual.tolist(), output.tolist(), strict=True)
+            for step, (row, values, written) in enumerate(steps):
+                yield (part.name, window, step, row, *values, *written)
 
 
 def _write_csv(path: Path, header: list[str], rows: Iterable[tuple]) -> None:

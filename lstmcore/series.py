@@ -9,6 +9,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from lstmcore import checks
 
+LARGEST = 1e150  # number that can be squared in float64
+
 __all__ = ["Scaler", "fit_scaler", "temporalize", "tutorial_series", "windows"]
 
 
@@ -76,6 +78,7 @@ def temporalize(X, y, lookback: int):
       ((5, 3, 2), [0.3, 0.4, 0.5], [4, 5, 6, 7, 8])
     """
     X, y = _as_table(X), np.asarray(y)
+    lookback = checks.check_count("lookback", lookback)
     if len(X) != len(y):
         raise ValueError(f"X has {len(X)} rows but y has {len(y)}: they must be aligned")
     return windows(X[2:], lookback), y[lookback + 1 :]
@@ -129,6 +132,8 @@ def fit_scaler(table, kind: str) -> Scaler:
     table = _as_table(table).astype(float)
     if len(table) == 0:
         raise ValueError("table has no rows: there is nothing to fit a scaling to")
+    if not np.abs(table).max() < LARGEST:
+        raise ValueError(f"table holds NaN or numbers too large to scale, beyond {LARGEST:g}")
     if kind == "standard":
         offset, scale = table.mean(axis=0), table.std(axis=0)
     elif kind == "minmax":
@@ -137,7 +142,8 @@ def fit_scaler(table, kind: str) -> Scaler:
         offset, scale = np.zeros(table.shape[1]), np.ones(table.shape[1])
     else:
         raise ValueError(f"scaling {kind!r} is not known: use 'standard', 'minmax' or 'none'")
-    return Scaler(offset, np.where(scale > 0, scale, 1.0))
+    constant = table.min(axis=0) == table.max(axis=0)  # rounding may leave it a spread above 0
+    return Scaler(offset, np.where(constant | (scale == 0), 1.0, scale))
 
 
 def _as_table(table) -> np.ndarray:

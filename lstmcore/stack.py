@@ -6,22 +6,25 @@ from collections.abc import Callable, Mapping
 
 import jax
 
-from lstmcore import checks
-from lstmcore.activations import resolve
 from lstmcore.cell import init_lstm
+from lstmcore.layers import init_dense
+from lstmcore.layout import Layer
 from lstmcore.sequence import lstm
-from lstmcore.types import LSTMState, Trace
+from lstmcore.types import LSTMParams, LSTMState, Trace
 
 Edits = Mapping[str, Callable] | None
 
 
-def init_stack(key, name: str, features: int, units: tuple[int, ...], dtype) -> dict:
-    """{"name_0": LSTMParams, ...}; the first layer reads `features`, each other the one below."""
-    keys = jax.random.split(key, len(units))
-    below = (features, *units[:-1])
+def init_layers(key: jax.Array, layers: Mapping[str, Layer], dtype) -> dict:
+    """Fresh weights for each layer, drawn as by `init_lstm` and `init_dense`."""
+    keys = jax.random.split(key, len(layers))
+    draw = {
+        name: init_lstm if layer.kind is LSTMParams else init_dense
+        for name, layer in layers.items()
+    }
     return {
-        f"{name}_{i}": init_lstm(keys[i], below[i], units[i], dtype=dtype)
-        for i in range(len(units))
+        name: draw[name](layer_key, layer.features, layer.units, dtype=dtype)
+        for layer_key, (name, layer) in zip(keys, layers.items(), strict=True)
     }
 
 
@@ -44,36 +47,9 @@ def run_stack(
     return state, x, traces
 
 
-def describe_stack(name: str, units: tuple[int, ...], steps: int) -> list[tuple]:
-    """Rows (name, kind, output shape) of the stack, for a model's `layers`."""
-    return [(f"{name}_{i}", "LSTM", (None, steps, size)) for i, size in enumerate(units)]
-
-
-def check_model(model) -> None:
-    """Check the hyperparameters that all models share; `units` and sizes become plain ints."""
-    units = model.units if isinstance(model.units, tuple | list) else (model.units,)
-    if not units:
-        raise ValueError("units is empty: name at least one layer, for instance units=(64,)")
-    sizes = tuple(checks.check_count("units", size) for size in units)
-    object.__setattr__(model, "units", sizes)  # the way to normalise a frozen dataclass
-    object.__setattr__(model, "features", checks.check_count("features", model.features))
-    resolve("activation", model.activation)
-    resolve("recurrent_activation", model.recurrent_activation)
-
-
-def check_layers(model, params, edits: Edits) -> None:
-    """`params` holds just the layers of `model`, and `edits` names only LSTM layers."""
-    kinds = {name: kind for name, kind, _ in model.layers(1) if kind != "RepeatVector"}
-    if not isinstance(params, Mapping):
-        raise TypeError(
-            f"params must be a dict of layers, got {type(params).__name__}: call model.init(key)"
-        )
-    if set(params) != set(kinds):
-        raise ValueError(
-            f"params has the layers {', '.join(params) or '(none)'} but the model has "
-            f"{', '.join(kinds)}: were they made by another model?"
-        )
-    recurrent = [name for name, kind in kinds.items() if kind == "LSTM"]
+def check_edits(edits: Edits, layers: Mapping[str, Layer]) -> None:
+    """`edits` names only LSTM layers."""
+    recurrent = [name for name, layer in layers.items() if layer.kind is LSTMParams]
     for name in edits or {}:
         if name not in recurrent:
             raise ValueError(f"edits names {name!r} but the LSTM layers are {', '.join(recurrent)}")

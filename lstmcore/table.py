@@ -54,49 +54,77 @@ def read_csv(path: str | os.PathLike, columns: list[str] | None = None) -> Table
         a line with too few or too many cells; the message names the line.
       FileNotFoundError: there is no such file.
     """
-    names, rows, first_line = _cells(path)
+    names, rows = _cells(path)
     if columns is None:
-        columns = [name for i, name in enumerate(names) if _is_number(rows[0][i])]
+        by_column = zip(names, zip(*(cells for _, cells in rows), strict=True), strict=True)
+        columns = [name for name, cells in by_column if _starts_with_a_number(cells)]
         if not columns:
             raise ValueError(f"{path} has no numeric column: its columns are {', '.join(names)}")
-    missing = [name for name in columns if name not in names]
-    if missing:
-        raise ValueError(f"{path} has no column {missing[0]!r}: its columns are {', '.join(names)}")
     values = np.empty((len(rows), len(columns)))
     for column, name in enumerate(columns):
+        if names.count(name) != 1:
+            problem = "more than one column" if name in names else "no column"
+            raise ValueError(f"{path} has {problem} {name!r}: its columns are {', '.join(names)}")
         position = names.index(name)
-        for row, cells in enumerate(rows):
-            values[row, column] = _number(cells[position], path, name, first_line + row)
+        for row, (line, cells) in enumerate(rows):
+            values[row, column] = _number(cells[position], path, name, line)
     return Table(tuple(columns), values)
 
 
-def _cells(path) -> tuple[list[str], list[list[str]], int]:
-    """(column names, rows of text, line number of the first row)."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            start = file.readline()
-            file.seek(0)
-            separator = max(",;\t", key=start.count)
-            lines = list(csv.reader(file, delimiter=separator))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text file in UTF-8 ({error.reason})") from error
-    while lines and not any(cell.strip() for cell in lines[-1]):
-        lines.pop()
-    if not lines:
+def _cells(path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """(column names, rows as (line number, text of each cell))."""
+    rows = _numbered_lines(path)
+    while rows and _is_blank(rows[-1][1]):
+        rows.pop()
+    while rows and _is_blank(rows[0][1]):
+        rows.pop(0)
+    if not rows:
         raise ValueError(f"{path} is empty: expected lines of numbers with a separator")
-    if all(_is_number(cell) for cell in lines[0]):
-        names, rows, first_line = [f"column_{i}" for i in range(len(lines[0]))], lines, 1
+    _, first = rows[0]
+    if all(_is_number(cell) for cell in first):
+        names = [f"column_{i}" for i in range(len(first))]
     else:
-        names, rows, first_line = [cell.strip() for cell in lines[0]], lines[1:], 2
+        names = [cell.strip() for cell in first]
+        rows.pop(0)
     if not rows:
         raise ValueError(f"{path} has column names but no rows of numbers")
-    for row, cells in enumerate(rows):
+    for line, cells in rows:
         if len(cells) != len(names):
             raise ValueError(
-                f"{path}, line {first_line + row}: {len(cells)} cells, but there are "
-                f"{len(names)} columns ({', '.join(names)})"
+                f"{path}, line {line}: {len(cells)} cells, but there are {len(names)} columns "
+                f"({', '.join(names)})"
             )
-    return names, rows, first_line
+    return names, rows
+
+
+def _numbered_lines(path) -> list[tuple[int, list[str]]]:
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            first = next((line for line in file if line.strip()), "")
+            file.seek(0)
+            # A comma may be a decimal one where there is another separator.
+            separator = next((mark for mark in "\t;" if mark in first), ",")
+            reader = csv.reader(file, delimiter=separator, strict=True)
+            return [(reader.line_num, cells) for cells in reader]
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {path}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a text file in UTF-8 ({error.reason})") from error
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}: not a CSV file ({error})") from error
+
+
+def _is_blank(cells: list[str]) -> bool:
+    return not any(cell.strip() for cell in cells)
+
+
+def _starts_with_a_number(cells) -> bool:
+    """Whether the first value that is not missing is a number."""
+    return next((_is_number(cell) for cell in cells if not _is_missing(cell)), False)
+
+
+def _is_missing(cell: str) -> bool:
+    return cell.strip().lower() in ("", "na", "n/a", "null", "none")
 
 
 def _is_number(cell: str) -> bool:
@@ -109,7 +137,7 @@ def _is_number(cell: str) -> bool:
 
 def _number(cell: str, path, column: str, line: int) -> float:
     where = f"{path}, line {line}, column {column!r}"
-    if not cell.strip() or cell.strip().lower() in ("na", "n/a", "null", "none"):
+    if _is_missing(cell):
         raise ValueError(f"{where}: no value; fill in or remove missing values first")
     if not _is_number(cell):
         raise ValueError(f"{where}: {cell!r} is not a number; choose other columns or clean it")

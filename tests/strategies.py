@@ -77,3 +77,20 @@ def cases(draw, dtype=np.float32) -> Case:
         state=random_state(rng, batch, size, dtype) if draw(st.booleans()) else None,
         options=options,
     )
+
+
+def weights(model, dtype=np.float32) -> dict:
+    """Random params in reading order; drawn by NumPy, so that no test waits for a compilation."""
+    rng = np.random.default_rng(0)
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    draw = lambda leaf: rng.normal(0, 0.5, leaf.shape).astype(dtype)  # noqa: E731
+    return {name: jax.tree.map(draw, shapes[name]) for name in model.layers}
+
+
+def assert_same(params, expected):
+    assert set(params) == set(expected)
+    for name, layer in expected.items():
+        assert type(params[name]) is type(layer)
+        for leaf, expected_leaf in zip(params[name], layer, strict=True):
+            assert leaf.dtype == expected_leaf.dtype
+            np.testing.assert_array_equal(leaf, expected_leaf)

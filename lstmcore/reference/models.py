@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 
-from lstmcore.files import read
 from lstmcore.reference.layers import dense, repeat_vector
 from lstmcore.reference.sequence import lstm
 from lstmcore.types import LSTMState, Trace
@@ -27,6 +26,8 @@ def load(path) -> tuple[Callable, dict]:
       ValueError: the file is not one of lstmcore's, damaged, or needs JAX (bfloat16 weights).
       FileNotFoundError: there is no such file.
     """
+    from lstmcore.files import read
+
     contents = read(path)
     options = dict(contents.hyperparameters)
     del options["features"], options["units"]  # the weights' own shapes say it

@@ -1,0 +1,315 @@
+"""The command: one call writes everything promised, and a mistake costs one clear sentence."""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import pytest
+from matplotlib import pyplot
+from typer.testing import CliRunner
+
+import lstmcore as lc
+from lstmcore import reference, series
+from lstmcore.cli import app
+from lstmcore.table import read_dataset
+
+# The smallest model and the fewest batches: what costs time here is compiling.
+SMALL = ("--window", "3", "--units", "2", "--epochs", "2", "--batch-size", "512")
+TABLE = "date,load,temp\n" + "".join(f"day {i},{i % 5},{1000 + i * i}\n" for i in range(12))
+OPTIONS = (
+    "dataset", "columns", "mode", "window", "steps", "units", "activation", "scaling", "epochs",
+    "batch-size", "learning-rate", "validation", "patience", "seed", "output",
+)  # fmt: skip
+
+
+class Run(NamedTuple):
+    """What one call of the command left behind."""
+
+    exit_code: int
+    text: str
+    folder: Path
+
+    def files(self) -> set[str]:
+        return {path.name for path in self.folder.iterdir()}
+
+    def rows(self, name: str) -> list[dict]:
+        with open(self.folder / name, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def column(self, name: str, *headings: str) -> np.ndarray:
+        return np.array([[float(row[h]) for h in headings] for row in self.rows(name)])
+
+    def settings(self) -> dict:
+        return json.loads((self.folder / "settings.json").read_text(encoding="utf-8"))
+
+    def model(self):
+        return lc.load(self.folder / "model.safetensors")
+
+
+def call(*arguments) -> Run:
+    """Call the command; its last argument is the folder that it is to write to."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    # Words alone: colours, frames and line breaks depend on the terminal.
+    text = re.sub(r"\x1b\[[0-9;]*m|[│╭╮╰╯─]", " ", result.output)
+    return Run(result.exit_code, " ".join(text.split()), Path(("", *arguments)[-1]))
+
+
+@pytest.fixture
+def table(tmp_path) -> Path:
+    path = tmp_path / "my table, é.csv"
+    path.write_text(TABLE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def tutorial(tmp_path_factory) -> Run:
+    """The command without any option but a short time of training."""
+    return call("fit", "--epochs", 2, "-o", tmp_path_factory.mktemp("run") / "new" / "folder")
+
+
+# What the tutorial leaves behind.
+
+
+def test_everything_promised_is_written(tutorial):
+    assert tutorial.exit_code == 0, tutorial.text
+    assert tutorial.files() == {
+        "model.safetensors", "settings.json", "history.csv", "output.csv",
+        "loss.png", "reconstruction.png", "gates_encoder_0.png", "gates_encoder_1.png",
+    }  # fmt: skip
+    assert tutorial.files() <= set(re.findall(r"[\w.]+", tutorial.text))  # and said so
+
+
+def test_the_table_of_layers_is_printed(tutorial):
+    assert "9 rows of x, x_cubed; 5 windows" in tutorial.text
+    assert "encoder_0 LSTM (None, 3, 128) 67,072" in tutorial.text
+    assert "total 248,578" in tutorial.text
+
+
+def test_the_model_can_be_loaded(tutorial):
+    model, params = tutorial.model()
+    assert model == lc.Autoencoder(2, (128, 64), "relu")
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+
+
+def test_the_history_has_a_row_per_epoch(tutorial):
+    history = tutorial.column("history.csv", "epoch", "loss")
+    assert history[:, 0].tolist() == [1, 2]
+    assert history[1, 1] < history[0, 1]
+
+
+def test_the_output_stands_beside_what_was_to_be_written(tutorial):
+    rows = tutorial.rows("output.csv")
+    assert list(rows[0]) == ["part", "window", "step", "row",
+                             "x", "x_cubed", "x_output", "x_cubed_output"]  # fmt: skip
+    assert {row["part"] for row in rows} == {"reconstruction"}
+    places = tutorial.column("output.csv", "window", "step", "row").tolist()
+    assert places == [[window, step, 2 + window + step] for window in range(5) for step in range(3)]
+    X, _ = series.temporalize(series.tutorial_series(), range(9), lookback=3)
+    actual = tutorial.column("output.csv", "x", "x_cubed")
+    np.testing.assert_array_equal(actual, np.concatenate(X))
+    apply, params = reference.load(tutorial.folder / "model.safetensors")
+    output = tutorial.column("output.csv", "x_output", "x_cubed_output")
+    np.testing.assert_allclose(output, np.concatenate(apply(params, X)[0]), rtol=1e-4)
+
+
+def test_the_settings_tell_how_the_model_was_made(tutorial):
+    contents = tutorial.settings()
+    assert contents["lstmcore"] == lc.__version__
+    assert contents["source"] == "tutorial"
+    assert contents["columns"] == ["x", "x_cubed"]
+    assert contents["scaler"] == {"offset": [0, 0], "scale": [1, 1]}
+    expected = {"window": 3, "units": [128, 64], "activation": "relu", "epochs": 2, "seed": 0}
+    assert expected.items() <= contents["settings"].items()
+
+
+def test_the_pictures_show_something(tutorial):
+    for path in tutorial.folder.glob("*.png"):
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert pyplot.imread(path)[..., :3].std() > 0.01
+
+
+# Tables, modes, options.
+
+
+@pytest.mark.parametrize("mode", ["prediction", "composite"])
+def test_a_table_in_each_mode(mode, table, tmp_path):
+    """The settings and the model are enough to write the output again, in units of the table."""
+    run = call("fit", table, *SMALL, "--mode", mode, "--steps", 2, "-o", tmp_path / "a run, é")
+    assert run.exit_code == 0, run.text
+    parts = {"prediction": 2} if mode == "prediction" else {"reconstruction": 3, "prediction": 2}
+    pictures = {"loss.png", "gates_encoder_0.png", *(f"{part}.png" for part in parts)}
+    assert {name for name in run.files() if name.endswith(".png")} == pictures
+    assert run.settings()["columns"] == ["load", "temp"]
+
+    values = np.array([line.split(",")[1:] for line in TABLE.splitlines()[1:]], float)
+    scaler = series.Scaler(**{k: np.array(v) for k, v in run.settings()["scaler"].items()})
+    apply, params = reference.load(run.folder / "model.safetensors")
+    written, _ = apply(params, scaler.apply(lc.windows(values, 3, 2)[0]))
+    written = written if mode == "composite" else (written,)
+    assert [row["part"] for row in run.rows("output.csv")] == [
+        part for part, steps in parts.items() for _ in range(8 * steps)
+    ]
+    at = run.column("output.csv", "row")[:, 0].astype(int)
+    np.testing.assert_array_equal(run.column("output.csv", "load", "temp"), values[at])
+    output = run.column("output.csv", "load_output", "temp_output")
+    expected = np.concatenate([scaler.invert(part).reshape(-1, 2) for part in written])
+    np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_same_seed_same_model(table, tmp_path):
+    """Other seed, other model; results of an earlier run are replaced, even read-only ones."""
+    models, files = [], []
+    for name, seed in (("first", 7), ("again", 7), ("other", 8)):
+        old = tmp_path / name / "model.safetensors"
+        old.parent.mkdir()
+        old.touch(mode=0o400)
+        run = call("fit", table, *SMALL, "--columns", "temp", "--seed", seed, "-o", old.parent)
+        assert run.exit_code == 0, run.text
+        models.append(np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(run.model()[1])]))
+        files.append(old.read_bytes())
+    first, again, other = models
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    assert files[0] == files[1]
+
+
+def test_sunspots_with_validation_and_patience(tmp_path):
+    """A step too small to change any weight: the first epoch stays the best, and patience ends."""
+    run = call("fit", "--dataset", "sunspots", *SMALL, "--epochs", 50, "--learning-rate", 1e-30,
+               "--validation", 0.2, "--patience", 3, "-o", tmp_path / "run")  # fmt: skip
+    assert run.exit_code == 0, run.text
+    losses = run.column("history.csv", "loss", "validation_loss")
+    assert len(losses) == 4
+    assert np.ptp(losses, axis=0).max() < 1e-6
+    assert run.settings()["rows"] == 309
+    trained_on = read_dataset("sunspots").values[: 309 - round(0.2 * 307) - 2]
+    np.testing.assert_allclose(run.settings()["scaler"]["offset"], trained_on.mean(axis=0))
+
+
+def test_names_of_columns_are_not_taken_for_markup(table, tmp_path):
+    names = ["temp [degc]", "price [/usd]", "$x^$"]
+    rows = "".join(f"{i},{i * i},{i % 3}\n" for i in range(9))
+    table.write_text(",".join(names) + "\n" + rows)
+    run = call("fit", table, *SMALL, "-o", tmp_path / "run [red]")
+    assert run.exit_code == 0, run.text
+    for printed in (*names, "run [red]"):
+        assert printed in run.text
+    assert set(names) < set(run.rows("output.csv")[0])
+
+
+# Mistakes.
+
+MISTAKES = {
+    "no such file": (["nowhere.csv"], "[Nn]o (such )?file.*nowhere.csv"),
+    "no such file [/b]": (["[/b].csv"], r"[Nn]o (such )?file.*\[/b\].csv"),
+    "window too long": (["--window", 8], "window of 8 rows does not fit into 7 rows"),
+    "window 0": (["--window", 0], "window must be at least 1, got 0"),
+    "window a word": (["--window", "x"], "'--window'.* valid integer"),
+    "no steps": (["--mode", "prediction", "--steps", 0], "steps must be at least 1"),
+    "no steps, composite": (["--mode", "composite", "--steps", 0], "steps must be at least 1"),
+    "steps of a reconstruction": (["--steps", 2], "--steps is for --mode prediction or composite"),
+    "units 0": (["--units", "4,0"], "units must be at least 1, got 0"),
+    "units words": (["--units", "a,b"], "'a,b' is not a list of sizes such as 128,64"),
+    "activation": (["--activation", "swish"], "activation 'swish' is not known: use one of tanh"),
+    "mode": (["--mode", "forecast"], "'forecast' is not one of 'reconstruction'"),
+    "scaling": (["--scaling", "log"], "'log' is not one of 'standard'"),
+    "dataset": (["--dataset", "x"], "'x' is not one of 'tutorial'"),
+    "epochs 0": (["--epochs", 0], "epochs must be at least 1, got 0"),
+    "batch size 0": (["--batch-size", 0], "batch_size must be at least 1, got 0"),
+    "patience 0": (["--patience", 0], "patience must be at least 1, got 0"),
+    "learning rate 0": (["--learning-rate", 0], "learning_rate must be a positive number, got 0"),
+    "learning rate NaN": (["--learning-rate", "nan"], "learning_rate must be a positive number"),
+    "validation": (["--validation", 1.5], "validation must be a fraction from 0 to 1, got 1.5"),
+    "nothing to train on": (["--validation", 0.9], "validation 0.9 leaves no window of 3 rows"),
+    "seed too large": (["--seed", 10**20], "seed"),
+    "columns of a dataset": (["--columns", "x"], "--columns is for a CSV file"),
+}
+BAD_TABLES = {
+    "empty": ("", [], "is empty"),
+    "NaN": ("a,b\n1,2\n3,NaN\n", [], "line 3, column 'b': NaN is not finite"),
+    "missing column": (TABLE, ["--columns", "load, wind"], "no column 'wind': its columns are"),
+    "column of words": (TABLE, ["--columns", "date"], "line 2, column 'date': 'day 0' is not a"),
+    "unknown [red]": (TABLE, ["--columns", "[red]"], r"no column '\[red\]'"),
+    "and a dataset": (TABLE, ["--dataset", "tutorial"], "a CSV file or --dataset, not both"),
+}
+
+
+def assert_refused(run, message):
+    """An error in words, and no folder that pretends there were results."""
+    assert run.exit_code in (1, 2)
+    assert re.search(rf"[Ee]rror\W.*{message}", run.text), run.text
+    assert not run.folder.exists()
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_mistakes(arguments, message, tmp_path):
+    run = call("fit", "--units", 2, "--epochs", 1, *arguments, "-o", tmp_path / "run")
+    assert_refused(run, message)
+
+
+@pytest.mark.parametrize(("content", "arguments", "message"), BAD_TABLES.values(), ids=BAD_TABLES)
+def test_bad_tables(content, arguments, message, table, tmp_path):
+    table.write_text(content)
+    assert_refused(call("fit", table, *SMALL, *arguments, "-o", tmp_path / "run"), message)
+
+
+@pytest.mark.parametrize("place", ["file", "file/below/it"])
+def test_a_folder_that_cannot_be_written_to(place, tmp_path):
+    (tmp_path / "file").write_text("old")
+    run = call("fit", *SMALL, "-o", tmp_path / place)
+    assert run.exit_code == 1
+    assert f"error: cannot write to the output folder {tmp_path / place}" in run.text
+    assert (tmp_path / "file").read_text() == "old"
+
+
+def test_a_run_that_diverges_keeps_its_last_finite_weights(tmp_path):
+    run = call("fit", *SMALL, "--epochs", 9, "--learning-rate", 1e30, "-o", tmp_path / "run")
+    assert run.exit_code == 1
+    assert "error: training diverged in epoch" in run.text
+    assert "lower --learning-rate" in run.text
+    assert f"saved in {tmp_path / 'run' / 'model.safetensors'}" in run.text
+    assert run.files() == {"model.safetensors", "settings.json", "history.csv"}
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(run.model()[1]))
+    assert np.isfinite(run.column("history.csv", "epoch", "loss")).all()
+
+
+def test_the_table_itself_is_never_overwritten(table):
+    """It may well be the output of an earlier run, in the same folder."""
+    table = table.rename(table.with_name("output.csv"))
+    call("fit", table, *SMALL, "-o", table.parent)
+    assert table.read_text() == TABLE
+
+
+def test_a_table_called_like_a_dataset_is_a_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("tutorial").write_text(TABLE)
+    run = call("fit", "tutorial", "--units", 2, "--epochs", 1, "-o", tmp_path / "run")
+    assert_refused(run, "window of 24 rows does not fit into 12 rows")  # 24: not the tutorial's 3
+
+
+# Help.
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_explains_each_option(flag):
+    run = call("fit", flag)
+    assert run.exit_code == 0
+    for option in OPTIONS:
+        assert re.search(rf"--{option} .*? \w+", run.text), option
+    for default in ("[default: 24; tutorial: 3]", "[default: reconstruction]", "[default: off]"):
+        assert default in run.text
+
+
+def test_help_lists_the_commands():
+    for run in (call("--help"), call()):
+        assert "lstmcore fit my.csv" in run.text
+        assert "Train an LSTM autoencoder" in run.text
+
+
+def test_version():
+    assert call("--version").text == f"lstmcore {lc.__version__}"

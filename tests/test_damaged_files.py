@@ -1,0 +1,180 @@
+"""Damaged and foreign files: each is refused with a sentence that names the file."""
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.numpy import save as to_safetensors
+from strategies import assert_same, weights
+
+import lstmcore as lc
+from lstmcore import reference
+
+SMALL = lc.Autoencoder(2, (3,))
+LOADERS = [pytest.param(lc.load, id="JAX"), pytest.param(reference.load, id="NumPy")]
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory) -> bytes:
+    """The bytes of a sound file."""
+    path = tmp_path_factory.mktemp("good") / "model.safetensors"
+    lc.save(path, SMALL, weights(SMALL))
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory) -> Path:
+    """Where the tests write, one after the other."""
+    return tmp_path_factory.mktemp("with spaces, é") / "a model.safetensors"
+
+
+@given(st.data())
+def test_cut_anywhere(good, path, data):
+    path.write_bytes(good[: data.draw(st.integers(0, len(good) - 1))])
+    with pytest.raises(ValueError, match=r"a model\.safetensors is not a complete safetensors"):
+        lc.load(path)
+
+
+@given(st.data())
+def test_a_changed_byte_in_the_header(good, path, data):
+    length = 8 + int.from_bytes(good[:8], "little")
+    position = data.draw(st.integers(0, length - 1))
+    changed = good[position] ^ data.draw(st.integers(1, 255))
+    path.write_bytes(good[:position] + bytes([changed]) + good[position + 1 :])
+    try:
+        model, params = lc.load(path)
+    except ValueError:
+        return
+    assert model == SMALL  # harmless: one blank for another between the words of the header
+    assert_same(params, weights(SMALL))
+
+
+class Bomb:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, place):
+        self.place = place
+
+    def __reduce__(self):
+        return os.mkdir, (self.place,)
+
+
+def foreign_files(place) -> dict:
+    """{kind: (bytes, message)}"""
+    incomplete, unknown = "is not a complete safetensors file", "was not written by lstmcore"
+    tensors = {"weight": np.ones(3, np.float32)}
+    return {
+        "nothing": (b"", incomplete),
+        "text": (b"a,b\n1,2\n" * 9, incomplete),
+        "pickle": (pickle.dumps(Bomb(str(place))), incomplete),
+        "other safetensors": (to_safetensors(tensors), unknown),
+        "more behind the end": (to_safetensors(tensors) + b"more", incomplete),
+    }
+
+
+@pytest.mark.parametrize("load", LOADERS)
+@pytest.mark.parametrize("kind", foreign_files(""))
+def test_files_of_another_kind(kind, load, path, tmp_path):
+    content, message = foreign_files(tmp_path / "unpickled")[kind]
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        load(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("load", LOADERS)
+@pytest.mark.parametrize("place", ["nowhere", "."])
+def test_no_file(load, place, tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        load(tmp_path / place)
+
+
+def described(**changes) -> str:
+    """The description of the sound file, changed; a hyperparameter by its name."""
+    description = {
+        "format": 1,
+        "model": "Autoencoder",
+        "hyperparameters": {
+            "features": 2,
+            "units": [3],
+            "activation": "tanh",
+            "steps": None,
+            "recurrent_activation": "sigmoid",
+        },
+    }
+    for name, value in changes.items():
+        place = description if name in description else description["hyperparameters"]
+        place[name] = value
+    return json.dumps(description)
+
+
+TAMPERED = {  # what is wrong: (description, tensors, message)
+    "unknown model": (described(model="Transformer"), {}, "there is no model 'Transformer'"),
+    "model a list": (described(model=[1]), {}, "unhashable"),
+    "later format": (described(format=2), {}, "not described in format 1"),
+    "no JSON": ("{", {}, "Expecting property name"),
+    "deep JSON": ("[" * 100_000, {}, "recursion"),
+    "a list": ("[1]", {}, "not described in format 1"),
+    "null": (described(hyperparameters=None), {}, "there is no model"),
+    "nothing": (described(hyperparameters={}), {}, "activation '' is not known"),
+    "model of other layers": (described(model="StackedLSTM"), {}, "argument 'steps'"),
+    "too many hyperparameters": (described(heads=8), {}, "argument 'heads'"),
+    "units a word": (described(units="three"), {}, "units must be a whole number, got 'three'"),
+    "other units": (described(units=[5]), {}, r"has shape \(2, 12\) but the model needs \(2, 20\)"),
+    "fewer layers": (described(units=[3, 2]), {}, "encoder_1/kernel is missing"),
+    "huge units": (described(units=[10**30]), {}, "but the model needs"),
+    "other features": (described(features=3), {}, "but the model needs"),
+    "steps a fraction": (described(steps=1.5), {}, "steps must be a whole number, got 1.5"),
+    "steps negative": (described(steps=-1), {}, "steps must be at least 1, got -1"),
+    "activation unknown": (described(activation="eval"), {}, "activation 'eval' is not known"),
+    "activation a number": (described(activation=5), {}, "activation 5 is not known"),
+    "tensor missing": (described(), {"head/bias": None}, "head/bias is missing"),
+    "tensor of another shape": (described(), {"head/bias": np.ones(7, np.float32)}, "shape"),
+    "tensor of integers": (described(), {"head/bias": np.ones(2, int)}, "floating point, got int"),
+    "mixed dtypes": (described(), {"head/bias": np.ones(2)}, "mixes dtypes float32, float64"),
+    "tensor of no layer": (
+        described(),
+        {"tail/bias": np.ones(2)},
+        "'tail/bias' belongs to no layer",
+    ),
+}
+
+
+@pytest.mark.parametrize("load", LOADERS)
+@pytest.mark.parametrize("case", TAMPERED)
+def test_tampered(case, load, good, path):
+    """The message names the file, and the NumPy engine is no less careful than the other."""
+    description, tensors, message = TAMPERED[case]
+    path.write_bytes(good)
+    with safe_open(path, framework="numpy") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()} | tensors  # noqa: SIM118
+    tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+    path.write_bytes(to_safetensors(tensors, {"lstmcore": description}))
+    with pytest.raises(ValueError, match=rf"a model\.safetensors is damaged.*{message}"):
+        load(path)
+
+
+def test_the_description_in_these_tests_is_that_of_the_file(good, path):
+    path.write_bytes(good)
+    with safe_open(path, framework="numpy") as file:
+        assert json.loads(file.metadata()["lstmcore"]) == json.loads(described())
+
+
+def test_float64_needs_x64(path):
+    lc.save(path, SMALL, weights(SMALL, np.float64))
+    with pytest.raises(ValueError, match=r"float64 is switched off.*jax_enable_x64"):
+        lc.load(path)
+    assert_same(reference.load(path)[1], weights(SMALL, np.float64))
+
+
+def test_bfloat16_needs_jax(path):
+    lc.save(path, SMALL, weights(SMALL, jnp.bfloat16))
+    with pytest.raises(ValueError, match=r"bfloat16 weights.*save float32"):
+        reference.load(path)

@@ -1,0 +1,210 @@
+"""Models as files: what is saved comes back, what is damaged is refused, nothing is left half."""
+
+import errno
+import os
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import assert_same, random_mask, weights
+
+import lstmcore as lc
+from lstmcore import reference
+from lstmcore.activations import NAMED
+from lstmcore.files import atomic_path
+
+SMALL = lc.Autoencoder(2, (3,))
+MODELS = [
+    SMALL,
+    lc.Autoencoder(1, (3, 2), "relu", steps=4, recurrent_activation="hard_sigmoid"),
+    lc.CompositeAutoencoder(2, (3, 2), steps=2),
+    lc.StackedLSTM(2, (3, 2), outputs=1),
+]
+LOADERS = [pytest.param(lc.load, id="JAX"), pytest.param(reference.load, id="NumPy")]
+sizes = st.integers(1, 4)
+words = st.sampled_from(list(NAMED))
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory) -> bytes:
+    """The bytes of a sound file."""
+    path = tmp_path_factory.mktemp("good") / "model.safetensors"
+    lc.save(path, SMALL, weights(SMALL))
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory) -> Path:
+    """Where the tests write, one after the other."""
+    return tmp_path_factory.mktemp("with spaces, é") / "a model.safetensors"
+
+
+# What is saved comes back.
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_round_trip(model, dtype, path):
+    lc.save(path, model, weights(model, dtype))
+    loaded_model, params = lc.load(path)
+    assert loaded_model == model
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(params))
+    assert_same(params, weights(model, dtype))
+
+
+@pytest.mark.usefixtures("x64")
+def test_round_trip_in_float64(path):
+    lc.save(str(path), SMALL, weights(SMALL, np.float64))
+    assert_same(lc.load(str(path))[1], weights(SMALL, np.float64))
+
+
+@pytest.mark.parametrize("load", LOADERS)
+def test_layers_keep_their_reading_order(load, path):
+    model = MODELS[2]  # whose order is not that of the alphabet
+    lc.save(path, model, weights(model))
+    assert list(load(path)[1]) == list(weights(model))
+
+
+autoencoders = st.builds(
+    lc.Autoencoder,
+    features=sizes,
+    units=st.lists(sizes, min_size=1, max_size=3),
+    activation=words,
+    recurrent_activation=words,
+    steps=st.none() | sizes,
+)
+
+
+@given(autoencoders)
+def test_hyperparameters_come_back(path, model):
+    lc.save(path, model, weights(model))
+    assert lc.load(path)[0] == model
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_functions_behind_a_name_are_saved_under_it(name, path):
+    function = NAMED[name]
+    model = lc.Autoencoder(2, (3,), activation=function, recurrent_activation=function)
+    lc.save(path, model, weights(model))
+    loaded, _ = lc.load(path)
+    assert (loaded.activation, loaded.recurrent_activation) == (name, name)
+
+
+def test_equal_models_make_equal_files(path, good):
+    for _ in range(5):
+        lc.save(path, SMALL, weights(SMALL))
+        assert path.read_bytes() == good
+
+
+# The same model on NumPy alone.
+
+
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_reference_computes_what_the_model_computes(model, path, rng):
+    lc.save(path, model, weights(model))
+    apply, params = reference.load(path)
+    x = rng.normal(size=(4, 5, model.features)).astype(np.float32)
+    mask = random_mask(rng, "all-false row", batch=4, steps=5)
+    first = next(iter(params))
+    edits = {first: lambda gates, t: gates._replace(forget=1 - gates.input)}
+    ours = apply(params, x, mask=mask, edits=edits)
+    theirs = jax.jit(lambda p: model.apply(p, x, mask=jnp.asarray(mask), edits=edits))(params)
+    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+
+
+# A write that fails leaves the old file, and nothing else.
+
+
+def full_disk(path, data):
+    with open(path, "wb") as file:
+        file.write(data[: len(data) // 2])
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def no_rename(*_):
+    raise OSError(errno.EACCES, "Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "failure"), [(Path, "write_bytes", full_disk), (os, "replace", no_rename)]
+)
+@pytest.mark.parametrize("old", [None, b"old results"])
+def test_failing_save_changes_nothing(owner, name, failure, old, tmp_path, monkeypatch):
+    file = tmp_path / "model.safetensors"
+    if old is not None:
+        file.write_bytes(old)
+    monkeypatch.setattr(owner, name, failure)
+    with pytest.raises(OSError, match=r"No space|Permission"):
+        lc.save(file, SMALL, weights(SMALL))
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == (
+        {} if old is None else {file.name: old}
+    )
+
+
+@pytest.mark.parametrize("written", [None, "half of it"])
+def test_atomic_path_gives_way_when_its_body_fails(written, tmp_path):
+    (tmp_path / "report.csv").write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic_path(tmp_path / "report.csv") as temporary:  # noqa: PT012
+        if written is not None:
+            temporary.write_text(written)
+        raise ZeroDivisionError
+    assert [p.name for p in tmp_path.iterdir()] == ["report.csv"]
+    assert (tmp_path / "report.csv").read_text() == "old"
+
+
+def test_saving_replaces_the_old_file_and_leaves_no_other(tmp_path, good):
+    file = tmp_path / "model.safetensors"
+    for content in (b"old", None):
+        if content:
+            file.write_bytes(content)
+        lc.save(file, SMALL, weights(SMALL))
+        assert [p.name for p in tmp_path.iterdir()] == [file.name]
+        assert_same(lc.load(file)[1], weights(SMALL))
+
+
+@pytest.mark.parametrize("place", ["no such folder/model", "a file/model", "."])
+def test_unwritable_place(place, tmp_path):
+    (tmp_path / "a file").touch()
+    with pytest.raises(OSError, match=r"No such file|Not a directory|Is a directory"):
+        lc.save(tmp_path / place, SMALL, weights(SMALL))
+    assert [p.name for p in tmp_path.iterdir()] == ["a file"]
+    assert list(tmp_path.parent.glob(f".{tmp_path.name}*")) == []
+
+
+# What cannot be saved.
+
+
+@pytest.mark.parametrize("name", ["activation", "recurrent_activation"])
+def test_a_function_of_ones_own_cannot_be_saved(name, path):
+    model = lc.Autoencoder(2, (3,), **{name: lambda z: z})
+    with pytest.raises(ValueError, match=f"^{name} is a function of your own.*'tanh'"):
+        lc.save(path, model, weights(model))
+
+
+@pytest.mark.parametrize("model", [object(), lc.Autoencoder, type("Autoencoder", (), {})()])
+def test_models_of_another_class_cannot_be_saved(model, path):
+    with pytest.raises(TypeError, match=r"model must be one of lc\.Autoencoder"):
+        lc.save(path, model, weights(SMALL))
+
+
+WRONG_PARAMS = {
+    "other layers": (weights(MODELS[3]), "params has the layers lstm_0"),
+    "smaller layers": (weights(lc.Autoencoder(2, (2,))), "shape"),
+    "other kinds": ({name: lc.DenseParams(*w[:2]) for name, w in weights(SMALL).items()}, "Params"),
+    "no NamedTuples": ({name: tuple(w) for name, w in weights(SMALL).items()}, "LSTMParams"),
+    "integers": (weights(SMALL, int), "floating point"),
+    "a list": ([weights(SMALL)], "params must be a dict of layers"),
+}
+
+
+@pytest.mark.parametrize(("params", "message"), WRONG_PARAMS.values(), ids=WRONG_PARAMS)
+def test_params_of_another_model_cannot_be_saved(params, message, tmp_path):
+    with pytest.raises((ValueError, TypeError), match=message):
+        lc.save(tmp_path / "model", SMALL, params)
+    assert list(tmp_path.iterdir()) == []

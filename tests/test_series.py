@@ -1,0 +1,216 @@
+"""From a table to windows, as laws: each window is a slice, each scaling can be undone."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+import lstmcore as lc
+from lstmcore import series
+
+counts = st.integers(1, 4)
+dtypes = st.sampled_from([np.float32, np.float64, np.int32, np.uint8])
+tables = st.builds(
+    lambda shape, dtype: np.arange(np.prod(shape)).reshape(shape).astype(dtype),
+    array_shapes(min_dims=1, max_dims=2, max_side=12),
+    dtypes,
+)
+# Three decimals: differences far below that are of no interest, and near 0 they underflow.
+measured = st.integers(-(10**6), 10**6).map(lambda number: number / 1000)
+measurements = arrays(float, st.tuples(st.integers(1, 12), st.integers(1, 3)), elements=measured)
+kinds = st.sampled_from(["standard", "minmax", "none"])
+
+
+# Windows.
+
+
+@given(tables, counts, st.integers(0, 3), counts)
+def test_every_window_is_a_slice_of_the_table(table, length, horizon, stride):
+    assume(len(table) >= length + horizon)
+    result = lc.windows(table, length, horizon, stride)
+    inputs, targets = result if horizon else (result, [])
+    rows = table.reshape(len(table), -1)
+    starts = range(0, len(table) - length - horizon + 1, stride)
+    assert len(inputs) == len(starts) == (len(table) - length - horizon) // stride + 1
+    assert inputs.dtype == table.dtype
+    for window, start in zip(inputs, starts, strict=True):
+        np.testing.assert_array_equal(window, rows[start : start + length])
+    for target, start in zip(targets, starts, strict=bool(horizon)):
+        np.testing.assert_array_equal(target, rows[start + length :][:horizon])
+
+
+@given(tables, counts, counts)
+def test_windows_are_read_only_views(table, length, horizon):
+    assume(len(table) >= length + horizon)
+    for view in (lc.windows(table, length), *lc.windows(table, length, horizon)):
+        assert np.shares_memory(view, table)
+        assert not view.flags.writeable
+    assert table.flags.writeable
+
+
+@pytest.mark.parametrize("kind", [list, tuple, jnp.asarray, np.asarray])
+def test_every_kind_of_table(kind):
+    windows = lc.windows(kind([1.0, 2.0, 3.0]), 2)
+    assert isinstance(windows, np.ndarray)
+    assert windows.tolist() == [[[1.0], [2.0]], [[2.0], [3.0]]]
+
+
+def test_missing_values_stay_where_they_are():
+    assert np.isnan(lc.windows([1, np.nan, 3], 2)[:, :, 0]).tolist() == [
+        [False, True],
+        [True, False],
+    ]
+
+
+WRONG_NUMBERS = [
+    ({"length": 0}, ValueError, "length must be at least 1, got 0"),
+    ({"length": -1}, ValueError, "length must be at least 1, got -1"),
+    ({"length": 1.5}, TypeError, "length must be a whole number, got 1.5"),
+    ({"length": 2, "stride": 0}, ValueError, "stride must be at least 1, got 0"),
+    ({"length": 2, "stride": -1}, ValueError, "stride must be at least 1, got -1"),
+    ({"length": 2, "horizon": -1}, ValueError, "horizon must be at least 0, got -1"),
+    ({"length": 5}, ValueError, "window of 5 rows does not fit into a table of 4 rows: use"),
+    ({"length": 3, "horizon": 2}, ValueError, "3 rows and a horizon of 2 does not fit"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "kind", "message"), WRONG_NUMBERS)
+def test_numbers_that_make_no_window(arguments, kind, message):
+    with pytest.raises(kind, match=message):
+        lc.windows([1, 2, 3, 4], **arguments)
+
+
+NO_TABLES = [
+    ([True, False], "real numbers, got bool"),
+    (["1", "2"], "real numbers, got <U1"),
+    ([1j, 2j], "real numbers, got complex128"),
+    ([None, 1.0], "real numbers, got object"),
+    (np.array(["2020-01-01"], "datetime64[D]"), "real numbers, got datetime64"),
+    (np.zeros((2, 2, 2)), r"\[rows\] or \[rows, features\], got shape \(2, 2, 2\)"),
+    (1.0, r"\[rows\] or \[rows, features\], got shape \(\)"),
+]
+
+
+@pytest.mark.parametrize(("table", "message"), NO_TABLES)
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda table: lc.windows(table, 1),
+        lambda table: series.fit_scaler(table, "standard"),
+        lambda table: series.temporalize(table, [0, 1], 1),
+    ],
+    ids=["windows", "fit_scaler", "temporalize"],
+)
+def test_what_is_no_table(use, table, message):
+    with pytest.raises(ValueError, match=f"table must .*{message}"):
+        use(table)
+
+
+@pytest.mark.parametrize("table", [[], np.zeros((0, 3))])
+def test_an_empty_table(table):
+    with pytest.raises(ValueError, match="does not fit into a table of 0 rows"):
+        lc.windows(table, 1)
+    with pytest.raises(ValueError, match="table has no rows"):
+        series.fit_scaler(table, "none")
+
+
+# The tutorial's windows.
+
+
+def tutorial_loop(X, y, lookback):
+    """`temporalize` as it was published (Ranjan 2019)."""
+    output_X, output_y = [], []
+    for i in range(len(X) - lookback - 1):
+        t = []
+        for j in range(1, lookback + 1):
+            t.append(X[[(i + j + 1)], :])
+        output_X.append(t)
+        output_y.append(y[i + lookback + 1])
+    return np.array(output_X).reshape(-1, lookback, X.shape[1]), np.array(output_y)
+
+
+@given(measurements, counts)
+def test_temporalize_is_the_published_loop(X, lookback):
+    assume(len(X) - lookback - 1 >= 1)
+    y = np.arange(len(X))
+    for ours, published in zip(
+        series.temporalize(X, y, lookback), tutorial_loop(X, y, lookback), strict=True
+    ):
+        np.testing.assert_array_equal(ours, published)
+
+
+def test_the_tutorial_has_five_windows():
+    table = series.tutorial_series()
+    X, y = series.temporalize(table, np.arange(9), lookback=3)
+    assert table.shape == (9, 2)
+    assert X.shape == (5, 3, 2)
+    np.testing.assert_allclose(X[0], [[0.3, 0.027], [0.4, 0.064], [0.5, 0.125]])
+    np.testing.assert_allclose(X[-1], [[0.7, 0.343], [0.8, 0.512], [0.9, 0.729]])
+    assert y.tolist() == [4, 5, 6, 7, 8]
+
+
+WRONG_TUTORIALS = [
+    ({"y": range(8)}, "X has 9 rows but y has 8"),
+    ({"lookback": 0}, "lookback must be at least 1, got 0"),
+    ({"lookback": 8}, "window of 8 rows does not fit"),
+    ({"X": np.zeros((1, 2)), "y": [0]}, "window of 3 rows does not fit"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG_TUTORIALS)
+def test_what_temporalize_refuses(arguments, message):
+    usual = {"X": series.tutorial_series(), "y": range(9), "lookback": 3}
+    with pytest.raises(ValueError, match=message):
+        series.temporalize(**{**usual, **arguments})
+
+
+# Scaling.
+
+
+@given(measurements, kinds)
+def test_scaling_can_be_undone(table, kind):
+    scaler = series.fit_scaler(table, kind)
+    np.testing.assert_allclose(scaler.invert(scaler.apply(table)), table, rtol=1e-12, atol=1e-9)
+    np.testing.assert_allclose(scaler.apply(scaler.invert(table)), table, rtol=1e-9, atol=1e-9)
+
+
+@given(measurements)
+def test_standard_scaling(table):
+    scaled = series.fit_scaler(table, "standard").apply(table)
+    changes = np.ptp(table, axis=0) > 0
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(scaled.std(axis=0)[changes], 1)
+
+
+@given(measurements)
+def test_minmax_scaling(table):
+    scaled = series.fit_scaler(table, "minmax").apply(table)
+    changes = np.ptp(table, axis=0) > 0
+    np.testing.assert_array_equal(scaled.min(axis=0), 0)
+    np.testing.assert_allclose(scaled.max(axis=0)[changes], 1)
+
+
+@given(measurements)
+def test_no_scaling(table):
+    np.testing.assert_array_equal(series.fit_scaler(table, "none").apply(table), table)
+
+
+@given(measured, st.integers(1, 12), st.sampled_from(["standard", "minmax"]))
+@example(0.1, 3, "standard")  # whose mean is not 0.1 in floating point
+def test_a_constant_column_is_shifted_but_not_stretched(value, rows, kind):
+    scaler = series.fit_scaler(np.full(rows, value), kind)
+    assert scaler.scale == 1
+    np.testing.assert_allclose(scaler.apply([[value], [value + 2]]), [[0], [2]], atol=1e-9)
+
+
+def test_scaling_leaves_the_table_alone():
+    table = np.array([[1, 2], [3, 4]])
+    series.fit_scaler(table, "standard").apply(table)
+    assert table.tolist() == [[1, 2], [3, 4]]
+
+
+def test_an_unknown_scaling():
+    with pytest.raises(ValueError, match="scaling 'log' is not known: use 'standard'"):
+        series.fit_scaler([1.0], "log")
