@@ -1,4 +1,8 @@
-"""Activation functions by name, so that a model can be written, printed and saved with words."""
+"""Activation functions by name, so that a model can be written, printed and saved with words.
+
+Only words that mean the same function in Keras, PyTorch and JAX are here, and only functions whose
+slope follows from their value, which is what the NumPy engine's backward pass works with.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,6 @@ NAMED: dict[str, Callable] = {
     "sigmoid": jax.nn.sigmoid,
     "hard_sigmoid": jax.nn.hard_sigmoid,
     "relu": jax.nn.relu,
-    "leaky_relu": jax.nn.leaky_relu,
     "elu": jax.nn.elu,
     "selu": jax.nn.selu,
     "softplus": jax.nn.softplus,

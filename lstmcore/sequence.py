@@ -108,7 +108,8 @@ def bidirectional(
 
     Nothing is merged: both traces keep the time axis of `x`, so the usual concatenation
     (Schuster & Paliwal 1997; Keras's `Bidirectional`) is
-    `jnp.concatenate([forward.h, backward.h], axis=-1)`.
+    `jnp.concatenate([forward.h, backward.h], axis=-1)`. At masked steps Keras's wrapper writes 0;
+    here, as in `lstm`, the carried `h` stands.
 
     Args:
       forward_params, backward_params: LSTMParams of the two directions; they may differ in units.

@@ -18,8 +18,12 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 # An example costs a compilation, so time per example says nothing and examples are few; the same
 # ones in each CI run, so that a red run means a changed program.
+# A failing example is not shrunk there: every smaller try would be compiled, too.
 common = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
-hypothesis.settings.register_profile("few", max_examples=8, derandomize=True, **common)
+unshrunk = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+hypothesis.settings.register_profile(
+    "few", max_examples=8, derandomize=True, phases=unshrunk, **common
+)
 hypothesis.settings.register_profile("thorough", max_examples=200, **common)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "few"))
 

@@ -36,9 +36,6 @@ NAMED = {
         lambda z: np.clip(z / 6 + 0.5, 0, 1), lambda y: ((y > 0) & (y < 1)) / y.dtype.type(6)
     ),
     "relu": Activation(lambda z: np.maximum(z, 0), lambda y: y > 0),
-    "leaky_relu": Activation(
-        lambda z: np.where(z > 0, z, 0.01 * z), lambda y: np.where(y > 0, 1, y.dtype.type(0.01))
-    ),
     "elu": Activation(_elu, lambda y: np.where(y > 0, 1, y + 1)),
     "selu": Activation(_selu, lambda y: np.where(y > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA)),
     "softplus": Activation(lambda z: np.logaddexp(z, 0), lambda y: -np.expm1(-y)),

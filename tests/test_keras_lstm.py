@@ -1,0 +1,243 @@
+"""Layers against Keras: the LSTM, its cell, its gates, both directions, and the layers around it.
+
+Keras is the established implementation, run here on the same JAX. Every comparison goes through
+`keras_parity` and so covers values and gradients (weights, initial state, input). What Keras does
+not show, c at every step and the gates, is computed from its cell and from its hidden states.
+"""
+
+from itertools import cycle, product
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+import strategies
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras_parity import assert_parity, built, call, fresh_weights, lstm_function, lstm_layer
+
+import lstmcore as lc
+from lstmcore.activations import NAMED
+
+MASKS_AND_DIRECTIONS = product(
+    ["none", "right", "left", "interior", "all-false row"], [False, True]
+)
+COMBINATIONS = [(name, *rest) for name, rest in zip(cycle(NAMED), MASKS_AND_DIRECTIONS)]
+
+
+@given(strategies.cases())
+def test_lstm(case):
+    assert_layer_parity(case)
+
+
+@pytest.mark.parametrize(("activation", "kind", "reverse"), COMBINATIONS)
+def test_every_activation_mask_and_direction(activation, kind, reverse, rng):
+    """Each of them at least once, which few random examples cannot promise."""
+    mask = strategies.random_mask(rng, kind, batch=3, steps=5)
+    case = full_case(rng, activation=activation, mask=mask, reverse=reverse)
+    assert_layer_parity(case)
+
+
+@given(strategies.cases())
+def test_h_and_c_at_every_step(case):
+    """Against Keras's cell in a Python loop; masked steps are skipped by hand."""
+    batch, steps, features = case.x.shape
+    cell = built(keras.layers.LSTMCell(units_of(case), **activations_of(case)), (batch, features))
+    keep = np.ones((batch, steps), bool) if case.options["mask"] is None else case.options["mask"]
+    order = range(steps)[::-1] if case.options["reverse"] else range(steps)
+
+    def ours(params, x):
+        _, trace = our_lstm(case, params, x)
+        return {"h": trace.h, "c": trace.c}
+
+    def theirs(params, x):
+        state = params["state"] or jnp.zeros((2, batch, units_of(case)))
+        h, c = [None] * steps, [None] * steps
+        for t in order:
+            _, new = call(cell, params["layer"], x[:, t], list(state))
+            state = [jnp.where(keep[:, t, None], *pair) for pair in zip(new, state, strict=True)]
+            h[t], c[t] = state
+        return {"h": jnp.stack(h, axis=1), "c": jnp.stack(c, axis=1)}
+
+    assert_parity(ours, theirs, arguments(case), case.x)
+
+
+# Four recurrences to compile for each example.
+@settings(max_examples=settings.default.max_examples // 2)
+@given(strategies.cases(), strategies.seeds)
+def test_bidirectional(case, seed):
+    rng = np.random.default_rng(seed)
+    batch, _, features = case.x.shape
+    units, options, mask = units_of(case), activations_of(case), case.options["mask"]
+    backward_state = case.state and strategies.random_state(rng, batch, units)
+    params = {
+        "layer": (case.params, strategies.random_params(rng, features, units)),
+        "state": case.state and (case.state, backward_state),
+    }
+    layer = keras.layers.Bidirectional(lstm_layer(units, **options), merge_mode="concat")
+    layer = built(layer, case.x.shape)
+    # Keras's Bidirectional, unlike its LSTM and ours, puts 0 where a step is masked.
+    shown = True if mask is None else mask[:, :, None]
+
+    def ours(params, x):
+        final, (forward, backward) = lc.bidirectional(
+            *params["layer"], x, params["state"], mask=mask, **options
+        )
+        h = jnp.concatenate([forward.h, backward.h], axis=-1)
+        return {"h": jnp.where(shown, h, 0), "final": jax.tree.leaves(final)}
+
+    def theirs(params, x):
+        state = jax.tree.leaves(params["state"]) or None
+        h, *final = call(layer, params["layer"], x, initial_state=state, mask=mask)
+        return {"h": h, "final": final}
+
+    assert_parity(ours, theirs, params, case.x)
+
+
+@st.composite
+def dense_cases(draw) -> tuple:
+    """(DenseParams, sequence [B, T, F])"""
+    rng = np.random.default_rng(draw(strategies.seeds))
+    features, units = draw(strategies.features), draw(strategies.units)
+    x_shape = draw(strategies.batches), draw(strategies.timesteps), features
+    shapes = (features, units), (units,), x_shape
+    kernel, bias, x = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
+    return lc.DenseParams(kernel, bias), x
+
+
+@given(dense_cases())
+def test_dense(case):
+    params, x = case
+    layer = built(keras.layers.Dense(len(params.bias)), x.shape)
+    assert_parity(lc.dense, lambda params, x: call(layer, params, x), params, x)
+
+
+@given(dense_cases())
+def test_time_distributed_dense(case):
+    params, x = case
+    layer = keras.layers.TimeDistributed(keras.layers.Dense(len(params.bias)))
+    layer = built(layer, x.shape)
+
+    def ours(params, x):
+        return lc.time_distributed(lambda x_t: lc.dense(params, x_t), x)
+
+    assert_parity(ours, lambda params, x: call(layer, params, x), params, x)
+
+
+@given(dense_cases(), strategies.timesteps)
+def test_repeat_vector(case, n):
+    _, x = case
+    layer = built(keras.layers.RepeatVector(n), x[:, 0].shape)
+    none = ()  # it has no weights
+    assert_parity(
+        lambda _, x: lc.repeat_vector(x, n), lambda _, x: call(layer, none, x), none, x[:, 0]
+    )
+
+
+@given(strategies.features, strategies.units, strategies.seeds)
+def test_fresh_lstm_weights(features, units, seed):
+    """The same laws hold for ours and for Keras's own."""
+    ours = lc.init_lstm(jax.random.key(seed), features, units)
+    theirs = fresh_weights(built(keras.layers.LSTM(units), (1, 1, features)))
+    for params in ours, lc.LSTMParams(*theirs):
+        kernel, recurrent_kernel, bias = map(np.asarray, params)
+        assert np.abs(kernel).max() <= glorot_limit(kernel)
+        rows = recurrent_kernel @ recurrent_kernel.T
+        np.testing.assert_allclose(rows, np.eye(units), atol=1e-5)
+        np.testing.assert_array_equal(bias, np.repeat([0, 1, 0, 0], units))  # exactly
+    for mine, other in zip(ours, theirs, strict=True):
+        assert (mine.shape, mine.dtype) == (other.shape, other.dtype)
+
+
+def test_fresh_kernels_are_uniform():
+    """Enough numbers to see the distribution: mean, spread and both ends."""
+    shape = {"features": 30, "units": 20}
+    for kernel in (
+        lc.init_lstm(jax.random.key(0), **shape).kernel,
+        fresh_weights(built(keras.layers.LSTM(20), (1, 1, 30)))[0],
+        lc.init_dense(jax.random.key(0), **shape).kernel,
+        fresh_weights(built(keras.layers.Dense(20), (1, 30)))[0],
+    ):
+        assert_uniform(np.asarray(kernel) / glorot_limit(kernel))
+
+
+@given(strategies.features, strategies.units, strategies.seeds)
+def test_fresh_dense_weights(features, units, seed):
+    ours = lc.init_dense(jax.random.key(seed), features, units)
+    theirs = fresh_weights(built(keras.layers.Dense(units), (1, features)))
+    for kernel, bias in ours, theirs:
+        assert np.abs(kernel).max() <= glorot_limit(kernel)
+        np.testing.assert_array_equal(bias, np.zeros(units))
+    for mine, other in zip(ours, theirs, strict=True):
+        assert (mine.shape, mine.dtype) == (other.shape, other.dtype)
+
+
+@pytest.mark.parametrize("gates", [(0, 1), (2, 3)], ids=["i and f", "g and o"])
+def test_harness_notices_swapped_gates(gates, rng):
+    with pytest.raises(AssertionError, match=r"output\['final'\]\['c'\] differs from Keras"):
+        assert_layer_parity(full_case(rng), spoil=lambda weights: swapped(weights, *gates))
+
+
+def test_harness_notices_a_gradient_that_is_missing(rng):
+    x = rng.normal(size=(3, 2)).astype(np.float32)
+    with pytest.raises(AssertionError, match="gradient of x differs from Keras"):
+        assert_parity(lambda _, x: jax.lax.stop_gradient(x), lambda _, x: x, (), x)
+
+
+def assert_layer_parity(case, spoil=lambda weights: weights, **keras_options) -> None:
+    """Every h, every gate, the final h and c; `spoil` may change the weights on our side."""
+
+    def ours(params, x):
+        state, trace = our_lstm(case, params | {"layer": spoil(params["layer"])}, x)
+        return {"final": state._asdict(), "gates": trace.gates._asdict(), "h": trace.h}
+
+    theirs = lstm_function(case.x.shape, units_of(case), **case.options | keras_options)
+    assert_parity(ours, theirs, arguments(case), case.x)
+
+
+def our_lstm(case, params, x):
+    return lc.lstm(params["layer"], x, params["state"], **case.options)
+
+
+def full_case(rng, **options) -> strategies.Case:
+    """A case of more than one of everything, with a state to start from."""
+    defaults = {"activation": "tanh", "recurrent_activation": "sigmoid", "mask": None}
+    return strategies.Case(
+        params=strategies.random_params(rng, features=2, units=4),
+        x=rng.normal(size=(3, 5, 2)).astype(np.float32),
+        state=strategies.random_state(rng, batch=3, units=4),
+        options=defaults | {"reverse": False} | options,
+    )
+
+
+def arguments(case) -> dict:
+    """What a layer is differentiated with respect to, apart from x."""
+    return {"layer": case.params, "state": case.state}
+
+
+def units_of(case) -> int:
+    return len(case.params.recurrent_kernel)
+
+
+def activations_of(case) -> dict[str, str]:
+    return {name: case.options[name] for name in ("activation", "recurrent_activation")}
+
+
+def swapped(params: lc.LSTMParams, first: int, second: int) -> lc.LSTMParams:
+    """The layer with the weights of two gates exchanged."""
+    order = [0, 1, 2, 3]
+    order[first], order[second] = second, first
+    gates = (jnp.split(weights, 4, axis=-1) for weights in params)
+    return lc.LSTMParams(*(jnp.concatenate([g[i] for i in order], axis=-1) for g in gates))
+
+
+def glorot_limit(kernel) -> float:
+    """Glorot & Bengio (2010), over all columns at once: uniform within +- this."""
+    return np.sqrt(6 / sum(kernel.shape)) * (1 + 1e-6)  # the limit itself is a float32
+
+
+def assert_uniform(sample) -> None:
+    """Hundreds of numbers spread evenly over [-1, 1]."""
+    quantiles = np.linspace(0, 1, 11)
+    np.testing.assert_allclose(np.quantile(sample, quantiles), 2 * quantiles - 1, atol=0.1)
