@@ -65,10 +65,11 @@ def save(path: str | os.PathLike, model, params: dict) -> None:
                 f"{name} is a function of your own, which a file cannot hold: use one of the names "
                 "that lstmcore knows, such as 'tanh'"
             )
+    # safetensors writes the memory of an array as it lies, so a transposed view must be laid out.
     tensors = {
-        f"{layer}/{field}": np.asarray(value)
-        for layer, weights in ((name, params[name]) for name in model.layers)
-        for field, value in zip(weights._fields, weights, strict=True)
+        f"{name}/{field}": np.ascontiguousarray(getattr(params[name], field))
+        for name, layer in model.layers.items()
+        for field in layer.shapes()
     }
     description = {"format": FORMAT, "model": kind, "hyperparameters": hyperparameters}
     data = _safetensors().save(tensors, {KEY: json.dumps(description)})

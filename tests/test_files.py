@@ -62,6 +62,17 @@ def test_round_trip_in_float64(path):
     assert_same(lc.load(str(path))[1], weights(SMALL, np.float64))
 
 
+def test_transposed_views_are_saved_as_they_read(path):
+    """Weights of PyTorch arrive transposed: as views whose memory lies the other way round."""
+    params = {
+        name: jax.tree.map(lambda leaf: np.ascontiguousarray(leaf.T).T, layer)
+        for name, layer in weights(SMALL).items()
+    }
+    assert not params["encoder_0"].kernel.flags.c_contiguous
+    lc.save(path, SMALL, params)
+    assert_same(lc.load(path)[1], params)
+
+
 @pytest.mark.parametrize("load", LOADERS)
 def test_layers_keep_their_reading_order(load, path):
     model = MODELS[2]  # whose order is not that of the alphabet
