@@ -17,6 +17,7 @@ Sources: Hochreiter & Schmidhuber (1997), "Long Short-Term Memory"; Gers, Schmid
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -56,6 +57,7 @@ def init_lstm(
       >>> lc.init_lstm(jax.random.key(0), features=2, units=3).kernel.shape
       (2, 12)
     """
+    check_key(key)
     features = checks.check_count("features", features)
     units = checks.check_count("units", units)
     dtype = floating_dtype(dtype)
@@ -140,27 +142,40 @@ def lstm_step(
     checks.check_floating("x_t", x_t)
     checks.check_features("x_t", x_t, features, "params.kernel")
     checks.check_state(state, x_t.shape[0], units)
+    checks.check_edit(edit)
     params = LSTMParams(*map(jnp.asarray, params))
-    activation = resolve("activation", activation)
-    sigmoid = resolve("recurrent_activation", recurrent_activation)
-    squash = resolve("output_activation", output_activation or activation)
-
     dtype = params.kernel.dtype
-    wide = memory_dtype(dtype)
-    x_t, h, c = jnp.asarray(x_t, dtype), jnp.asarray(state.h, dtype), jnp.asarray(state.c, wide)
+    return step(
+        params,
+        jnp.asarray(x_t, dtype),
+        LSTMState(jnp.asarray(state.h, dtype), jnp.asarray(state.c, memory_dtype(dtype))),
+        activation=resolve("activation", activation),
+        recurrent_activation=resolve("recurrent_activation", recurrent_activation),
+        output_activation=resolve("output_activation", output_activation or activation),
+        edit=edit,
+        t=t,
+    )
 
-    z = _product(x_t, params.kernel) + _product(h, params.recurrent_kernel)
+
+def step(
+    params, x_t, state, *, activation, recurrent_activation, output_activation, edit, t
+) -> tuple[LSTMState, Gates]:
+    """The equations alone: `lstm_step` on checked arguments, what `lstmcore.engine` repeats."""
+    dtype, wide = params.kernel.dtype, memory_dtype(params.kernel.dtype)
+    product = partial(jnp.matmul, preferred_element_type=wide)
+
+    z = product(x_t, params.kernel) + product(state.h, params.recurrent_kernel)
     z_i, z_f, z_g, z_o = jnp.split(z + params.bias.astype(wide), 4, axis=-1)
     gates = Gates(
-        input=sigmoid(z_i),
-        forget=sigmoid(z_f),
+        input=recurrent_activation(z_i),
+        forget=recurrent_activation(z_f),
         candidate=activation(z_g),
-        output=sigmoid(z_o),
+        output=recurrent_activation(z_o),
     )
     if edit is not None:
-        gates = _edited(gates, edit, t)
-    c = gates.forget * c + gates.input * gates.candidate
-    h = gates.output * squash(c)
+        gates = _as_gates(edit(gates, t), gates)
+    c = gates.forget * state.c + gates.input * gates.candidate
+    h = gates.output * output_activation(c)
     return LSTMState(h.astype(dtype), c), gates
 
 
@@ -185,26 +200,20 @@ def memory_dtype(dtype):
     return dtype if jnp.finfo(dtype).bits >= 32 else jnp.dtype(jnp.float32)
 
 
-def _product(a, kernel):
-    return jnp.matmul(a, kernel, preferred_element_type=memory_dtype(kernel.dtype))
-
-
-def _edited(gates: Gates, edit, t) -> Gates:
-    edited = edit(gates, t)
-    if not isinstance(edited, Gates):
+def check_key(key) -> None:
+    """`key` is a random key of JAX, of the new kind or the old."""
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == jnp.uint32):
         raise TypeError(
-            f"edit must return Gates, got {type(edited).__name__}: write for instance "
-            "lambda gates, t: gates._replace(forget=1 - gates.input)"
+            f"key must be a random key, got {type(key).__name__}: write jax.random.key(0)"
         )
-    for field, old, new in zip(Gates._fields, gates, edited, strict=True):
-        if jnp.shape(new) not in ((), old.shape):
-            raise ValueError(
-                f"edit returned gates.{field} of shape {jnp.shape(new)}, expected {old.shape} "
-                "or a single number"
-            )
-    return Gates(
-        *(
-            jnp.broadcast_to(jnp.asarray(new, g.dtype), g.shape)
-            for g, new in zip(gates, edited, strict=True)
-        )
-    )
+
+
+def _as_gates(edited, gates: Gates) -> Gates:
+    """What an edit returned, as arrays like `gates`; plain numbers stand for all units."""
+    checks.check_edited(edited, gates)
+    like = [
+        jnp.broadcast_to(jnp.asarray(new, gate.dtype), gate.shape)
+        for new, gate in zip(edited, gates, strict=True)
+    ]
+    return Gates(*like)

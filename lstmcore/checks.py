@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import operator
 
-from lstmcore.types import DenseParams, LSTMParams, LSTMState
+import numpy as np
+
+from lstmcore.types import DenseParams, Gates, LSTMParams, LSTMState
 
 
 def check_array(name: str, value, axes: str, advice: str = "") -> None:
@@ -134,6 +136,27 @@ def check_mask(mask, batch: int, timesteps: int) -> None:
             f"mask has shape {tuple(mask.shape)} but x needs ({batch}, {timesteps}): "
             "lc.length_mask(lengths, timesteps) makes one from the length of each example"
         )
+
+
+def check_edit(edit) -> None:
+    """An edit is a function, if there is one."""
+    if edit is not None and not callable(edit):
+        raise TypeError(f"edit must be a function (gates, t) -> gates, got {type(edit).__name__}")
+
+
+def check_edited(edited, gates: Gates) -> None:
+    """What an edit returned can stand for the gates it was given."""
+    if not isinstance(edited, Gates):
+        raise TypeError(
+            f"edit must return Gates, got {type(edited).__name__}: write for instance "
+            "lambda gates, t: gates._replace(forget=1 - gates.input)"
+        )
+    for field, new, gate in zip(Gates._fields, edited, gates, strict=True):
+        if np.shape(new) not in ((), gate.shape):
+            raise ValueError(
+                f"edit returned gates.{field} of shape {np.shape(new)}, expected {gate.shape} "
+                "or a single number"
+            )
 
 
 def _check_same_dtype(name: str, params) -> None:

@@ -8,38 +8,50 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+EPOCHS_PER_CALL = 1024  # at most; the length of the buffer for losses
+
 
 class Training(NamedTuple):
-    """What the epochs carry. history: [epochs] each, filled up to `epoch`."""
+    """What goes from epoch to epoch.
+
+    epoch: how many are complete
+    finite: whether losses and params still are
+    best: params of the epoch with the lowest loss, None if nobody asks for them
+    """
 
     epoch: jax.Array
     params: dict
     optimizer_state: tuple
     finite: jax.Array
-    best: dict
+    best: dict | None
     best_loss: jax.Array
     best_epoch: jax.Array
-    history: dict[str, jax.Array]
 
 
-def start(params, optimizer, epochs: int, names: tuple[str, ...], dtype) -> Training:
-    """Before the first epoch; `names` and `dtype` are those of the losses to be recorded."""
+def start(params, optimizer, dtype, *, keep_best: bool) -> Training:
+    """Before the first epoch; losses are compared in `dtype`."""
+    with jax.numpy_dtype_promotion("standard"):
+        optimizer_state = optimizer.init(params)
     return Training(
         epoch=jnp.int32(0),
         params=params,
-        optimizer_state=optimizer.init(params),
+        optimizer_state=optimizer_state,
         finite=jnp.bool(True),
-        best=params,
+        best=params if keep_best else None,
         best_loss=jnp.array(jnp.inf, dtype),
         best_epoch=jnp.int32(0),
-        history={name: jnp.zeros(epochs, dtype) for name in names},
     )
 
 
-@partial(jax.jit, static_argnames=("loss", "optimizer", "batch_size", "patience"))
+@partial(jax.jit, static_argnames=("loss", "surroundings", "optimizer", "batch_size", "patience"))
 def run_epochs(
-    training, until, *, data, validation, key, loss, optimizer, batch_size, patience
-) -> Training:
+    training, until, *, data, validation, key, loss, surroundings, optimizer, batch_size, patience
+) -> tuple[Training, dict[str, jax.Array]]:
+    """Train until epoch `until`, or until it stops by itself.
+
+    Returns (Training, the losses of the epochs in this call, [EPOCHS_PER_CALL] each).
+    `surroundings` is what the loss depends on besides its arguments: part of the cache's key.
+    """
     import optax
 
     update = optax.with_extra_args_support(optimizer).update
@@ -56,43 +68,50 @@ def run_epochs(
         params = jax.tree.map(partial(jnp.where, finite), new_params, params)
         return (params, new_state, finite), value
 
-    def epoch(training):
+    def epoch(carry):
+        training, losses = carry
         order = jnp.arange(examples)
         if key is not None:
             order = jax.random.permutation(jax.random.fold_in(key, training.epoch), order)
-        carry = training.params, training.optimizer_state, training.finite
-        (params, state, finite), value = _over_batches(step, carry, data, order, batch_size)
-        values = {"loss": value}
+        steps = training.params, training.optimizer_state, training.finite
+        (params, state, finite), value = _over_batches(step, steps, data, order, batch_size)
+        measured = {"loss": value}
         if validation is not None:
-            value = _mean_loss(loss, params, validation, batch_size)
-            values["validation_loss"] = value
+            value = measured["validation_loss"] = _mean_loss(loss, params, validation, batch_size)
             finite &= jnp.isfinite(value)
-        now = training.epoch
-        history = training.history
+        elif patience is not None:
+            # The epoch's own loss was measured on the way; these params are to be compared.
+            value = _mean_loss(loss, params, data, batch_size)
+        place = training.epoch - began
+        losses = {k: losses[k].at[place].set(measured[k].astype(losses[k].dtype)) for k in losses}
         training = training._replace(
-            epoch=now + finite.astype(now.dtype),
+            epoch=training.epoch + finite.astype(jnp.int32),
             params=params,
             optimizer_state=state,
             finite=finite,
-            history={k: history[k].at[now].set(values[k].astype(history[k].dtype)) for k in values},
         )
-        return training if patience is None else _keep_best(training, value, now)
+        return (training if patience is None else _keep_best(training, value)), losses
 
-    def go_on(training):
+    def go_on(carry):
+        training, _ = carry
         going = (training.epoch < until) & training.finite
         if patience is not None:
             going &= training.epoch - training.best_epoch < patience
         return going
 
-    return jax.lax.while_loop(go_on, epoch, training)
+    began = training.epoch
+    names = ("loss",) if validation is None else ("loss", "validation_loss")
+    losses = {name: jnp.zeros(EPOCHS_PER_CALL, training.best_loss.dtype) for name in names}
+    return jax.lax.while_loop(go_on, epoch, (training, losses))
 
 
-def _keep_best(training, value, now) -> Training:
+def _keep_best(training, value) -> Training:
+    value = value.astype(training.best_loss.dtype)
     better = training.finite & (value < training.best_loss)
     return training._replace(
         best=jax.tree.map(partial(jnp.where, better), training.params, training.best),
-        best_loss=jnp.where(better, value.astype(training.best_loss.dtype), training.best_loss),
-        best_epoch=jnp.where(better, now + 1, training.best_epoch),
+        best_loss=jnp.where(better, value, training.best_loss),
+        best_epoch=jnp.where(better, training.epoch, training.best_epoch),
     )
 
 

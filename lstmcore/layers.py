@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import jax
+import jax.export
 import jax.numpy as jnp
 
 from lstmcore import checks
-from lstmcore.cell import floating_dtype
+from lstmcore.cell import check_key, floating_dtype
 from lstmcore.types import DenseParams
 
 __all__ = ["dense", "init_dense", "repeat_vector", "time_distributed"]
@@ -34,6 +35,7 @@ def init_dense(key: jax.Array, features: int, units: int, *, dtype=jnp.float32) 
       >>> lc.init_dense(jax.random.key(0), features=3, units=2).kernel.shape
       (3, 2)
     """
+    check_key(key)
     shape = checks.check_count("features", features), checks.check_count("units", units)
     dtype = floating_dtype(dtype)
     kernel = jax.nn.initializers.glorot_uniform()(key, shape, dtype)
@@ -92,7 +94,8 @@ def repeat_vector(x: jax.Array, n: int) -> jax.Array:
     checks.check_array(
         "x", x, "batch features", "it repeats one vector per example, such as state.h"
     )
-    n = checks.check_count("n", n, minimum=0)
+    if not jax.export.is_symbolic_dim(n):
+        n = checks.check_count("n", n, minimum=0)
     batch, features = x.shape
     return jnp.broadcast_to(jnp.asarray(x)[:, None, :], (batch, n, features))
 

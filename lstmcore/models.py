@@ -78,8 +78,7 @@ class Autoencoder:
         Args:
           params: what `init` returned, trained or not.
           x: [B, T, F].
-          mask: bool [B, T], True = real step. The decoder is masked likewise when it writes as
-            many steps as were read.
+          mask: bool [B, T], True = real step. The decoder is masked likewise if `steps` is None.
           edits: for any layer by name, the `edit` of `lc.lstm`.
 
         Returns:
@@ -220,7 +219,7 @@ def _normalise(model) -> None:
             object.__setattr__(model, name, int(getattr(model, name)))
     resolve("activation", model.activation)
     resolve("recurrent_activation", model.recurrent_activation)
-    assert model.layers  # describing them checks what is left
+    _ = model.layers  # describing them checks what is left: steps, outputs
 
 
 def _check(model, params, edits) -> None:

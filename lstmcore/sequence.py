@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from lstmcore import checks, engine
 from lstmcore.activations import Activation, resolve
-from lstmcore.cell import memory_dtype, zero_state
+from lstmcore.cell import memory_dtype
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 
 __all__ = ["bidirectional", "length_mask", "lstm"]
@@ -77,14 +77,16 @@ def lstm(
     batch, timesteps, _ = x.shape
     params = LSTMParams(*map(jnp.asarray, params))
     dtype = params.kernel.dtype
+    x = jnp.asarray(x, dtype)
     if state is None:
-        state = zero_state(batch, units, dtype)
+        state = _zero_state_like(x, params)
     checks.check_state(state, batch, units)
     if mask is not None:
         checks.check_mask(mask, batch, timesteps)
+    checks.check_edit(edit)
     return engine.run(
         params,
-        jnp.asarray(x, dtype),
+        x,
         LSTMState(jnp.asarray(state.h, dtype), jnp.asarray(state.c, memory_dtype(dtype))),
         mask,
         reverse=bool(reverse),
@@ -132,7 +134,8 @@ def bidirectional(
       >>> jnp.concatenate([forward.h, backward.h], axis=-1).shape
       (5, 7, 6)
     """
-    if isinstance(state, LSTMState) or not (state is None or len(state) == 2):
+    pair = isinstance(state, tuple | list) and not isinstance(state, LSTMState) and len(state) == 2
+    if state is not None and not pair:
         raise TypeError(
             "state must be a pair (LSTMState, LSTMState), one per direction, got "
             f"{type(state).__name__}"
@@ -166,3 +169,10 @@ def length_mask(lengths: jax.Array, timesteps: int) -> jax.Array:
     checks.check_integers("lengths", lengths)
     timesteps = checks.check_count("timesteps", timesteps, minimum=0)
     return jnp.arange(timesteps) < lengths[:, None]
+
+
+def _zero_state_like(x, params) -> LSTMState:
+    """`zero_state`, but sharded as `x` is, and of a symbolic batch where `x` has one."""
+    units = params.recurrent_kernel.shape[0]
+    zeros = jnp.zeros_like(x[:, :0].sum(axis=1) @ params.kernel[:, :units])
+    return LSTMState(zeros, zeros.astype(memory_dtype(zeros.dtype)))

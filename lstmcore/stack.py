@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import jax
 
-from lstmcore.cell import init_lstm
+from lstmcore.cell import check_key, init_lstm
 from lstmcore.layers import init_dense
 from lstmcore.layout import Layer
 from lstmcore.sequence import lstm
@@ -17,6 +17,7 @@ Edits = Mapping[str, Callable] | None
 
 def init_layers(key: jax.Array, layers: Mapping[str, Layer], dtype) -> dict:
     """Fresh weights for each layer, drawn as by `init_lstm` and `init_dense`."""
+    check_key(key)
     keys = jax.random.split(key, len(layers))
     draw = {
         name: init_lstm if layer.kind is LSTMParams else init_dense

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import nullcontext
 from functools import cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.cell import memory_dtype
-from lstmcore.epochs import Training, run_epochs, start
+from lstmcore.cell import check_key, memory_dtype
+from lstmcore.epochs import EPOCHS_PER_CALL, Training, run_epochs, start
 from lstmcore.progress import progress_bar
 
 __all__ = ["FitResult", "NonFiniteLossError", "fit"]
@@ -31,7 +33,7 @@ class FitResult(NamedTuple):
         data; shorter than asked for if training stopped early.
     """
 
-    params: dict
+    params: Any
     history: dict[str, np.ndarray]
 
 
@@ -39,12 +41,16 @@ class NonFiniteLossError(FloatingPointError):
     """Training met a loss, a gradient or a weight that is NaN or infinite.
 
     Attributes:
-      result: FitResult with the last params that were finite and the history of the epochs before.
+      result: FitResult with the last params that were finite (with `patience` those of the best
+        epoch) and the history of the epochs before.
     """
 
     def __init__(self, message: str, result: FitResult):
-        super().__init__(message)
+        super().__init__(message, result)  # both, so that the error survives pickling
         self.result = result
+
+    def __str__(self) -> str:
+        return self.args[0]
 
 
 def fit(
@@ -62,8 +68,10 @@ def fit(
 ) -> FitResult:
     """Minimise a loss by gradient descent.
 
-    The whole run is one program, compiled once for each combination of loss function, optimizer
-    and shapes; Python is entered a few times a second. Learning-rate schedules and gradient
+    The run is one program that Python enters a few times a second. It is compiled once for each
+    combination of loss function, optimizer and shapes: pass the same two objects to train again
+    with other keys or data. (What the loss itself refers to, such as a model, may change between
+    calls; what functions that it calls refer to must not.) Learning-rate schedules and gradient
     clipping are part of the optimizer, for instance
 
         schedule = optax.cosine_decay_schedule(1e-3, decay_steps=500)
@@ -80,8 +88,9 @@ def fit(
       batch_size: examples per step; the last batch of an epoch holds what is left.
       key: random key for a new order of examples in each epoch; None keeps the order of `data`.
       validation: like `data`; its loss is measured after each epoch.
-      patience: stop after this many epochs without a lower validation loss (or training loss, if
-        there is no validation data), and return the params of the best epoch.
+      patience: stop after this many epochs without a lower validation loss, and return the params
+        of the best epoch. Without validation data the loss on the training data counts, measured
+        once more after each epoch.
       progress: show a bar with the losses and the time left (needs rich: `lstmcore[cli]`).
 
     Returns:
@@ -116,51 +125,93 @@ def fit(
         validation, _ = _examples("validation", validation)
     loss_dtype = _check_loss(loss, params, data, batch_size)
     optimizer = _default_optimizer() if optimizer is None else optimizer
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise TypeError(
+            f"optimizer must be one of optax, got {type(optimizer).__name__}: "
+            "write for instance optax.adam(1e-3)"
+        )
+    if key is not None:
+        check_key(key)
     run = partial(
         run_epochs,
         data=data,
         validation=validation,
         key=key,
         loss=loss,
+        surroundings=_surroundings(loss),
         optimizer=optimizer,
         batch_size=batch_size,
         patience=patience,
     )
-    names = ("loss",) if validation is None else ("loss", "validation_loss")
-    training = start(params, optimizer, epochs, names, loss_dtype)
+    training = start(params, optimizer, loss_dtype, keep_best=patience is not None)
     with progress_bar(epochs) if progress else nullcontext(_no_report) as report:
-        for training in _chunks(run, training, epochs):  # noqa: B020 - the newest one
-            report(int(training.epoch), _history(training))
+        for training, history in _chunks(run, training, epochs):  # noqa: B020 - the newest one
+            report(int(training.epoch), history)
+    result = FitResult(training.params if patience is None else training.best, history)
     if not training.finite:
-        epoch = int(training.epoch)
         raise NonFiniteLossError(
-            f"loss or gradient became NaN or infinite in epoch {epoch + 1} of {epochs}: lower the "
-            "learning rate, clip gradients (optax.clip_by_global_norm), scale the data, or look "
-            "for NaN in it; the last finite params are in this error's .result",
-            FitResult(training.params, _history(training)),
+            f"a loss, a gradient or a weight became NaN or infinite in epoch "
+            f"{int(training.epoch) + 1} of {epochs}: lower the learning rate, clip gradients "
+            "(optax.clip_by_global_norm), scale the data, or look for NaN in data and validation; "
+            "finite params are in this error's .result",
+            result,
         )
-    return FitResult(training.params if patience is None else training.best, _history(training))
+    return result
 
 
-def _chunks(run, training, epochs) -> Iterator[Training]:
-    """Advance in calls of about `SECONDS_PER_CALL`; where they end does not change the result."""
+def _chunks(run, training, epochs) -> Iterator[tuple[Training, dict[str, np.ndarray]]]:
+    """Advance in calls of about `SECONDS_PER_CALL`; where they end does not change the result.
+
+    Yields (Training, the history so far).
+    """
     size = 1
+    history: dict[str, np.ndarray] = {}
     while True:
         before, started = int(training.epoch), time.perf_counter()
-        training = jax.block_until_ready(run(training, min(before + size, epochs)))
+        until = min(before + size, epochs)
+        training, losses = jax.block_until_ready(run(training, until))
         elapsed = time.perf_counter() - started
-        yield training
-        if int(training.epoch) < min(before + size, epochs) or int(training.epoch) == epochs:
-            return  # stopped early, or complete
-        size = max(1, min(4 * size, int(size * SECONDS_PER_CALL / elapsed)))
+        done = int(training.epoch)
+        new = {name: np.asarray(values)[: done - before] for name, values in losses.items()}
+        history = {k: np.concatenate([history.get(k, v[:0]), v]) for k, v in new.items()}
+        yield training, history
+        if done < until or done == epochs:
+            return  # stopped by itself, or complete
+        size = max(1, min(4 * size, int(size * SECONDS_PER_CALL / elapsed), EPOCHS_PER_CALL))
 
 
 def _no_report(epoch, history) -> None:
     pass
 
 
-def _history(training) -> dict[str, np.ndarray]:
-    return {name: np.asarray(v)[: int(training.epoch)] for name, v in training.history.items()}
+class _Same:
+    """Stands for an object in a cache's key: equal to itself alone, and keeps it alive."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self):
+        return id(self.value)
+
+
+def _surroundings(loss) -> tuple:
+    """What the loss refers to by name, so that a changed model is never trained as the old one."""
+    try:
+        found = inspect.getclosurevars(loss)
+    except (TypeError, ValueError):  # not a Python function: a partial, a callable object
+        return ()
+    return tuple(
+        (name, value if _is_model(value) else _Same(value))
+        for name, value in sorted({**found.globals, **found.nonlocals}.items())
+    )
+
+
+def _is_model(value) -> bool:
+    """Models are values: one with the same hyperparameters is the same."""
+    return dataclasses.is_dataclass(value) and isinstance(value, Hashable)
 
 
 @cache

@@ -7,10 +7,12 @@ H (units of a layer) and U (outputs of a dense layer). This module needs NumPy a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from jax import Array  # or np.ndarray in lstmcore.reference
+else:
+    Array = Any
 
 __all__ = ["DenseParams", "Gates", "LSTMParams", "LSTMState", "Trace"]
 

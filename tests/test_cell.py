@@ -84,6 +84,28 @@ def test_init_arguments():
     jax.tree.map(np.testing.assert_array_equal, params, again)
 
 
+def test_each_array_and_each_layer_is_drawn_with_a_key_of_its_own():
+    params = lc.init_lstm(jax.random.key(0), features=4, units=4)
+    kernel, recurrent = np.ravel(params.kernel), np.ravel(params.recurrent_kernel)
+    assert abs(np.corrcoef(kernel, recurrent)[0, 1]) < 0.5
+    layers = lc.StackedLSTM(4, (4, 4), outputs=1).init(jax.random.key(0))
+    assert not np.array_equal(layers["lstm_0"].kernel, layers["lstm_1"].kernel)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda key: lc.init_lstm(key, 2, 3),
+        lambda key: lc.init_dense(key, 2, 3),
+        lambda key: lc.Autoencoder(2, 3).init(key),
+    ],
+)
+def test_a_number_is_no_key(draw):
+    with pytest.raises(TypeError, match=r"key must be a random key, got int: write jax.random.key"):
+        draw(0)
+    draw(jax.random.PRNGKey(0))  # the old kind of key
+
+
 def test_zero_state_keeps_a_wide_cell():
     assert lc.zero_state(2, 3).h.dtype == jnp.float32
     narrow = lc.zero_state(2, 3, jnp.bfloat16)

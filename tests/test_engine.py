@@ -54,22 +54,54 @@ def test_a_used_trace_is_seen_by_that_measure():
     assert compiled.output_size_in_bytes > 100 * lean.output_size_in_bytes
 
 
-def test_one_shape_compiles_once_with_and_without_jit():
-    traced = []
+def loss(params, x):
+    return lc.lstm(params, x)[1].h.sum()
 
-    def counting_tanh(z):
-        traced.append(z.shape)
-        return jnp.tanh(z)
 
-    for _ in range(3):
-        lc.lstm(PARAMS, X, activation=counting_tanh)
-    once = len(traced)
-    assert once > 0
-    for x in (X, 2 * X):
-        lc.lstm(PARAMS, x, activation=counting_tanh)
-    assert len(traced) == once
-    lc.lstm(PARAMS, X[:, :10], activation=counting_tanh)
-    assert len(traced) == 2 * once
+@pytest.mark.parametrize("call", [lc.lstm, jax.grad(loss)], ids=["forward", "gradient"])
+def test_one_shape_compiles_once_outside_of_jit(call, caplog):
+    def compilations(x):
+        caplog.clear()
+        with jax.log_compiles():
+            call(PARAMS, x)
+        return sum("Finished XLA compilation" in record.message for record in caplog.records)
+
+    jax.clear_caches()
+    assert compilations(X) > 0
+    assert compilations(2 * X) == 0
+    assert compilations(X[:, :10]) > 0
+
+
+def test_functions_of_ones_own_are_never_taken_from_a_cache():
+    """A function object whose meaning changes between calls must not give an old result."""
+    level = [1.0]
+    scaled = lambda z: level[0] * jnp.tanh(z)  # noqa: E731
+    one, _ = lc.lstm(PARAMS, X, activation=scaled)
+    level[0] = 0.0
+    zero, _ = lc.lstm(PARAMS, X, activation=scaled)
+    assert (zero.h == 0).all()
+    assert (one.h != 0).any()
+
+
+def test_a_batch_sharded_over_devices_and_a_symbolic_batch():
+    model = lc.Autoencoder(features=4, units=(8, 4))
+    params = model.init(jax.random.key(0))
+    expected, _ = model.apply(params, X)
+
+    mesh = jax.make_mesh((1,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
+    spec = jax.sharding.PartitionSpec
+    spread = jax.shard_map(
+        lambda params, x: model.apply(params, x)[0],
+        mesh=mesh,
+        in_specs=(spec(), spec("batch")),
+        out_specs=spec("batch"),
+    )
+    np.testing.assert_allclose(jax.jit(spread)(params, X), expected, atol=1e-6)
+
+    batch, steps = jax.export.symbolic_shape("b, t")
+    shape = jax.ShapeDtypeStruct((batch, steps, 4), jnp.float32)
+    exported = jax.export.export(jax.jit(lambda x: model.apply(params, x)[0]))(shape)
+    np.testing.assert_allclose(exported.call(X), expected, atol=1e-6)
 
 
 def test_a_jitted_model_compiles_once():

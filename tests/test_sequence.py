@@ -88,7 +88,9 @@ def test_reverse_is_a_flip_before_and_after(case):
 def test_jit_changes_nothing(case):
     params, x, state, options = case
     run = lambda params, x, state: lc.lstm(params, x, state, **options)  # noqa: E731
-    assert_close(jax.jit(run)(params, x, state), run(params, x, state))
+    with jax.disable_jit():
+        plain = run(params, x, state)
+    assert_close(jax.jit(run)(params, x, state), plain)
 
 
 @given(seeds)
@@ -124,6 +126,18 @@ def test_nan_in_masked_steps_harms_neither_values_nor_gradients(rng):
     gradient = jax.grad(loss, argnums=(0, 1))
     assert loss(params, padded) == loss(params, clean)
     assert_close(gradient(params, padded), gradient(params, clean))
+
+
+def test_what_a_masked_step_would_compute_harms_no_gradient():
+    """An overflow that is masked out must not come back as 0 * inf."""
+    params = lc.LSTMParams(jnp.full((1, 4), 60.0), jnp.full((1, 4), 3e37), jnp.zeros(4))
+    x, mask = jnp.ones((1, 2, 1)), jnp.array([[True, False]])
+    loss = lambda params, x, mask: lc.lstm(params, x, mask=mask, activation="relu")[0].h.sum()  # noqa: E731
+    gradient = jax.grad(loss)(params, x, mask)
+    jax.tree.map(
+        np.testing.assert_array_equal, gradient, jax.grad(loss)(params, x[:, :1], mask[:, :1])
+    )
+    assert np.isfinite(gradient.kernel).all()
 
 
 @given(cases())
@@ -205,10 +219,10 @@ def test_bfloat16_keeps_a_float32_cell(rng):
 
 
 def test_half_open_memory_counts_small_writes():
-    """256 writes of 1/256 make 1 in a float32 cell; a bfloat16 cell would stop short of it."""
+    """512 writes of 1/512 make 1 in a float32 cell; a bfloat16 cell stops at one half."""
     params = lc.LSTMParams(*(jnp.zeros(s, jnp.bfloat16) for s in ((1, 4), (1, 4), (4,))))
-    write = lambda gates, t: lc.Gates(1 / 256, 1.0, 1.0, 1.0)  # noqa: E731
-    state, _ = lc.lstm(params, jnp.zeros((1, 256, 1), jnp.bfloat16), edit=write)
+    write = lambda gates, t: lc.Gates(1 / 512, 1.0, 1.0, 1.0)  # noqa: E731
+    state, _ = lc.lstm(params, jnp.zeros((1, 512, 1), jnp.bfloat16), edit=write)
     assert state.c[0, 0] == 1
 
 
@@ -238,6 +252,18 @@ def test_length_mask():
         ),
         (
             np.ones((3, 4, 2)),
+            {"mask": np.ones(4, bool)},
+            ValueError,
+            r"mask must have 2 axes \[batch, time\], got shape \(4,\): one value for each step",
+        ),
+        (
+            np.ones((3, 4, 2)),
+            {"state": lc.LSTMState(np.ones((3, 3), int), np.ones((3, 3), int))},
+            ValueError,
+            "state.h must be floating point, got int64",
+        ),
+        (
+            np.ones((3, 4, 2)),
             {"state": lc.LSTMState(np.ones((3, 5)), np.ones((3, 5)))},
             ValueError,
             r"state.h has shape \(3, 5\) but the batch of 3 and the 3 units .* need \(3, 3\)",
@@ -253,6 +279,10 @@ def test_errors_of_bidirectional_and_length_mask(rng):
     params, x = random_params(rng, 2, 3), np.ones((1, 4, 2), np.float32)
     with pytest.raises(TypeError, match=r"pair \(LSTMState, LSTMState\).* got LSTMState"):
         lc.bidirectional(params, params, x, lc.zero_state(1, 3))
+    with pytest.raises(TypeError, match=r"pair \(LSTMState, LSTMState\).* got int"):
+        lc.bidirectional(params, params, x, 5)
+    with pytest.raises(TypeError, match=r"edit must be a function \(gates, t\) -> gates, got int"):
+        lc.lstm(params, x, edit=5)
     with pytest.raises(ValueError, match="lengths must be integers, got float"):
         lc.length_mask(np.array([1.0]), 3)
     with pytest.raises(ValueError, match="timesteps must be at least 0, got -1"):

@@ -1,5 +1,6 @@
 """Training: exactness against a plain loop, determinism, stopping, and failure without loss."""
 
+import pickle
 from functools import partial
 
 import jax
@@ -109,9 +110,48 @@ def test_patience_stops_and_keeps_the_best():
     np.testing.assert_allclose(squared_error(result.params, far), losses[best], rtol=1e-4)
 
 
-def test_patience_without_validation_watches_the_training_loss():
-    result = fit(patience=3, epochs=2000, optimizer=optax.sgd(0.9))
-    assert len(result.history["loss"]) == result.history["loss"].argmin() + 1 + 3
+def test_patience_without_validation_compares_the_params_themselves():
+    """A loss measured on the way belongs to params of before; with momentum it passes its best."""
+
+    def square(params, batch):
+        return jnp.mean((params - 1.0) ** 2) + 0.0 * batch.sum()
+
+    optimizer = optax.sgd(0.2, momentum=0.9)
+    result = lc.fit(
+        square, jnp.zeros(1), X, optimizer=optimizer, epochs=99, batch_size=7, patience=4
+    )
+    assert square(result.params, X) <= result.history["loss"].min() + 1e-6
+    assert len(result.history["loss"]) < 99
+
+
+def test_the_default_optimizer_is_adam():
+    default, adam = fit(optimizer=None), fit(optimizer=optax.adam(1e-3))
+    jax.tree.map(np.testing.assert_array_equal, default, adam)
+
+
+def test_optimizers_see_the_params():
+    decayed = fit(optimizer=optax.adamw(0.0, weight_decay=1.0))
+    assert decayed.params.kernel.shape == (3, 1)
+
+
+def test_a_changed_model_is_never_trained_as_the_old_one():
+    model = lc.StackedLSTM(3, 2, outputs=1)
+    x = X[:, None, :]
+
+    def loss(params, x):
+        return jnp.mean(model.apply(params, x)[0] ** 2)
+
+    params = model.init(jax.random.key(0))
+    first = lc.fit(loss, params, x, epochs=2, batch_size=7)
+    model = lc.StackedLSTM(3, 2, outputs=1, activation="relu")
+    second = lc.fit(loss, params, x, epochs=2, batch_size=7)
+    assert not np.array_equal(first.history["loss"], second.history["loss"])
+
+
+def test_runs_longer_than_the_buffer_of_a_call(monkeypatch):
+    whole = fit(epochs=2100, optimizer=optax.sgd(1e-3))
+    assert whole.history["loss"].shape == (2100,)
+    assert (np.diff(whole.history["loss"]) < 0).all()
 
 
 def test_schedules_and_clipping_are_part_of_the_optimizer():
@@ -124,8 +164,10 @@ def test_schedules_and_clipping_are_part_of_the_optimizer():
 
 
 def test_optimizers_that_watch_the_loss():
-    optimizer = optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau(patience=1))
-    assert np.isfinite(fit(optimizer=optimizer).history["loss"]).all()
+    """Without the loss this one would believe that nothing ever improves, and stop moving."""
+    plateau = optax.contrib.reduce_on_plateau(patience=2, factor=0.01)
+    result = fit(optimizer=optax.chain(optax.sgd(0.01), plateau), epochs=30)
+    assert (np.diff(result.history["loss"]) < 0).all()
 
 
 @pytest.mark.parametrize("validation", [None, DATA])
@@ -139,6 +181,22 @@ def test_divergence_names_the_epoch_and_keeps_finite_params(validation):
     assert len(result.history["loss"]) < 400
     assert np.isfinite(result.history["loss"]).all()
     assert f"epoch {len(result.history['loss']) + 1} of" in str(e.value)
+    copy = pickle.loads(pickle.dumps(e.value))
+    assert (str(copy), len(copy.result.history)) == (str(e.value), len(result.history))
+
+
+def test_divergence_with_patience_keeps_the_best():
+    with pytest.raises(lc.NonFiniteLossError) as error:
+        fit(optimizer=optax.sgd(30.0), epochs=400, validation=DATA, patience=300)
+    losses = error.value.result.history["validation_loss"]
+    kept = squared_error(error.value.result.params, DATA)
+    np.testing.assert_allclose(kept, losses.min(), rtol=1e-4)
+
+
+def test_nan_in_the_validation_data_stops_too():
+    bad = {"x": np.where(np.arange(7)[:, None] == 5, np.nan, X), "y": Y}
+    with pytest.raises(lc.NonFiniteLossError, match="look for NaN in data and validation"):
+        fit(validation=bad)
 
 
 def test_nan_in_the_data_stops_in_the_step_that_meets_it():
@@ -216,5 +274,9 @@ def test_errors_of_loss_and_params():
         lc.fit(lambda params, x: x[:, 0] * params, jnp.ones(()), X, epochs=1, batch_size=3)
     with pytest.raises(ValueError, match="loss must return a scalar, got tuple"):
         lc.fit(lambda params, x: (x.sum(), x), jnp.ones(()), X, epochs=1, batch_size=3)
+    with pytest.raises(TypeError, match="optimizer must be one of optax, got str: write for inst"):
+        fit(optimizer="adam")
+    with pytest.raises(TypeError, match="key must be a random key, got int"):
+        fit(key=0)
     with pytest.raises(TypeError, match=r"params\['n'\] must be a floating-point array, got int32"):
         lc.fit(squared_error, {"n": jnp.arange(3)}, DATA, epochs=1, batch_size=3)

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import jax
 
+from lstmcore.activations import NAMED
 from lstmcore.engine import scan
 
-# Compiled once per shape, so that a call outside of `jax.jit` does not compile its loop anew;
-# inlined, so that inside a larger program XLA sees the loop itself and drops what is unused.
+# Compiled once per shape, so that a call outside of `jax.jit` does not compile its loop anew.
 _cached_scan = jax.jit(
     scan.run,
     static_argnames=(
@@ -25,13 +25,15 @@ _cached_scan = jax.jit(
         "output_activation",
         "edit",
     ),
-    inline=True,
 )
 
 
 def run(params, x, state, mask, *, edit, **options):
     """Choose a way and run it."""
-    # An edit may close over values that are being differentiated or that change between calls;
-    # a cache that knows it by identity alone would return results of another call.
-    way = _cached_scan if edit is None else scan.run
+    # Such a cache knows functions by identity alone. One of the caller's own may close over values
+    # that are being differentiated or that change: its cached result would be that of another call.
+    known = NAMED.values()
+    activations = (options[name] for name in options if name.endswith("activation"))
+    cacheable = edit is None and all(activation in known for activation in activations)
+    way = _cached_scan if cacheable else scan.run
     return way(params, x, state, mask, edit=edit, **options)

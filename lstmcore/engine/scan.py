@@ -7,7 +7,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from lstmcore.cell import lstm_step
+from lstmcore.cell import step
 from lstmcore.types import Trace
 
 
@@ -15,17 +15,18 @@ def run(params, x, state, mask, *, reverse, **options):
     """See the contract in `lstmcore.engine`. As a Python loop:
 
     for t in (reversed(range(T)) if reverse else range(T)):
-        new, gates = lstm_step(params, x[:, t], state)
+        new, gates = step(params, x[:, t], state)
         state = where(mask[:, t], new, state)           # a masked step changes nothing
         trace[:, t] = state.h, state.c, where(mask[:, t], gates, 0)
     """
-    step = partial(lstm_step, params, **options)
     time_major = partial(jnp.swapaxes, axis1=0, axis2=1)
     steps = jnp.arange(x.shape[1])
 
     def body(state, inputs):
         x_t, t, keep = inputs
-        new, gates = step(x_t, state, t=t)
+        # A masked row steps from zeros, for its result is dropped but its overflow would not be.
+        start = state if keep is None else jax.tree.map(lambda s: jnp.where(keep, s, 0), state)
+        new, gates = step(params, x_t, start, t=t, **options)
         if keep is not None:
             new = jax.tree.map(partial(jnp.where, keep), new, state)
             gates = jax.tree.map(lambda gate: jnp.where(keep, gate, 0), gates)
