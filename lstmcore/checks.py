@@ -21,7 +21,7 @@ def check_array(name: str, value, axes: str, advice: str = "") -> None:
     if not (hasattr(value, "shape") and hasattr(value, "dtype")):
         raise TypeError(
             f"{name} must be an array [{', '.join(expected)}], got {type(value).__name__}: "
-            f"wrap it in jnp.asarray({name})"
+            f"convert it, for instance np.asarray({name})"
         )
     if len(value.shape) != len(expected):
         raise ValueError(
@@ -164,6 +164,6 @@ def _check_same_dtype(name: str, params) -> None:
         check_floating(f"{name}.{field}", value)
     if len({str(a.dtype) for a in params}) > 1:
         raise ValueError(
-            f"{name} mixes dtypes {', '.join(str(a.dtype) for a in params)}: convert all with "
-            f"jax.tree.map(lambda a: a.astype('float32'), {name})"
+            f"{name} mixes dtypes {', '.join(str(a.dtype) for a in params)}: convert them with "
+            "astype to the same one"
         )

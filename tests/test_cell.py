@@ -143,7 +143,7 @@ def wrong(error, message, **changes):
         ),
         wrong(
             TypeError,
-            r"x_t must be an array \[batch, features\], got list: wrap it in jnp.asarray\(x_t\)",
+            r"x_t must be an array \[batch, features\], got list: convert it, .* np.asarray\(x_t\)",
             x_t=[[1.0, 2.0]],
         ),
         wrong(
@@ -175,7 +175,7 @@ def wrong(error, message, **changes):
         ),
         wrong(
             ValueError,
-            r"params mixes dtypes float32, float64, float32: convert all with",
+            r"params mixes dtypes float32, float64, float32: convert them with",
             params=lc.LSTMParams(
                 np.ones((2, 16), np.float32), np.ones((4, 16)), np.ones(16, np.float32)
             ),

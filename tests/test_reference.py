@@ -151,20 +151,38 @@ def test_dense_and_repeat_vector_equal_jax(seed):
 def test_bidirectional_equals_jax(case):
     params, x, state, options = case
     options.pop("reverse")
-    state = state and (state, state)
+    other = jax.tree.map(lambda leaf: leaf[..., ::-1].copy(), params)
+    state = state and (state, jax.tree.map(np.negative, state))
     with jax.enable_x64(True):
-        theirs = lc.bidirectional(params, params, x, state, **options)
-    jax.tree.map(close, reference.bidirectional(params, params, x, state, **options), theirs)
+        theirs = lc.bidirectional(params, other, x, state, **options)
+    jax.tree.map(close, reference.bidirectional(params, other, x, state, **options), theirs)
 
 
-def test_edits_work_forward(rng):
+@given(cases(dtype=np.float64), st.sampled_from(["relu", "softsign"]))
+@settings(max_examples=4)
+def test_output_activation_equals_jax(case, output_activation):
+    params, x, state, options = case
+    options["output_activation"] = output_activation
+    with jax.enable_x64(True):
+        theirs = lc.lstm(params, x, state, **options)
+        gradient = jax.grad(lambda p: lc.lstm(p, x, state, **options)[0].h.sum())(params)
+    ours = reference.lstm(params, x, state, **options)
+    jax.tree.map(close, ours, theirs)
+    d_state = lc.LSTMState(np.ones_like(ours[0].h), np.zeros_like(ours[0].c))
+    ours, _, _ = reference.lstm_backward(params, x, state, ours[1], d_state, **options)
+    jax.tree.map(close, ours, gradient)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_edits_work_forward(reverse, rng):
     params, x = random_params(rng, 2, 3), rng.normal(size=(2, 4, 2)).astype(np.float32)
     edit = lambda gates, t: gates._replace(forget=1 - gates.input, output=float(t != 1))  # noqa: E731
-    ours = reference.lstm(params, x, edit=edit)
+    ours = reference.lstm(params, x, edit=edit, reverse=reverse)
     as_jax = lambda gates, t: gates._replace(  # noqa: E731
         forget=1 - gates.input, output=(t != 1).astype(np.float32)
     )
-    jax.tree.map(partial(close, atol=1e-5), ours, lc.lstm(params, x, edit=as_jax))
+    theirs = lc.lstm(params, x, edit=as_jax, reverse=reverse)
+    jax.tree.map(partial(close, atol=1e-5), ours, theirs)
 
 
 def test_length_mask_equals_jax():
@@ -178,6 +196,16 @@ def test_errors_are_those_of_the_jax_engine(rng):
         reference.lstm(params, np.ones((3, 4, 5)))
     with pytest.raises(ValueError, match=r"mask has shape \(4, 3\) but x needs \(3, 4\)"):
         reference.lstm(params, np.ones((3, 4, 2)), mask=np.ones((4, 3), bool))
+    edit = lambda gates, t: gates._replace(forget=np.ones(3))  # noqa: E731
+    layers = {"lstm_0": params, "head": lc.DenseParams(np.ones((3, 1)), np.ones(1))}
+    with pytest.raises(ValueError, match=r"edit returned gates.forget of shape \(3,\), expected"):
+        reference.lstm(params, np.ones((3, 4, 2)), edit=edit)
+    with pytest.raises(TypeError, match=r"x must be an array \[features\], got list"):
+        reference.dense(lc.DenseParams(np.ones((2, 1)), np.ones(1)), [1.0, 2.0])
+    with pytest.raises(ValueError, match="edits names 'lstm_9' but the layers are lstm_0, head"):
+        reference.apply_stacked_lstm(layers, np.ones((3, 4, 2)), edits={"lstm_9": edit})
+    with pytest.raises(ValueError, match="params has no layer encoder_0 but lstm_0, head"):
+        reference.apply_autoencoder(layers, np.ones((3, 4, 2)))
     with pytest.raises(ValueError, match="activation 'gelu' is not known to the NumPy"):
         reference.lstm(params, np.ones((3, 4, 2)), activation="gelu")
 

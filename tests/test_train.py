@@ -166,7 +166,7 @@ def test_schedules_and_clipping_are_part_of_the_optimizer():
 def test_optimizers_that_watch_the_loss():
     """Without the loss this one would believe that nothing ever improves, and stop moving."""
     plateau = optax.contrib.reduce_on_plateau(patience=2, factor=0.01)
-    result = fit(optimizer=optax.chain(optax.sgd(0.01), plateau), epochs=30)
+    result = fit(optimizer=optax.chain(optax.sgd(0.01), plateau), epochs=30, batch_size=7)
     assert (np.diff(result.history["loss"]) < 0).all()
 
 

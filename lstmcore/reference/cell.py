@@ -62,7 +62,9 @@ def lstm_step(
     checks.check_floating("x_t", x_t)
     checks.check_features("x_t", x_t, features, "params.kernel")
     checks.check_state(state, x_t.shape[0], units)
+    checks.check_edit(edit)
     tanh, sigmoid, squash = _resolved(activation, recurrent_activation, output_activation)
+    x_t = np.asarray(x_t, params.kernel.dtype)
 
     z = x_t @ params.kernel + state.h @ params.recurrent_kernel + params.bias
     z_i, z_f, z_g, z_o = np.split(z, 4, axis=-1)
@@ -73,7 +75,9 @@ def lstm_step(
         output=sigmoid.value(z_o),
     )
     if edit is not None:
-        gates = edit(gates, t)
+        edited = edit(gates, t)
+        checks.check_edited(edited, gates)
+        gates = Gates(*map(np.full_like, gates, edited))
     c = gates.forget * state.c + gates.input * gates.candidate
     h = gates.output * squash.value(c)
     return LSTMState(h, c), gates

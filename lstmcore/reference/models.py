@@ -81,6 +81,10 @@ APPLY = {
 def _run_stack(
     params, name, x, *, mask, edits, **activations
 ) -> tuple[LSTMState, np.ndarray, dict[str, Trace]]:
+    if f"{name}_0" not in params:
+        raise ValueError(f"params has no layer {name}_0 but {', '.join(params) or 'none at all'}")
+    for unknown in set(edits or {}) - set(params):
+        raise ValueError(f"edits names {unknown!r} but the layers are {', '.join(params)}")
     traces: dict[str, Trace] = {}
     while (layer := f"{name}_{len(traces)}") in params:
         edit = (edits or {}).get(layer)

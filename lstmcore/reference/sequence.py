@@ -98,7 +98,10 @@ def lstm_backward(
     }
     d_params = LSTMParams(*map(np.zeros_like, params))
     d_x = np.zeros_like(x)
-    d_state = d_state or LSTMState(*map(np.zeros_like, state))
+    if d_state is None:
+        d_state = LSTMState(*map(np.zeros_like, state))
+    batch, units = state.h.shape
+    checks.check_state(d_state, batch, units, "d_state")
     d_trace = d_trace or _empty_trace(trace.h.shape, trace.h.dtype)
     order = _order(x.shape[1], reverse)
     for t, before in zip(order[::-1], [*order[-2::-1], None], strict=True):
