@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -67,8 +66,8 @@ def root(
     [bold]lstmcore fit my.csv --mode prediction --window 48 --steps 12[/bold]
         your own table: read 48 rows, predict the next 12
 
-    Each writes a folder with the model, its outputs, the loss and pictures of the gates. In
-    Python, the model is one line away: lstmcore.load("lstmcore-run/model.safetensors").
+    Each writes a folder with the model, its outputs, the loss and pictures of the gates.
+    To use the model in Python: lstmcore.load("lstmcore-run/model.safetensors").
     """
     if version:
         console.print(f"lstmcore {lc.__version__}")
@@ -137,13 +136,13 @@ def fit(
         _job_option("Stop after so many epochs without progress; keep the best.", "patience"),
     ] = None,
     seed: Annotated[
-        int | None, _job_option("Of weights and order; same seed, same result.", "seed")
+        int | None, _job_option("Seed for weights and batch order; same seed, same result.", "seed")
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path(
         "lstmcore-run"
     ),
 ) -> None:
-    """Train an LSTM autoencoder, print what it wrote beside what it was to write, draw its gates.
+    """Train an LSTM autoencoder, print its output beside the target values, and draw its gates.
 
     The output folder receives model.safetensors, settings.json, history.csv, output.csv, a
     picture of the loss, one of the output, and one of the gates of each encoder layer.
@@ -180,53 +179,44 @@ def fit(
 def _run(name: str, data: table.Table, settings: job.Settings, folder: Path) -> None:
     windows = job.cut(data, settings)
     model = job.build(settings, len(data.columns))
-    results.prepare_folder(folder)
-
-    rows = f"{len(data.values):,} rows of {', '.join(data.columns)}"
-    title = f"[bold]{escape(name)}[/bold]: {escape(rows)}"
-    console.print(f"{title}; {len(windows.values):,} windows\n")
-    console.print(lc.summary(model, timesteps=settings.window), "\n")
-    write_model = partial(
-        results.write_model,
-        folder,
-        model,
-        source=name,
-        data=data,
-        windows=windows,
-        settings=settings,
-    )
-    try:
-        result = job.train(model, windows, settings, progress=True)
-    except lc.NonFiniteLossError as error:
-        results.remove_others(folder, kept := write_model(error.result))
+    diverged = None
+    with results.output_folder(folder) as staging:
+        rows = f"{len(data.values):,} rows of {', '.join(data.columns)}"
+        title = f"[bold]{escape(name)}[/bold]: {escape(rows)}"
+        console.print(f"{title}; {len(windows.values):,} windows\n")
+        console.print(lc.summary(model, timesteps=settings.window), "\n")
+        try:
+            result = job.train(model, windows, settings, progress=True)
+        except lc.NonFiniteLossError as error:
+            diverged, result = error, error.result
+        results.write_model(
+            staging, model, result, source=name, data=data, windows=windows, settings=settings
+        )
+        if not diverged:
+            parts = job.outputs(model, result.params, data, windows, settings)
+            results.write_outputs(staging, data.columns, parts)
+            results.write_pictures(staging, model, result, data, windows, settings, parts)
+        names = sorted(path.name for path in staging.iterdir())
+    if diverged:
+        epoch = len(result.history["loss"]) + 1
         raise ValueError(
-            f"training diverged in epoch {len(error.result.history['loss']) + 1}: lower "
-            f"--learning-rate, or bring the data to a smaller --scaling; the last finite weights "
-            f"are saved in {kept[0]}"
-        ) from error
-
-    written = write_model(result)
-    parts = job.outputs(model, result.params, data, windows, settings)
+            f"training diverged in epoch {epoch}: lower --learning-rate, or scale the data; the "
+            f"last finite weights are saved in {folder / 'model.safetensors'}"
+        ) from diverged
     console.print()
     for part in parts:
         _print_comparison(data.columns, part)
-    written += [
-        results.write_outputs(folder, data.columns, parts),
-        *results.write_pictures(folder, model, result, data, windows, settings, parts),
-    ]
-    results.remove_others(folder, written)
-    names = ", ".join(path.name for path in written)
-    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {names}")
+    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {', '.join(names)}")
 
 
 def _print_comparison(columns: tuple[str, ...], part: job.Part) -> None:
     grid = Grid(title=f"{part.name}: actual and output", box=box.SIMPLE_HEAD, title_justify="left")
     for heading in ("window", "step", "row"):
-        grid.add_column(heading, justify="right")
+        grid.add_column(heading, justify="right", overflow="fold")
     shown = columns[:SHOWN_COLUMNS]
     for column in shown:
-        grid.add_column(escape(column), justify="right")
-        grid.add_column("output", justify="right", style="bold")
+        grid.add_column(escape(column), justify="right", overflow="fold")
+        grid.add_column("output", justify="right", style="bold", overflow="fold")
     count, steps, _ = part.actual.shape
     for window, step in islice(np.ndindex(count, steps), SHOWN_ROWS):
         pairs = zip(part.actual[window, step], part.output[window, step], strict=True)
@@ -240,8 +230,13 @@ def _print_comparison(columns: tuple[str, ...], part: job.Part) -> None:
         console.print(f"... and {hidden:,} more lines, all in output.csv")
     if len(shown) < len(columns):
         console.print(f"... and {len(columns) - len(shown):,} more columns, all in output.csv")
-    error = np.abs(part.output - part.actual)
-    console.print(f"error: {error.mean():.4g} on average, {error.max():.4g} at worst\n")
+    for use, meaning in (("training", "windows trained on"), ("validation", "windows held out")):
+        error = np.abs(part.output - part.actual)[part.used_for == use]
+        if error.size:
+            console.print(
+                f"error, {meaning}: {error.mean():.4g} on average, {error.max():.4g} at worst"
+            )
+    console.print()
 
 
 def _read(source: Path | None, name: str, columns: str | None) -> table.Table:
@@ -267,6 +262,9 @@ def _clear_errors() -> Iterator[None]:
     """What the user can mend is said in a sentence, without a traceback."""
     try:
         yield
+    except KeyboardInterrupt:
+        messages.print("[red]interrupted:[/red] nothing was written")
+        raise typer.Exit(130) from None
     except (ValueError, OSError, ImportError, jax.errors.JaxRuntimeError) as error:
         messages.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(1) from error

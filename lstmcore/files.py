@@ -192,6 +192,6 @@ def _safetensors():
         import safetensors.numpy
     except ImportError as error:
         raise ImportError(
-            "saving and loading needs the package safetensors: pip install 'lstmcore[cli]'"
+            "saving and loading needs the package safetensors: pip install safetensors"
         ) from error
     return safetensors.numpy

@@ -19,6 +19,7 @@ from lstmcore.types import Trace
 
 MODES = ("reconstruction", "prediction", "composite")
 WINDOWS_AT_ONCE = 1024  # in `outputs`, so that memory does not grow with the table
+USES = ("training", "neither", "validation")  # "neither" overlaps both
 SHOWN_STEPS = 300  # of a long series in a picture
 
 
@@ -63,7 +64,9 @@ class Settings:
         if self.mode not in MODES:
             raise ValueError(f"mode {self.mode!r} is not known: use one of {', '.join(MODES)}")
         if not 0 <= self.validation < 1:
-            raise ValueError(f"validation must be a fraction from 0 to 1, got {self.validation}")
+            raise ValueError(
+                f"validation must be a fraction, at least 0 and below 1, got {self.validation}"
+            )
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate}")
 
@@ -170,11 +173,13 @@ class Part(NamedTuple):
     """What one decoder was to write and what it wrote, in units of the table.
 
     name: "reconstruction" or "prediction"
+    used_for: [N], what each window was used for: USES
     rows: [N, T], the row of the table behind each step
     actual, output: [N, T, F]
     """
 
     name: str
+    used_for: np.ndarray
     rows: np.ndarray
     actual: np.ndarray
     output: np.ndarray
@@ -184,11 +189,14 @@ def outputs(model, params, table: Table, windows: Windows, settings: Settings) -
     """Run the trained model on every window of the table."""
     apply = jax.jit(lambda params, x: _written(model, params, x, settings)[0])
     inputs = windows.values[:, : settings.window]
+    used_for = np.full(len(inputs), USES[1], dtype=object)
+    used_for[: windows.training], used_for[windows.held_out :] = USES[0], USES[2]
     starts = range(0, len(inputs), WINDOWS_AT_ONCE)
     chunks = [apply(params, inputs[start : start + WINDOWS_AT_ONCE]) for start in starts]
     return [
         Part(
             name,
+            used_for,
             windows.rows[:, where],
             table.values[windows.rows[:, where]],
             windows.scaler.invert(np.concatenate(written)),

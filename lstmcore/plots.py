@@ -15,7 +15,9 @@ from lstmcore.types import Trace
 
 __all__ = ["plot_gates", "plot_loss", "plot_output"]
 
-INPUT, OUTPUT = "#0072B2", "#D55E00"  # Okabe & Ito (2008): told apart by colour-blind readers
+# Okabe & Ito (2008): told apart by colour-blind readers
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+INPUT, OUTPUT = COLOURS[:2]
 SYMBOLS = {"input": "i", "forget": "f", "candidate": "g", "output": "o"}
 GATE_COLOURS, SIGNED_COLOURS = "viridis", "RdBu_r"
 
@@ -76,6 +78,7 @@ def plot_gates(
     x: np.ndarray,
     *,
     title: str = "",
+    columns: Sequence[str] = (),
     breaks: Sequence[int] = (),
     xlabel: str = "time step",
     labels: Sequence = (),
@@ -83,11 +86,13 @@ def plot_gates(
     """Heat maps of the four gates over time, below the input they react to.
 
     Units are sorted by their mean forget gate: those with the longest memory on top. The three
-    gates share one colour scale from 0 to 1; the candidate's is centred on 0.
+    gates share one colour scale from 0 to 1, so small changes look small; the candidate's is
+    centred on 0.
 
     Args:
       trace: Trace of one example, [T, H] each.
-      x: [T, F], the input of the layer or of the model.
+      x: [T, F], the input of the layer or of the model, as it was read (scaled, that is).
+      columns: F names of the input, for a legend.
       breaks: steps at which a new window starts; marked by lines.
       xlabel: of the time axis. labels: [T] names of the steps; empty counts from 0.
     """
@@ -96,9 +101,12 @@ def plot_gates(
     figure = Figure(figsize=(8, 9), layout="constrained")
     panels = figure.subplots(5, sharex=True, height_ratios=[0.6, 1, 1, 1, 1])
     for stretch in np.split(np.arange(len(x)), breaks):
-        panels[0].set_prop_cycle(None)
-        panels[0].plot(stretch, np.asarray(x)[stretch], marker=".", linewidth=1)
-    panels[0].set(ylabel="x", title=title)
+        panels[0].set_prop_cycle(color=COLOURS)
+        lines = panels[0].plot(stretch, np.asarray(x)[stretch], marker=".", linewidth=1)
+    panels[0].set(ylabel="input", title=title)
+    if len(columns) > 1:
+        names = [str(name).replace("$", r"\$") for name in columns]
+        panels[0].legend(lines, names, frameon=False, fontsize="small", loc="upper left")
     for axes, (name, values) in zip(panels[1:], gates.items(), strict=True):
         values = np.asarray(values)[:, order].T
         if name == "candidate":
@@ -107,7 +115,7 @@ def plot_gates(
         else:
             scale = {"cmap": GATE_COLOURS, "vmin": 0, "vmax": 1}
         image = axes.imshow(values, aspect="auto", interpolation="nearest", **scale)
-        axes.set(ylabel=f"{name} {SYMBOLS[name]}\nunit (sorted)")
+        axes.set(ylabel=f"{name} {SYMBOLS[name]}\nunit, by mean f")
         figure.colorbar(image, ax=axes, pad=0.01)
         for step in breaks:
             axes.axvline(step - 0.5, color="black", linewidth=0.8)
@@ -116,7 +124,15 @@ def plot_gates(
 
 
 def _label_steps(axes, xlabel: str, labels: Sequence) -> None:
-    axes.set(xlabel=xlabel)
+    axes.set_xlabel(xlabel, parse_math=False)
     if len(labels):
-        shown = np.linspace(0, len(labels) - 1, min(len(labels), 15)).astype(int)
-        axes.set_xticks(shown, [str(labels[i]) for i in shown])
+        stride = next(step for step in STRIDES if len(labels) <= 15 * step)
+        shown = range(0, len(labels), stride)
+        names = [str(labels[step]).replace("$", r"\$") for step in shown]
+        crowded = sum(map(len, names)) > 80
+        axes.set_xticks(
+            shown, names, rotation=45 if crowded else 0, ha="right" if crowded else "center"
+        )
+
+
+STRIDES = [digit * 10**power for power in range(12) for digit in (1, 2, 5)]

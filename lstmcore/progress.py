@@ -13,7 +13,7 @@ def progress_bar(epochs: int) -> Iterator[Callable]:
         from rich import progress
         from rich.console import Console
     except ImportError as error:
-        raise ImportError("progress=True needs rich: pip install 'lstmcore[cli]'") from error
+        raise ImportError("progress=True needs rich: pip install rich") from error
     columns = (
         progress.TextColumn("training"),
         progress.BarColumn(),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,26 +17,43 @@ from lstmcore.job import Part, Settings, Windows, encoder_traces, side_by_side
 from lstmcore.table import Table
 from lstmcore.train import FitResult
 
-TABLES = ("history.csv", "output.csv")
+# All that a run may write; what of it an earlier run left is removed with the same step.
+RESULTS = ("model.safetensors", "settings.json", "history.csv", "output.csv")
 PICTURES = ("loss.png", "reconstruction.png", "prediction.png", "gates_encoder_*.png")
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make the folder and see that it can be written to, before hours of training are spent.
+@contextmanager
+def output_folder(folder: Path) -> Iterator[Path]:
+    """A place to write results to, which appear in `folder` together when the body is through.
+
+    If the body fails, or is interrupted, `folder` is as it was before: with the results of an
+    earlier run or, if it was not there, not there. It is made first, so that hours of training are
+    not spent on results that cannot be written.
 
     Raises:
-      OSError: it cannot be made or written to; the message says which and why.
+      OSError: the folder cannot be made or written to; the message says which and why.
     """
-    probe = folder / ".lstmcore-probe"
+    is_new = not folder.exists()
+    staging = folder / ".unfinished"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
+        staging.mkdir(parents=True)
     except OSError as error:
         raise OSError(
             f"cannot write to the output folder {folder} ({error.strerror}): choose another with "
             "--output"
         ) from error
+    try:
+        yield staging
+        for name in (*RESULTS, *PICTURES):
+            for old in folder.glob(name):
+                old.unlink()
+        for result in staging.iterdir():
+            result.rename(folder / result.name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        if is_new and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def refuse_to_overwrite(source: Path, folder: Path) -> None:
@@ -43,7 +62,7 @@ def refuse_to_overwrite(source: Path, folder: Path) -> None:
     Raises:
       ValueError: it does.
     """
-    if source.name in TABLES and source.resolve().parent == folder.resolve():
+    if source.name in RESULTS and source.resolve().parent == folder.resolve():
         raise ValueError(f"{source} would be overwritten: choose another folder with --output")
 
 
@@ -56,7 +75,7 @@ def write_model(
     data: Table,
     windows: Windows,
     settings: Settings,
-) -> list[Path]:
+) -> None:
     """What must not be lost: the model, the scaling of its inputs, and how training went."""
     files.save(folder / "model.safetensors", model, result.params)
     made_from = {
@@ -67,33 +86,24 @@ def write_model(
         "settings": asdict(settings),
         "scaler": {name: value.tolist() for name, value in windows.scaler._asdict().items()},
     }
-    with files.atomic_path(folder / "settings.json") as temporary:
-        temporary.write_text(json.dumps(made_from, indent=2) + "\n", encoding="utf-8")
+    text = json.dumps(made_from, indent=2) + "\n"
+    (folder / "settings.json").write_text(text, encoding="utf-8")
     names = list(result.history)
     epochs = zip(*(result.history[name].tolist() for name in names), strict=True)
     rows = ((epoch, *losses) for epoch, losses in enumerate(epochs, start=1))
     _write_csv(folder / "history.csv", ["epoch", *names], rows)
-    return [folder / name for name in ("model.safetensors", "settings.json", "history.csv")]
 
 
-def remove_others(folder: Path, written: list[Path]) -> None:
-    """Remove what an earlier run left in the folder: it would speak of another model."""
-    for name in ("output.csv", *PICTURES):
-        for path in folder.glob(name):
-            if path not in written:
-                path.unlink()
-
-
-def write_outputs(folder: Path, columns: tuple[str, ...], parts: list[Part]) -> Path:
+def write_outputs(folder: Path, columns: tuple[str, ...], parts: list[Part]) -> None:
     """Every value that the model was to write, beside the one it wrote."""
-    header = ["part", "window", "step", "row", *columns, *(f"{name}_output" for name in columns)]
+    places = ["part", "window", "used_for", "step", "row"]
+    header = [*places, *columns, *(f"{name}_output" for name in columns)]
     _write_csv(folder / "output.csv", header, _output_rows(parts))
-    return folder / "output.csv"
 
 
 def write_pictures(
     folder: Path, model, result, table: Table, windows: Windows, settings: Settings, parts: list
-) -> list[Path]:
+) -> None:
     """The loss curve, each part against what it was to be, and the gates of each encoder layer."""
     pictures = {"loss.png": plots.plot_loss(result.history)}
     for part in parts:
@@ -103,9 +113,9 @@ def write_pictures(
             np.concatenate(part.actual[chosen]),
             np.concatenate(part.output[chosen]),
             table.columns,
-            labels=part.rows[chosen].ravel().tolist(),
+            labels=[table.labels[row] for row in part.rows[chosen].ravel()],
             breaks=range(steps, steps * len(chosen), steps),
-            xlabel="row of the table",
+            xlabel=table.label_name,
         )
     chosen = side_by_side(len(windows.values), settings.window)
     inputs = windows.values[chosen, : settings.window]
@@ -113,31 +123,27 @@ def write_pictures(
         pictures[f"gates_{name}.png"] = plots.plot_gates(
             trace,
             np.concatenate(inputs),
-            title=f"gates of {name}",
+            title=f"{name}: gates while it reads",
             breaks=range(settings.window, len(trace.h), settings.window),
-            xlabel="row of the table",
-            labels=windows.rows[chosen, : settings.window].ravel().tolist(),
+            xlabel=table.label_name,
+            labels=[table.labels[row] for row in windows.rows[chosen, : settings.window].ravel()],
+            columns=table.columns,
         )
     for name, figure in pictures.items():
-        with files.atomic_path(folder / name) as temporary:
-            figure.savefig(temporary, dpi=120)
-    return [folder / name for name in pictures]
+        figure.savefig(folder / name, dpi=120)
 
 
 def _output_rows(parts: list[Part]) -> Iterable[tuple]:
     for part in parts:
-        windows = zip(part.rows, part.actual, part.output, strict=True)
-        for window, (rows, actual, output) in enumerate(windows):
+        windows = zip(part.used_for, part.rows, part.actual, part.output, strict=True)
+        for window, (used_for, rows, actual, output) in enumerate(windows):
             steps = zip(rows.tolist(), actual.tolist(), output.tolist(), strict=True)
             for step, (row, values, written) in enumerate(steps):
-                yield (part.name, window, step, row, *values, *written)
+                yield (part.name, window, used_for, step, row, *values, *written)
 
 
 def _write_csv(path: Path, header: list[str], rows: Iterable[tuple]) -> None:
-    with (
-        files.atomic_path(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)

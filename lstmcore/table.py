@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+from collections.abc import Sequence
 from importlib import resources
 from typing import NamedTuple
 
@@ -16,10 +17,18 @@ DATASETS = ("tutorial", "sunspots")
 
 
 class Table(NamedTuple):
-    """columns: names, F of them; values: float64 [rows, F], all finite."""
+    """Numbers in the order of time.
+
+    columns: names, F of them
+    values: float64 [rows, F], all finite
+    labels: name of each row, such as its date
+    label_name: what the labels are
+    """
 
     columns: tuple[str, ...]
     values: np.ndarray
+    labels: Sequence
+    label_name: str = "row of the table"
 
 
 def read_dataset(name: str) -> Table:
@@ -29,7 +38,7 @@ def read_dataset(name: str) -> Table:
     309 rows, public domain (World Data Center SILSO by way of the NOAA and statsmodels).
     """
     if name == "tutorial":
-        return Table(("x", "x_cubed"), series.tutorial_series())
+        return Table(("x", "x_cubed"), series.tutorial_series(), range(9))
     if name == "sunspots":
         with resources.as_file(resources.files("lstmcore") / "datasets" / "sunspots.csv") as path:
             return read_csv(path, ["sunspots"])
@@ -47,7 +56,7 @@ def read_csv(path: str | os.PathLike, columns: list[str] | None = None) -> Table
       columns: names of those to read; None reads every column that starts with a number.
 
     Returns:
-      Table.
+      Table; its labels are the cells of the first column, such as dates, if that is not read.
 
     Raises:
       ValueError: an empty file, a missing or non-numeric column, a missing or infinite value, or
@@ -59,7 +68,10 @@ def read_csv(path: str | os.PathLike, columns: list[str] | None = None) -> Table
         by_column = zip(names, zip(*(cells for _, cells in rows), strict=True), strict=True)
         columns = [name for name, cells in by_column if _starts_with_a_number(cells)]
         if not columns:
-            raise ValueError(f"{path} has no numeric column: its columns are {', '.join(names)}")
+            raise ValueError(
+                f"{path} has no numeric column: its columns are {', '.join(names)}, and the first "
+                f"row holds {', '.join(map(repr, rows[0][1]))}"
+            )
     values = np.empty((len(rows), len(columns)))
     for column, name in enumerate(columns):
         if names.count(name) != 1:
@@ -68,7 +80,9 @@ def read_csv(path: str | os.PathLike, columns: list[str] | None = None) -> Table
         position = names.index(name)
         for row, (line, cells) in enumerate(rows):
             values[row, column] = _number(cells[position], path, name, line)
-    return Table(tuple(columns), values)
+    if names[0] in columns:
+        return Table(tuple(columns), values, range(len(rows)))
+    return Table(tuple(columns), values, [cells[0].strip() for _, cells in rows], names[0])
 
 
 def _cells(path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -106,6 +120,8 @@ def _numbered_lines(path) -> list[tuple[int, list[str]]]:
             separator = next((mark for mark in "\t;" if mark in first), ",")
             reader = csv.reader(file, delimiter=separator, strict=True)
             return [(reader.line_num, cells) for cells in reader]
+    except IsADirectoryError:
+        raise IsADirectoryError(f"{path} is a folder, not a CSV file") from None
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {path}") from None
     except UnicodeDecodeError as error:

@@ -13,7 +13,7 @@ from matplotlib import pyplot
 from typer.testing import CliRunner
 
 import lstmcore as lc
-from lstmcore import reference, series
+from lstmcore import reference, results, series
 from lstmcore.cli import app
 from lstmcore.table import read_dataset
 
@@ -50,9 +50,12 @@ class Run(NamedTuple):
         return lc.load(self.folder / "model.safetensors")
 
 
+TERMINAL = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "FORCE_COLOR": None}
+
+
 def call(*arguments) -> Run:
     """Call the command; its last argument is the folder that it is to write to."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env=TERMINAL)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     # Words alone: colours, frames and line breaks depend on the terminal.
     text = re.sub(r"\x1b\[[0-9;]*m|[│╭╮╰╯─]", " ", result.output)
@@ -104,7 +107,7 @@ def test_the_history_has_a_row_per_epoch(tutorial):
 
 def test_the_output_stands_beside_what_was_to_be_written(tutorial):
     rows = tutorial.rows("output.csv")
-    assert list(rows[0]) == ["part", "window", "step", "row",
+    assert list(rows[0]) == ["part", "window", "used_for", "step", "row",
                              "x", "x_cubed", "x_output", "x_cubed_output"]  # fmt: skip
     assert {row["part"] for row in rows} == {"reconstruction"}
     places = tutorial.column("output.csv", "window", "step", "row").tolist()
@@ -224,7 +227,10 @@ MISTAKES = {
     "patience 0": (["--patience", 0], "patience must be at least 1, got 0"),
     "learning rate 0": (["--learning-rate", 0], "learning_rate must be a positive number, got 0"),
     "learning rate NaN": (["--learning-rate", "nan"], "learning_rate must be a positive number"),
-    "validation": (["--validation", 1.5], "validation must be a fraction from 0 to 1, got 1.5"),
+    "validation": (
+        ["--validation", 1.5],
+        "validation must be a fraction, at least 0 and below 1, got 1.5",
+    ),
     "nothing to train on": (["--validation", 0.9], "validation 0.9 leaves no window of 3 rows"),
     "seed too large": (["--seed", 10**20], "seed"),
     "columns of a dataset": (["--columns", "x"], "--columns is for a CSV file"),
@@ -276,6 +282,50 @@ def test_a_run_that_diverges_keeps_its_last_finite_weights(tmp_path):
     assert run.files() == {"model.safetensors", "settings.json", "history.csv"}
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(run.model()[1]))
     assert np.isfinite(run.column("history.csv", "epoch", "loss")).all()
+
+
+@pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt()])
+@pytest.mark.parametrize("with_old_results", [True, False])
+def test_a_run_that_ends_early_changes_nothing(failure, with_old_results, tmp_path, monkeypatch):
+    def fail(*_):
+        raise failure
+
+    folder = tmp_path / "run"
+    if with_old_results:
+        folder.mkdir()
+        (folder / "model.safetensors").write_text("old")
+        (folder / "loss.png").write_text("old")
+    monkeypatch.setattr(results, "write_pictures", fail)
+    run = call("fit", *SMALL, "-o", folder)
+    assert run.exit_code == (130 if isinstance(failure, KeyboardInterrupt) else 1)
+    assert "disk full" in run.text or "interrupted: nothing was written" in run.text
+    if with_old_results:
+        assert {path.name: path.read_text() for path in folder.iterdir()} == {
+            "model.safetensors": "old",
+            "loss.png": "old",
+        }
+    else:
+        assert not folder.exists()
+
+
+def test_results_of_an_earlier_run_do_not_stay_beside_those_of_another_model(tmp_path):
+    call("fit", "--epochs", 1, "--units", "2,2", "-o", tmp_path / "run")
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    run = call("fit", *SMALL, "--mode", "prediction", "-o", tmp_path / "run")
+    assert run.files() == {
+        "model.safetensors", "settings.json", "history.csv", "output.csv", "notes.txt",
+        "loss.png", "prediction.png", "gates_encoder_0.png",
+    }  # fmt: skip
+
+
+def test_errors_on_windows_trained_on_and_held_out_are_told_apart(tmp_path):
+    run = call("fit", "--dataset", "sunspots", *SMALL, "--validation", 0.2, "-o", tmp_path / "run")
+    rows = run.rows("output.csv")
+    for use, words in (("training", "windows trained on"), ("validation", "windows held out")):
+        mine = [row for row in rows if row["used_for"] == use]
+        errors = [abs(float(row["sunspots"]) - float(row["sunspots_output"])) for row in mine]
+        assert f"error, {words}: {np.mean(errors):.4g} on average" in run.text
+    assert {row["used_for"] for row in rows} == {"training", "neither", "validation"}
 
 
 def test_the_table_itself_is_never_overwritten(table):

@@ -27,7 +27,9 @@ APPLY = {
 def waves(rows: int) -> Table:
     """Two columns of different size and offset, no value twice."""
     t = np.arange(rows)
-    return Table(("a", "b"), np.stack([np.sin(t) + t, 1000 + 50 * np.cos(t / 3)], axis=1))
+    return Table(
+        ("a", "b"), np.stack([np.sin(t) + t, 1000 + 50 * np.cos(t / 3)], axis=1), range(len(t))
+    )
 
 
 def weights(model, scale=0.5) -> dict:
@@ -135,7 +137,7 @@ def test_wrong_settings(wrong, message):
 @pytest.mark.parametrize(("size", "scaling"), [(1e39, "none"), (1e300, "standard")])
 def test_numbers_beyond_float32(size, scaling):
     """Else training would end with advice about the learning rate, which is not to blame."""
-    table = Table(("a",), size * np.arange(9.0)[:, None])
+    table = Table(("a",), size * np.arange(9.0)[:, None], range(9))
     with pytest.raises(ValueError, match=r"too large|float32|scal"):
         job.cut(table, replace(SMALL, scaling=scaling))
 
@@ -154,7 +156,7 @@ def test_build():
 
 def test_training_lowers_both_losses():
     settings = replace(SMALL, epochs=30, learning_rate=0.01, validation=0.2, batch_size=64)
-    windows = job.cut(Table(("a",), np.sin(np.arange(60.0))[:, None]), settings)
+    windows = job.cut(Table(("a",), np.sin(np.arange(60.0))[:, None], range(60)), settings)
     result = job.train(job.build(settings, 1), windows, settings)
     assert list(result.history) == ["loss", "validation_loss"]
     for losses in result.history.values():

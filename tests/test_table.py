@@ -28,7 +28,7 @@ def read(tmp_path_factory):
 @given(st.lists(st.lists(numbers, min_size=2, max_size=2), min_size=1, max_size=5))
 def test_numbers_come_back_bit_for_bit(read, rows):
     text = "".join(",".join(map(repr, row)) + "\n" for row in rows)
-    columns, values = read(text)
+    columns, values, *_ = read(text)
     assert columns == ("column_0", "column_1")
     assert values.dtype == np.float64
     np.testing.assert_array_equal(values, rows)
@@ -53,13 +53,13 @@ READABLE = {
 
 @pytest.mark.parametrize("text", READABLE.values(), ids=READABLE)
 def test_readable(text, read):
-    columns, values = read(text)
+    columns, values, *_ = read(text)
     assert columns == ("a", "b")
     assert values.tolist() == [[1, 2], [3, 4]]
 
 
 def test_without_a_header(read):
-    columns, values = read("\ufeff1,2\n3,4\n")
+    columns, values, *_ = read("\ufeff1,2\n3,4\n")
     assert columns == ("column_0", "column_1")
     assert values.tolist() == [[1, 2], [3, 4]]
 
@@ -77,17 +77,25 @@ DATED = "date,load,note,temp\n2024-01-01,1,ok,10\n2024-01-02,2,,20\n"
 
 
 def test_columns_of_words_are_left_out(read):
-    columns, values = read(DATED)
+    columns, values, *_ = read(DATED)
     assert columns == ("load", "temp")
     assert values.tolist() == [[1, 10], [2, 20]]
 
 
 def test_chosen_columns_come_in_the_order_in_which_they_were_chosen(read):
-    columns, values = read("a,b,c\n1,2,3\n4,5,6\n", ["c", "a", "b"])
+    columns, values, *_ = read("a,b,c\n1,2,3\n4,5,6\n", ["c", "a", "b"])
     assert columns == ("c", "a", "b")
     assert values.tolist() == [[3, 1, 2], [6, 4, 5]]
     assert read(DATED, ["temp"]).values.tolist() == [[10], [20]]
     assert read("1,2\n3,4\n", ["column_1"]).values.tolist() == [[2], [4]]
+
+
+def test_the_first_column_names_the_rows_if_it_is_not_read(read):
+    dated = read(DATED)
+    assert (dated.label_name, dated.labels) == ("date", ["2024-01-01", "2024-01-02"])
+    plain = read("a,b\n1,2\n3,4\n")
+    assert (plain.label_name, list(plain.labels)) == ("row of the table", [0, 1])
+    assert table.read_dataset("sunspots").labels[-1] == "2008"
 
 
 def test_an_empty_column_is_left_out(read):
@@ -164,7 +172,7 @@ def test_unreadable(content, columns, message, read):
 @given(st.binary(max_size=40) | st.text("ab12,;\t\"'\n\r .-e", max_size=40))
 def test_any_content_is_a_table_or_a_clear_error(read, content):
     try:
-        columns, values = read(content)
+        columns, values, *_ = read(content)
     except ValueError as error:
         message = str(error)
     else:
@@ -176,7 +184,7 @@ def test_any_content_is_a_table_or_a_clear_error(read, content):
 
 @pytest.mark.parametrize("place", ["nowhere.csv", "."])
 def test_no_file(place, tmp_path):
-    with pytest.raises(OSError, match=r"[Nn]o (such )?file|[Ii]s a directory"):
+    with pytest.raises(OSError, match=r"[Nn]o (such )?file|is a folder"):
         table.read_csv(tmp_path / place)
 
 
@@ -184,14 +192,14 @@ def test_no_file(place, tmp_path):
 
 
 def test_the_tutorial():
-    columns, values = table.read_dataset("tutorial")
+    columns, values, *_ = table.read_dataset("tutorial")
     assert columns == ("x", "x_cubed")
     np.testing.assert_array_equal(values, series.tutorial_series())
 
 
 def test_sunspots():
     """First, largest and last year, as published: 1700, 1957, 2008."""
-    columns, values = table.read_dataset("sunspots")
+    columns, values, *_ = table.read_dataset("sunspots")
     assert columns == ("sunspots",)
     assert values.shape == (309, 1)
     assert values[[0, 1957 - 1700, -1], 0].tolist() == [5.0, 190.2, 2.9]
