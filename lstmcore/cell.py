@@ -11,7 +11,7 @@ The equations, with the forget gate of Gers et al. (2000) and without peepholes:
     h_t = o * tanh(c_t)                          hidden state
 
 Sources: Hochreiter & Schmidhuber (1997), "Long Short-Term Memory"; Gers, Schmidhuber & Cummins
-(2000), "Learning to Forget"; Greff et al. (2016), "LSTM: A Search Space Odyssey", section II.
+(2000), "Learning to Forget"; Greff et al. (2017), "LSTM: A Search Space Odyssey".
 """
 
 from __future__ import annotations

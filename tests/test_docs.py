@@ -24,17 +24,22 @@ def run_shell(example) -> None:
     assert done.returncode == 0, done.stderr
 
 
+# What a comment beside a print says that it prints: print(x.shape)  # (5, 3, 128): ...
+SHAPE_IN_COMMENT = re.compile(r"^print\(.*\)  # (\(\d[\d, ]*\))", re.MULTILINE)
 PARSER = Sybil([PythonCodeBlockParser(), CodeBlockParser("bash", run_shell)])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_code_blocks_run(page, tmp_path, monkeypatch):
+def test_code_blocks_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     fenced = re.findall(r"^ *```(?:python|bash)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     examples = list(PARSER.parse(page).examples())
     assert len(examples) == len(fenced)
     for example in examples:
         example.evaluate()
+        printed = capsys.readouterr().out
+        for shape in SHAPE_IN_COMMENT.findall(str(example.parsed)):
+            assert shape in printed, f"{page.name} promises {shape} but printed {printed}"
 
 
 def test_ci_runs_the_two_commands_of_the_readme():

@@ -23,8 +23,8 @@ equations from the last to the first, by the chain rule:
     d(c_{t-1}) = d(c_t) f                   the memory's own way back: where f is 1, nothing fades
 
 Sources: Hochreiter & Schmidhuber (1997); Gers, Schmidhuber & Cummins (2000); the full gradient
-after Graves & Schmidhuber (2005), "Framewise phoneme classification", appendix A; the notation
-of Greff et al. (2016), section III. Axes: B batch, T time, F features, H units.
+through time after Graves & Schmidhuber (2005), "Framewise phoneme classification with
+bidirectional LSTM". Axes: B batch, T time, F features, H units.
 """
 
 from __future__ import annotations
