@@ -50,8 +50,8 @@ def lstm(
       recurrent_activation: shapes the three gates.
       output_activation: shapes the cell on its way out, if it differs from `activation`.
       edit: pure function `(gates, t) -> gates` applied inside every step; `t` is the step's index
-        on the time axis of `x`. The trace holds what it returned. A call with an edit is compiled
-        anew each time unless it stands inside your own `jax.jit`.
+        on the time axis of `x`. The trace holds what it returned. Outside of `jax.jit`, a call with
+        an edit or with an activation function of your own is compiled anew each time.
 
     Returns:
       (LSTMState [B, H] after the last step taken, Trace [B, T, H] of every step; where masked,
