@@ -17,7 +17,7 @@ from lstmcore.job import Part, Settings, Windows, encoder_traces, side_by_side
 from lstmcore.table import Table
 from lstmcore.train import FitResult
 
-# All that a run may write; what of it an earlier run left is removed with the same step.
+# All that a run may write: what an earlier run left of it, and this one did not write, goes.
 RESULTS = ("model.safetensors", "settings.json", "history.csv", "output.csv")
 PICTURES = ("loss.png", "reconstruction.png", "prediction.png", "gates_encoder_*.png")
 
@@ -45,11 +45,13 @@ def output_folder(folder: Path) -> Iterator[Path]:
         ) from error
     try:
         yield staging
-        for name in (*RESULTS, *PICTURES):
-            for old in folder.glob(name):
-                old.unlink()
-        for result in staging.iterdir():
-            result.rename(folder / result.name)
+        written = {result.name for result in staging.iterdir()}
+        for name in written:
+            (staging / name).replace(folder / name)
+        for pattern in (*RESULTS, *PICTURES):
+            for old in folder.glob(pattern):
+                if old.name not in written:
+                    old.unlink()
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         if is_new and not any(folder.iterdir()):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -102,7 +101,9 @@ def fit(
         holds the last finite params.
       ValueError: numbers below 1, data without examples or of unequal lengths, or a loss that is
         no scalar.
-      TypeError: params that are not floating point.
+      TypeError: params that are not floating point, an optimizer that is none of optax, or a key
+        that is none.
+      ImportError: `progress` without rich.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -204,14 +205,19 @@ def _surroundings(loss) -> tuple:
     except (TypeError, ValueError):  # not a Python function: a partial, a callable object
         return ()
     return tuple(
-        (name, value if _is_model(value) else _Same(value))
+        (name, value if _is_value(value) else _Same(value))
         for name, value in sorted({**found.globals, **found.nonlocals}.items())
     )
 
 
-def _is_model(value) -> bool:
-    """Models are values: one with the same hyperparameters is the same."""
-    return dataclasses.is_dataclass(value) and isinstance(value, Hashable)
+def _is_value(value) -> bool:
+    """Whether equal means the same: a model, for instance, made again with the same sizes."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    parameters = getattr(value, "__dataclass_params__", None)
+    return parameters is not None and parameters.frozen
 
 
 @cache

@@ -5,6 +5,7 @@ HYPOTHESIS_PROFILE=thorough pytest           many examples
 """
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # before anything imports keras
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -13,6 +14,9 @@ import hypothesis
 import jax
 import numpy as np
 import pytest
+import strategies
+
+import lstmcore as lc
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
@@ -38,3 +42,17 @@ def x64():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory) -> Path:
+    """Where the tests of a module write models, one after the other."""
+    return tmp_path_factory.mktemp("with spaces, é") / "a model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def sound_file(tmp_path_factory) -> bytes:
+    """The bytes of a file that holds the model SMALL."""
+    path = tmp_path_factory.mktemp("sound") / "model.safetensors"
+    lc.save(path, strategies.SMALL, strategies.weights(strategies.SMALL))
+    return path.read_bytes()

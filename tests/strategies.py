@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 import lstmcore as lc
 
+SMALL = lc.Autoencoder(2, (3,))  # for tests of files
+
 batches = st.sampled_from([1, 3])
 timesteps = st.sampled_from([1, 2, 5])
 features = st.sampled_from([1, 3])

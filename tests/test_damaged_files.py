@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,44 +11,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import save as to_safetensors
-from strategies import assert_same, weights
+from strategies import SMALL, assert_same, weights
 
 import lstmcore as lc
 from lstmcore import reference
 
-SMALL = lc.Autoencoder(2, (3,))
 LOADERS = [pytest.param(lc.load, id="JAX"), pytest.param(reference.load, id="NumPy")]
 
 
-@pytest.fixture(scope="module")
-def good(tmp_path_factory) -> bytes:
-    """The bytes of a sound file."""
-    path = tmp_path_factory.mktemp("good") / "model.safetensors"
-    lc.save(path, SMALL, weights(SMALL))
-    return path.read_bytes()
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory) -> Path:
-    """Where the tests write, one after the other."""
-    return tmp_path_factory.mktemp("with spaces, é") / "a model.safetensors"
-
-
 @given(st.data())
-def test_cut_anywhere(good, path, data):
-    path.write_bytes(good[: data.draw(st.integers(0, len(good) - 1))])
+def test_cut_anywhere(sound_file, model_path, data):
+    model_path.write_bytes(sound_file[: data.draw(st.integers(0, len(sound_file) - 1))])
     with pytest.raises(ValueError, match=r"a model\.safetensors is not a complete safetensors"):
-        lc.load(path)
+        lc.load(model_path)
 
 
 @given(st.data())
-def test_a_changed_byte_in_the_header(good, path, data):
-    length = 8 + int.from_bytes(good[:8], "little")
+def test_a_changed_byte_in_the_header(sound_file, model_path, data):
+    length = 8 + int.from_bytes(sound_file[:8], "little")
     position = data.draw(st.integers(0, length - 1))
-    changed = good[position] ^ data.draw(st.integers(1, 255))
-    path.write_bytes(good[:position] + bytes([changed]) + good[position + 1 :])
+    changed = sound_file[position] ^ data.draw(st.integers(1, 255))
+    model_path.write_bytes(sound_file[:position] + bytes([changed]) + sound_file[position + 1 :])
     try:
-        model, params = lc.load(path)
+        model, params = lc.load(model_path)
     except ValueError:
         return
     assert model == SMALL  # harmless: one blank for another between the words of the header
@@ -81,11 +65,11 @@ def foreign_files(place) -> dict:
 
 @pytest.mark.parametrize("load", LOADERS)
 @pytest.mark.parametrize("kind", foreign_files(""))
-def test_files_of_another_kind(kind, load, path, tmp_path):
+def test_files_of_another_kind(kind, load, model_path, tmp_path):
     content, message = foreign_files(tmp_path / "unpickled")[kind]
-    path.write_bytes(content)
+    model_path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
-        load(path)
+        load(model_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -149,32 +133,32 @@ TAMPERED = {  # what is wrong: (description, tensors, message)
 
 @pytest.mark.parametrize("load", LOADERS)
 @pytest.mark.parametrize("case", TAMPERED)
-def test_tampered(case, load, good, path):
+def test_tampered(case, load, sound_file, model_path):
     """The message names the file, and the NumPy engine is no less careful than the other."""
     description, tensors, message = TAMPERED[case]
-    path.write_bytes(good)
-    with safe_open(path, framework="numpy") as file:
+    model_path.write_bytes(sound_file)
+    with safe_open(model_path, framework="numpy") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()} | tensors  # noqa: SIM118
     tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
-    path.write_bytes(to_safetensors(tensors, {"lstmcore": description}))
+    model_path.write_bytes(to_safetensors(tensors, {"lstmcore": description}))
     with pytest.raises(ValueError, match=rf"a model\.safetensors is damaged.*{message}"):
-        load(path)
+        load(model_path)
 
 
-def test_the_description_in_these_tests_is_that_of_the_file(good, path):
-    path.write_bytes(good)
-    with safe_open(path, framework="numpy") as file:
+def test_the_description_in_these_tests_is_that_of_the_file(sound_file, model_path):
+    model_path.write_bytes(sound_file)
+    with safe_open(model_path, framework="numpy") as file:
         assert json.loads(file.metadata()["lstmcore"]) == json.loads(described())
 
 
-def test_float64_needs_x64(path):
-    lc.save(path, SMALL, weights(SMALL, np.float64))
+def test_float64_needs_x64(model_path):
+    lc.save(model_path, SMALL, weights(SMALL, np.float64))
     with pytest.raises(ValueError, match=r"float64 is switched off.*jax_enable_x64"):
-        lc.load(path)
-    assert_same(reference.load(path)[1], weights(SMALL, np.float64))
+        lc.load(model_path)
+    assert_same(reference.load(model_path)[1], weights(SMALL, np.float64))
 
 
-def test_bfloat16_needs_jax(path):
-    lc.save(path, SMALL, weights(SMALL, jnp.bfloat16))
+def test_bfloat16_needs_jax(model_path):
+    lc.save(model_path, SMALL, weights(SMALL, jnp.bfloat16))
     with pytest.raises(ValueError, match=r"bfloat16 weights.*save float32"):
-        reference.load(path)
+        reference.load(model_path)

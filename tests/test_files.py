@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import assert_same, random_mask, weights
+from strategies import SMALL, assert_same, random_mask, weights
 
 import lstmcore as lc
 from lstmcore import reference
 from lstmcore.activations import NAMED
 from lstmcore.files import atomic_path
 
-SMALL = lc.Autoencoder(2, (3,))
 MODELS = [
     SMALL,
     lc.Autoencoder(1, (3, 2), "relu", steps=4, recurrent_activation="hard_sigmoid"),
@@ -29,55 +28,41 @@ sizes = st.integers(1, 4)
 words = st.sampled_from(list(NAMED))
 
 
-@pytest.fixture(scope="module")
-def good(tmp_path_factory) -> bytes:
-    """The bytes of a sound file."""
-    path = tmp_path_factory.mktemp("good") / "model.safetensors"
-    lc.save(path, SMALL, weights(SMALL))
-    return path.read_bytes()
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory) -> Path:
-    """Where the tests write, one after the other."""
-    return tmp_path_factory.mktemp("with spaces, é") / "a model.safetensors"
-
-
 # What is saved comes back.
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
 @pytest.mark.parametrize("model", MODELS, ids=str)
-def test_round_trip(model, dtype, path):
-    lc.save(path, model, weights(model, dtype))
-    loaded_model, params = lc.load(path)
+def test_round_trip(model, dtype, model_path):
+    lc.save(model_path, model, weights(model, dtype))
+    loaded_model, params = lc.load(model_path)
     assert loaded_model == model
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(params))
     assert_same(params, weights(model, dtype))
 
 
 @pytest.mark.usefixtures("x64")
-def test_round_trip_in_float64(path):
-    lc.save(str(path), SMALL, weights(SMALL, np.float64))
-    assert_same(lc.load(str(path))[1], weights(SMALL, np.float64))
+def test_round_trip_in_float64(model_path):
+    lc.save(str(model_path), SMALL, weights(SMALL, np.float64))
+    assert_same(lc.load(str(model_path))[1], weights(SMALL, np.float64))
 
 
-def test_transposed_views_are_saved_as_they_read(path):
+def test_transposed_views_are_saved_as_they_read(model_path):
     """Weights of PyTorch arrive transposed: as views whose memory lies the other way round."""
     params = {
         name: jax.tree.map(lambda leaf: np.ascontiguousarray(leaf.T).T, layer)
         for name, layer in weights(SMALL).items()
     }
     assert not params["encoder_0"].kernel.flags.c_contiguous
-    lc.save(path, SMALL, params)
-    assert_same(lc.load(path)[1], params)
+    lc.save(model_path, SMALL, params)
+    assert_same(lc.load(model_path)[1], params)
 
 
 @pytest.mark.parametrize("load", LOADERS)
-def test_layers_keep_their_reading_order(load, path):
+def test_layers_keep_their_reading_order(load, model_path):
     model = MODELS[2]  # whose order is not that of the alphabet
-    lc.save(path, model, weights(model))
-    assert list(load(path)[1]) == list(weights(model))
+    lc.save(model_path, model, weights(model))
+    assert list(load(model_path)[1]) == list(weights(model))
 
 
 autoencoders = st.builds(
@@ -91,33 +76,33 @@ autoencoders = st.builds(
 
 
 @given(autoencoders)
-def test_hyperparameters_come_back(path, model):
-    lc.save(path, model, weights(model))
-    assert lc.load(path)[0] == model
+def test_hyperparameters_come_back(model_path, model):
+    lc.save(model_path, model, weights(model))
+    assert lc.load(model_path)[0] == model
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_functions_behind_a_name_are_saved_under_it(name, path):
+def test_functions_behind_a_name_are_saved_under_it(name, model_path):
     function = NAMED[name]
     model = lc.Autoencoder(2, (3,), activation=function, recurrent_activation=function)
-    lc.save(path, model, weights(model))
-    loaded, _ = lc.load(path)
+    lc.save(model_path, model, weights(model))
+    loaded, _ = lc.load(model_path)
     assert (loaded.activation, loaded.recurrent_activation) == (name, name)
 
 
-def test_equal_models_make_equal_files(path, good):
+def test_equal_models_make_equal_files(model_path, sound_file):
     for _ in range(5):
-        lc.save(path, SMALL, weights(SMALL))
-        assert path.read_bytes() == good
+        lc.save(model_path, SMALL, weights(SMALL))
+        assert model_path.read_bytes() == sound_file
 
 
 # The same model on NumPy alone.
 
 
 @pytest.mark.parametrize("model", MODELS, ids=str)
-def test_reference_computes_what_the_model_computes(model, path, rng):
-    lc.save(path, model, weights(model))
-    apply, params = reference.load(path)
+def test_reference_computes_what_the_model_computes(model, model_path, rng):
+    lc.save(model_path, model, weights(model))
+    apply, params = reference.load(model_path)
     x = rng.normal(size=(4, 5, model.features)).astype(np.float32)
     mask = random_mask(rng, "all-false row", batch=4, steps=5)
     first = next(iter(params))
@@ -132,8 +117,8 @@ def test_reference_computes_what_the_model_computes(model, path, rng):
 # A write that fails leaves the old file, and nothing else.
 
 
-def full_disk(path, data):
-    with open(path, "wb") as file:
+def full_disk(model_path, data):
+    with open(model_path, "wb") as file:
         file.write(data[: len(data) // 2])
     raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -169,7 +154,7 @@ def test_atomic_path_gives_way_when_its_body_fails(written, tmp_path):
     assert (tmp_path / "report.csv").read_text() == "old"
 
 
-def test_saving_replaces_the_old_file_and_leaves_no_other(tmp_path, good):
+def test_saving_replaces_the_old_file_and_leaves_no_other(tmp_path, sound_file):
     file = tmp_path / "model.safetensors"
     for content in (b"old", None):
         if content:
@@ -192,16 +177,16 @@ def test_unwritable_place(place, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["activation", "recurrent_activation"])
-def test_a_function_of_ones_own_cannot_be_saved(name, path):
+def test_a_function_of_ones_own_cannot_be_saved(name, model_path):
     model = lc.Autoencoder(2, (3,), **{name: lambda z: z})
     with pytest.raises(ValueError, match=f"^{name} is a function of your own.*'tanh'"):
-        lc.save(path, model, weights(model))
+        lc.save(model_path, model, weights(model))
 
 
 @pytest.mark.parametrize("model", [object(), lc.Autoencoder, type("Autoencoder", (), {})()])
-def test_models_of_another_class_cannot_be_saved(model, path):
+def test_models_of_another_class_cannot_be_saved(model, model_path):
     with pytest.raises(TypeError, match=r"model must be one of lc\.Autoencoder"):
-        lc.save(path, model, weights(SMALL))
+        lc.save(model_path, model, weights(SMALL))
 
 
 WRONG_PARAMS = {

@@ -1,5 +1,6 @@
 """Training: exactness against a plain loop, determinism, stopping, and failure without loss."""
 
+import dataclasses
 import pickle
 from functools import partial
 
@@ -148,7 +149,21 @@ def test_a_changed_model_is_never_trained_as_the_old_one():
     assert not np.array_equal(first.history["loss"], second.history["loss"])
 
 
-def test_runs_longer_than_the_buffer_of_a_call(monkeypatch):
+def test_a_loss_may_refer_to_things_that_cannot_be_hashed():
+    @dataclasses.dataclass(frozen=True)
+    class Weights:
+        of_outputs: np.ndarray
+
+    weights = Weights(np.ones(1, np.float32))
+
+    def weighted(params, batch):
+        return squared_error(params, batch) * weights.of_outputs.sum()
+
+    ours = lc.fit(weighted, START, DATA, optimizer=ADAM, epochs=6, batch_size=3)
+    assert_trees_close(ours.params, fit().params, rtol=1e-5, atol=1e-7)
+
+
+def test_runs_longer_than_the_buffer_of_a_call():
     whole = fit(epochs=2100, optimizer=optax.sgd(1e-3))
     assert whole.history["loss"].shape == (2100,)
     assert (np.diff(whole.history["loss"]) < 0).all()
