@@ -1,0 +1,81 @@
+"""How everything here is timed, and the form in which results are kept.
+
+Two functions are timed in turn, A B A B, in blocks long enough for the clock and for warm caches.
+Kept are medians and quartiles, and the ratio of each A to the B beside it: what a noisy machine
+does to one it mostly does to the other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+BLOCK_SECONDS = 0.02  # at least, of calls in a row
+
+
+class Sample(NamedTuple):
+    """median, with the quartiles low and high, of `runs` measurements."""
+
+    median: float
+    low: float
+    high: float
+    runs: int
+
+
+class Record(NamedTuple):
+    """One comparison.
+
+    case: what was done ("train", "forward", ...)
+    cell: (B, T, F, H), or None where the case has none
+    cores: "one" or "all"
+    peer: whom lstmcore was compared with
+    ours, theirs: seconds, unless `unit` says otherwise
+    ratio: theirs / ours, above 1 where lstmcore is ahead
+    """
+
+    case: str
+    cell: tuple[int, int, int, int] | None
+    cores: str
+    peer: str
+    ours: Sample
+    theirs: Sample
+    ratio: Sample
+    unit: str = "s"
+
+
+def compare(
+    ours: Callable, theirs: Callable, *, seconds: float = 2.0, least_runs: int = 7
+) -> tuple[Sample, Sample, Sample]:
+    """Time two functions in turn until `seconds` have passed and `least_runs` pairs are made.
+
+    Both must block until their result is there. Returns samples of (ours, theirs, theirs / ours).
+    """
+    calls = [_calls_per_block(function) for function in (ours, theirs)]
+    pairs = []
+    started = time.perf_counter()
+    while len(pairs) < least_runs or time.perf_counter() - started < seconds:
+        pairs.append([_block(f, n) for f, n in zip((ours, theirs), calls, strict=True)])
+    mine, other = np.array(pairs).T
+    return sample(mine), sample(other), sample(other / mine)
+
+
+def sample(values) -> Sample:
+    low, median, high = np.percentile(values, [25, 50, 75])
+    return Sample(float(median), float(low), float(high), len(values))
+
+
+def _calls_per_block(function) -> int:
+    function()  # compiles, allocates
+    function()
+    return max(1, round(BLOCK_SECONDS / _block(function, 1)))
+
+
+def _block(function, calls: int) -> float:
+    """Seconds per call."""
+    started = time.perf_counter()
+    for _ in range(calls):
+        function()
+    return (time.perf_counter() - started) / calls
