@@ -1,7 +1,10 @@
-"""How the recurrence is executed: one file per way, all with one contract.
+"""How the recurrence is executed: two ways with one contract.
 
     run(params, x, state, mask, *, reverse, activation, recurrent_activation,
         output_activation, edit) -> (LSTMState, Trace)
+
+`scan` is the plain way: any activation, any edit, differentiated by JAX in every mode. `fast` does
+the same sooner, for the activations with a name, with a backward pass of its own.
 
 `lstmcore.sequence` has checked the arguments, cast `x` and `state` to the dtypes of the layer
 and resolved the activations to functions; `mask` may be None. A way must agree with
@@ -11,29 +14,36 @@ and resolved the activations to functions; `mask` may be None. A way must agree 
 from __future__ import annotations
 
 import jax
+from jax.interpreters import ad
 
-from lstmcore.activations import NAMED
-from lstmcore.engine import scan
+from lstmcore.engine import fast, scan
+from lstmcore.engine.curves import CURVES
+
+STATIC = ("reverse", "activation", "recurrent_activation", "output_activation")
 
 # Compiled once per shape, so that a call outside of `jax.jit` does not compile its loop anew.
-_cached_scan = jax.jit(
-    scan.run,
-    static_argnames=(
-        "reverse",
-        "activation",
-        "recurrent_activation",
-        "output_activation",
-        "edit",
-    ),
-)
+_fast = jax.jit(fast.run, static_argnames=STATIC)
+_plain = jax.jit(scan.run, static_argnames=(*STATIC, "edit"))
 
 
 def run(params, x, state, mask, *, edit, **options):
     """Choose a way and run it."""
     # Such a cache knows functions by identity alone. One of the caller's own may close over values
     # that are being differentiated or that change: its cached result would be that of another call.
-    known = NAMED.values()
     activations = (options[name] for name in options if name.endswith("activation"))
-    cacheable = edit is None and all(activation in known for activation in activations)
-    way = _cached_scan if cacheable else scan.run
-    return way(params, x, state, mask, edit=edit, **options)
+    if edit is not None or any(activation not in CURVES for activation in activations):
+        return scan.run(params, x, state, mask, edit=edit, **options)
+    if _needs_plain(params, x, state):
+        return _plain(params, x, state, mask, edit=None, **options)
+    return _fast(params, x, state, mask, **options)
+
+
+def _needs_plain(params, x, state) -> bool:
+    """Whether the arguments are beyond the fast way."""
+    # Forward mode cannot use a backward pass.
+    forward_mode = any(
+        isinstance(leaf, ad.JVPTracer) for leaf in jax.tree.leaves((params, x, state))
+    )
+    # Lengths unknown until run time (jax.export), or nothing to loop over.
+    sizes = x.shape
+    return forward_mode or not all(isinstance(size, int) and size > 0 for size in sizes)

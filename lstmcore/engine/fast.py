@@ -1,0 +1,139 @@
+"""The fast way: loops written out by hand, forward and backward.
+
+JAX would differentiate the plain loop by itself, but step by step: with one thin product per step
+for the gradient of the weights, and with its own choice of what to keep. Here the backward pass is
+ours (`jax.custom_vjp`), and what it keeps is the trace. Derivatives of higher order are taken of
+the plain way instead, which is the same function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
+
+from lstmcore.engine import scan
+from lstmcore.engine.backward import backward
+from lstmcore.engine.curves import CURVES
+from lstmcore.engine.forward import forward, tape_of, trace_of
+from lstmcore.engine.orientation import choose
+
+
+class Options(NamedTuple):
+    """What is known before any array is: hashable, so that it can stand in a cache's key."""
+
+    reverse: bool
+    activation: Callable
+    recurrent_activation: Callable
+    output_activation: Callable
+
+    @property
+    def curves(self):
+        return tuple(CURVES[function] for function in self[1:])
+
+
+def run(params, x, state, mask, **options):
+    """See the contract in `lstmcore.engine`; without `edit`, and with named activations only."""
+    if mask is not None:
+        x = jnp.where(mask[:, :, None], x, 0)  # or NaN times a zero gradient would be NaN
+    return _run(Options(**options), params, x, state, mask)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _run(options, params, x, state, mask):
+    final, trace, _ = _with_tape(options, False, params, x, state, mask)
+    return final, trace
+
+
+def _run_keeping_tape(options, params, x, state, mask):
+    params, x, state, mask = jax.tree.map(
+        lambda leaf: leaf.value, (params, x, state, mask), is_leaf=_is_primal
+    )
+    final, trace, tape = _with_tape(options, True, params, x, state, mask)
+    return (final, trace), (params, x, state, mask, tape)
+
+
+def _pull_back(options, kept, gradients):
+    gradients = jax.tree.map(
+        lambda leaf: None if isinstance(leaf, SymbolicZero) else leaf,
+        gradients,
+        is_leaf=lambda leaf: isinstance(leaf, SymbolicZero),
+    )
+    return (*_backward(options, *kept, gradients), None)
+
+
+_run.defvjp(_run_keeping_tape, _pull_back, symbolic_zeros=True)
+
+
+# The two loops. Their own derivatives (hence all second derivatives) are those of the plain way.
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _with_tape(options, keep_tape, params, x, state, mask):
+    way = choose(x.shape[0], state.h.shape[1], keep_tape=keep_tape)
+    final, tape = forward(
+        way, params, x, state, mask, reverse=options.reverse, curves=options.curves
+    )
+    return final, trace_of(way, tape, options.reverse), tape
+
+
+@_with_tape.defjvp
+def _with_tape_jvp(options, keep_tape, primals, tangents):
+    *arguments, mask = primals
+
+    def plain(params, x, state):
+        way = choose(x.shape[0], state.h.shape[1], keep_tape=keep_tape)
+        final, trace = _plain(options, mask)(params, x, state)
+        return final, trace, tape_of(way, trace, options.reverse)
+
+    return jax.jvp(plain, arguments, tangents[:3])
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _backward(options, params, x, state, mask, tape, gradients):
+    way = choose(x.shape[0], state.h.shape[1], keep_tape=True)
+    return backward(
+        way,
+        params,
+        x,
+        state,
+        mask,
+        tape,
+        *gradients,
+        reverse=options.reverse,
+        curves=options.curves,
+    )
+
+
+@_backward.defjvp
+def _backward_jvp(options, primals, tangents):
+    *arguments, mask, _, gradients = primals
+
+    def plain(params, x, state, gradients):
+        results, pull_back = jax.vjp(_plain(options, mask), params, x, state)
+        return pull_back(_complete(gradients, results))
+
+    moved = (*tangents[:3], tangents[-1])
+    return jax.jvp(plain, (*arguments, gradients), moved)
+
+
+def _plain(options, mask):
+    return partial(scan.run, mask=mask, edit=None, **options._asdict())
+
+
+def _complete(gradients, results):
+    """`gradients` with zeros for its leaves None."""
+    return jax.tree.map(
+        lambda given, result: jnp.zeros_like(result) if given is None else given,
+        gradients,
+        results,
+        is_leaf=lambda leaf: leaf is None,
+    )
+
+
+def _is_primal(leaf) -> bool:
+    return isinstance(leaf, jax.custom_derivatives.CustomVJPPrimal)
