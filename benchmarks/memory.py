@@ -1,0 +1,80 @@
+"""Peak resident memory that a training step adds, each in a process of its own. Linux only.
+
+    python -m benchmarks.memory PEER B,T,F,H
+
+prints MiB. The step has run once before, so that what is compiled, loaded and kept for good is
+not counted; what the C library holds back for later is returned to the system first.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.common import Budget, Record, samples
+from benchmarks.grid import MEMORY_CELLS, Cell, draw
+from benchmarks.peers import PEERS
+
+STATUS = Path("/proc/self/status")
+RESET = Path("/proc/self/clear_refs")
+RESET_PEAK = "5"  # see proc(5)
+
+
+def available() -> bool:
+    """Whether this system says how large a process was at most."""
+    return RESET.exists() and STATUS.exists()
+
+
+def added_by_a_step(peer: str, cell: Cell) -> float:
+    """MiB between before a training step and its peak."""
+    layer = PEERS[peer].layer()(*draw(cell))
+    layer.run("train")
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    RESET.write_text(RESET_PEAK)
+    before = _status("VmRSS")
+    layer.run("train")
+    return _status("VmHWM") - before
+
+
+def records(peer: str, cell: Cell, cores: str, budget: Budget) -> Iterator[Record]:
+    """Ours and theirs in turn, MiB."""
+    if not available():
+        raise RuntimeError("peak memory is measured on Linux only")
+    pairs = [
+        [_in_new_process(name, cell) for name in ("control", peer)]
+        for _ in range(min(3, budget.slow_pairs))
+    ]
+    yield Record("memory", cell, cores, peer, *samples(pairs), unit="MiB")
+
+
+def tasks(peer: str, cores: str, budget: Budget):
+    """As `benchmarks.measure.tasks`."""
+    for cell in MEMORY_CELLS:
+        yield "memory", cell, records(peer, cell, cores, budget)
+
+
+def _in_new_process(peer: str, cell: Cell) -> float:
+    command = [sys.executable, "-m", "benchmarks.memory", peer, str(cell)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
+
+
+def _status(name: str) -> float:
+    line = next(row for row in STATUS.read_text().splitlines() if row.startswith(f"{name}:"))
+    return int(line.split()[1]) / 1024
+
+
+def main() -> None:
+    """Measure once and print MiB."""
+    if len(sys.argv) != 3 or sys.argv[1] not in PEERS:
+        sys.exit(f"usage: python -m benchmarks.memory {'|'.join(PEERS)} B,T,F,H")
+    print(added_by_a_step(sys.argv[1], Cell.parse(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    main()
