@@ -1,6 +1,6 @@
 """How everything here is timed, and the form in which results are kept.
 
-Two functions are timed in turn, A B A B, in blocks long enough for the clock and for warm caches.
+Two functions are timed in turn, A B B A, in blocks long enough for the clock and for warm caches.
 Kept are medians and quartiles, and the ratio of each A to the B beside it: what a noisy machine
 does to one it mostly does to the other.
 """
@@ -71,10 +71,12 @@ def compare(
     Both must block until their result is there. Returns samples of (ours, theirs, theirs / ours).
     """
     calls = [_calls_per_block(function) for function in (ours, theirs)]
-    pairs = []
+    pairs: list[list[float]] = []
     started = time.perf_counter()
     while len(pairs) < budget.pairs or time.perf_counter() - started < budget.seconds:
-        pairs.append([_block(f, n) for f, n in zip((ours, theirs), calls, strict=True)])
+        sides = list(zip((ours, theirs), calls, strict=True))
+        backwards = -1 if len(pairs) % 2 else 1  # none is always the first to find warm caches
+        pairs.append([_block(f, n) for f, n in sides[::backwards]][::backwards])
     return samples(pairs)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from benchmarks import parity
 from benchmarks.common import Budget, Record, compare, compare_slow
-from benchmarks.grid import Cell, draw
+from benchmarks.grid import COMPILE_CELLS, STREAM_CELLS, Cell, draw
 from benchmarks.peers import LAYER_CASES, PEERS
 
 # What looking is compared with: the same call of our own that does not look.
@@ -20,7 +21,7 @@ def layers(peer: str, cell: Cell, cases, cores: str, budget: Budget) -> Iterator
         parity.check_layers(ours, theirs, _tolerance(cores))
     for case in cases:
         their_case = WITHOUT_LOOKING.get(case, case)
-        times = compare(lambda: ours.run(case), lambda: theirs.run(their_case), budget)  # noqa: B023
+        times = compare(partial(ours.run, case), partial(theirs.run, their_case), budget)
         yield Record(case, cell, cores, peer, *times)
 
 
@@ -43,8 +44,6 @@ def compilation(peer: str, cell: Cell, cores: str, budget: Budget) -> Iterator[R
 
 def tasks(peer: str, cases, cells, cores: str, budget: Budget):
     """(what it is, its cell, records to be made) for everything here that was asked for."""
-    from benchmarks.grid import COMPILE_CELLS, STREAM_CELLS
-
     of_layers = [case for case in cases if case in (*LAYER_CASES, *WITHOUT_LOOKING)]
     if of_layers:
         for cell in cells:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 from benchmarks.common import Budget, Record, samples
 from benchmarks.grid import MEMORY_CELLS, Cell, draw
 from benchmarks.peers import PEERS
+from benchmarks.processes import python
 
 STATUS = Path("/proc/self/status")
 RESET = Path("/proc/self/clear_refs")
@@ -46,7 +46,7 @@ def records(peer: str, cell: Cell, cores: str, budget: Budget) -> Iterator[Recor
     if not available():
         raise RuntimeError("peak memory is measured on Linux only")
     pairs = [
-        [_in_new_process(name, cell) for name in ("control", peer)]
+        [float(python("-m", "benchmarks.memory", name, str(cell))) for name in ("control", peer)]
         for _ in range(min(3, budget.slow_pairs))
     ]
     yield Record("memory", cell, cores, peer, *samples(pairs), unit="MiB")
@@ -56,12 +56,6 @@ def tasks(peer: str, cores: str, budget: Budget):
     """As `benchmarks.measure.tasks`."""
     for cell in MEMORY_CELLS:
         yield "memory", cell, records(peer, cell, cores, budget)
-
-
-def _in_new_process(peer: str, cell: Cell) -> float:
-    command = [sys.executable, "-m", "benchmarks.memory", peer, str(cell)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(done.stdout.split()[-1])
 
 
 def _status(name: str) -> float:

@@ -7,17 +7,17 @@ trains it once, as a whole program would, and prints the worst error of its reco
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks.common import Budget, Record, compare_slow
 from benchmarks.parity import ParityError
+from benchmarks.processes import python
 from lstmcore.series import temporalize, tutorial_series
 
 EPOCHS = 300
@@ -122,7 +122,7 @@ def records(peer: str, cores: str, budget: Budget) -> Iterator[Record]:
     times = compare_slow(*(run.train for run in warm), budget)
     yield Record("tutorial_warm", None, cores, peer, *times)
 
-    times = compare_slow(process("lstmcore"), process(theirs), budget)
+    times = compare_slow(program("lstmcore"), program(theirs), budget)
     yield Record("tutorial_cold", None, cores, peer, *times)
 
     if peer == "keras-jax":
@@ -133,21 +133,13 @@ def records(peer: str, cores: str, budget: Budget) -> Iterator[Record]:
                 "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
                 "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
             }
-            times = compare_slow(process("lstmcore", keep), process(theirs, keep), budget)
+            times = compare_slow(program("lstmcore", keep), program(theirs, keep), budget)
         yield Record("tutorial_cached", None, cores, peer, *times)
 
 
-def process(name: str, variables: dict[str, str] | None = None) -> Callable[[], None]:
+def program(name: str, variables: dict[str, str] | None = None) -> Callable[[], str]:
     """A whole program that trains and predicts."""
-    environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
-    command = [sys.executable, "-m", "benchmarks.tutorial", name]
-
-    def run():
-        subprocess.run(
-            command, env=environment | (variables or {}), check=True, stdout=subprocess.DEVNULL
-        )
-
-    return run
+    return partial(python, "-m", "benchmarks.tutorial", name, variables=variables)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from benchmarks import cores
 from benchmarks.common import FULL, QUICK, Budget
 from benchmarks.grid import Cell
 from benchmarks.peers import PEERS
+from benchmarks.results import plain
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def main() -> None:
             write({"starting": [what, cell]})
             try:
                 for record in records:
-                    write({"record": record._asdict()})
+                    write({"record": plain(record)})
             except Exception as error:
                 message = f"{type(error).__name__}: {error}"
                 write({"failure": {"case": what, "cell": cell, "message": message}})

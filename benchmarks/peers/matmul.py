@@ -19,11 +19,10 @@ class Layer:
     """Runs "forward_all" and "train"; there is nothing to read, and nothing to compare but time."""
 
     def __init__(self, weights, x):
-        batch, steps, features = x.shape
         kernels = np.concatenate([weights.kernel, weights.recurrent_kernel])
         rng = np.random.default_rng(0)
-        rows = rng.normal(size=(batch * steps, len(kernels))).astype(np.float32)
-        dz = rng.normal(size=(batch * steps, kernels.shape[1])).astype(np.float32)
+        rows = rng.normal(size=(x[..., 0].size, len(kernels))).astype(np.float32)
+        dz = rng.normal(size=(len(rows), kernels.shape[1])).astype(np.float32)
         makers = [_in_numpy, _in_jax] + [_in_torch] * (find_spec("torch") is not None)
         trials = [maker(rows, kernels, dz) for maker in makers]
         self.programs = {
