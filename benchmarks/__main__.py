@@ -34,8 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
         print("--cores is for CPUs, but JAX runs on a GPU here: set JAX_PLATFORMS=cpu, or leave it")
         return 2
     modes = ("gpu",) if platform == "gpu" else _modes(options.cores)
+    here = tuple(name for name in PEERS if platform in PEERS[name].devices)
     planned, skipped = launch.jobs(
-        options.peer or (QUICK_PEERS if options.quick else tuple(PEERS)),
+        options.peer or (QUICK_PEERS if options.quick else here),
         options.case or (QUICK_CASES if options.quick else CASES),
         options.cell or (QUICK_GRID if options.quick else GRID),
         modes,

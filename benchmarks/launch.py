@@ -59,12 +59,10 @@ def jobs(peers, cases, cells, modes, *, quick: bool = False) -> tuple[list[Job],
     left_out = {entry["peer"] for entry in skipped}
     planned = []
     for mode in modes:
+        left = set(ONCE) if mode != modes[0] else set()
+        left |= {"memory"} if platform == "gpu" else set()  # it counts what the host holds
         for name in peers:
-            wanted = tuple(
-                case
-                for case in cases
-                if case in PEERS[name].cases and (mode == modes[0] or case not in ONCE)
-            )
+            wanted = tuple(c for c in cases if c in PEERS[name].cases and c not in left)
             if wanted and name not in left_out:
                 planned.append(Job(name, mode, wanted, tuple(cells), quick))
     return planned, skipped

@@ -14,8 +14,8 @@ from benchmarks.results import Results
 from benchmarks.tables import YARDSTICKS, cells_of, peers_of, ratios, select
 
 # Okabe & Ito (2008), told apart with every kind of colour vision; the shapes say it again.
-COLOURS = ["#D55E00", "#0072B2", "#56B4E9", "#CC79A7", "#009E73", "#117733", "#E69F00", "#000000"]
-MARKERS = ["o", "s", "D", "P", "^", "v", "X", "*"]
+COLOURS = ["#D55E00", "#0072B2", "#56B4E9", "#CC79A7", "#009E73", "#E69F00", "#000000"]
+MARKERS = ["o", "s", "D", "P", "^", "v", "X", "*", "<"]
 LABELS = {"train": "training step", "forward_all": "forward, all h", "forward": "forward, last h"}
 MODES = {"one": "one core", "all": "all cores", "gpu": "GPU"}
 
@@ -52,7 +52,7 @@ def draw(results: Results, path: Path) -> None:
 def _panel(panel, records) -> None:
     cells = cells_of(records)
     places = {cell: place for place, cell in enumerate(cells)}
-    names = [name for name in PEERS if name not in YARDSTICKS]
+    names = [name for name in PEERS if PEERS[name].module and name not in YARDSTICKS]
     peers = peers_of(records)
     for number, peer in enumerate(peers):
         found = ratios(records, peer)

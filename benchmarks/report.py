@@ -101,7 +101,7 @@ def _machine(results: Results) -> str:
     machine, versions = results.machine, dict(results.versions)
     memory = f", {machine['memory_gib']:.0f} GiB" if "memory_gib" in machine else ""
     device = "" if machine["device"] == "cpu" else f"{machine['device']}; "
-    text = f"Machine: {device}{machine['cpu']}, {machine['cores']} cores{memory}, "
+    text = f"Machine: {device}{machine['cpu']}, cores: {machine['cores']}{memory}, "
     text += f"{machine['system']}. Versions: "
     text += ", ".join(f"{name} {number}" for name, number in versions.items())
     commit = f" Commit {results.commit[:9]}" if results.commit else ""
@@ -110,16 +110,22 @@ def _machine(results: Results) -> str:
 
 
 def _noise(results: Results) -> str:
-    control = [record.ratio for record in results.records if record.peer == "control"]
-    if not control:
+    found = []
+    for mode, where in MODES.items():
+        control = [r.ratio for r in results.records if (r.peer, r.cores) == ("control", mode)]
+        if control:
+            medians = [sample.median for sample in control]
+            found.append(
+                f"{ratio(min(medians))} to {ratio(max(medians))} times its own time on {where} "
+                f"({len(control)} comparisons, the quartiles of which reach from "
+                f"{ratio(min(sample.low for sample in control))} to "
+                f"{ratio(max(sample.high for sample in control))})"
+            )
+    if not found:
         return "Noise: lstmcore was not timed against itself in this run."
-    medians = [sample.median for sample in control]
-    quartiles = min(sample.low for sample in control), max(sample.high for sample in control)
     return (
-        f"Noise: timed against itself in the same way, lstmcore takes {ratio(min(medians))} to "
-        f"{ratio(max(medians))} times its own time ({len(control)} comparisons; their quartiles "
-        f"reach from {ratio(quartiles[0])} to {ratio(quartiles[1])}). Ratios within that range "
-        "are no difference."
+        "Noise: timed against itself in the same way, lstmcore takes "
+        f"{'; '.join(found)}. Ratios within that range are no difference."
     )
 
 

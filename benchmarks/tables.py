@@ -140,7 +140,7 @@ def _value(record: Record) -> str:
 
 
 def _title(cell) -> str:
-    return str(Cell(*cell)) if cell else ""
+    return str(Cell(*cell)) if cell else "time"
 
 
 def _mode(cores: str) -> str:
