@@ -1,9 +1,10 @@
-"""Peak resident memory that a training step adds, each in a process of its own. Linux only.
+"""Peak resident memory that training steps add, each in a process of its own. Linux only.
 
     python -m benchmarks.memory PEER B,T,F,H
 
-prints MiB. The step has run once before, so that what is compiled, loaded and kept for good is
-not counted; what the C library holds back for later is returned to the system first.
+prints MiB: the peak during a step, less what the process held after steps of the same layer on one
+row of one step of time, when its libraries were loaded and its weights and gradients were there.
+The peak is that of a third step: compilation is over, and what a library keeps for later counts.
 """
 
 from __future__ import annotations
@@ -29,15 +30,12 @@ def available() -> bool:
     return RESET.exists() and STATUS.exists()
 
 
-def added_by_a_step(peer: str, cell: Cell) -> float:
-    """MiB between before a training step and its peak."""
-    layer = PEERS[peer].layer()(*draw(cell))
-    layer.run("train")
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    RESET.write_text(RESET_PEAK)
+def added_by_steps(peer: str, cell: Cell) -> float:
+    """MiB; see the top of this module."""
+    _take_steps(peer, cell._replace(batch=1, time=1))
+    _give_back()
     before = _status("VmRSS")
-    layer.run("train")
+    _take_steps(peer, cell)
     return _status("VmHWM") - before
 
 
@@ -58,6 +56,21 @@ def tasks(peer: str, cores: str, budget: Budget):
         yield "memory", cell, records(peer, cell, cores, budget)
 
 
+def _take_steps(peer: str, cell: Cell) -> None:
+    layer = PEERS[peer].layer()(*draw(cell))
+    layer.run("train")
+    layer.run("train")
+    _give_back()
+    RESET.write_text(RESET_PEAK)
+    layer.run("train")
+
+
+def _give_back() -> None:
+    """Return to the system what nobody holds, also what the C library keeps in reserve."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+
+
 def _status(name: str) -> float:
     line = next(row for row in STATUS.read_text().splitlines() if row.startswith(f"{name}:"))
     return int(line.split()[1]) / 1024
@@ -67,7 +80,7 @@ def main() -> None:
     """Measure once and print MiB."""
     if len(sys.argv) != 3 or sys.argv[1] not in PEERS:
         sys.exit(f"usage: python -m benchmarks.memory {'|'.join(PEERS)} B,T,F,H")
-    print(added_by_a_step(sys.argv[1], Cell.parse(sys.argv[2])))
+    print(added_by_steps(sys.argv[1], Cell.parse(sys.argv[2])))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ TUTORIAL = {
 VALUES = {
     "stream": "One step at batch 1, from x to h, both in NumPy",
     "compile": "Trace, lower and compile the training step",
-    "memory": "Peak resident memory that a training step adds",
+    "memory": "Peak resident memory that training steps add",
     "import": "A new process that imports the library",
 }
 
@@ -40,7 +40,8 @@ VALUES = {
 def block(results: Results, source: str, picture: str) -> str:
     """The Markdown between the markers."""
     parts = [
-        f"Made by `python -m benchmarks.report` from `{source}`.",
+        f"Made by `python -m benchmarks.report` from `{source}`"
+        + (", a quick run with short measurements." if results.settings.get("quick") else "."),
         _machine(results),
         _noise(results),
         f"![How many times as long as lstmcore each library takes]({picture})",

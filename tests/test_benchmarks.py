@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import launch, parity, report, tables, units
+from benchmarks import launch, memory, parity, report, tables, units
 from benchmarks.common import Budget, Record, Sample, compare, compare_slow
 from benchmarks.grid import GRID, Cell, draw
 from benchmarks.peers import CASES, PEERS
@@ -131,6 +131,13 @@ def test_geometric_mean():
 )
 def test_numbers_have_three_digits_and_a_unit(value, unit, text):
     assert units.time_or_size(value, unit) == text
+
+
+@pytest.mark.skipif(not memory.available(), reason="needs Linux's /proc")
+def test_the_memory_of_a_training_step_holds_at_least_its_gates():
+    cell = Cell(32, 100, 4, 128)
+    gates = 4 * 4 * cell.batch * cell.time * cell.units / 2**20
+    assert memory.added_by_steps("control", cell) > gates
 
 
 # --- a run ---

@@ -20,7 +20,7 @@ CASES = (
     "stream",  # one step at batch 1, as fast as Python can feed it
     "tutorial",  # 300 epochs of the stacked autoencoder: in a warm process, in a new one
     "compile",  # trace, lower and compile the training step
-    "memory",  # peak resident memory that a training step adds
+    "memory",  # peak resident memory that training steps add
     "import",  # a process that imports the library
 )
 JAX_CASES = (*LAYER_CASES, "stream", "compile", "memory", "import")
