@@ -78,8 +78,9 @@ def _status(name: str) -> float:
 
 def main() -> None:
     """Measure once and print MiB."""
-    if len(sys.argv) != 3 or sys.argv[1] not in PEERS:
-        sys.exit(f"usage: python -m benchmarks.memory {'|'.join(PEERS)} B,T,F,H")
+    known = ["control", *(name for name, peer in PEERS.items() if "memory" in peer.cases)]
+    if len(sys.argv) != 3 or sys.argv[1] not in known:
+        sys.exit(f"usage: python -m benchmarks.memory {'|'.join(known)} B,T,F,H")
     print(added_by_steps(sys.argv[1], Cell.parse(sys.argv[2])))
 
 

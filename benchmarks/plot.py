@@ -31,7 +31,7 @@ def draw(results: Results, path: Path) -> None:
         raise ValueError("no peer was measured on a layer: there is nothing to draw")
     cases = [case for case in LABELS if any(record.case == case for record in records)][:2]
     modes = [mode for mode in MODES if any(record.cores == mode for record in records)]
-    figure = Figure(figsize=(2.6 + 5 * len(modes), 0.6 + 3.4 * len(cases)), layout="constrained")
+    figure = Figure(figsize=(2.6 + 6.4 * len(modes), 0.6 + 3.4 * len(cases)), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(cases), len(modes), squeeze=False, sharey=True)
     for row, case in zip(panels, cases, strict=True):
@@ -76,7 +76,7 @@ def _panel(panel, records) -> None:
             middles + 0.4,
             color="0.45",
             linewidth=2,
-            label="its matrix products alone",
+            label="the matrix products alone",
         )
     control = [record.ratio for record in records if record.peer == "control"]
     if control:

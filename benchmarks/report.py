@@ -47,7 +47,8 @@ def block(results: Results, source: str, picture: str) -> str:
         f"![How many times as long as lstmcore each library takes]({picture})",
         "Ratios are *their time / our time*, medians of interleaved pairs: **above 1, lstmcore is "
         'faster**. "Share of the matmul limit" is the time of the layer\'s matrix products alone, '
-        "each made in one piece by the fastest library at hand, over our time.",
+        "each made in one piece by the fastest library at hand, over our time. Where values stand "
+        "in brackets, they are theirs / ours beside it; lstmcore's own row is a median over all.",
     ]
     for case, title in RATIOS.items():
         for mode, where in MODES.items():
@@ -138,8 +139,8 @@ def _values(results: Results) -> list[str]:
             parts += [f"### The tutorial's autoencoder, {where}", value_table(groups)]
     if parts:
         parts.append(
-            "The ratio stands in brackets. `torch.nn.LSTM` knows no relu: there the model runs "
-            "with tanh, and with two biases per layer."
+            "`torch.nn.LSTM` knows no relu: there the model runs with tanh, and with two biases "
+            "per layer."
         )
     for case, title in VALUES.items():
         for mode, where in MODES.items():

@@ -91,7 +91,10 @@ def factor_table(records: Sequence[Record]) -> str:
 
 
 def value_table(groups: Sequence[tuple[str, Sequence[Record]]]) -> str:
-    """A column per (title, records), a row per peer: its value, and in brackets its ratio."""
+    """A column per (title, records), a row per peer: the ratio, and both values.
+
+    Both, for each peer was measured at another time, when the machine may have been faster.
+    """
     groups = [(title, records) for title, records in groups if records]
     rows = [
         [
@@ -135,8 +138,8 @@ def _with_mean(values: dict, cells, write) -> list[str]:
 
 
 def _value(record: Record) -> str:
-    value = time_or_size(record.theirs.median, record.unit)
-    return f"{value} ({ratio(record.ratio.median)})"
+    theirs, ours = (time_or_size(s.median, record.unit) for s in (record.theirs, record.ours))
+    return f"{ratio(record.ratio.median)} ({theirs} / {ours})"
 
 
 def _title(cell) -> str:
