@@ -1,6 +1,6 @@
 """How everything here is timed, and the form in which results are kept.
 
-Two functions are timed in turn, A B A B, in blocks long enough for the clock and for warm caches.
+Two functions are timed in turn, A B B A, in blocks long enough for the clock and for warm caches.
 Kept are medians and quartiles, and the ratio of each A to the B beside it: what a noisy machine
 does to one it mostly does to the other.
 """
@@ -30,8 +30,8 @@ class Record(NamedTuple):
 
     case: what was done ("train", "forward", ...)
     cell: (B, T, F, H), or None where the case has none
-    cores: "one" or "all"
-    peer: whom lstmcore was compared with
+    cores: "one" or "all", or "gpu"
+    peer: whom lstmcore was compared with, a key of `benchmarks.peers.PEERS`
     ours, theirs: seconds, unless `unit` says otherwise
     ratio: theirs / ours, above 1 where lstmcore is ahead
     """
@@ -46,19 +46,51 @@ class Record(NamedTuple):
     unit: str = "s"
 
 
+class Budget(NamedTuple):
+    """How much time goes into one comparison.
+
+    seconds: at least, for functions that can be called again and again
+    pairs: at least, of them
+    slow_pairs: of whole trainings, compilations and processes
+    """
+
+    seconds: float = 2.0
+    pairs: int = 7
+    slow_pairs: int = 5
+
+
+FULL = Budget()
+QUICK = Budget(seconds=0.3, pairs=5, slow_pairs=3)
+
+
 def compare(
-    ours: Callable, theirs: Callable, *, seconds: float = 2.0, least_runs: int = 7
+    ours: Callable, theirs: Callable, budget: Budget = FULL
 ) -> tuple[Sample, Sample, Sample]:
-    """Time two functions in turn until `seconds` have passed and `least_runs` pairs are made.
+    """Time two functions in turn, in blocks of calls, until the budget is used.
 
     Both must block until their result is there. Returns samples of (ours, theirs, theirs / ours).
     """
     calls = [_calls_per_block(function) for function in (ours, theirs)]
-    pairs = []
+    pairs: list[list[float]] = []
     started = time.perf_counter()
-    while len(pairs) < least_runs or time.perf_counter() - started < seconds:
-        pairs.append([_block(f, n) for f, n in zip((ours, theirs), calls, strict=True)])
-    mine, other = np.array(pairs).T
+    while len(pairs) < budget.pairs or time.perf_counter() - started < budget.seconds:
+        sides = list(zip((ours, theirs), calls, strict=True))
+        backwards = -1 if len(pairs) % 2 else 1  # none is always the first to find warm caches
+        pairs.append([_block(f, n) for f, n in sides[::backwards]][::backwards])
+    return samples(pairs)
+
+
+def compare_slow(
+    ours: Callable, theirs: Callable, budget: Budget = FULL
+) -> tuple[Sample, Sample, Sample]:
+    """The same for functions of a second or more: one call each in turn, after one unmeasured."""
+    ours(), theirs()
+    return samples([[_block(f, 1) for f in (ours, theirs)] for _ in range(budget.slow_pairs)])
+
+
+def samples(pairs) -> tuple[Sample, Sample, Sample]:
+    """From pairs (ours, theirs), samples of ours, theirs and theirs / ours."""
+    mine, other = np.array(pairs, float).T
     return sample(mine), sample(other), sample(other / mine)
 
 

@@ -1,16 +1,14 @@
-"""What lstmcore adds: to `import jax`, and to a training step for watching non-finite values.
+"""What watching for non-finite values adds to a training step of `lc.fit`.
 
     python -m benchmarks.overhead [--runs 9]
 
-Each pair runs interleaved (A B A B), after a warm-up; printed are medians and the ratio's spread.
+The two sides run in turn, after a warm-up; printed are medians and the ratio's quartiles. How long
+`import lstmcore` takes is a case of `python -m benchmarks`.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
-import time
 from unittest import mock
 
 import jax
@@ -19,25 +17,22 @@ import numpy as np
 
 import lstmcore as lc
 from benchmarks import published
+from benchmarks.common import FULL, compare_slow
 from lstmcore import epochs, series
-
-EVERY_NAME = "import lstmcore as lc; [getattr(lc, name) for name in lc.__all__]"
 
 
 def main() -> None:
-    """Measure both and print them."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=9, help="runs of each side (default 9)")
     runs = parser.parse_args().runs
-    compare(
-        "import of every public name / import jax", runs, imports(EVERY_NAME), imports("import jax")
+    checked, unchecked = trainings()
+    without, with_check, ratio = compare_slow(unchecked, checked, FULL._replace(slow_pairs=runs))
+    print(
+        f"300 epochs with / without the check for finite params: {with_check.median:.3f} s / "
+        f"{without.median:.3f} s, {runs} runs each"
     )
-    compare("300 epochs with / without the check for finite params", runs, *trainings())
-
-
-def imports(code: str):
-    """A whole process that runs `code`."""
-    return lambda: subprocess.run([sys.executable, "-c", code], check=True)
+    print(f"  ratio: median {ratio.median:.3f}, quartiles {ratio.low:.3f} and {ratio.high:.3f}")
 
 
 def trainings():
@@ -58,22 +53,6 @@ def trainings():
         checked.history["loss"][:5], unchecked.history["loss"][:5], rtol=1e-3
     )
     return lambda: train(published.stacked_loss), lambda: train(unchecked_loss)
-
-
-def compare(what: str, runs: int, first, second) -> None:
-    """Time two functions in turn and print medians and ratio."""
-    first(), second()
-    pairs = np.array([[seconds(first), seconds(second)] for _ in range(runs)])
-    ratios = pairs[:, 0] / pairs[:, 1]
-    one, other = np.median(pairs, axis=0)
-    print(f"{what}: {one:.3f} s / {other:.3f} s, {runs} runs each")
-    print(f"  ratio: median {np.median(ratios):.3f}, from {ratios.min():.3f} to {ratios.max():.3f}")
-
-
-def seconds(function) -> float:
-    started = time.perf_counter()
-    function()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -1,0 +1,85 @@
+"""What the peers in JAX share: each is a few pure functions, jitted and timed here."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.peers.layer import Layer, named
+from lstmcore.types import LSTMParams
+
+
+class JaxLayer(Layer):
+    """A `Layer` made of `pack`, `unpack`, `last_state`, `all_h`, `start`, `step` and `hidden`."""
+
+    time_major = False
+
+    def __init__(self, weights: LSTMParams, x: np.ndarray) -> None:
+        self.features, self.units = x.shape[-1], weights.recurrent_kernel.shape[0]
+        self.params = jax.tree.map(jnp.asarray, self.pack(weights))
+        self.x = jnp.asarray(x.swapaxes(0, 1) if self.time_major else x)
+        self.programs = {case: self.program(case) for case in ("forward", "forward_all", "train")}
+
+    @abstractmethod
+    def pack(self, weights: LSTMParams):
+        """The peer's params, a pytree."""
+
+    @abstractmethod
+    def unpack(self, gradients) -> LSTMParams:
+        """Gradients of the peer's params in lstmcore's layout."""
+
+    @abstractmethod
+    def last_state(self, params, x):
+        """(h, c) after the last step."""
+
+    @abstractmethod
+    def all_h(self, params, x):
+        """h of every step."""
+
+    @abstractmethod
+    def start(self):
+        """The peer's state of zeros, for a batch of 1."""
+
+    @abstractmethod
+    def step(self, params, x_t, state):
+        """The state after one step from x_t [1, F]."""
+
+    def hidden(self, state):
+        """h [1, H] of a state."""
+        return state[0]
+
+    def program(self, case: str):
+        """A jitted function of (params, x) that has not been traced yet."""
+        if case == "train":
+            return jax.jit(jax.value_and_grad(self.loss, argnums=(0, 1)))
+        return jax.jit({"forward": self.last_state, "forward_all": self.all_h}[case])
+
+    def loss(self, params, x):
+        return jnp.mean(self.all_h(params, x) ** 2)
+
+    def run(self, case: str):
+        return jax.block_until_ready(self.programs[case](self.params, self.x))
+
+    def read(self, case: str, result) -> dict[str, np.ndarray]:
+        if case == "train":
+            loss, (gradients, dx) = result
+            result = loss, self.unpack(gradients), dx
+        return named(case, result, time_major=self.time_major)
+
+    def compile(self, case: str) -> None:
+        """Trace, lower and compile, with nothing left over from earlier times."""
+        jax.clear_caches()
+        self.program(case).lower(self.params, self.x).compile()
+
+    def stream(self):
+        step, state = jax.jit(self.step), self.start()
+
+        def feed(x_t):
+            nonlocal state
+            state = step(self.params, x_t, state)
+            return np.asarray(self.hidden(state))
+
+        return feed

@@ -1,0 +1,60 @@
+"""What every peer offers: one LSTM layer with given weights, run on given data."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+
+from lstmcore.types import LSTMParams
+
+
+class Layer(ABC):
+    """One LSTM layer with `weights`, and a batch `x` [B, T, F] on which it is run.
+
+    Made once; whatever its library wants converted or moved is converted and moved then. Each
+    peer gets its data in the layout its library has as the default.
+    """
+
+    @abstractmethod
+    def __init__(self, weights: LSTMParams, x: np.ndarray) -> None: ...
+
+    @abstractmethod
+    def run(self, case: str):
+        """Run "forward", "forward_all" or "train" and block until the result is there."""
+
+    @abstractmethod
+    def read(self, case: str, result) -> dict[str, np.ndarray]:
+        """What `run` returned, by name and in lstmcore's layout; see `named`."""
+
+    @abstractmethod
+    def stream(self) -> Callable[[np.ndarray], np.ndarray]:
+        """A function that takes x_t [1, F], carries the state from zeros, and returns h [1, H]."""
+
+
+def named(case: str, result, *, time_major: bool = False) -> dict[str, np.ndarray]:
+    """The result of a case in lstmcore's layout, by name.
+
+    Args:
+      case: "forward": (h, c); "forward_all": h; "train": (loss, gradients as LSTMParams, dx).
+      result: anything that `np.asarray` takes.
+      time_major: whether h and dx are [T, B, ...] rather than [B, T, ...].
+    """
+    if case == "forward":
+        h, c = result
+        arrays = {"h": h, "c": c}
+    elif case == "forward_all":
+        arrays = {"h of all steps": result}
+    else:
+        loss, gradients, dx = result
+        arrays = {
+            "loss": loss,
+            **{f"gradient of {name}": value for name, value in gradients._asdict().items()},
+            "gradient of x": dx,
+        }
+    arrays = {name: np.asarray(value) for name, value in arrays.items()}
+    if time_major:
+        for name in arrays.keys() & {"h of all steps", "gradient of x"}:
+            arrays[name] = arrays[name].swapaxes(0, 1)
+    return arrays

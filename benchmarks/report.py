@@ -1,0 +1,171 @@
+"""Tables and a picture from the results of a run, and from nothing else.
+
+    python -m benchmarks.report [RESULTS.json] [--page docs/performance.md]
+
+puts the tables between two markers in the page, and the picture beside it in `assets/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks import plot
+from benchmarks.plot import MODES
+from benchmarks.processes import ROOT
+from benchmarks.results import Results
+from benchmarks.tables import by_cell, factor_table, ratio_table, select, table, value_table
+from benchmarks.units import ratio
+
+BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
+RATIOS = {
+    "train": "Training step",
+    "forward_all": "Forward, h of every step",
+    "forward": "Forward, last state",
+}
+TUTORIAL = {
+    "tutorial_warm": "300 epochs, compiled before",
+    "tutorial_cold": "a new process, from import to prediction",
+    "tutorial_cached": "the same, JAX's compilation cache filled",
+}
+VALUES = {
+    "stream": "One step at batch 1, from x to h, both in NumPy",
+    "compile": "Trace, lower and compile the training step",
+    "memory": "Peak resident memory that training steps add",
+    "import": "A new process that imports the library",
+}
+
+
+def block(results: Results, source: str, picture: str) -> str:
+    """The Markdown between the markers."""
+    parts = [
+        f"Made by `python -m benchmarks.report` from `{source}`"
+        + (", a quick run with short measurements." if results.settings.get("quick") else "."),
+        _machine(results),
+        _noise(results),
+        f"![How many times as long as lstmcore each library takes]({picture})",
+        "Ratios are *their time / our time*, medians of interleaved pairs: **above 1, lstmcore is "
+        'faster**. "Share of the matmul limit" is the time of the layer\'s matrix products alone, '
+        "each made in one piece by the fastest library at hand, over our time. Where values stand "
+        "in brackets, they are theirs / ours beside it; lstmcore's own row is a median over all.",
+    ]
+    for case, title in RATIOS.items():
+        for mode, where in MODES.items():
+            records = select(results.records, case, mode)
+            if records:
+                parts += [f"### {title}, {where}", ratio_table(records)]
+    looking = [r for r in results.records if r.case in ("forward_trace", "train_gate")]
+    if looking:
+        parts += ["### What looking costs: our time with it / without", factor_table(looking)]
+    parts += _values(results)
+    parts += _not_measured(results)
+    return "\n\n".join(parts)
+
+
+def put(page: str, contents: str) -> str:
+    """The page with `contents` between the markers.
+
+    Raises:
+      ValueError: the page does not hold each marker once, in their order.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    old, end, after = rest.partition(END)
+    if not (begin and end) or BEGIN in old + after or END in before + after:
+        raise ValueError(f"the page must hold {BEGIN} and after it {END}, once each")
+    return f"{before}{BEGIN}\n\n{contents}\n\n{END}{after}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the tables into the page, and the picture beside it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.report", description=__doc__.splitlines()[0]
+    )
+    default = ROOT / "benchmarks" / "results" / "cpu.json"
+    parser.add_argument("results", nargs="?", type=Path, default=default)
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "performance.md")
+    options = parser.parse_args(arguments)
+    try:
+        results = Results.load(options.results)
+        page = options.page.read_text(encoding="utf-8")
+        picture = Path("assets") / "benchmarks.png"
+        text = put(page, block(results, _name(options.results), picture.as_posix()))
+        plot.draw(results, options.page.parent / picture)
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    options.page.write_text(text, encoding="utf-8")
+    print(f"{options.page} and {options.page.parent / picture}")
+    return 0
+
+
+def _machine(results: Results) -> str:
+    machine, versions = results.machine, dict(results.versions)
+    memory = f", {machine['memory_gib']:.0f} GiB" if "memory_gib" in machine else ""
+    device = "" if machine["device"] == "cpu" else f"{machine['device']}; "
+    text = f"Machine: {device}{machine['cpu']}, cores: {machine['cores']}{memory}, "
+    text += f"{machine['system']}. Versions: "
+    text += ", ".join(f"{name} {number}" for name, number in versions.items())
+    commit = f" Commit {results.commit[:9]}" if results.commit else ""
+    changed = " with changes" if (results.commit or "").endswith("+") else ""
+    return f"{text}.{commit}{changed}, {results.date[:10]}."
+
+
+def _noise(results: Results) -> str:
+    found = []
+    for mode, where in MODES.items():
+        control = [r.ratio for r in results.records if (r.peer, r.cores) == ("control", mode)]
+        if control:
+            medians = [sample.median for sample in control]
+            found.append(
+                f"{ratio(min(medians))} to {ratio(max(medians))} times its own time on {where} "
+                f"({len(control)} comparisons, the quartiles of which reach from "
+                f"{ratio(min(sample.low for sample in control))} to "
+                f"{ratio(max(sample.high for sample in control))})"
+            )
+    if not found:
+        return "Noise: lstmcore was not timed against itself in this run."
+    return (
+        "Noise: timed against itself in the same way, lstmcore takes "
+        f"{'; '.join(found)}. Ratios within that range are no difference."
+    )
+
+
+def _values(results: Results) -> list[str]:
+    parts = []
+    for mode, where in MODES.items():
+        groups = [(title, select(results.records, case, mode)) for case, title in TUTORIAL.items()]
+        if any(records for _, records in groups):
+            parts += [f"### The tutorial's autoencoder, {where}", value_table(groups)]
+    if parts:
+        parts.append(
+            "`torch.nn.LSTM` knows no relu: there the model runs with tanh, and with two biases "
+            "per layer."
+        )
+    for case, title in VALUES.items():
+        for mode, where in MODES.items():
+            records = select(results.records, case, mode)
+            if records:
+                parts += [f"### {title}, {where}", value_table(by_cell(records))]
+    return parts
+
+
+def _not_measured(results: Results) -> list[str]:
+    rows = [[entry["peer"], "all", entry["reason"]] for entry in results.skipped]
+    for failure in results.failures:
+        cell = ",".join(map(str, failure["cell"])) if failure["cell"] else ""
+        what = f"{failure['case']} {cell}, cores: {failure['cores']}"
+        rows.append([failure["peer"], what, failure["message"].replace("|", "/")])
+    parts = [] if results.complete else ["**This run was ended before it was complete.**"]
+    if rows:
+        parts += ["### Not measured", table(["peer", "what", "why"], rows)]
+    return parts
+
+
+def _name(path: Path) -> str:
+    path = path.resolve()
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
+
+
+if __name__ == "__main__":
+    sys.exit(main())
