@@ -10,13 +10,13 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import NamedTuple
 
-# forward: the state after the last step; forward_all: h of every step; train: value and gradients,
-# for all weights and x, of the mean of h**2 over all steps.
+# forward: the state after the last step; forward_all: h of every step; train: gradients for
+# all weights and x, from a given gradient for every h.
 LAYER_CASES = ("forward", "forward_all", "train")
 CASES = (
     *LAYER_CASES,
     "forward_trace",  # also c and all gates of every step, against our own forward_all
-    "train_gate",  # also a gate in the loss, against our own train
+    "train_gate",  # also with a gradient for a gate, against our own train
     "stream",  # one step at batch 1, as fast as Python can feed it
     "tutorial",  # 300 epochs of the stacked autoencoder: in a warm process, in a new one
     "compile",  # trace, lower and compile the training step

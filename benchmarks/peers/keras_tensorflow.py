@@ -15,24 +15,26 @@ class Layer(layer.Layer):
     def __init__(self, weights, x):
         self.last, self.all = keras_lstm.layers(weights, x)
         self.x = tf.constant(x)
+        self.d_h = tf.constant(layer.gradient_of_h(x, self.all.units))
         functions = {"forward": self.last, "forward_all": self.all, "train": self.train}
         self.programs = {case: tf.function(function) for case, function in functions.items()}
 
-    def train(self, x):
+    def train(self, x, d_h):
         variables = [variable.value for variable in self.all.trainable_variables]
         with tf.GradientTape() as tape:
             tape.watch(x)
-            loss = tf.reduce_mean(tf.square(self.all(x)[0]))
-        *gradients, dx = tape.gradient(loss, [*variables, x])
-        return loss, gradients, dx
+            all_h = self.all(x)[0]
+        *gradients, dx = tape.gradient(all_h, [*variables, x], output_gradients=d_h)
+        return gradients, dx
 
     def run(self, case):
-        return self.programs[case](self.x)
+        arguments = (self.x, self.d_h) if case == "train" else (self.x,)
+        return self.programs[case](*arguments)
 
     def read(self, case, result):
         if case == "train":
-            loss, gradients, dx = result
-            result = loss, LSTMParams(*gradients), dx
+            gradients, dx = result
+            result = LSTMParams(*gradients), dx
         else:
             all_h, h, c = result
             result = (h, c) if case == "forward" else all_h

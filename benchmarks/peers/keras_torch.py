@@ -14,12 +14,13 @@ class Layer(layer.Layer):
     def __init__(self, weights, x):
         self.last, self.all = keras_lstm.layers(weights, x)
         self.x = torch.tensor(x, requires_grad=True)
+        self.d_h = torch.from_numpy(layer.gradient_of_h(x, self.all.units))
         self.parameters = [variable.value for variable in self.all.trainable_variables]
 
     def run(self, case):
         if case == "train":
-            loss = self.all(self.x)[0].square().mean()
-            return loss, *torch.autograd.grad(loss, [*self.parameters, self.x])
+            all_h = self.all(self.x)[0]
+            return torch.autograd.grad(all_h, [*self.parameters, self.x], self.d_h)
         with torch.no_grad():
             all_h, h, c = (self.last if case == "forward" else self.all)(self.x)
         return (h, c) if case == "forward" else all_h
@@ -29,8 +30,8 @@ class Layer(layer.Layer):
             return layer.named(case, result)
         result = [tensor.detach().numpy() for tensor in result]
         if case == "train":
-            loss, kernel, recurrent_kernel, bias, dx = result
-            result = loss, LSTMParams(kernel, recurrent_kernel, bias), dx
+            kernel, recurrent_kernel, bias, dx = result
+            result = LSTMParams(kernel, recurrent_kernel, bias), dx
         return layer.named(case, result)
 
     def stream(self):

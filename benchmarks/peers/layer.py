@@ -33,11 +33,20 @@ class Layer(ABC):
         """A function that takes x_t [1, F], carries the state from zeros, and returns h [1, H]."""
 
 
+def gradient_of_h(x: np.ndarray, units: int) -> np.ndarray:
+    """What a training step starts from, [B, T, H]: the gradient that layers above would hand down.
+
+    Given, not taken from a loss: how fast a library adds up a loss says nothing about its LSTM.
+    """
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(*x.shape[:2], units)).astype(np.float32)
+
+
 def named(case: str, result, *, time_major: bool = False) -> dict[str, np.ndarray]:
     """The result of a case in lstmcore's layout, by name.
 
     Args:
-      case: "forward": (h, c); "forward_all": h; "train": (loss, gradients as LSTMParams, dx).
+      case: "forward": (h, c); "forward_all": h; "train": (gradients as LSTMParams, dx).
       result: anything that `np.asarray` takes.
       time_major: whether h and dx are [T, B, ...] rather than [B, T, ...].
     """
@@ -47,9 +56,8 @@ def named(case: str, result, *, time_major: bool = False) -> dict[str, np.ndarra
     elif case == "forward_all":
         arrays = {"h of all steps": result}
     else:
-        loss, gradients, dx = result
+        gradients, dx = result
         arrays = {
-            "loss": loss,
             **{f"gradient of {name}": value for name, value in gradients._asdict().items()},
             "gradient of x": dx,
         }

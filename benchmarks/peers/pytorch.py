@@ -23,14 +23,14 @@ class Layer(layer.Layer):
             with torch.no_grad():
                 for parameter, array in zip(module.parameters(), arrays, strict=True):
                     parameter.copy_(torch.from_numpy(np.ascontiguousarray(array)))
-        time_major = np.ascontiguousarray(x.swapaxes(0, 1))
-        self.x = torch.tensor(time_major, device=self.device, requires_grad=True)
+        time_major = [a.swapaxes(0, 1).copy() for a in (x, layer.gradient_of_h(x, units))]
+        self.x, self.d_h = (torch.from_numpy(array).to(self.device) for array in time_major)
+        self.x.requires_grad_()
 
     def run(self, case):
         if case == "train":
             all_h, _ = self.lstm(self.x)
-            loss = all_h.square().mean()
-            result = loss, *torch.autograd.grad(loss, [*self.lstm.parameters(), self.x])
+            result = torch.autograd.grad(all_h, [*self.lstm.parameters(), self.x], self.d_h)
         else:
             with torch.inference_mode():
                 all_h, (h, c) = self.lstm(self.x)
@@ -44,8 +44,8 @@ class Layer(layer.Layer):
             return tensor.detach().cpu().numpy()
 
         if case == "train":
-            loss, kernel, recurrent_kernel, bias, _, dx = map(array, result)
-            result = loss, LSTMParams(kernel.T, recurrent_kernel.T, bias), dx
+            kernel, recurrent_kernel, bias, _, dx = map(array, result)
+            result = LSTMParams(kernel.T, recurrent_kernel.T, bias), dx
         elif case == "forward":
             result = tuple(map(array, result))
         else:

@@ -45,15 +45,15 @@ def run(params, x, state, mask, **options):
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _run(options, params, x, state, mask):
-    final, trace, _ = _with_tape(options, False, params, x, state, mask)
-    return final, trace
+    return _forward(options, False, params, x, state, mask)
 
 
 def _run_keeping_tape(options, params, x, state, mask):
     params, x, state, mask = jax.tree.map(
         lambda leaf: leaf.value, (params, x, state, mask), is_leaf=_is_primal
     )
-    final, trace, tape = _with_tape(options, True, params, x, state, mask)
+    final, tape = _forward(options, True, params, x, state, mask)
+    trace = trace_of(_way(x, state), tape, options.reverse)
     return (final, trace), (params, x, state, mask, tape)
 
 
@@ -73,40 +73,30 @@ _run.defvjp(_run_keeping_tape, _pull_back, symbolic_zeros=True)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _with_tape(options, keep_tape, params, x, state, mask):
-    way = choose(x.shape[0], state.h.shape[1], keep_tape=keep_tape)
-    final, tape = forward(
-        way, params, x, state, mask, reverse=options.reverse, curves=options.curves
-    )
-    return final, trace_of(way, tape, options.reverse), tape
+def _forward(options, keep_tape, params, x, state, mask):
+    """(final state, Tape or Trace)"""
+    way = _way(x, state)
+    names = {"reverse": options.reverse, "curves": options.curves, "keep_tape": keep_tape}
+    return forward(way, params, x, state, mask, **names)
 
 
-@_with_tape.defjvp
-def _with_tape_jvp(options, keep_tape, primals, tangents):
+@_forward.defjvp
+def _forward_jvp(options, keep_tape, primals, tangents):
     *arguments, mask = primals
 
     def plain(params, x, state):
-        way = choose(x.shape[0], state.h.shape[1], keep_tape=keep_tape)
         final, trace = _plain(options, mask)(params, x, state)
-        return final, trace, tape_of(way, trace, options.reverse)
+        tape = tape_of(_way(x, state), trace, options.reverse)
+        return final, tape if keep_tape else trace
 
     return jax.jvp(plain, arguments, tangents[:3])
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _backward(options, params, x, state, mask, tape, gradients):
-    way = choose(x.shape[0], state.h.shape[1], keep_tape=True)
-    return backward(
-        way,
-        params,
-        x,
-        state,
-        mask,
-        tape,
-        *gradients,
-        reverse=options.reverse,
-        curves=options.curves,
-    )
+    """Gradients of (params, x, state)"""
+    way, names = _way(x, state), {"reverse": options.reverse, "curves": options.curves}
+    return backward(way, params, x, state, mask, tape, *gradients, **names)
 
 
 @_backward.defjvp
@@ -119,6 +109,10 @@ def _backward_jvp(options, primals, tangents):
 
     moved = (*tangents[:3], tangents[-1])
     return jax.jvp(plain, (*arguments, gradients), moved)
+
+
+def _way(x, state):
+    return choose(x.shape[0], state.h.shape[1])
 
 
 def _plain(options, mask):

@@ -26,27 +26,26 @@ class Tape(NamedTuple):
     gates: jax.Array
 
 
-def forward(way: Orientation, params, x, state, mask, *, reverse, curves):
-    """Run `lstm_step` over time; returns (final LSTMState, Tape).
+def forward(way: Orientation, params, x, state, mask, *, reverse, curves, keep_tape):
+    """Run the cell over time; returns (final LSTMState, Tape or, without `keep_tape`, Trace).
 
     `curves` are those of the candidate, of the gates and of the cell on its way out.
 
-    One product per step, of [x_t, h] with [W; U]. Projecting all x beforehand would save nothing
-    (the work is the same) and would carry a [T, B, 4H] array through memory.
+    x_t is projected within its step. To project all x beforehand would save nothing (the work is
+    the same) and would carry a [T, B, 4H] array through memory.
     """
     tanh, sigmoid, squash = (curve.value for curve in curves)
-    batch, timesteps, _ = x.shape
-    units, axis = state.h.shape[1], way.units_axis
+    timesteps = x.shape[1]
     dtype, wide = params.kernel.dtype, memory_dtype(params.kernel.dtype)
     steps = Steps(timesteps, reverse)
+    write = _write_tape if keep_tape else _write_trace
 
-    weights = way.turn(jnp.concatenate([params.kernel, params.recurrent_kernel]))
-    bias = jnp.split(way.turn(params.bias[None].astype(wide)), 4, axis=axis)
+    project = way.projection(params.kernel, params.recurrent_kernel, wide)
+    bias = way.split(way.turn(params.bias[None].astype(wide)))
 
     def step(s, carry):
-        (h, c), tape = carry
-        inputs = jnp.concatenate([way.turn(steps.at(x, s)), h], axis=axis)
-        z = jnp.split(way.product(inputs, weights, wide), 4, axis=axis)
+        (h, c), record = carry
+        z = way.split(project(way.turn(steps.at(x, s)), h))
         z_i, z_f, z_g, z_o = (part + b for part, b in zip(z, bias, strict=True))
         i = sigmoid(z_i)
         f = sigmoid(z_f)
@@ -58,22 +57,47 @@ def forward(way: Orientation, params, x, state, mask, *, reverse, curves):
             keep = way.turn(steps.at(mask, s)[:, None])
             i, f, g, o = (jnp.where(keep, gate, 0) for gate in (i, f, g, o))
             new_h, new_c = jnp.where(keep, new_h, h), jnp.where(keep, new_c, c)
-        tape = Tape(
-            h=steps.write(tape.h, way.turn(new_h), s),
-            c=jax.lax.dynamic_update_index_in_dim(tape.c, new_c, s, 0),
-            gates=_write_gates(tape.gates, (i, f, g, o), s),
-        )
-        return LSTMState(new_h, new_c), tape
+        seen = Trace(new_h, new_c, Gates(i, f, g, o))
+        return LSTMState(new_h, new_c), write(way, steps, record, seen, s)
 
     start = LSTMState(*map(way.turn, state))
-    shape = start.c.shape
-    tape = Tape(  # zeros made from the state, so that they are sharded as it is
-        h=jnp.zeros_like(state.h, shape=(batch, timesteps, units)),
-        c=jnp.zeros_like(start.c, shape=(timesteps, *shape)),
-        gates=jnp.zeros_like(start.c, shape=(timesteps, 4, *shape)),
+    record = (_blank_tape if keep_tape else _blank_trace)(way, state, timesteps)
+    final, record = jax.lax.fori_loop(0, timesteps, step, (start, record))
+    return LSTMState(*map(way.turn, final)), record
+
+
+# Blank records are zeros made from the state, so that they are sharded as it is.
+
+
+def _blank_trace(way, state, timesteps) -> Trace:
+    batch, units = state.h.shape
+    h, c = (jnp.zeros_like(leaf, shape=(batch, timesteps, units)) for leaf in state)
+    return Trace(h, c, Gates(c, c, c, c))
+
+
+def _write_trace(way, steps: Steps, trace: Trace, seen: Trace, s) -> Trace:
+    return jax.tree.map(lambda old, new: steps.write(old, way.turn(new), s), trace, seen)
+
+
+def _blank_tape(way, state, timesteps) -> Tape:
+    batch, units = state.h.shape
+    h, c = state.h, way.turn(state.c)
+    return Tape(
+        h=jnp.zeros_like(h, shape=(batch, timesteps, units)),
+        c=jnp.zeros_like(c, shape=(timesteps, *c.shape)),
+        gates=jnp.zeros_like(c, shape=(timesteps, 4, *c.shape)),
     )
-    final, tape = jax.lax.fori_loop(0, timesteps, step, (start, tape))
-    return LSTMState(*map(way.turn, final)), tape
+
+
+def _write_tape(way, steps: Steps, tape: Tape, seen: Trace, s) -> Tape:
+    gates = tape.gates
+    for place, gate in enumerate(seen.gates):  # as one stack they would be copied once more
+        gates = jax.lax.dynamic_update_slice(gates, gate[None, None], (s, place, 0, 0))
+    return Tape(
+        h=steps.write(tape.h, way.turn(seen.h), s),
+        c=jax.lax.dynamic_update_index_in_dim(tape.c, seen.c, s, 0),
+        gates=gates,
+    )
 
 
 def trace_of(way: Orientation, tape: Tape, reverse: bool) -> Trace:
@@ -95,10 +119,3 @@ def tape_of(way: Orientation, trace: Trace, reverse: bool) -> Tape:
         return array[::-1] if reverse else array
 
     return Tape(trace.h, internal(trace.c), jnp.stack(list(map(internal, trace.gates)), axis=1))
-
-
-def _write_gates(tape, gates, s):
-    """One gate after the other: written as one stack, they would be copied once more."""
-    for place, gate in enumerate(gates):
-        tape = jax.lax.dynamic_update_slice(tape, gate[None, None], (s, place, 0, 0))
-    return tape

@@ -11,6 +11,7 @@ the shorter rows of memory cost more than that. `docs/performance.md` has the me
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -22,10 +23,6 @@ class Orientation(NamedTuple):
 
     columns: bool
 
-    @property
-    def units_axis(self) -> int:
-        return 0 if self.columns else 1
-
     def turn(self, array):
         """From [B, H] to how it lies here, and back."""
         return array.T if self.columns else array
@@ -35,16 +32,24 @@ class Orientation(NamedTuple):
         pair = (turned_weights, array) if self.columns else (array, turned_weights)
         return jnp.matmul(*pair, preferred_element_type=dtype)
 
+    def projection(self, kernel, recurrent_kernel, dtype):
+        """A function of x_t and h, as they lie here, that gives x_t W + h U."""
+        if self.columns:
+            weights = [self.turn(w) for w in (kernel, recurrent_kernel)]
+            return lambda *inputs: sum(map(partial(self.product, dtype=dtype), inputs, weights))
+        # One product instead of two, which counts where they are small.
+        weights = jnp.concatenate([kernel, recurrent_kernel])
+        return lambda x_t, h: self.product(jnp.concatenate([x_t, h], axis=1), weights, dtype)
+
+    def split(self, z):
+        """The parts of the four gates."""
+        return jnp.split(z, 4, axis=0 if self.columns else 1)
+
 
 ROWS, COLUMNS = Orientation(columns=False), Orientation(columns=True)
 
 
-def choose(batch: int, units: int, *, keep_tape: bool) -> Orientation:
-    """What was found to be faster; `keep_tape` if a backward pass is to follow.
-
-    Found on CPUs. On a GPU or a TPU the compiler lays out products by itself.
-    """
-    if jax.default_backend() != "cpu":
-        return ROWS
-    fewest_units = 256 if keep_tape else 128
-    return COLUMNS if batch >= 32 and units >= fewest_units else ROWS
+def choose(batch: int, units: int) -> Orientation:
+    """What was found to be faster on CPUs; elsewhere compilers lay out products by themselves."""
+    on_cpu = jax.default_backend() == "cpu"
+    return COLUMNS if on_cpu and batch >= 32 and units >= 256 else ROWS
