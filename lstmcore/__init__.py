@@ -22,6 +22,7 @@ _NAMES = {
     "layers": ("init_dense", "dense", "repeat_vector", "time_distributed"),
     "models": ("Autoencoder", "CompositeAutoencoder", "StackedLSTM"),
     "overview": ("summary",),
+    "devices": ("use_all_cores",),
     "train": ("fit", "FitResult", "NonFiniteLossError"),
     "files": ("save", "load"),
     "series": ("windows",),
@@ -48,6 +49,7 @@ def __dir__():
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
     from lstmcore import reference, series
     from lstmcore.cell import init_lstm, lstm_step, zero_state
+    from lstmcore.devices import use_all_cores
     from lstmcore.files import load, save
     from lstmcore.layers import dense, init_dense, repeat_vector, time_distributed
     from lstmcore.models import Autoencoder, CompositeAutoencoder, StackedLSTM

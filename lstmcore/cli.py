@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from io import TextIOWrapper
 from itertools import islice
@@ -161,6 +161,8 @@ def fit(
         "patience": patience,
         "seed": seed,
     }
+    with suppress(RuntimeError):  # within a program that has used JAX already, its devices stay
+        lc.use_all_cores()
     with _clear_errors():
         if source is not None and dataset is not None:
             raise ValueError("give a CSV file or --dataset, not both")

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from lstmcore.devices import spread
+
 EPOCHS_PER_CALL = 1024  # at most; the length of the buffer for losses
 
 
@@ -43,9 +45,23 @@ def start(params, optimizer, dtype, *, keep_best: bool) -> Training:
     )
 
 
-@partial(jax.jit, static_argnames=("loss", "surroundings", "optimizer", "batch_size", "patience"))
+STATIC = ("loss", "surroundings", "optimizer", "batch_size", "patience", "devices")
+
+
+@partial(jax.jit, static_argnames=STATIC)
 def run_epochs(
-    training, until, *, data, validation, key, loss, surroundings, optimizer, batch_size, patience
+    training,
+    until,
+    *,
+    data,
+    validation,
+    key,
+    loss,
+    surroundings,
+    optimizer,
+    batch_size,
+    patience,
+    devices,
 ) -> tuple[Training, dict[str, jax.Array]]:
     """Train until epoch `until`, or until it stops by itself.
 
@@ -56,10 +72,12 @@ def run_epochs(
 
     update = optax.with_extra_args_support(optimizer).update
     examples = len(jax.tree.leaves(data)[0])
+    gradient = spread(jax.value_and_grad(loss), devices)
+    loss = spread(loss, devices)
 
     def step(carry, batch):
         params, state, finite = carry
-        value, grads = jax.value_and_grad(loss)(params, batch)
+        value, grads = gradient(params, batch)
         with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes; a strict caller may not
             updates, new_state = update(grads, state, params, value=value)
             new_params = optax.apply_updates(params, updates)

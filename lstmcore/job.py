@@ -20,6 +20,7 @@ from lstmcore.types import Trace
 MODES = ("reconstruction", "prediction", "composite")
 WINDOWS_AT_ONCE = 1024  # in `outputs`, so that memory does not grow with the table
 USES = ("training", "neither", "validation")  # "neither" overlaps both
+ROWS_WORTH_SPLITTING = 256  # windows times steps in a batch; fewer keep one core busy at most
 SHOWN_STEPS = 300  # of a long series in a picture
 
 
@@ -155,6 +156,7 @@ def train(model, windows: Windows, settings: Settings, *, progress: bool = False
     """Fit the model to the windows; errors as in `lc.fit`."""
     init_key, order_key = jax.random.split(jax.random.key(settings.seed))
     held_out = windows.values[windows.held_out :]
+    rows = settings.batch_size * windows.values.shape[1]
     return fit(
         partial(_loss, model, settings),
         jax.jit(model.init)(init_key),
@@ -165,6 +167,7 @@ def train(model, windows: Windows, settings: Settings, *, progress: bool = False
         key=order_key,
         validation=held_out if len(held_out) else None,
         patience=settings.patience,
+        devices=jax.devices() if rows >= ROWS_WORTH_SPLITTING else None,
         progress=progress,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ import numpy as np
 
 from lstmcore import checks
 from lstmcore.cell import check_key, memory_dtype
+from lstmcore.devices import check_devices, put_everywhere
 from lstmcore.epochs import EPOCHS_PER_CALL, Training, run_epochs, start
 from lstmcore.progress import progress_bar
 
@@ -63,6 +64,7 @@ def fit(
     key: jax.Array | None = None,
     validation=None,
     patience: int | None = None,
+    devices: Sequence[jax.Device] | None = None,
     progress: bool = False,
 ) -> FitResult:
     """Minimise a loss by gradient descent.
@@ -90,6 +92,9 @@ def fit(
       patience: stop after this many epochs without a lower validation loss, and return the params
         of the best epoch. Without validation data the loss on the training data counts, measured
         once more after each epoch.
+      devices: split each batch over these, for instance `jax.devices()` after
+        `lc.use_all_cores()`. The loss must then be a mean over the examples, for it is taken of
+        each part alone; the result is the same up to rounding.
       progress: show a bar with the losses and the time left (needs rich: `lstmcore[cli]`).
 
     Returns:
@@ -101,8 +106,8 @@ def fit(
         holds the last finite params.
       ValueError: numbers below 1, data without examples or of unequal lengths, or a loss that is
         no scalar.
-      TypeError: params that are not floating point, an optimizer that is none of optax, or a key
-        that is none.
+      TypeError: params that are not floating point, an optimizer that is none of optax, a key that
+        is none, or devices that are none.
       ImportError: `progress` without rich.
 
     Examples:
@@ -120,6 +125,8 @@ def fit(
     batch_size = checks.check_count("batch_size", batch_size)
     patience = None if patience is None else checks.check_count("patience", patience)
     params = _floating_params(params)
+    devices = check_devices(devices)
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, params)
     data, examples = _examples("data", data)
     batch_size = min(batch_size, examples)
     if validation is not None:
@@ -133,6 +140,7 @@ def fit(
         )
     if key is not None:
         check_key(key)
+    params, data, validation, key = put_everywhere((params, data, validation, key), devices)
     run = partial(
         run_epochs,
         data=data,
@@ -143,12 +151,14 @@ def fit(
         optimizer=optimizer,
         batch_size=batch_size,
         patience=patience,
+        devices=devices,
     )
     training = start(params, optimizer, loss_dtype, keep_best=patience is not None)
     with progress_bar(epochs) if progress else nullcontext(_no_report) as report:
         for training, history in _chunks(run, training, epochs):  # noqa: B020 - the newest one
             report(int(training.epoch), history)
-    result = FitResult(training.params if patience is None else training.best, history)
+    found = training.params if patience is None else training.best
+    result = FitResult(jax.device_put(found, shardings) if devices else found, history)
     if not training.finite:
         raise NonFiniteLossError(
             f"a loss, a gradient or a weight became NaN or infinite in epoch "

@@ -70,7 +70,9 @@ def test_parity_sees_a_gradient_that_is_wrong_or_not_finite():
             with pytest.raises(parity.ParityError, match=name):
                 parity.compare("train", expected, expected | {name: wrong}, parity.TOLERANCE)
     with pytest.raises(parity.ParityError, match="shape"):
-        parity.compare("train", expected, expected | {"gradient of bias": np.ones(1)}, parity.TOLERANCE)
+        parity.compare(
+            "train", expected, expected | {"gradient of bias": np.ones(1)}, parity.TOLERANCE
+        )
 
 
 def test_a_batch_split_over_devices_gives_the_same_gradients():

@@ -1,0 +1,88 @@
+"""One batch on several devices: the same training, whatever divides and whatever does not."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import lstmcore as lc
+
+# In a process of its own, since the number of devices is settled when JAX is first used.
+PROGRAM = """
+import jax, jax.numpy as jnp, numpy as np, lstmcore as lc
+
+jax.config.update("jax_num_cpu_devices", 3)
+model = lc.StackedLSTM(features=3, units=(8, 4), outputs=2)
+params = model.init(jax.random.key(0))
+rng = np.random.default_rng(0)
+x, y = (rng.normal(size=(11, 5, size)).astype(np.float32) for size in (3, 2))
+
+def loss(params, batch):
+    x, y = batch
+    return jnp.mean((model.apply(params, x)[0] - y) ** 2)
+
+def train(devices, batch_size):
+    return lc.fit(loss, params, (x, y), epochs=4, batch_size=batch_size, key=jax.random.key(1),
+                  validation=(x[:4], y[:4]), patience=3, devices=devices)
+
+for batch_size in (2, 6, 7, 11):  # fewer rows than devices, as many each, a rest, all at once
+    alone, spread = train(None, batch_size), train(jax.devices(), batch_size)
+    for a, b in zip(jax.tree.leaves(alone.params), jax.tree.leaves(spread.params), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+        assert b.devices() == a.devices() == {jax.devices()[0]}
+    for name in alone.history:
+        np.testing.assert_allclose(alone.history[name], spread.history[name], rtol=1e-4)
+
+try:
+    train(jax.devices(), 11).params["lstm_0"].kernel + jax.device_put(x[0, 0, 0], jax.devices()[0])
+    lc.use_all_cores()
+except RuntimeError as error:
+    print(error)
+"""
+
+
+def run(program):
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_training_on_several_devices_is_the_same_training():
+    assert "use_all_cores() came too late" in run(PROGRAM)
+
+
+def test_all_cores_become_devices():
+    program = (
+        "import os, jax, lstmcore as lc; lc.use_all_cores();"
+        "cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') "
+        "else os.cpu_count();"
+        "print(len(jax.devices('cpu')) == cores)"
+    )
+    assert run(program) == "True\n"
+
+
+@pytest.mark.parametrize(
+    ("devices", "error", "message"),
+    [
+        (2, TypeError, "devices must be a list of JAX devices, got 2: write jax.devices"),
+        (["cpu"], TypeError, "devices must be a list of JAX devices"),
+        ([], ValueError, "devices must be different ones, at least one"),
+        (2 * jax.devices()[:1], ValueError, "devices must be different ones"),
+    ],
+)
+def test_devices_that_are_none(devices, error, message):
+    params = {"w": jnp.zeros(2)}
+    with pytest.raises(error, match=message):
+        lc.fit(
+            lambda params, x: jnp.mean(x @ params["w"]),
+            params,
+            np.ones((4, 2), np.float32),
+            epochs=1,
+            batch_size=2,
+            devices=devices,
+        )
