@@ -90,7 +90,7 @@ def _with_tape_jvp(options, keep_tape, primals, tangents):
         final, trace = _plain(options, mask)(params, x, state)
         return final, trace, tape_of(way, trace, options.reverse)
 
-    return jax.jvp(plain, arguments, tangents[:3])
+    return jax.jvp(plain, tuple(arguments), tangents[:3])
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
