@@ -40,10 +40,16 @@ def run(params, x, state, mask, *, edit, **options):
 
 def _needs_plain(params, x, state) -> bool:
     """Whether the arguments are beyond the fast way."""
-    # Forward mode cannot use a backward pass.
-    forward_mode = any(
-        isinstance(leaf, ad.JVPTracer) for leaf in jax.tree.leaves((params, x, state))
-    )
+    leaves = jax.tree.leaves((params, x, state))
+    # Forward mode cannot use a backward pass. Arrays that are part of their type sharded
+    # (`jax.sharding.AxisType.Explicit`) need every zero of the loops to be sharded alike.
+    if any(_in_forward_mode(leaf) or any(jax.typeof(leaf).sharding.spec) for leaf in leaves):
+        return True
     # Lengths unknown until run time (jax.export), or nothing to loop over.
-    sizes = x.shape
-    return forward_mode or not all(isinstance(size, int) and size > 0 for size in sizes)
+    return not all(isinstance(size, int) and size > 0 for size in x.shape)
+
+
+def _in_forward_mode(leaf) -> bool:
+    while hasattr(leaf, "val"):  # what jax.vmap wraps
+        leaf = leaf.val
+    return isinstance(leaf, ad.JVPTracer)

@@ -83,6 +83,8 @@ def backward(
         d_kernel, d_recurrent_kernel, d_bias = d_params
         x_now = steps.block(x, first, count).astype(wide)
         h_before = steps.block_before(tape.h, state.h, first, count).astype(wide)
+        if mask is not None:  # its d(z) is 0 there, but 0 * NaN is not
+            h_before = jnp.where(steps.block(mask, first, count)[:, :, None], h_before, 0)
         d_kernel += _weight_gradient(way, x_now, d_z)
         d_recurrent_kernel += _weight_gradient(way, h_before, d_z)
         d_bias += _bias_gradient(way, d_z, count)

@@ -40,7 +40,22 @@ def run(params, x, state, mask, **options):
     """See the contract in `lstmcore.engine`; without `edit`, and with named activations only."""
     if mask is not None:
         x = jnp.where(mask[:, :, None], x, 0)  # or NaN times a zero gradient would be NaN
-    return _run(Options(**options), params, x, state, mask)
+    return _run(Options(**options), *_varying_alike(params, x, state, mask))
+
+
+def _varying_alike(params, x, state, mask):
+    """Inside of `jax.shard_map`: what is the same on all devices, as if it differed as `x` does.
+
+    So do the gradients of the pass below; their sum over the devices is the transpose of this.
+    """
+    if not jax.sharding.get_abstract_mesh().manual_axes:
+        return params, x, state, mask
+    leaves = jax.tree.leaves((params, x, state, mask))
+    nothing = sum(leaf[:0].astype(jnp.float32).sum() for leaf in leaves)  # 0, varying as they all
+    params, x, state = jax.tree.map(
+        lambda leaf: leaf + nothing.astype(leaf.dtype), (params, x, state)
+    )
+    return params, x, state, mask
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -89,7 +104,7 @@ def _forward_jvp(options, keep_tape, primals, tangents):
         tape = tape_of(_way(x, state), trace, options.reverse)
         return final, tape if keep_tape else trace
 
-    return jax.jvp(plain, arguments, tangents[:3])
+    return jax.jvp(plain, tuple(arguments), tangents[:3])
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
