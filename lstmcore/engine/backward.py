@@ -22,6 +22,7 @@ from lstmcore.engine.orientation import Orientation
 from lstmcore.engine.steps import Steps
 from lstmcore.types import LSTMParams, LSTMState
 
+STEPS_WORTH_A_COPY = 8  # of the recurrent weights, the other way round
 BLOCK_ROWS = 256  # steps times batch in one block: enough for fast products, few enough for caches
 
 
@@ -37,7 +38,9 @@ def backward(
     units = state.h.shape[1]
     wide = memory_dtype(params.kernel.dtype)
     kernel, recurrent_kernel, _ = (leaf.astype(wide) for leaf in params)
-    recurrent_turned = way.turn(recurrent_kernel.T)
+    # Before the loop, transposed weights are copied once; within it, each product turns them anew.
+    transpose_once = timesteps >= STEPS_WORTH_A_COPY
+    transposed = way.turn(recurrent_kernel.T) if transpose_once else None
     steps = Steps(timesteps, reverse)
 
     def step(s, place, c_before, carry):
@@ -64,7 +67,8 @@ def backward(
             keep = way.turn(steps.at(mask, s)[:, None])
             parts = [jnp.where(keep, part, 0) for part in parts]
         d_z, latest = _put(way, d_z, parts, place)
-        previous = LSTMState(way.product(latest, recurrent_turned, wide), through_c * f)
+        weights = transposed if transpose_once else way.turn(recurrent_kernel.T)
+        previous = LSTMState(way.product(latest, weights, wide), through_c * f)
         if mask is not None:
             skipped = LSTMState(d_h, d_c)
             previous = jax.tree.map(partial(jnp.where, keep), previous, skipped)

@@ -101,8 +101,9 @@ def _forward_jvp(options, keep_tape, primals, tangents):
 
     def plain(params, x, state):
         final, trace = _plain(options, mask)(params, x, state)
-        tape = tape_of(_way(x, state), trace, options.reverse)
-        return final, tape if keep_tape else trace
+        if keep_tape:
+            return final, tape_of(_way(x, state), trace, options.reverse)
+        return final, trace
 
     return jax.jvp(plain, tuple(arguments), tangents[:3])
 
