@@ -37,6 +37,12 @@ def lstm(
     The trace is always returned. Under `jax.jit` whatever you do not use of it is removed and
     costs neither time nor memory.
 
+    With activations that have a name and no `edit`, a backward pass written by hand is used (see
+    `lstmcore.engine.fast`). Forward mode (`jax.jvp`, `jax.jacfwd`) takes the plain loop by itself,
+    unless JAX meets a layer that it has already traced: `jax.jvp` of a jitted function raises JAX's
+    TypeError about forward mode and custom_vjp. Then put `jax.jit` outermost, or pass
+    `edit=lambda gates, t: gates`, which changes nothing but asks for the plain loop.
+
     Args:
       params: LSTMParams [F, 4H], [H, 4H], [4H].
       x: [B, T, F]; cast to the dtype of the params.
