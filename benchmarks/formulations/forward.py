@@ -97,30 +97,34 @@ def two_in_step(way, params, x, state):
 
 
 def _projected(way, kernel, x):
-    """x W of all steps, as they lie in the loop: [T, B, 4H] or [T, 4H, B]."""
-    stream = x.swapaxes(0, 1) @ kernel  # turned before the product, while it is small
-    return stream.swapaxes(1, 2) if way.columns else stream
+    """Compute x W of all steps; a function that reads that of one step, as it lies in the loop."""
+    batch, timesteps, features = x.shape
+    if way.columns:  # [4H, T, B]
+        stream = (kernel.T @ x.T.reshape(features, -1)).reshape(-1, timesteps, batch)
+        return lambda s: jax.lax.dynamic_index_in_dim(stream, s, 1, keepdims=False)
+    stream = x.swapaxes(0, 1) @ kernel  # [T, B, 4H], turned before the product, while small
+    return lambda s: row(stream, s)
 
 
 def hoisted(way, params, x, state):
     """x W of all steps first, as one array."""
-    stream = _projected(way, params.kernel, x)
+    projected_at = _projected(way, params.kernel, x)
     recurrent_kernel = way.turn(params.recurrent_kernel)
 
     def parts_at(s, h):
-        return way.split(row(stream, s) + way.product(h, recurrent_kernel, x.dtype))
+        return way.split(projected_at(s) + way.product(h, recurrent_kernel, x.dtype))
 
     return loop(way, parts_at, params.bias, state, x.shape[1])
 
 
 def hoisted_four(way, params, x, state):
     """x W of all steps first, each gate in an array of its own."""
-    streams = [_projected(way, part, x) for part in jnp.split(params.kernel, 4, axis=1)]
+    projected = [_projected(way, part, x) for part in jnp.split(params.kernel, 4, axis=1)]
     recurrent_kernel = way.turn(params.recurrent_kernel)
 
     def parts_at(s, h):
         parts = way.split(way.product(h, recurrent_kernel, x.dtype))
-        return [row(stream, s) + part for stream, part in zip(streams, parts, strict=True)]
+        return [at(s) + part for at, part in zip(projected, parts, strict=True)]
 
     return loop(way, parts_at, params.bias, state, x.shape[1])
 
@@ -134,7 +138,7 @@ def projection(cell: Cell) -> Iterator[Work]:
         "x hoisted, by gate": hoisted_four,
     }
     used = "x and h in the step" if way.columns else "[x, h] in the step"
-    candidates = {name: partial(function, way) for name, function in candidates.items()}
+    candidates = {name: partial(f, way) for name, f in candidates.items()}
     yield Work("forward", candidates, used, Data.of(cell)[:3])
 
 
