@@ -3,9 +3,9 @@
     python -m benchmarks.formulations
     python -m benchmarks.formulations --experiment projection unroll --cell 16,100,8,128
 
-Each experiment holds one question, as a few functions that compute the same: `parity` makes sure
-of that before anything is timed. One of them is what the engine does; the others are slower, or
-faster at too few sizes to be worth their lines. `docs/performance.md` says what was found.
+Each experiment holds one question, as a few functions that compute the same: `check_parity` makes
+sure of that before anything is timed. One of them is what the engine does; the others were found
+slower, or faster at too few sizes to be worth their lines. `docs/performance.md` has the figures.
 
     forward     orientation, projection, sigmoid, unroll, stacking, bidirectional
     backward    backward, weights

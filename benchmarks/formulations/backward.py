@@ -48,7 +48,8 @@ def backward(cell: Cell) -> Iterator[Work]:
     def in_blocks_of(rows):
         return partial(training_step, way, block_rows=rows)
 
-    candidates = {f"blocks of {rows}": in_blocks_of(rows) for rows in (64, 256, 1024)}
+    sizes = sorted({64, 256, 1024, engine.BLOCK_ROWS})
+    candidates = {f"blocks of {rows}": in_blocks_of(rows) for rows in sizes}
     candidates["one block"] = in_blocks_of(cell.batch * cell.time)
     candidates["left to JAX"] = by_jax
     yield Work("training step", candidates, f"blocks of {engine.BLOCK_ROWS}", Data.of(cell))
