@@ -5,7 +5,8 @@
 
 Each experiment holds one question, as a few functions that compute the same: `check_parity` makes
 sure of that before anything is timed. One of them is what the engine does; the others were found
-slower, or faster at too few sizes to be worth their lines. `docs/performance.md` has the figures.
+slower, no faster, or faster at too few sizes to be worth their lines. `docs/performance.md` has the
+figures.
 
     forward     orientation, projection, sigmoid, unroll, stacking, bidirectional
     backward    backward, weights
