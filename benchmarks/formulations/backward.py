@@ -1,0 +1,123 @@
+"""Experiments with the loop backward. Results are gradients of (params, x, state)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+
+from benchmarks.formulations.forward import row
+from benchmarks.formulations.work import OF_ENGINE, Data, Work
+from benchmarks.grid import Cell
+from lstmcore.engine import backward as engine
+from lstmcore.engine import scan
+from lstmcore.engine.forward import forward
+from lstmcore.engine.orientation import ROWS, choose
+from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
+
+
+def training_step(way, params, x, state, d_h, *, block_rows=engine.BLOCK_ROWS):
+    """Forward and backward, as in `lstmcore.engine.fast`."""
+    options = {"reverse": False, "curves": OF_ENGINE}
+    _, tape = forward(way, params, x, state, None, **options, keep_tape=True)
+    d_final, d_trace = LSTMState(None, None), Trace(d_h, None, Gates(None, None, None, None))
+    with mock.patch.object(engine, "BLOCK_ROWS", block_rows):
+        return engine.backward(way, params, x, state, None, tape, d_final, d_trace, **options)
+
+
+# --- backward: by hand in blocks of steps, by hand in one block, or left to JAX
+
+
+def by_jax(params, x, state, d_h):
+    """The plain loop, which JAX differentiates step by step."""
+
+    def all_h(params, x, state):
+        names = ("activation", "output_activation")
+        options = dict.fromkeys(names, jnp.tanh) | {"recurrent_activation": jax.nn.sigmoid}
+        return scan.run(params, x, state, None, reverse=False, edit=None, **options)[1].h
+
+    return jax.vjp(all_h, params, x, state)[1](d_h)
+
+
+def backward(cell: Cell) -> Iterator[Work]:
+    way = choose(cell.batch, cell.units)
+
+    def in_blocks_of(rows):
+        return partial(training_step, way, block_rows=rows)
+
+    sizes = sorted({64, 256, 1024, engine.BLOCK_ROWS})
+    candidates = {f"blocks of {rows}": in_blocks_of(rows) for rows in sizes}
+    candidates["one block"] = in_blocks_of(cell.batch * cell.time)
+    candidates["left to JAX"] = by_jax
+    yield Work("training step", candidates, f"blocks of {engine.BLOCK_ROWS}", Data.of(cell))
+
+
+# --- weights: how the loop multiplies with U^T, and when it sums up d(W) and d(U)
+
+
+def turned_copy(recurrent_kernel):
+    """d(z) U^T by a copy of U^T, made once before the loop."""
+    turned = recurrent_kernel.T
+    return lambda d_z: d_z @ turned
+
+
+def other_axis(recurrent_kernel):
+    """d(z) U^T by summing over the other axis of U, as it lies."""
+    return lambda d_z: jax.lax.dot_general(d_z, recurrent_kernel, (((1,), (1,)), ((), ())))
+
+
+def backward_pass(times_turned, each_step, tape, params, x, state, d_h):
+    """As rows, all steps in one block. `each_step`: add to d(W), d(U) and d(b) within the loop."""
+    timesteps = x.shape[1]
+    x, d_h, h = (array.swapaxes(0, 1) for array in (x, d_h, tape.h))
+    h_before = jnp.concatenate([state.h[None], h[:-1]])
+    c_before = jnp.concatenate([state.c[None], tape.c[:-1]])
+    product = times_turned(params.recurrent_kernel)
+
+    def gradients(x_now, h_now, d_z):
+        """Of the weights, from one step or from all rows: [rows, F], [rows, H], [rows, 4H]."""
+        return LSTMParams(x_now.T @ d_z, h_now.T @ d_z, d_z.sum(0))
+
+    def step(k, carry):
+        d_h_now, d_c, all_d_z, d_params = carry
+        s = timesteps - 1 - k
+        i, f, g, o = row(tape.gates, s)
+        shown = jnp.tanh(row(tape.c, s))
+        d_h_now = d_h_now + row(d_h, s)
+        d_c = d_c + d_h_now * o * (1 - shown * shown)
+        d_z_i = d_c * g * i * (1 - i)
+        d_z_f = d_c * row(c_before, s) * f * (1 - f)
+        d_z_g = d_c * i * (1 - g * g)
+        d_z_o = d_h_now * shown * o * (1 - o)
+        d_z = jnp.concatenate([d_z_i, d_z_f, d_z_g, d_z_o], axis=1)
+        all_d_z = jax.lax.dynamic_update_index_in_dim(all_d_z, d_z, s, 0)
+        if each_step:
+            more = gradients(row(x, s), row(h_before, s), d_z)
+            d_params = jax.tree.map(jnp.add, d_params, more)
+        return product(d_z), d_c * f, all_d_z, d_params
+
+    zero, units = jnp.zeros_like(state.h), state.h.shape[1]
+    d_z = jnp.zeros((*h.shape[:2], 4 * units))
+    start = zero, zero, d_z, jax.tree.map(jnp.zeros_like, params)
+    d_h_first, d_c, d_z, d_params = jax.lax.fori_loop(0, timesteps, step, start)
+    if not each_step:
+        d_params = gradients(*(array.reshape(-1, array.shape[-1]) for array in (x, h_before, d_z)))
+    d_x = (d_z @ params.kernel.T).swapaxes(0, 1)
+    return d_params, d_x, LSTMState(d_h_first, d_c)
+
+
+def weights(cell: Cell) -> Iterator[Work]:
+    """As rows at all sizes: as columns U^T is read as it lies, and there is no choice to make."""
+    data = Data.of(cell)
+    options = {"reverse": False, "curves": OF_ENGINE, "keep_tape": True}
+    _, tape = jax.jit(partial(forward, ROWS, mask=None, **options))(*data[:3])
+    candidates = {
+        "copy of U^T, d(U) after the loop": partial(backward_pass, turned_copy, False),
+        "other axis of U": partial(backward_pass, other_axis, False),
+        "d(U) in each step": partial(backward_pass, turned_copy, True),
+    }
+    used = "copy of U^T, d(U) after the loop"
+    yield Work("backward pass", candidates, used, (tape, *data))
