@@ -91,7 +91,7 @@ def _blank_tape(way, state, timesteps) -> Tape:
 
 def _write_tape(way, steps: Steps, tape: Tape, seen: Trace, s) -> Tape:
     gates = tape.gates
-    for place, gate in enumerate(seen.gates):  # as one stack they would be copied once more
+    for place, gate in enumerate(seen.gates):
         gates = jax.lax.dynamic_update_slice(gates, gate[None, None], (s, place, 0, 0))
     return Tape(
         h=steps.write(tape.h, way.turn(seen.h), s),
