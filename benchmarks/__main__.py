@@ -54,7 +54,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"skipped: {entry['peer']}: {entry['reason']}")
     if not planned:
         print("nothing to measure: no peer at hand takes part in what was asked for")
+        for name in options.peer or ():
+            print(f"  {name} takes part in {', '.join(PEERS[name].cases)}")
         return 1
+    try:
+        results.save(path)
+    except OSError as error:
+        print(f"cannot write {path}: {error.strerror}")
+        return 2
     try:
         measure(planned, results, path)
     except KeyboardInterrupt:
@@ -117,7 +124,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--peer", nargs="+", choices=PEERS, help="only these", metavar="NAME")
     parser.add_argument("--case", nargs="+", choices=CASES, help="only these", metavar="NAME")
     parser.add_argument(
-        "--cell", nargs="+", type=_cell, help="layers of these sizes", metavar="B,T,F,H"
+        "--cell",
+        nargs="+",
+        type=_cell,
+        help="for the cases of layers: only these sizes",
+        metavar="B,T,F,H",
     )
     parser.add_argument(
         "--cores", choices=(*cores.MODES, "both"), help="of a CPU; both unless you say"

@@ -8,18 +8,20 @@ device of its own, and only the sums of their gradients meet.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from lstmcore import checks
 
 __all__ = ["use_all_cores"]
 
 EVERYWHERE, SPLIT = PartitionSpec(), PartitionSpec("examples")
 
 
-def use_all_cores() -> None:
+def use_all_cores(count: int | None = None) -> None:
     """Make each CPU core a JAX device of its own.
 
     To be called at the start of a program, before JAX is used:
@@ -27,15 +29,20 @@ def use_all_cores() -> None:
         lc.use_all_cores()
         result = lc.fit(loss, params, data, devices=jax.devices(), ...)
 
-    Where JAX runs on a GPU or a TPU this changes nothing.
+    `count` says how many, where the number of cores that this process may run on is not the number
+    that it has, as in a container with a quota. Where JAX runs on a GPU or a TPU this changes
+    nothing.
 
     Raises:
       RuntimeError: JAX was used before.
+      ValueError: `count` below 1.
     """
-    # Not all cores of the machine, where this process is kept on some of them.
-    allowed = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+    if count is None:  # not all cores of the machine, where this process is kept on some of them
+        allowed = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+        count = len(allowed(0))
+    count = checks.check_count("count", count)
     try:
-        jax.config.update("jax_num_cpu_devices", len(allowed(0)))
+        jax.config.update("jax_num_cpu_devices", count)
     except RuntimeError as error:
         raise RuntimeError(
             "lc.use_all_cores() came too late, JAX is already running: call it before any JAX "
@@ -43,7 +50,7 @@ def use_all_cores() -> None:
         ) from error
 
 
-def check_devices(devices: Sequence[jax.Device] | None) -> tuple[jax.Device, ...]:
+def check_devices(devices: Iterable[jax.Device] | None) -> tuple[jax.Device, ...]:
     """`devices` as a tuple, empty for None.
 
     Raises:
@@ -52,14 +59,43 @@ def check_devices(devices: Sequence[jax.Device] | None) -> tuple[jax.Device, ...
     """
     if devices is None:
         return ()
-    if not isinstance(devices, Sequence) or not all(isinstance(d, jax.Device) for d in devices):
+    found = np.ravel(np.array(devices, dtype=object)).tolist()  # a list, or the array of a mesh
+    if not all(isinstance(device, jax.Device) for device in found):
         raise TypeError(
             f"devices must be a list of JAX devices, got {devices!r}: write jax.devices(), after "
             "lc.use_all_cores() at the start of the program"
         )
-    if not devices or len(set(devices)) < len(devices):
-        raise ValueError(f"devices must be different ones, at least one, got {list(devices)}")
-    return tuple(devices)
+    if not found or len(set(found)) < len(found):
+        raise ValueError(f"devices must be different ones, at least one, got {found}")
+    return tuple(found)
+
+
+def useful(devices: tuple[jax.Device, ...], examples: int) -> tuple[jax.Device, ...]:
+    """As many of `devices` as make a batch fastest: each takes its share and all take the rest."""
+
+    def examples_on_each(count):
+        return examples // count + examples % count
+
+    return devices[: min(range(1, len(devices) + 1), key=examples_on_each)] if devices else ()
+
+
+def check_mean(loss: Callable, params, batch) -> None:
+    """The loss of a batch is the mean of the losses of its halves.
+
+    Raises:
+      ValueError: it is not, as far as this batch shows.
+    """
+    examples = len(jax.tree.leaves(batch)[0])
+    half = examples // 2
+    parts = [jax.tree.map(lambda leaf, k=k: leaf[k : k + half], batch) for k in (0, half)]
+    whole = jax.tree.map(lambda leaf: leaf[: 2 * half], batch)
+    value, *halves = (float(loss(params, part)) for part in (whole, *parts))
+    if not np.isclose(value, np.mean(halves), rtol=0.01, equal_nan=True):
+        raise ValueError(
+            f"with devices, loss must be a mean over the examples: it is {value:.6g} for a batch "
+            f"but {halves[0]:.6g} and {halves[1]:.6g} for its halves; take a mean that gives each "
+            "example equal weight, or leave devices out"
+        )
 
 
 def put_everywhere(tree, devices: tuple[jax.Device, ...]):

@@ -100,6 +100,7 @@ def run_epochs(
         elif patience is not None:
             # The epoch's own loss was measured on the way; these params are to be compared.
             value = _mean_loss(loss, params, data, batch_size)
+            finite &= jnp.isfinite(value)
         place = training.epoch - began
         losses = {k: losses[k].at[place].set(measured[k].astype(losses[k].dtype)) for k in losses}
         training = training._replace(

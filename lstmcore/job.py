@@ -156,7 +156,7 @@ def train(model, windows: Windows, settings: Settings, *, progress: bool = False
     """Fit the model to the windows; errors as in `lc.fit`."""
     init_key, order_key = jax.random.split(jax.random.key(settings.seed))
     held_out = windows.values[windows.held_out :]
-    rows = settings.batch_size * windows.values.shape[1]
+    rows = min(settings.batch_size, windows.training) * windows.values.shape[1]
     return fit(
         partial(_loss, model, settings),
         jax.jit(model.init)(init_key),
@@ -167,7 +167,7 @@ def train(model, windows: Windows, settings: Settings, *, progress: bool = False
         key=order_key,
         validation=held_out if len(held_out) else None,
         patience=settings.patience,
-        devices=jax.devices() if rows >= ROWS_WORTH_SPLITTING else None,
+        devices=jax.local_devices() if rows >= ROWS_WORTH_SPLITTING else None,
         progress=progress,
     )
 

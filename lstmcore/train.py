@@ -15,7 +15,7 @@ import numpy as np
 
 from lstmcore import checks
 from lstmcore.cell import check_key, memory_dtype
-from lstmcore.devices import check_devices, put_everywhere
+from lstmcore.devices import check_devices, check_mean, put_everywhere, useful
 from lstmcore.epochs import EPOCHS_PER_CALL, Training, run_epochs, start
 from lstmcore.progress import progress_bar
 
@@ -93,8 +93,9 @@ def fit(
         of the best epoch. Without validation data the loss on the training data counts, measured
         once more after each epoch.
       devices: split each batch over these, for instance `jax.devices()` after
-        `lc.use_all_cores()`. The loss must then be a mean over the examples, for it is taken of
-        each part alone; the result is the same up to rounding.
+        `lc.use_all_cores()`; each holds a copy of the data. The loss must then be a mean with equal
+        weight for each example, for it is taken of each part alone (a mean over the real steps of
+        masked sequences is none); the result is the same up to rounding.
       progress: show a bar with the losses and the time left (needs rich: `lstmcore[cli]`).
 
     Returns:
@@ -104,8 +105,8 @@ def fit(
     Raises:
       NonFiniteLossError: a loss, gradient or weight became NaN or infinite; the error's `result`
         holds the last finite params.
-      ValueError: numbers below 1, data without examples or of unequal lengths, or a loss that is
-        no scalar.
+      ValueError: numbers below 1, data without examples or of unequal lengths, a loss that is no
+        scalar, or with `devices` no mean over the examples.
       TypeError: params that are not floating point, an optimizer that is none of optax, a key that
         is none, or devices that are none.
       ImportError: `progress` without rich.
@@ -140,7 +141,11 @@ def fit(
         )
     if key is not None:
         check_key(key)
-    params, data, validation, key = put_everywhere((params, data, validation, key), devices)
+    devices = useful(devices, batch_size)
+    if len(devices) > 1:
+        check_mean(loss, params, jax.tree.map(lambda leaf: leaf[:batch_size], data))
+    training = start(params, optimizer, loss_dtype, keep_best=patience is not None)
+    training, data, validation, key = put_everywhere((training, data, validation, key), devices)
     run = partial(
         run_epochs,
         data=data,
@@ -153,7 +158,6 @@ def fit(
         patience=patience,
         devices=devices,
     )
-    training = start(params, optimizer, loss_dtype, keep_best=patience is not None)
     with progress_bar(epochs) if progress else nullcontext(_no_report) as report:
         for training, history in _chunks(run, training, epochs):  # noqa: B020 - the newest one
             report(int(training.epoch), history)

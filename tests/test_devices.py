@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import lstmcore as lc
+from lstmcore.devices import useful
 
 # In a process of its own, since the number of devices is settled when JAX is first used.
 PROGRAM = """
@@ -28,6 +29,8 @@ def train(devices, batch_size):
     return lc.fit(loss, params, (x, y), epochs=4, batch_size=batch_size, key=jax.random.key(1),
                   validation=(x[:4], y[:4]), patience=3, devices=devices)
 
+from lstmcore.epochs import run_epochs
+
 for batch_size in (2, 6, 7, 11):  # fewer rows than devices, as many each, a rest, all at once
     alone, spread = train(None, batch_size), train(jax.devices(), batch_size)
     for a, b in zip(jax.tree.leaves(alone.params), jax.tree.leaves(spread.params), strict=True):
@@ -35,6 +38,21 @@ for batch_size in (2, 6, 7, 11):  # fewer rows than devices, as many each, a res
         assert b.devices() == a.devices() == {jax.devices()[0]}
     for name in alone.history:
         np.testing.assert_allclose(alone.history[name], spread.history[name], rtol=1e-4)
+    compiled = run_epochs._cache_size()
+    train(jax.devices(), batch_size)
+    assert run_epochs._cache_size() == compiled
+
+assert compiled == 2 * 4  # one program for each batch size, alone and spread
+
+def masked(params, batch):  # more real steps in some examples than in others
+    x, y = batch
+    real = jnp.arange(5) < 1 + (jnp.abs(x[:, 0, :1]) > 0.5) * 4
+    return (((model.apply(params, x)[0] - y) ** 2).mean(-1) * real).sum() / real.sum()
+
+try:
+    lc.fit(masked, params, (x, y), epochs=1, batch_size=6, devices=np.array(jax.devices()))
+except ValueError as error:
+    print(error)
 
 try:
     train(jax.devices(), 11).params["lstm_0"].kernel + jax.device_put(x[0, 0, 0], jax.devices()[0])
@@ -53,7 +71,23 @@ def run(program):
 
 
 def test_training_on_several_devices_is_the_same_training():
-    assert "use_all_cores() came too late" in run(PROGRAM)
+    said = run(PROGRAM)
+    assert "with devices, loss must be a mean over the examples: it is" in said
+    assert "use_all_cores() came too late" in said
+
+
+def test_no_more_devices_than_a_batch_can_use():
+    devices = tuple(range(20))  # any objects will do
+    assert len(useful(devices, 32)) == 16
+    assert len(useful(devices, 5)) == 5
+    assert len(useful(devices, 1)) == 1
+    assert len(useful(devices[:2], 5)) == 2
+    assert useful((), 5) == ()
+
+
+def test_a_number_of_cores_that_is_none():
+    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
+        lc.use_all_cores(0)
 
 
 def test_all_cores_become_devices():

@@ -26,6 +26,7 @@ def forced(way=ROWS, block_rows=4):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fast, "choose", lambda *_, **__: way)
         patch.setattr(backward, "BLOCK_ROWS", block_rows)
+        patch.setattr(backward, "FEWEST_STEPS", 1)
         patch.setattr(engine, "_fast", fast.run)  # without its cache, which knows other choices
         yield
 

@@ -23,11 +23,22 @@ from lstmcore.engine.steps import Steps
 from lstmcore.types import LSTMParams, LSTMState
 
 STEPS_WORTH_A_COPY = 8  # of the recurrent weights, the other way round
+FEWEST_STEPS = 4  # in one block, however large the batch
 BLOCK_ROWS = 256  # steps times batch in one block: enough for fast products, few enough for caches
 
 
 def backward(
-    way: Orientation, params, x, state, mask, tape: Tape, d_final, d_trace, *, reverse, curves
+    orientation: Orientation,
+    params,
+    x,
+    state,
+    mask,
+    tape: Tape,
+    d_final,
+    d_trace,
+    *,
+    reverse,
+    curves,
 ):
     """Gradients with respect to (params, x, state), from those with respect to the results.
 
@@ -38,9 +49,8 @@ def backward(
     units = state.h.shape[1]
     wide = memory_dtype(params.kernel.dtype)
     kernel, recurrent_kernel, _ = (leaf.astype(wide) for leaf in params)
-    # Before the loop, transposed weights are copied once; within it, each product turns them anew.
-    transpose_once = timesteps >= STEPS_WORTH_A_COPY
-    transposed = way.turn(recurrent_kernel.T) if transpose_once else None
+    # Transposed before the loop, the weights are copied once; within it, each product does it anew.
+    transposed = orientation.turn(recurrent_kernel.T) if timesteps >= STEPS_WORTH_A_COPY else None
     steps = Steps(timesteps, reverse)
 
     def step(s, place, c_before, carry):
@@ -50,7 +60,7 @@ def backward(
         shown = squash.value(after)
 
         def given(array):  # the gradient from outside, with respect to this step's results
-            return 0 if array is None else way.turn(steps.at(array, s)).astype(wide)
+            return 0 if array is None else orientation.turn(steps.at(array, s)).astype(wide)
 
         d_h = d_h + given(d_trace.h)
         d_c = d_c + given(d_trace.c)
@@ -64,11 +74,11 @@ def backward(
         )
         if mask is not None:
             # A masked row skips the step: nothing flows into it, all flows on to the step before.
-            keep = way.turn(steps.at(mask, s)[:, None])
+            keep = orientation.turn(steps.at(mask, s)[:, None])
             parts = [jnp.where(keep, part, 0) for part in parts]
-        d_z, latest = _put(way, d_z, parts, place)
-        weights = transposed if transpose_once else way.turn(recurrent_kernel.T)
-        previous = LSTMState(way.product(latest, weights, wide), through_c * f)
+        d_z, latest = _put(orientation, d_z, parts, place)
+        weights = orientation.turn(recurrent_kernel.T) if transposed is None else transposed
+        previous = LSTMState(orientation.product(latest, weights, wide), through_c * f)
         if mask is not None:
             skipped = LSTMState(d_h, d_c)
             previous = jax.tree.map(partial(jnp.where, keep), previous, skipped)
@@ -77,7 +87,7 @@ def backward(
     def block(first, count, carry):
         """Steps first + count - 1, ..., first, then what follows from their d(z)."""
         d_state, d_params, d_x, d_z = carry
-        c_before = _block_before(tape.c, way.turn(state.c), first, count)
+        c_before = _block_before(tape.c, orientation.turn(state.c), first, count)
 
         def one(k, carry):
             place = count - 1 - k
@@ -89,21 +99,22 @@ def backward(
         h_before = steps.block_before(tape.h, state.h, first, count).astype(wide)
         if mask is not None:  # its d(z) is 0 there, but 0 * NaN is not
             h_before = jnp.where(steps.block(mask, first, count)[:, :, None], h_before, 0)
-        d_kernel += _weight_gradient(way, x_now, d_z)
-        d_recurrent_kernel += _weight_gradient(way, h_before, d_z)
-        d_bias += _bias_gradient(way, d_z, count)
-        d_x_now = _input_gradient(way, kernel, d_z, count).astype(x.dtype)
+        d_kernel += _weight_gradient(orientation, x_now, d_z)
+        d_recurrent_kernel += _weight_gradient(orientation, h_before, d_z)
+        d_bias += _bias_gradient(orientation, d_z, count)
+        d_x_now = _input_gradient(orientation, kernel, d_z, count).astype(x.dtype)
         d_params = LSTMParams(d_kernel, d_recurrent_kernel, d_bias)
         return d_state, d_params, steps.write_block(d_x, d_x_now, first), d_z
 
-    like = way.turn(state.c)  # zeros made from it are sharded as it is
-    blocks = -(-timesteps * batch // BLOCK_ROWS)
+    like = orientation.turn(state.c)  # zeros made from it are sharded as it is
+    longest = max(BLOCK_ROWS // batch, FEWEST_STEPS)
+    blocks = -(-timesteps // longest)
     length = -(-timesteps // blocks)  # so that blocks are about equally long
     d_state = LSTMState(
-        *(jnp.zeros_like(like) if d is None else way.turn(d).astype(wide) for d in d_final)
+        *(jnp.zeros_like(like) if d is None else orientation.turn(d).astype(wide) for d in d_final)
     )
     d_params = LSTMParams(*(jnp.zeros_like(like, shape=leaf.shape) for leaf in params))
-    d_z = jnp.zeros_like(like, shape=_shape_of_d_z(way, length, batch, units))
+    d_z = jnp.zeros_like(like, shape=_shape_of_d_z(orientation, length, batch, units))
     carry = d_state, d_params, jnp.zeros_like(x), d_z
 
     full = (timesteps - 1) // length  # and a first one, which knows the initial state
@@ -113,7 +124,7 @@ def backward(
 
     carry = jax.lax.fori_loop(0, full, from_the_end, carry)
     d_state, d_params, d_x, _ = block(0, timesteps - full * length, carry)
-    d_h, d_c = map(way.turn, d_state)
+    d_h, d_c = map(orientation.turn, d_state)
     d_params = jax.tree.map(lambda d, leaf: d.astype(leaf.dtype), d_params, params)
     return d_params, d_x, LSTMState(d_h.astype(state.h.dtype), d_c)
 
@@ -122,13 +133,13 @@ def backward(
 # [4, H, steps, B], so that both the product of a step and those of the block read it as it is.
 
 
-def _shape_of_d_z(way, length, batch, units):
-    return (4, units, length, batch) if way.columns else (length, batch, 4 * units)
+def _shape_of_d_z(orientation, length, batch, units):
+    return (4, units, length, batch) if orientation.columns else (length, batch, 4 * units)
 
 
-def _put(way, d_z, parts, place):
+def _put(orientation, d_z, parts, place):
     """`d_z` with the four parts of one step at `place`; also that step alone, for its product."""
-    if not way.columns:
+    if not orientation.columns:
         latest = jnp.concatenate(parts, axis=1)
         return jax.lax.dynamic_update_index_in_dim(d_z, latest, place, 0), latest
     for k, part in enumerate(parts):
@@ -137,33 +148,33 @@ def _put(way, d_z, parts, place):
     return d_z, latest.reshape(-1, latest.shape[-1])
 
 
-def _as_matrix(way, d_z, count):
+def _as_matrix(orientation, d_z, count):
     """d(z) of the block's steps, [rows, 4H] or [4H, rows]."""
-    if way.columns:
+    if orientation.columns:
         four, units, _, batch = d_z.shape
         return d_z[:, :, :count].reshape(four * units, count * batch)
     return d_z[:count].reshape(-1, d_z.shape[-1])
 
 
-def _weight_gradient(way, inputs, d_z):
+def _weight_gradient(orientation, inputs, d_z):
     """sum over all rows of inputs^T d(z), for inputs [B, steps, F]: [F, 4H]."""
     _, count, width = inputs.shape
-    d_z = _as_matrix(way, d_z, count)
-    if way.columns:
+    d_z = _as_matrix(orientation, d_z, count)
+    if orientation.columns:
         inputs = inputs.transpose(2, 1, 0).reshape(width, -1)
         return jax.lax.dot_general(inputs, d_z, (((1,), (1,)), ((), ())))
     return inputs.swapaxes(0, 1).reshape(-1, width).T @ d_z
 
 
-def _bias_gradient(way, d_z, count):
-    return _as_matrix(way, d_z, count).sum(axis=1 if way.columns else 0)
+def _bias_gradient(orientation, d_z, count):
+    return _as_matrix(orientation, d_z, count).sum(axis=1 if orientation.columns else 0)
 
 
-def _input_gradient(way, kernel, d_z, count):
+def _input_gradient(orientation, kernel, d_z, count):
     """d(z) W^T of the block: [B, steps, F]."""
-    batch = d_z.shape[-1] if way.columns else d_z.shape[1]
-    d_z = _as_matrix(way, d_z, count)
-    if way.columns:
+    batch = d_z.shape[-1] if orientation.columns else d_z.shape[1]
+    d_z = _as_matrix(orientation, d_z, count)
+    if orientation.columns:
         return (kernel @ d_z).reshape(-1, count, batch).transpose(2, 1, 0)
     return (d_z @ kernel.T).reshape(count, batch, -1).swapaxes(0, 1)
 

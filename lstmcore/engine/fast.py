@@ -1,4 +1,4 @@
-"""The fast way: loops written out by hand, forward and backward.
+"""The fast orientation: loops written out by hand, forward and backward.
 
 JAX would differentiate the plain loop by itself, but step by step: with one thin product per step
 for the gradient of the weights, and with its own choice of what to keep. Here the backward pass is
@@ -68,7 +68,7 @@ def _run_keeping_tape(options, params, x, state, mask):
         lambda leaf: leaf.value, (params, x, state, mask), is_leaf=_is_primal
     )
     final, tape = _forward(options, True, params, x, state, mask)
-    trace = trace_of(_way(x, state), tape, options.reverse)
+    trace = trace_of(_orientation(x, state), tape, options.reverse)
     return (final, trace), (params, x, state, mask, tape)
 
 
@@ -90,9 +90,9 @@ _run.defvjp(_run_keeping_tape, _pull_back, symbolic_zeros=True)
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _forward(options, keep_tape, params, x, state, mask):
     """(final state, Tape or Trace)"""
-    way = _way(x, state)
+    orientation = _orientation(x, state)
     names = {"reverse": options.reverse, "curves": options.curves, "keep_tape": keep_tape}
-    return forward(way, params, x, state, mask, **names)
+    return forward(orientation, params, x, state, mask, **names)
 
 
 @_forward.defjvp
@@ -102,7 +102,7 @@ def _forward_jvp(options, keep_tape, primals, tangents):
     def plain(params, x, state):
         final, trace = _plain(options, mask)(params, x, state)
         if keep_tape:
-            return final, tape_of(_way(x, state), trace, options.reverse)
+            return final, tape_of(_orientation(x, state), trace, options.reverse)
         return final, trace
 
     return jax.jvp(plain, tuple(arguments), tangents[:3])
@@ -111,8 +111,11 @@ def _forward_jvp(options, keep_tape, primals, tangents):
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _backward(options, params, x, state, mask, tape, gradients):
     """Gradients of (params, x, state)"""
-    way, names = _way(x, state), {"reverse": options.reverse, "curves": options.curves}
-    return backward(way, params, x, state, mask, tape, *gradients, **names)
+    orientation, names = (
+        _orientation(x, state),
+        {"reverse": options.reverse, "curves": options.curves},
+    )
+    return backward(orientation, params, x, state, mask, tape, *gradients, **names)
 
 
 @_backward.defjvp
@@ -127,7 +130,7 @@ def _backward_jvp(options, primals, tangents):
     return jax.jvp(plain, (*arguments, gradients), moved)
 
 
-def _way(x, state):
+def _orientation(x, state):
     return choose(x.shape[0], state.h.shape[1])
 
 

@@ -26,7 +26,7 @@ class Tape(NamedTuple):
     gates: jax.Array
 
 
-def forward(way: Orientation, params, x, state, mask, *, reverse, curves, keep_tape):
+def forward(orientation: Orientation, params, x, state, mask, *, reverse, curves, keep_tape):
     """Run the cell over time; returns (final LSTMState, Tape or, without `keep_tape`, Trace).
 
     `curves` are those of the candidate, of the gates and of the cell on its way out.
@@ -40,12 +40,12 @@ def forward(way: Orientation, params, x, state, mask, *, reverse, curves, keep_t
     steps = Steps(timesteps, reverse)
     write = _write_tape if keep_tape else _write_trace
 
-    project = way.projection(params.kernel, params.recurrent_kernel, wide)
-    bias = way.split(way.turn(params.bias[None].astype(wide)))
+    project = orientation.projection(params.kernel, params.recurrent_kernel, wide)
+    bias = orientation.split(orientation.turn(params.bias[None].astype(wide)))
 
     def step(s, carry):
         (h, c), record = carry
-        z = way.split(project(way.turn(steps.at(x, s)), h))
+        z = orientation.split(project(orientation.turn(steps.at(x, s)), h))
         z_i, z_f, z_g, z_o = (part + b for part, b in zip(z, bias, strict=True))
         i = sigmoid(z_i)
         f = sigmoid(z_f)
@@ -54,34 +54,34 @@ def forward(way: Orientation, params, x, state, mask, *, reverse, curves, keep_t
         new_c = f * c + i * g
         new_h = (o * squash(new_c)).astype(dtype)
         if mask is not None:  # a masked step changes nothing, and its gates are 0
-            keep = way.turn(steps.at(mask, s)[:, None])
+            keep = orientation.turn(steps.at(mask, s)[:, None])
             i, f, g, o = (jnp.where(keep, gate, 0) for gate in (i, f, g, o))
             new_h, new_c = jnp.where(keep, new_h, h), jnp.where(keep, new_c, c)
         seen = Trace(new_h, new_c, Gates(i, f, g, o))
-        return LSTMState(new_h, new_c), write(way, steps, record, seen, s)
+        return LSTMState(new_h, new_c), write(orientation, steps, record, seen, s)
 
-    start = LSTMState(*map(way.turn, state))
-    record = (_blank_tape if keep_tape else _blank_trace)(way, state, timesteps)
+    start = LSTMState(*map(orientation.turn, state))
+    record = (_blank_tape if keep_tape else _blank_trace)(orientation, state, timesteps)
     final, record = jax.lax.fori_loop(0, timesteps, step, (start, record))
-    return LSTMState(*map(way.turn, final)), record
+    return LSTMState(*map(orientation.turn, final)), record
 
 
 # Blank records are zeros made from the state, so that they are sharded as it is.
 
 
-def _blank_trace(way, state, timesteps) -> Trace:
+def _blank_trace(orientation, state, timesteps) -> Trace:
     batch, units = state.h.shape
     h, c = (jnp.zeros_like(leaf, shape=(batch, timesteps, units)) for leaf in state)
     return Trace(h, c, Gates(c, c, c, c))
 
 
-def _write_trace(way, steps: Steps, trace: Trace, seen: Trace, s) -> Trace:
-    return jax.tree.map(lambda old, new: steps.write(old, way.turn(new), s), trace, seen)
+def _write_trace(orientation, steps: Steps, trace: Trace, seen: Trace, s) -> Trace:
+    return jax.tree.map(lambda old, new: steps.write(old, orientation.turn(new), s), trace, seen)
 
 
-def _blank_tape(way, state, timesteps) -> Tape:
+def _blank_tape(orientation, state, timesteps) -> Tape:
     batch, units = state.h.shape
-    h, c = state.h, way.turn(state.c)
+    h, c = state.h, orientation.turn(state.c)
     return Tape(
         h=jnp.zeros_like(h, shape=(batch, timesteps, units)),
         c=jnp.zeros_like(c, shape=(timesteps, *c.shape)),
@@ -89,33 +89,33 @@ def _blank_tape(way, state, timesteps) -> Tape:
     )
 
 
-def _write_tape(way, steps: Steps, tape: Tape, seen: Trace, s) -> Tape:
+def _write_tape(orientation, steps: Steps, tape: Tape, seen: Trace, s) -> Tape:
     gates = tape.gates
     for place, gate in enumerate(seen.gates):
         gates = jax.lax.dynamic_update_slice(gates, gate[None, None], (s, place, 0, 0))
     return Tape(
-        h=steps.write(tape.h, way.turn(seen.h), s),
+        h=steps.write(tape.h, orientation.turn(seen.h), s),
         c=jax.lax.dynamic_update_index_in_dim(tape.c, seen.c, s, 0),
         gates=gates,
     )
 
 
-def trace_of(way: Orientation, tape: Tape, reverse: bool) -> Trace:
+def trace_of(orientation: Orientation, tape: Tape, reverse: bool) -> Trace:
     """The tape as the caller sees it: [B, T, H], on the time axis of x."""
 
     def public(array):  # of one quantity, all steps
         array = array[::-1] if reverse else array
-        return array.transpose((2, 0, 1) if way.columns else (1, 0, 2))
+        return array.transpose((2, 0, 1) if orientation.columns else (1, 0, 2))
 
     gates = Gates(*(public(tape.gates[:, gate]) for gate in range(4)))
     return Trace(tape.h, public(tape.c), gates)
 
 
-def tape_of(way: Orientation, trace: Trace, reverse: bool) -> Tape:
+def tape_of(orientation: Orientation, trace: Trace, reverse: bool) -> Tape:
     """The other way round."""
 
     def internal(array):
-        array = array.transpose((1, 2, 0) if way.columns else (1, 0, 2))
+        array = array.transpose((1, 2, 0) if orientation.columns else (1, 0, 2))
         return array[::-1] if reverse else array
 
     return Tape(trace.h, internal(trace.c), jnp.stack(list(map(internal, trace.gates)), axis=1))
