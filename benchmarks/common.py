@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 BLOCK_SECONDS = 0.02  # at least, of calls in a row
+PAUSE_SECONDS = 0.02  # before them: the threads of the other library may still wait in a busy loop
 
 
 class Sample(NamedTuple):
@@ -76,7 +77,7 @@ def compare(
     while len(pairs) < budget.pairs or time.perf_counter() - started < budget.seconds:
         sides = list(zip((ours, theirs), calls, strict=True))
         backwards = -1 if len(pairs) % 2 else 1  # none is always the first to find warm caches
-        pairs.append([_block(f, n) for f, n in sides[::backwards]][::backwards])
+        pairs.append([_rested_block(f, n) for f, n in sides[::backwards]][::backwards])
     return samples(pairs)
 
 
@@ -103,6 +104,13 @@ def _calls_per_block(function) -> int:
     function()  # compiles, allocates
     function()
     return max(1, round(BLOCK_SECONDS / _block(function, 1)))
+
+
+def _rested_block(function, calls: int) -> float:
+    time.sleep(PAUSE_SECONDS)
+    if calls > 1:
+        function()  # wakes threads and fills caches again
+    return _block(function, calls)
 
 
 def _block(function, calls: int) -> float:

@@ -52,4 +52,4 @@ ROWS, COLUMNS = Orientation(columns=False), Orientation(columns=True)
 def choose(batch: int, units: int) -> Orientation:
     """What was found to be faster on CPUs; elsewhere compilers lay out products by themselves."""
     on_cpu = jax.default_backend() == "cpu"
-    return COLUMNS if on_cpu and batch >= 32 and units >= 256 else ROWS
+    return COLUMNS if on_cpu and units >= 256 and batch * units > 4096 else ROWS
