@@ -295,3 +295,22 @@ def test_errors_of_loss_and_params():
         fit(key=0)
     with pytest.raises(TypeError, match=r"params\['n'\] must be a floating-point array, got int32"):
         lc.fit(squared_error, {"n": jnp.arange(3)}, DATA, epochs=1, batch_size=3)
+
+
+def test_a_loss_that_is_infinite_only_after_the_last_step_is_seen_with_patience():
+    def loss(params, x):
+        w = params["w"][0]
+        return jnp.where(w < -0.5, jnp.inf, w) + 0 * x.mean()
+
+    start = {"w": jnp.zeros(1)}
+    with pytest.raises(lc.NonFiniteLossError, match="epoch 1 of 1") as caught:
+        lc.fit(
+            loss,
+            start,
+            np.ones((4, 1), np.float32),
+            optimizer=optax.sgd(1.0),
+            epochs=1,
+            batch_size=4,
+            patience=1,
+        )
+    assert caught.value.result.params == start
