@@ -5,7 +5,7 @@ As columns, it computes   z [4H, B] = [W; U]^T [4H, F+H] @ [x_t; h] [F+H, B].
 
 The numbers are the same. But a matrix product rearranges its right-hand side in memory each time,
 and as rows that is the large one, the weights. As columns it is the small one, the state: on a CPU
-products of many units run up to 1.6 times faster that way, while with few units or a small batch
+products of many units run up to 1.5 times faster that way, while with few units or a small batch
 the shorter rows of memory cost more than that. `docs/performance.md` has the measurements.
 """
 
