@@ -27,7 +27,7 @@ _NAMES = {
     "files": ("save", "load"),
     "series": ("windows",),
 }
-_MODULES = ("reference", "series")
+_MODULES = ("reference", "series", "study")
 
 __all__ = [*_MODULES, *(name for names in _NAMES.values() for name in names)]
 
@@ -47,7 +47,7 @@ def __dir__():
 
 
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
-    from lstmcore import reference, series
+    from lstmcore import reference, series, study
     from lstmcore.cell import init_lstm, lstm_step, zero_state
     from lstmcore.devices import use_all_cores
     from lstmcore.files import load, save

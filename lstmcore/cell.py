@@ -142,7 +142,7 @@ def lstm_step(
     checks.check_floating("x_t", x_t)
     checks.check_features("x_t", x_t, features, "params.kernel")
     checks.check_state(state, x_t.shape[0], units)
-    checks.check_edit(edit)
+    checks.check_edit(edit, x_t.shape[0], None, units)
     params = LSTMParams(*map(jnp.asarray, params))
     dtype = params.kernel.dtype
     return step(

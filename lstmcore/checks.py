@@ -138,10 +138,12 @@ def check_mask(mask, batch: int, timesteps: int) -> None:
         )
 
 
-def check_edit(edit) -> None:
-    """An edit is a function, if there is one."""
+def check_edit(edit, batch=None, timesteps=None, units=None) -> None:
+    """An edit is a function, if there is one; if it can be asked whether it fits, it does."""
     if edit is not None and not callable(edit):
         raise TypeError(f"edit must be a function (gates, t) -> gates, got {type(edit).__name__}")
+    if units is not None and hasattr(edit, "check"):
+        edit.check(batch, timesteps, units)
 
 
 def check_edited(edited, gates: Gates) -> None:

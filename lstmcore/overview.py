@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
+from lstmcore.text import text_table
 from lstmcore.types import LSTMParams
 
 __all__ = ["summary"]
@@ -58,10 +59,7 @@ def summary(model, timesteps: int | None = None) -> str:
     ]
     header = ("layer", "type", "output shape", "params")
     total = ("total", "", "", f"{sum(counts.values()):,}")
-    widths = [max(map(len, column)) for column in zip(header, *rows, total, strict=True)]
-    lines = [_line(row, widths) for row in (header, *rows, total)]
-    rule = "─" * len(lines[0])
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+    return text_table(header, rows, words=3, last=total)
 
 
 def _rows(model, timesteps: int | None) -> list[tuple[str, str, tuple]]:
@@ -106,10 +104,3 @@ def _output_shapes(model, timesteps: int | None) -> dict[str, tuple]:
         name: tuple(a if a == b else None for a, b in zip(small[name], large[name], strict=True))
         for name in small
     }
-
-
-def _line(row, widths) -> str:
-    *words, number = row
-    *word_widths, number_width = widths
-    cells = [word.ljust(width) for word, width in zip(words, word_widths, strict=True)]
-    return "  ".join([*cells, number.rjust(number_width)])

@@ -56,8 +56,9 @@ def lstm(
       recurrent_activation: shapes the three gates.
       output_activation: shapes the cell on its way out, if it differs from `activation`.
       edit: pure function `(gates, t) -> gates` applied inside every step; `t` is the step's index
-        on the time axis of `x`. The trace holds what it returned. Outside of `jax.jit`, a call with
-        an edit or with an activation function of your own is compiled anew each time.
+        on the time axis of `x`. The trace holds what it returned. If it has a method
+        `check(batch, timesteps, units)`, that is called once before the loop. Outside of `jax.jit`,
+        a call with an edit or with an activation function of your own is compiled anew each time.
 
     Returns:
       (LSTMState [B, H] after the last step taken, Trace [B, T, H] of every step; where masked,
@@ -89,7 +90,7 @@ def lstm(
     checks.check_state(state, batch, units)
     if mask is not None:
         checks.check_mask(mask, batch, timesteps)
-    checks.check_edit(edit)
+    checks.check_edit(edit, batch, timesteps, units)
     return engine.run(
         params,
         x,

@@ -1,0 +1,84 @@
+"""Study gate internals: look, measure, touch and see. Built on the public core alone.
+
+look     run                       a model's outputs and the trace of every layer
+measure  statistics, flow, tables  saturation, time-scales, correlations, gradient flow
+touch    edits, variants           clamp, scale, ablate, patch; other cells
+         sweeps, gradients         which place made the difference
+see      plots, inspector          pictures (extra `plot`) and a page to click (extra `inspect`)
+"""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+from lstmcore.study.edits import Edit, ablate, clamp, compose, patch, scale, shift
+from lstmcore.study.flow import GradientFlow, forget_product, gradient_flow
+from lstmcore.study.gradients import attribution, gate_gradients
+from lstmcore.study.layer import SingleLayer
+from lstmcore.study.run import Run, run
+from lstmcore.study.statistics import (
+    Contributions,
+    Correlation,
+    Moments,
+    Saturation,
+    TimeScale,
+    contributions,
+    correlation,
+    moments,
+    saturation,
+    time_scale,
+)
+from lstmcore.study.sweeps import Sweep, ablation_sweep, patch_sweep
+from lstmcore.study.tables import rows
+from lstmcore.study.variants import VARIANTS, coupled, simple_rnn
+
+# Loaded on use: they need matplotlib and plotly.
+_LATER = {"plots": "lstmcore.study.plots", "inspect": "lstmcore.study.inspector"}
+
+
+def __getattr__(name):
+    if name not in _LATER:
+        raise AttributeError(f"module 'lstmcore.study' has no attribute {name!r}")
+    module = _import_module(_LATER[name])
+    return getattr(module, name, module)
+
+
+if _TYPE_CHECKING:
+    from lstmcore.study import plots
+    from lstmcore.study.inspector import inspect
+
+__all__ = [
+    "VARIANTS",
+    "Contributions",
+    "Correlation",
+    "Edit",
+    "GradientFlow",
+    "Moments",
+    "Run",
+    "Saturation",
+    "SingleLayer",
+    "Sweep",
+    "TimeScale",
+    "ablate",
+    "ablation_sweep",
+    "attribution",
+    "clamp",
+    "compose",
+    "contributions",
+    "correlation",
+    "coupled",
+    "forget_product",
+    "gate_gradients",
+    "gradient_flow",
+    "inspect",
+    "moments",
+    "patch",
+    "patch_sweep",
+    "plots",
+    "rows",
+    "run",
+    "saturation",
+    "scale",
+    "shift",
+    "simple_rnn",
+    "time_scale",
+]

@@ -1,0 +1,272 @@
+"""Ready-made edits: what to do to the gates, in words. Each function returns an edit for
+`lc.lstm(edit=...)` or for the `edits={layer: ...}` of a model, inside and outside of `lc.fit`.
+
+    clamp("forget", 0.0, steps=[5])              the whole layer forgets at step 5
+    scale("input", 0.5, units=slice(0, 8))       eight units write half
+    compose(coupled, ablate("output"))           first one, then the other
+
+Such an edit knows which units and steps it needs and asks for them before the loop starts; a
+function of your own may do so, too, with a method `check(batch, timesteps, units)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lstmcore.checks import check_edit
+from lstmcore.study.names import GATES, Places, check_gate, check_trace, places
+from lstmcore.types import Gates, Trace
+
+__all__ = ["Edit", "ablate", "clamp", "compose", "patch", "scale", "shift"]
+
+# What a gate is in equations that do not have it.
+ABSENT = {"input": 1.0, "forget": 1.0, "candidate": 0.0, "output": 1.0}
+
+
+@dataclass(frozen=True, repr=False)
+class Edit:
+    """An edit that can be asked and printed.
+
+    Attributes:
+      text: how it was written.
+      change: `(gates, t) -> gates`, [B, H] each.
+      check: `(batch, timesteps, units)`, raises ValueError if the edit does not fit; timesteps is
+        None where they are not known.
+    """
+
+    text: str
+    change: Callable[[Gates, jax.Array], Gates] = field(compare=False)
+    check: Callable[[int, int | None, int], None] = field(compare=False)
+
+    def __call__(self, gates: Gates, t: jax.Array) -> Gates:
+        return self.change(gates, t)
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def clamp(gate: str, value, units: Places = None, steps: Places = None) -> Edit:
+    """Hold a gate at a value.
+
+    Args:
+      gate: "input", "forget", "candidate" or "output".
+      value: a number, or an array that fits [B, H]: one value per unit, or per example and unit.
+      units: which units of the layer: a number, several, a slice; None for all.
+      steps: at which steps of the time axis, likewise.
+
+    Returns:
+      The edit.
+
+    Raises:
+      ValueError: an unknown gate or a value that is NaN; when it is used, also units, steps or a
+        value that the layer does not have.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> from lstmcore import study
+      >>> params = lc.init_lstm(jax.random.key(0), features=2, units=3)
+      >>> forget = study.clamp("forget", 0.0, units=1, steps=[2])
+      >>> _, trace = lc.lstm(params, jnp.ones((1, 4, 2)), edit=forget)
+      >>> trace.gates.forget[0, :, 1].round(2).tolist()[2]
+      0.0
+      >>> forget
+      clamp('forget', 0.0, units=1, steps=[2])
+    """
+    return _where("clamp", gate, value, units, steps, lambda old, value: value)
+
+
+def scale(gate: str, factor, units: Places = None, steps: Places = None) -> Edit:
+    """Multiply a gate; arguments and errors as in `clamp`."""
+    return _where("scale", gate, factor, units, steps, lambda old, value: old * value)
+
+
+def shift(gate: str, amount, units: Places = None, steps: Places = None) -> Edit:
+    """Add to a gate, after its activation: nothing keeps the sum within 0 and 1.
+
+    Arguments and errors as in `clamp`.
+    """
+    return _where("shift", gate, amount, units, steps, lambda old, value: old + value)
+
+
+def ablate(gate: str, units: Places = None, steps: Places = None) -> Edit:
+    """Take a gate out of the equations, as in the variants of Greff et al. (2017).
+
+    Without an input, forget or output gate its factor is 1; without a candidate nothing is
+    written: 0. To close a gate instead, `clamp` it to 0. Arguments and errors as in `clamp`.
+    """
+    check_gate(gate)
+    value = ABSENT[gate]
+    edit = _where("ablate", gate, value, units, steps, lambda old, value: value)
+    return Edit(_text("ablate", repr(gate), units=units, steps=steps), edit.change, edit.check)
+
+
+def patch(trace: Trace, gate: str | None = None, units: Places = None, steps: Places = None):
+    """Use the gates of another run (activation patching; Vig et al. 2020, Meng et al. 2022).
+
+    With all four gates, units and steps, the layer does what the other run's layer did: c and h
+    follow from the gates and the first state.
+
+    Args:
+      trace: Trace [B, T, H] of this layer in the other run; a batch of 1 serves all examples.
+      gate: which one; None patches all four.
+      units, steps: as in `clamp`.
+
+    Returns:
+      The edit.
+
+    Raises:
+      ValueError: an unknown gate; when it is used, a trace of another shape.
+      TypeError: not a Trace.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> from lstmcore import study
+      >>> params = lc.init_lstm(jax.random.key(0), features=2, units=3)
+      >>> _, other = lc.lstm(params, jnp.ones((1, 4, 2)))
+      >>> _, patched = lc.lstm(params, jnp.zeros((5, 4, 2)), edit=study.patch(other))
+      >>> bool(jnp.allclose(patched.h, other.h))
+      True
+    """
+    check_trace(trace)
+    if gate is not None:
+        check_gate(gate)
+    chosen = GATES if gate is None else (gate,)
+    select = _selection(units, steps)
+
+    def change(gates: Gates, t) -> Gates:
+        now = _step_of(t)
+        taken = {
+            name: jax.lax.dynamic_index_in_dim(
+                jnp.asarray(getattr(trace.gates, name)), now, axis=1, keepdims=False
+            )
+            for name in chosen
+        }
+        return _replace(gates, t, select, lambda name, old: taken[name], chosen)
+
+    def check(batch, timesteps, size):
+        _check_places(units, steps, timesteps, size)
+        found = tuple(trace.gates.forget.shape)
+        fits = found[0] in (1, batch) and timesteps in (None, found[1]) and found[2] == size
+        if not fits:
+            raise ValueError(
+                f"patch was given a trace of shape {found} but the layer's gates are "
+                f"({batch}, {timesteps}, {size}): take the trace of the same layer, over as many "
+                "steps, of as many examples or of one"
+            )
+
+    return Edit(
+        _text("patch", f"<trace {tuple(trace.c.shape)}>", gate=gate, units=units, steps=steps),
+        change,
+        check,
+    )
+
+
+def compose(*edits) -> Edit:
+    """One edit that does several, the first first; each sees what the one before returned.
+
+    Examples:
+      >>> from lstmcore import study
+      >>> study.compose(study.coupled, study.clamp("output", 1.0))
+      compose(coupled, clamp('output', 1.0))
+    """
+    for edit in edits:
+        check_edit(edit)
+
+    def change(gates: Gates, t) -> Gates:
+        for edit in edits:
+            gates = edit(gates, t)
+        return gates
+
+    def check(batch, timesteps, units):
+        for edit in edits:
+            check_edit(edit, batch, timesteps, units)
+
+    names = ", ".join(
+        repr(edit) if isinstance(edit, Edit) else getattr(edit, "__name__", repr(edit))
+        for edit in edits
+    )
+    return Edit(f"compose({names})", change, check)
+
+
+def _where(word: str, gate: str, value, units, steps, new_value) -> Edit:
+    """An edit that sets one gate to new_value(old, value) at the chosen places."""
+    check_gate(gate)
+    _check_value(word, value)
+    select = _selection(units, steps)
+
+    def change(gates: Gates, t) -> Gates:
+        def new(name, old):
+            return new_value(old, jnp.asarray(value, old.dtype))
+
+        return _replace(gates, t, select, new, (gate,))
+
+    def check(batch, timesteps, size):
+        _check_places(units, steps, timesteps, size)
+        try:
+            fits = np.broadcast_shapes(np.shape(value), (batch, size)) == (batch, size)
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"{word}({gate!r}, ...) was given a value of shape {np.shape(value)} but the gate "
+                f"is ({batch}, {size}): give a number, or one for each unit"
+            )
+
+    shown = repr(value) if np.ndim(value) == 0 else f"<array {np.shape(value)}>"
+    return Edit(_text(word, repr(gate), shown, units=units, steps=steps), change, check)
+
+
+def _selection(units: Places, steps: Places) -> Callable:
+    """A function (number of units, t) -> bool that broadcasts to [B, H]: where to change."""
+    chosen_steps = places("steps", steps)
+
+    def select(size: int, t):
+        chosen = places("units", units, size)
+        there = np.ones(size, bool) if chosen is None else np.isin(np.arange(size), chosen)
+        if chosen_steps is None:
+            return jnp.asarray(there)
+        return jnp.asarray(there) & (_step_of(t) == jnp.asarray(chosen_steps)).any()
+
+    return select
+
+
+def _replace(gates: Gates, t, select, new_value, names) -> Gates:
+    where = select(gates.forget.shape[-1], t)
+    changed = {}
+    for name in names:
+        old = jnp.asarray(getattr(gates, name))
+        changed[name] = jnp.where(where, new_value(name, old), old)
+    return gates._replace(**changed)
+
+
+def _step_of(t):
+    if t is None:
+        raise ValueError("this edit acts at chosen steps: pass t to lc.lstm_step")
+    return t
+
+
+def _check_places(units: Places, steps: Places, timesteps: int | None, size: int) -> None:
+    places("units", units, size)
+    if isinstance(timesteps, int):
+        places("steps", steps, timesteps)
+
+
+def _check_value(word: str, value) -> None:
+    if isinstance(value, jax.core.Tracer):
+        return
+    try:
+        is_nan = np.isnan(np.asarray(value, float)).any()
+    except (TypeError, ValueError):
+        raise TypeError(f"{word} needs a number or an array, got {type(value).__name__}") from None
+    if is_nan:
+        raise ValueError(f"{word} was given NaN, which would reach every later step")
+
+
+def _text(word: str, *arguments: str, **options) -> str:
+    given = [f"{name}={value!r}" for name, value in options.items() if value is not None]
+    return f"{word}({', '.join([*arguments, *given])})"

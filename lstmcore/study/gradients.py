@@ -1,0 +1,119 @@
+"""Which gate mattered? The gradient of a loss with respect to every gate at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+
+from lstmcore.study.edits import compose
+from lstmcore.study.names import check_layer
+from lstmcore.types import Gates, Trace
+
+__all__ = ["attribution", "gate_gradients"]
+
+
+def gate_gradients(
+    loss: Callable,
+    apply: Callable,
+    params,
+    x: jax.Array,
+    *,
+    mask: jax.Array | None = None,
+    edits: Mapping[str, Callable] | None = None,
+) -> dict[str, Gates]:
+    """d loss / d gate, for every gate of every layer: one backward pass for all of them.
+
+    Each gate is taken as a variable of its own: how the loss moves if just this gate, at just this
+    step, were a little larger and the gates after it reacted as they do.
+
+    Args:
+      loss: `loss(outputs) -> number`, a function of what `apply` returns first.
+      apply: `apply(params, x, mask=..., edits=...) -> (outputs, traces)`, such as `model.apply`.
+      params: its weights.
+      x: [B, T, F].
+      mask: bool [B, T], True = real step; at others the gradients are 0.
+      edits: edits by layer, made before the gates are varied.
+
+    Returns:
+      {layer: Gates [B, T, H]}.
+
+    Raises:
+      ValueError: a loss that is not a single number, shapes that do not fit.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> from lstmcore import study
+      >>> model = lc.StackedLSTM(features=1, units=4, outputs=1)
+      >>> params = model.init(jax.random.key(0))
+      >>> loss = lambda y: (y**2).mean()
+      >>> d = study.gate_gradients(loss, model.apply, params, jnp.ones((2, 6, 1)))
+      >>> d["lstm_0"].forget.shape, float(jnp.abs(d["lstm_0"].forget[:, 0]).max())
+      ((2, 6, 4), 0.0)
+    """
+    edits = dict(edits or {})
+    shapes = jax.eval_shape(lambda params, x: apply(params, x, mask=mask, edits=edits), params, x)
+    number = jax.eval_shape(loss, shapes[0])
+    if getattr(number, "shape", None) != ():
+        raise ValueError(
+            "loss must return one number, got "
+            + (f"shape {number.shape}" if hasattr(number, "shape") else type(number).__name__)
+            + ": take a mean or a sum"
+        )
+    still = {
+        layer: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), trace.gates)
+        for layer, trace in shapes[1].items()
+    }
+
+    def loss_of(pushes, params, x):
+        pushed = {
+            layer: compose(*filter(None, [edits.get(layer)]), _push(by))
+            for layer, by in pushes.items()
+        }
+        return loss(apply(params, x, mask=mask, edits=pushed)[0])
+
+    return jax.jit(jax.grad(loss_of))(still, params, x)
+
+
+def attribution(
+    gradients: Mapping[str, Gates],
+    traces: Mapping[str, Trace],
+    baseline: Mapping[str, Trace] | None = None,
+) -> dict[str, Gates]:
+    """Gradient times activation: to first order, what each gate adds to the loss.
+
+    With a baseline, gradient times difference: to first order, by how much the loss of the run in
+    `baseline` is higher or lower on account of each gate (attribution patching: Nanda 2023), which
+    `study.patch_sweep` measures exactly, at the cost of one run for each.
+
+    Args:
+      gradients: what `gate_gradients` returned.
+      traces: Trace by layer of the run whose gradients they are.
+      baseline: Trace by layer of another run; None stands for gates of 0.
+
+    Returns:
+      {layer: Gates [B, T, H]}: gradient * (gate - baseline's gate).
+
+    Raises:
+      ValueError: traces that lack a layer.
+    """
+    result = {}
+    for layer, gradient in gradients.items():
+        for given in (traces, *([baseline] if baseline is not None else [])):
+            check_layer(layer, given)
+        result[layer] = jax.tree.map(lambda d, gate: d * gate, gradient, traces[layer].gates)
+        if baseline is not None:
+            subtract = jax.tree.map(lambda d, gate: d * gate, gradient, baseline[layer].gates)
+            result[layer] = jax.tree.map(jnp.subtract, result[layer], subtract)
+    return result
+
+
+def _push(by: Gates):
+    """An edit that adds `by` [B, T, H] to the gates."""
+
+    def edit(gates: Gates, t) -> Gates:
+        now = (jax.lax.dynamic_index_in_dim(leaf, t, 1, keepdims=False) for leaf in by)
+        return Gates(*map(jnp.add, gates, now))
+
+    return edit

@@ -1,0 +1,117 @@
+"""What can be named (layers, gates, examples, steps, units), and the errors that list the choices.
+
+A place on an axis is named as NumPy names it: a whole number, a sequence of them, a slice, or None
+for all. Indexing a JAX array out of bounds does not fail, it returns the last element; so it is
+asked here.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from lstmcore import checks
+from lstmcore.types import Gates, Trace
+
+GATES = Gates._fields
+QUANTITIES = (*GATES, "h", "c")
+
+Places = int | Sequence[int] | slice | None
+
+
+def check_layer(name, layers: Iterable[str]) -> None:
+    """`name` is one of `layers`."""
+    layers = tuple(layers)
+    if name not in layers:
+        raise ValueError(f"there is no layer {name!r}: use one of {', '.join(layers)}")
+
+
+def check_gate(name) -> None:
+    """`name` is one of `GATES`."""
+    if name not in GATES:
+        raise ValueError(f"there is no gate {name!r}: use one of {', '.join(GATES)}")
+
+
+def check_quantity(name) -> None:
+    """`name` is one of `QUANTITIES`."""
+    if name not in QUANTITIES:
+        raise ValueError(f"a trace has no {name!r}: use one of {', '.join(QUANTITIES)}")
+
+
+def quantity_of(trace: Trace, name: str):
+    """The array of `trace` that `name` stands for."""
+    check_quantity(name)
+    return getattr(trace.gates if name in GATES else trace, name)
+
+
+def check_trace(trace) -> tuple[int, int]:
+    """`trace` is that of one layer over a batch; returns (batch, timesteps)."""
+    if not isinstance(trace, Trace):
+        raise TypeError(
+            f"trace must be a Trace, got {type(trace).__name__}: for a run, name the layer, "
+            "run['encoder_0']"
+        )
+    for name in QUANTITIES:
+        array = quantity_of(trace, name)
+        checks.check_array(f"trace's {name}", array, "batch time units", "a batch of 1 is enough")
+        if array.shape[:2] != trace.c.shape[:2]:
+            raise ValueError(
+                f"trace's {name} has shape {array.shape} but its c has {trace.c.shape}: both must "
+                "have the same batch and steps"
+            )
+    batch, timesteps, _ = trace.c.shape
+    return batch, timesteps
+
+
+def places(axis: str, chosen: Places, size: int | None = None) -> np.ndarray | None:
+    """The indices that `chosen` names on an axis; None for all.
+
+    Args:
+      axis: what to call it in errors: "units", "steps", "examples".
+      chosen: what the caller wrote.
+      size: of the axis; None if it is not known yet. Without it, nothing can be counted from the
+        end.
+
+    Raises:
+      ValueError: a place outside of the axis, or none at all.
+      TypeError: neither numbers nor a slice.
+    """
+    if chosen is None:
+        return None
+    if isinstance(chosen, slice):
+        return _of_slice(axis, chosen, size)
+    try:
+        indices = np.atleast_1d([operator.index(place) for place in np.atleast_1d(chosen)])
+    except TypeError:
+        raise TypeError(
+            f"{axis} must be whole numbers or a slice, got {chosen!r}: for instance {axis}=[0, 3]"
+        ) from None
+    if indices.size == 0:
+        raise ValueError(f"{axis} is empty: name at least one, or None for all")
+    if size is None and indices.min() < 0:
+        raise ValueError(f"{axis} counts from 0, got {indices.min()}")
+    if size is not None:
+        outside = indices[(indices < -size) | (indices >= size)]
+        if outside.size:
+            raise ValueError(f"{axis} names {outside[0]} but there are {size}: 0 to {size - 1}")
+        indices = indices % size
+    return indices
+
+
+def _of_slice(axis: str, chosen: slice, size: int | None) -> np.ndarray:
+    if size is None:
+        bounds = chosen.start or 0, chosen.stop
+        if chosen.stop is None or min(bounds) < 0 or (chosen.step or 1) < 0:
+            raise ValueError(
+                f"{axis} must be a slice with an end, counted from 0, got {chosen}: for instance "
+                f"{axis}=slice(0, 10)"
+            )
+        size = chosen.stop
+    elif (chosen.stop or 0) > size or (chosen.start or 0) >= size:
+        raise ValueError(f"{axis} names {chosen} but there are {size}: 0 to {size - 1}")
+    indices = np.arange(size)[chosen]
+    if indices.size == 0:
+        raise ValueError(f"{axis} is empty: {chosen} names none of {size}")
+    return indices

@@ -1,0 +1,197 @@
+"""Run a model and keep everything: `study.run(model, params, x)` gives what is looked at later.
+
+run = study.run(model, params, x)
+print(run)                              layers, shapes, saturation at a glance
+run["encoder_0", "forget"]              [B, T, H]
+run["encoder_0", "forget", 0, :, 5]     example 0, unit 5: [T]
+run.measure(study.saturation)           any statistic, for each layer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lstmcore.activations import word_for
+from lstmcore.study.names import GATES, Places, check_layer, places, quantity_of
+from lstmcore.types import Trace
+
+__all__ = ["Run", "run"]
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["inputs", "mask", "outputs", "traces", "masks"],
+    meta_fields=["layers"],
+)
+@dataclass(frozen=True, repr=False, eq=False)
+class Run:
+    """What a model was given and all it did; a pytree.
+
+    Attributes:
+      inputs: [B, T, F].
+      mask: bool [B, T] or None, as it was given.
+      outputs: what the model's `apply` returned first.
+      traces: Trace of each LSTM layer by name.
+      masks: for each layer, bool [B, T'] of its real steps or None if all are; a decoder with steps
+        of its own is not masked.
+      layers: names of the LSTM layers, in reading order.
+    """
+
+    inputs: jax.Array
+    mask: jax.Array | None
+    outputs: Any
+    traces: dict[str, Trace]
+    masks: dict[str, jax.Array | None]
+    layers: tuple[str, ...]
+
+    def __post_init__(self):
+        for name in ("traces", "masks"):  # JAX sorts the keys of a dict
+            in_order = {layer: getattr(self, name)[layer] for layer in self.layers}
+            object.__setattr__(self, name, in_order)
+
+    def __getitem__(self, key):
+        """`run[layer]`: its Trace. `run[layer, quantity]`: "input", "forget", "candidate",
+        "output", "h" or "c" of it, [B, T, H]; what follows indexes that array as in NumPy.
+
+        Raises:
+          ValueError: an unknown layer or quantity, or a place outside of the array.
+        """
+        layer, *rest = key if isinstance(key, tuple) else (key,)
+        check_layer(layer, self.traces)
+        if not rest:
+            return self.traces[layer]
+        quantity, *index = rest
+        array = quantity_of(self.traces[layer], quantity)
+        if len(index) > array.ndim:
+            raise ValueError(f"{len(index)} indices for the 3 axes example, step, unit")
+        for axis, place, size in zip(("example", "step", "unit"), index, array.shape, strict=False):
+            if not isinstance(place, slice):
+                places(axis, place, size)
+        return array[tuple(map(_index, index))]
+
+    def examples(self, chosen: Places) -> Run:
+        """The run of some examples: a number, several, or a slice. The batch axis stays.
+
+        Raises:
+          ValueError: an example that there is not.
+        """
+        rows = places("examples", chosen, self.inputs.shape[0])
+        return self if rows is None else jax.tree.map(lambda leaf: leaf[rows], self)
+
+    def measure(self, statistic: Callable, **options) -> dict[str, Any]:
+        """`statistic(trace, mask, **options)` of each layer: {layer: result}."""
+        return {
+            layer: statistic(trace, self.masks[layer], **options)
+            for layer, trace in self.traces.items()
+        }
+
+    def __repr__(self) -> str:
+        from lstmcore.study.glance import glance
+
+        return glance(self)
+
+
+def run(
+    model,
+    params,
+    x: jax.Array,
+    mask: jax.Array | None = None,
+    edits: Mapping[str, Callable] | None = None,
+) -> Run:
+    """Run a model on a batch and keep its inputs, its outputs and the trace of every layer.
+
+    Compiled, and once only for each model and shape, unless there are edits or an activation
+    function of your own: what such a function closes over may change between two calls.
+
+    Args:
+      model: one of lstmcore's models, `study.SingleLayer()` for the weights of one layer, or
+        anything with `apply(params, x, mask=..., edits=...) -> (outputs, traces by name)`.
+      params: its weights.
+      x: [B, T, F].
+      mask: bool [B, T], True = real step.
+      edits: for any layer by name, a function `(gates, t) -> gates`; see `lstmcore.study.edits`.
+
+    Returns:
+      Run.
+
+    Raises:
+      ValueError: shapes that do not fit, an unknown layer in `edits`, or an edit that makes a gate
+        NaN.
+      TypeError: not a model.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> from lstmcore import study
+      >>> model = lc.Autoencoder(features=2, units=(8, 4))
+      >>> run = study.run(model, model.init(jax.random.key(0)), jnp.ones((5, 3, 2)))
+      >>> run.layers
+      ('encoder_0', 'encoder_1', 'decoder_0', 'decoder_1')
+      >>> run["encoder_0", "forget", 0].shape
+      (3, 8)
+    """
+    if not hasattr(model, "apply"):
+        raise TypeError(
+            f"model must be a model such as lc.Autoencoder, got {type(model).__name__}: for the "
+            "weights of one layer pass study.SingleLayer()"
+        )
+    if edits or not _is_known(model):
+        result = jax.jit(partial(_run, model, edits=edits))(params, x, mask)
+    else:
+        result = _cached_run(model, params, x, mask)
+    for layer in edits or {}:
+        _refuse_nan(layer, result.traces[layer])
+    return result
+
+
+def _run(model, params, x, mask, edits=None) -> Run:
+    outputs, traces = model.apply(params, x, mask=mask, edits=edits)
+    masks = {layer: _mask_of(trace, mask) for layer, trace in traces.items()}
+    return Run(x, mask, outputs, traces, masks, layers=tuple(traces))
+
+
+_cached_run = jax.jit(_run, static_argnums=0)
+
+
+def _is_known(model) -> bool:
+    """Whether `model` is one of lstmcore's that equals another only if it does the same."""
+    if not (is_dataclass(model) and type(model).__module__.startswith("lstmcore.")):
+        return False
+    values = (getattr(model, field.name) for field in fields(model))
+    return all(word_for(value) for value in values if callable(value))
+
+
+def _mask_of(trace: Trace, mask):
+    """The mask under which a layer ran: the model's, or none.
+
+    A model decides by itself which of its layers are masked. Where one was, its gates are 0.
+    """
+    if mask is None or mask.shape != trace.c.shape[:2]:
+        return None
+    silent = jnp.stack([(gate == 0).all(axis=-1) for gate in trace.gates]).all(axis=0)
+    was_masked = (silent | mask).all()
+    return mask | ~was_masked
+
+
+def _refuse_nan(layer: str, trace: Trace) -> None:
+    for name in GATES:
+        gate = quantity_of(trace, name)
+        if isinstance(gate, jax.core.Tracer):
+            return
+        places_of_nan = np.argwhere(np.isnan(gate))
+        if len(places_of_nan):
+            example, step, unit = places_of_nan[np.argmin(places_of_nan[:, 1])]
+            raise ValueError(
+                f"with its edit, the {name} gate of layer {layer!r} is NaN, first at step {step} "
+                f"(example {example}, unit {unit}): does the edit divide by 0, or is x NaN?"
+            )
+
+
+def _index(place):
+    return place if isinstance(place, slice) else jnp.asarray(place)

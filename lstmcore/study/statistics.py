@@ -1,0 +1,240 @@
+"""What gates do, in numbers: of one layer's trace, over the examples and the real steps of a batch.
+
+Every function takes `(trace, mask=None)`, works under `jax.jit`, and returns a NamedTuple of
+arrays whose meaning and shape its class documents; `study.rows` makes a table of it. Where a batch
+has no real step at all, there is nothing to measure and the results are NaN. Axes: B batch, T time,
+H units.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lstmcore import checks
+from lstmcore.study.names import GATES, QUANTITIES, check_trace, quantity_of
+from lstmcore.types import Gates, LSTMState, Trace
+
+__all__ = ["contributions", "correlation", "moments", "saturation", "time_scale"]
+
+
+class Saturation(NamedTuple):
+    """How much of the time a unit's gate is all but closed, or all but open.
+
+    Attributes:
+      left: Gates of [H], fraction of real steps below the low threshold.
+      right: Gates of [H], fraction above the high one.
+    """
+
+    left: Gates
+    right: Gates
+
+
+class Moments(NamedTuple):
+    """Attributes: mean, std: Trace of [H], over the real steps."""
+
+    mean: Trace
+    std: Trace
+
+
+class TimeScale(NamedTuple):
+    """How long a unit remembers if nothing is written.
+
+    Attributes:
+      half_life: [H], steps until half of the cell is forgotten: log(1/2) / log(keep). Infinite for
+        a unit that forgets nothing.
+      keep: [H], geometric mean of the forget gate: what is kept of the cell at each step.
+    """
+
+    half_life: jax.Array
+    keep: jax.Array
+
+
+class Contributions(NamedTuple):
+    """The two terms whose sum is the cell, c_t = old + new; both 0 where masked.
+
+    Attributes:
+      old: [B, T, H], f * c_{t-1}: what is left of the memory.
+      new: [B, T, H], i * g: what is written.
+    """
+
+    old: jax.Array
+    new: jax.Array
+
+
+class Correlation(NamedTuple):
+    """Attributes: r: Trace of [H], Pearson's correlation of each quantity with the signal."""
+
+    r: Trace
+
+
+def saturation(
+    trace: Trace, mask: jax.Array | None = None, *, low: float = 0.1, high: float = 0.9
+) -> Saturation:
+    """How often each gate is saturated, after Karpathy, Johnson & Fei-Fei (2015), section 4.2.
+
+    The candidate, between -1 and 1, is judged on its own scale: below 2 low - 1, above 2 high - 1.
+
+    Args:
+      trace: Trace [B, T, H].
+      mask: bool [B, T], True = real step.
+      low, high: thresholds, strict.
+
+    Returns:
+      Saturation, Gates of [H].
+
+    Raises:
+      ValueError: a mask of another shape, or thresholds that are not 0 <= low <= high <= 1.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> from lstmcore import study
+      >>> params = lc.init_lstm(jax.random.key(0), features=2, units=3)
+      >>> _, trace = lc.lstm(params, jnp.ones((5, 7, 2)), edit=study.clamp("forget", 0.99))
+      >>> study.saturation(trace).right.forget.tolist()
+      [1.0, 1.0, 1.0]
+    """
+    real = _real(trace, mask)
+    concrete = not any(isinstance(value, jax.core.Tracer) for value in (low, high))
+    if concrete and not 0 <= low <= high <= 1:
+        raise ValueError(f"thresholds must be 0 <= low <= high <= 1, got low={low}, high={high}")
+
+    def fraction(name: str, below: bool):
+        gate = quantity_of(trace, name)
+        value = 2 * (low if below else high) - 1 if name == "candidate" else low if below else high
+        beyond = gate < value if below else gate > value
+        return jnp.mean(beyond.astype(gate.dtype), axis=(0, 1), where=real)
+
+    left, right = ([fraction(name, below) for name in GATES] for below in (True, False))
+    return Saturation(Gates(*left), Gates(*right))
+
+
+def moments(trace: Trace, mask: jax.Array | None = None) -> Moments:
+    """Mean and standard deviation of every quantity of every unit.
+
+    Args:
+      trace: Trace [B, T, H].
+      mask: bool [B, T], True = real step.
+
+    Returns:
+      Moments, Traces of [H].
+
+    Raises:
+      ValueError: a mask of another shape.
+    """
+    real = _real(trace, mask)
+    return Moments(
+        mean=jax.tree.map(lambda leaf: jnp.mean(leaf, axis=(0, 1), where=real), trace),
+        std=jax.tree.map(lambda leaf: jnp.std(leaf, axis=(0, 1), where=real), trace),
+    )
+
+
+def time_scale(trace: Trace, mask: jax.Array | None = None) -> TimeScale:
+    """How long each unit remembers, from its forget gate.
+
+    Over n steps the product of the forget gates, keep^n, is left of a memory, hence the geometric
+    mean. (Tallec & Ollivier 2018, "Can recurrent neural networks warp time?", relate the forget
+    gate to time-scales; they use 1 / (1 - f).)
+
+    Args:
+      trace: Trace [B, T, H].
+      mask: bool [B, T], True = real step.
+
+    Returns:
+      TimeScale, [H] each, in steps.
+
+    Raises:
+      ValueError: a mask of another shape.
+    """
+    forget = jnp.maximum(trace.gates.forget, 0)
+    log_keep = jnp.mean(jnp.log(forget), axis=(0, 1), where=_real(trace, mask))
+    half_life = jnp.where(log_keep < 0, jnp.log(0.5).astype(log_keep.dtype) / log_keep, jnp.inf)
+    half_life = jnp.where(jnp.isnan(log_keep), jnp.nan, half_life)
+    return TimeScale(half_life, jnp.exp(log_keep))
+
+
+def contributions(
+    trace: Trace,
+    mask: jax.Array | None = None,
+    *,
+    state: LSTMState | None = None,
+    reverse: bool = False,
+) -> Contributions:
+    """What of each step's cell is old memory, and what is newly written.
+
+    Args:
+      trace: Trace [B, T, H].
+      mask: bool [B, T], True = real step.
+      state: LSTMState that the run started from; None for zeros.
+      reverse: whether the layer ran from the last step to the first.
+
+    Returns:
+      Contributions, [B, T, H] each.
+
+    Raises:
+      ValueError: a mask or state of another shape.
+    """
+    real = _real(trace, mask)
+    if state is not None:
+        checks.check_state(state, trace.c.shape[0], trace.c.shape[2])
+    start = jnp.zeros_like(trace.c[:, 0]) if state is None else state.c.astype(trace.c.dtype)
+    if reverse:
+        before = jnp.concatenate([trace.c[:, 1:], start[:, None]], axis=1)
+    else:
+        before = jnp.concatenate([start[:, None], trace.c[:, :-1]], axis=1)
+    terms = trace.gates.forget * before, trace.gates.input * trace.gates.candidate
+    return Contributions(*(jnp.where(real, term, 0) for term in terms))
+
+
+def correlation(trace: Trace, signal: jax.Array, mask: jax.Array | None = None) -> Correlation:
+    """How every unit goes with a signal of the input, such as the position in a line of text.
+
+    For many signals, `jax.vmap` over them.
+
+    Args:
+      trace: Trace [B, T, H].
+      signal: [B, T], numbers or bool.
+      mask: bool [B, T], True = real step.
+
+    Returns:
+      Correlation, a Trace of [H] between -1 and 1; 0 for what never changes.
+
+    Raises:
+      ValueError: a signal or mask of another shape.
+    """
+    real = _real(trace, mask)
+    checks.check_array("signal", signal, "batch time", "one number for each step of each example")
+    if tuple(signal.shape) != trace.c.shape[:2]:
+        raise ValueError(
+            f"signal has shape {tuple(signal.shape)} but the trace needs {trace.c.shape[:2]}: "
+            "one number for each step of each example"
+        )
+
+    def standardised(array):
+        mean = jnp.mean(array, axis=(0, 1), where=real, keepdims=True)
+        off = jnp.where(real, array - mean, 0)
+        std = jnp.sqrt(jnp.mean(off * off, axis=(0, 1), where=real, keepdims=True))
+        rounding = 8 * jnp.finfo(array.dtype).eps * jnp.abs(mean)
+        return jnp.where(std > rounding, off / jnp.where(std > rounding, std, 1), 0)
+
+    def with_signal(array):
+        there = standardised(jnp.asarray(signal).astype(array.dtype)[:, :, None])
+        return jnp.mean(standardised(array) * there, axis=(0, 1), where=real)
+
+    return Correlation(jax.tree.map(with_signal, trace))
+
+
+def _real(trace: Trace, mask):
+    """`mask` as [B, T, 1], all True if there is none; checked."""
+    batch, timesteps = check_trace(trace)
+    if mask is None:
+        return jnp.ones((batch, timesteps, 1), bool)
+    checks.check_mask(mask, batch, timesteps)
+    return jnp.asarray(mask)[:, :, None]
+
+
+def quantities(trace: Trace) -> dict:
+    """{name: array} of a Trace, in the order of `QUANTITIES`."""
+    return {name: quantity_of(trace, name) for name in QUANTITIES}

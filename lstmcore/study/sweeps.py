@@ -1,0 +1,307 @@
+"""Causal sweeps: change one place after the other and see what becomes of the output.
+
+A trace shows what went together; only an intervention shows what made the difference. A sweep makes
+one intervention for each gate, step and unit, all of them in one compiled call.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lstmcore.study.edits import ABSENT
+from lstmcore.study.names import GATES, check_gate, check_layer
+from lstmcore.types import Gates, Trace
+
+__all__ = ["Sweep", "ablation_sweep", "patch_sweep"]
+
+AXES = ("layer", "gate", "step", "unit")
+TOGETHER = "all"  # the name of what is changed at once where layers are not swept over
+NUMBERS_AT_ONCE = 2**24  # in the traces of the runs that are made side by side: 64 MiB
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The metric after each intervention.
+
+    Attributes:
+      over: the axes that were swept.
+      metric: {layer: NumPy array}, with the axes of `over` but "layer", in that order. If "layer"
+        is not in `over`, all layers were changed at once and the only key is "all".
+      gates: the names along the axis "gate", or those that were changed together.
+      baseline: metric without an intervention: of the corrupt input, or of x.
+      target: metric of the clean input; None in an ablation.
+    """
+
+    over: tuple[str, ...]
+    metric: dict[str, np.ndarray]
+    gates: tuple[str, ...]
+    baseline: float
+    target: float | None = None
+
+    @property
+    def effect(self) -> dict[str, np.ndarray]:
+        """metric - baseline: how far each intervention moved it."""
+        return {layer: values - self.baseline for layer, values in self.metric.items()}
+
+    @property
+    def recovered(self) -> dict[str, np.ndarray]:
+        """(metric - baseline) / (target - baseline): 0 changed nothing, 1 restored the clean run.
+
+        Raises:
+          ValueError: in an ablation, or if clean and corrupt input have the same metric.
+        """
+        if self.target is None:
+            raise ValueError("an ablation has no clean run to recover: use effect")
+        if self.target == self.baseline:
+            raise ValueError(
+                f"clean and corrupt input have the same metric, {self.baseline:.4g}: there is "
+                "nothing to recover"
+            )
+        return {layer: off / (self.target - self.baseline) for layer, off in self.effect.items()}
+
+    def rows(self) -> list[dict]:
+        """A tidy table: layer, gate, step, unit (those swept over), metric, effect."""
+        axes = [axis for axis in self.over if axis != "layer"]
+        table = []
+        for layer, values in self.metric.items():
+            for place in np.ndindex(values.shape):
+                named = dict(zip(axes, place, strict=True))
+                if "gate" in named:
+                    named["gate"] = self.gates[named["gate"]]
+                value = values[place].item()
+                table.append(
+                    {"layer": layer, **named, "metric": value, "effect": value - self.baseline}
+                )
+        return table
+
+
+def patch_sweep(
+    apply: Callable,
+    params,
+    clean: jax.Array,
+    corrupt: jax.Array,
+    metric: Callable,
+    over: Sequence[str] = AXES,
+    *,
+    layers: Sequence[str] | None = None,
+    gates: Sequence[str] = GATES,
+    mask: jax.Array | None = None,
+) -> Sweep:
+    """Run the corrupt input with gates of the clean run, one place at a time.
+
+    Where that restores the metric of the clean run, the difference between the two inputs passed
+    through (activation patching, causal tracing: Vig et al. 2020; Meng et al. 2022).
+
+    Args:
+      apply: `apply(params, x, mask=..., edits=...) -> (outputs, traces)`, such as `model.apply`.
+      params: its weights.
+      clean, corrupt: [B, T, F], two inputs that differ in what is to be traced.
+      metric: `metric(outputs) -> number`, a function of what `apply` returns first.
+      over: the axes to sweep, of "layer", "gate", "step", "unit". What is left out is patched all
+        at once.
+      layers: those to patch; None for all.
+      gates: those to patch.
+      mask: bool [B, T], of both inputs.
+
+    Returns:
+      Sweep.
+
+    Raises:
+      ValueError: inputs of different shapes, unknown names, a metric that is not one finite number,
+        or layers of different sizes swept together.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> from lstmcore import study
+      >>> model = lc.StackedLSTM(features=1, units=4, outputs=1)
+      >>> params = model.init(jax.random.key(0))
+      >>> clean, corrupt = jnp.ones((1, 6, 1)), jnp.ones((1, 6, 1)).at[:, 2].set(-1.0)
+      >>> last = lambda y: y[0, -1, 0]
+      >>> steps = ("layer", "step")
+      >>> sweep = study.patch_sweep(model.apply, params, clean, corrupt, last, over=steps)
+      >>> sweep.effect["lstm_0"].shape, sweep.effect["lstm_0"].round(6)[:2].tolist()
+      ((6,), [0.0, 0.0])
+    """
+    if jnp.shape(clean) != jnp.shape(corrupt):
+        raise ValueError(
+            f"clean and corrupt must have one shape, got {jnp.shape(clean)} and "
+            f"{jnp.shape(corrupt)}: pad the shorter one and pass a mask"
+        )
+    plan = _plan(apply, params, corrupt, metric, over, layers, gates, mask)
+
+    @jax.jit
+    def sweep(params, clean, corrupt, mask):
+        outputs, traces = apply(params, clean, mask=mask, edits=None)
+        donors = {layer: trace.gates for layer, trace in traces.items()}
+        values = plan.run(apply, params, corrupt, mask, metric, donors)
+        baseline = metric(apply(params, corrupt, mask=mask, edits=None)[0])
+        return values, baseline, metric(outputs)
+
+    return plan.result(*sweep(params, clean, corrupt, mask))
+
+
+def ablation_sweep(
+    apply: Callable,
+    params,
+    x: jax.Array,
+    metric: Callable,
+    over: Sequence[str] = AXES,
+    *,
+    value: float | str | None = None,
+    layers: Sequence[str] | None = None,
+    gates: Sequence[str] = GATES,
+    mask: jax.Array | None = None,
+) -> Sweep:
+    """Run x without its gates, one place at a time: what does the metric lose?
+
+    Args:
+      apply, params, metric, over, layers, gates, mask: as in `patch_sweep`.
+      x: [B, T, F].
+      value: what stands in for a gate. None: as if the gate were not in the equations (see
+        `study.ablate`); a number; or "mean", the unit's own mean over examples and real steps.
+
+    Returns:
+      Sweep, without a target.
+
+    Raises:
+      ValueError: as in `patch_sweep`, or a value of another kind.
+    """
+    if value is not None and value != "mean" and not np.isfinite(_number(value)):
+        raise ValueError(f"value must be a finite number, 'mean' or None, got {value!r}")
+    plan = _plan(apply, params, x, metric, over, layers, gates, mask)
+
+    @jax.jit
+    def sweep(params, x, mask):
+        outputs, traces = apply(params, x, mask=mask, edits=None)
+        donors = {layer: _stand_ins(trace, value, mask) for layer, trace in traces.items()}
+        return plan.run(apply, params, x, mask, metric, donors), metric(outputs)
+
+    return plan.result(*sweep(params, x, mask))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which interventions there are. groups: {key: (layers changed together, sizes of the axes)}"""
+
+    over: tuple[str, ...]
+    gates: tuple[str, ...]
+    groups: dict[str, tuple[tuple[str, ...], dict[str, int]]]
+    numbers: int  # that one run keeps
+
+    def run(self, apply, params, x, mask, metric, donors) -> dict:
+        return {
+            key: self._sweep(apply, params, x, mask, metric, donors, layers, sizes)
+            for key, (layers, sizes) in self.groups.items()
+        }
+
+    def _sweep(self, apply, params, x, mask, metric, donors, layers, sizes):
+        shape = tuple(sizes.values())
+        count = math.prod(shape)
+        chunks = max(1, math.ceil(count * self.numbers / NUMBERS_AT_ONCE))
+        length = math.ceil(count / min(chunks, count))
+
+        def one(place):
+            at = dict(zip(sizes, jnp.unravel_index(place, shape), strict=True))
+            edits = {layer: partial(self._edit, donors[layer], at) for layer in layers}
+            return metric(apply(params, x, mask=mask, edits=edits)[0])
+
+        # Chunks of equal length compile once; the last repeats its last place.
+        places = jnp.minimum(jnp.arange(math.ceil(count / length) * length), count - 1)
+        values = jax.lax.map(jax.vmap(one), places.reshape(-1, length))
+        return values.reshape(-1)[:count].reshape(shape)
+
+    def _edit(self, donor: Gates, at: Mapping, gates: Gates, t) -> Gates:
+        now = jnp.array(True) if "step" not in at else at["step"] == t
+        if "unit" in at:
+            now = now & (jnp.arange(gates.forget.shape[-1]) == at["unit"])
+        changed = {}
+        for place, name in enumerate(self.gates):
+            here = now & (at["gate"] == place) if "gate" in at else now
+            old = getattr(gates, name)
+            new = jax.lax.dynamic_index_in_dim(getattr(donor, name), t, 1, keepdims=False)
+            changed[name] = jnp.where(here, new.astype(old.dtype), old)
+        return gates._replace(**changed)
+
+    def result(self, values, baseline, target=None) -> Sweep:
+        measured = {"baseline": baseline} | ({} if target is None else {"target": target})
+        for name, value in measured.items():
+            if not np.isfinite(value):
+                raise ValueError(f"the metric of the {name} run is {value}: nothing compares to it")
+        numbers = {name: float(value) for name, value in measured.items()}
+        arrays = {layer: np.asarray(value) for layer, value in values.items()}
+        return Sweep(self.over, arrays, self.gates, **numbers)
+
+
+def _plan(apply, params, x, metric, over, layers, gates, mask) -> _Plan:
+    """Check what can be checked without running anything, and lay out the sweep."""
+    over, gates = ((axes,) if isinstance(axes, str) else tuple(axes) for axes in (over, gates))
+    for axis in over:
+        if axis not in AXES or over.count(axis) > 1:
+            raise ValueError(f"over must name each of {', '.join(AXES)} at most once, got {over}")
+    if not gates:
+        raise ValueError(f"gates is empty: name at least one of {', '.join(GATES)}")
+    for gate in gates:
+        check_gate(gate)
+    outputs, traces = jax.eval_shape(partial(apply, mask=mask, edits=None), params, x)
+    number = jax.eval_shape(metric, outputs)
+    if getattr(number, "shape", None) != ():
+        raise ValueError(
+            "metric must return one number, got "
+            + (f"shape {number.shape}" if hasattr(number, "shape") else type(number).__name__)
+            + ": take a mean or a sum, or one element"
+        )
+    chosen = tuple(traces) if layers is None else tuple(layers)
+    for layer in chosen:
+        check_layer(layer, traces)
+    named = {layer: (layer,) for layer in chosen} if "layer" in over else {TOGETHER: chosen}
+    groups = {
+        key: (members, _sizes(over, gates, [traces[layer] for layer in members]))
+        for key, members in named.items()
+    }
+    kept = sum(
+        2 * trace.h.size + 2 * trace.c.shape[0] * trace.c.shape[2] for trace in traces.values()
+    )
+    return _Plan(over, gates, groups, kept)
+
+
+def _sizes(over, gates, traces: Sequence[Trace]) -> dict[str, int]:
+    """{axis: size} of the axes to sweep within one group of layers."""
+    sizes = {"gate": {len(gates)}}
+    sizes["step"] = {trace.c.shape[1] for trace in traces}
+    sizes["unit"] = {trace.c.shape[2] for trace in traces}
+    axes = [axis for axis in over if axis != "layer"]
+    for axis in axes:
+        if len(sizes[axis]) != 1:
+            raise ValueError(
+                f"the layers differ in their number of {axis}s ({sorted(sizes[axis])}): add "
+                "'layer' to over, or choose layers that are alike"
+            )
+    return {axis: next(iter(sizes[axis])) for axis in axes}
+
+
+def _stand_ins(trace: Trace, value, mask) -> Gates:
+    """What each gate is replaced by, [B, T, H]."""
+    if value is None:
+        return Gates(*map(jnp.full_like, trace.gates, ABSENT.values()))
+    if value != "mean":
+        return Gates(*(jnp.full_like(gate, value) for gate in trace.gates))
+    real = jnp.ones(trace.c.shape[:2], bool)
+    if mask is not None and mask.shape == real.shape:
+        real = mask
+    return jax.tree.map(
+        lambda gate: jnp.broadcast_to(
+            jnp.mean(gate, axis=(0, 1), where=real[:, :, None]), gate.shape
+        ),
+        trace.gates,
+    )
+
+
+def _number(value) -> float:
+    return value if isinstance(value, int | float) else math.nan

@@ -1,0 +1,29 @@
+"""A table as plain text, for what is printed without any library for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def text_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int, last: Sequence[str] = ()
+) -> str:
+    """Columns under a header and a rule: the first `words` of them flush left, the rest right.
+
+    `last` is a row below a second rule.
+    """
+    every = [header, *rows, *([last] if last else [])]
+    widths = [max(map(len, column)) for column in zip(*every, strict=True)]
+
+    def line(row):
+        cells = zip(row, widths, strict=True)
+        return "  ".join(
+            cell.ljust(width) if place < words else cell.rjust(width)
+            for place, (cell, width) in enumerate(cells)
+        ).rstrip()
+
+    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
+    lines = [line(header), rule, *map(line, rows)]
+    if last:
+        lines += [rule, line(last)]
+    return "\n".join(lines)
