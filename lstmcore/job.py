@@ -225,6 +225,7 @@ def encoder_run(model, params, windows: Windows, chosen, settings: Settings) -> 
         outputs=None,
         traces={name: jax.tree.map(end_to_end, run[name]) for name in layers},
         masks=dict.fromkeys(layers),
+        layers=tuple(layers),
     )
 
 

@@ -92,8 +92,8 @@ def plot_time_scales(time_scales: TimeScale | Mapping[str, TimeScale], *, axes=N
     ratio = edges[1] / edges[0]
     beyond = LONGEST * ratio ** np.array([1, 2])  # a bin behind a gap of the width of one
     left, right = np.append(edges[:-1], beyond[0]), np.append(edges[1:], beyond[1])
-    for number, (label, colour) in enumerate(zip(compared, COLOURS, strict=False)):
-        half_life = np.asarray(compared[label].half_life)
+    for number, (label, time_scale) in enumerate(compared.items()):
+        half_life = np.asarray(time_scale.half_life)
         half_life = half_life[~np.isnan(half_life)]
         short = np.clip(half_life[half_life <= LONGEST], SHORTEST, None)
         counts = np.append(np.histogram(short, edges)[0], (half_life > LONGEST).sum())
@@ -107,7 +107,7 @@ def plot_time_scales(time_scales: TimeScale | Mapping[str, TimeScale], *, axes=N
             counts,
             width=start * (part - 1),
             align="edge",
-            color=colour,
+            color=COLOURS[number % len(COLOURS)],
             edgecolor="white",
             linewidth=0.5,
             label=name,
@@ -150,7 +150,8 @@ def plot_gradient_flow(
       The figure.
 
     Raises:
-      ValueError: no flow at all, `of` neither "h" nor "c", or a mask of another shape.
+      ValueError: no flow at all, `of` neither "h" nor "c", or a mask of another shape or
+        without a real step.
       ValueError, TypeError: `axes` that are more than one, or none.
     """
     compared = flows if isinstance(flows, Mapping) else {"": flows}
@@ -190,9 +191,11 @@ def _backwards(flow: GradientFlow, of: str, mask) -> np.ndarray:
     if mask is not None:
         checks.check_mask(mask, batch, steps)
     real = np.ones((batch, steps), bool) if mask is None else np.asarray(mask)
+    if not real.any():
+        raise ValueError("mask leaves no real step: there is nothing to draw")
     forward = (np.asarray(flow.forget_product[:, -1]) == 1).all()  # it is 1 at the last step taken
     backwards = slice(None, None, -1 if forward else 1)
-    result = np.full((batch, max(1, real.sum(axis=1).max())), np.nan)
+    result = np.full((batch, real.sum(axis=1).max()), np.nan)
     for row, values, keep in zip(result, norms, real, strict=True):
         taken = values[keep][backwards]
         row[: len(taken)] = taken
