@@ -235,7 +235,8 @@ class _Plan:
             if not np.isfinite(value):
                 raise ValueError(f"the metric of the {name} run is {value}: nothing compares to it")
         numbers = {name: float(value) for name, value in measured.items()}
-        arrays = {layer: np.asarray(value) for layer, value in values.items()}
+        # jax.jit returns a dict in the order of the alphabet; this is the order of the layers.
+        arrays = {layer: np.asarray(values[layer]) for layer in self.groups}
         return Sweep(self.over, arrays, self.gates, **numbers)
 
 
