@@ -173,7 +173,7 @@ def step(
         output=recurrent_activation(z_o),
     )
     if edit is not None:
-        gates = _as_gates(edit(gates, t), gates)
+        gates = as_gates(edit(gates, t), gates)
     c = gates.forget * state.c + gates.input * gates.candidate
     h = gates.output * output_activation(c)
     return LSTMState(h.astype(dtype), c), gates
@@ -209,7 +209,7 @@ def check_key(key) -> None:
         )
 
 
-def _as_gates(edited, gates: Gates) -> Gates:
+def as_gates(edited, gates: Gates) -> Gates:
     """What an edit returned, as arrays like `gates`; plain numbers stand for all units."""
     checks.check_edited(edited, gates)
     like = [

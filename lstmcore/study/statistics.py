@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
-from lstmcore.study.names import GATES, QUANTITIES, check_trace, quantity_of
+from lstmcore.study.names import GATES, check_trace, quantity_of
 from lstmcore.types import Gates, LSTMState, Trace
 
 __all__ = ["contributions", "correlation", "moments", "saturation", "time_scale"]
@@ -215,13 +215,16 @@ def correlation(trace: Trace, signal: jax.Array, mask: jax.Array | None = None) 
     def standardised(array):
         mean = jnp.mean(array, axis=(0, 1), where=real, keepdims=True)
         off = jnp.where(real, array - mean, 0)
+        largest = jnp.max(jnp.abs(off), axis=(0, 1), keepdims=True, initial=0)
+        constant = largest <= 8 * jnp.finfo(array.dtype).eps * jnp.abs(mean)  # NaN is not
+        off = off / jnp.where(constant, 1, largest)  # whose squares neither vanish nor overflow
         std = jnp.sqrt(jnp.mean(off * off, axis=(0, 1), where=real, keepdims=True))
-        rounding = 8 * jnp.finfo(array.dtype).eps * jnp.abs(mean)
-        return jnp.where(std > rounding, off / jnp.where(std > rounding, std, 1), 0)
+        return jnp.where(constant, 0, off / jnp.where(constant, 1, std))
 
     def with_signal(array):
         there = standardised(jnp.asarray(signal).astype(array.dtype)[:, :, None])
-        return jnp.mean(standardised(array) * there, axis=(0, 1), where=real)
+        r = jnp.mean(standardised(array) * there, axis=(0, 1), where=real)
+        return jnp.clip(r, -1, 1)  # rounding
 
     return Correlation(jax.tree.map(with_signal, trace))
 
@@ -233,8 +236,3 @@ def _real(trace: Trace, mask):
         return jnp.ones((batch, timesteps, 1), bool)
     checks.check_mask(mask, batch, timesteps)
     return jnp.asarray(mask)[:, :, None]
-
-
-def quantities(trace: Trace) -> dict:
-    """{name: array} of a Trace, in the order of `QUANTITIES`."""
-    return {name: quantity_of(trace, name) for name in QUANTITIES}
