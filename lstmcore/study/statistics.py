@@ -148,11 +148,12 @@ def time_scale(trace: Trace, mask: jax.Array | None = None) -> TimeScale:
     Raises:
       ValueError: a mask of another shape.
     """
-    forget = jnp.maximum(trace.gates.forget, 0)
-    log_keep = jnp.mean(jnp.log(forget), axis=(0, 1), where=_real(trace, mask))
-    half_life = jnp.where(log_keep < 0, jnp.log(0.5).astype(log_keep.dtype) / log_keep, jnp.inf)
-    half_life = jnp.where(jnp.isnan(log_keep), jnp.nan, half_life)
-    return TimeScale(half_life, jnp.exp(log_keep))
+    real = _real(trace, mask)
+    forget = jnp.where(real, jnp.maximum(trace.gates.forget, 0), 1)  # log 0 has no gradient
+    log_keep = jnp.mean(jnp.log(forget), axis=(0, 1), where=real)
+    forever = log_keep >= 0
+    half_life = jnp.log(jnp.full_like(log_keep, 0.5)) / jnp.where(forever, -1, log_keep)
+    return TimeScale(jnp.where(forever, jnp.inf, half_life), jnp.exp(log_keep))
 
 
 def contributions(
@@ -218,8 +219,8 @@ def correlation(trace: Trace, signal: jax.Array, mask: jax.Array | None = None) 
         largest = jnp.max(jnp.abs(off), axis=(0, 1), keepdims=True, initial=0)
         constant = largest <= 8 * jnp.finfo(array.dtype).eps * jnp.abs(mean)  # NaN is not
         off = off / jnp.where(constant, 1, largest)  # whose squares neither vanish nor overflow
-        std = jnp.sqrt(jnp.mean(off * off, axis=(0, 1), where=real, keepdims=True))
-        return jnp.where(constant, 0, off / jnp.where(constant, 1, std))
+        variance = jnp.mean(off * off, axis=(0, 1), where=real, keepdims=True)
+        return jnp.where(constant, 0, off / jnp.sqrt(jnp.where(constant, 1, variance)))
 
     def with_signal(array):
         there = standardised(jnp.asarray(signal).astype(array.dtype)[:, :, None])
