@@ -229,11 +229,11 @@ def step(
     o = gate(z_o, p_o, c)
     gates = Gates(i, f, g, o)
     if edit is not None:
-        gates = _as_gates(edit(gates, t), gates)
+        gates = as_gates(edit(gates, t), gates)
         c = gates.forget * state.c + gates.input * gates.candidate
         if params.peephole is not None:  # the output gate sees the cell as it has become
             seeing = Gates(i, f, g, gate(z_o, p_o, c))
-            gates = gates._replace(output=_as_gates(edit(seeing, t), seeing).output)
+            gates = gates._replace(output=as_gates(edit(seeing, t), seeing).output)
     h = gates.output * output_activation(c)
     if params.projection is not None:
         h = product(h.astype(dtype), params.projection)
@@ -270,7 +270,7 @@ def check_key(key) -> None:
         )
 
 
-def _as_gates(edited, gates: Gates) -> Gates:
+def as_gates(edited, gates: Gates) -> Gates:
     """What an edit returned, as arrays like `gates`; plain numbers stand for all units."""
     checks.check_edited(edited, gates)
     like = [
