@@ -81,7 +81,7 @@ def plot_gates(
     for row, names in zip(grid[1:], ROWS, strict=True):
         for panel, name in zip(row, names, strict=True):
             values = drawn[name][:, order].T
-            scale = FRACTION if panel is row[0] else signed_scale(values)
+            scale = FRACTION if panel is row[0] else signed_scale(values, clip=True)
             colour_bar(panel, heat_map(panel, values, scale), values)
             hatch(panel, line.real)
             for step in breaks:
