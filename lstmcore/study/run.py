@@ -187,8 +187,8 @@ def _refuse_nan(layer: str, trace: Trace) -> None:
     if is_nan.any():
         gate, example, step, unit = min(np.argwhere(is_nan), key=lambda place: place[2])
         raise ValueError(
-            f"with its edit, the {GATES[gate]} gate of layer {layer!r} is NaN, first at step {step} "
-            f"(example {example}, unit {unit}): does the edit divide by 0, or is x NaN?"
+            f"with its edit, the {GATES[gate]} gate of layer {layer!r} is NaN, first at step "
+            f"{step} (example {example}, unit {unit}): does the edit divide by 0, or is x NaN?"
         )
 
 
