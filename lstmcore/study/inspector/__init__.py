@@ -120,9 +120,9 @@ def _plotly() -> tuple[str, dict[str, list[str]]]:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
         raise ImportError("the inspector needs the package plotly: pip install plotly") from error
-    as_rgb = lambda colours: scales.convert_colors_to_same_type(list(colours), "rgb")[0]
-    colours = {
-        "gates": as_rgb(scales.sequential.Viridis),
-        "signed": as_rgb(scales.diverging.RdBu_r),
+    chosen = {"gates": scales.sequential.Viridis, "signed": scales.diverging.RdBu_r}
+    as_rgb = {
+        name: scales.convert_colors_to_same_type(list(colours), "rgb")[0]
+        for name, colours in chosen.items()
     }
-    return get_plotlyjs(), colours
+    return get_plotlyjs(), as_rgb

@@ -24,9 +24,13 @@ function choose(unit) {
   markFound();
 }
 
+function press(id, isPressed) {
+  $(id).setAttribute("aria-pressed", isPressed);
+  return isPressed;
+}
+
 function hold(held) {
-  state.held = held;
-  $("hold").setAttribute("aria-pressed", held);
+  state.held = press("hold", held);
 }
 
 function setSpan(from, to) {
@@ -65,8 +69,10 @@ function markFound() {
 // Values as text.
 
 function pointAt(unit, t) {
-  const value = shown(values(state.quantity, unit)[t], layer().quantities[state.quantity].step[unit]);
-  $("pointer").textContent = `Under the pointer: unit ${unit}, step ${t}: ${value}`;
+  const { step } = layer().quantities[state.quantity];
+  const value = shown(values(state.quantity, unit)[t], step[unit]);
+  const masked = maskOf(layer())?.[t] ? ", masked" : "";
+  $("pointer").textContent = `Under the pointer: unit ${unit}, step ${t}: ${value}${masked}`;
 }
 
 function showValues() {
@@ -157,7 +163,7 @@ function showLayer(index) {
 }
 
 function showExample(index) {
-  state.example = Math.min(Math.max(index || 0, 0), run.examples - 1);
+  state.example = Math.min(Math.max(Math.round(index), 0), run.examples - 1);
   $("example").value = state.example;
   forget();
   find();
@@ -198,19 +204,19 @@ $("examples").textContent = `of 0 to ${run.examples - 1}`;
 for (const note of run.notes) element("li", $("notes"), { textContent: note });
 
 $("layer").onchange = (event) => showLayer(Number(event.target.value));
-$("example").onchange = (event) => showExample(event.target.valueAsNumber);
+$("example").oninput = ({ target }) => target.value && showExample(target.valueAsNumber);
 $("order").onchange = (event) => {
   state.byMemory = event.target.value === "memory";
   state.rows = null;
   draw(heat);
 };
-$("scale").onchange = (event) => {
-  state.stretched = event.target.value === "stretched";
+$("stretch").onclick = () => {
+  state.stretched = press("stretch", !state.stretched);
   draw(heat);
   colourText();
 };
-$("drag").onchange = (event) => {
-  state.drag = event.target.value;
+$("zoom").onclick = () => {
+  state.zooms = press("zoom", !state.zooms);
   drawAll();
 };
 $("hold").onclick = () => hold(!state.held);

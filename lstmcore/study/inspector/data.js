@@ -10,7 +10,7 @@ const NOT_FINITE = 65535; // the code of NaN and infinity
 
 const state = {
   layer: 0, example: 0, quantity: "forget", unit: run.layers[0].order[0], step: 0,
-  byMemory: true, stretched: false, held: false, drag: "select",
+  byMemory: true, stretched: false, held: false, zooms: false,
   span: null, // [first step, last step] that is searched
   ranges: {}, // {number of steps: [low, high] of the time axis}, shared by panels of equal length
   rows: null, // [low, high] of the heat map's unit axis; null: all

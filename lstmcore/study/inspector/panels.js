@@ -37,7 +37,7 @@ function draw(panel) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin,
     font: { color: getComputedStyle(document.body).color, size: 12, family: "system-ui, sans-serif" },
     modebar: { bgcolor: "rgba(0,0,0,0)" },
-    hovermode: "x", hoverdistance: -1, dragmode: state.drag, selectdirection: "h",
+    hovermode: "x", hoverdistance: -1, dragmode: state.zooms ? "zoom" : "select", selectdirection: "h",
     showlegend: hasLegend,
     legend: { orientation: "h", x: 0, y: 1, xanchor: "left", yanchor: "bottom" },
     xaxis: {
@@ -184,10 +184,8 @@ function drawMarks(panel) {
     for (end = start + 1; end < steps && mask[end] === mask[start]; end++);
     if (mask[start]) across(add("masked"), rangeOf(steps), start - 0.5, end - 0.5);
   }
-  if (state.span && state.span[0] < steps) {
-    const [from, to] = state.span;
-    across(add("span"), rangeOf(steps), from - 0.5, Math.min(to, steps - 1) + 0.5);
-  }
+  if (state.span && steps === layer().steps)
+    across(add("span"), rangeOf(steps), state.span[0] - 0.5, state.span[1] + 0.5);
   if (panel === heat) {
     const rows = new Map(order().map((unit, row) => [unit, row]));
     for (const { unit } of found) atRow(add("found"), unit, rows);

@@ -144,7 +144,7 @@ def _tokens(text, run: Run) -> list[list[str]] | None:
 def _what_fits(run: Run, names: list[str], max_bytes: int) -> tuple[int, list[str], list[str]]:
     """(how many examples, which layers, notes): examples are dropped first, then layers."""
     count = len(run.inputs)
-    arrays = [run.inputs, *(output for _, output in _outputs(run)[0])]
+    arrays: list = [run.inputs, *(output for _, output in _outputs(run)[0])]
     series = sum(math.prod(array.shape[1:]) for array in arrays) * BYTES_PER_NUMBER
     size = {
         name: math.prod(run[name].c.shape[1:]) * len(QUANTITIES) * BYTES_PER_CODE for name in names
@@ -156,27 +156,27 @@ def _what_fits(run: Run, names: list[str], max_bytes: int) -> tuple[int, list[st
     each = series + sum(size[name] for name in kept)
     if each > max_bytes:
         raise ValueError(
-            f"one example of layer {kept[0]!r} needs {_megabytes(each)} but max_bytes is "
-            f"{_megabytes(max_bytes)}: raise it, or run the model on shorter sequences"
+            f"one example of layer {kept[0]!r} needs {_size(each)} but max_bytes is "
+            f"{_size(max_bytes)}: raise it, or run the model on shorter sequences"
         )
     examples = min(count, int(max_bytes // each))
     notes = []
     if examples < count:
         notes.append(
             f"Shows the first {examples:,} of {count:,} examples: all would need "
-            f"{_megabytes(whole * count)}, and the budget (max_bytes) is {_megabytes(max_bytes)}. "
+            f"{_size(whole * count)}, and the budget (max_bytes) is {_size(max_bytes)}. "
             "Others: study.inspect(run.examples(...), ...)."
         )
     if len(kept) < len(names):
         notes.append(
             f"Leaves out {', '.join(names[len(kept) :])}: the budget (max_bytes) is "
-            f"{_megabytes(max_bytes)}. To see them: study.inspect(..., layers=[...])."
+            f"{_size(max_bytes)}. To see them: study.inspect(..., layers=[...])."
         )
     return examples, kept, notes
 
 
-def _megabytes(size: float) -> str:
-    return f"{size / 1e6:,.1f} MB"
+def _size(size: float) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
 
 
 # What is shown.
@@ -208,6 +208,8 @@ def _series(title: str, names: list[str], array, mask) -> dict:
 def _layer(name: str, run: Run, scale) -> dict:
     trace, mask = run[name], run.masks[name]
     keep = np.asarray(scale.keep, float)
+    real = np.ones(trace.c.shape[:2], bool) if mask is None else np.asarray(mask, bool)
+    real = np.broadcast_to(real[:, None], (len(real), trace.c.shape[2], trace.c.shape[1]))
     quantities, gaps = {}, []
     for quantity in QUANTITIES:
         values = np.moveaxis(np.asarray(quantity_of(trace, quantity), float), 1, 2)
@@ -215,8 +217,8 @@ def _layer(name: str, run: Run, scale) -> dict:
         if missing:
             gaps.append(f"{missing:,} of {values.size:,} values of {quantity}")
         quantities[quantity] = _encode(values) | {
-            "limits": _limits(values, quantity),
-            "extent": _extent(values),
+            "limits": _limits(values[real], quantity),
+            "extent": _extent(values[real]),
         }
     _, steps, units = trace.c.shape
     return {
