@@ -73,7 +73,7 @@ class Run:
             raise ValueError(f"{len(index)} indices for the 3 axes example, step, unit")
         for axis, place, size in zip(("example", "step", "unit"), index, array.shape, strict=False):
             if not isinstance(place, slice):
-                places(axis, place, size)
+                places(axis, [None] if place is None else place, size)
         return array[tuple(map(_index, index))]
 
     def examples(self, chosen: Places) -> Run:
@@ -136,23 +136,24 @@ def run(
       >>> run["encoder_0", "forget", 0].shape
       (3, 8)
     """
-    if not hasattr(model, "apply"):
+    if isinstance(model, type) or not hasattr(model, "apply"):
         raise TypeError(
-            f"model must be a model such as lc.Autoencoder, got {type(model).__name__}: for the "
-            "weights of one layer pass study.SingleLayer()"
+            f"model must be a model such as lc.Autoencoder(...), got {type(model).__name__}: for "
+            "the weights of one layer pass study.SingleLayer()"
         )
     if edits or not _is_known(model):
         result = jax.jit(partial(_run, model, edits=edits))(params, x, mask)
     else:
         result = _cached_run(model, params, x, mask)
-    for layer in edits or {}:
-        _refuse_nan(layer, result.traces[layer])
+    for layer, trace in result.traces.items():
+        if edits and layer in edits:
+            _refuse_nan(layer, trace)
     return result
 
 
 def _run(model, params, x, mask, edits=None) -> Run:
     outputs, traces = model.apply(params, x, mask=mask, edits=edits)
-    masks = {layer: _mask_of(trace, mask) for layer, trace in traces.items()}
+    masks = {layer: mask_of(trace, mask) for layer, trace in traces.items()}
     return Run(x, mask, outputs, traces, masks, layers=tuple(traces))
 
 
@@ -167,7 +168,7 @@ def _is_known(model) -> bool:
     return all(word_for(value) for value in values if callable(value))
 
 
-def _mask_of(trace: Trace, mask):
+def mask_of(trace: Trace, mask):
     """The mask under which a layer ran: the model's, or none.
 
     A model decides by itself which of its layers are masked. Where one was, its gates are 0.
@@ -180,17 +181,15 @@ def _mask_of(trace: Trace, mask):
 
 
 def _refuse_nan(layer: str, trace: Trace) -> None:
-    for name in GATES:
-        gate = quantity_of(trace, name)
-        if isinstance(gate, jax.core.Tracer):
-            return
-        places_of_nan = np.argwhere(np.isnan(gate))
-        if len(places_of_nan):
-            example, step, unit = places_of_nan[np.argmin(places_of_nan[:, 1])]
-            raise ValueError(
-                f"with its edit, the {name} gate of layer {layer!r} is NaN, first at step {step} "
-                f"(example {example}, unit {unit}): does the edit divide by 0, or is x NaN?"
-            )
+    if isinstance(trace.c, jax.core.Tracer):
+        return
+    is_nan = np.isnan(np.stack(trace.gates))
+    if is_nan.any():
+        gate, example, step, unit = min(np.argwhere(is_nan), key=lambda place: place[2])
+        raise ValueError(
+            f"with its edit, the {GATES[gate]} gate of layer {layer!r} is NaN, first at step {step} "
+            f"(example {example}, unit {unit}): does the edit divide by 0, or is x NaN?"
+        )
 
 
 def _index(place):
