@@ -12,8 +12,9 @@ The cell of 1997 had no forget gate, and the paper starts the input gates of its
 biases of -3 and -6, so that the memory drifts little at first. Both are done here (half of the
 units each). Today's cell, with a forget gate that starts at bias 1 or 5, is measured beside it.
 
-Expected, and what would contradict it: at most 1 of 2,560 wrong for every seed of the cell of 1997
-within twice the paper's number of sequences, and the median seed within the paper's own 74,000.
+Training ends after as many sequences as in the paper. Expected of the cell of 1997, and what would
+contradict it: within them every seed comes to at most 1 of 2,560 wrong, and at the end no seed has
+more than 3 wrong on another test set (the paper's "never more than 3").
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ HYPOTHESIS = (
     "wrong, from no more than the 74,000 sequences of the paper."
 )
 
-PAPER_SEQUENCES, TOLERANCE, ALLOWED = 74_000, 0.04, 1
+PAPER_SEQUENCES, TOLERANCE = 74_000, 0.04
+ALLOWED, NEVER_MORE = 1, 3  # wrong of 2,560: in table 7, and over all runs of the paper
 UNITS, BATCH, SEEDS = 32, 8, 4
 OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(2e-3))
 FIRST = "no forget gate (1997)"
@@ -104,7 +106,7 @@ def make_loss(minimum: int, edit):
 
 def run(quick: bool = False) -> dict:
     """Train each cell with each seed, looking at the test set after every 2,560 sequences."""
-    minimum, seeds, epochs = (20, 2, 2) if quick else (100, SEEDS, 58)
+    minimum, seeds, epochs = (20, 2, 2) if quick else (100, SEEDS, 29)
     keys = jax.random.split(jax.random.key(10_000))
     test, second_test = (draw_sequences(key, fresh.EPOCH, minimum) for key in keys)
     runs = []
@@ -159,19 +161,18 @@ def needed(measured: dict, cell: str) -> list[float]:
 def judge(measured: dict) -> list[Claim]:
     """Both criteria of the docstring."""
     counts = needed(measured, FIRST)
-    in_time = sum(count <= 2 * PAPER_SEQUENCES for count in counts)
-    median = np.median(counts)
+    others = [run["wrong_of_other_test_at_end"] for run in measured["runs"] if run["cell"] == FIRST]
     return [
         Claim(
             f"without a forget gate, every seed comes to at most {ALLOWED} wrong of 2,560 within "
-            f"{2 * PAPER_SEQUENCES:,} sequences",
-            in_time == len(counts),
-            f"{in_time} of {len(counts)} seeds did",
+            f"{measured['sequences']:,} sequences (paper: {PAPER_SEQUENCES:,})",
+            bool(np.isfinite(counts).all()),
+            "sequences needed, by seed: " + ", ".join(map(_count, counts)),
         ),
         Claim(
-            f"its median seed needs no more than the paper's {PAPER_SEQUENCES:,} sequences",
-            bool(median <= PAPER_SEQUENCES),
-            f"the median is {_count(median)}",
+            f"at the end no seed has more than {NEVER_MORE} wrong of another 2,560",
+            max(others) <= NEVER_MORE,
+            f"wrong, by seed: {', '.join(map(str, others))}",
         ),
     ]
 
