@@ -14,11 +14,11 @@ import lstmcore as lc
 BITS = float(np.log2(np.e))  # per nat
 
 
-def init(key, characters: int, units: int, *, peephole: bool = False) -> dict:
-    """Fresh weights for a vocabulary of `characters`."""
+def init(key, characters: int, units: int, **options) -> dict:
+    """Fresh weights for a vocabulary of `characters`; `options` are those of `lc.init_lstm`."""
     lstm_key, head_key = jax.random.split(key)
     return {
-        "lstm": lc.init_lstm(lstm_key, characters, units, peephole=peephole),
+        "lstm": lc.init_lstm(lstm_key, characters, units, **options),
         "head": lc.init_dense(head_key, units, characters),
     }
 

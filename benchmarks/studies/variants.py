@@ -38,8 +38,9 @@ HYPOTHESIS = (
 
 RATES, UNITS, LENGTH, BATCH = (3e-3, 1e-2), 64, 128, 16
 SEEDS, STEPS = 5, 400
-VANILLA, OUTSIDE = "vanilla", ("vanilla", "simple RNN")  # the latter is no variant of Greff's
-WORST, HARMLESS = ("no forget gate", "no output activation"), ("coupled", "peepholes")
+VANILLA, PEEPHOLES = "vanilla", "peepholes"
+OUTSIDE = (VANILLA, "simple RNN")  # the latter is no variant of Greff's
+WORST, HARMLESS = ("no forget gate", "no output activation"), ("coupled", PEEPHOLES)
 LITTLE = 0.02  # of vanilla's bits per character
 
 
@@ -55,14 +56,13 @@ def run(quick: bool = False) -> dict:
     rng = np.random.default_rng(0)
     orders = [rng.permutation(len(train))[: steps * BATCH] for _ in range(seeds)]
     runs = []
-    for variant, options in {**VARIANTS, "peepholes": {}}.items():
+    for variant, options in {**VARIANTS, PEEPHOLES: {}}.items():
         loss = prediction.mean_loss(options)
         for rate in RATES:
             optimizer = prediction.optimizer(rate, steps)
             for seed, order in enumerate(orders):
-                params = prediction.init(
-                    jax.random.key(seed), letters.size, units, peephole=variant == "peepholes"
-                )
+                extra = {"peephole": True} if variant == PEEPHOLES else {}
+                params = prediction.init(jax.random.key(seed), letters.size, units, **extra)
                 found = {"variant": variant, "rate": rate, "seed": seed, "diverged": False}
                 try:
                     params = lc.fit(
