@@ -1,6 +1,6 @@
 """The LSTM cell: one step in time, one gate per line.
 
-The equations, with the forget gate of Gers et al. (2000) and without peepholes:
+The equations, with the forget gate of Gers et al. (2000):
 
     z = x_t W + h_{t-1} U + b                    split in four: z_i, z_f, z_g, z_o
     i = sigmoid(z_i)                             input gate: how much to write
@@ -10,8 +10,22 @@ The equations, with the forget gate of Gers et al. (2000) and without peepholes:
     c_t = f * c_{t-1} + i * g                    cell state
     h_t = o * tanh(c_t)                          hidden state
 
+With peepholes p_i, p_f, p_o, each gate also sees its own cell, the output gate the new one:
+
+    i = sigmoid(z_i + p_i * c_{t-1})
+    f = sigmoid(z_f + p_f * c_{t-1})
+    o = sigmoid(z_o + p_o * c_t)
+
+With a projection R, what is shown is made smaller before anyone sees it:
+
+    h_t = (o * tanh(c_t)) R
+
 Sources: Hochreiter & Schmidhuber (1997), "Long Short-Term Memory"; Gers, Schmidhuber & Cummins
-(2000), "Learning to Forget"; Greff et al. (2017), "LSTM: A Search Space Odyssey".
+(2000), "Learning to Forget"; Greff et al. (2017), "LSTM: A Search Space Odyssey"; peepholes: Gers &
+Schmidhuber (2000), "Recurrent Nets that Time and Count", and Gers, Schraudolph & Schmidhuber
+(2002), "Learning Precise Timing with LSTM Recurrent Networks"; projection: Sak, Senior & Beaufays
+(2014), "Long Short-Term Memory Recurrent Neural Network Architectures for Large Scale Acoustic
+Modeling".
 """
 
 from __future__ import annotations
@@ -30,7 +44,14 @@ __all__ = ["init_lstm", "lstm_step", "zero_state"]
 
 
 def init_lstm(
-    key: jax.Array, features: int, units: int, *, forget_bias: float = 1.0, dtype=jnp.float32
+    key: jax.Array,
+    features: int,
+    units: int,
+    *,
+    forget_bias: float = 1.0,
+    dtype=jnp.float32,
+    peephole: bool = False,
+    projection: int | None = None,
 ) -> LSTMParams:
     """Fresh weights for one layer, drawn as Keras draws them.
 
@@ -39,62 +60,90 @@ def init_lstm(
     a positive start keeps the memory open early in training (Gers et al. 2000; Jozefowicz et
     al. 2015 found 1 to close most of the gap on long dependencies).
 
+    Peepholes are drawn as TensorFlow's PeepholeLSTMCell draws them, like a kernel: each of the
+    three vectors Glorot-uniform, within sqrt(3 / H) of 0. The projection is Glorot-uniform, too.
+    The kernel that a key gives is the same with and without them.
+
     Args:
       key: random key.
       features: F, size of the input at each step.
       units: H, size of the hidden and the cell state.
       forget_bias: start value of the forget gate's bias.
-      dtype: of all three arrays.
+      dtype: of all arrays.
+      peephole: whether the gates see the cell.
+      projection: P, size of the hidden state if it is not that of the cell; None for no projection.
 
     Returns:
-      LSTMParams of shapes [F, 4H], [H, 4H], [4H].
+      LSTMParams of shapes [F, 4H], [H, 4H], [4H], with [3, H] for peepholes. With a projection the
+      recurrent kernel is [P, 4H], the projection [H, P].
 
     Raises:
-      ValueError: `features` or `units` below 1, or a dtype that is not floating point.
+      ValueError: `features`, `units` or `projection` below 1, or a dtype that is not floating
+        point.
 
     Examples:
       >>> import jax, lstmcore as lc
       >>> lc.init_lstm(jax.random.key(0), features=2, units=3).kernel.shape
       (2, 12)
+      >>> params = lc.init_lstm(jax.random.key(0), 2, 3, peephole=True, projection=1)
+      >>> params.recurrent_kernel.shape, params.peephole.shape, params.projection.shape
+      ((1, 12), (3, 3), (3, 1))
     """
     check_key(key)
     features = checks.check_count("features", features)
     units = checks.check_count("units", units)
+    hidden = units if projection is None else checks.check_count("projection", projection)
     dtype = floating_dtype(dtype)
     draw_dtype = memory_dtype(dtype)  # a QR of bfloat16 does not exist
     kernel_key, recurrent_key = jax.random.split(key)
     glorot_uniform = jax.nn.initializers.glorot_uniform()
     orthogonal = jax.nn.initializers.orthogonal()
     bias = jnp.zeros(4 * units, dtype).at[units : 2 * units].set(forget_bias)
-    return LSTMParams(
+    params = LSTMParams(
         kernel=glorot_uniform(kernel_key, (features, 4 * units), draw_dtype).astype(dtype),
-        recurrent_kernel=orthogonal(recurrent_key, (units, 4 * units), draw_dtype).astype(dtype),
+        recurrent_kernel=orthogonal(recurrent_key, (hidden, 4 * units), draw_dtype).astype(dtype),
         bias=bias,
     )
+    if peephole:
+        limit = (3 / units) ** 0.5
+        peephole_key = jax.random.fold_in(key, 2)
+        drawn = jax.random.uniform(peephole_key, (3, units), draw_dtype, -limit, limit)
+        params = params._replace(peephole=drawn.astype(dtype))
+    if projection is not None:
+        drawn = glorot_uniform(jax.random.fold_in(key, 3), (units, hidden), draw_dtype)
+        params = params._replace(projection=drawn.astype(dtype))
+    return params
 
 
-def zero_state(batch: int, units: int, dtype=jnp.float32) -> LSTMState:
+def zero_state(
+    batch: int, units: int, dtype=jnp.float32, projection: int | None = None
+) -> LSTMState:
     """The state before the first step: nothing shown, nothing remembered.
 
     Args:
       batch: B, number of examples; 0 is allowed.
       units: H, units of the layer.
       dtype: of the layer's params. The cell state is never narrower than float32.
+      projection: P, if the layer has a projection.
 
     Returns:
-      LSTMState of zeros, [B, H] each.
+      LSTMState of zeros, [B, H] each; h is [B, P] with a projection.
 
     Raises:
-      ValueError: `batch` below 0, `units` below 1, or a dtype that is not floating point.
+      ValueError: `batch` below 0, `units` or `projection` below 1, or a dtype that is not floating
+        point.
 
     Examples:
       >>> import lstmcore as lc
       >>> lc.zero_state(batch=5, units=3).c.shape
       (5, 3)
     """
-    shape = checks.check_count("batch", batch, minimum=0), checks.check_count("units", units)
+    batch, units = checks.check_count("batch", batch, minimum=0), checks.check_count("units", units)
+    hidden = units if projection is None else checks.check_count("projection", projection)
     dtype = floating_dtype(dtype)
-    return LSTMState(h=jnp.zeros(shape, dtype), c=jnp.zeros(shape, memory_dtype(dtype)))
+    return LSTMState(
+        h=jnp.zeros((batch, hidden), dtype), c=jnp.zeros((batch, units), memory_dtype(dtype))
+    )
 
 
 def lstm_step(
@@ -111,7 +160,7 @@ def lstm_step(
     """One step of the equations at the top of this module.
 
     Args:
-      params: LSTMParams [F, 4H], [H, 4H], [4H].
+      params: LSTMParams [F, 4H], [H, 4H], [4H], perhaps with a peephole and a projection.
       x_t: [B, F], the input at this step.
       state: LSTMState [B, H], from the step before or `zero_state`.
       activation: shapes the candidate, and the cell on its way out unless `output_activation`
@@ -119,7 +168,9 @@ def lstm_step(
       recurrent_activation: shapes the three gates.
       output_activation: shapes the cell on its way out, if it differs from `activation`.
       edit: pure function `(gates, t) -> gates` that sees the activated gates [B, H] and returns
-        those to use; a field may also be a plain number.
+        those to use; a field may also be a plain number. With a peephole the output gate sees the
+        cell that the edited gates make, so `edit` is called twice: once for input, forget and
+        candidate, beside the output gate as it would be unedited, then for the output gate alone.
       t: handed to `edit`.
 
     Returns:
@@ -141,9 +192,9 @@ def lstm_step(
     checks.check_array("x_t", x_t, "batch features", "for a whole sequence call lc.lstm")
     checks.check_floating("x_t", x_t)
     checks.check_features("x_t", x_t, features, "params.kernel")
-    checks.check_state(state, x_t.shape[0], units)
+    checks.check_state(state, x_t.shape[0], units, hidden=params.recurrent_kernel.shape[0])
     checks.check_edit(edit, x_t.shape[0], None, units)
-    params = LSTMParams(*map(jnp.asarray, params))
+    params = jax.tree.map(jnp.asarray, params)
     dtype = params.kernel.dtype
     return step(
         params,
@@ -166,16 +217,26 @@ def step(
 
     z = product(x_t, params.kernel) + product(state.h, params.recurrent_kernel)
     z_i, z_f, z_g, z_o = jnp.split(z + params.bias.astype(wide), 4, axis=-1)
-    gates = Gates(
-        input=recurrent_activation(z_i),
-        forget=recurrent_activation(z_f),
-        candidate=activation(z_g),
-        output=recurrent_activation(z_o),
-    )
+    p_i, p_f, p_o = (None,) * 3 if params.peephole is None else params.peephole.astype(wide)
+
+    def gate(z, peephole, c):
+        return recurrent_activation(z if peephole is None else z + peephole * c)
+
+    i = gate(z_i, p_i, state.c)
+    f = gate(z_f, p_f, state.c)
+    g = activation(z_g)
+    c = f * state.c + i * g
+    o = gate(z_o, p_o, c)
+    gates = Gates(i, f, g, o)
     if edit is not None:
-        gates = _as_gates(edit(gates, t), gates)
-    c = gates.forget * state.c + gates.input * gates.candidate
+        gates = as_gates(edit(gates, t), gates)
+        c = gates.forget * state.c + gates.input * gates.candidate
+        if params.peephole is not None:  # the output gate sees the cell as it has become
+            seeing = Gates(i, f, g, gate(z_o, p_o, c))
+            gates = gates._replace(output=as_gates(edit(seeing, t), seeing).output)
     h = gates.output * output_activation(c)
+    if params.projection is not None:
+        h = product(h.astype(dtype), params.projection)
     return LSTMState(h.astype(dtype), c), gates
 
 
@@ -209,7 +270,7 @@ def check_key(key) -> None:
         )
 
 
-def _as_gates(edited, gates: Gates) -> Gates:
+def as_gates(edited, gates: Gates) -> Gates:
     """What an edit returned, as arrays like `gates`; plain numbers stand for all units."""
     checks.check_edited(edited, gates)
     like = [

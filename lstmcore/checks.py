@@ -57,26 +57,56 @@ def check_count(name: str, value, minimum: int = 1) -> int:
 
 
 def check_lstm_params(params: LSTMParams, name: str = "params") -> tuple[int, int]:
-    """The three arrays fit together; returns (features, units)."""
+    """The arrays fit together; returns (features, units)."""
     if not isinstance(params, LSTMParams):
         raise TypeError(
             f"{name} must be LSTMParams(kernel, recurrent_kernel, bias), got "
             f"{type(params).__name__}: make one with lc.init_lstm or LSTMParams(*weights)"
         )
-    kernel, recurrent_kernel, bias = params
+    kernel, recurrent_kernel, bias, peephole, projection = params
     check_array(f"{name}.kernel", kernel, "features 4*units")
     check_array(f"{name}.recurrent_kernel", recurrent_kernel, "units 4*units")
     check_array(f"{name}.bias", bias, "4*units", "add the two biases of a PyTorch layer together")
-    features, units = kernel.shape[0], recurrent_kernel.shape[0]
-    shapes = tuple(tuple(a.shape) for a in params)
-    if shapes != ((features, 4 * units), (units, 4 * units), (4 * units,)):
+    features, hidden = kernel.shape[0], recurrent_kernel.shape[0]
+    units = hidden if projection is None else bias.shape[0] // 4
+    shapes = tuple(tuple(a.shape) for a in (kernel, recurrent_kernel, bias))
+    if shapes != ((features, 4 * units), (hidden, 4 * units), (4 * units,)):
+        rows = "H" if projection is None else "P"
         raise ValueError(
-            f"{name} must have shapes [F, 4H], [H, 4H], [4H] with the four gates side by side in "
-            f"the last axis, got {', '.join(map(str, shapes))}: weights stored the other way "
+            f"{name} must have shapes [F, 4H], [{rows}, 4H], [4H] with the four gates side by side "
+            f"in the last axis, got {', '.join(map(str, shapes))}: weights stored the other way "
             "round need a transpose"
         )
+    if peephole is not None:
+        _check_peephole(f"{name}.peephole", peephole, units)
+    if projection is not None:
+        _check_projection(name, projection, units, hidden)
     _check_same_dtype(name, params)
     return features, units
+
+
+def _check_peephole(name: str, peephole, units: int) -> None:
+    check_array(name, peephole, "3 units", "one row for each of the gates i, f and o")
+    if tuple(peephole.shape) != (3, units):
+        raise ValueError(
+            f"{name} has shape {tuple(peephole.shape)} but the {units} units of the bias need "
+            f"(3, {units}): one row for each of the gates i, f and o"
+        )
+
+
+def _check_projection(name: str, projection, units: int, hidden: int) -> None:
+    check_array(f"{name}.projection", projection, "units projected")
+    if projection.shape[0] != units:
+        raise ValueError(
+            f"{name}.projection has shape {tuple(projection.shape)} but must be [H, P] with the "
+            f"{units} units of the bias first: a PyTorch weight_hr needs a transpose"
+        )
+    if projection.shape[1] != hidden:
+        raise ValueError(
+            f"{name}.recurrent_kernel has {hidden} rows but the projection {name}.projection "
+            f"{tuple(projection.shape)} needs {projection.shape[1]}, one for each number in the "
+            "projected h: draw both with lc.init_lstm(..., projection=...)"
+        )
 
 
 def check_dense_params(params: DenseParams, name: str = "params") -> int:
@@ -106,21 +136,26 @@ def check_features(name: str, value, features: int, owner: str) -> None:
         )
 
 
-def check_state(state: LSTMState, batch: int, units: int, name: str = "state") -> None:
-    """The state belongs to this batch and this layer."""
+def check_state(
+    state: LSTMState, batch: int, units: int, name: str = "state", hidden: int | None = None
+) -> None:
+    """The state belongs to this batch and this layer; `hidden` is the size of h, if projected."""
     if not isinstance(state, LSTMState):
         raise TypeError(
             f"{name} must be LSTMState(h, c), got {type(state).__name__}: name the two, "
             "LSTMState(h=..., c=...), since some libraries store them as (c, h)"
         )
-    for field, value in zip(state._fields, state, strict=True):
+    hidden = units if hidden is None else hidden
+    projected = "" if hidden == units else f", projection={hidden}"
+    for field, value, size in (("h", state.h, hidden), ("c", state.c, units)):
         check_array(f"{name}.{field}", value, "batch units")
         check_floating(f"{name}.{field}", value)
-        if tuple(value.shape) != (batch, units):
+        if tuple(value.shape) != (batch, size):
+            what = f"{units} units" if size == units else f"projection to {size}"
             raise ValueError(
                 f"{name}.{field} has shape {tuple(value.shape)} but the batch of {batch} and the "
-                f"{units} units of params need ({batch}, {units}): lc.zero_state({batch}, {units}) "
-                "makes a fresh one"
+                f"{what} of params need ({batch}, {size}): "
+                f"lc.zero_state({batch}, {units}{projected}) makes a fresh one"
             )
 
 
@@ -162,10 +197,11 @@ def check_edited(edited, gates: Gates) -> None:
 
 
 def _check_same_dtype(name: str, params) -> None:
-    for field, value in zip(params._fields, params, strict=True):
+    arrays = {field: value for field, value in params._asdict().items() if value is not None}
+    for field, value in arrays.items():
         check_floating(f"{name}.{field}", value)
-    if len({str(a.dtype) for a in params}) > 1:
+    dtypes = [str(value.dtype) for value in arrays.values()]
+    if len(set(dtypes)) > 1:
         raise ValueError(
-            f"{name} mixes dtypes {', '.join(str(a.dtype) for a in params)}: convert them with "
-            "astype to the same one"
+            f"{name} mixes dtypes {', '.join(dtypes)}: convert them with astype to the same one"
         )

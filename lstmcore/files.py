@@ -24,7 +24,7 @@ from lstmcore.types import DenseParams, LSTMParams
 __all__ = ["load", "save"]
 
 FORMAT = 1
-ACTIVATIONS = ("activation", "recurrent_activation")
+ACTIVATIONS = ("activation", "recurrent_activation", "output_activation")
 KEY = "lstmcore"  # of the one entry in the file's metadata
 
 
@@ -59,6 +59,8 @@ def save(path: str | os.PathLike, model, params: dict) -> None:
     check_params(params, model.layers)
     hyperparameters = {field.name: getattr(model, field.name) for field in fields(model)}
     for name in ACTIVATIONS:
+        if hyperparameters[name] is None:  # an output_activation that follows `activation`
+            continue
         hyperparameters[name] = word_for(hyperparameters[name])
         if hyperparameters[name] is None:
             raise ValueError(
@@ -69,7 +71,8 @@ def save(path: str | os.PathLike, model, params: dict) -> None:
     tensors = {
         f"{name}/{field}": np.ascontiguousarray(getattr(params[name], field))
         for name, layer in model.layers.items()
-        for field in layer.shapes()
+        for field in (*layer.shapes(), *layer.optional_shapes())
+        if getattr(params[name], field) is not None
     }
     description = {"format": FORMAT, "model": kind, "hyperparameters": hyperparameters}
     data = _safetensors().save(tensors, {KEY: json.dumps(description)})
@@ -91,6 +94,7 @@ def load(path: str | os.PathLike) -> tuple:
       FileNotFoundError: there is no such file.
       ImportError: safetensors is missing.
     """
+    import jax
     import jax.numpy as jnp
 
     from lstmcore import models
@@ -101,7 +105,7 @@ def load(path: str | os.PathLike) -> tuple:
     params = {}
     for name, layer in contents.params.items():
         floating_dtype(layer.kernel.dtype)  # float64 would silently become float32 otherwise
-        params[name] = type(layer)(*map(jnp.asarray, layer))
+        params[name] = jax.tree.map(jnp.asarray, layer)
     return model, params
 
 
@@ -158,6 +162,8 @@ def _description(text: str) -> tuple[str, dict]:
     if kind not in LAYOUTS or not isinstance(hyperparameters, dict):
         raise ValueError(f"there is no model {kind!r}")
     for name in ACTIVATIONS:
+        if name == "output_activation" and hyperparameters.get(name) is None:
+            continue  # it follows `activation`, and older files do not mention it
         resolve(name, hyperparameters.get(name, ""))
     features, units = check_sizes(hyperparameters.get("features"), hyperparameters.get("units"))
     return kind, hyperparameters | {"features": features, "units": units}
@@ -170,6 +176,9 @@ def _layer(name: str, layer: Layer, tensors: dict) -> LSTMParams | DenseParams:
         if f"{name}/{field}" not in tensors:
             raise ValueError(f"{name}/{field} is missing")
         weights[field] = tensors.pop(f"{name}/{field}")
+    for field in layer.optional_shapes():
+        if f"{name}/{field}" in tensors:
+            weights[field] = tensors.pop(f"{name}/{field}")
     return layer.kind(**weights)
 
 

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from lstmcore import checks, series
+from lstmcore import checks, series, study
 from lstmcore.models import Autoencoder, CompositeAutoencoder
+from lstmcore.study.run import Run
 from lstmcore.table import Table
 from lstmcore.train import FitResult, fit
-from lstmcore.types import Trace
 
 MODES = ("reconstruction", "prediction", "composite")
 WINDOWS_AT_ONCE = 1024  # in `outputs`, so that memory does not grow with the table
@@ -190,7 +190,7 @@ class Part(NamedTuple):
 
 def outputs(model, params, table: Table, windows: Windows, settings: Settings) -> list[Part]:
     """Run the trained model on every window of the table."""
-    apply = jax.jit(lambda params, x: _written(model, params, x, settings)[0])
+    apply = jax.jit(lambda params, x: _written(model, params, x, settings))
     inputs = windows.values[:, : settings.window]
     used_for = np.full(len(inputs), USES[1], dtype=object)
     used_for[: windows.training], used_for[windows.held_out :] = USES[0], USES[2]
@@ -210,15 +210,23 @@ def outputs(model, params, table: Table, windows: Windows, settings: Settings) -
     ]
 
 
-def encoder_traces(model, params, windows: Windows, chosen, settings: Settings) -> dict[str, Trace]:
-    """Traces of the encoder's layers on the chosen windows, laid end to end: [len * T, H]."""
+def encoder_run(model, params, windows: Windows, chosen, settings: Settings) -> Run:
+    """The encoder's layers on the chosen windows, laid end to end: one example of len * T steps."""
     x = windows.values[chosen, : settings.window]
-    traces = jax.jit(lambda params, x: _written(model, params, x, settings)[1])(params, x)
-    return {
-        name: jax.tree.map(lambda leaf: np.asarray(leaf).reshape(-1, leaf.shape[-1]), trace)
-        for name, trace in traces.items()
-        if name.startswith("encoder")
-    }
+    run = study.run(model, params, jnp.asarray(x))
+    layers = [name for name in run.layers if name.startswith("encoder")]
+
+    def end_to_end(leaf):
+        return np.asarray(leaf).reshape(1, -1, leaf.shape[-1])
+
+    return Run(
+        inputs=end_to_end(x),
+        mask=None,
+        outputs=None,
+        traces={name: jax.tree.map(end_to_end, run[name]) for name in layers},
+        masks=dict.fromkeys(layers),
+        layers=tuple(layers),
+    )
 
 
 def side_by_side(count: int, length: int) -> np.ndarray:
@@ -235,15 +243,15 @@ def _targets(settings: Settings) -> list[tuple[str, slice]]:
     return [(name, targets[name]) for name in names]
 
 
-def _written(model, params, x, settings: Settings) -> tuple[tuple, dict[str, Trace]]:
-    """(one output for each of `_targets`, traces)."""
-    output, traces = model.apply(params, x)
-    return output if settings.mode == "composite" else (output,), traces
+def _written(model, params, x, settings: Settings) -> tuple:
+    """One output for each of `_targets`."""
+    output, _ = model.apply(params, x)
+    return output if settings.mode == "composite" else (output,)
 
 
 def _loss(model, settings: Settings, params, batch):
     """Mean squared error, added up over the targets."""
-    written, _ = _written(model, params, batch[:, : settings.window], settings)
+    written = _written(model, params, batch[:, : settings.window], settings)
     errors = [
         jnp.mean((output - batch[:, where]) ** 2)
         for output, (_, where) in zip(written, _targets(settings), strict=True)

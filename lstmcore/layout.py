@@ -30,6 +30,10 @@ class Layer(NamedTuple):
             "bias": (4 * units,),
         }
 
+    def optional_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each of the weights that it may have or not."""
+        return {"peephole": (3, self.units)} if self.kind is LSTMParams else {}
+
 
 def autoencoder(features: int, units: tuple[int, ...], steps: int | None = None) -> dict:
     """{name: Layer} of an Autoencoder: the encoder, its mirror image, a head."""
@@ -94,6 +98,11 @@ def check_params(params, layers: Mapping[str, Layer]) -> None:
     }
     for name, layer in layers.items():
         check[layer.kind](params[name], f"params[{name!r}]")
+        if getattr(params[name], "projection", None) is not None:
+            raise ValueError(
+                f"params[{name!r}] has a projection, but the layers of a model are sized by their "
+                "units: run such a layer with lc.lstm"
+            )
         for field, shape in layer.shapes().items():
             found = tuple(getattr(params[name], field).shape)
             if found != shape:

@@ -42,6 +42,7 @@ class Autoencoder:
       activation: of every layer, see `lc.lstm`; a name or a function.
       steps: number of steps the decoder writes; None writes as many as were read.
       recurrent_activation: of every layer's gates.
+      output_activation: of every layer's cell on its way out, if it differs from `activation`.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -57,6 +58,7 @@ class Autoencoder:
     activation: Activation = "tanh"
     steps: int | None = None
     recurrent_activation: Activation = "sigmoid"
+    output_activation: Activation | None = None
 
     def __post_init__(self):
         _normalise(self)
@@ -76,7 +78,8 @@ class Autoencoder:
         """Encode, repeat, decode.
 
         Args:
-          params: what `init` returned, trained or not.
+          params: what `init` returned, trained or not. Any LSTM layer may be given a peephole:
+            `params["encoder_0"]._replace(peephole=jnp.zeros((3, units)))`; a projection is refused.
           x: [B, T, F].
           mask: bool [B, T], True = real step. The decoder is masked likewise if `steps` is None.
           edits: for any layer by name, the `edit` of `lc.lstm`.
@@ -109,7 +112,7 @@ class CompositeAutoencoder:
       features: F, size of the sequence at each step, in and out.
       units: sizes of the encoder's layers; each decoder has the same in reverse.
       steps: number of steps the prediction writes; the reconstruction writes as many as were read.
-      activation, recurrent_activation: as in `Autoencoder`.
+      activation, recurrent_activation, output_activation: as in `Autoencoder`.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -125,6 +128,7 @@ class CompositeAutoencoder:
     steps: int
     activation: Activation = "tanh"
     recurrent_activation: Activation = "sigmoid"
+    output_activation: Activation | None = None
 
     def __post_init__(self):
         _normalise(self)
@@ -168,7 +172,7 @@ class StackedLSTM:
       features: F, size of the input at each step.
       units: sizes of the layers; one number for one layer.
       outputs: U, size of the output at each step.
-      activation, recurrent_activation: as in `Autoencoder`.
+      activation, recurrent_activation, output_activation: as in `Autoencoder`.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -183,6 +187,7 @@ class StackedLSTM:
     outputs: int
     activation: Activation = "tanh"
     recurrent_activation: Activation = "sigmoid"
+    output_activation: Activation | None = None
 
     def __post_init__(self):
         _normalise(self)
@@ -219,6 +224,8 @@ def _normalise(model) -> None:
             object.__setattr__(model, name, int(getattr(model, name)))
     resolve("activation", model.activation)
     resolve("recurrent_activation", model.recurrent_activation)
+    if model.output_activation is not None:
+        resolve("output_activation", model.output_activation)
     _ = model.layers  # describing them checks what is left: steps, outputs
 
 
@@ -231,4 +238,5 @@ def _activations(model) -> dict[str, Any]:
     return {
         "activation": model.activation,
         "recurrent_activation": model.recurrent_activation,
+        "output_activation": model.output_activation,
     }

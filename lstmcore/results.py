@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lstmcore import __version__, files, plots
-from lstmcore.job import Part, Settings, Windows, encoder_traces, side_by_side
+from lstmcore import __version__, files
+from lstmcore.job import Part, Settings, Windows, encoder_run, side_by_side
+from lstmcore.study import plots
 from lstmcore.table import Table
 from lstmcore.train import FitResult
 
@@ -120,17 +121,18 @@ def write_pictures(
             xlabel=table.label_name,
         )
     chosen = side_by_side(len(windows.values), settings.window)
-    inputs = windows.values[chosen, : settings.window]
-    for name, trace in encoder_traces(model, result.params, windows, chosen, settings).items():
-        pictures[f"gates_{name}.png"] = plots.plot_gates(
-            trace,
-            np.concatenate(inputs),
-            title=f"{name}: gates while it reads",
-            breaks=range(settings.window, len(trace.h), settings.window),
+    run = encoder_run(model, result.params, windows, chosen, settings)
+    for name in run.layers:
+        picture = plots.plot_gates(
+            run,
+            name,
+            breaks=range(settings.window, run.inputs.shape[1], settings.window),
             xlabel=table.label_name,
             labels=[table.labels[row] for row in windows.rows[chosen, : settings.window].ravel()],
             columns=table.columns,
         )
+        picture.suptitle(f"{name}, while it reads")
+        pictures[f"gates_{name}.png"] = picture
     for name, figure in pictures.items():
         figure.savefig(folder / name, dpi=120)
 

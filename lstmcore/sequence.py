@@ -37,16 +37,17 @@ def lstm(
     The trace is always returned. Under `jax.jit` whatever you do not use of it is removed and
     costs neither time nor memory.
 
-    With activations that have a name and no `edit`, a backward pass written by hand is used (see
-    `lstmcore.engine.fast`). Forward mode (`jax.jvp`, `jax.jacfwd`) takes the plain loop by itself,
-    unless JAX meets a layer that it has already traced: `jax.jvp` of a jitted function raises JAX's
-    TypeError about forward mode and custom_vjp. Then put `jax.jit` outermost, or pass
-    `edit=lambda gates, t: gates`, which changes nothing but asks for the plain loop.
+    With activations that have a name and no `edit`, peephole or projection, a backward pass written
+    by hand is used (see `lstmcore.engine.fast`). Forward mode (`jax.jvp`, `jax.jacfwd`) takes the
+    plain loop by itself, unless JAX meets a layer that it has already traced: `jax.jvp` of a jitted
+    function raises JAX's TypeError about forward mode and custom_vjp. Then put `jax.jit` outermost,
+    or pass `edit=lambda gates, t: gates`, which changes nothing but asks for the plain loop.
 
     Args:
-      params: LSTMParams [F, 4H], [H, 4H], [4H].
+      params: LSTMParams [F, 4H], [H, 4H], [4H], perhaps with a peephole and a projection.
       x: [B, T, F]; cast to the dtype of the params.
-      state: LSTMState [B, H] to start from; None starts from zeros.
+      state: LSTMState [B, H] to start from; None starts from zeros. With a projection to P, `h` is
+        [B, P], here and in the results.
       mask: bool [B, T], True = real step, at any place. A masked step carries `h` and `c`
         through unchanged and its `x` does not matter, not even if it is NaN.
       reverse: run from the last step to the first. The trace keeps the time axis of `x` (Keras's
@@ -59,6 +60,7 @@ def lstm(
         on the time axis of `x`. The trace holds what it returned. If it has a method
         `check(batch, timesteps, units)`, that is called once before the loop. Outside of `jax.jit`,
         a call with an edit or with an activation function of your own is compiled anew each time.
+        With a peephole it is called twice per step, see `lc.lstm_step`.
 
     Returns:
       (LSTMState [B, H] after the last step taken, Trace [B, T, H] of every step; where masked,
@@ -82,12 +84,12 @@ def lstm(
     checks.check_floating("x", x)
     checks.check_features("x", x, features, "params.kernel")
     batch, timesteps, _ = x.shape
-    params = LSTMParams(*map(jnp.asarray, params))
+    params = jax.tree.map(jnp.asarray, params)
     dtype = params.kernel.dtype
     x = jnp.asarray(x, dtype)
     if state is None:
-        state = _zero_state_like(x, params)
-    checks.check_state(state, batch, units)
+        state = _zero_state_like(x, params, units)
+    checks.check_state(state, batch, units, hidden=params.recurrent_kernel.shape[0])
     if mask is not None:
         checks.check_mask(mask, batch, timesteps)
     checks.check_edit(edit, batch, timesteps, units)
@@ -178,8 +180,8 @@ def length_mask(lengths: jax.Array, timesteps: int) -> jax.Array:
     return jnp.arange(timesteps) < lengths[:, None]
 
 
-def _zero_state_like(x, params) -> LSTMState:
+def _zero_state_like(x, params, units: int) -> LSTMState:
     """`zero_state`, but sharded as `x` is, and of a symbolic batch where `x` has one."""
-    units = params.recurrent_kernel.shape[0]
-    zeros = jnp.zeros_like(x[:, :0].sum(axis=1) @ params.kernel[:, :units])
-    return LSTMState(zeros, zeros.astype(memory_dtype(zeros.dtype)))
+    c = jnp.zeros_like(x[:, :0].sum(axis=1) @ params.kernel[:, :units])
+    h = c if params.projection is None else jnp.zeros_like(c @ params.projection)
+    return LSTMState(h, c.astype(memory_dtype(c.dtype)))

@@ -2,7 +2,8 @@
 
 Each is a NamedTuple of arrays, hence a pytree: `jax.grad`, `jax.tree.map`, `optax` and
 indexing work on them as they are. Axes are written B (batch), T (time), F (features),
-H (units of a layer) and U (outputs of a dense layer). This module needs NumPy alone.
+H (units of a layer), P (size of a projection) and U (outputs of a dense layer). This module needs
+NumPy alone.
 """
 
 from __future__ import annotations
@@ -21,23 +22,34 @@ class LSTMParams(NamedTuple):
     """Weights of one LSTM layer, fused over the gates in Keras's order: i, f, g, o.
 
     The weights of a Keras layer therefore fit unchanged: `LSTMParams(*layer.get_weights())`.
+    A field that is None is no leaf of the pytree: `jax.tree.leaves` gives the arrays alone.
 
     Attributes:
       kernel: [F, 4H], from the input to the four gates.
-      recurrent_kernel: [H, 4H], from the previous hidden state to the four gates.
+      recurrent_kernel: [H, 4H], from the previous hidden state to the four gates; [P, 4H] with a
+        projection.
       bias: [4H].
+      peephole: [3, H], from each cell to its own gates i, f, o, or None: the gates then see the
+        cell itself, not only what the output gate lets through (Gers & Schmidhuber 2000,
+        "Recurrent nets that time and count"; Gers et al. 2002).
+      projection: [H, P], from the units to a smaller hidden state, or None. The hidden state is
+        then [B, P], beside a cell of [B, H] (Sak et al. 2014, "Long short-term memory recurrent
+        neural network architectures for large scale acoustic modeling"; `proj_size` of PyTorch,
+        which stores it as [P, H]).
     """
 
     kernel: Array
     recurrent_kernel: Array
     bias: Array
+    peephole: Array | None = None
+    projection: Array | None = None
 
 
 class LSTMState(NamedTuple):
     """What an LSTM carries from one step to the next.
 
     Attributes:
-      h: [B, H], hidden state: what the layer shows to the outside.
+      h: [B, H], hidden state: what the layer shows to the outside; [B, P] with a projection.
       c: [B, H], cell state: what the layer remembers.
     """
 
@@ -67,7 +79,8 @@ class Trace(NamedTuple):
     """Everything a layer did, step by step, aligned with the time axis of its input.
 
     Attributes:
-      h: [B, T, H], hidden state after each step (the layer's output sequence).
+      h: [B, T, H], hidden state after each step (the layer's output sequence); [B, T, P] with a
+        projection.
       c: [B, T, H], cell state after each step.
       gates: Gates of [B, T, H], all 0 where a step was masked.
     """

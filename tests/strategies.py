@@ -17,6 +17,7 @@ units = st.sampled_from([1, 4])
 seeds = st.integers(0, 2**32 - 1)
 activations = st.sampled_from(["tanh", "relu", "sigmoid", "hard_sigmoid", "softsign", "linear"])
 gate_activations = st.sampled_from(["sigmoid", "hard_sigmoid"])
+peepholes_and_projections = st.sampled_from([(True, None), (False, 2), (True, 2), (True, 1)])
 mask_kinds = st.sampled_from(["none", "right", "left", "interior", "all-false row"])
 
 
@@ -32,14 +33,20 @@ class Case(NamedTuple):
     options: dict
 
 
-def random_params(rng, features: int, units: int, dtype=np.float32) -> lc.LSTMParams:
+def random_params(
+    rng, features: int, units: int, dtype=np.float32, *, peephole=False, projection=None
+) -> lc.LSTMParams:
     """Weights that differ in every gate: constant ones cannot see two gates swapped."""
-    shapes = (features, 4 * units), (units, 4 * units), (4 * units,)
-    return lc.LSTMParams(*(rng.normal(0, 0.5, shape).astype(dtype) for shape in shapes))
+    hidden = projection or units
+    shapes = [(features, 4 * units), (hidden, 4 * units), (4 * units,)]
+    shapes += [(3, units) if peephole else None, (units, hidden) if projection else None]
+    draw = lambda shape: rng.normal(0, 0.5, shape).astype(dtype)  # noqa: E731
+    return lc.LSTMParams(*(shape and draw(shape) for shape in shapes))
 
 
-def random_state(rng, batch: int, units: int, dtype=np.float32) -> lc.LSTMState:
-    return lc.LSTMState(*rng.normal(size=(2, batch, units)).astype(dtype))
+def random_state(rng, batch: int, units: int, dtype=np.float32, projection=None) -> lc.LSTMState:
+    draw = lambda size: rng.normal(size=(batch, size)).astype(dtype)  # noqa: E731
+    return lc.LSTMState(h=draw(projection or units), c=draw(units))
 
 
 def random_mask(rng, kind: str, batch: int, steps: int) -> np.ndarray | None:
@@ -64,9 +71,11 @@ def random_like(rng, tree):
 
 
 @st.composite
-def cases(draw, dtype=np.float32) -> Case:
+def cases(draw, dtype=np.float32, variants=False) -> Case:
+    """variants: layers with a peephole, a projection or both, instead of layers with neither."""
     rng = np.random.default_rng(draw(seeds))
     batch, steps, width, size = draw(batches), draw(timesteps), draw(features), draw(units)
+    peephole, projection = draw(peepholes_and_projections) if variants else (False, None)
     options = {
         "mask": random_mask(rng, draw(mask_kinds), batch, steps),
         "reverse": draw(st.booleans()),
@@ -74,9 +83,9 @@ def cases(draw, dtype=np.float32) -> Case:
         "recurrent_activation": draw(gate_activations),
     }
     return Case(
-        params=random_params(rng, width, size, dtype),
+        params=random_params(rng, width, size, dtype, peephole=peephole, projection=projection),
         x=rng.normal(size=(batch, steps, width)).astype(dtype),
-        state=random_state(rng, batch, size, dtype) if draw(st.booleans()) else None,
+        state=random_state(rng, batch, size, dtype, projection) if draw(st.booleans()) else None,
         options=options,
     )
 
@@ -93,6 +102,7 @@ def assert_same(params, expected):
     assert set(params) == set(expected)
     for name, layer in expected.items():
         assert type(params[name]) is type(layer)
-        for leaf, expected_leaf in zip(params[name], layer, strict=True):
+        assert jax.tree.structure(params[name]) == jax.tree.structure(layer)
+        for leaf, expected_leaf in zip(*map(jax.tree.leaves, (params[name], layer)), strict=True):
             assert leaf.dtype == expected_leaf.dtype
             np.testing.assert_array_equal(leaf, expected_leaf)

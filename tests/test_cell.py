@@ -79,7 +79,7 @@ def test_init_is_kerass(seed):
 def test_init_arguments():
     assert lc.init_lstm(jax.random.key(0), 2, 3, forget_bias=5).bias[3] == 5
     params = lc.init_lstm(jax.random.key(0), 2, 3, dtype=jnp.bfloat16)
-    assert {leaf.dtype for leaf in params} == {jnp.dtype(jnp.bfloat16)}
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype(jnp.bfloat16)}
     again = lc.init_lstm(jax.random.key(0), 2, 3, dtype=jnp.bfloat16)
     jax.tree.map(np.testing.assert_array_equal, params, again)
 

@@ -91,6 +91,7 @@ def described(**changes) -> str:
             "activation": "tanh",
             "steps": None,
             "recurrent_activation": "sigmoid",
+            "output_activation": None,
         },
     }
     for name, value in changes.items():
@@ -118,11 +119,32 @@ TAMPERED = {  # what is wrong: (description, tensors, message)
     "steps a fraction": (described(steps=1.5), {}, "steps must be a whole number, got 1.5"),
     "steps negative": (described(steps=-1), {}, "steps must be at least 1, got -1"),
     "activation unknown": (described(activation="eval"), {}, "activation 'eval' is not known"),
+    "output activation unknown": (
+        described(output_activation="eval"),
+        {},
+        "output_activation 'eval' is not known",
+    ),
+    "activation null": (described(activation=None), {}, "activation None is not known"),
     "activation a number": (described(activation=5), {}, "activation 5 is not known"),
     "tensor missing": (described(), {"head/bias": None}, "head/bias is missing"),
     "tensor of another shape": (described(), {"head/bias": np.ones(7, np.float32)}, "shape"),
     "tensor of integers": (described(), {"head/bias": np.ones(2, int)}, "floating point, got int"),
     "mixed dtypes": (described(), {"head/bias": np.ones(2)}, "mixes dtypes float32, float64"),
+    "peephole of other units": (
+        described(),
+        {"encoder_0/peephole": np.ones((3, 5), np.float32)},
+        r"peephole has shape \(3, 5\) but the 3 units",
+    ),
+    "peephole of a head": (
+        described(),
+        {"head/peephole": np.ones((3, 2), np.float32)},
+        "'head/peephole' belongs to no layer",
+    ),
+    "projection": (
+        described(),
+        {"encoder_0/projection": np.ones((3, 3), np.float32)},
+        "'encoder_0/projection' belongs to no layer",
+    ),
     "tensor of no layer": (
         described(),
         {"tail/bias": np.ones(2)},
@@ -143,6 +165,19 @@ def test_tampered(case, load, sound_file, model_path):
     model_path.write_bytes(to_safetensors(tensors, {"lstmcore": description}))
     with pytest.raises(ValueError, match=rf"a model\.safetensors is damaged.*{message}"):
         load(model_path)
+
+
+@pytest.mark.parametrize("load", LOADERS)
+def test_files_from_before_output_activation_still_load(load, sound_file, model_path):
+    description = json.loads(described())
+    del description["hyperparameters"]["output_activation"]
+    model_path.write_bytes(sound_file)
+    with safe_open(model_path, framework="numpy") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    model_path.write_bytes(to_safetensors(tensors, {"lstmcore": json.dumps(description)}))
+    model, params = load(model_path)
+    assert_same(params, weights(SMALL))
+    assert load is reference.load or model == SMALL
 
 
 def test_the_description_in_these_tests_is_that_of_the_file(sound_file, model_path):

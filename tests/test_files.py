@@ -20,8 +20,8 @@ from lstmcore.files import atomic_path
 MODELS = [
     SMALL,
     lc.Autoencoder(1, (3, 2), "relu", steps=4, recurrent_activation="hard_sigmoid"),
-    lc.CompositeAutoencoder(2, (3, 2), steps=2),
-    lc.StackedLSTM(2, (3, 2), outputs=1),
+    lc.CompositeAutoencoder(2, (3, 2), steps=2, output_activation="relu"),
+    lc.StackedLSTM(2, (3, 2), outputs=1, output_activation="softsign"),
 ]
 LOADERS = [pytest.param(lc.load, id="JAX"), pytest.param(reference.load, id="NumPy")]
 sizes = st.integers(1, 4)
@@ -71,6 +71,7 @@ autoencoders = st.builds(
     units=st.lists(sizes, min_size=1, max_size=3),
     activation=words,
     recurrent_activation=words,
+    output_activation=st.none() | words,
     steps=st.none() | sizes,
 )
 
@@ -84,10 +85,11 @@ def test_hyperparameters_come_back(model_path, model):
 @pytest.mark.parametrize("name", NAMED)
 def test_functions_behind_a_name_are_saved_under_it(name, model_path):
     function = NAMED[name]
-    model = lc.Autoencoder(2, (3,), activation=function, recurrent_activation=function)
+    model = lc.Autoencoder(2, (3,), function, None, function, function)
     lc.save(model_path, model, weights(model))
     loaded, _ = lc.load(model_path)
-    assert (loaded.activation, loaded.recurrent_activation) == (name, name)
+    words = loaded.activation, loaded.recurrent_activation, loaded.output_activation
+    assert words == (name, name, name)
 
 
 def test_equal_models_make_equal_files(model_path, sound_file):
@@ -176,7 +178,7 @@ def test_unwritable_place(place, tmp_path):
 # What cannot be saved.
 
 
-@pytest.mark.parametrize("name", ["activation", "recurrent_activation"])
+@pytest.mark.parametrize("name", ["activation", "recurrent_activation", "output_activation"])
 def test_a_function_of_ones_own_cannot_be_saved(name, model_path):
     model = lc.Autoencoder(2, (3,), **{name: lambda z: z})
     with pytest.raises(ValueError, match=f"^{name} is a function of your own.*'tanh'"):

@@ -209,16 +209,19 @@ def test_outputs_do_not_depend_on_how_many_windows_run_at_once(monkeypatch):
         np.testing.assert_allclose(part.output, expected_part.output, rtol=1e-6)
 
 
-def test_encoder_traces_are_laid_end_to_end():
+def test_the_encoder_is_laid_end_to_end():
+    """Two windows become one example of twice the steps, in the input and in every trace."""
     settings, _, windows, model, params, _ = run("composite")
-    laid = job.encoder_traces(model, params, windows, [0, 5], settings)
+    laid = job.encoder_run(model, params, windows, [0, 5], settings)
     x = windows.values[[0, 5], : settings.window]
     _, traces = reference.apply_composite_autoencoder(params, x, steps=2)
-    assert list(laid) == ["encoder_0"]
+    assert laid.layers == ("encoder_0",)
+    assert (laid.mask, laid.masks) == (None, {"encoder_0": None})
+    np.testing.assert_array_equal(laid.inputs, [np.concatenate(x)])
     ours, expected = (jax.tree.leaves(t["encoder_0"]) for t in (laid, traces))
     for leaf, expected_leaf in zip(ours, expected, strict=True):
-        assert leaf.shape == (2 * settings.window, 3)
-        np.testing.assert_allclose(leaf, np.concatenate(expected_leaf), rtol=1e-5, atol=1e-6)
+        assert leaf.shape == (1, 2 * settings.window, 3)
+        np.testing.assert_allclose(leaf[0], np.concatenate(expected_leaf), rtol=1e-5, atol=1e-6)
 
 
 @given(st.integers(1, 2000), st.integers(1, 500))

@@ -141,7 +141,7 @@ def test_fresh_lstm_weights(features, units, seed):
     ours = lc.init_lstm(jax.random.key(seed), features, units)
     theirs = fresh_weights(built(keras.layers.LSTM(units), (1, 1, features)))
     for params in ours, lc.LSTMParams(*theirs):
-        kernel, recurrent_kernel, bias = map(np.asarray, params)
+        kernel, recurrent_kernel, bias = map(np.asarray, params[:3])
         assert np.abs(kernel).max() <= glorot_limit(kernel)
         rows = recurrent_kernel @ recurrent_kernel.T
         np.testing.assert_allclose(rows, np.eye(units), atol=1e-5)
@@ -228,7 +228,7 @@ def swapped(params: lc.LSTMParams, first: int, second: int) -> lc.LSTMParams:
     """The layer with the weights of two gates exchanged."""
     order = [0, 1, 2, 3]
     order[first], order[second] = second, first
-    gates = (jnp.split(weights, 4, axis=-1) for weights in params)
+    gates = (jnp.split(weights, 4, axis=-1) for weights in params[:3])
     return lc.LSTMParams(*(jnp.concatenate([g[i] for i in order], axis=-1) for g in gates))
 
 

@@ -36,7 +36,8 @@ def test_described_shapes_are_the_shapes(model):
     params = model.init(KEY)
     outputs, traces = model.apply(params, X)
     for name, layer in model.layers.items():
-        shapes = dict(zip(params[name]._fields, map(jnp.shape, params[name]), strict=True))
+        arrays = params[name]._asdict().items()
+        shapes = {field: leaf.shape for field, leaf in arrays if leaf is not None}
         assert (type(params[name]), shapes) == (layer.kind, layer.shapes())
     assert {name: trace.h.shape[-1] for name, trace in traces.items()} == {
         name: layer.units for name, layer in model.layers.items() if name in traces
@@ -118,6 +119,21 @@ def test_models_are_values(model):
     )
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        lc.Autoencoder(2, 4, output_activation="linear"),
+        lc.CompositeAutoencoder(2, 4, steps=2, output_activation="linear"),
+        lc.StackedLSTM(2, 4, outputs=1, output_activation=jax.nn.identity),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_output_activation_shapes_the_shown_cell_of_every_layer(model):
+    _, traces = model.apply(model.init(KEY), X)
+    for trace in traces.values():
+        np.testing.assert_allclose(trace.h, trace.gates.output * trace.c, rtol=1e-6)
+
+
 def test_units_may_be_a_number_or_a_list():
     assert lc.Autoencoder(2, 4) == lc.Autoencoder(2, [4]) == lc.Autoencoder(2, (np.int64(4),))
 
@@ -140,6 +156,11 @@ PARAMS = MODELS[0].init(KEY)
         (lambda: lc.Autoencoder(2, "4"), TypeError, "units must be a whole number, got '4'"),
         (lambda: lc.Autoencoder(2, 4, steps=0), ValueError, "steps must be at least 1, got 0"),
         (lambda: lc.Autoencoder(2, 4, "rellu"), ValueError, "activation 'rellu' is not known"),
+        (
+            lambda: lc.Autoencoder(2, 4, output_activation="rellu"),
+            ValueError,
+            "output_activation 'rellu' is not known",
+        ),
         (lambda: lc.CompositeAutoencoder(2, 4, 0), ValueError, "steps must be at least 1, got 0"),
         (lambda: lc.StackedLSTM(2, 4, 0), ValueError, "outputs must be at least 1, got 0"),
         (

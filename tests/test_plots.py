@@ -1,52 +1,27 @@
-"""Pictures: their panels, labels and scales, at the smallest and the largest sizes."""
+"""Pictures of training and of runs: their panels, labels and scales, at small and large sizes."""
 
-import io
-
-import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib import pyplot
-from matplotlib.figure import Figure
+from pictures import (
+    a_run,
+    assert_counts_axes,
+    assert_drawable,
+    assert_draws_into,
+    colours_of,
+    hatched,
+    no_global_state,  # noqa: F401
+    of_trace,
+    ticks_of,
+    titles_of,
+    values_of,
+)
 
-from lstmcore import plots
+from lstmcore.study import plots
 from lstmcore.types import Gates, Trace
 
-PANELS = ["input", "input i", "forget f", "candidate g", "output o"]
-
-
-@pytest.fixture(autouse=True)
-def _no_global_state():
-    """Nothing is left behind in pyplot, whichever picture was drawn."""
-    settings = dict(mpl.rcParams)
-    yield
-    assert pyplot.get_fignums() == []
-    assert dict(mpl.rcParams) == settings
-
-
-def a_trace(rng, steps: int, units: int) -> Trace:
-    shape = (steps, units)
-    i, f, o = rng.uniform(0.2, 0.7, (3, *shape))
-    gates = Gates(i, f, rng.uniform(-0.4, 0.2, shape), o)
-    return Trace(rng.normal(size=shape), rng.normal(size=shape), gates)
-
-
-def assert_drawable(figure):
-    """It is a figure, and it becomes a picture without a warning."""
-    assert isinstance(figure, Figure)
-    file = io.BytesIO()
-    figure.savefig(file, dpi=40)
-    file.seek(0)
-    assert pyplot.imread(file).std() > 0
-
-
-def panels_of(figure) -> list:
-    """The axes without the colour bars."""
-    return [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
-
-
-def ticks_of(axes) -> list[tuple[float, str]]:
-    words = [label.get_text() for label in axes.get_xticklabels()]
-    return list(zip(axes.get_xticks(), words, strict=True))
+GATES = ["input gate i", "candidate g", "forget gate f", "cell state c", "output gate o"]
+PANELS = ["input x", "input x", *GATES, "hidden state h"]
+UNIT_PANELS = ["input x", "gates", "candidate g", "cell state c", "hidden state h"]
 
 
 # The loss.
@@ -69,6 +44,17 @@ def test_loss_has_one_curve_per_kind(epochs, rng):
 def test_loss_without_validation():
     (axes,) = plots.plot_loss({"loss": np.array([1.0, 0.1])}).axes
     assert len(axes.lines) == len(axes.get_legend().get_texts()) == 1
+
+
+def test_losses_are_compared_by_colour_and_kinds_by_dashes():
+    history = {"loss": np.array([1.0, 0.5]), "validation_loss": np.array([1.1, 0.7])}
+    (axes,) = plots.plot_loss({"tanh": history, "relu, $": history}).axes
+    words = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert words[:2] == ["tanh loss", "tanh validation loss"]
+    assert words[3] == r"relu, \$ validation loss"
+    colours = [line.get_color() for line in axes.lines]
+    assert colours[0] == colours[1] != colours[2] == colours[3]
+    assert [line.get_linestyle() for line in axes.lines] == ["-", "--", "-", "--"]
 
 
 def test_a_loss_of_zero_can_be_drawn():
@@ -118,13 +104,13 @@ def test_names_are_not_taken_for_formulas(name):
 def test_steps_can_be_named(rng):
     values = rng.normal(size=(3, 1))
     (axes,) = plots.plot_output(values, values, ["a"], labels=[1700, 1701, 1702]).axes
-    assert ticks_of(axes) == [(0, "1700"), (1, "1701"), (2, "1702")]
+    assert ticks_of(axes.xaxis) == [(0, "1700"), (1, "1701"), (2, "1702")]
 
 
 def test_many_steps_do_not_crowd_the_axis(rng):
     values = rng.normal(size=(200, 1))
     (axes,) = plots.plot_output(values, values, ["a"], labels=range(1000, 1200)).axes
-    ticks = ticks_of(axes)
+    ticks = ticks_of(axes.xaxis)
     assert len(ticks) <= 20
     assert (ticks[0], ticks[-1]) == ((0, "1000"), (180, "1180"))  # round numbers of steps
     assert all(word == str(1000 + int(place)) for place, word in ticks)
@@ -133,54 +119,252 @@ def test_many_steps_do_not_crowd_the_axis(rng):
 # Gates.
 
 
-@pytest.mark.parametrize(("steps", "units"), [(1, 8), (30, 1), (2, 512)])
+@pytest.mark.parametrize(("steps", "units"), [(1, 8), (30, 1), (2, 512), (200, 512)])
 @pytest.mark.parametrize("features", [1, 3])
-def test_gates_have_one_panel_each(features, steps, units, rng):
-    x = rng.normal(size=(steps, features))
-    figure = plots.plot_gates(a_trace(rng, steps, units), x, title="layer", xlabel="row")
-    panels = panels_of(figure)
-    assert len(figure.axes) - len(panels) == 4  # a colour bar for each gate
-    assert [axes.get_ylabel().split("\n")[0] for axes in panels] == PANELS
-    assert [axes.get_xlabel() for axes in panels] == ["", "", "", "", "row"]
-    assert panels[0].get_title() == "layer"
-    assert len(panels[0].lines) == features
-    assert [axes.images[0].get_array().shape for axes in panels[1:]] == 4 * [(units, steps)]
+def test_gates_have_a_panel_each_beside_what_they_gate(features, steps, units, rng):
+    run = a_run(rng, steps, units, features=features)
+    figure = plots.plot_gates(run, "lstm_0", 1, xlabel="row")
+    assert figure.get_suptitle() == "lstm_0"
+    assert titles_of(figure) == PANELS
+    assert [axes.get_xlabel() for axes in figure.axes] == 6 * [""] + ["row", "row"]
+    assert [axes.get_ylabel() for axes in figure.axes[2:]] == 3 * ["unit", "half-life (steps)"]
+    assert [len(axes.lines) for axes in figure.axes[:2]] == 2 * [features]
+    limits = {(*axes.get_xlim(), *axes.get_ylim()) for axes in figure.axes[2:]}
+    assert limits == {(-0.5, steps - 0.5, units - 0.5, -0.5)}
+    assert {axes.get_xlim() for axes in figure.axes[:2]} == {(-0.5, steps - 0.5)}
+    assert all(len(axes.child_axes) == 1 for axes in figure.axes[2:])  # a colour bar for each
     assert_drawable(figure)
 
 
-def test_gates_share_a_scale_and_the_candidate_is_centred(rng):
+def test_the_example_is_the_one_asked_for(rng):
+    run = a_run(rng, 4, 3)
+    assert not np.array_equal(run.inputs[0], run.inputs[1])
+    for example in (0, 1, -1):
+        figure = plots.plot_gates(run, "lstm_0", example)
+        np.testing.assert_array_equal(
+            figure.axes[0].lines[0].get_ydata(), run.inputs[example, :, 0]
+        )
+        drawn, expected = values_of(figure.axes[7]), run["lstm_0", "h", example].T
+        np.testing.assert_array_equal(np.sort(drawn, axis=0), np.sort(expected, axis=0))
+
+
+def test_gates_share_a_scale_and_the_others_diverge_from_0(rng):
     """Else a colour would mean one number in one panel and another in the next."""
-    trace = a_trace(rng, 10, 8)
-    scales = [
-        axes.images[0].get_clim()
-        for axes in panels_of(plots.plot_gates(trace, np.ones((10, 1))))[1:]
-    ]
-    limit = np.abs(trace.gates.candidate).max()
-    assert scales == [(0, 1), (0, 1), (-limit, limit), (0, 1)]
+    run = a_run(rng, 10, 8)
+    panels = plots.plot_gates(run, "lstm_0").axes
+    assert [colours_of(panels[place]) for place in (2, 4, 6)] == 3 * [(0, 1)]
+    assert {panels[place].images[0].get_cmap().name for place in (2, 4, 6)} == {"viridis"}
+    for place, quantity in ((3, "candidate"), (5, "c"), (7, "h")):
+        limit = np.abs(run["lstm_0", quantity, 0]).max()
+        assert colours_of(panels[place]) == (-limit, limit)
+        assert panels[place].images[0].get_cmap().name == "RdBu_r"
+
+
+def test_one_runaway_cell_does_not_blank_the_others(rng):
+    run = a_run(rng, 20, 50)
+    c = np.clip(run["lstm_0", "c"], -1, 1)
+    c[0, 3, 7] = 100
+    figure = plots.plot_gates(of_trace(run["lstm_0"]._replace(c=c)), "lstm_0")
+    assert colours_of(figure.axes[5]) == (-1, 1)
+    assert [axes.child_axes[0].get_ylim() for axes in figure.axes[5:6]] == [(-1, 1)]
+    assert_drawable(figure)
 
 
 def test_a_silent_candidate_can_be_drawn():
-    gates = Gates(*np.zeros((4, 3, 2)))
-    figure = plots.plot_gates(Trace(gates.input, gates.input, gates), np.zeros((3, 1)))
-    low, high = panels_of(figure)[3].images[0].get_clim()
+    gates = Gates(*np.zeros((4, 1, 3, 2)))
+    figure = plots.plot_gates(of_trace(Trace(gates.input, gates.input, gates)), "lstm_0")
+    low, high = colours_of(figure.axes[3])
     assert low == -high < 0
     assert_drawable(figure)
 
 
-def test_units_are_sorted_by_their_forget_gate_in_every_panel():
-    """Longest memory on top, and a row is the same unit in all four."""
-    forget = np.array([[0.1, 0.9, 0.5], [0.3, 0.7, 0.5]])
+def test_units_are_sorted_by_time_scale_in_every_panel():
+    """Longest memory on top, over all examples; a row is the same unit in all six."""
+    forget = np.array([[[0.25, 1.0, 0.5]], [[0.25, 1.0, 0.5]], [[0.25, 1.0, 2**-7]]])
     gates = Gates(forget / 2, forget, forget - 0.5, forget / 3)
-    figure = plots.plot_gates(Trace(forget, forget, gates), np.ones((2, 1)))
-    for axes, gate in zip(panels_of(figure)[1:], gates, strict=True):
-        np.testing.assert_array_equal(axes.images[0].get_array(), gate.T[[1, 2, 0]])
+    run = of_trace(Trace(forget * 3, forget * 2, gates))
+    figure = plots.plot_gates(run, "lstm_0")
+    trace = run["lstm_0"]
+    drawn = (gates.input, gates.candidate, forget, trace.c, gates.output, trace.h)
+    for axes, values in zip(figure.axes[2:], drawn, strict=True):
+        np.testing.assert_array_equal(values_of(axes), values[0].T[[1, 0, 2]][:, :1])
+    assert ticks_of(figure.axes[2].yaxis) == [(0, "1"), (1, "0"), (2, "2")]
+
+
+def test_half_lives_stand_beside_the_units():
+    forget = np.array([[[0.5, 1.0, 0.25, 0.999]]])
+    gates = Gates(*[forget] * 4)
+    figure = plots.plot_gates(of_trace(Trace(forget, forget, gates)), "lstm_0")
+    assert [word for _, word in ticks_of(figure.axes[3].yaxis)] == ["∞", "693", "1", "0.5"]
+
+
+def test_of_many_units_some_are_labelled(rng):
+    figure = plots.plot_gates(a_run(rng, 5, 512), "lstm_0")
+    for axes in figure.axes[2:]:
+        assert [place for place, _ in ticks_of(axes.yaxis)] == list(range(0, 512, 64))
+
+
+def test_many_units_are_averaged_not_sampled():
+    """512 rows on some 100 pixels: one open unit must show however the picture is cut."""
+    forget = np.zeros((1, 4, 512))
+    forget[0, :, ::2] = 1
+    gates = Gates(*[forget] * 4)
+    figure = plots.plot_gates(of_trace(Trace(forget, forget, gates)), "lstm_0")
+    for axes in figure.axes[2:]:
+        assert axes.images[0].get_interpolation() == "hanning"
+        assert axes.images[0].get_interpolation_stage() == "data"
+        assert values_of(axes).shape == (1024, 1024)  # so that steps keep sharp edges
 
 
 def test_windows_are_marked_in_the_gates(rng):
-    x = rng.normal(size=(6, 1))
-    figure = plots.plot_gates(a_trace(rng, 6, 2), x, breaks=[2, 4], labels=range(10, 16))
-    panels = panels_of(figure)
-    for axes in panels[1:]:
+    run = a_run(rng, 6, 2)
+    figure = plots.plot_gates(run, "lstm_0", breaks=[2, 4], labels=range(10, 16))
+    for axes in figure.axes[2:]:
         assert [line.get_xdata()[0] for line in axes.lines] == [1.5, 3.5]
-    assert [line.get_xdata().tolist() for line in panels[0].lines] == [[0, 1], [2, 3], [4, 5]]
-    assert ticks_of(panels[-1])[0] == (0, "10")
+    stretches = [line.get_xdata().tolist() for line in figure.axes[0].lines]
+    assert stretches == [[0, 1], [2, 3], [4, 5]]
+    assert {tuple(axes.get_xticks()) for axes in figure.axes} == {(0, 1, 2, 3, 4, 5)}
+    for axes in figure.axes[6:]:
+        assert [word for _, word in ticks_of(axes.xaxis)] == ["10", "11", "12", "13", "14", "15"]
+
+
+def test_masked_steps_are_hatched_and_blank(rng):
+    mask = np.ones((2, 7), bool)
+    mask[1, [0, 3, 4, 6]] = False
+    run = a_run(rng, 7, 2, mask=mask)
+    figure = plots.plot_gates(run, "lstm_0", 1)
+    for axes in figure.axes:
+        assert hatched(axes) == [(-0.5, 0.5), (2.5, 4.5), (5.5, 6.5)]
+    for axes in figure.axes[2:]:
+        assert np.isnan(values_of(axes)).all(axis=0).tolist() == (~mask[1]).tolist()
+    assert np.isnan(figure.axes[0].lines[0].get_ydata()).tolist() == (~mask[1]).tolist()
+    assert all(hatched(axes) == [] for axes in plots.plot_gates(run, "lstm_0", 0).axes)
+    assert_drawable(figure)
+
+
+def test_an_example_without_a_real_step_can_be_drawn(rng):
+    mask = np.array([[True, True], [False, False]])
+    figure = plots.plot_gates(a_run(rng, 2, 3, mask=mask), "lstm_0", 1)
+    assert hatched(figure.axes[4]) == [(-0.5, 1.5)]
+    assert_drawable(figure)
+
+
+def test_a_decoder_has_its_own_steps(rng):
+    """The input is drawn on its own axis; its mask is not the decoder's."""
+    mask = np.array([[True, True, False], [True, True, True]])
+    run = a_run(rng, 3, 2, mask=mask, written=5)
+    figure = plots.plot_gates(run, "lstm_0", xlabel="written step")
+    assert [axes.get_xlim() for axes in figure.axes] == 2 * [(-0.5, 2.5)] + 6 * [(-0.5, 4.5)]
+    assert [axes.get_xlabel() for axes in figure.axes[:2]] == 2 * ["time step of the input"]
+    assert [len(hatched(axes)) for axes in figure.axes] == [1, 1, 0, 0, 0, 0, 0, 0]
+    assert_drawable(figure)
+
+
+@pytest.mark.parametrize(("features", "lines", "images"), [(7, 7, 0), (8, 0, 1), (100, 0, 1)])
+def test_many_features_become_a_heat_map(features, lines, images, rng):
+    columns = [f"${number}" for number in range(features)]
+    figure = plots.plot_gates(a_run(rng, 5, 2, features=features), "lstm_0", columns=columns)
+    assert (len(figure.axes[0].lines), len(figure.axes[0].images)) == (lines, images)
+    assert_drawable(figure)
+
+
+def test_features_have_a_legend(rng):
+    run = a_run(rng, 5, 2, features=2)
+    for figure in (
+        plots.plot_gates(run, "lstm_0", columns=["load", "$"], breaks=[2]),
+        plots.plot_unit(run, "lstm_0", 0, columns=["load", "$"], breaks=[2]),
+    ):
+        words = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        assert words == ["load", r"\$"]
+
+
+# One unit.
+
+
+@pytest.mark.parametrize(("steps", "units"), [(1, 1), (30, 8), (300, 512)])
+def test_a_unit_has_its_story_in_five_panels(steps, units, rng):
+    run = a_run(rng, steps, units)
+    unit = units - 1
+    figure = plots.plot_unit(run, "lstm_0", unit, 1, xlabel="row")
+    assert figure.get_suptitle() == f"lstm_0, unit {unit}"
+    assert titles_of(figure) == UNIT_PANELS
+    assert [axes.get_xlabel() for axes in figure.axes] == 4 * [""] + ["row"]
+    assert {axes.get_xlim() for axes in figure.axes} == {(-0.5, steps - 0.5)}
+    gates, candidate, cell, hidden = figure.axes[1:]
+    for line, name in zip(gates.lines, ("input", "forget", "output"), strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), run["lstm_0", name, 1, :, unit])
+    for axes, name in ((candidate, "candidate"), (cell, "c"), (hidden, "h")):
+        values = run["lstm_0", name, 1, :, unit]
+        np.testing.assert_array_equal(axes.lines[0].get_ydata(), values)
+    words = [text.get_text() for text in gates.get_legend().get_texts()]
+    assert words == ["$i$", "$f$", "$o$"]
+    assert len({line.get_color() for line in gates.lines}) == 3
+    assert_drawable(figure)
+
+
+def test_the_bars_add_up_to_the_cell(rng):
+    run = a_run(rng, 6, 2)
+    _, _, candidate, cell, _ = plots.plot_unit(run, "lstm_0", 1).axes
+    written, kept = ([bar.get_height() for bar in axes.patches] for axes in (candidate, cell))
+    expected = run["lstm_0", "input", 0, :, 1] * run["lstm_0", "candidate", 0, :, 1]
+    np.testing.assert_allclose(written, expected)
+    np.testing.assert_allclose(np.add(written, kept), run["lstm_0", "c", 0, :, 1])
+
+
+def test_masked_steps_of_a_unit_are_hatched(rng):
+    mask = np.array([[True, False, True], [True, True, True]])
+    figure = plots.plot_unit(a_run(rng, 3, 2, mask=mask), "lstm_0", 0)
+    assert [hatched(axes) for axes in figure.axes] == 5 * [[(0.5, 1.5)]]
+    for axes in figure.axes:
+        assert np.isnan(axes.lines[0].get_ydata()).tolist() == [False, True, False]
+    assert_drawable(figure)
+
+
+def test_lines_of_a_unit_are_interrupted_between_windows(rng):
+    figure = plots.plot_unit(a_run(rng, 4, 2), "lstm_0", 0, breaks=[2], labels="abcd")
+    for axes, curves in zip(figure.axes, (1, 3, 1, 1, 1), strict=True):
+        stretches = [list(line.get_xdata()) for line in axes.lines]
+        assert stretches[: 2 * curves] == curves * [[0, 1], [2, 3]]
+    assert ticks_of(figure.axes[-1].xaxis) == [(0, "a"), (1, "b"), (2, "c"), (3, "d")]
+
+
+# Panels of the caller, and errors.
+
+
+def test_axes_of_the_caller_are_drawn_into(rng):
+    run, rows = a_run(rng, 5, 2), rng.normal(size=(3, 2))
+    history = {"loss": np.array([1.0, 0.5])}
+    assert_draws_into(lambda **axes: plots.plot_gates(run, "lstm_0", **axes), 4, 2)
+    assert_draws_into(lambda **axes: plots.plot_unit(run, "lstm_0", 1, **axes), 5)
+    assert_draws_into(lambda **axes: plots.plot_loss(history, **axes))
+    assert_draws_into(lambda **axes: plots.plot_output(rows, rows, ["a", "b"], **axes), 2)
+
+
+def test_axes_are_counted(rng):
+    run, rows = a_run(rng, 5, 2), rng.normal(size=(3, 2))
+    draw = lambda **axes: plots.plot_gates(run, "lstm_0", **axes)  # noqa: E731
+    assert_counts_axes(draw, 8, "the input twice, then i and g, f and c, o and h")
+    draw = lambda **axes: plots.plot_unit(run, "lstm_0", 0, **axes)  # noqa: E731
+    assert_counts_axes(draw, 5, "input, gates, candidate, cell, hidden state")
+    draw = lambda **axes: plots.plot_loss({"loss": rows}, **axes)  # noqa: E731
+    assert_counts_axes(draw, 1, "the loss")
+    draw = lambda **axes: plots.plot_output(rows, rows, ["a", "b"], **axes)  # noqa: E731
+    assert_counts_axes(draw, 2, "one for each column")
+
+
+def test_what_is_not_in_the_run_is_refused(rng):
+    run = a_run(rng, 5, 3)
+    for draw in (
+        plots.plot_gates,
+        lambda *where: plots.plot_unit(where[0], where[1], 0, *where[2:]),
+    ):
+        with pytest.raises(ValueError, match="there is no layer 'lstm_1': use one of lstm_0"):
+            draw(run, "lstm_1")
+        with pytest.raises(ValueError, match="example names 2 but there are 2: 0 to 1"):
+            draw(run, "lstm_0", 2)
+        with pytest.raises(ValueError, match=r"example must be one number, got \[0, 1\]"):
+            draw(run, "lstm_0", [0, 1])
+        with pytest.raises(ValueError, match="example must be one number, got None"):
+            draw(run, "lstm_0", None)
+    with pytest.raises(ValueError, match="unit names 3 but there are 3: 0 to 2"):
+        plots.plot_unit(run, "lstm_0", 3)

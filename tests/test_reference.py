@@ -5,10 +5,12 @@ import sys
 from functools import partial
 
 import jax
+import laws
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from laws import along, numeric_slope
 from strategies import cases, random_like, random_params, random_state, seeds
 
 import lstmcore as lc
@@ -20,18 +22,7 @@ close = partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6)
 
 @given(cases(dtype=np.float64), seeds)
 def test_lstm_equals_jax_in_values_and_gradients(case, seed):
-    params, x, state, options = case
-    rng = np.random.default_rng(seed)
-    with jax.enable_x64(True):
-        start = state or lc.zero_state(len(x), params.recurrent_kernel.shape[0], np.float64)
-        run = lambda params, x, state: lc.lstm(params, x, state, **options)  # noqa: E731
-        theirs, pull_back = jax.vjp(run, params, x, start)
-        cotangent = random_like(rng, theirs)
-        their_gradients = pull_back(cotangent)
-    ours = reference.lstm(params, x, state, **options)
-    our_gradients = reference.lstm_backward(params, x, state, ours[1], *cotangent, **options)
-    jax.tree.map(close, ours, theirs)
-    jax.tree.map(close, our_gradients, their_gradients)
+    laws.engines_agree(case, seed)
 
 
 @given(seeds, st.sampled_from(sorted(NAMED)), st.sampled_from(["sigmoid", "hard_sigmoid"]))
@@ -59,36 +50,7 @@ def test_step_backward_equals_numeric_differentiation(seed, activation, recurren
 
 @given(cases(dtype=np.float64), seeds)
 def test_backward_through_time_equals_numeric_differentiation(case, seed):
-    params, x, state, options = case
-    options["activation"] = "tanh"  # smooth: a kink within the finite step would spoil the slope
-    options["recurrent_activation"] = "sigmoid"
-    rng = np.random.default_rng(seed)
-    state = state or reference.zero_state(len(x), params.recurrent_kernel.shape[0], np.float64)
-    outputs = reference.lstm(params, x, state, **options)
-    weights = random_like(rng, outputs)
-    gradients = reference.lstm_backward(params, x, state, outputs[1], *weights, **options)
-
-    def loss(inputs):
-        return along(weights, reference.lstm(*inputs, **options))
-
-    direction = random_like(rng, (params, x, state))
-    numeric = numeric_slope(loss, (params, x, state), direction)
-    assert along(gradients, direction) == pytest.approx(numeric, rel=1e-6, abs=1e-7)
-
-
-def along(tree, direction) -> float:
-    """Inner product of two pytrees."""
-    pairs = zip(jax.tree.leaves(tree), jax.tree.leaves(direction), strict=True)
-    return sum(float((a * b).sum()) for a, b in pairs)
-
-
-def numeric_slope(loss, inputs, direction, step=1e-5) -> float:
-    """Central difference of the loss along a direction."""
-    ahead, behind = (
-        loss(jax.tree.map(lambda a, d, s=sign: a + s * step * d, inputs, direction))
-        for sign in (1, -1)
-    )
-    return float(ahead - behind) / (2 * step)
+    laws.gradients_are_numeric(case, seed)
 
 
 @pytest.mark.parametrize("activation", sorted(NAMED))

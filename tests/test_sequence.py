@@ -1,153 +1,26 @@
 """The laws of a cell over time: split, reverse, mask, batch, dtype."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
+import laws
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import cases, random_mask, random_params, random_state, seeds
+from strategies import cases, random_params
 
 import lstmcore as lc
 
-close = partial(np.testing.assert_allclose, atol=3e-6, rtol=1e-5)
 
-
-def assert_close(ours, theirs):
-    jax.tree.map(close, ours, theirs)
-
-
-def flip(tree):
-    return jax.tree.map(lambda leaf: leaf[:, ::-1], tree)
-
-
+@pytest.mark.parametrize("law", laws.OF_A_SEQUENCE, ids=lambda law: law.__name__)
 @given(cases())
-def test_sequence_is_a_loop_of_steps(case):
-    params, x, state, options = case
-    batch, steps, _ = x.shape
-    mask, reverse = options.pop("mask"), options.pop("reverse")
-    final, trace = lc.lstm(params, x, state, mask=mask, reverse=reverse, **options)
-    state = state or lc.zero_state(batch, params.recurrent_kernel.shape[0])
-    for t in reversed(range(steps)) if reverse else range(steps):
-        new, gates = lc.lstm_step(params, x[:, t], state, **options)
-        keep = np.ones((batch, 1), bool) if mask is None else mask[:, t, None]
-        state = jax.tree.map(partial(jnp.where, keep), new, state)
-        here = jax.tree.map(lambda leaf, t=t: leaf[:, t], trace)
-        gates = jax.tree.map(lambda gate, keep=keep: jnp.where(keep, gate, 0), gates)
-        assert_close(here, lc.Trace(*state, gates))
-    assert_close(final, state)
-
-
-@given(cases())
-def test_batch_is_a_map_over_examples(case):
-    params, x, state, options = case
-    options = {k: v for k, v in options.items() if v is not None}
-    mask = options.pop("mask", np.ones(x.shape[:2], bool))
-    state = state or lc.zero_state(len(x), params.recurrent_kernel.shape[0])
-
-    def one(x, mask, state):
-        single = jax.tree.map(lambda leaf: leaf[None], (x, state, mask))
-        out = lc.lstm(params, single[0], single[1], mask=single[2], **options)
-        return jax.tree.map(lambda leaf: leaf[0], out)
-
-    assert_close(jax.vmap(one)(x, mask, state), lc.lstm(params, x, state, mask=mask, **options))
+def test_law(law, case):
+    law(case)
 
 
 @given(cases(), st.integers(0, 5))
 def test_split_sequence_with_carried_state_is_the_whole(case, cut):
-    params, x, state, options = case
-    mask = options.pop("mask")
-    pieces = [slice(None, cut), slice(cut, None)]
-    if options["reverse"]:
-        pieces.reverse()
-    traces = []
-    carried = state
-    for piece in pieces:
-        part = None if mask is None else mask[:, piece]
-        carried, trace = lc.lstm(params, x[:, piece], carried, mask=part, **options)
-        traces.append(trace)
-    if options["reverse"]:
-        traces.reverse()
-    joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=1), *traces)
-    assert_close((carried, joined), lc.lstm(params, x, state, mask=mask, **options))
-
-
-@given(cases())
-def test_reverse_is_a_flip_before_and_after(case):
-    params, x, state, options = case
-    mask, reverse = options.pop("mask"), options.pop("reverse")
-    flipped_mask = None if mask is None else mask[:, ::-1]
-    there = lc.lstm(params, x[:, ::-1], state, mask=flipped_mask, reverse=not reverse, **options)
-    final, trace = lc.lstm(params, x, state, mask=mask, reverse=reverse, **options)
-    assert_close((there[0], flip(there[1])), (final, trace))
-
-
-@given(cases())
-def test_jit_changes_nothing(case):
-    params, x, state, options = case
-    run = lambda params, x, state: lc.lstm(params, x, state, **options)  # noqa: E731
-    with jax.disable_jit():
-        plain = run(params, x, state)
-    assert_close(jax.jit(run)(params, x, state), plain)
-
-
-@given(seeds)
-def test_masked_steps_are_as_if_absent(seed):
-    rng = np.random.default_rng(seed)
-    params, state = random_params(rng, 2, 3), random_state(rng, 1, 3)
-    x, mask = rng.normal(size=(1, 6, 2)).astype(np.float32), random_mask(rng, "interior", 1, 6)
-    final, trace = lc.lstm(params, x, state, mask=mask)
-    short_final, short_trace = lc.lstm(params, x[:, mask[0]], state)
-    assert_close(final, short_final)
-    assert_close(jax.tree.map(lambda leaf: leaf[:, mask[0]], trace), short_trace)
-
-
-def test_masked_steps_repeat_the_state_and_have_zero_gates(rng):
-    params, state = random_params(rng, 2, 3), random_state(rng, 2, 3)
-    x = rng.normal(size=(2, 4, 2)).astype(np.float32)
-    mask = np.array([[False, True, False, True], [False] * 4])
-    final, trace = lc.lstm(params, x, state, mask=mask)
-    np.testing.assert_array_equal(trace.h[0, 0], state.h[0])
-    np.testing.assert_array_equal(trace.c[0, 2], trace.c[0, 1])
-    np.testing.assert_array_equal(final.h[1], state.h[1])
-    for gate in trace.gates:
-        np.testing.assert_array_equal(gate[~mask], 0)
-        assert (gate[mask] != 0).all()
-
-
-def test_nan_in_masked_steps_harms_neither_values_nor_gradients(rng):
-    params = random_params(rng, 2, 3)
-    clean = rng.normal(size=(2, 4, 2)).astype(np.float32)
-    mask = lc.length_mask(np.array([2, 4]), 4)
-    padded = np.where(mask[:, :, None], clean, np.nan)
-    loss = lambda params, x: sum(leaf.sum() for leaf in lc.lstm(params, x, mask=mask)[0])  # noqa: E731
-    gradient = jax.grad(loss, argnums=(0, 1))
-    assert loss(params, padded) == loss(params, clean)
-    assert_close(gradient(params, padded), gradient(params, clean))
-
-
-def test_what_a_masked_step_would_compute_harms_no_gradient():
-    """An overflow that is masked out must not come back as 0 * inf."""
-    params = lc.LSTMParams(jnp.full((1, 4), 60.0), jnp.full((1, 4), 3e37), jnp.zeros(4))
-    x, mask = jnp.ones((1, 2, 1)), jnp.array([[True, False]])
-    loss = lambda params, x, mask: lc.lstm(params, x, mask=mask, activation="relu")[0].h.sum()  # noqa: E731
-    gradient = jax.grad(loss)(params, x, mask)
-    jax.tree.map(
-        np.testing.assert_array_equal, gradient, jax.grad(loss)(params, x[:, :1], mask[:, :1])
-    )
-    assert np.isfinite(gradient.kernel).all()
-
-
-@given(cases())
-def test_bidirectional_is_two_layers(case):
-    params, x, state, options = case
-    options.pop("reverse")
-    back = jax.tree.map(lambda leaf: leaf[..., ::-1].copy(), params)
-    states, traces = lc.bidirectional(params, back, x, state and (state, state), **options)
-    assert_close((states[0], traces[0]), lc.lstm(params, x, state, **options))
-    assert_close((states[1], traces[1]), lc.lstm(back, x, state, reverse=True, **options))
+    laws.split_sequence_with_carried_state_is_the_whole(case, cut)
 
 
 def test_edit_sees_the_step_on_the_time_axis_of_x(rng):

@@ -22,7 +22,7 @@ class Layer(JaxLayer):
         super().__init__(weights, x)
 
     def pack(self, weights):
-        kernels, recurrent_kernels, biases = (np.split(w, 4, axis=-1) for w in weights)
+        kernels, recurrent_kernels, biases = (np.split(w, 4, axis=-1) for w in weights[:3])
         of_x = {f"i{gate}": {"kernel": k} for gate, k in zip(GATES, kernels, strict=True)}
         of_h = {
             f"h{gate}": {"kernel": u, "bias": b}

@@ -14,5 +14,5 @@ def layers(weights, x):
     ]
     for layer in pair:
         layer.build((None, *x.shape[1:]))
-        layer.set_weights(list(weights))
+        layer.set_weights(list(weights[:3]))
     return pair

@@ -3,8 +3,9 @@
     run(params, x, state, mask, *, reverse, activation, recurrent_activation,
         output_activation, edit) -> (LSTMState, Trace)
 
-`scan` is the plain way: any activation, any edit, differentiated by JAX in every mode. `fast` does
-the same sooner, for the activations with a name, with a backward pass of its own.
+`scan` is the plain way: any activation, any edit, peepholes and projections, differentiated by JAX
+in every mode. `fast` does the same sooner, for the activations with a name and layers without the
+latter two, with a backward pass of its own.
 
 `lstmcore.sequence` has checked the arguments, cast `x` and `state` to the dtypes of the layer
 and resolved the activations to functions; `mask` may be None. A way must agree with
@@ -40,6 +41,8 @@ def run(params, x, state, mask, *, edit, **options):
 
 def _needs_plain(params, x, state) -> bool:
     """Whether the arguments are beyond the fast way."""
+    if params.peephole is not None or params.projection is not None:
+        return True
     leaves = jax.tree.leaves((params, x, state))
     # Forward mode cannot use a backward pass. Arrays that are part of their type sharded
     # (`jax.sharding.AxisType.Explicit`) need every zero of the loops to be sharded alike.

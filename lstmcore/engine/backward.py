@@ -48,7 +48,7 @@ def backward(
     batch, timesteps, _ = x.shape
     units = state.h.shape[1]
     wide = memory_dtype(params.kernel.dtype)
-    kernel, recurrent_kernel, _ = (leaf.astype(wide) for leaf in params)
+    kernel, recurrent_kernel = (leaf.astype(wide) for leaf in params[:2])
     # Transposed before the loop, the weights are copied once; within it, each product does it anew.
     transposed = orientation.turn(recurrent_kernel.T) if timesteps >= STEPS_WORTH_A_COPY else None
     steps = Steps(timesteps, reverse)
@@ -94,7 +94,7 @@ def backward(
             return step(first + place, place, c_before, carry)
 
         d_state, d_z = jax.lax.fori_loop(0, count, one, (d_state, d_z))
-        d_kernel, d_recurrent_kernel, d_bias = d_params
+        d_kernel, d_recurrent_kernel, d_bias = d_params[:3]
         x_now = steps.block(x, first, count).astype(wide)
         h_before = steps.block_before(tape.h, state.h, first, count).astype(wide)
         if mask is not None:  # its d(z) is 0 there, but 0 * NaN is not
@@ -113,7 +113,7 @@ def backward(
     d_state = LSTMState(
         *(jnp.zeros_like(like) if d is None else orientation.turn(d).astype(wide) for d in d_final)
     )
-    d_params = LSTMParams(*(jnp.zeros_like(like, shape=leaf.shape) for leaf in params))
+    d_params = jax.tree.map(lambda leaf: jnp.zeros_like(like, shape=leaf.shape), params)
     d_z = jnp.zeros_like(like, shape=_shape_of_d_z(orientation, length, batch, units))
     carry = d_state, d_params, jnp.zeros_like(x), d_z
 

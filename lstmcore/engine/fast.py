@@ -37,7 +37,7 @@ class Options(NamedTuple):
 
 
 def run(params, x, state, mask, **options):
-    """See the contract in `lstmcore.engine`; without `edit`, and with named activations only."""
+    """See the contract in `lstmcore.engine`; named activations, no edit, peephole or projection."""
     if mask is not None:
         x = jnp.where(mask[:, :, None], x, 0)  # or NaN times a zero gradient would be NaN
     return _run(Options(**options), *_varying_alike(params, x, state, mask))

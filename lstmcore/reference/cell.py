@@ -22,9 +22,27 @@ equations from the last to the first, by the chain rule:
     d(h_{t-1}) = d(z) U^T
     d(c_{t-1}) = d(c_t) f                   the memory's own way back: where f is 1, nothing fades
 
+With peepholes p_i, p_f, p_o and a projection R, both optional, four lines of the forward change:
+
+    i, f    = sigmoid(z_i + p_i c_{t-1}), sigmoid(z_f + p_f c_{t-1})
+    o       = sigmoid(z_o + p_o c_t)        once c_t is known
+    m_t     = o tanh(c_t)
+    h_t     = m_t R
+
+Backward, d(m_t) comes first and stands where d(h_t) stood. d(z_o) is needed before d(c_t) is
+complete, for the output gate is one more way from the cell to the loss:
+
+    d(R)      += m_t^T d(h_t)
+    d(m_t)     = d(h_t) R^T
+    d(o)       = d(m_t) tanh(c_t)
+    d(c_t)    += d(m_t) o tanh'(c_t) + d(z_o) p_o
+    d(p_o)    += sum of d(z_o) c_t over the batch; d(p_i), d(p_f) likewise with c_{t-1}
+    d(c_{t-1}) = d(c_t) f + d(z_i) p_i + d(z_f) p_f
+
 Sources: Hochreiter & Schmidhuber (1997); Gers, Schmidhuber & Cummins (2000); the full gradient
 through time after Graves & Schmidhuber (2005), "Framewise phoneme classification with
-bidirectional LSTM". Axes: B batch, T time, F features, H units.
+bidirectional LSTM"; peepholes: Gers, Schraudolph & Schmidhuber (2002); projection: Sak, Senior &
+Beaufays (2014). Axes: B batch, T time, F features, H units, P size of the projection.
 """
 
 from __future__ import annotations
@@ -36,10 +54,13 @@ from lstmcore.reference.activations import resolve
 from lstmcore.types import Gates, LSTMParams, LSTMState
 
 
-def zero_state(batch: int, units: int, dtype=np.float32) -> LSTMState:
-    """The state before the first step: zeros, [B, H] each."""
-    shape = checks.check_count("batch", batch, minimum=0), checks.check_count("units", units)
-    return LSTMState(np.zeros(shape, dtype), np.zeros(shape, dtype))
+def zero_state(
+    batch: int, units: int, dtype=np.float32, projection: int | None = None
+) -> LSTMState:
+    """The state before the first step: zeros, [B, H] each; h is [B, P] with a projection."""
+    batch, units = checks.check_count("batch", batch, minimum=0), checks.check_count("units", units)
+    hidden = units if projection is None else checks.check_count("projection", projection)
+    return LSTMState(np.zeros((batch, hidden), dtype), np.zeros((batch, units), dtype))
 
 
 def lstm_step(
@@ -61,25 +82,33 @@ def lstm_step(
     checks.check_array("x_t", x_t, "batch features", "for a whole sequence call lstm")
     checks.check_floating("x_t", x_t)
     checks.check_features("x_t", x_t, features, "params.kernel")
-    checks.check_state(state, x_t.shape[0], units)
+    checks.check_state(state, x_t.shape[0], units, hidden=params.recurrent_kernel.shape[0])
     checks.check_edit(edit)
     tanh, sigmoid, squash = _resolved(activation, recurrent_activation, output_activation)
     x_t = np.asarray(x_t, params.kernel.dtype)
 
     z = x_t @ params.kernel + state.h @ params.recurrent_kernel + params.bias
     z_i, z_f, z_g, z_o = np.split(z, 4, axis=-1)
-    gates = Gates(
-        input=sigmoid.value(z_i),
-        forget=sigmoid.value(z_f),
-        candidate=tanh.value(z_g),
-        output=sigmoid.value(z_o),
-    )
+    p_i, p_f, p_o = (None,) * 3 if params.peephole is None else params.peephole
+
+    def gate(z, peephole, c):
+        return sigmoid.value(z if peephole is None else z + peephole * c)
+
+    i = gate(z_i, p_i, state.c)
+    f = gate(z_f, p_f, state.c)
+    g = tanh.value(z_g)
+    c = f * state.c + i * g
+    o = gate(z_o, p_o, c)
+    gates = Gates(i, f, g, o)
     if edit is not None:
-        edited = edit(gates, t)
-        checks.check_edited(edited, gates)
-        gates = Gates(*map(np.full_like, gates, edited))
-    c = gates.forget * state.c + gates.input * gates.candidate
+        gates = _edited(edit, gates, t)
+        c = gates.forget * state.c + gates.input * gates.candidate
+        if p_o is not None:  # the output gate sees the cell as it has become
+            seeing = Gates(i, f, g, gate(z_o, p_o, c))
+            gates = gates._replace(output=_edited(edit, seeing, t).output)
     h = gates.output * squash.value(c)
+    if params.projection is not None:
+        h = h @ params.projection
     return LSTMState(h, c), gates
 
 
@@ -101,34 +130,50 @@ def lstm_step_backward(
     Args:
       params, x_t, state: what the step was given.
       gates, c: [B, H], the gates it used and the cell it returned.
-      d_new_state: [B, H], gradient with respect to the state it returned.
+      d_new_state: [B, H], gradient with respect to the state it returned (h [B, P] if projected).
       d_gates: [B, H], gradient with respect to the gates it returned; None for zeros.
 
     Returns:
-      Gradients with respect to (params, x_t, state).
+      Gradients with respect to (params, x_t, state); None for what params does not have.
     """
     tanh, sigmoid, squash = _resolved(activation, recurrent_activation, output_activation)
     shown = squash.value(c)
     d_h, d_c = d_new_state
     d_i, d_f, d_g, d_o = d_gates or (0, 0, 0, 0)
+    d_peephole, d_projection = None, None
 
-    d_o = d_o + d_h * shown
-    d_c = d_c + d_h * gates.output * squash.slope(shown)
+    d_m = d_h
+    if params.projection is not None:
+        d_projection = (gates.output * shown).T @ d_h
+        d_m = d_h @ params.projection.T
+    d_o = d_o + d_m * shown
+    d_z_o = d_o * sigmoid.slope(gates.output)
+    d_c = d_c + d_m * gates.output * squash.slope(shown)
+    if params.peephole is not None:
+        d_c = d_c + d_z_o * params.peephole[2]
     d_f = d_f + d_c * state.c
     d_i = d_i + d_c * gates.candidate
     d_g = d_g + d_c * gates.input
-    d_z = np.concatenate(
-        [
-            d_i * sigmoid.slope(gates.input),
-            d_f * sigmoid.slope(gates.forget),
-            d_g * tanh.slope(gates.candidate),
-            d_o * sigmoid.slope(gates.output),
-        ],
-        axis=-1,
-    )
-    d_params = LSTMParams(x_t.T @ d_z, state.h.T @ d_z, d_z.sum(axis=0))
-    d_state = LSTMState(h=d_z @ params.recurrent_kernel.T, c=d_c * gates.forget)
+    d_z_i = d_i * sigmoid.slope(gates.input)
+    d_z_f = d_f * sigmoid.slope(gates.forget)
+    d_z_g = d_g * tanh.slope(gates.candidate)
+    d_c_before = d_c * gates.forget
+    if params.peephole is not None:
+        d_c_before = d_c_before + d_z_i * params.peephole[0] + d_z_f * params.peephole[1]
+        seen = d_z_i * state.c, d_z_f * state.c, d_z_o * c
+        d_peephole = np.stack([part.sum(axis=0) for part in seen])
+
+    d_z = np.concatenate([d_z_i, d_z_f, d_z_g, d_z_o], axis=-1)
+    d_params = LSTMParams(x_t.T @ d_z, state.h.T @ d_z, d_z.sum(axis=0), d_peephole, d_projection)
+    d_state = LSTMState(h=d_z @ params.recurrent_kernel.T, c=d_c_before)
     return d_params, d_z @ params.kernel.T, d_state
+
+
+def _edited(edit, gates: Gates, t) -> Gates:
+    """What the edit makes of the gates, as arrays; plain numbers stand for all units."""
+    edited = edit(gates, t)
+    checks.check_edited(edited, gates)
+    return Gates(*map(np.full_like, gates, edited))
 
 
 def _resolved(activation, recurrent_activation, output_activation):

@@ -32,7 +32,7 @@ def load(path) -> tuple[Callable, dict]:
     options = dict(contents.hyperparameters)
     del options["features"], options["units"]  # the weights' own shapes say it
     options.pop("outputs", None)
-    if any(str(leaf.dtype) == "bfloat16" for layer in contents.params.values() for leaf in layer):
+    if any(str(layer.kernel.dtype) == "bfloat16" for layer in contents.params.values()):
         raise ValueError(
             f"{path} holds bfloat16 weights, which NumPy cannot compute with: save float32"
         )

@@ -23,7 +23,7 @@ def lstm(
 ) -> tuple[LSTMState, Trace]:
     """All steps forward: x [B, T, F] -> (final state [B, H], Trace [B, T, H]).
 
-    Arguments and errors as in `lstmcore.lstm`.
+    Arguments and errors as in `lstmcore.lstm`; with a projection, h is [B, P] and [B, T, P].
 
     Examples:
       >>> import numpy as np
@@ -41,8 +41,7 @@ def lstm(
         "output_activation": output_activation,
         "edit": edit,
     }
-    shape = (*x.shape[:2], state.h.shape[1])
-    trace = _empty_trace(shape, params.kernel.dtype)
+    trace = _empty_trace(x.shape[1], state)
     for t in _order(x.shape[1], reverse):
         keep = mask[:, t, None]
         new, gates = lstm_step(params, x[:, t], state, t=t, **options)
@@ -76,7 +75,8 @@ def lstm_backward(
       d_trace: [B, T, H], gradient with respect to every step's h, c and gates; None for zeros.
 
     Returns:
-      Gradients with respect to (params, x, initial state), of the same types and shapes.
+      Gradients with respect to (params, x, initial state), of the same types and shapes; None for
+      what params does not have.
 
     Examples:
       >>> import numpy as np
@@ -96,13 +96,13 @@ def lstm_backward(
         "recurrent_activation": recurrent_activation,
         "output_activation": output_activation,
     }
-    d_params = LSTMParams(*map(np.zeros_like, params))
+    d_params = LSTMParams(*(None if leaf is None else np.zeros_like(leaf) for leaf in params))
     d_x = np.zeros_like(x)
     if d_state is None:
         d_state = LSTMState(*map(np.zeros_like, state))
-    batch, units = state.h.shape
-    checks.check_state(d_state, batch, units, "d_state")
-    d_trace = d_trace or _empty_trace(trace.h.shape, trace.h.dtype)
+    batch, units = state.c.shape
+    checks.check_state(d_state, batch, units, "d_state", hidden=state.h.shape[1])
+    d_trace = d_trace or _empty_trace(x.shape[1], state)
     order = _order(x.shape[1], reverse)
     for t, before in zip(order[::-1], [*order[-2::-1], None], strict=True):
         previous = state if before is None else LSTMState(trace.h[:, before], trace.c[:, before])
@@ -119,7 +119,7 @@ def lstm_backward(
             Gates(*(keep * d for d in _at(d_trace.gates, t))),
             **options,
         )
-        d_params = LSTMParams(*(d + d_t for d, d_t in zip(d_params, d_params_t, strict=True)))
+        d_params = LSTMParams(*map(_sum, d_params, d_params_t))
         d_x[:, t] = d_x_t
         d_state = _choose(keep, d_previous, d_new)
     return d_params, d_x, d_state
@@ -152,9 +152,10 @@ def _checked(params, x, state, mask):
     checks.check_features("x", x, features, "params.kernel")
     batch, timesteps, _ = x.shape
     dtype = params.kernel.dtype
+    hidden = params.recurrent_kernel.shape[0]
     if state is None:
-        state = zero_state(batch, units, dtype)
-    checks.check_state(state, batch, units)
+        state = zero_state(batch, units, dtype, hidden)
+    checks.check_state(state, batch, units, hidden=hidden)
     if mask is None:
         mask = np.ones((batch, timesteps), bool)
     checks.check_mask(mask, batch, timesteps)
@@ -175,6 +176,12 @@ def _at(gates: Gates, t: int) -> Gates:
     return Gates(*(gate[:, t] for gate in gates))
 
 
-def _empty_trace(shape, dtype) -> Trace:
-    h, c, i, f, g, o = np.zeros((6, *shape), dtype)
-    return Trace(h, c, Gates(i, f, g, o))
+def _sum(total, more):
+    """Of two gradients; None for what params does not have."""
+    return None if total is None else total + more
+
+
+def _empty_trace(timesteps: int, state: LSTMState) -> Trace:
+    batch, hidden = state.h.shape
+    c, i, f, g, o = np.zeros((5, batch, timesteps, state.c.shape[1]), state.c.dtype)
+    return Trace(np.zeros((batch, timesteps, hidden), state.h.dtype), c, Gates(i, f, g, o))

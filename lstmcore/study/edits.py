@@ -12,12 +12,13 @@ function of your own may do so, too, with a method `check(batch, timesteps, unit
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lstmcore.cell import as_gates
 from lstmcore.checks import check_edit
 from lstmcore.study.names import GATES, Places, check_gate, check_trace, places
 from lstmcore.types import Gates, Trace
@@ -28,9 +29,9 @@ __all__ = ["Edit", "ablate", "clamp", "compose", "patch", "scale", "shift"]
 ABSENT = {"input": 1.0, "forget": 1.0, "candidate": 0.0, "output": 1.0}
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)  # equal text need not be an equal change
 class Edit:
-    """An edit that can be asked and printed.
+    """An edit that can be asked and printed; equal to itself alone.
 
     Attributes:
       text: how it was written.
@@ -40,8 +41,8 @@ class Edit:
     """
 
     text: str
-    change: Callable[[Gates, jax.Array], Gates] = field(compare=False)
-    check: Callable[[int, int | None, int], None] = field(compare=False)
+    change: Callable[[Gates, jax.Array], Gates]
+    check: Callable[[int, int | None, int], None]
 
     def __call__(self, gates: Gates, t: jax.Array) -> Gates:
         return self.change(gates, t)
@@ -140,13 +141,12 @@ def patch(trace: Trace, gate: str | None = None, units: Places = None, steps: Pl
 
     def change(gates: Gates, t) -> Gates:
         now = _step_of(t)
-        taken = {
-            name: jax.lax.dynamic_index_in_dim(
-                jnp.asarray(getattr(trace.gates, name)), now, axis=1, keepdims=False
-            )
-            for name in chosen
-        }
-        return _replace(gates, t, select, lambda name, old: taken[name], chosen)
+
+        def taken(name, old):
+            gate = jnp.asarray(getattr(trace.gates, name))
+            return jax.lax.dynamic_index_in_dim(gate, now, 1, keepdims=False).astype(old.dtype)
+
+        return _replace(gates, t, select, taken, chosen)
 
     def check(batch, timesteps, size):
         _check_places(units, steps, timesteps, size)
@@ -179,7 +179,7 @@ def compose(*edits) -> Edit:
 
     def change(gates: Gates, t) -> Gates:
         for edit in edits:
-            gates = edit(gates, t)
+            gates = as_gates(edit(gates, t), gates)
         return gates
 
     def check(batch, timesteps, units):
@@ -230,7 +230,8 @@ def _selection(units: Places, steps: Places) -> Callable:
         there = np.ones(size, bool) if chosen is None else np.isin(np.arange(size), chosen)
         if chosen_steps is None:
             return jnp.asarray(there)
-        return jnp.asarray(there) & (_step_of(t) == jnp.asarray(chosen_steps)).any()
+        now = jnp.asarray(_step_of(t))
+        return jnp.asarray(there) & (now == jnp.asarray(chosen_steps, now.dtype)).any()
 
     return select
 
@@ -259,11 +260,10 @@ def _check_places(units: Places, steps: Places, timesteps: int | None, size: int
 def _check_value(word: str, value) -> None:
     if isinstance(value, jax.core.Tracer):
         return
-    try:
-        is_nan = np.isnan(np.asarray(value, float)).any()
-    except (TypeError, ValueError):
-        raise TypeError(f"{word} needs a number or an array, got {type(value).__name__}") from None
-    if is_nan:
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufV":  # V: bfloat16
+        raise TypeError(f"{word} needs a number or an array of numbers, got {value!r}")
+    if np.isnan(array.astype(float)).any():
         raise ValueError(f"{word} was given NaN, which would reach every later step")
 
 

@@ -69,8 +69,9 @@ def gradient_flow(
     """
     options = {"edit": edit, **activations}
     final, trace = lstm(params, x, state, mask=mask, reverse=reverse, **options)
-    if state is None:
-        state = LSTMState(jnp.zeros_like(final.h), jnp.zeros_like(final.c))
+    start = LSTMState(jnp.zeros_like(final.h), jnp.zeros_like(final.c))
+    if state is not None:
+        start = jax.tree.map(lambda leaf, like: jnp.asarray(leaf, like.dtype), state, start)
     x = jnp.asarray(x, params.kernel.dtype)
     if mask is not None:
         x = jnp.where(mask[:, :, None], x, 0)
@@ -80,15 +81,18 @@ def gradient_flow(
 
         def body(state, inputs):
             x_t, t, keep, push = inputs
-            new, _ = lstm_step(params, x_t, state, t=t, **options)
-            if keep is not None:
+            if keep is None:
+                new, _ = lstm_step(params, x_t, state, t=t, **options)
+            else:  # a masked row steps from zeros: its result is dropped, its overflow would not be
+                here = jax.tree.map(lambda leaf: jnp.where(keep[:, None], leaf, 0), state)
+                new, _ = lstm_step(params, x_t, here, t=t, **options)
                 new = jax.tree.map(lambda a, b: jnp.where(keep[:, None], a, b), new, state)
             return LSTMState(new.h + push.h, new.c + push.c), None
 
         steps = jnp.arange(x.shape[1])
         keep = None if mask is None else jnp.asarray(mask).T
         inputs = x.swapaxes(0, 1), steps, keep, pushes
-        return jax.lax.scan(body, state, inputs, reverse=reverse)[0].h
+        return jax.lax.scan(body, start, inputs, reverse=reverse)[0].h
 
     still = LSTMState(*(jnp.zeros_like(leaf.swapaxes(0, 1)) for leaf in (trace.h, trace.c)))
     _, pull_back = jax.vjp(final_h, still)

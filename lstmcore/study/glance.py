@@ -21,7 +21,11 @@ def glance(run) -> str:
     title = f"{examples:,} examples, {timesteps:,} steps, {features:,} features"
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(run)):
         return f"Run of {title}, being traced"
-    real = "" if run.mask is None else f", {np.mean(run.mask):.0%} of the steps real"
+    real = (
+        ""
+        if run.mask is None
+        else f", {np.sum(run.mask) / max(run.mask.size, 1):.0%} of the steps real"
+    )
     header = ("layer", "trace", "i <.1 >.9", "f <.1 >.9", "o <.1 >.9", "half-life in steps")
     rows = []
     for layer, trace in run.traces.items():
@@ -31,6 +35,7 @@ def glance(run) -> str:
             for gate in ("input", "forget", "output")
         ]
         half_lives = np.asarray(_time_scale(trace, run.masks[layer]).half_life)
-        low, middle, high = (f"{value:.3g}" for value in np.percentile(half_lives, (0, 50, 100)))
-        rows.append((layer, str(trace.c.shape), *gates, f"{low} to {high}, median {middle}"))
+        low, middle, high = half_lives.min(), np.median(half_lives), half_lives.max()
+        spread = f"{low:.3g} to {high:.3g}, median {middle:.3g}"
+        rows.append((layer, str(trace.c.shape), *gates, spread))
     return f"Run of {title}{real}\n\n" + text_table(header, rows, words=2)

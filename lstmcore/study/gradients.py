@@ -96,17 +96,27 @@ def attribution(
       {layer: Gates [B, T, H]}: gradient * (gate - baseline's gate).
 
     Raises:
-      ValueError: traces that lack a layer.
+      ValueError: traces that lack a layer or have another shape.
     """
     result = {}
     for layer, gradient in gradients.items():
         for given in (traces, *([baseline] if baseline is not None else [])):
             check_layer(layer, given)
+            _check_shape(layer, gradient, given[layer])
         result[layer] = jax.tree.map(lambda d, gate: d * gate, gradient, traces[layer].gates)
         if baseline is not None:
             subtract = jax.tree.map(lambda d, gate: d * gate, gradient, baseline[layer].gates)
             result[layer] = jax.tree.map(jnp.subtract, result[layer], subtract)
     return result
+
+
+def _check_shape(layer: str, gradient: Gates, trace: Trace) -> None:
+    expected, found = gradient.forget.shape, trace.gates.forget.shape
+    if found not in (expected, (1, *expected[1:])):
+        raise ValueError(
+            f"the gradients of layer {layer!r} have shape {expected} but its trace has {found}: "
+            "take the trace of the same layer, over as many steps, of as many examples or of one"
+        )
 
 
 def _push(by: Gates):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import jax
 
@@ -51,5 +51,5 @@ class SingleLayer:
         """
         for name in edits or {}:
             check_layer(name, ["lstm"])
-        _, trace = lstm(params, x, mask=mask, edit=(edits or {}).get("lstm"), **asdict(self))
+        _, trace = lstm(params, x, mask=mask, edit=(edits or {}).get("lstm"), **vars(self))
         return trace.h, {"lstm": trace}

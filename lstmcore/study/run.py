@@ -73,7 +73,7 @@ class Run:
             raise ValueError(f"{len(index)} indices for the 3 axes example, step, unit")
         for axis, place, size in zip(("example", "step", "unit"), index, array.shape, strict=False):
             if not isinstance(place, slice):
-                places(axis, place, size)
+                places(axis, [None] if place is None else place, size)
         return array[tuple(map(_index, index))]
 
     def examples(self, chosen: Places) -> Run:
@@ -136,10 +136,10 @@ def run(
       >>> run["encoder_0", "forget", 0].shape
       (3, 8)
     """
-    if not hasattr(model, "apply"):
+    if isinstance(model, type) or not hasattr(model, "apply"):
         raise TypeError(
-            f"model must be a model such as lc.Autoencoder, got {type(model).__name__}: for the "
-            "weights of one layer pass study.SingleLayer()"
+            f"model must be a model such as lc.Autoencoder(...), got {type(model).__name__}: for "
+            "the weights of one layer pass study.SingleLayer()"
         )
     if edits or not _is_known(model):
         result = jax.jit(partial(_run, model, edits=edits))(params, x, mask)
@@ -152,7 +152,7 @@ def run(
 
 def _run(model, params, x, mask, edits=None) -> Run:
     outputs, traces = model.apply(params, x, mask=mask, edits=edits)
-    masks = {layer: _mask_of(trace, mask) for layer, trace in traces.items()}
+    masks = {layer: mask_of(trace, mask) for layer, trace in traces.items()}
     return Run(x, mask, outputs, traces, masks, layers=tuple(traces))
 
 
@@ -167,7 +167,7 @@ def _is_known(model) -> bool:
     return all(word_for(value) for value in values if callable(value))
 
 
-def _mask_of(trace: Trace, mask):
+def mask_of(trace: Trace, mask):
     """The mask under which a layer ran: the model's, or none.
 
     A model decides by itself which of its layers are masked. Where one was, its gates are 0.

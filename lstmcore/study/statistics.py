@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
-from lstmcore.study.names import GATES, QUANTITIES, check_trace, quantity_of
+from lstmcore.study.names import GATES, check_trace, quantity_of
 from lstmcore.types import Gates, LSTMState, Trace
 
 __all__ = ["contributions", "correlation", "moments", "saturation", "time_scale"]
@@ -148,11 +148,12 @@ def time_scale(trace: Trace, mask: jax.Array | None = None) -> TimeScale:
     Raises:
       ValueError: a mask of another shape.
     """
-    forget = jnp.maximum(trace.gates.forget, 0)
-    log_keep = jnp.mean(jnp.log(forget), axis=(0, 1), where=_real(trace, mask))
-    half_life = jnp.where(log_keep < 0, jnp.log(0.5).astype(log_keep.dtype) / log_keep, jnp.inf)
-    half_life = jnp.where(jnp.isnan(log_keep), jnp.nan, half_life)
-    return TimeScale(half_life, jnp.exp(log_keep))
+    real = _real(trace, mask)
+    forget = jnp.where(real, jnp.maximum(trace.gates.forget, 0), 1)  # log 0 has no gradient
+    log_keep = jnp.mean(jnp.log(forget), axis=(0, 1), where=real)
+    forever = log_keep >= 0
+    half_life = jnp.log(jnp.full_like(log_keep, 0.5)) / jnp.where(forever, -1, log_keep)
+    return TimeScale(jnp.where(forever, jnp.inf, half_life), jnp.exp(log_keep))
 
 
 def contributions(
@@ -215,13 +216,16 @@ def correlation(trace: Trace, signal: jax.Array, mask: jax.Array | None = None) 
     def standardised(array):
         mean = jnp.mean(array, axis=(0, 1), where=real, keepdims=True)
         off = jnp.where(real, array - mean, 0)
-        std = jnp.sqrt(jnp.mean(off * off, axis=(0, 1), where=real, keepdims=True))
-        rounding = 8 * jnp.finfo(array.dtype).eps * jnp.abs(mean)
-        return jnp.where(std > rounding, off / jnp.where(std > rounding, std, 1), 0)
+        largest = jnp.max(jnp.abs(off), axis=(0, 1), keepdims=True, initial=0)
+        constant = largest <= 8 * jnp.finfo(array.dtype).eps * jnp.abs(mean)  # NaN is not
+        off = off / jnp.where(constant, 1, largest)  # whose squares neither vanish nor overflow
+        variance = jnp.mean(off * off, axis=(0, 1), where=real, keepdims=True)
+        return jnp.where(constant, 0, off / jnp.sqrt(jnp.where(constant, 1, variance)))
 
     def with_signal(array):
         there = standardised(jnp.asarray(signal).astype(array.dtype)[:, :, None])
-        return jnp.mean(standardised(array) * there, axis=(0, 1), where=real)
+        r = jnp.mean(standardised(array) * there, axis=(0, 1), where=real)
+        return jnp.clip(r, -1, 1)  # rounding
 
     return Correlation(jax.tree.map(with_signal, trace))
 
@@ -233,8 +237,3 @@ def _real(trace: Trace, mask):
         return jnp.ones((batch, timesteps, 1), bool)
     checks.check_mask(mask, batch, timesteps)
     return jnp.asarray(mask)[:, :, None]
-
-
-def quantities(trace: Trace) -> dict:
-    """{name: array} of a Trace, in the order of `QUANTITIES`."""
-    return {name: quantity_of(trace, name) for name in QUANTITIES}

@@ -17,6 +17,7 @@ import numpy as np
 
 from lstmcore.study.edits import ABSENT
 from lstmcore.study.names import GATES, check_gate, check_layer
+from lstmcore.study.run import mask_of
 from lstmcore.types import Gates, Trace
 
 __all__ = ["Sweep", "ablation_sweep", "patch_sweep"]
@@ -26,7 +27,7 @@ TOGETHER = "all"  # the name of what is changed at once where layers are not swe
 NUMBERS_AT_ONCE = 2**24  # in the traces of the runs that are made side by side: 64 MiB
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sweep:
     """The metric after each intervention.
 
@@ -173,7 +174,7 @@ def ablation_sweep(
     Raises:
       ValueError: as in `patch_sweep`, or a value of another kind.
     """
-    if value is not None and value != "mean" and not np.isfinite(_number(value)):
+    if not (value is None or (isinstance(value, str) and value == "mean") or _is_number(value)):
         raise ValueError(f"value must be a finite number, 'mean' or None, got {value!r}")
     plan = _plan(apply, params, x, metric, over, layers, gates, mask)
 
@@ -235,7 +236,8 @@ class _Plan:
             if not np.isfinite(value):
                 raise ValueError(f"the metric of the {name} run is {value}: nothing compares to it")
         numbers = {name: float(value) for name, value in measured.items()}
-        arrays = {layer: np.asarray(value) for layer, value in values.items()}
+        # jax.jit returns a dict in the order of the alphabet; this is the order of the layers.
+        arrays = {layer: np.asarray(values[layer]) for layer in self.groups}
         return Sweep(self.over, arrays, self.gates, **numbers)
 
 
@@ -245,8 +247,6 @@ def _plan(apply, params, x, metric, over, layers, gates, mask) -> _Plan:
     for axis in over:
         if axis not in AXES or over.count(axis) > 1:
             raise ValueError(f"over must name each of {', '.join(AXES)} at most once, got {over}")
-    if not gates:
-        raise ValueError(f"gates is empty: name at least one of {', '.join(GATES)}")
     for gate in gates:
         check_gate(gate)
     outputs, traces = jax.eval_shape(partial(apply, mask=mask, edits=None), params, x)
@@ -257,9 +257,12 @@ def _plan(apply, params, x, metric, over, layers, gates, mask) -> _Plan:
             + (f"shape {number.shape}" if hasattr(number, "shape") else type(number).__name__)
             + ": take a mean or a sum, or one element"
         )
-    chosen = tuple(traces) if layers is None else tuple(layers)
+    chosen = (layers,) if isinstance(layers, str) else tuple(traces if layers is None else layers)
     for layer in chosen:
         check_layer(layer, traces)
+    for name, given, choices in (("gates", gates, GATES), ("layers", chosen, tuple(traces))):
+        if not given:
+            raise ValueError(f"{name} is empty: name at least one of {', '.join(choices)}")
     named = {layer: (layer,) for layer in chosen} if "layer" in over else {TOGETHER: chosen}
     groups = {
         key: (members, _sizes(over, gates, [traces[layer] for layer in members]))
@@ -290,11 +293,11 @@ def _stand_ins(trace: Trace, value, mask) -> Gates:
     """What each gate is replaced by, [B, T, H]."""
     if value is None:
         return Gates(*map(jnp.full_like, trace.gates, ABSENT.values()))
-    if value != "mean":
+    if not isinstance(value, str):
         return Gates(*(jnp.full_like(gate, value) for gate in trace.gates))
-    real = jnp.ones(trace.c.shape[:2], bool)
-    if mask is not None and mask.shape == real.shape:
-        real = mask
+    real = mask_of(trace, mask)
+    if real is None:
+        real = jnp.ones(trace.c.shape[:2], bool)
     return jax.tree.map(
         lambda gate: jnp.broadcast_to(
             jnp.mean(gate, axis=(0, 1), where=real[:, :, None]), gate.shape
@@ -303,5 +306,6 @@ def _stand_ins(trace: Trace, value, mask) -> Gates:
     )
 
 
-def _number(value) -> float:
-    return value if isinstance(value, int | float) else math.nan
+def _is_number(value) -> bool:
+    array = np.asarray(value)
+    return array.ndim == 0 and array.dtype.kind in "biufV" and bool(np.isfinite(array))

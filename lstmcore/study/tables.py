@@ -17,7 +17,7 @@ from lstmcore.types import Gates, Trace
 
 __all__ = ["rows"]
 
-# The axes of the arrays in each result; what has more of them is averaged over the others.
+# The axes of the arrays in each result.
 AXES = {
     Saturation: ("unit",),
     Moments: ("unit",),
@@ -28,7 +28,7 @@ AXES = {
 }
 
 
-def rows(result, **labels) -> list[dict]:
+def rows(result, /, **labels) -> list[dict]:
     """One statistic as a tidy table.
 
     Args:
@@ -43,6 +43,7 @@ def rows(result, **labels) -> list[dict]:
 
     Raises:
       TypeError: not a result of `lstmcore.study`.
+      ValueError: several results in one, as `jax.vmap` makes them.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -65,6 +66,7 @@ def rows(result, **labels) -> list[dict]:
     axes = AXES[type(result)]
     table = []
     for name, fields in _by_name(result):
+        _check_axes(result, next(iter(fields.values())), axes)
         arrays = [_averaged(np.asarray(array), len(axes)) for array in fields.values()]
         for place in np.ndindex(arrays[0].shape):
             values = (array[place].item() for array in arrays)
@@ -88,6 +90,15 @@ def _by_name(result):
             yield {"quantity": name}, {key: quantity_of(part, name) for key, part in fields.items()}
     else:
         yield {}, fields
+
+
+def _check_axes(result, array, axes: tuple[str, ...]) -> None:
+    if np.ndim(array) != len(axes):
+        raise ValueError(
+            f"rows needs one {type(result).__name__} with arrays [{', '.join(axes)}], got shape "
+            f"{np.shape(array)}: for several made by jax.vmap, take one after the other with "
+            "jax.tree.map(lambda leaf: leaf[0], result)"
+        )
 
 
 def _averaged(array: np.ndarray, axes: int) -> np.ndarray:

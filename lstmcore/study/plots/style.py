@@ -1,0 +1,122 @@
+"""What the pictures share: colours, symbols, panels and heat maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", "--", ":", "-.")
+TITLES = {
+    "input": "input gate $i$",
+    "forget": "forget gate $f$",
+    "candidate": "candidate $g$",
+    "output": "output gate $o$",
+    "c": "cell state $c$",
+    "h": "hidden state $h$",
+}
+GATE_COLOURS = {"input": COLOURS[0], "forget": COLOURS[1], "output": COLOURS[2]}
+FRACTION = {"cmap": "viridis", "vmin": 0.0, "vmax": 1.0}
+MANY_ROWS = 8  # that are labelled; of more, some
+FEW_CELLS = 64  # in a row or column of a heat map; of more, some may be smaller than a pixel
+FINE = 1024  # cells into which a heat map is then cut up, at least
+
+
+def panels(
+    axes, rows: int, columns: int, meaning: str, *, figsize: tuple[float, float], **grid
+) -> tuple[Figure, np.ndarray]:
+    """Axes [rows, columns] to draw into: fresh ones, or the caller's.
+
+    Raises:
+      TypeError: `axes` holds something else.
+      ValueError: `axes` are too few or too many; the message says what each is for (`meaning`).
+    """
+    if axes is None:
+        # With some room for what stands beside a panel.
+        figure = Figure(figsize=figsize, layout=ConstrainedLayoutEngine(wspace=0.04))
+        return figure, figure.subplots(rows, columns, squeeze=False, **grid)
+    given = np.array(axes, dtype=object).ravel()
+    for panel in given:
+        if not isinstance(panel, Axes):
+            raise TypeError(
+                f"axes must be matplotlib Axes, got {type(panel).__name__}: "
+                "make them with figure.subplots(rows, columns)"
+            )
+    if len(given) != rows * columns:
+        raise ValueError(
+            f"axes must be {rows * columns} Axes ({meaning}), got {len(given)}: "
+            f"figure.subplots({rows}, {columns}) makes them"
+        )
+    return given[0].get_figure(root=True), given.reshape(rows, columns)
+
+
+def signed_scale(values: np.ndarray) -> dict:
+    """Colours that diverge from 0, up to the largest size.
+
+    A few numbers more than twice as large as all the others would leave those without colour: then
+    the largest half per cent lies beyond the scale.
+    """
+    sizes = np.abs(values[np.isfinite(values)])
+    largest, usual = np.quantile(sizes, [1, 0.995], method="higher") if sizes.size else (0, 0)
+    limit = float(usual if largest > 2 * usual > 0 else largest) or 1.0
+    return {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+
+
+def heat_map(axes: Axes, values: np.ndarray, scale: dict) -> AxesImage:
+    """Rows from top to bottom over columns; NaN stays blank.
+
+    Where cells are smaller than pixels, a pixel shows the mean of its cells. (Sampling would leave
+    some out, and mixing colours would show some that the scale has not.)
+    """
+    rows, columns = values.shape
+    extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
+    interpolation = "nearest"
+    if max(rows, columns) > FEW_CELLS:
+        # The filter would blur the other axis, whose cells are large, were they not cut up.
+        values = np.repeat(values, -(-FINE // rows), axis=0)
+        values = np.repeat(values, -(-FINE // columns), axis=1)
+        interpolation = "hanning"
+    axes.set_facecolor("0.9")
+    return axes.imshow(
+        values,
+        aspect="auto",
+        extent=extent,
+        interpolation=interpolation,
+        interpolation_stage="data",
+        **scale,
+    )
+
+
+def colour_bar(
+    axes: Axes, image: AxesImage, values: np.ndarray, label: str = "", width: float = 0.025
+) -> None:
+    """A colour bar beside a panel, with arrows if some of `values` lie beyond its ends.
+
+    It takes no room from the panel, so that panels below one another keep a common time axis in a
+    figure of any layout.
+    """
+    low, high = image.get_clim()
+    below, above = bool((values < low).any()), bool((values > high).any())
+    extend = ("both" if above else "min") if below else ("max" if above else "neither")
+    beside = axes.inset_axes((1 + 0.6 * width, 0, width, 1))
+    bar = axes.figure.colorbar(image, cax=beside, extend=extend)
+    bar.set_label(label, fontsize="small")
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize="small", length=2)
+
+
+def label_rows(axes: Axes, names: Sequence | np.ndarray) -> None:
+    """Name the rows of a heat map, or if they are many, some at equal distances."""
+    stride = -(-len(names) // MANY_ROWS)
+    rows = range(0, len(names), stride)
+    axes.set_yticks(rows, [plain(names[row]) for row in rows], fontsize="small")
+
+
+def plain(name) -> str:
+    """A name as it stands: dollar signs make no formula of it."""
+    return str(name).replace("$", r"\$")

@@ -1,0 +1,143 @@
+"""What pictures over time share: the input, masked steps, windows laid end to end, step labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from lstmcore.study.names import places
+from lstmcore.study.plots.style import (
+    COLOURS,
+    colour_bar,
+    heat_map,
+    label_rows,
+    plain,
+    signed_scale,
+)
+from lstmcore.study.run import Run
+from lstmcore.types import Gates, Trace
+
+FEW_STEPS = 60  # of which each gets a dot
+STRIDES = [digit * 10**power for power in range(12) for digit in (1, 2, 5)]
+
+
+class Timeline(NamedTuple):
+    """One example of a run, as NumPy arrays.
+
+    x: [T, F]; x_real: bool [T]; trace: Trace of [T', H]; real: bool [T']
+    breaks: steps at which a new window starts
+    """
+
+    x: np.ndarray
+    x_real: np.ndarray
+    trace: Trace
+    real: np.ndarray
+    breaks: Sequence[int]
+
+
+def timeline(run: Run, layer: str, example: int, breaks: Sequence[int]) -> Timeline:
+    """What is drawn; masked steps of the trace are NaN.
+
+    Raises:
+      ValueError: unknown layer, or an example that is not there.
+    """
+    trace = run[layer]
+    example = one_place("example", example, len(run.inputs))
+    real = _real(run.masks[layer], example, trace.h.shape[1])
+    x = np.asarray(run.inputs[example])
+
+    def drawn(leaf):
+        return np.where(real[:, None], np.asarray(leaf[example], dtype=float), np.nan)
+
+    gates = Gates(*map(drawn, trace.gates))
+    x_real = _real(run.mask, example, len(x))
+    return Timeline(x, x_real, Trace(drawn(trace.h), drawn(trace.c), gates), real, breaks)
+
+
+def one_place(axis: str, chosen: int, size: int) -> int:
+    """The index that `chosen` is on an axis.
+
+    Raises:
+      ValueError: it is outside, or not one.
+    """
+    indices = places(axis, chosen, size)
+    if indices is None or len(indices) != 1:
+        raise ValueError(f"{axis} must be one number, got {chosen!r}: draw one after the other")
+    return int(indices[0])
+
+
+def _real(mask, example: int, steps: int) -> np.ndarray:
+    return np.ones(steps, bool) if mask is None else np.asarray(mask[example])
+
+
+def draw_input(axes: Axes, line: Timeline, columns: Sequence[str]) -> None:
+    """The input of the model: a line for each feature, or if they are many, a heat map."""
+    x = np.where(line.x_real[:, None], line.x, np.nan).astype(float)
+    if x.shape[1] > len(COLOURS):
+        colour_bar(axes, heat_map(axes, x.T, signed_scale(x)), x)
+        label_rows(axes, columns if len(columns) else range(x.shape[1]))
+        axes.set_ylabel("feature")
+    else:
+        names = columns if len(columns) > 1 else [""] * x.shape[1]
+        for values, colour, name in zip(x.T, COLOURS, names, strict=False):
+            draw_line(axes, values, line.breaks, color=colour, label=plain(name))
+        axes.grid(alpha=0.3)
+        if len(columns) > 1:
+            axes.legend(frameon=False, fontsize="small", loc="upper left", ncols=len(columns))
+    hatch(axes, line.x_real)
+    axes.set_title("input $x$", loc="left", fontsize="medium")
+
+
+def draw_line(axes: Axes, values, breaks: Sequence[int], *, color: str, label: str = "") -> None:
+    """A line over the steps, interrupted between windows; NaN interrupts it, too."""
+    marker = "." if len(values) <= FEW_STEPS else None
+    for stretch in np.split(np.arange(len(values)), breaks):
+        axes.plot(stretch, values[stretch], color=color, marker=marker, linewidth=1.2, label=label)
+        label = ""
+
+
+def hatch(axes: Axes, real: np.ndarray) -> None:
+    """Hatch the steps that are masked."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], real, [True]])))
+    for start, stop in edges.reshape(-1, 2):
+        axes.axvspan(
+            start - 0.5, stop - 0.5, facecolor="0.92", edgecolor="0.65", hatch="////", linewidth=0
+        )
+
+
+def label_steps(axes: Axes, xlabel: str, labels: Sequence, steps: int) -> None:
+    """A time axis of whole steps, with names for some of them if they have names."""
+    axes.set_xlim(-0.5, steps - 0.5)
+    axes.set_xlabel(xlabel, parse_math=False)
+    if len(labels):
+        stride = next(step for step in STRIDES if len(labels) <= 15 * step)
+        shown = range(0, len(labels), stride)
+        names = [plain(labels[step]) for step in shown]
+        crowded = sum(map(len, names)) > 80
+        axes.set_xticks(
+            shown, names, rotation=45 if crowded else 0, ha="right" if crowded else "center"
+        )
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+
+
+def share_steps(panels: Iterable[Axes], line: Timeline, xlabel: str, labels: Sequence) -> None:
+    """Panels below one another, the input on top: one time axis, written below the last.
+
+    A decoder that writes more or fewer steps than were read has a time axis of its own.
+    """
+    top, *between, last = panels
+    steps = len(line.real)
+    for axes in between:
+        label_steps(axes, "", labels, steps)
+        axes.tick_params(labelbottom=False)
+    label_steps(last, xlabel, labels, steps)
+    if len(line.x) == steps:
+        label_steps(top, "", labels, steps)
+        top.tick_params(labelbottom=False)
+    else:
+        label_steps(top, "time step of the input", (), len(line.x))

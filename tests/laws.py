@@ -1,0 +1,165 @@
+"""Laws of every LSTM layer, each a function of a `Case`; the tests say for which layers.
+
+The last two compare the NumPy engine with JAX and with numeric differentiation, in float64.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from strategies import random_like
+
+import lstmcore as lc
+from lstmcore import reference
+
+close = partial(np.testing.assert_allclose, atol=3e-6, rtol=1e-5)
+
+
+def assert_close(ours, theirs):
+    jax.tree.map(close, ours, theirs)
+
+
+def flip(tree):
+    return jax.tree.map(lambda leaf: leaf[:, ::-1], tree)
+
+
+def start_of(params, batch: int) -> lc.LSTMState:
+    """The state that `lc.lstm` starts from by itself."""
+    hidden, units = params.recurrent_kernel.shape[0], params.bias.shape[0] // 4
+    return reference.zero_state(batch, units, params.kernel.dtype, projection=hidden)
+
+
+def sequence_is_a_loop_of_steps(case):
+    params, x, state, options = case
+    batch, steps, _ = x.shape
+    mask, reverse = options.pop("mask"), options.pop("reverse")
+    final, trace = lc.lstm(params, x, state, mask=mask, reverse=reverse, **options)
+    state = state or start_of(params, batch)
+    for t in reversed(range(steps)) if reverse else range(steps):
+        new, gates = lc.lstm_step(params, x[:, t], state, **options)
+        keep = np.ones((batch, 1), bool) if mask is None else mask[:, t, None]
+        state = jax.tree.map(partial(jnp.where, keep), new, state)
+        here = jax.tree.map(lambda leaf, t=t: leaf[:, t], trace)
+        gates = jax.tree.map(lambda gate, keep=keep: jnp.where(keep, gate, 0), gates)
+        assert_close(here, lc.Trace(*state, gates))
+    assert_close(final, state)
+
+
+def batch_is_a_map_over_examples(case):
+    params, x, state, options = case
+    options = {k: v for k, v in options.items() if v is not None}
+    mask = options.pop("mask", np.ones(x.shape[:2], bool))
+    state = state or start_of(params, len(x))
+
+    def one(x, mask, state):
+        single = jax.tree.map(lambda leaf: leaf[None], (x, state, mask))
+        out = lc.lstm(params, single[0], single[1], mask=single[2], **options)
+        return jax.tree.map(lambda leaf: leaf[0], out)
+
+    assert_close(jax.vmap(one)(x, mask, state), lc.lstm(params, x, state, mask=mask, **options))
+
+
+def split_sequence_with_carried_state_is_the_whole(case, cut):
+    params, x, state, options = case
+    mask = options.pop("mask")
+    pieces = [slice(None, cut), slice(cut, None)]
+    if options["reverse"]:
+        pieces.reverse()
+    traces = []
+    carried = state
+    for piece in pieces:
+        part = None if mask is None else mask[:, piece]
+        carried, trace = lc.lstm(params, x[:, piece], carried, mask=part, **options)
+        traces.append(trace)
+    if options["reverse"]:
+        traces.reverse()
+    joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=1), *traces)
+    assert_close((carried, joined), lc.lstm(params, x, state, mask=mask, **options))
+
+
+def reverse_is_a_flip_before_and_after(case):
+    params, x, state, options = case
+    mask, reverse = options.pop("mask"), options.pop("reverse")
+    flipped_mask = None if mask is None else mask[:, ::-1]
+    there = lc.lstm(params, x[:, ::-1], state, mask=flipped_mask, reverse=not reverse, **options)
+    final, trace = lc.lstm(params, x, state, mask=mask, reverse=reverse, **options)
+    assert_close((there[0], flip(there[1])), (final, trace))
+
+
+def jit_changes_nothing(case):
+    params, x, state, options = case
+    run = lambda params, x, state: lc.lstm(params, x, state, **options)  # noqa: E731
+    with jax.disable_jit():
+        plain = run(params, x, state)
+    assert_close(jax.jit(run)(params, x, state), plain)
+
+
+def bidirectional_is_two_layers(case):
+    params, x, state, options = case
+    options.pop("reverse")
+    back = jax.tree.map(lambda leaf: leaf[..., ::-1].copy(), params)
+    states, traces = lc.bidirectional(params, back, x, state and (state, state), **options)
+    assert_close((states[0], traces[0]), lc.lstm(params, x, state, **options))
+    assert_close((states[1], traces[1]), lc.lstm(back, x, state, reverse=True, **options))
+
+
+OF_A_SEQUENCE = (
+    sequence_is_a_loop_of_steps,
+    batch_is_a_map_over_examples,
+    reverse_is_a_flip_before_and_after,
+    jit_changes_nothing,
+    bidirectional_is_two_layers,
+)
+
+
+def engines_agree(case, seed):
+    """In values and gradients, of a random sum of all results."""
+    params, x, state, options = case
+    rng = np.random.default_rng(seed)
+    with jax.enable_x64(True):
+        start = state or start_of(params, len(x))
+        run = lambda params, x, state: lc.lstm(params, x, state, **options)  # noqa: E731
+        theirs, pull_back = jax.vjp(run, params, x, start)
+        cotangent = random_like(rng, theirs)
+        their_gradients = pull_back(cotangent)
+    ours = reference.lstm(params, x, state, **options)
+    our_gradients = reference.lstm_backward(params, x, state, ours[1], *cotangent, **options)
+    tight = partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6)
+    jax.tree.map(tight, ours, theirs)
+    jax.tree.map(tight, our_gradients, their_gradients)
+
+
+def gradients_are_numeric(case, seed):
+    """Those that the NumPy engine computes by hand, along a random direction."""
+    params, x, state, options = case
+    options["activation"] = "tanh"  # smooth: a kink within the finite step would spoil the slope
+    options["recurrent_activation"] = "sigmoid"
+    rng = np.random.default_rng(seed)
+    state = state or start_of(params, len(x))
+    outputs = reference.lstm(params, x, state, **options)
+    weights = random_like(rng, outputs)
+    gradients = reference.lstm_backward(params, x, state, outputs[1], *weights, **options)
+
+    def loss(inputs):
+        return along(weights, reference.lstm(*inputs, **options))
+
+    direction = random_like(rng, (params, x, state))
+    numeric = numeric_slope(loss, (params, x, state), direction)
+    assert along(gradients, direction) == pytest.approx(numeric, rel=1e-6, abs=1e-7)
+
+
+def along(tree, direction) -> float:
+    """Inner product of two pytrees."""
+    pairs = zip(jax.tree.leaves(tree), jax.tree.leaves(direction), strict=True)
+    return sum(float((a * b).sum()) for a, b in pairs)
+
+
+def numeric_slope(loss, inputs, direction, step=1e-5) -> float:
+    """Central difference of the loss along a direction."""
+    ahead, behind = (
+        loss(jax.tree.map(lambda a, d, s=sign: a + s * step * d, inputs, direction))
+        for sign in (1, -1)
+    )
+    return float(ahead - behind) / (2 * step)
