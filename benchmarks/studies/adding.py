@@ -29,7 +29,7 @@ import lstmcore as lc
 from benchmarks.studies import fresh
 from benchmarks.studies.record import Claim
 from lstmcore import study
-from lstmcore.plots import COLOURS
+from lstmcore.study.plots.style import COLOURS
 
 TITLE = "The adding problem"
 SOURCE = "Hochreiter & Schmidhuber 1997, Long Short-Term Memory, section 5.4 and table 7"

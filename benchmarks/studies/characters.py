@@ -29,7 +29,7 @@ from benchmarks.studies import corpus, prediction, units
 from benchmarks.studies.record import Claim
 from benchmarks.studies.signals import falls, signals
 from lstmcore import study
-from lstmcore.plots import COLOURS
+from lstmcore.study.plots.style import COLOURS
 
 TITLE = "What units of a character model follow"
 SOURCE = "Karpathy, Johnson & Fei-Fei 2015, Visualizing and Understanding Recurrent Networks"
@@ -46,13 +46,12 @@ SEED, LOOK = (
 CHOOSE, VERIFY, SILENCE = 400, 400, 64  # windows
 UNTRAINED, SHUFFLES = 5, 50
 NEARLY_ALWAYS, CLEAR, RANK = 0.9, 0.5, 0.05
-GATES = ("input", "forget", "output")
 
 
 def run(quick: bool = False, text: Path | None = None) -> dict:
     """Train, look at the gates, find units on one text, judge them on another."""
     size, epochs, few = (4, 1, 8) if quick else (UNITS, EPOCHS, None)
-    source = corpus.standard_library() if text is None else corpus.read(text)
+    source = corpus.standard_library(few=quick) if text is None else corpus.read(text)
     letters = corpus.vocabulary(source.train)
     train = corpus.windows(letters.encode(source.train), LENGTH + 1)[: few and 64]
     loss, steps = prediction.mean_loss({}), epochs * -(-len(train) // BATCH)
@@ -73,7 +72,9 @@ def run(quick: bool = False, text: Path | None = None) -> dict:
         prediction.init(jax.random.key(100 + seed), letters.size, size)
         for seed in range(1 if quick else UNTRAINED)
     ]
-    found = _find(result.params, untrained, (choose, choose_signals), (verify, verify_signals))
+    shuffles = 2 if quick else SHUFFLES
+    looked = (choose, choose_signals), (verify, verify_signals)
+    found = _find(result.params, untrained, *looked, shuffles)
     found |= _silence(result.params, verify, verify_signals, found["unit"], few or SILENCE)
     return {
         "text": source.name,
@@ -86,7 +87,7 @@ def run(quick: bool = False, text: Path | None = None) -> dict:
         "steps": steps,
         "seed": SEED,
         "untrained": len(untrained),
-        "shuffles": SHUFFLES,
+        "shuffles": shuffles,
         "optimizer": f"Adam, {RATE:g} falling to 0 along a cosine, gradients clipped to norm 1",
         "train_bits": [prediction.BITS * float(value) for value in result.history["loss"]],
         "test_bits": prediction.bits(loss, result.params, verify, batch=few or 100),
@@ -107,16 +108,16 @@ def _look(part: str, source, letters, count: int):
 
 
 def _saturation(params, windows) -> dict:
-    """{gate: {"left": [H], "right": [H]}}, fractions of all steps."""
+    """{"left" or "right": {gate: [H]}}, fractions of all steps."""
     _, trace = jax.jit(prediction.nats)(params, windows)
-    left, right = study.saturation(trace)
+    sides = study.saturation(trace)._asdict()
     return {
-        gate: {"left": _rounded(getattr(left, gate)), "right": _rounded(getattr(right, gate))}
-        for gate in GATES
+        side: {gate: _rounded(values) for gate, values in gates._asdict().items()}
+        for side, gates in sides.items()
     }
 
 
-def _find(params, untrained, choose, verify) -> dict[str, list]:
+def _find(params, untrained, choose, verify, shuffles) -> dict[str, list]:
     """For each signal: the unit chosen, its |r| on both texts, and what chance would give."""
     chosen_r = np.asarray(units.correlations(params, *choose))
     unit = np.abs(chosen_r).argmax(axis=1)
@@ -128,7 +129,7 @@ def _find(params, untrained, choose, verify) -> dict[str, list]:
         "r_chosen": _rounded(chosen_r[places, unit]),
         "r": _rounded(verified_r[places, unit]),
         "untrained": _rounded(np.max(of_untrained, axis=0)),
-        "shuffled": _rounded(units.largest_by_chance(params, *verify, shuffles=SHUFFLES)),
+        "shuffled": _rounded(units.largest_by_chance(params, *verify, shuffles=shuffles)),
         "all_r": [_rounded(row) for row in verified_r],
     }
 
@@ -160,8 +161,10 @@ def stands(found: dict) -> bool:
 
 def judge(measured: dict) -> list[Claim]:
     """The criteria of the docstring."""
-    forget = {side: np.array(v) for side, v in measured["saturation"]["forget"].items()}
-    opened, closed = ((forget[side] >= NEARLY_ALWAYS).sum() for side in ("right", "left"))
+    opened, closed = (
+        sum(share >= NEARLY_ALWAYS for share in measured["saturation"][side]["forget"])
+        for side in ("right", "left")
+    )
     followed = [name for name, found in measured["signals"].items() if stands(found)]
     best = max(measured["signals"], key=lambda name: abs(measured["signals"][name]["r_chosen"]))
     found = measured["signals"][best]
@@ -169,12 +172,10 @@ def judge(measured: dict) -> list[Claim]:
     return [
         Claim(
             "two forget gates or more are above 0.9 at 90 % of the steps",
-            bool(opened >= 2),
-            f"{opened} of {len(forget['right'])} are",
+            opened >= 2,
+            f"{opened} of {measured['units']} are",
         ),
-        Claim(
-            "no forget gate is below 0.1 at 90 % of the steps", bool(closed == 0), f"{closed} are"
-        ),
+        Claim("no forget gate is below 0.1 at 90 % of the steps", closed == 0, f"{closed} are"),
         Claim(
             "a unit chosen on one text follows a signal on another: |r| of 0.5 or more, and more "
             "than untrained units and shuffled signals give",
@@ -212,16 +213,11 @@ def tables(measured: dict) -> str:
 
 def draw(measured: dict) -> Figure:
     """Saturation of the gates above; below, |r| of all units and of the chosen ones."""
-    figure = Figure(figsize=(8.5, 6.4), layout="constrained")
+    figure = Figure(figsize=(9, 6.8), layout="constrained")
     rows = figure.subfigures(2, height_ratios=[1, 1])
-    for axes, gate in zip(rows[0].subplots(1, 3, sharey=True), GATES, strict=True):
-        sides = measured["saturation"][gate]
-        axes.scatter(sides["left"], sides["right"], s=14, color=COLOURS[0], alpha=0.6)
-        axes.plot([0, 1], [1, 0], color="0.7", linewidth=0.8)
-        axes.set(title=gate, xlabel="fraction below 0.1", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-        axes.set_box_aspect(1)
-        axes.label_outer()
-    rows[0].supylabel("fraction above 0.9", fontsize="medium")
+    sides = (lc.Gates(**measured["saturation"][side]) for side in ("left", "right"))
+    panels = rows[0].subplots(1, 3, sharex=True, sharey=True, subplot_kw={"box_aspect": 1})
+    study.plots.plot_saturation(study.Saturation(*sides), axes=panels)
     axes = rows[1].subplots()
     for place, found in enumerate(measured["signals"].values()):
         strengths = np.abs(found["all_r"])

@@ -26,7 +26,7 @@ import lstmcore as lc
 from benchmarks.studies import fresh
 from benchmarks.studies.record import Claim
 from benchmarks.studies.spread import mean, p_greater
-from lstmcore.plots import COLOURS
+from lstmcore.study.plots.style import COLOURS
 
 TITLE = "The forget gate's first bias"
 SOURCE = (

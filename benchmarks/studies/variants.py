@@ -26,8 +26,8 @@ import lstmcore as lc
 from benchmarks.studies import corpus, prediction
 from benchmarks.studies.record import Claim
 from benchmarks.studies.spread import holm, mean, p_greater
-from lstmcore.plots import COLOURS
 from lstmcore.study import VARIANTS
+from lstmcore.study.plots.style import COLOURS
 
 TITLE = "Which parts of the LSTM matter"
 SOURCE = "Greff, Srivastava, Koutník, Steunebrink & Schmidhuber 2017, LSTM: A Search Space Odyssey"
@@ -47,11 +47,11 @@ LITTLE = 0.02  # of vanilla's bits per character
 def run(quick: bool = False) -> dict:
     """Train every variant with every learning rate and seed on equal text."""
     seeds, steps, units, length = (2, 2, 4, 16) if quick else (SEEDS, STEPS, UNITS, LENGTH)
-    text = corpus.standard_library()
+    text = corpus.standard_library(few=quick)
     letters = corpus.vocabulary(text.train)
     train, validation, test = (
         corpus.windows(letters.encode(part), length + 1)
-        for part in (text.train[:200_000] if quick else text.train, text.validation, text.test)
+        for part in (text.train, text.validation, text.test)
     )
     rng = np.random.default_rng(0)
     orders = [rng.permutation(len(train))[: steps * BATCH] for _ in range(seeds)]
@@ -72,8 +72,7 @@ def run(quick: bool = False) -> dict:
                     params, found["diverged"] = error.result.params, True
                 parts = {"validation": validation, "test": test}
                 scores = {
-                    name: prediction.bits(loss, params, part[: 128 if quick else 1024])
-                    for name, part in parts.items()
+                    name: prediction.bits(loss, params, part[:1024]) for name, part in parts.items()
                 }
                 runs.append(found | scores)
             scores = np.array([run["test"] for run in runs[-seeds:]])
