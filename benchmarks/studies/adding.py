@@ -19,6 +19,8 @@ more than 3 wrong on another test set (the paper's "never more than 3").
 
 from __future__ import annotations
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -91,6 +93,7 @@ def share_wrong(params, sequences, edit):
     return jnp.mean(jnp.abs(answers(params, x, lengths, edit) - target) >= TOLERANCE)
 
 
+@cache  # cells that differ in their start alone are compiled once
 def make_loss(minimum: int, edit):
     """Mean squared error on new sequences; on given ones, the share that is wrong."""
 

@@ -51,9 +51,14 @@ def mean_loss(options: dict):
 def bits(loss, params, windows: np.ndarray, batch: int = 128) -> float:
     """Bits per character over all windows, in batches of equal size."""
     full = windows[: max(1, len(windows) // batch) * batch]
-    measured = jax.jit(partial(loss, params))
-    values = [measured(full[start : start + batch]) for start in range(0, len(full), batch)]
+    starts = range(0, len(full), batch)
+    values = [_measured(loss, params, full[start : start + batch]) for start in starts]
     return BITS * float(np.mean(values))
+
+
+@partial(jax.jit, static_argnames="loss")
+def _measured(loss, params, windows):
+    return loss(params, windows)
 
 
 def optimizer(rate: float, steps: int):
