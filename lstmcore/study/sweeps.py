@@ -249,7 +249,7 @@ def _plan(apply, params, x, metric, over, layers, gates, mask) -> _Plan:
             raise ValueError(f"over must name each of {', '.join(AXES)} at most once, got {over}")
     for gate in gates:
         check_gate(gate)
-    outputs, traces = jax.eval_shape(partial(apply, mask=mask, edits=None), params, x)
+    outputs, traces = _shapes(partial(apply, mask=mask, edits=None), params, x)
     number = jax.eval_shape(metric, outputs)
     if getattr(number, "shape", None) != ():
         raise ValueError(
@@ -272,6 +272,19 @@ def _plan(apply, params, x, metric, over, layers, gates, mask) -> _Plan:
         2 * trace.h.size + 2 * trace.c.shape[0] * trace.c.shape[2] for trace in traces.values()
     )
     return _Plan(over, gates, groups, kept)
+
+
+def _shapes(apply, params, x) -> tuple:
+    """What `apply` returns, as shapes; the layers in reading order, which JAX would sort."""
+    order: list[str] = []
+
+    def in_order(params, x):
+        outputs, traces = apply(params, x)
+        order.extend(traces)
+        return outputs, traces
+
+    outputs, traces = jax.eval_shape(in_order, params, x)
+    return outputs, {layer: traces[layer] for layer in order}
 
 
 def _sizes(over, gates, traces: Sequence[Trace]) -> dict[str, int]:
