@@ -110,7 +110,7 @@ def test_attribution_is_gradient_times_difference(x64, rng):
 
 
 def test_attribution_predicts_small_interventions(x64, rng):
-    """Towards another run's gates by a share s: what attribution does not foresee shrinks as s^2."""
+    """Towards another run's gates by a share s: what it does not foresee shrinks as s^2."""
     params = weights(AUTOENCODER, np.float64)
     clean, corrupt = X, X + 0.5
     here, there = (AUTOENCODER.apply(params, x)[1] for x in (corrupt, clean))
@@ -158,7 +158,7 @@ def attributed(layer="encoder_0", steps=T, baseline=None):
             lambda: gradients(lambda y: y),
             r"loss must return one number, got shape \(2, 3, 2\): take",
         ),
-        (lambda: gradients(lambda y: 1.0), "one number, got float"),
+        (lambda: gradients(lambda y: None), "one number, got NoneType"),
         (lambda: gradients(edits={"lstm": study.coupled}), "edits names 'lstm'"),
         (lambda: gradients(mask=MASK[:, 1:]), "mask has shape"),
         (lambda: attributed("lstm"), "no layer 'encoder_0': use one of lstm"),

@@ -19,7 +19,6 @@ B, T, F = 2, 4, 2
 MASK = np.array([[1, 1, 0, 1], [0, 1, 1, 0]], bool)
 STACK = lc.StackedLSTM(F, (3, 3), outputs=1)
 SINGLE = study.SingleLayer(reverse=True)
-WEIGHTS = {SINGLE: random_params(np.random.default_rng(4), F, 3, np.float64)}
 WRITER = lc.Autoencoder(F, (3, 2), steps=2)
 READER = lc.Autoencoder(F, 2, steps=T)
 COMPOSITE = lc.CompositeAutoencoder(F, 2, steps=3)
@@ -33,6 +32,12 @@ def metric(outputs):
     )
 
 
+def weights_of(model):
+    if model is SINGLE:
+        return random_params(np.random.default_rng(4), F, 3, np.float64)
+    return weights(model, np.float64)
+
+
 class Loop:
     """A model and two inputs; every intervention made by a function written here, one at a time."""
 
@@ -40,12 +45,16 @@ class Loop:
         rng = np.random.default_rng(3)
         self.apply, self.params, self.mask = (
             model.apply,
-            WEIGHTS.get(model) or weights(model, np.float64),
+            weights_of(model),
             mask,
         )
         self.clean, self.corrupt = rng.normal(size=(2, B, T, F))
+        names = [name for name in getattr(model, "layers", ["lstm"]) if "head" not in name]
         look = jax.jit(lambda x: model.apply(self.params, x, mask=mask)[1])
-        self.traces, self.traces_of_corrupt = look(self.clean), look(self.corrupt)
+        self.traces, self.traces_of_corrupt = (
+            {name: found[name] for name in names}
+            for found in (look(self.clean), look(self.corrupt))
+        )
 
         def change(where, donor):
             def edit(gates, t):
