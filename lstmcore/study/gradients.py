@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from lstmcore.study.edits import compose
 from lstmcore.study.names import check_layer
+from lstmcore.study.run import shapes_of
 from lstmcore.types import Gates, Trace
 
 __all__ = ["attribution", "gate_gradients"]
@@ -53,8 +54,8 @@ def gate_gradients(
       ((2, 6, 4), 0.0)
     """
     edits = dict(edits or {})
-    shapes = jax.eval_shape(lambda params, x: apply(params, x, mask=mask, edits=edits), params, x)
-    number = jax.eval_shape(loss, shapes[0])
+    outputs, traces = shapes_of(apply, params, x, mask, edits)
+    number = jax.eval_shape(loss, outputs)
     if getattr(number, "shape", None) != ():
         raise ValueError(
             "loss must return one number, got "
@@ -63,7 +64,7 @@ def gate_gradients(
         )
     still = {
         layer: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), trace.gates)
-        for layer, trace in shapes[1].items()
+        for layer, trace in traces.items()
     }
 
     def loss_of(pushes, params, x):
@@ -73,7 +74,8 @@ def gate_gradients(
         }
         return loss(apply(params, x, mask=mask, edits=pushed)[0])
 
-    return jax.jit(jax.grad(loss_of))(still, params, x)
+    found = jax.jit(jax.grad(loss_of))(still, params, x)
+    return {layer: found[layer] for layer in traces}  # JAX sorts the keys of a dict
 
 
 def attribution(
