@@ -170,28 +170,29 @@ def character_findings(**changes):
         "harm": 0.5,
         "harm_of_others": [0.1] * 40,
     }
-    weak = found | {"r_chosen": 0.2, "r": 0.2}
+    weak, closing = found | {"r_chosen": 0.2, "r": 0.2}, changes.pop("closing", {})
     sides = {"right": {"forget": [0.95, 0.99, 0.1, 0.0]}, "left": {"forget": [0.0, 0.0, 0.5, 0.2]}}
     sides = {side: changes.pop(side, gates) for side, gates in sides.items()}
     return {
         "units": 4,
         "saturation": sides,
-        "signals": {"position in line": found | changes, "bracket depth": weak},
+        "signals": {"position in line": found | changes, "bracket depth": weak | closing},
     }
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, [True, True, True, True]),
-        ({"right": {"forget": [0.95, 0.8, 0.1, 0.0]}}, [False, True, True, True]),
-        ({"left": {"forget": [0.0, 0.95, 0.5, 0.2]}}, [True, False, True, True]),
-        ({"r": 0.4}, [True, True, False, True]),
-        ({"r": -0.6}, [True, True, True, True]),
-        ({"untrained": 0.75}, [True, True, False, True]),
-        ({"shuffled": 0.75}, [True, True, False, True]),
-        ({"harm_of_others": [0.1] * 38 + [0.6] * 2}, [True, True, True, False]),
-        ({"harm": -0.1, "harm_of_others": [-0.2] * 40}, [True, True, True, False]),
+        ({}, [True, True, True, True, True]),
+        ({"right": {"forget": [0.95, 0.8, 0.1, 0.0]}}, [False, True, True, True, True]),
+        ({"left": {"forget": [0.0, 0.95, 0.5, 0.2]}}, [True, False, True, True, True]),
+        ({"r": 0.4}, [True, True, False, True, True]),
+        ({"r": -0.6}, [True, True, True, True, True]),
+        ({"untrained": 0.75}, [True, True, False, True, True]),
+        ({"shuffled": 0.75}, [True, True, False, True, True]),
+        ({"harm_of_others": [0.1] * 38 + [0.6] * 2}, [True, True, True, False, True]),
+        ({"harm": -0.1, "harm_of_others": [-0.2] * 40}, [True, True, True, False, True]),
+        ({"closing": {"harm": 0.05}}, [True, True, True, True, False]),
     ],
 )
 def test_characters_are_judged_by_saturation_correlation_and_harm(changes, expected):
