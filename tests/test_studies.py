@@ -55,12 +55,12 @@ def test_a_study_runs_is_kept_and_reported(name, outcomes, tmp_path):
     assert record.load(name, tmp_path) == json.loads(json.dumps(outcome))
 
     page = tmp_path / "studies.md"
-    page.write_text("before\n" + "\nbetween\n".join(report.markers(name)) + "\nafter\n")
+    page.write_text("before\n" + "\nan old table\n".join(report.markers(name)) + "\nafter\n")
     report.write([study], page, tmp_path)
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
-    assert "between" not in text
+    assert "an old table" not in text
     assert "A quick run" in text
     for claim in outcome["claims"]:
         assert claim["claim"].replace("|", "\\|") in text
