@@ -293,9 +293,11 @@ def test_signals_of_python_code():
 
 
 def test_f_strings_are_strings_in_every_python():
-    text = 'a = f"n {b} m"\n'
-    inside = signals(text, is_python=True)["inside a string"]
-    assert [text[place] for place in np.flatnonzero(falls(inside)) + 1] == ['"']
+    text = "a = f\"n {b['c']} m\"\n"
+    found = signals(text, is_python=True)
+    ends = np.flatnonzero(falls(found["inside a string"])) + 1
+    assert [text[place] for place in ends] == ['"']
+    assert not found["bracket depth"].any()
 
 
 def test_position_in_line_counts_from_the_newline():
