@@ -411,13 +411,20 @@ def test_the_command_lists_and_refuses(capsys, tmp_path):
     assert "cannot use" in capsys.readouterr().out
 
 
-def test_the_command_keeps_a_quick_run_only_where_told(monkeypatch, capsys, tmp_path, outcomes):
+def test_the_command_keeps_quick_runs_and_other_texts_only_where_told(
+    monkeypatch, capsys, tmp_path, outcomes
+):
     outcome = copy.deepcopy(outcomes("forget_bias"))
-    monkeypatch.setattr(record, "carry_out", lambda study, *, quick: outcome)
-    before = sorted(record.FOLDER.glob("*"))
+    monkeypatch.setattr(record, "carry_out", lambda study, *, quick, **options: outcome)
+    monkeypatch.setattr(record, "FOLDER", tmp_path / "kept")
     assert command.main(["forget_bias", "--quick"]) == 0
     assert "not kept" in capsys.readouterr().out
-    assert sorted(record.FOLDER.glob("*")) == before
+    monkeypatch.setattr(command, "STUDIES", {"characters": forget_bias})
+    assert command.main(["characters", "--text", "a.txt"]) == 0
+    assert "not kept" in capsys.readouterr().out
+    assert not (tmp_path / "kept").exists()
+    monkeypatch.undo()
+    monkeypatch.setattr(record, "carry_out", lambda study, *, quick: outcome)
     assert command.main(["forget_bias", "--quick", "--folder", str(tmp_path)]) == 0
     assert record.load("forget_bias", tmp_path) == outcome
 
