@@ -55,12 +55,12 @@ def test_a_study_runs_is_kept_and_reported(name, outcomes, tmp_path):
     assert record.load(name, tmp_path) == json.loads(json.dumps(outcome))
 
     page = tmp_path / "studies.md"
-    page.write_text("before\n" + "\nbetween\n".join(report.markers(name)) + "\nafter\n")
+    page.write_text("before\n" + "\nan old table\n".join(report.markers(name)) + "\nafter\n")
     report.write([study], page, tmp_path)
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
-    assert "between" not in text
+    assert "an old table" not in text
     assert "A quick run" in text
     for claim in outcome["claims"]:
         assert claim["claim"].replace("|", "\\|") in text
@@ -170,28 +170,29 @@ def character_findings(**changes):
         "harm": 0.5,
         "harm_of_others": [0.1] * 40,
     }
-    weak = found | {"r_chosen": 0.2, "r": 0.2}
+    weak, closing = found | {"r_chosen": 0.2, "r": 0.2}, changes.pop("closing", {})
     sides = {"right": {"forget": [0.95, 0.99, 0.1, 0.0]}, "left": {"forget": [0.0, 0.0, 0.5, 0.2]}}
     sides = {side: changes.pop(side, gates) for side, gates in sides.items()}
     return {
         "units": 4,
         "saturation": sides,
-        "signals": {"position in line": found | changes, "bracket depth": weak},
+        "signals": {"position in line": found | changes, "bracket depth": weak | closing},
     }
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, [True, True, True, True]),
-        ({"right": {"forget": [0.95, 0.8, 0.1, 0.0]}}, [False, True, True, True]),
-        ({"left": {"forget": [0.0, 0.95, 0.5, 0.2]}}, [True, False, True, True]),
-        ({"r": 0.4}, [True, True, False, True]),
-        ({"r": -0.6}, [True, True, True, True]),
-        ({"untrained": 0.75}, [True, True, False, True]),
-        ({"shuffled": 0.75}, [True, True, False, True]),
-        ({"harm_of_others": [0.1] * 38 + [0.6] * 2}, [True, True, True, False]),
-        ({"harm": -0.1, "harm_of_others": [-0.2] * 40}, [True, True, True, False]),
+        ({}, [True, True, True, True, True]),
+        ({"right": {"forget": [0.95, 0.8, 0.1, 0.0]}}, [False, True, True, True, True]),
+        ({"left": {"forget": [0.0, 0.95, 0.5, 0.2]}}, [True, False, True, True, True]),
+        ({"r": 0.4}, [True, True, False, True, True]),
+        ({"r": -0.6}, [True, True, True, True, True]),
+        ({"untrained": 0.75}, [True, True, False, True, True]),
+        ({"shuffled": 0.75}, [True, True, False, True, True]),
+        ({"harm_of_others": [0.1] * 38 + [0.6] * 2}, [True, True, True, False, True]),
+        ({"harm": -0.1, "harm_of_others": [-0.2] * 40}, [True, True, True, False, True]),
+        ({"closing": {"harm": 0.05}}, [True, True, True, True, False]),
     ],
 )
 def test_characters_are_judged_by_saturation_correlation_and_harm(changes, expected):
@@ -292,9 +293,11 @@ def test_signals_of_python_code():
 
 
 def test_f_strings_are_strings_in_every_python():
-    text = 'a = f"n {b} m"\n'
-    inside = signals(text, is_python=True)["inside a string"]
-    assert [text[place] for place in np.flatnonzero(falls(inside)) + 1] == ['"']
+    text = "a = f\"n {b['c']} m\"\n"
+    found = signals(text, is_python=True)
+    ends = np.flatnonzero(falls(found["inside a string"])) + 1
+    assert [text[place] for place in ends] == ['"']
+    assert not found["bracket depth"].any()
 
 
 def test_position_in_line_counts_from_the_newline():
@@ -408,13 +411,20 @@ def test_the_command_lists_and_refuses(capsys, tmp_path):
     assert "cannot use" in capsys.readouterr().out
 
 
-def test_the_command_keeps_a_quick_run_only_where_told(monkeypatch, capsys, tmp_path, outcomes):
+def test_the_command_keeps_quick_runs_and_other_texts_only_where_told(
+    monkeypatch, capsys, tmp_path, outcomes
+):
     outcome = copy.deepcopy(outcomes("forget_bias"))
-    monkeypatch.setattr(record, "carry_out", lambda study, *, quick: outcome)
-    before = sorted(record.FOLDER.glob("*"))
+    monkeypatch.setattr(record, "carry_out", lambda study, *, quick, **options: outcome)
+    monkeypatch.setattr(record, "FOLDER", tmp_path / "kept")
     assert command.main(["forget_bias", "--quick"]) == 0
     assert "not kept" in capsys.readouterr().out
-    assert sorted(record.FOLDER.glob("*")) == before
+    monkeypatch.setattr(command, "STUDIES", {"characters": forget_bias})
+    assert command.main(["characters", "--text", "a.txt"]) == 0
+    assert "not kept" in capsys.readouterr().out
+    assert not (tmp_path / "kept").exists()
+    monkeypatch.undo()
+    monkeypatch.setattr(record, "carry_out", lambda study, *, quick: outcome)
     assert command.main(["forget_bias", "--quick", "--folder", str(tmp_path)]) == 0
     assert record.load("forget_bias", tmp_path) == outcome
 

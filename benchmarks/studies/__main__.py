@@ -7,7 +7,8 @@
     python -m benchmarks.studies --report                 the page alone, from what is kept
 
 A full run of one study takes about five to ten minutes of one core. `--quick` shows in a minute
-that it works; what it finds means nothing and is not kept unless you name a folder.
+that it works, and what it finds means nothing. Quick runs and other texts are kept only if you name
+a folder.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"there is no study {name!r}: choose from {', '.join(STUDIES)} and all")
     if options.text and names != ["characters"]:
         parser.error("--text is for the study `characters` alone")
-    folder = options.folder or (None if options.quick else record.FOLDER)
+    folder = options.folder or (None if options.quick or options.text else record.FOLDER)
     for name in names:
         study = STUDIES[name]
         print(f"{study.TITLE}. {study.HYPOTHESIS}", flush=True)

@@ -16,6 +16,8 @@ between 0 and the best bias tried.
 
 from __future__ import annotations
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -62,6 +64,7 @@ def share_right(params, symbols, target):
     return jnp.mean(jnp.argmax(logits(params, symbols), axis=1) == target)
 
 
+@cache
 def make_loss(lag: int):
     """Cross-entropy on new sequences; on given ones, the share of wrong answers."""
 
@@ -87,7 +90,7 @@ def init(seed: int, bias: float) -> dict:
 
 def run(quick: bool = False) -> dict:
     """Train every bias at every lag with every seed."""
-    lags, seeds, epochs = ((4, 8), 2, 1) if quick else (LAGS, SEEDS, EPOCHS)
+    lags, seeds, epochs = ((4,), 2, 1) if quick else (LAGS, SEEDS, EPOCHS)
     runs = []
     for lag in lags:
         loss = make_loss(lag)

@@ -33,7 +33,7 @@ class Claim(NamedTuple):
 
 def carry_out(study, *, quick: bool, **options) -> dict:
     """Run a study; the outcome with everything needed to judge it or to run it again."""
-    started, now = time.perf_counter(), datetime.now(UTC)
+    started, now, code = time.perf_counter(), datetime.now(UTC), commit()
     measured = study.run(quick, **options)
     return {
         "study": name_of(study),
@@ -43,7 +43,7 @@ def carry_out(study, *, quick: bool, **options) -> dict:
         "claims": [claim._asdict() for claim in study.judge(measured)],
         "date": now.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - started, 1),
-        "commit": commit(),
+        "commit": code,
         "machine": machine(jax.devices()[0].device_kind),
         "versions": versions() | {"scipy": version("scipy")},
         "measured": measured,

@@ -40,7 +40,7 @@ def _of_python(text: str) -> dict[str, np.ndarray]:
     brackets = found["bracket depth"]  # first where it changes, then the sum of the changes
     lines = text.splitlines(keepends=True)
     starts = np.concatenate([[0], np.cumsum([len(line) for line in lines])])
-    opened = None  # where an f-string began, for Pythons that give its parts one by one
+    opened: list[int] = []  # where f-strings began, for Pythons (from 3.12 on) that look into them
 
     def mark_string(start: int, end: int) -> None:
         closing = 3 if text[start:end].endswith(('"""', "'''")) and end - start > 5 else 1
@@ -50,12 +50,16 @@ def _of_python(text: str) -> dict[str, np.ndarray]:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         start, end = (int(starts[row - 1]) + column for row, column in (token.start, token.end))
         kind = tokenize.tok_name[token.type]
-        if kind == "STRING":
+        if kind.endswith("STRING_START"):
+            opened.append(start)
+        elif kind.endswith("STRING_END"):
+            begun = opened.pop()
+            if not opened:
+                mark_string(begun, end)
+        elif opened:
+            continue
+        elif kind == "STRING":
             mark_string(start, end)
-        elif kind == "FSTRING_START":
-            opened = start
-        elif kind == "FSTRING_END" and opened is not None:
-            mark_string(opened, end)
         elif kind == "COMMENT":
             found["inside a comment"][start:end] = 1
         elif kind == "OP" and token.string in "([{":

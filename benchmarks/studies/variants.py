@@ -36,8 +36,8 @@ HYPOTHESIS = (
     "coupled gates and peepholes change little."
 )
 
-RATES, UNITS, LENGTH, BATCH = (3e-3, 1e-2), 64, 128, 16
-SEEDS, STEPS = 5, 400
+RATES, UNITS, LENGTH, BATCH = (1e-2, 3e-2), 64, 128, 16
+SEEDS, STEPS = 5, 700
 VANILLA, PEEPHOLES = "vanilla", "peepholes"
 OUTSIDE = (VANILLA, "simple RNN")  # the latter is no variant of Greff's
 WORST, HARMLESS = ("no forget gate", "no output activation"), ("coupled", PEEPHOLES)

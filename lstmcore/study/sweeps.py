@@ -273,19 +273,6 @@ def _plan(apply, params, x, metric, over, layers, gates, mask) -> _Plan:
     return _Plan(over, gates, groups, kept)
 
 
-def _shapes(apply, params, x) -> tuple:
-    """What `apply` returns, as shapes; the layers in reading order, which JAX would sort."""
-    order: list[str] = []
-
-    def in_order(params, x):
-        outputs, traces = apply(params, x)
-        order.extend(traces)
-        return outputs, traces
-
-    outputs, traces = jax.eval_shape(in_order, params, x)
-    return outputs, {layer: traces[layer] for layer in order}
-
-
 def _sizes(over, gates, traces: Sequence[Trace]) -> dict[str, int]:
     """{axis: size} of the axes to sweep within one group of layers."""
     sizes = {"gate": {len(gates)}}
