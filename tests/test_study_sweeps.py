@@ -232,9 +232,14 @@ def test_a_wide_sweep_is_one_compiled_call(rng):
     np.testing.assert_allclose(sweep.metric["all"][40, 9], expected, rtol=1e-4)
 
 
-def patch(over=("step",), metric=jnp.sum, corrupt=None, **options):
+def test_nothing_to_sweep():
+    sweep = patch(("layer", "step", "gate"), clean=np.ones((B, 0, F), np.float32))
+    assert {values.shape for values in sweep.metric.values()} == {(0, 4)}
+    assert sweep.rows() == []
+
+
+def patch(over=("step",), metric=jnp.sum, corrupt=None, clean=ONES, **options):
     params = weights(STACK)
-    clean = np.ones((B, T, F), np.float32)
     corrupt = -clean if corrupt is None else corrupt
     return study.patch_sweep(STACK.apply, params, clean, corrupt, metric, over, **options)
 
