@@ -23,6 +23,8 @@ WRITER = lc.Autoencoder(F, (3, 2), steps=2)
 READER = lc.Autoencoder(F, 2, steps=T)
 COMPOSITE = lc.CompositeAutoencoder(F, 2, steps=3)
 
+ONES = np.ones((B, T, F), np.float32)
+
 
 def metric(outputs):
     """One number, of one output or of a pair."""
