@@ -159,6 +159,7 @@ def attributed(layer="encoder_0", steps=T, baseline=None):
             r"loss must return one number, got shape \(2, 3, 2\): take",
         ),
         (lambda: gradients(lambda y: None), "one number, got NoneType"),
+        (lambda: gradients(lambda y: (y > 0).sum()), "loss must be floating point, got int32"),
         (lambda: gradients(edits={"lstm": study.coupled}), "edits names 'lstm'"),
         (lambda: gradients(mask=MASK[:, 1:]), "mask has shape"),
         (lambda: attributed("lstm"), "no layer 'encoder_0': use one of lstm"),

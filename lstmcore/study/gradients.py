@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
+from lstmcore import checks
 from lstmcore.study.edits import compose
 from lstmcore.study.names import check_layer
 from lstmcore.study.run import shapes_of
@@ -41,7 +42,7 @@ def gate_gradients(
       {layer: Gates [B, T, H]}.
 
     Raises:
-      ValueError: a loss that is not a single number, shapes that do not fit.
+      ValueError: a loss that is not a single floating-point number, shapes that do not fit.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -62,6 +63,7 @@ def gate_gradients(
             + (f"shape {number.shape}" if hasattr(number, "shape") else type(number).__name__)
             + ": take a mean or a sum"
         )
+    checks.check_floating("loss", number)
     still = {
         layer: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), trace.gates)
         for layer, trace in traces.items()

@@ -205,6 +205,8 @@ class _Plan:
     def _sweep(self, apply, params, x, mask, metric, donors, layers, sizes):
         shape = tuple(sizes.values())
         count = math.prod(shape)
+        if count == 0:  # sequences without steps
+            return jnp.zeros(shape)
         chunks = max(1, math.ceil(count * self.numbers / NUMBERS_AT_ONCE))
         length = math.ceil(count / min(chunks, count))
 
