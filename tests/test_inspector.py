@@ -166,6 +166,16 @@ def test_a_model_with_outputs_of_another_kind(rng, path):
     assert "Not shown: an output of shape (2, 3)" in page["notes"][0]
 
 
+def test_a_projected_h_is_not_shown_per_unit(path):
+    params = lc.init_lstm(jax.random.key(0), 2, 4, projection=3)
+    run = study.run(study.SingleLayer(), params, np.ones((2, 5, 2), "float32"))
+    page = contents(study.inspect(run, path))
+    assert list(page["layers"][0]["quantities"]) == [name for name in QUANTITIES if name != "h"]
+    assert page["notes"] == [
+        "lstm: h is not shown: it is a projection to 3 numbers, which belong to no unit."
+    ]
+
+
 @pytest.mark.parametrize("per_example", [True, False])
 def test_steps_can_be_named(per_example, run, path):
     years = np.arange(1700, 1706)

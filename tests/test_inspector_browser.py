@@ -95,7 +95,6 @@ def page(shared_page):
           $("order").selectedIndex = 0;
           for (const id of ["hold", "stretch", "zoom"]) press(id, false);
           setSpan(NaN, NaN);
-          showQuantity("forget");
           showExample(0);
           showLayer(0);
           $("plots").focus();
@@ -451,3 +450,13 @@ def test_many_columns_become_a_heat_map(opened):
     page.locator("#plots").press("End")
     expect(page.locator("#values")).to_contain_text("largest of 12")
     assert page.locator("#values th").all_text_contents()[1] == "↵\n"
+
+
+def test_a_projected_h_cannot_be_chosen(opened):
+    params = lc.init_lstm(jax.random.key(0), 1, 4, projection=2)
+    page = opened(study.run(study.SingleLayer(), params, np.ones((1, 5, 1), "float32")))
+    expect(page.get_by_label("h", exact=True)).to_be_disabled()
+    page.locator("#plots").press("6")
+    expect(page.locator("#heat h2")).to_contain_text("forget f")
+    assert page.evaluate("story.plot.data.length") == 5
+    expect(page.locator("#notes li")).to_contain_text("it is a projection to 2 numbers")

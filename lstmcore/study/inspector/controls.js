@@ -98,7 +98,7 @@ function showValues() {
   };
   series(run.inputs);
   line(`unit ${state.unit}`, maskOf(layer())?.[t] ? "masked" : "", null, "head");
-  QUANTITIES.forEach((quantity, k) => {
+  quantities().forEach((quantity, k) => {
     const { step } = layer().quantities[quantity];
     const value = values(quantity, state.unit)[t];
     line(named(quantity), t < layer().steps ? shown(value, step[state.unit]) : "–", COLOURS[k]);
@@ -149,22 +149,7 @@ for (const [kind, wait] of [["mouseover", true], ["click", false]])
 
 // Choices.
 
-function showLayer(index) {
-  state.layer = index;
-  $("layer").value = index;
-  state.unit = layer().order[0];
-  state.rows = null;
-  forget();
-  if (state.span) state.span = state.span[0] < layer().steps ? state.span : null;
-  find();
-  drawAll();
-  colourText();
-  moveTo(state.step);
-}
-
-function showExample(index) {
-  state.example = Math.min(Math.max(Math.round(index), 0), run.examples - 1);
-  $("example").value = state.example;
+function showAll() {
   forget();
   find();
   drawAll();
@@ -172,9 +157,32 @@ function showExample(index) {
   moveTo(state.step);
 }
 
-function showQuantity(quantity) {
+function showLayer(index) {
+  state.layer = index;
+  $("layer").value = index;
+  state.unit = layer().order[0];
+  state.rows = null;
+  if (state.span && state.span[1] >= layer().steps) state.span = null;
+  for (const quantity of QUANTITIES)
+    $(`quantity-${quantity}`).disabled = !quantities().includes(quantity);
+  showChosen(quantities().includes(state.quantity) ? state.quantity : "forget");
+  showAll();
+}
+
+function showExample(index) {
+  state.example = Math.min(Math.max(Math.round(index), 0), run.examples - 1);
+  $("example").value = state.example;
+  showAll();
+}
+
+function showChosen(quantity) {
   state.quantity = quantity;
   $(`quantity-${quantity}`).checked = true;
+}
+
+function showQuantity(quantity) {
+  if (!quantities().includes(quantity)) return;
+  showChosen(quantity);
   find();
   draw(heat);
   colourText();
@@ -261,6 +269,5 @@ $("plots").addEventListener("keydown", (event) => {
 });
 
 $("theme").textContent = isDark() ? "light" : "dark";
-$(`quantity-${state.quantity}`).checked = true;
-showExample(0);
+showLayer(0);
 $("plots").focus({ preventScroll: true });

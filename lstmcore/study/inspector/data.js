@@ -16,6 +16,8 @@ const state = {
   rows: null, // [low, high] of the heat map's unit axis; null: all
 };
 const layer = () => run.layers[state.layer];
+/** All but h where that is a projection, whose numbers belong to no unit. */
+const quantities = () => QUANTITIES.filter((quantity) => quantity in layer().quantities);
 const order = () => (state.byMemory ? layer().order : [...layer().order.keys()]);
 const named = (quantity) => (quantity.length > 1 ? `${quantity} ${SYMBOLS[quantity]}` : quantity);
 

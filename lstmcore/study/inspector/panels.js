@@ -138,7 +138,7 @@ function storyFigure() {
   const { keep, half_life, steps } = layer();
   const isNarrow = story.plot.clientWidth < 640;
   const mask = maskOf(layer());
-  const data = QUANTITIES.map((quantity, k) => ({
+  const data = quantities().map((quantity, k) => ({
     ...line(withGaps(values(quantity, state.unit), mask), steps, mask, COLOURS[k]),
     name: isNarrow ? SYMBOLS[quantity] : named(quantity),
     yaxis: GATES.includes(quantity) ? "y" : "y2",

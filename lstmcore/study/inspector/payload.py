@@ -60,6 +60,12 @@ def payload(
     for layer in layers_shown:
         if gaps := layer.pop("gaps"):
             notes.append(f"{layer['name']}: {gaps} are NaN or infinite, shown as gaps.")
+        if "h" not in layer["quantities"]:
+            size = run[layer["name"]].h.shape[2]
+            notes.append(
+                f"{layer['name']}: h is not shown: it is a projection to {size} numbers, which "
+                "belong to no unit."
+            )
     return {
         "examples": examples,
         "labels": None if step_labels is None else step_labels[:examples],
@@ -212,6 +218,8 @@ def _layer(name: str, run: Run, scale) -> dict:
     real = np.broadcast_to(real[:, None], (len(real), trace.c.shape[2], trace.c.shape[1]))
     quantities, gaps = {}, []
     for quantity in QUANTITIES:
+        if quantity_of(trace, quantity).shape != trace.c.shape:
+            continue
         values = np.moveaxis(np.asarray(quantity_of(trace, quantity), float), 1, 2)
         missing = values.size - np.isfinite(values).sum()
         if missing:
