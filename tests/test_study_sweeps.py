@@ -11,7 +11,7 @@ from strategies import random_params, weights
 
 import lstmcore as lc
 from lstmcore import study
-from lstmcore.study import sweeps
+from lstmcore.study import plan
 
 GATES = ("input", "forget", "candidate", "output")
 AXES = ("layer", "gate", "step", "unit")
@@ -169,7 +169,7 @@ def test_some_layers_and_gates(x64):
 
 @pytest.mark.parametrize("numbers", [1, 700])
 def test_chunks_change_nothing(x64, monkeypatch, numbers):
-    monkeypatch.setattr(sweeps, "NUMBERS_AT_ONCE", numbers)
+    monkeypatch.setattr(plan, "NUMBERS_AT_ONCE", numbers)
     loop_of("stack").check(
         loop_of("stack").patch_sweep(("step", "gate")), ("step", "gate"), loop_of("stack").donors
     )

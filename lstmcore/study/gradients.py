@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from lstmcore import checks
 from lstmcore.study.edits import compose
 from lstmcore.study.names import check_layer
-from lstmcore.study.run import shapes_of
+from lstmcore.study.shapes import check_returns_number, shapes_of
 from lstmcore.types import Gates, Trace
 
 __all__ = ["attribution", "gate_gradients"]
@@ -56,13 +56,7 @@ def gate_gradients(
     """
     edits = dict(edits or {})
     outputs, traces = shapes_of(apply, params, x, mask, edits)
-    number = jax.eval_shape(loss, outputs)
-    if getattr(number, "shape", None) != ():
-        raise ValueError(
-            "loss must return one number, got "
-            + (f"shape {number.shape}" if hasattr(number, "shape") else type(number).__name__)
-            + ": take a mean or a sum"
-        )
+    number = check_returns_number("loss", loss, outputs)
     checks.check_floating("loss", number)
     still = {
         layer: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), trace.gates)
