@@ -34,6 +34,7 @@ _, TRACE = lc.lstm(PARAMS, X[:2])
         ),
         (lambda: study.clamp("input", 1, units=-5), ValueError, "units names -5"),
         (lambda: study.clamp("input", 1, units=slice(2, 5)), ValueError, "there are 4"),
+        (lambda: study.clamp("input", 1, units=slice(4, None)), ValueError, "units names slice"),
         (lambda: study.clamp("input", 1, units=slice(2, 2)), ValueError, "units is empty"),
         (lambda: study.clamp("input", 1, units=[]), ValueError, "units is empty"),
         (

@@ -120,7 +120,7 @@ def test_print():
             {
                 "lstm_0": study.compose(
                     study.clamp("input", 0.05),
-                    study.clamp("forget", 2**-0.1),
+                    study.clamp("forget", 0.5 ** np.array([1, 0.1, 0.1, 0.01])),
                     study.clamp("output", 0.95),
                 )
             },
@@ -129,7 +129,7 @@ def test_print():
     lines = text.splitlines()
     assert lines[0] == "Run of 2 examples, 3 steps, 2 features, 67% of the steps real"
     assert [line.split()[0] for line in lines[4:]] == ["lstm_0", "lstm_1"]
-    words = "lstm_0 (2, 3, 4) 100% 0% 0% 100% 0% 100% 10 to 10, median 10"
+    words = "lstm_0 (2, 3, 4) 100% 0% 0% 75% 0% 100% 1 to 100, median 10"
     assert lines[4].split() == words.split()
     forever = study.run(STACK, STACK_WEIGHTS, X, edits={"lstm_1": study.ablate("forget")})
     assert "inf to inf, median inf" in repr(forever)
