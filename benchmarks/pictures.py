@@ -1,4 +1,4 @@
-"""The pictures of the documentation, made by the code on its pages: `python -m benchmarks.pictures`.
+"""The pictures of the docs, made by the code on their pages: `python -m benchmarks.pictures`.
 
 A page's blocks are run one after the other in docs/assets, where they write what the page shows.
 """

@@ -63,17 +63,17 @@ def block(results: Results, source: str, picture: str) -> str:
     return "\n\n".join(parts)
 
 
-def put(page: str, contents: str) -> str:
+def put(page: str, contents: str, opening: str = BEGIN, closing: str = END) -> str:
     """The page with `contents` between the markers.
 
     Raises:
       ValueError: the page does not hold each marker once, in their order.
     """
-    before, begin, rest = page.partition(BEGIN)
-    old, end, after = rest.partition(END)
-    if not (begin and end) or BEGIN in old + after or END in before + after:
-        raise ValueError(f"the page must hold {BEGIN} and after it {END}, once each")
-    return f"{before}{BEGIN}\n\n{contents}\n\n{END}{after}"
+    before, begin, rest = page.partition(opening)
+    old, end, after = rest.partition(closing)
+    if not (begin and end) or opening in old + after or closing in before + after:
+        raise ValueError(f"the page must hold {opening} and after it {closing}, once each")
+    return f"{before}{opening}\n\n{contents}\n\n{closing}{after}"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -212,10 +212,17 @@ def test_units_are_sorted_by_time_scale_in_every_panel():
 
 
 def test_half_lives_stand_beside_the_units():
-    forget = np.array([[[0.5, 1.0, 0.25, 0.999]]])
+    keep = np.exp2(-1 / np.array([1, np.inf, 0.5, 1234.4, 12.34]))
+    forget = keep[None, None]
     gates = Gates(*[forget] * 4)
     figure = plots.plot_gates(of_trace(Trace(forget, forget, gates)), "lstm_0")
-    assert [word for _, word in ticks_of(figure.axes[3].yaxis)] == ["∞", "693", "1", "0.5"]
+    assert [word for _, word in ticks_of(figure.axes[3].yaxis)] == [
+        "∞",
+        "1234",
+        "12.3",
+        "1",
+        "0.5",
+    ]
 
 
 def test_of_many_units_some_are_labelled(rng):

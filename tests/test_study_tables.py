@@ -98,7 +98,7 @@ def test_a_data_frame():
 
 
 def test_errors():
-    with pytest.raises(TypeError, match="from lstmcore.study, or be a dict .* got Trace"):
+    with pytest.raises(TypeError, match=r"or be a dict .* got Trace"):
         study.rows(TRACE)
     signals = X.transpose(2, 0, 1)
     several = jax.vmap(lambda signal: study.correlation(TRACE, signal))(signals)

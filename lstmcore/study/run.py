@@ -151,6 +151,19 @@ def run(
     return result
 
 
+def shapes_of(apply: Callable, params, x, mask, edits=None) -> tuple[Any, dict[str, Trace]]:
+    """What `apply` would return, as shapes; the layers in reading order."""
+    layers: list[str] = []
+
+    def look(params, x):
+        outputs, traces = apply(params, x, mask=mask, edits=edits)
+        layers.extend(traces)  # JAX sorts the keys of a dict
+        return outputs, traces
+
+    outputs, traces = jax.eval_shape(look, params, x)
+    return outputs, {layer: traces[layer] for layer in layers}
+
+
 def _run(model, params, x, mask, edits=None) -> Run:
     outputs, traces = model.apply(params, x, mask=mask, edits=edits)
     masks = {layer: mask_of(trace, mask) for layer, trace in traces.items()}
@@ -187,8 +200,8 @@ def _refuse_nan(layer: str, trace: Trace) -> None:
     if is_nan.any():
         gate, example, step, unit = min(np.argwhere(is_nan), key=lambda place: place[2])
         raise ValueError(
-            f"with its edit, the {GATES[gate]} gate of layer {layer!r} is NaN, first at step {step} "
-            f"(example {example}, unit {unit}): does the edit divide by 0, or is x NaN?"
+            f"with its edit, the {GATES[gate]} gate of layer {layer!r} is NaN, first at step "
+            f"{step} (example {example}, unit {unit}): does the edit divide by 0, or is x NaN?"
         )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from lstmcore.study.edits import ABSENT
 from lstmcore.study.names import GATES, check_gate, check_layer
-from lstmcore.study.run import mask_of
+from lstmcore.study.run import mask_of, shapes_of
 from lstmcore.types import Gates, Trace
 
 __all__ = ["Sweep", "ablation_sweep", "patch_sweep"]
@@ -205,6 +205,8 @@ class _Plan:
     def _sweep(self, apply, params, x, mask, metric, donors, layers, sizes):
         shape = tuple(sizes.values())
         count = math.prod(shape)
+        if count == 0:  # sequences without steps
+            return jnp.zeros(shape)
         chunks = max(1, math.ceil(count * self.numbers / NUMBERS_AT_ONCE))
         length = math.ceil(count / min(chunks, count))
 
@@ -236,8 +238,7 @@ class _Plan:
             if not np.isfinite(value):
                 raise ValueError(f"the metric of the {name} run is {value}: nothing compares to it")
         numbers = {name: float(value) for name, value in measured.items()}
-        # jax.jit returns a dict in the order of the alphabet; this is the order of the layers.
-        arrays = {layer: np.asarray(values[layer]) for layer in self.groups}
+        arrays = {key: np.asarray(values[key]) for key in self.groups}  # in reading order
         return Sweep(self.over, arrays, self.gates, **numbers)
 
 
@@ -249,7 +250,7 @@ def _plan(apply, params, x, metric, over, layers, gates, mask) -> _Plan:
             raise ValueError(f"over must name each of {', '.join(AXES)} at most once, got {over}")
     for gate in gates:
         check_gate(gate)
-    outputs, traces = jax.eval_shape(partial(apply, mask=mask, edits=None), params, x)
+    outputs, traces = shapes_of(apply, params, x, mask)
     number = jax.eval_shape(metric, outputs)
     if getattr(number, "shape", None) != ():
         raise ValueError(

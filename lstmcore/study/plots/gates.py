@@ -97,4 +97,6 @@ def plot_gates(
 
 
 def _number(value: float) -> str:
-    return "∞" if np.isinf(value) else f"{value:.2g}" if value < 100 else f"{value:.0f}"
+    if np.isinf(value):
+        return "∞"
+    return f"{value:.0f}" if 1e3 <= value < 1e5 else f"{value:.3g}"

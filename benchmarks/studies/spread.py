@@ -1,0 +1,55 @@
+"""How far a mean can be trusted: confidence intervals and comparisons over few runs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+
+class Mean(NamedTuple):
+    """A mean with its 95 % confidence interval (Student's t) over `runs` runs."""
+
+    mean: float
+    low: float
+    high: float
+    runs: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+def mean(values) -> Mean:
+    """Of at least two runs.
+
+    Raises:
+      ValueError: fewer than two values, or one that is not finite.
+    """
+    values = np.asarray(values, float)
+    if values.size < 2 or not np.isfinite(values).all():
+        raise ValueError(f"a mean with an interval needs two finite values or more, got {values}")
+    half = stats.t.ppf(0.975, values.size - 1) * stats.sem(values)
+    centre = values.mean()
+    return Mean(float(centre), float(centre - half), float(centre + half), values.size)
+
+
+def p_greater(values, others) -> float:
+    """p of Welch's one-sided t-test: how likely so large an excess of `values` is by chance.
+
+    1 or 0 where nothing varies at all and the test is not defined.
+    """
+    values, others = np.asarray(values, float), np.asarray(others, float)
+    if np.ptp(values) == 0 and np.ptp(others) == 0:
+        return float(values[0] <= others[0])
+    return float(stats.ttest_ind(values, others, equal_var=False, alternative="greater").pvalue)
+
+
+def holm(p_values: dict[str, float]) -> dict[str, float]:
+    """p adjusted for having looked at all of them (Holm 1979)."""
+    ordered = sorted(p_values, key=p_values.__getitem__)
+    adjusted, largest = {}, 0.0
+    for place, name in enumerate(ordered):
+        largest = max(largest, min(1.0, (len(ordered) - place) * p_values[name]))
+        adjusted[name] = largest
+    return {name: adjusted[name] for name in p_values}
