@@ -210,7 +210,9 @@ def test_clicking_a_unit_tells_its_story(page, run):
     page.mouse.click(*cell(page, 7, row_of(page, PLANTED)))
     keep = float(study.time_scale(run["encoder_0"], run.masks["encoder_0"]).keep[PLANTED])
     told = page.locator("#story h2")
-    expect(told).to_contain_text(f"encoder_0, unit {PLANTED}: keeps {keep:.4f} of its cell per step")
+    expect(told).to_contain_text(
+        f"encoder_0, unit {PLANTED}: keeps {keep:.4f} of its cell per step"
+    )
     lines = {
         line["name"]: line["y"]
         for line in page.evaluate("story.plot.data.map(({name, y}) => ({name, y: Array.from(y)}))")

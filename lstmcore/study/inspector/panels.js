@@ -146,7 +146,7 @@ function storyFigure() {
   }));
   const half = half_life[state.unit];
   const memory = keep[state.unit] === null ? "" : `: keeps ${shown(keep[state.unit])} of its cell `
-    + `per step, half is gone after ${half === null ? "no number of" : shown(half)} steps`;
+    + `per step on average, half is gone after ${half === null ? "no number of" : shown(half)} steps`;
   return {
     title: `${layer().name}, unit ${state.unit}${memory}`, data,
     layout: {
