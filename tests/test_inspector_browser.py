@@ -208,8 +208,10 @@ def test_units_can_be_ordered_by_index(page, run):
 
 def test_clicking_a_unit_tells_its_story(page, run):
     page.mouse.click(*cell(page, 7, row_of(page, PLANTED)))
-    expect(page.locator("#story h2")).to_contain_text(
-        f"encoder_0, unit {PLANTED}: keeps 0.6996 of its cell"
+    keep = float(study.time_scale(run["encoder_0"], run.masks["encoder_0"]).keep[PLANTED])
+    told = page.locator("#story h2")
+    expect(told).to_contain_text(
+        f"encoder_0, unit {PLANTED}: keeps {keep:.4f} of its cell per step"
     )
     lines = {
         line["name"]: line["y"]

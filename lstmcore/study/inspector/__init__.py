@@ -52,8 +52,8 @@ def inspect(
       title: heading of the page.
       text: for text models, what was read: for each example a string of T characters or a list of
         T tokens. Masked steps at the end need none.
-      labels: names of the steps, such as dates: [T] for all examples or [B][T]. Decoders with
-        another number of steps are counted from 0.
+      labels: names of the steps, such as dates: T for all examples, or a list of T for each.
+        Decoders with another number of steps are counted from 0.
       columns: F names of the input's columns; an output with as many has the same.
       xlabel: what the steps are.
       layers: names of those to show; None for all.

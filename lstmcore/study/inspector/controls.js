@@ -231,6 +231,11 @@ $("hold").onclick = () => hold(!state.held);
 $("theme").onclick = () => showTheme(isDark() ? "light" : "dark");
 $("help").onclick = showKeys;
 systemIsDark.onchange = drawAll;
+let resizing;
+window.onresize = () => {
+  clearTimeout(resizing);
+  resizing = setTimeout(drawAll, 200); // as many ticks as there is room for
+};
 $("search").oninput = () => setSpan($("from").valueAsNumber, $("to").valueAsNumber);
 $("search").onsubmit = (event) => event.preventDefault();
 

@@ -26,7 +26,7 @@ function addPanel(id, height, thing, figure) {
 function draw(panel) {
   const { title, data, layout } = panel.figure();
   const isLast = panel === panels.at(-1);
-  const hasLegend = data.length > 1;
+  const hasLegend = data.length > 1 && !isNarrow(panel); // the values beside it tell the colours
   const lines = isDark() ? "#39404b" : "#e1e4ea";
   const axis = { gridcolor: lines, zerolinecolor: lines, linecolor: lines };
   const margin = { l: LEFT, r: RIGHT, t: hasLegend ? 24 : 10, b: isLast ? 40 : 22, autoexpand: false };
@@ -53,6 +53,7 @@ function draw(panel) {
   drawMarks(panel);
 }
 
+const isNarrow = ({ plot }) => plot.clientWidth < 640;
 const drawAll = () => panels.forEach(draw);
 
 // Axes.
@@ -100,17 +101,19 @@ function seriesFigure(series) {
     };
   }
   const data = rows.map((y, k) => ({
-    ...line(y, series.steps, mask, COLOURS[k]), name: plain(names[k]),
+    ...line(y, COLOURS[k]), name: plain(names[k]),
   }));
   const title = rows.length > 1 ? series.title : `${series.title}: ${names[0]}`;
   return { title, data, layout: { yaxis: { nticks: 5 } } };
 }
 
-/** Points that stand alone, between gaps, would not show in a line. */
-function line(y, steps, mask, color) {
+/** Long lines have marks only where a point stands alone, between gaps: it would not show. */
+function line(y, color) {
+  const isShort = y.length <= 60;
+  const size = Array.from(y, (_, t) => (isShort || !(isFinite(y[t - 1]) || isFinite(y[t + 1])) ? 4 : 0));
   return {
-    type: "scatter", y, hoverinfo: "none", line: { color, width: 1.5 }, marker: { size: 4 },
-    mode: steps <= 60 || mask ? "lines+markers" : "lines", unselected: { marker: { opacity: 1 } },
+    type: "scatter", y, hoverinfo: "none", line: { color, width: 1.5 }, marker: { size },
+    mode: size.some(Boolean) ? "lines+markers" : "lines", unselected: { marker: { opacity: 1 } },
   };
 }
 
@@ -135,17 +138,15 @@ function heatMap(z, [zmin, zmax], colours) {
 }
 
 function storyFigure() {
-  const { keep, half_life, steps } = layer();
-  const isNarrow = story.plot.clientWidth < 640;
+  const { keep, half_life } = layer();
   const mask = maskOf(layer());
   const data = quantities().map((quantity, k) => ({
-    ...line(withGaps(values(quantity, state.unit), mask), steps, mask, COLOURS[k]),
-    name: isNarrow ? SYMBOLS[quantity] : named(quantity),
+    ...line(withGaps(values(quantity, state.unit), mask), COLOURS[k]), name: named(quantity),
     yaxis: GATES.includes(quantity) ? "y" : "y2",
   }));
   const half = half_life[state.unit];
   const memory = keep[state.unit] === null ? "" : `: keeps ${shown(keep[state.unit])} of its cell `
-    + `per step, half is gone after ${half === null ? "no number of" : shown(half)} steps`;
+    + `per step on average, half is gone after ${half === null ? "no number of" : shown(half)} steps`;
   return {
     title: `${layer().name}, unit ${state.unit}${memory}`, data,
     layout: {
