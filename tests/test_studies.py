@@ -174,11 +174,8 @@ def character_findings(**changes):
     weak, closing = found | {"r_chosen": 0.2, "r": 0.2}, changes.pop("closing", {})
     sides = {"right": {"forget": [0.95, 0.99, 0.1, 0.0]}, "left": {"forget": [0.0, 0.0, 0.5, 0.2]}}
     sides = {side: changes.pop(side, gates) for side, gates in sides.items()}
-    return {
-        "units": 4,
-        "saturation": sides,
-        "signals": {"position in line": found | changes, "bracket depth": weak | closing},
-    }
+    signals = {"position in line": found | changes, "bracket depth": weak | closing}
+    return {"seed": 1, "saturation": sides, "signals": signals}
 
 
 @pytest.mark.parametrize(
@@ -197,7 +194,10 @@ def character_findings(**changes):
     ],
 )
 def test_characters_are_judged_by_saturation_correlation_and_harm(changes, expected):
-    assert verdicts(characters, character_findings(**changes)) == expected
+    changed, usual = character_findings(**changes), character_findings()
+    assert verdicts(characters, {"runs": [changed]}) == expected
+    assert verdicts(characters, {"runs": [changed, usual, usual]}) == [True] * 5
+    assert verdicts(characters, {"runs": [changed, usual, changed]}) == expected
 
 
 # --- tasks ---
