@@ -150,20 +150,29 @@ def judge(measured: dict) -> list[Claim]:
 
 
 def tables(measured: dict) -> str:
-    """Variants from best to worst."""
+    """Variants from best to worst, then what each seed came to at each rate."""
     means = {name: mean(final_bits(measured, name)) for name in variants_of(measured)}
     p, vanilla = p_values(measured), means[VANILLA].mean
+    names = sorted(means, key=lambda name: means[name].mean)
     rows = [
         "| variant | bits per character, mean and 95 % interval | against vanilla | worse than "
         "vanilla: adjusted p | learning rate |",
         "|---|---|---:|---:|---:|",
     ]
-    for name in sorted(means, key=lambda name: means[name].mean):
+    for name in names:
         change = f"{means[name].mean / vanilla - 1:+.1%}" if name != VANILLA else ""
         worse = f"{p[name]:.2g}" if name in p else ""
         score = f"{means[name].mean:.3f} [{means[name].low:.3f}, {means[name].high:.3f}]"
         rate = f"{chosen_rate(measured, name):g}"
         rows.append(f"| {name} | {score} | {change} | {worse} | {rate} |")
+    rates = measured["rates"]
+    rows += ["", "Each seed:", "", "| variant | " + " | ".join(f"rate {r:g}" for r in rates) + " |"]
+    rows.append("|---|" + "---|" * len(rates))
+    for name in names:
+        seeds = (_scores(measured, name, rate, "test") for rate in rates)
+        rows.append(
+            f"| {name} | " + " | ".join(", ".join(f"{b:.2f}" for b in s) for s in seeds) + " |"
+        )
     return "\n".join(rows)
 
 
