@@ -35,7 +35,7 @@ PLACES = {
     "slices": (slice(1, 3), slice(2, 6, 2), [1, 2], [2, 4]),
     "from the end": ([-1, -4], np.array([0, 4]), [0, 3], [0, 4]),
     "numbers of numpy": (np.int32(2), (np.int64(3),), [2], [3]),
-    "half open": (slice(-2, None), range(4), [2, 3], [0, 1, 2, 3]),
+    "half open": (slice(-2, None), slice(2, None), [2, 3], [2, 3, 4, 5]),
 }
 
 

@@ -20,7 +20,8 @@ import numpy as np
 
 from lstmcore.cell import as_gates
 from lstmcore.checks import check_edit
-from lstmcore.study.names import GATES, Places, check_gate, check_trace, places
+from lstmcore.study.names import GATES, Places, check_gate, check_trace
+from lstmcore.study.selection import check_places, replace, selection, step_of
 from lstmcore.types import Gates, Trace
 
 __all__ = ["Edit", "ablate", "clamp", "compose", "patch", "scale", "shift"]
@@ -137,19 +138,19 @@ def patch(trace: Trace, gate: str | None = None, units: Places = None, steps: Pl
     if gate is not None:
         check_gate(gate)
     chosen = GATES if gate is None else (gate,)
-    select = _selection(units, steps)
+    select = selection(units, steps)
 
     def change(gates: Gates, t) -> Gates:
-        now = _step_of(t)
+        now = step_of(t)
 
         def taken(name, old):
             gate = jnp.asarray(getattr(trace.gates, name))
             return jax.lax.dynamic_index_in_dim(gate, now, 1, keepdims=False).astype(old.dtype)
 
-        return _replace(gates, t, select, taken, chosen)
+        return replace(gates, t, select, taken, chosen)
 
     def check(batch, timesteps, size):
-        _check_places(units, steps, timesteps, size)
+        check_places(units, steps, timesteps, size)
         found = tuple(trace.gates.forget.shape)
         fits = found[0] in (1, batch) and timesteps in (None, found[1]) and found[2] == size
         if not fits:
@@ -197,16 +198,16 @@ def _where(word: str, gate: str, value, units, steps, new_value) -> Edit:
     """An edit that sets one gate to new_value(old, value) at the chosen places."""
     check_gate(gate)
     _check_value(word, value)
-    select = _selection(units, steps)
+    select = selection(units, steps)
 
     def change(gates: Gates, t) -> Gates:
         def new(name, old):
             return new_value(old, jnp.asarray(value, old.dtype))
 
-        return _replace(gates, t, select, new, (gate,))
+        return replace(gates, t, select, new, (gate,))
 
     def check(batch, timesteps, size):
-        _check_places(units, steps, timesteps, size)
+        check_places(units, steps, timesteps, size)
         try:
             fits = np.broadcast_shapes(np.shape(value), (batch, size)) == (batch, size)
         except ValueError:
@@ -219,42 +220,6 @@ def _where(word: str, gate: str, value, units, steps, new_value) -> Edit:
 
     shown = repr(value) if np.ndim(value) == 0 else f"<array {np.shape(value)}>"
     return Edit(_text(word, repr(gate), shown, units=units, steps=steps), change, check)
-
-
-def _selection(units: Places, steps: Places) -> Callable:
-    """A function (number of units, t) -> bool that broadcasts to [B, H]: where to change."""
-    chosen_steps = places("steps", steps)
-
-    def select(size: int, t):
-        chosen = places("units", units, size)
-        there = np.ones(size, bool) if chosen is None else np.isin(np.arange(size), chosen)
-        if chosen_steps is None:
-            return jnp.asarray(there)
-        now = jnp.asarray(_step_of(t))
-        return jnp.asarray(there) & (now == jnp.asarray(chosen_steps, now.dtype)).any()
-
-    return select
-
-
-def _replace(gates: Gates, t, select, new_value, names) -> Gates:
-    where = select(gates.forget.shape[-1], t)
-    changed = {}
-    for name in names:
-        old = jnp.asarray(getattr(gates, name))
-        changed[name] = jnp.where(where, new_value(name, old), old)
-    return gates._replace(**changed)
-
-
-def _step_of(t):
-    if t is None:
-        raise ValueError("this edit acts at chosen steps: pass t to lc.lstm_step")
-    return t
-
-
-def _check_places(units: Places, steps: Places, timesteps: int | None, size: int) -> None:
-    places("units", units, size)
-    if isinstance(timesteps, int):
-        places("steps", steps, timesteps)
 
 
 def _check_value(word: str, value) -> None:

@@ -65,14 +65,13 @@ def check_trace(trace) -> tuple[int, int]:
     return batch, timesteps
 
 
-def places(axis: str, chosen: Places, size: int | None = None) -> np.ndarray | None:
+def places(axis: str, chosen: Places, size: int) -> np.ndarray | None:
     """The indices that `chosen` names on an axis; None for all.
 
     Args:
       axis: what to call it in errors: "units", "steps", "examples".
       chosen: what the caller wrote.
-      size: of the axis; None if it is not known yet. Without it, nothing can be counted from the
-        end.
+      size: of the axis.
 
     Raises:
       ValueError: a place outside of the axis, or none at all.
@@ -82,6 +81,15 @@ def places(axis: str, chosen: Places, size: int | None = None) -> np.ndarray | N
         return None
     if isinstance(chosen, slice):
         return _of_slice(axis, chosen, size)
+    indices = whole_numbers(axis, chosen)
+    outside = indices[(indices < -size) | (indices >= size)]
+    if outside.size:
+        raise ValueError(f"{axis} names {outside[0]} but there are {size}: 0 to {size - 1}")
+    return indices % size
+
+
+def whole_numbers(axis: str, chosen: int | Sequence[int]) -> np.ndarray:
+    """`chosen` as an array of at least one whole number."""
     try:
         indices = np.atleast_1d([operator.index(place) for place in np.atleast_1d(chosen)])
     except TypeError:
@@ -90,26 +98,11 @@ def places(axis: str, chosen: Places, size: int | None = None) -> np.ndarray | N
         ) from None
     if indices.size == 0:
         raise ValueError(f"{axis} is empty: name at least one, or None for all")
-    if size is None and indices.min() < 0:
-        raise ValueError(f"{axis} counts from 0, got {indices.min()}")
-    if size is not None:
-        outside = indices[(indices < -size) | (indices >= size)]
-        if outside.size:
-            raise ValueError(f"{axis} names {outside[0]} but there are {size}: 0 to {size - 1}")
-        indices = indices % size
     return indices
 
 
-def _of_slice(axis: str, chosen: slice, size: int | None) -> np.ndarray:
-    if size is None:
-        bounds = chosen.start or 0, chosen.stop
-        if chosen.stop is None or min(bounds) < 0 or (chosen.step or 1) < 0:
-            raise ValueError(
-                f"{axis} must be a slice with an end, counted from 0, got {chosen}: for instance "
-                f"{axis}=slice(0, 10)"
-            )
-        size = chosen.stop
-    elif (chosen.stop or 0) > size or (chosen.start or 0) >= size:
+def _of_slice(axis: str, chosen: slice, size: int) -> np.ndarray:
+    if (chosen.stop or 0) > size or (chosen.start or 0) >= size:
         raise ValueError(f"{axis} names {chosen} but there are {size}: 0 to {size - 1}")
     indices = np.arange(size)[chosen]
     if indices.size == 0:
