@@ -234,3 +234,14 @@ def test_gradients_stay_finite_where_nothing_changes(x64, rng):
 def test_errors(rng, call, kind, text):
     with pytest.raises(kind, match=text):
         call(made(rng, dtype=np.float32)[0])
+
+
+def test_statistics_of_bfloat16_layers_are_float32(rng):
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16), random_params(rng, 2, H))
+    _, trace = lc.lstm(params, rng.normal(size=(2, 5, 2)).astype(np.float32))
+    assert trace.h.dtype == jnp.bfloat16
+    for result in (study.moments(trace), study.correlation(trace, np.ones((2, 5)))):
+        assert {leaf.dtype for leaf in jax.tree.leaves(result)} == {jnp.dtype(jnp.float32)}
+    np.testing.assert_allclose(
+        study.moments(trace).mean.h, np.mean(trace.h, axis=(0, 1), dtype=np.float32), rtol=1e-5
+    )

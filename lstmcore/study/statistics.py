@@ -124,7 +124,7 @@ def moments(trace: Trace, mask: jax.Array | None = None) -> Moments:
     Raises:
       ValueError: a mask of another shape.
     """
-    real = _real(trace, mask)
+    real, trace = _real(trace, mask), _wide(trace)
     return Moments(
         mean=jax.tree.map(lambda leaf: jnp.mean(leaf, axis=(0, 1), where=real), trace),
         std=jax.tree.map(lambda leaf: jnp.std(leaf, axis=(0, 1), where=real), trace),
@@ -228,7 +228,7 @@ def correlation(trace: Trace, signal: jax.Array, mask: jax.Array | None = None) 
         r = jnp.mean(standardised(array) * there, axis=(0, 1), where=real)
         return jnp.clip(r, -1, 1)  # rounding
 
-    return Correlation(jax.tree.map(with_signal, trace))
+    return Correlation(jax.tree.map(with_signal, _wide(trace)))
 
 
 def _real(trace: Trace, mask):
@@ -238,3 +238,8 @@ def _real(trace: Trace, mask):
         return jnp.ones((batch, timesteps, 1), bool)
     checks.check_mask(mask, batch, timesteps)
     return jnp.asarray(mask)[:, :, None]
+
+
+def _wide(trace: Trace) -> Trace:
+    """`h` as wide as the rest: in bfloat16 layers that is float32."""
+    return trace._replace(h=jnp.asarray(trace.h, trace.c.dtype))
