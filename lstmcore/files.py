@@ -98,7 +98,7 @@ def load(path: str | os.PathLike) -> tuple:
     import jax.numpy as jnp
 
     from lstmcore import models
-    from lstmcore.cell import floating_dtype
+    from lstmcore.dtypes import floating_dtype
 
     contents = read(path)
     model = getattr(models, contents.model)(**contents.hyperparameters)

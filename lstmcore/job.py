@@ -229,11 +229,14 @@ def encoder_run(model, params, windows: Windows, chosen, settings: Settings) -> 
     )
 
 
-def side_by_side(count: int, length: int) -> np.ndarray:
-    """Which of `count` windows to show: all if they are few, else such that no row shows twice."""
+def side_by_side(count: int, length: int, steps: int = SHOWN_STEPS) -> np.ndarray:
+    """Which of `count` windows to show: all if they are few, else such that no row shows twice.
+
+    At most `steps` steps are shown.
+    """
     if count * length <= SHOWN_STEPS // 5:
         return np.arange(count)
-    return np.arange(0, count, length)[: max(1, SHOWN_STEPS // length)]
+    return np.arange(0, count, length)[: max(1, steps // length)]
 
 
 def _targets(settings: Settings) -> list[tuple[str, slice]]:

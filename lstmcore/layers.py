@@ -9,7 +9,7 @@ import jax.export
 import jax.numpy as jnp
 
 from lstmcore import checks
-from lstmcore.cell import check_key, floating_dtype
+from lstmcore.dtypes import check_key, floating_dtype
 from lstmcore.types import DenseParams
 
 __all__ = ["dense", "init_dense", "repeat_vector", "time_distributed"]

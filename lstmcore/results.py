@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from lstmcore import __version__, files
 from lstmcore.job import Part, Settings, Windows, encoder_run, side_by_side
+from lstmcore.series import Scaler
 from lstmcore.study import plots
 from lstmcore.table import Table
 from lstmcore.train import FitResult
@@ -21,6 +23,7 @@ from lstmcore.train import FitResult
 # All that a run may write: what an earlier run left of it, and this one did not write, goes.
 RESULTS = ("model.safetensors", "settings.json", "history.csv", "output.csv")
 PICTURES = ("loss.png", "reconstruction.png", "prediction.png", "gates_encoder_*.png")
+PAGE = "inspect.html"  # that `lstmcore inspect` has made of an earlier model
 
 
 @contextmanager
@@ -49,7 +52,7 @@ def output_folder(folder: Path) -> Iterator[Path]:
         written = {result.name for result in staging.iterdir()}
         for name in written:
             (staging / name).replace(folder / name)
-        for pattern in (*RESULTS, *PICTURES):
+        for pattern in (*RESULTS, *PICTURES, PAGE):
             for old in folder.glob(pattern):
                 if old.name not in written:
                     old.unlink()
@@ -95,6 +98,43 @@ def write_model(
     epochs = zip(*(result.history[name].tolist() for name in names), strict=True)
     rows = ((epoch, *losses) for epoch, losses in enumerate(epochs, start=1))
     _write_csv(folder / "history.csv", ["epoch", *names], rows)
+
+
+class Origin(NamedTuple):
+    """What settings.json tells of a model: its table, and how that was cut and scaled."""
+
+    source: str
+    columns: tuple[str, ...]
+    rows: int
+    settings: Settings
+    scaler: Scaler
+
+
+def read_settings(path: Path) -> Origin:
+    """The settings.json that `write_model` wrote.
+
+    Raises:
+      ValueError: it is damaged.
+    """
+    try:
+        made_from = json.loads(path.read_text(encoding="utf-8"))
+        settings = made_from["settings"]
+        scaler = Scaler(**{k: np.array(v, float) for k, v in made_from["scaler"].items()})
+        columns = tuple(map(str, made_from["columns"]))
+        if not len(columns) == len(scaler.offset) == len(scaler.scale):
+            raise ValueError("columns and scaler do not fit")
+        return Origin(
+            str(made_from["source"]),
+            columns,
+            int(made_from["rows"]),
+            Settings(**settings | {"units": tuple(settings["units"])}),
+            scaler,
+        )
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"{path} is damaged, or of another version of lstmcore ({error}): without it, the "
+            "table is read as it is"
+        ) from error
 
 
 def write_outputs(folder: Path, columns: tuple[str, ...], parts: list[Part]) -> None:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from lstmcore import checks, engine
 from lstmcore.activations import Activation, resolve
-from lstmcore.cell import memory_dtype
+from lstmcore.dtypes import memory_dtype
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 
 __all__ = ["bidirectional", "length_mask", "lstm"]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 import jax
 
-from lstmcore.cell import check_key, init_lstm
+from lstmcore.cell import init_lstm
+from lstmcore.dtypes import check_key
 from lstmcore.layers import init_dense
 from lstmcore.layout import Layer
 from lstmcore.sequence import lstm

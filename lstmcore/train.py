@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.cell import check_key, memory_dtype
 from lstmcore.devices import check_devices, check_mean, put_everywhere, useful
+from lstmcore.dtypes import check_key, memory_dtype
 from lstmcore.epochs import EPOCHS_PER_CALL, Training, run_epochs, start
 from lstmcore.progress import progress_bar
 

@@ -1,20 +1,16 @@
 """The command: one call writes everything promised, and a mistake costs one clear sentence."""
 
-import csv
-import json
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import numpy as np
 import pytest
+from command import Run, call
 from matplotlib import pyplot
-from typer.testing import CliRunner
 
 import lstmcore as lc
 from lstmcore import reference, results, series
-from lstmcore.cli import app
 from lstmcore.table import read_dataset
 
 # The smallest model and the fewest batches: what costs time here is compiling.
@@ -24,42 +20,6 @@ OPTIONS = (
     "dataset", "columns", "mode", "window", "steps", "units", "activation", "scaling", "epochs",
     "batch-size", "learning-rate", "validation", "patience", "seed", "output",
 )  # fmt: skip
-
-
-class Run(NamedTuple):
-    """What one call of the command left behind."""
-
-    exit_code: int
-    text: str
-    folder: Path
-
-    def files(self) -> set[str]:
-        return {path.name for path in self.folder.iterdir()}
-
-    def rows(self, name: str) -> list[dict]:
-        with open(self.folder / name, newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-
-    def column(self, name: str, *headings: str) -> np.ndarray:
-        return np.array([[float(row[h]) for h in headings] for row in self.rows(name)])
-
-    def settings(self) -> dict:
-        return json.loads((self.folder / "settings.json").read_text(encoding="utf-8"))
-
-    def model(self):
-        return lc.load(self.folder / "model.safetensors")
-
-
-TERMINAL = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "FORCE_COLOR": None}
-
-
-def call(*arguments) -> Run:
-    """Call the command; its last argument is the folder that it is to write to."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env=TERMINAL)
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    # Words alone: colours, frames and line breaks depend on the terminal.
-    text = re.sub(r"\x1b\[[0-9;]*m|[│╭╮╰╯─]", " ", result.output)
-    return Run(result.exit_code, " ".join(text.split()), Path(("", *arguments)[-1]))
 
 
 @pytest.fixture
@@ -311,6 +271,7 @@ def test_a_run_that_ends_early_changes_nothing(failure, with_old_results, tmp_pa
 def test_results_of_an_earlier_run_do_not_stay_beside_those_of_another_model(tmp_path):
     call("fit", "--epochs", 1, "--units", "2,2", "-o", tmp_path / "run")
     (tmp_path / "run" / "notes.txt").write_text("mine")
+    (tmp_path / "run" / "inspect.html").write_text("the gates of the earlier model")
     run = call("fit", *SMALL, "--mode", "prediction", "-o", tmp_path / "run")
     assert run.files() == {
         "model.safetensors", "settings.json", "history.csv", "output.csv", "notes.txt",
@@ -359,6 +320,7 @@ def test_help_lists_the_commands():
     for run in (call("--help"), call()):
         assert "lstmcore fit my.csv" in run.text
         assert "Train an LSTM autoencoder" in run.text
+        assert "Write a page" in run.text
 
 
 def test_version():

@@ -10,6 +10,9 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
+from benchmarks import pictures
+from lstmcore.study import plots
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -47,6 +50,19 @@ def test_ci_runs_the_two_commands_of_the_readme():
     commands = re.findall(r"^pip install .*$", text, re.MULTILINE)
     assert [command.split("&& ")[1] for command in commands] == ["lstmcore fit", "pytest"]
     assert "grep '^pip install' README.md" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_pictures_are_made_by_the_lines_above_them():
+    """The page saves each picture that it shows, and `python -m benchmarks.pictures` runs it."""
+    page = ROOT / "docs" / "pictures.md"
+    text = page.read_text(encoding="utf-8")
+    shown = re.findall(r"\]\(assets/(\w+\.png)\)", text)
+    assert re.findall(r'savefig\("(\w+\.png)"', text) == shown
+    missing = [name for name in plots.__all__ if f"plots.{name}(" not in text]
+    assert missing == []
+    assert len(pictures.BLOCK.findall(text)) == text.count("```python")
+    for name in shown:
+        assert (page.parent / "assets" / name).stat().st_size < 200_000
 
 
 def test_links_and_pictures_exist():

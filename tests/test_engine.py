@@ -141,7 +141,7 @@ def test_transformations_compose():
     tangent = jax.tree.map(jnp.ones_like, params)
     value, slope = jax.jvp(loss, (params,), (tangent,))
     gradient = jax.grad(loss)(params)
-    expected = sum((g * t).sum() for g, t in zip(gradient, tangent, strict=True))
+    expected = sum(map(jnp.vdot, *map(jax.tree.leaves, (gradient, tangent))))
     np.testing.assert_allclose(slope, expected, rtol=1e-4)
     np.testing.assert_allclose(jax.checkpoint(loss)(params), value, rtol=1e-5)
     stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), params)

@@ -76,3 +76,24 @@ def test_imports_point_one_way():
 def test_package_is_typed():
     assert (SOURCE.parent / "py.typed").is_file()
     assert list(typing.get_type_hints(lc.Trace)) == ["h", "c", "gates"]
+
+
+def test_study_is_loaded_on_use_and_loads_no_extras():
+    code = (
+        "import sys, lstmcore as lc; lc.lstm; before = 'lstmcore.study' in sys.modules\n"
+        "lc.study.run\n"
+        "extras = ['optax', 'matplotlib', 'plotly', 'pandas']\n"
+        "print(before, [name for name in extras if name in sys.modules])"
+    )
+    assert python(code) == "False []"
+
+
+def test_names_of_study():
+    from lstmcore import study
+
+    later = {"plots", "inspect"}  # of extras, in modules of their own
+    assert {
+        name for name in set(study.__all__) - later if getattr(study, name, None) is None
+    } == set()
+    with pytest.raises(AttributeError, match=r"module 'lstmcore.study' has no attribute 'GRU'"):
+        study.GRU  # noqa: B018

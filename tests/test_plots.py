@@ -1,7 +1,10 @@
 """Pictures of training and of runs: their panels, labels and scales, at small and large sizes."""
 
+import itertools
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from pictures import (
     a_run,
     assert_counts_axes,
@@ -116,6 +119,23 @@ def test_many_steps_do_not_crowd_the_axis(rng):
     assert all(word == str(1000 + int(place)) for place, word in ticks)
 
 
+@pytest.mark.parametrize("width", [1, 4, 20])
+def test_labels_fit_into_the_panel(width, rng):
+    """Words that overlap cannot be read; a wide panel can have more of them."""
+    values = rng.normal(size=(300, 1))
+    for labels in (range(1700, 2000), [f"2026-01-01 {step:04}" for step in range(300)]):
+        figure = Figure(figsize=(width, 3))
+        plots.plot_output(values, values, ["a"], labels=labels, axes=figure.subplots())
+        figure.canvas.draw()
+        (axes,) = figure.axes
+        places = [label.get_window_extent() for label in axes.get_xticklabels()]
+        upright = axes.get_xticklabels()[0].get_rotation() == 0
+        room = [after.x1 - before.x1 for before, after in itertools.pairwise(places)]
+        needed = [place.width if upright else 15 for place in places[1:]]
+        assert all(have > need for have, need in zip(room, needed, strict=True))
+        assert len(places) >= width
+
+
 # Gates.
 
 
@@ -192,10 +212,17 @@ def test_units_are_sorted_by_time_scale_in_every_panel():
 
 
 def test_half_lives_stand_beside_the_units():
-    forget = np.array([[[0.5, 1.0, 0.25, 0.999]]])
+    keep = np.exp2(-1 / np.array([1, np.inf, 0.5, 1234.4, 12.34]))
+    forget = keep[None, None]
     gates = Gates(*[forget] * 4)
     figure = plots.plot_gates(of_trace(Trace(forget, forget, gates)), "lstm_0")
-    assert [word for _, word in ticks_of(figure.axes[3].yaxis)] == ["∞", "693", "1", "0.5"]
+    assert [word for _, word in ticks_of(figure.axes[3].yaxis)] == [
+        "∞",
+        "1234",
+        "12.3",
+        "1",
+        "0.5",
+    ]
 
 
 def test_of_many_units_some_are_labelled(rng):

@@ -15,8 +15,9 @@ from pictures import (
     titles_of,
     values_of,
 )
-from strategies import random_params
+from strategies import random_params, weights
 
+import lstmcore as lc
 from lstmcore import study
 from lstmcore.study import GradientFlow, Saturation, Sweep, TimeScale, plots
 from lstmcore.study.names import GATES
@@ -276,6 +277,16 @@ def test_layers_over_steps_may_differ_in_steps(rng):
     assert [word for _, word in ticks_of(axes.yaxis)] == ["encoder_0", "decoder_0"]
     np.testing.assert_array_equal(values_of(axes)[0], metric["encoder_0"])
     np.testing.assert_array_equal(values_of(axes)[1], [*metric["decoder_0"], np.nan, np.nan])
+
+
+def test_layers_stand_in_reading_order():
+    """Not in the order of the alphabet, in which JAX returns a dict."""
+    model = lc.Autoencoder(1, (2,))
+    over = ("layer", "gate")
+    x = np.ones((1, 2, 1), "float32")
+    sweep = study.ablation_sweep(model.apply, weights(model), x, lambda y: y.sum(), over)
+    (axes,) = plots.plot_sweep(sweep).axes
+    assert [word for _, word in ticks_of(axes.yaxis)] == ["encoder_0", "decoder_0"]
 
 
 def test_only_the_gates_that_were_swept_are_drawn(rng):

@@ -118,7 +118,7 @@ def test_masked_steps_do_not_overflow(rng):
 def test_the_state_may_be_wider_than_the_params(x64, rng):
     dtype = jnp.bfloat16
     params, x, state, _ = make(rng, "none")
-    narrow = lc.LSTMParams(*(jnp.asarray(leaf, dtype) for leaf in params))
+    narrow = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
     flow = study.gradient_flow(narrow, x, state)
     assert flow.h.dtype == dtype
     expected = study.gradient_flow(params, x, state)
@@ -133,3 +133,16 @@ def test_errors_are_those_of_lstm(rng):
         study.gradient_flow(params, x, state, mask=np.ones((B, T)))
     with pytest.raises(ValueError, match="steps names 5 but there are 5"):
         study.gradient_flow(params, x, edit=study.clamp("forget", 0.0, steps=5))
+
+
+def test_norms_too_small_to_be_squared_in_float32(rng):
+    weights = lc.LSTMParams(*(0.1 * leaf for leaf in random_params(rng, F, H)[:3]))
+    x = np.ones((1, 24, F), np.float32)
+    rnn = {"edit": study.simple_rnn, "output_activation": "linear"}
+    small = np.asarray(study.gradient_flow(weights, x, **rnn).h)[0]
+    with jax.enable_x64(True):
+        double = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), weights)
+        exact = np.asarray(study.gradient_flow(double, x, **rnn).h)[0]
+    assert (exact < 1e-23).any()  # whose square float32 does not have
+    normal = exact > 1e-36
+    np.testing.assert_allclose(small[normal], exact[normal], rtol=1e-3)

@@ -58,7 +58,9 @@ def named(case: str, result, *, time_major: bool = False) -> dict[str, np.ndarra
     else:
         gradients, dx = result
         arrays = {
-            **{f"gradient of {name}": value for name, value in gradients._asdict().items()},
+            "gradient of kernel": gradients.kernel,
+            "gradient of recurrent_kernel": gradients.recurrent_kernel,
+            "gradient of bias": gradients.bias,
             "gradient of x": dx,
         }
         # The layers that are compared have no peepholes and no projection.

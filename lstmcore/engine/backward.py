@@ -16,7 +16,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from lstmcore.cell import memory_dtype
+from lstmcore.dtypes import memory_dtype
 from lstmcore.engine.forward import Tape
 from lstmcore.engine.orientation import Orientation
 from lstmcore.engine.steps import Steps

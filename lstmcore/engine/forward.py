@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstmcore.cell import memory_dtype
+from lstmcore.dtypes import memory_dtype
 from lstmcore.engine.orientation import Orientation
 from lstmcore.engine.steps import Steps
 from lstmcore.types import Gates, LSTMState, Trace

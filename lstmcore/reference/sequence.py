@@ -42,6 +42,7 @@ def lstm(
         "edit": edit,
     }
     trace = _empty_trace(x.shape[1], state)
+    checks.check_edit(edit, *trace.c.shape)
     for t in _order(x.shape[1], reverse):
         keep = mask[:, t, None]
         new, gates = lstm_step(params, x[:, t], state, t=t, **options)

@@ -97,13 +97,20 @@ def gradient_flow(
     still = LSTMState(*(jnp.zeros_like(leaf.swapaxes(0, 1)) for leaf in (trace.h, trace.c)))
     _, pull_back = jax.vjp(final_h, still)
 
-    def squares(unit):
+    def row_norms(unit):
         (gradient,) = pull_back(jnp.broadcast_to(unit, final.h.shape))
-        return jax.tree.map(lambda leaf: (leaf * leaf).sum(axis=-1), gradient)
+        return jax.tree.map(lambda leaf: _norm(leaf, axis=-1), gradient)
 
-    each = jax.lax.map(squares, jnp.eye(final.h.shape[1], dtype=final.h.dtype), batch_size=16)
-    h, c = (jnp.sqrt(leaf.sum(axis=0)).T for leaf in each)
+    each = jax.lax.map(row_norms, jnp.eye(final.h.shape[1], dtype=final.h.dtype), batch_size=16)
+    h, c = (_norm(leaf, axis=0).T for leaf in each)
     return GradientFlow(h, c, forget_product(trace, mask, reverse=reverse))
+
+
+def _norm(array, axis: int):
+    """The Euclidean norm, also where the squares would be too small for the dtype."""
+    largest = jnp.abs(array).max(axis=axis, keepdims=True)
+    scale = jnp.where(largest > 0, largest, 1)
+    return jnp.linalg.norm(array / scale, axis=axis) * scale.squeeze(axis)
 
 
 def forget_product(trace: Trace, mask: jax.Array | None = None, *, reverse: bool = False):

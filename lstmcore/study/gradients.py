@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
+from lstmcore import checks
 from lstmcore.study.edits import compose
 from lstmcore.study.names import check_layer
+from lstmcore.study.shapes import check_returns_number, shapes_of
 from lstmcore.types import Gates, Trace
 
 __all__ = ["attribution", "gate_gradients"]
@@ -40,7 +42,7 @@ def gate_gradients(
       {layer: Gates [B, T, H]}.
 
     Raises:
-      ValueError: a loss that is not a single number, shapes that do not fit.
+      ValueError: a loss that is not a single floating-point number, shapes that do not fit.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -53,17 +55,12 @@ def gate_gradients(
       ((2, 6, 4), 0.0)
     """
     edits = dict(edits or {})
-    shapes = jax.eval_shape(lambda params, x: apply(params, x, mask=mask, edits=edits), params, x)
-    number = jax.eval_shape(loss, shapes[0])
-    if getattr(number, "shape", None) != ():
-        raise ValueError(
-            "loss must return one number, got "
-            + (f"shape {number.shape}" if hasattr(number, "shape") else type(number).__name__)
-            + ": take a mean or a sum"
-        )
+    outputs, traces = shapes_of(apply, params, x, mask, edits)
+    number = check_returns_number("loss", loss, outputs)
+    checks.check_floating("loss", number)
     still = {
         layer: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), trace.gates)
-        for layer, trace in shapes[1].items()
+        for layer, trace in traces.items()
     }
 
     def loss_of(pushes, params, x):
@@ -73,7 +70,8 @@ def gate_gradients(
         }
         return loss(apply(params, x, mask=mask, edits=pushed)[0])
 
-    return jax.jit(jax.grad(loss_of))(still, params, x)
+    found = jax.jit(jax.grad(loss_of))(still, params, x)
+    return {layer: found[layer] for layer in traces}  # JAX sorts the keys of a dict
 
 
 def attribution(

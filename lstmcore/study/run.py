@@ -145,8 +145,9 @@ def run(
         result = jax.jit(partial(_run, model, edits=edits))(params, x, mask)
     else:
         result = _cached_run(model, params, x, mask)
-    for layer in edits or {}:
-        _refuse_nan(layer, result.traces[layer])
+    for layer, trace in result.traces.items():
+        if edits and layer in edits:
+            _refuse_nan(layer, trace)
     return result
 
 
@@ -180,17 +181,15 @@ def mask_of(trace: Trace, mask):
 
 
 def _refuse_nan(layer: str, trace: Trace) -> None:
-    for name in GATES:
-        gate = quantity_of(trace, name)
-        if isinstance(gate, jax.core.Tracer):
-            return
-        places_of_nan = np.argwhere(np.isnan(gate))
-        if len(places_of_nan):
-            example, step, unit = places_of_nan[np.argmin(places_of_nan[:, 1])]
-            raise ValueError(
-                f"with its edit, the {name} gate of layer {layer!r} is NaN, first at step {step} "
-                f"(example {example}, unit {unit}): does the edit divide by 0, or is x NaN?"
-            )
+    if isinstance(trace.c, jax.core.Tracer):
+        return
+    is_nan = np.isnan(np.stack(trace.gates))
+    if is_nan.any():
+        gate, example, step, unit = min(np.argwhere(is_nan), key=lambda place: place[2])
+        raise ValueError(
+            f"with its edit, the {GATES[gate]} gate of layer {layer!r} is NaN, first at step "
+            f"{step} (example {example}, unit {unit}): does the edit divide by 0, or is x NaN?"
+        )
 
 
 def _index(place):

@@ -44,8 +44,8 @@ class TimeScale(NamedTuple):
 
     Attributes:
       half_life: [H], steps until half of the cell is forgotten: log(1/2) / log(keep). Infinite for
-        a unit that forgets nothing.
-      keep: [H], geometric mean of the forget gate: what is kept of the cell at each step.
+        a unit that forgets nothing, 0 for one that keeps nothing.
+      keep: [H], mean of the forget gate: what is kept of the cell at each step.
     """
 
     half_life: jax.Array
@@ -134,9 +134,10 @@ def moments(trace: Trace, mask: jax.Array | None = None) -> Moments:
 def time_scale(trace: Trace, mask: jax.Array | None = None) -> TimeScale:
     """How long each unit remembers, from its forget gate.
 
-    Over n steps the product of the forget gates, keep^n, is left of a memory, hence the geometric
-    mean. (Tallec & Ollivier 2018, "Can recurrent neural networks warp time?", relate the forget
-    gate to time-scales; they use 1 / (1 - f).)
+    If the gate kept the same fraction at each step, keep^n would be left of a memory after n steps.
+    `keep` is the mean over the steps, as in Mahto et al. (2021), "Multi-timescale representation
+    learning in LSTM language models". A geometric mean, which a product calls for, would be 0 for a
+    unit that clears its cell just once.
 
     Args:
       trace: Trace [B, T, H].
@@ -148,12 +149,12 @@ def time_scale(trace: Trace, mask: jax.Array | None = None) -> TimeScale:
     Raises:
       ValueError: a mask of another shape.
     """
-    real = _real(trace, mask)
-    forget = jnp.where(real, jnp.maximum(trace.gates.forget, 0), 1)  # log 0 has no gradient
-    log_keep = jnp.mean(jnp.log(forget), axis=(0, 1), where=real)
-    forever = log_keep >= 0
-    half_life = jnp.log(jnp.full_like(log_keep, 0.5)) / jnp.where(forever, -1, log_keep)
-    return TimeScale(jnp.where(forever, jnp.inf, half_life), jnp.exp(log_keep))
+    keep = jnp.mean(jnp.maximum(trace.gates.forget, 0), axis=(0, 1), where=_real(trace, mask))
+    forever = keep >= 1
+    fraction = jnp.where(forever | (keep == 0), 0.5, keep)  # log has no gradient there
+    half_life = jnp.log(jnp.full_like(keep, 0.5)) / jnp.log(fraction)
+    half_life = jnp.where(keep == 0, 0, half_life)
+    return TimeScale(jnp.where(forever, jnp.inf, half_life), keep)
 
 
 def contributions(

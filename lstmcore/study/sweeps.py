@@ -6,25 +6,20 @@ one intervention for each gate, step and unit, all of them in one compiled call.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from lstmcore.study.edits import ABSENT
-from lstmcore.study.names import GATES, check_gate, check_layer
+from lstmcore.study.names import GATES
+from lstmcore.study.plan import AXES, Plan, plan_sweep
 from lstmcore.study.run import mask_of
 from lstmcore.types import Gates, Trace
 
 __all__ = ["Sweep", "ablation_sweep", "patch_sweep"]
-
-AXES = ("layer", "gate", "step", "unit")
-TOGETHER = "all"  # the name of what is changed at once where layers are not swept over
-NUMBERS_AT_ONCE = 2**24  # in the traces of the runs that are made side by side: 64 MiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +130,7 @@ def patch_sweep(
             f"clean and corrupt must have one shape, got {jnp.shape(clean)} and "
             f"{jnp.shape(corrupt)}: pad the shorter one and pass a mask"
         )
-    plan = _plan(apply, params, corrupt, metric, over, layers, gates, mask)
+    plan = plan_sweep(apply, params, corrupt, metric, over, layers, gates, mask)
 
     @jax.jit
     def sweep(params, clean, corrupt, mask):
@@ -145,7 +140,7 @@ def patch_sweep(
         baseline = metric(apply(params, corrupt, mask=mask, edits=None)[0])
         return values, baseline, metric(outputs)
 
-    return plan.result(*sweep(params, clean, corrupt, mask))
+    return _result(plan, *sweep(params, clean, corrupt, mask))
 
 
 def ablation_sweep(
@@ -176,7 +171,7 @@ def ablation_sweep(
     """
     if not (value is None or (isinstance(value, str) and value == "mean") or _is_number(value)):
         raise ValueError(f"value must be a finite number, 'mean' or None, got {value!r}")
-    plan = _plan(apply, params, x, metric, over, layers, gates, mask)
+    plan = plan_sweep(apply, params, x, metric, over, layers, gates, mask)
 
     @jax.jit
     def sweep(params, x, mask):
@@ -184,109 +179,17 @@ def ablation_sweep(
         donors = {layer: _stand_ins(trace, value, mask) for layer, trace in traces.items()}
         return plan.run(apply, params, x, mask, metric, donors), metric(outputs)
 
-    return plan.result(*sweep(params, x, mask))
+    return _result(plan, *sweep(params, x, mask))
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """Which interventions there are. groups: {key: (layers changed together, sizes of the axes)}"""
-
-    over: tuple[str, ...]
-    gates: tuple[str, ...]
-    groups: dict[str, tuple[tuple[str, ...], dict[str, int]]]
-    numbers: int  # that one run keeps
-
-    def run(self, apply, params, x, mask, metric, donors) -> dict:
-        return {
-            key: self._sweep(apply, params, x, mask, metric, donors, layers, sizes)
-            for key, (layers, sizes) in self.groups.items()
-        }
-
-    def _sweep(self, apply, params, x, mask, metric, donors, layers, sizes):
-        shape = tuple(sizes.values())
-        count = math.prod(shape)
-        chunks = max(1, math.ceil(count * self.numbers / NUMBERS_AT_ONCE))
-        length = math.ceil(count / min(chunks, count))
-
-        def one(place):
-            at = dict(zip(sizes, jnp.unravel_index(place, shape), strict=True))
-            edits = {layer: partial(self._edit, donors[layer], at) for layer in layers}
-            return metric(apply(params, x, mask=mask, edits=edits)[0])
-
-        # Chunks of equal length compile once; the last repeats its last place.
-        places = jnp.minimum(jnp.arange(math.ceil(count / length) * length), count - 1)
-        values = jax.lax.map(jax.vmap(one), places.reshape(-1, length))
-        return values.reshape(-1)[:count].reshape(shape)
-
-    def _edit(self, donor: Gates, at: Mapping, gates: Gates, t) -> Gates:
-        now = jnp.array(True) if "step" not in at else at["step"] == t
-        if "unit" in at:
-            now = now & (jnp.arange(gates.forget.shape[-1]) == at["unit"])
-        changed = {}
-        for place, name in enumerate(self.gates):
-            here = now & (at["gate"] == place) if "gate" in at else now
-            old = getattr(gates, name)
-            new = jax.lax.dynamic_index_in_dim(getattr(donor, name), t, 1, keepdims=False)
-            changed[name] = jnp.where(here, new.astype(old.dtype), old)
-        return gates._replace(**changed)
-
-    def result(self, values, baseline, target=None) -> Sweep:
-        measured = {"baseline": baseline} | ({} if target is None else {"target": target})
-        for name, value in measured.items():
-            if not np.isfinite(value):
-                raise ValueError(f"the metric of the {name} run is {value}: nothing compares to it")
-        numbers = {name: float(value) for name, value in measured.items()}
-        # jax.jit returns a dict in the order of the alphabet; this is the order of the layers.
-        arrays = {layer: np.asarray(values[layer]) for layer in self.groups}
-        return Sweep(self.over, arrays, self.gates, **numbers)
-
-
-def _plan(apply, params, x, metric, over, layers, gates, mask) -> _Plan:
-    """Check what can be checked without running anything, and lay out the sweep."""
-    over, gates = ((axes,) if isinstance(axes, str) else tuple(axes) for axes in (over, gates))
-    for axis in over:
-        if axis not in AXES or over.count(axis) > 1:
-            raise ValueError(f"over must name each of {', '.join(AXES)} at most once, got {over}")
-    for gate in gates:
-        check_gate(gate)
-    outputs, traces = jax.eval_shape(partial(apply, mask=mask, edits=None), params, x)
-    number = jax.eval_shape(metric, outputs)
-    if getattr(number, "shape", None) != ():
-        raise ValueError(
-            "metric must return one number, got "
-            + (f"shape {number.shape}" if hasattr(number, "shape") else type(number).__name__)
-            + ": take a mean or a sum, or one element"
-        )
-    chosen = (layers,) if isinstance(layers, str) else tuple(traces if layers is None else layers)
-    for layer in chosen:
-        check_layer(layer, traces)
-    for name, given, choices in (("gates", gates, GATES), ("layers", chosen, tuple(traces))):
-        if not given:
-            raise ValueError(f"{name} is empty: name at least one of {', '.join(choices)}")
-    named = {layer: (layer,) for layer in chosen} if "layer" in over else {TOGETHER: chosen}
-    groups = {
-        key: (members, _sizes(over, gates, [traces[layer] for layer in members]))
-        for key, members in named.items()
-    }
-    kept = sum(
-        2 * trace.h.size + 2 * trace.c.shape[0] * trace.c.shape[2] for trace in traces.values()
-    )
-    return _Plan(over, gates, groups, kept)
-
-
-def _sizes(over, gates, traces: Sequence[Trace]) -> dict[str, int]:
-    """{axis: size} of the axes to sweep within one group of layers."""
-    sizes = {"gate": {len(gates)}}
-    sizes["step"] = {trace.c.shape[1] for trace in traces}
-    sizes["unit"] = {trace.c.shape[2] for trace in traces}
-    axes = [axis for axis in over if axis != "layer"]
-    for axis in axes:
-        if len(sizes[axis]) != 1:
-            raise ValueError(
-                f"the layers differ in their number of {axis}s ({sorted(sizes[axis])}): add "
-                "'layer' to over, or choose layers that are alike"
-            )
-    return {axis: next(iter(sizes[axis])) for axis in axes}
+def _result(plan: Plan, values, baseline, target=None) -> Sweep:
+    measured = {"baseline": baseline} | ({} if target is None else {"target": target})
+    for name, value in measured.items():
+        if not np.isfinite(value):
+            raise ValueError(f"the metric of the {name} run is {value}: nothing compares to it")
+    numbers = {name: float(value) for name, value in measured.items()}
+    arrays = {key: np.asarray(values[key]) for key in plan.groups}  # in reading order
+    return Sweep(plan.over, arrays, plan.gates, **numbers)
 
 
 def _stand_ins(trace: Trace, value, mask) -> Gates:

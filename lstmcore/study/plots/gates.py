@@ -81,7 +81,7 @@ def plot_gates(
     for row, names in zip(grid[1:], ROWS, strict=True):
         for panel, name in zip(row, names, strict=True):
             values = drawn[name][:, order].T
-            scale = FRACTION if panel is row[0] else signed_scale(values)
+            scale = FRACTION if panel is row[0] else signed_scale(values, clip=True)
             colour_bar(panel, heat_map(panel, values, scale), values)
             hatch(panel, line.real)
             for step in breaks:
@@ -97,4 +97,6 @@ def plot_gates(
 
 
 def _number(value: float) -> str:
-    return "∞" if np.isinf(value) else f"{value:.2g}" if value < 100 else f"{value:.0f}"
+    if np.isinf(value):
+        return "∞"
+    return f"{value:.0f}" if 1e3 <= value < 1e5 else f"{value:.3g}"

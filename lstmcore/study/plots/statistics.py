@@ -15,6 +15,7 @@ from lstmcore.study.statistics import Saturation, TimeScale
 
 SHORTEST, LONGEST = 0.1, 1000.0  # half-lives in steps, beyond which there is one bin
 BINS_PER_DECADE = 4
+FIFTHS = (0, 0.2, 0.4, 0.6, 0.8, 1)
 
 
 def plot_saturation(saturation: Saturation, *, axes=None) -> Figure:
@@ -57,7 +58,8 @@ def plot_saturation(saturation: Saturation, *, axes=None) -> Figure:
         never = int(((left == 0) & (right == 0)).sum())
         panel.text(0.97, 0.95, f"never saturated: {never} of {len(left)}", **corner)
         panel.set_title(TITLES[name], loc="left", fontsize="medium")
-        panel.set(xlim=(-0.04, 1.04), ylim=(-0.04, 1.04), xlabel="fraction right-saturated (open)")
+        panel.set(xlim=(-0.04, 1.04), ylim=(-0.04, 1.04), xticks=FIFTHS, yticks=FIFTHS)
+        panel.set_xlabel("fraction right-saturated (open)")
         panel.set_aspect("equal")
         panel.spines[["top", "right"]].set_visible(False)
     grid[0, 0].set_ylabel("fraction left-saturated (closed)")

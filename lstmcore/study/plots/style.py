@@ -55,15 +55,15 @@ def panels(
     return given[0].get_figure(root=True), given.reshape(rows, columns)
 
 
-def signed_scale(values: np.ndarray) -> dict:
+def signed_scale(values: np.ndarray, *, clip: bool = False) -> dict:
     """Colours that diverge from 0, up to the largest size.
 
-    A few numbers more than twice as large as all the others would leave those without colour: then
-    the largest half per cent lies beyond the scale.
+    With `clip`, a few numbers more than twice as large as all the others do not leave those without
+    colour: then the largest half per cent lies beyond the scale.
     """
     sizes = np.abs(values[np.isfinite(values)])
     largest, usual = np.quantile(sizes, [1, 0.995], method="higher") if sizes.size else (0, 0)
-    limit = float(usual if largest > 2 * usual > 0 else largest) or 1.0
+    limit = float(usual if clip and largest > 2 * usual > 0 else largest) or 1.0
     return {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
 
 

@@ -22,6 +22,7 @@ from lstmcore.study.run import Run
 from lstmcore.types import Gates, Trace
 
 FEW_STEPS = 60  # of which each gets a dot
+LABELS_PER_INCH, LETTERS_PER_INCH = 2.4, 12
 STRIDES = [digit * 10**power for power in range(12) for digit in (1, 2, 5)]
 
 
@@ -78,7 +79,7 @@ def draw_input(axes: Axes, line: Timeline, columns: Sequence[str]) -> None:
     """The input of the model: a line for each feature, or if they are many, a heat map."""
     x = np.where(line.x_real[:, None], line.x, np.nan).astype(float)
     if x.shape[1] > len(COLOURS):
-        colour_bar(axes, heat_map(axes, x.T, signed_scale(x)), x)
+        colour_bar(axes, heat_map(axes, x.T, signed_scale(x, clip=True)), x)
         label_rows(axes, columns if len(columns) else range(x.shape[1]))
         axes.set_ylabel("feature")
     else:
@@ -87,7 +88,7 @@ def draw_input(axes: Axes, line: Timeline, columns: Sequence[str]) -> None:
             draw_line(axes, values, line.breaks, color=colour, label=plain(name))
         axes.grid(alpha=0.3)
         if len(columns) > 1:
-            axes.legend(frameon=False, fontsize="small", loc="upper left", ncols=len(columns))
+            legend_above(axes)
     hatch(axes, line.x_real)
     axes.set_title("input $x$", loc="left", fontsize="medium")
 
@@ -98,6 +99,13 @@ def draw_line(axes: Axes, values, breaks: Sequence[int], *, color: str, label: s
     for stretch in np.split(np.arange(len(values)), breaks):
         axes.plot(stretch, values[stretch], color=color, marker=marker, linewidth=1.2, label=label)
         label = ""
+
+
+def legend_above(axes: Axes) -> None:
+    """A legend in one row above the panel, where it covers nothing."""
+    axes.legend(
+        frameon=False, fontsize="small", ncols=9, loc="lower right", bbox_to_anchor=(1, 0.98)
+    )
 
 
 def hatch(axes: Axes, real: np.ndarray) -> None:
@@ -114,10 +122,12 @@ def label_steps(axes: Axes, xlabel: str, labels: Sequence, steps: int) -> None:
     axes.set_xlim(-0.5, steps - 0.5)
     axes.set_xlabel(xlabel, parse_math=False)
     if len(labels):
-        stride = next(step for step in STRIDES if len(labels) <= 15 * step)
+        inches = axes.bbox.width / axes.figure.dpi  # before layout, which changes little
+        most = max(1.0, LABELS_PER_INCH * inches)
+        stride = next(step for step in STRIDES if len(labels) <= most * step)
         shown = range(0, len(labels), stride)
         names = [plain(labels[step]) for step in shown]
-        crowded = sum(map(len, names)) > 80
+        crowded = sum(map(len, names)) > LETTERS_PER_INCH * inches
         axes.set_xticks(
             shown, names, rotation=45 if crowded else 0, ha="right" if crowded else "center"
         )

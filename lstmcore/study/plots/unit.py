@@ -11,6 +11,7 @@ from lstmcore.study.plots.timeline import (
     draw_input,
     draw_line,
     hatch,
+    legend_above,
     one_place,
     share_steps,
     timeline,
@@ -83,9 +84,7 @@ def plot_unit(
         panel.set_title(TITLES[name], loc="left", fontsize="medium")
         panel.axhline(0, color="0.5", linewidth=0.8)
     for panel in (gates, candidate, cell):
-        panel.legend(
-            frameon=False, fontsize="small", ncols=3, loc="lower right", bbox_to_anchor=(1, 0.98)
-        )
+        legend_above(panel)
     for panel in (gates, candidate, cell, hidden):
         hatch(panel, line.real)
         panel.set_axisbelow(True)

@@ -1,38 +1,24 @@
-"""The command `lstmcore`: from a CSV file to a trained model, its outputs and its gates."""
+"""`lstmcore fit`: from a CSV file to a trained model, its outputs and its gates."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
-from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import jax
 import numpy as np
 import typer
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
 import lstmcore as lc
 from lstmcore import job, results, table
+from lstmcore.cli.terminal import clear_errors, console
 
 SHOWN_ROWS, SHOWN_COLUMNS = 18, 4  # of the comparison in the terminal; output.csv has all
-
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-console = Console(highlight=False)
-messages = Console(stderr=True, highlight=False)
 
 
 def _job_option(help: str, field: str):
@@ -51,30 +37,6 @@ def _shown(value) -> str:
     return "off" if value is None else str(value)
 
 
-@app.callback(invoke_without_command=True)
-def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
-) -> None:
-    """The glass-box LSTM: train an LSTM autoencoder on a series and look at every gate of it.
-
-    [bold]lstmcore fit[/bold]
-        the tutorial series, in seconds: what an LSTM autoencoder is
-
-    [bold]lstmcore fit --dataset sunspots[/bold]
-        300 years of sunspots, which come with lstmcore
-
-    [bold]lstmcore fit my.csv --mode prediction --window 48 --steps 12[/bold]
-        your own table: read 48 rows, predict the next 12
-
-    Each writes a folder with the model, its outputs, the loss and pictures of the gates.
-    To use the model in Python: lstmcore.load("lstmcore-run/model.safetensors").
-    """
-    if version:
-        console.print(f"lstmcore {lc.__version__}")
-        raise typer.Exit
-
-
-@app.command()
 def fit(
     source: Annotated[
         Path | None,
@@ -163,7 +125,7 @@ def fit(
     }
     with suppress(RuntimeError):  # within a program that has used JAX already, its devices stay
         lc.use_all_cores()
-    with _clear_errors():
+    with clear_errors():
         if source is not None and dataset is not None:
             raise ValueError("give a CSV file or --dataset, not both")
         name = str(source) if source is not None else dataset or "tutorial"
@@ -257,24 +219,3 @@ def _sizes(units: str) -> tuple[int, ...]:
         raise typer.BadParameter(
             f"{units!r} is not a list of sizes such as 128,64", param_hint="--units"
         ) from None
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """What the user can mend is said in a sentence, without a traceback."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        messages.print("[red]interrupted:[/red] nothing was written")
-        raise typer.Exit(130) from None
-    except (ValueError, OSError, ImportError, jax.errors.JaxRuntimeError) as error:
-        messages.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(1) from error
-
-
-def main() -> None:
-    """Entry point of the command `lstmcore`."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal may know no box-drawing characters
-    sys.exit(app())

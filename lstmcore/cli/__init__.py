@@ -1,0 +1,60 @@
+"""The command `lstmcore`: `fit.py` trains a model on a table, `inspect.py` makes a page of one."""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+from lstmcore import __version__
+from lstmcore.cli.fit import fit
+from lstmcore.cli.inspect import inspect
+from lstmcore.cli.terminal import console
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """The glass-box LSTM: train an LSTM autoencoder on a series and look at every gate of it.
+
+    [bold]lstmcore fit[/bold]
+        the tutorial series, in seconds: what an LSTM autoencoder is
+
+    [bold]lstmcore fit --dataset sunspots[/bold]
+        300 years of sunspots, which come with lstmcore
+
+    [bold]lstmcore fit my.csv --mode prediction --window 48 --steps 12[/bold]
+        your own table: read 48 rows, predict the next 12
+
+    [bold]lstmcore inspect lstmcore-run[/bold]
+        a page for the browser: look into the model that was trained
+
+    fit writes a folder with the model, its outputs, the loss and pictures of the gates.
+    To use the model in Python: lstmcore.load("lstmcore-run/model.safetensors").
+    """
+    if version:
+        console.print(f"lstmcore {__version__}")
+        raise typer.Exit
+
+
+app.command()(fit)
+app.command()(inspect)
+
+
+def main() -> None:
+    """Entry point of the command `lstmcore`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may know no box-drawing characters
+    sys.exit(app())

@@ -1,0 +1,128 @@
+"""`lstmcore inspect`: from a trained model and its table to a page for the browser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import numpy as np
+import typer
+from rich.markup import escape
+
+import lstmcore as lc
+from lstmcore import job, results, series, study, table
+from lstmcore.cli.terminal import clear_errors, console
+
+MOST_WINDOWS = 1024  # that the model is run on
+
+
+def inspect(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL",
+            show_default=False,
+            help="A model.safetensors, or the folder that lstmcore fit has put it into.",
+        ),
+    ],
+    source: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="CSV",
+            help="The table to run it on. [dim]\\[default: the one it was trained on][/dim]",
+            show_default=False,
+        ),
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            metavar="WINDOW",
+            help="Rows that the model reads at once. "
+            "[dim]\\[default: as in training; without settings.json all rows][/dim]",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The page. [dim]\\[default: inspect.html beside the model][/dim]",
+        ),
+    ] = None,
+) -> None:
+    """Write a page that shows every gate of a trained model, unit by unit and step by step.
+
+    The table is cut and scaled as lstmcore fit did. The page holds all it needs, so it can be
+    opened, kept and sent without lstmcore and without a network.
+    """
+    with clear_errors():
+        path = model / "model.safetensors" if model.is_dir() else model
+        page = path.with_name("inspect.html") if output is None else output
+        if page.suffix.lower() not in (".html", ".htm"):
+            raise ValueError(f"--output {page} is not the name of a page: let it end in .html")
+        lstm, params = lc.load(path)
+        made = path.with_name("settings.json")
+        origin = results.read_settings(made) if made.exists() else None
+        if origin is None:
+            console.print(f"no settings.json beside {escape(str(path))}: nothing is scaled")
+        name = str(source) if source is not None or origin is None else origin.source
+        data = _read(path, source, origin)
+        if len(data.columns) != lstm.features:
+            raise ValueError(
+                f"{name} has {len(data.columns)} columns to read ({', '.join(data.columns)}), but "
+                f"the model reads {lstm.features}"
+            )
+        first = origin.settings.first_row if origin and source is None else 0
+        whole = len(data.values) - first
+        length = origin.settings.window if origin else whole
+        length = length if window is None else window
+        rows = series.windows(np.arange(first, len(data.values)), length)[:, :, 0]
+        chosen = rows[job.side_by_side(len(rows), length, length * MOST_WINDOWS)]
+        run = _run(lstm, params, data, chosen, origin)
+        title = f"{name}: {len(chosen):,} of {len(rows):,} windows of {length:,} rows"
+        # A prediction as long as the window would wear the names of the rows that were read.
+        is_ambiguous = getattr(lstm, "steps", None) == length
+        study.inspect(
+            run,
+            page,
+            title=title,
+            labels=None if is_ambiguous else [[data.labels[row] for row in one] for one in chosen],
+            columns=data.columns,
+            xlabel="time step" if is_ambiguous else data.label_name,
+        )
+        console.print(f"{escape(title)}\nwrote [bold]{escape(str(page))}[/bold]", soft_wrap=True)
+
+
+def _read(path: Path, source: Path | None, origin: results.Origin | None) -> table.Table:
+    columns = None if origin is None else list(origin.columns)
+    if source is not None:
+        return table.read_csv(source, columns)
+    if origin is None:
+        raise ValueError(
+            f"there is no settings.json beside {path} that tells its table: name a CSV, lstmcore "
+            f"inspect {path} CSV"
+        )
+    if origin.source in table.DATASETS:
+        data = table.read_dataset(origin.source)
+        if (data.columns, len(data.values)) == (origin.columns, origin.rows):
+            return data  # else it was a CSV file of that name
+    try:
+        return table.read_csv(origin.source, columns)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"the table that the model was trained on, {origin.source}, is not here: name it, "
+            f"lstmcore inspect {path} CSV"
+        ) from None
+
+
+def _run(lstm, params, data: table.Table, rows: np.ndarray, origin) -> study.Run:
+    """The run on windows of the table, its inputs and outputs in units of the table."""
+    scaler = series.fit_scaler(data.values, "none") if origin is None else origin.scaler
+    with np.errstate(over="ignore"):
+        x = scaler.apply(data.values).astype(np.float32)
+    if not np.isfinite(x).all():
+        raise ValueError("the scaled table holds numbers that float32 cannot hold")
+    run = study.run(lstm, params, x[rows])
+    return replace(run, inputs=data.values[rows], outputs=jax.tree.map(scaler.invert, run.outputs))

@@ -1,0 +1,128 @@
+"""The inspector: one HTML page to look into a run, which opens in a browser without a network.
+
+`payload.py` says what is in the page, `page.html` and `page.css` how it looks, and three scripts
+what it does: `data.js` (numbers, colours, search), `panels.js` (plots, by plotly.js) and
+`controls.js` (mouse, keys, text).
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from lstmcore import __version__
+from lstmcore.files import atomic_path
+from lstmcore.study.inspector.payload import payload
+from lstmcore.study.run import Run
+
+__all__ = ["inspect"]
+
+SCRIPTS = ("data", "panels", "controls")
+
+
+def inspect(
+    run: Run,
+    path: str | os.PathLike,
+    *,
+    title: str = "",
+    text: Sequence | None = None,
+    labels: Sequence | None = None,
+    columns: Sequence[str] | None = None,
+    xlabel: str = "time step",
+    layers: Sequence[str] | None = None,
+    max_bytes: int = 40_000_000,
+) -> Path:
+    """Write a page that shows a run: every gate of every unit at every step.
+
+    Heat map of a layer, the story of a unit, search for units that stay above a threshold over a
+    span (after LSTMVis, Strobelt et al. 2018), and text coloured by a unit; all follow one cursor.
+    Needs plotly (`lstmcore[inspect]`), whose JavaScript becomes part of the page: about 5 MB.
+
+    Gates, h and c are stored in 16 bits, evenly over the range of each unit: a value is off by at
+    most range / 131,068. Units are ordered by `study.time_scale`, the longest memory on top.
+
+    Args:
+      run: of `study.run`.
+      path: of the page; an existing file is replaced once the new one is complete.
+      title: heading of the page.
+      text: for text models, what was read: for each example a string of T characters or a list of
+        T tokens. Masked steps at the end need none.
+      labels: names of the steps, such as dates: T for all examples, or a list of T for each.
+        Decoders with another number of steps are counted from 0.
+      columns: F names of the input's columns; an output with as many has the same.
+      xlabel: what the steps are.
+      layers: names of those to show; None for all.
+      max_bytes: of the numbers in the page. What does not fit is left out, and the page says so:
+        examples from the last, then layers from the last.
+
+    Returns:
+      path, as a Path.
+
+    Raises:
+      TypeError: not a Run.
+      ValueError: an unknown layer; text, labels or columns of another length than the run; or a
+        budget below one example of one layer.
+      OSError: a path that is a folder, or in a folder that does not exist.
+      ImportError: plotly is missing.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc, tempfile
+      >>> from lstmcore import study
+      >>> model = lc.Autoencoder(features=2, units=(8, 4))
+      >>> run = study.run(model, model.init(jax.random.key(0)), jnp.ones((5, 3, 2)))
+      >>> study.inspect(run, tempfile.mkdtemp() + "/page.html", columns=["x", "y"]).name
+      'page.html'
+    """
+    path = Path(path)
+    _check_place(path)
+    plotlyjs, colours = _plotly()
+    contents = payload(
+        run, text=text, labels=labels, columns=columns, layers=layers, max_bytes=max_bytes
+    )
+    contents |= {"xlabel": xlabel, "colours": colours}
+    # In a script, "</script>" would end it whatever it stands in.
+    data = json.dumps(contents, allow_nan=False).replace("<", "\\u003c")
+    parts = {
+        "title": html.escape(title or "What an LSTM does"),
+        "version": __version__,
+        "run": data,
+        "plotly": plotlyjs,
+        "css": _file("page.css"),
+        **{name: _file(f"{name}.js") for name in SCRIPTS},
+    }
+    # All at once, so that a part which looks like the name of another stays as it is.
+    page = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _file("page.html"))
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
+
+
+def _check_place(path: Path) -> None:
+    if path.is_dir():
+        raise IsADirectoryError(f"path {path} is a folder: name a file in it, such as inspect.html")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"path {path}: there is no folder {path.parent}; make it first")
+
+
+def _file(name: str) -> str:
+    return (resources.files(__name__) / name).read_text(encoding="utf-8")
+
+
+def _plotly() -> tuple[str, dict[str, list[str]]]:
+    """(plotly.js, colour scales that colour-blind readers can tell)."""
+    try:
+        import plotly.colors as scales
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise ImportError("the inspector needs the package plotly: pip install plotly") from error
+    chosen = {"gates": scales.sequential.Viridis, "signed": scales.diverging.RdBu_r}
+    as_rgb = {
+        name: scales.convert_colors_to_same_type(list(colours), "rgb")[0]
+        for name, colours in chosen.items()
+    }
+    return get_plotlyjs(), as_rgb

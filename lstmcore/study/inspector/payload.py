@@ -1,0 +1,287 @@
+"""From a run to what the inspector's page is made of: one dict that becomes JSON.
+
+Arrays are base64 of little-endian numbers, one string per example:
+
+    layers[k].quantities[name].codes   uint16 [H, T]; value = low + code * step, per unit
+    inputs.values, outputs[k].values   float32 [F, T]
+    masked, of a layer or a series     uint8 [T], 1 = masked
+
+65535 stands for what is not finite. 65535 other codes over the range of a unit's values, so a
+value is off by at most half a step, range / 131,068.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from lstmcore.study.names import QUANTITIES, check_layer, quantity_of
+from lstmcore.study.run import Run
+from lstmcore.study.statistics import time_scale
+
+LARGEST_CODE, NOT_FINITE = 65534, 65535
+SCALE_OF_GATES = ("input", "forget", "output")  # colours from 0 to 1; the rest is centred on 0
+BYTES_PER_CODE, BYTES_PER_NUMBER = 8 / 3, 16 / 3  # 2 and 4 bytes, in base64
+
+
+def payload(
+    run: Run,
+    *,
+    text: Sequence | None = None,
+    labels: Sequence | None = None,
+    columns: Sequence[str] | None = None,
+    layers: Sequence[str] | None = None,
+    max_bytes: int,
+) -> dict[str, Any]:
+    """What the page shows, and in `notes` what it leaves out; arguments as of `inspect`."""
+    if not isinstance(run, Run):
+        raise TypeError(
+            f"run must be a study.Run, got {type(run).__name__}: make one with "
+            "study.run(model, params, x)"
+        )
+    count, steps, features = run.inputs.shape
+    names = _layer_names(layers, run)
+    tokens = _tokens(text, run)
+    step_labels = _labels(labels, count, steps)
+    titles = _column_names(columns, features)
+    examples, kept, notes = _what_fits(run, names, max_bytes)
+    # Time-scales are those of the whole run, also where the page shows a part of it.
+    scales = {name: time_scale(run[name], run.masks[name]) for name in kept}
+    run = run.examples(slice(examples))
+    outputs, unknown = _outputs(run)
+    if unknown:
+        notes.append(f"Not shown: {unknown}, which is not [examples, steps, columns].")
+    layers_shown = [_layer(name, run, scales[name]) for name in kept]
+    for layer in layers_shown:
+        if gaps := layer.pop("gaps"):
+            notes.append(f"{layer['name']}: {gaps} are NaN or infinite, shown as gaps.")
+        if "h" not in layer["quantities"]:
+            size = run[layer["name"]].h.shape[2]
+            notes.append(
+                f"{layer['name']}: h is not shown: it is a projection to {size} numbers, which "
+                "belong to no unit."
+            )
+    return {
+        "examples": examples,
+        "labels": None if step_labels is None else step_labels[:examples],
+        "text": None if tokens is None else tokens[:examples],
+        "notes": notes,
+        "inputs": _series("input", titles, run.inputs, run.mask),
+        "outputs": [
+            _series(
+                title,
+                titles if output.shape[2] == features else _column_names(None, output.shape[2]),
+                output,
+                run.mask if output.shape[1] == steps else None,
+            )
+            for title, output in outputs
+        ],
+        "layers": layers_shown,
+    }
+
+
+# Arguments.
+
+
+def _layer_names(layers, run: Run) -> list[str]:
+    names = list(run.layers if layers is None else [layers] if isinstance(layers, str) else layers)
+    if not names:
+        raise ValueError(f"layers is empty: name some of {', '.join(run.layers)}")
+    for name in names:
+        check_layer(name, run.layers)
+    return names
+
+
+def _column_names(columns, features: int) -> list[str]:
+    if columns is None:
+        return [str(k) for k in range(features)]
+    if isinstance(columns, str) or len(columns) != features:
+        raise ValueError(
+            f"columns must be {features} names, one for each column of the input, got {columns!r}"
+        )
+    return [str(column) for column in columns]
+
+
+def _labels(labels, count: int, steps: int) -> list[list[str]] | None:
+    """[[T names]] for all examples, or [[T names]] * count."""
+    if labels is None:
+        return None
+    rows = [list(row) if _is_row(row) else row for row in labels]
+    if len(rows) == steps and not any(isinstance(row, list) for row in rows):
+        return [[str(label) for label in rows]]
+    if len(rows) == count and all(isinstance(row, list) and len(row) == steps for row in rows):
+        return [[str(label) for label in row] for row in rows]
+    raise ValueError(
+        f"labels must name the {steps} steps, [{steps}] for all examples or [{count}][{steps}], "
+        f"got {len(rows)}" + (" lists" if any(isinstance(row, list) for row in rows) else " names")
+    )
+
+
+def _is_row(labels) -> bool:
+    return isinstance(labels, Sequence | np.ndarray) and not isinstance(labels, str)
+
+
+def _tokens(text, run: Run) -> list[list[str]] | None:
+    if text is None:
+        return None
+    count, steps, _ = run.inputs.shape
+    if isinstance(text, str) or len(text) != count:
+        kind = "one string" if isinstance(text, str) else f"{len(text)}"
+        raise ValueError(f"text must hold one entry for each of {count} examples, got {kind}")
+    texts = [[str(token) for token in one] for one in text]
+    for example, one in enumerate(texts):
+        padding = run.mask is not None and not np.asarray(run.mask)[example, len(one) :].any()
+        if len(one) > steps or (len(one) < steps and not padding):
+            raise ValueError(
+                f"text of example {example} has {len(one)} tokens but the run has {steps} steps: "
+                "it must have a token for each step that is not masked padding at the end"
+            )
+    return texts
+
+
+# The budget.
+
+
+def _what_fits(run: Run, names: list[str], max_bytes: int) -> tuple[int, list[str], list[str]]:
+    """(how many examples, which layers, notes): examples are dropped first, then layers."""
+    count = len(run.inputs)
+    arrays: list = [run.inputs, *(output for _, output in _outputs(run)[0])]
+    series = sum(math.prod(array.shape[1:]) for array in arrays) * BYTES_PER_NUMBER
+    size = {
+        name: math.prod(run[name].c.shape[1:]) * len(QUANTITIES) * BYTES_PER_CODE for name in names
+    }
+    whole = series + sum(size.values())
+    kept = list(names)
+    while len(kept) > 1 and series + sum(size[name] for name in kept) > max_bytes:
+        kept.pop()
+    each = series + sum(size[name] for name in kept)
+    if each > max_bytes:
+        raise ValueError(
+            f"one example of layer {kept[0]!r} needs {_size(each)} but max_bytes is "
+            f"{_size(max_bytes)}: raise it, or run the model on shorter sequences"
+        )
+    examples = min(count, int(max_bytes // each))
+    notes = []
+    if examples < count:
+        notes.append(
+            f"Shows the first {examples:,} of {count:,} examples: all would need "
+            f"{_size(whole * count)}, and the budget (max_bytes) is {_size(max_bytes)}. "
+            "Others: study.inspect(run.examples(...), ...)."
+        )
+    if len(kept) < len(names):
+        notes.append(
+            f"Leaves out {', '.join(names[len(kept) :])}: the budget (max_bytes) is "
+            f"{_size(max_bytes)}. To see them: study.inspect(..., layers=[...])."
+        )
+    return examples, kept, notes
+
+
+def _size(size: float) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
+
+
+# What is shown.
+
+
+def _outputs(run: Run) -> tuple[list[tuple[str, np.ndarray]], str]:
+    """([(title, [B, T', U])], what has other axes)."""
+    leaves = jax.tree.leaves(run.outputs)
+    sequences = [leaf for leaf in leaves if leaf.ndim == 3]
+    others = [f"an output of shape {leaf.shape}" for leaf in leaves if leaf.ndim != 3]
+    titles = ["output"] if len(sequences) == 1 else [f"output {k}" for k in range(len(sequences))]
+    if len(sequences) == 2 and "prediction_0" in run.layers:
+        titles = ["reconstruction", "prediction"]
+    return list(zip(titles, sequences, strict=True)), ", ".join(others)
+
+
+def _series(title: str, names: list[str], array, mask) -> dict:
+    rows = np.moveaxis(np.asarray(array, np.float32), 1, 2)
+    return {
+        "title": title,
+        "names": names,
+        "steps": rows.shape[2],
+        "values": [_base64(row, "<f4") for row in rows],
+        "masked": _masked(mask),
+        "limits": _limits(rows),
+    }
+
+
+def _layer(name: str, run: Run, scale) -> dict:
+    trace, mask = run[name], run.masks[name]
+    keep = np.asarray(scale.keep, float)
+    real = np.ones(trace.c.shape[:2], bool) if mask is None else np.asarray(mask, bool)
+    real = np.broadcast_to(real[:, None], (len(real), trace.c.shape[2], trace.c.shape[1]))
+    quantities, gaps = {}, []
+    for quantity in QUANTITIES:
+        if quantity_of(trace, quantity).shape != trace.c.shape:
+            continue
+        values = np.moveaxis(np.asarray(quantity_of(trace, quantity), float), 1, 2)
+        missing = values.size - np.isfinite(values).sum()
+        if missing:
+            gaps.append(f"{missing:,} of {values.size:,} values of {quantity}")
+        quantities[quantity] = _encode(values) | {
+            "limits": _limits(values[real], quantity),
+            "extent": _extent(values[real]),
+        }
+    _, steps, units = trace.c.shape
+    return {
+        "name": name,
+        "steps": steps,
+        "units": units,
+        "order": np.argsort(-keep, kind="stable").tolist(),  # longest memory first, NaN last
+        "keep": _finite(keep),
+        "half_life": _finite(np.asarray(scale.half_life, float)),
+        "quantities": quantities,
+        "masked": _masked(mask),
+        "gaps": ", ".join(gaps),
+    }
+
+
+def _encode(values: np.ndarray) -> dict:
+    """[B, H, T] -> codes, and the low and the step of each unit."""
+    finite = np.isfinite(values)
+    low = np.min(values, axis=(0, 2), where=finite, initial=np.inf)
+    high = np.max(values, axis=(0, 2), where=finite, initial=-np.inf)
+    low, high = (np.where(low <= high, bound, 0.0) for bound in (low, high))
+    step = (high - low) / LARGEST_CODE
+    offset = np.where(finite, values, low[:, None]) - low[:, None]
+    codes = np.rint(offset / np.where(step > 0, step, 1.0)[:, None])
+    codes = np.where(finite, codes, NOT_FINITE)
+    return {
+        "codes": [_base64(example, "<u2") for example in codes],
+        "low": low.tolist(),
+        "step": step.tolist(),
+    }
+
+
+def _limits(values: np.ndarray, quantity: str = "") -> list[float]:
+    """Of the colour scale: 0 to 1 for a gate, else centred on 0; wider if an edit went beyond."""
+    low, high = _extent(values)
+    if quantity in SCALE_OF_GATES:
+        return [min(0.0, low), max(1.0, high)]
+    largest = max(-low, high) or 1.0
+    return [-largest, largest]
+
+
+def _extent(values: np.ndarray) -> list[float]:
+    """The lowest and the highest; 0 and 0 if none is finite."""
+    finite = values[np.isfinite(values)]
+    return [float(finite.min()), float(finite.max())] if finite.size else [0.0, 0.0]
+
+
+def _masked(mask) -> list[str] | None:
+    return None if mask is None else [_base64(row, "u1") for row in ~np.asarray(mask, bool)]
+
+
+def _finite(values: np.ndarray) -> list[float | None]:
+    """JSON knows neither NaN nor infinity."""
+    return [value if math.isfinite(value) else None for value in values.tolist()]
+
+
+def _base64(array: np.ndarray, kind: str) -> str:
+    return base64.b64encode(np.ascontiguousarray(array, kind).tobytes()).decode("ascii")
