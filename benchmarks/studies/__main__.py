@@ -6,8 +6,8 @@
     python -m benchmarks.studies characters --text FILE   another text (.txt, or .gz of one)
     python -m benchmarks.studies --report                 the page alone, from what is kept
 
-A full run of one study takes about five to ten minutes of one core. `--quick` shows in a minute
-that it works, and what it finds means nothing. Quick runs and other texts are kept only if you name
+A full run of one study takes about ten minutes of one core. `--quick` shows in a minute that it
+works, and what it finds means nothing. Quick runs and other texts are kept only if you name
 a folder.
 """
 

@@ -174,7 +174,11 @@ def tables(measured: dict) -> str:
             cells.append(f"{shares.mean():.2f} ({(shares >= LEARNED).sum()} of {len(shares)})")
         cells.append(str(mean(by_seed(measured, bias))))
         rows.append(f"| {bias:g} | " + " | ".join(cells) + " |")
-    rows += ["", f"In brackets: seeds with {LEARNED:.0%} of the answers right or more."]
+    rows += [
+        "",
+        f"In brackets: seeds with {LEARNED:.0%} of the answers right or more. The interval is "
+        "Student's, which does not know that shares end at 1.",
+    ]
     return "\n".join(rows)
 
 
