@@ -9,6 +9,8 @@ from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # before anything imports keras
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Most of the time goes into compiling what runs once: let LLVM do no more than it must.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 
 import hypothesis
 import jax
