@@ -200,7 +200,7 @@ def test_a_silent_candidate_can_be_drawn():
 
 def test_units_are_sorted_by_time_scale_in_every_panel():
     """Longest memory on top, over all examples; a row is the same unit in all six."""
-    forget = np.array([[[0.25, 1.0, 0.5]], [[0.25, 1.0, 0.5]], [[0.25, 1.0, 2**-7]]])
+    forget = np.array([[[0.25, 1.0, 0.5]], [[0.25, 1.0, 0.5]], [[0.75, 1.0, 2**-7]]])
     gates = Gates(forget / 2, forget, forget - 0.5, forget / 3)
     run = of_trace(Trace(forget * 3, forget * 2, gates))
     figure = plots.plot_gates(run, "lstm_0")
