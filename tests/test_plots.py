@@ -1,6 +1,7 @@
 """Pictures of training and of runs: their panels, labels and scales, at small and large sizes."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -418,3 +419,10 @@ def test_a_projected_h_is_drawn_as_it_is(rng):
     np.testing.assert_array_equal(unit.axes[3].lines[0].get_ydata()[:4], run["lstm_0"].c[1, :4, 3])
     with pytest.raises(ValueError, match="unit names 4 but there are 4"):
         plots.plot_unit(run, "lstm_0", 4)
+
+
+def test_tokens_are_one_line(rng):
+    run = replace(a_run(rng, 5), inputs=np.arange(10).reshape(2, 5))
+    for figure in (plots.plot_gates(run, "lstm_0", 1), plots.plot_unit(run, "lstm_0", 0, 1)):
+        (line,) = figure.axes[0].lines
+        assert line.get_ydata().tolist() == [5, 6, 7, 8, 9]
