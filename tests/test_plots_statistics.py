@@ -165,6 +165,13 @@ def test_the_past_of_a_reversed_layer_is_on_the_other_side():
     assert axes.lines[0].get_ydata().tolist() == [3, 2, 1]
 
 
+def test_the_cell_of_a_single_step_has_no_curve(rng):
+    flow = study.gradient_flow(random_params(rng, 2, 3), np.ones((2, 1, 2), np.float32))
+    (axes,) = plots.plot_gradient_flow(flow, of="c").axes
+    assert axes.lines[0].get_ydata().size == 0
+    assert_drawable(axes.figure)
+
+
 def test_the_past_of_a_reversed_layer_without_forget_gate_is_found_by_its_cell(rng):
     params, x = random_params(rng, 2, 3), rng.normal(size=(2, 5, 2)).astype("float32")
     mask = np.arange(5) < [[5], [3]]

@@ -168,7 +168,7 @@ def plot_gradient_flow(
     for number, (label, flow) in enumerate(compared.items()):
         norms = _backwards(flow, of, mask)
         back = np.arange(norms.shape[1])[1 if of == "c" else 0 :]
-        low, middle, high = np.nanquantile(norms[:, back], [0, 0.5, 1], axis=0)
+        low, middle, high = np.nanquantile(norms, [0, 0.5, 1], axis=0)[:, back]
         longest = max(longest, norms.shape[1])
         style = {"color": COLOURS[number % len(COLOURS)]}
         if norms.shape[0] > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from lstmcore.study.plots.style import (
@@ -90,14 +91,14 @@ def plot_unit(
     cell.bar(range(len(c)), c - written, width=1, color="0.75", label="kept, $f\\,c_{t-1}$")
     draw_line(cell, c, breaks, color=COLOURS[6], label="cell $c$")
     if line.trace.h.shape[1] != line.trace.c.shape[1]:
-        h = line.trace.h.T
+        h = np.asarray(line.trace.h).T
         colour_bar(hidden, heat_map(hidden, h, signed_scale(h, clip=True)), h)
         label_rows(hidden, range(len(h)))
         hidden.set_ylabel("projection")
-        of_lines = (gates, candidate, cell)
+        of_lines = [gates, candidate, cell]
     else:
         draw_line(hidden, line.trace.h[:, unit], breaks, color=COLOURS[6])
-        of_lines = (gates, candidate, cell, hidden)
+        of_lines = [gates, candidate, cell, hidden]
     for panel, name in ((candidate, "candidate"), (cell, "c"), (hidden, "h")):
         panel.set_title(TITLES[name], loc="left", fontsize="medium")
         hatch(panel, line.real)
