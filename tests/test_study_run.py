@@ -1,5 +1,7 @@
 """A run: what it keeps, how it is indexed, and when it is compiled."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -162,6 +164,13 @@ def test_measure_is_the_statistic_of_every_layer():
     assert list(measured) == ["encoder_0", "decoder_0"]
     close(measured["encoder_0"], study.saturation(run["encoder_0"], MASK, low=0.3))
     close(measured["decoder_0"], study.saturation(run["decoder_0"], low=0.3))
+
+
+def test_examples_keep_a_number_of_the_whole_batch():
+    run = study.run(STACK, STACK_WEIGHTS, X)
+    some = replace(run, outputs={"y": run.outputs, "loss": jnp.float32(0.5)}).examples(1)
+    assert some.outputs["y"].shape == (1, T, 1)
+    assert float(some.outputs["loss"]) == 0.5
 
 
 def test_measure_hands_options_on_by_name():

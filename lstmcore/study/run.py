@@ -83,7 +83,10 @@ class Run:
           ValueError: an example that there is not.
         """
         rows = places("examples", chosen, self.inputs.shape[0])
-        return self if rows is None else jax.tree.map(lambda leaf: leaf[rows], self)
+        if rows is None:
+            return self
+        # A number, such as a loss among the outputs, is that of the whole batch.
+        return jax.tree.map(lambda leaf: leaf[rows] if jnp.ndim(leaf) else leaf, self)
 
     def measure(self, statistic: Callable, **options) -> dict[str, Any]:
         """`statistic(trace, mask=mask, **options)` of each layer: {layer: result}."""
