@@ -176,6 +176,12 @@ def test_a_projected_h_is_not_shown_per_unit(path):
     ]
 
 
+def test_tokens_are_one_column(run, path):
+    tokens = np.arange(18, dtype="int32").reshape(3, 6)
+    page = contents(study.inspect(replace(run, inputs=tokens), path))
+    np.testing.assert_array_equal(numbers(page["inputs"])[:, :, 0], tokens)
+
+
 @pytest.mark.parametrize("per_example", [True, False])
 def test_steps_can_be_named(per_example, run, path):
     years = np.arange(1700, 1706)
@@ -289,6 +295,13 @@ def test_mistakes(options, message, run, path):
     with pytest.raises(ValueError, match=message):
         study.inspect(run, path, **options)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("shape", [(0, 6), (3, 0)])
+def test_a_run_of_nothing(shape, rng, path):
+    nothing = a_run(rng, *shape, model=lc.StackedLSTM(2, 3, 1))
+    with pytest.raises(ValueError, match=r"run has no step to show: its inputs have shape \("):
+        study.inspect(nothing, path)
 
 
 def test_a_trace_is_no_run(run, path):

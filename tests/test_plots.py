@@ -1,6 +1,7 @@
 """Pictures of training and of runs: their panels, labels and scales, at small and large sizes."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -200,7 +201,7 @@ def test_a_silent_candidate_can_be_drawn():
 
 def test_units_are_sorted_by_time_scale_in_every_panel():
     """Longest memory on top, over all examples; a row is the same unit in all six."""
-    forget = np.array([[[0.25, 1.0, 0.5]], [[0.25, 1.0, 0.5]], [[0.25, 1.0, 2**-7]]])
+    forget = np.array([[[0.25, 1.0, 0.5]], [[0.25, 1.0, 0.5]], [[0.75, 1.0, 2**-7]]])
     gates = Gates(forget / 2, forget, forget - 0.5, forget / 3)
     run = of_trace(Trace(forget * 3, forget * 2, gates))
     figure = plots.plot_gates(run, "lstm_0")
@@ -395,3 +396,33 @@ def test_what_is_not_in_the_run_is_refused(rng):
             draw(run, "lstm_0", None)
     with pytest.raises(ValueError, match="unit names 3 but there are 3: 0 to 2"):
         plots.plot_unit(run, "lstm_0", 3)
+
+
+# A projection: h is of another size than the cell, and its numbers belong to no unit.
+
+
+def test_a_projected_h_is_drawn_as_it_is(rng):
+    mask = np.array([[True] * 6, [True] * 4 + [False] * 2])
+    run = a_run(rng, 6, 4, mask=mask)
+    run.traces["lstm_0"] = run["lstm_0"]._replace(h=rng.normal(size=(2, 6, 2)))
+    expected = np.where(mask[1], run["lstm_0"].h[1].T, np.nan)
+    gates = plots.plot_gates(run, "lstm_0", 1)
+    unit = plots.plot_unit(run, "lstm_0", 3, 1)
+    for figure in (gates, unit):
+        hidden = figure.axes[-1]
+        np.testing.assert_array_equal(values_of(hidden), expected)
+        assert hidden.get_ylabel() == "projection"
+        assert [name for _, name in ticks_of(hidden.yaxis)] == ["0", "1"]
+        assert hatched(hidden) == [(3.5, 5.5)]
+        assert_drawable(figure)
+    assert unit.get_suptitle() == "lstm_0, unit 3"
+    np.testing.assert_array_equal(unit.axes[3].lines[0].get_ydata()[:4], run["lstm_0"].c[1, :4, 3])
+    with pytest.raises(ValueError, match="unit names 4 but there are 4"):
+        plots.plot_unit(run, "lstm_0", 4)
+
+
+def test_tokens_are_one_line(rng):
+    run = replace(a_run(rng, 5), inputs=np.arange(10).reshape(2, 5))
+    for figure in (plots.plot_gates(run, "lstm_0", 1), plots.plot_unit(run, "lstm_0", 0, 1)):
+        (line,) = figure.axes[0].lines
+        assert line.get_ydata().tolist() == [5, 6, 7, 8, 9]

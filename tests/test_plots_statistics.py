@@ -131,8 +131,10 @@ def test_more_layers_than_colours_are_all_drawn():
 def a_flow(norms, *, reverse=False) -> GradientFlow:
     norms = np.asarray(norms, float)
     product = np.full((*norms.shape, 2), 0.5)
-    product[:, 0 if reverse else -1] = 1
-    return GradientFlow(norms, norms * 10, product)
+    cell = norms * 10
+    last = 0 if reverse else -1
+    product[:, last], cell[:, last] = 1, 0
+    return GradientFlow(norms, cell, product)
 
 
 def test_gradient_flow_counts_steps_back_from_the_end():
@@ -152,8 +154,8 @@ def test_gradient_flow_counts_steps_back_from_the_end():
 
 
 def test_gradient_flow_of_the_cell():
-    (axes,) = plots.plot_gradient_flow(a_flow([[0.1, 0.2]]), of="c").axes
-    assert axes.lines[0].get_ydata().tolist() == [2, 1]
+    (axes,) = plots.plot_gradient_flow(a_flow([[0.1, 0.2, 0.3]]), of="c").axes
+    assert axes.lines[0].get_xydata().tolist() == [[1, 2], [2, 1]]  # 0 at the last step
     assert "c_t" in axes.get_ylabel()
     assert len(axes.collections) == 0  # one example has no range
 
@@ -161,6 +163,22 @@ def test_gradient_flow_of_the_cell():
 def test_the_past_of_a_reversed_layer_is_on_the_other_side():
     (axes,) = plots.plot_gradient_flow(a_flow([[3, 2, 1]], reverse=True)).axes
     assert axes.lines[0].get_ydata().tolist() == [3, 2, 1]
+
+
+def test_the_cell_of_a_single_step_has_no_curve(rng):
+    flow = study.gradient_flow(random_params(rng, 2, 3), np.ones((2, 1, 2), np.float32))
+    (axes,) = plots.plot_gradient_flow(flow, of="c").axes
+    assert axes.lines[0].get_ydata().size == 0
+    assert_drawable(axes.figure)
+
+
+def test_the_past_of_a_reversed_layer_without_forget_gate_is_found_by_its_cell(rng):
+    params, x = random_params(rng, 2, 3), rng.normal(size=(2, 5, 2)).astype("float32")
+    mask = np.arange(5) < [[5], [3]]
+    options = {"mask": mask, "reverse": True, "edit": study.ablate("forget")}
+    flow = study.gradient_flow(params, x, **options)
+    (axes,) = plots.plot_gradient_flow(flow, mask=mask).axes
+    assert axes.lines[0].get_ydata()[0] == pytest.approx(np.sqrt(3))
 
 
 def test_masked_steps_are_no_steps_back():

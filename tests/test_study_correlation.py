@@ -1,6 +1,7 @@
 """Correlation with a signal, beside that of NumPy."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from strategies import random_mask, random_params
@@ -73,3 +74,15 @@ def test_correlation_stays_within_1_and_shows_nan(rng):
     assert np.isnan(correlation(trace, broken).r.h).all()
     left_out = np.broadcast_to(np.arange(T) != 2, (B, T))
     assert np.isfinite(correlation(trace, broken, left_out).r.h).all()
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, np.float16])
+def test_a_signal_that_a_narrow_h_could_not_hold(rng, dtype):
+    """1e6 is infinite in float16, and bfloat16 does not know 1e6 from 1e6 + 1,000."""
+    trace, _ = made(rng, dtype=dtype)
+    signal = 1e6 + 1000 * np.arange(B * T, dtype=np.float32).reshape(B, T)
+    r = np.asarray(correlation(trace, signal).r.h)
+    assert r.dtype == np.float32
+    h = np.asarray(trace.h, np.float64).reshape(-1, H)
+    expected = [np.corrcoef(unit, signal.ravel())[0, 1] for unit in h.T]
+    np.testing.assert_allclose(r, expected, atol=1e-4)

@@ -175,3 +175,13 @@ def test_text():
     assert (
         repr(edit) == "compose(coupled, ablate('output', units=[1]), shift('input', 0.1, steps=2))"
     )
+
+
+@pytest.mark.parametrize("value", [0.5, [0.1, 0.2, 0.3], [[0.1]]])
+def test_a_layer_with_an_edit_can_be_exported_for_any_batch_and_steps(rng, value):
+    params = random_params(rng, 2, 3)
+    edit = study.clamp("forget", np.array(value, np.float32), units=[0, 2], steps=1)
+    layer = jax.jit(lambda x: lc.lstm(params, x, edit=edit)[1].gates.forget)
+    x = rng.normal(size=(4, 5, 2)).astype(np.float32)
+    shape = jax.ShapeDtypeStruct((*jax.export.symbolic_shape("b, t"), 2), np.float32)
+    np.testing.assert_allclose(jax.export.export(layer)(shape).call(x), layer(x), rtol=1e-6)

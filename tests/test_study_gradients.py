@@ -139,6 +139,23 @@ def test_attribution_predicts_small_interventions(x64, rng):
         assert unforeseen[1] < 0.1 * 0.01 * abs(sums[layer])
 
 
+def test_attribution_has_the_sign_of_a_patch_sweep(x64, rng):
+    """Its order of arguments: gates of the clean run, taken into the corrupt one."""
+    model = lc.StackedLSTM(F, 3, outputs=1)
+    params = weights(model, np.float64)
+    clean, corrupt = X[:1], X[:1] + 1e-4
+
+    def metric(y):
+        return y[0, -1, 0]
+
+    sweep = study.patch_sweep(model.apply, params, clean, corrupt, metric)
+    there, here = (model.apply(params, x)[1] for x in (clean, corrupt))
+    found = study.gate_gradients(metric, model.apply, params, corrupt)
+    foreseen = np.stack([leaf[0] for leaf in study.attribution(found, there, here)["lstm_0"]])
+    assert np.abs(foreseen).max() > 1e-6
+    np.testing.assert_allclose(foreseen, sweep.effect["lstm_0"], rtol=1e-3, atol=1e-12)
+
+
 def gradients(loss=loss, **options):
     params = weights(AUTOENCODER)
     x = X.astype(np.float32)

@@ -1,5 +1,7 @@
 """A run: what it keeps, how it is indexed, and when it is compiled."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -162,6 +164,33 @@ def test_measure_is_the_statistic_of_every_layer():
     assert list(measured) == ["encoder_0", "decoder_0"]
     close(measured["encoder_0"], study.saturation(run["encoder_0"], MASK, low=0.3))
     close(measured["decoder_0"], study.saturation(run["decoder_0"], low=0.3))
+
+
+def test_examples_keep_a_number_of_the_whole_batch():
+    run = study.run(STACK, STACK_WEIGHTS, X)
+    some = replace(run, outputs={"y": run.outputs, "loss": jnp.float32(0.5)}).examples(1)
+    assert some.outputs["y"].shape == (1, T, 1)
+    assert float(some.outputs["loss"]) == 0.5
+
+
+def test_measure_hands_options_on_by_name():
+    run = study.run(STACK, STACK_WEIGHTS, X, MASK)
+    measured = run.measure(study.correlation, signal=X[:, :, 0])
+    close(measured["lstm_1"], study.correlation(run["lstm_1"], X[:, :, 0], MASK))
+
+
+def test_a_model_may_read_tokens():
+    class Reader:
+        def apply(self, params, tokens, *, mask=None, edits=None):
+            x = jnp.take(params["embedding"], tokens, axis=0)
+            edit = (edits or {}).get("lstm")
+            _, trace = lc.lstm(params["lstm"], x, mask=mask, edit=edit)
+            return trace.h, {"lstm": trace}
+
+    params = {"embedding": X[0], "lstm": STACK_WEIGHTS["lstm_0"]}
+    run = study.run(Reader(), params, np.array([[0, 1, 4], [2, 2, 3]]))
+    assert repr(run).startswith("Run of 2 examples, 3 steps\n")
+    assert run.examples(1)["lstm", "h"].shape == (1, 3, 4)
 
 
 def test_a_run_is_a_pytree_inside_and_outside_of_jit():

@@ -82,6 +82,19 @@ def test_saturation_thresholds_are_strict_and_the_candidate_has_its_own(x64):
     assert default.input.tolist() == [0, 0, 0, 0]
 
 
+def test_saturation_of_a_gate_that_is_nan(x64, rng):
+    """Not "never saturated": nothing is known of it. Masked steps still do not count."""
+    trace, _ = made(rng, "none")
+    forget = trace.gates.forget.at[1, 2, 0].set(np.nan)
+    broken = trace._replace(gates=trace.gates._replace(forget=forget))
+    for side in study.saturation(broken):
+        assert np.isnan(side.forget).tolist() == [True, *[False] * (H - 1)]
+        assert np.isfinite(side.input).all()
+    real = np.ones(trace.c.shape[:2], bool)
+    real[1, 2] = False
+    close(study.saturation(broken, real), study.saturation(trace, real))
+
+
 @each_mask
 def test_moments_of_every_quantity(x64, rng, kind):
     trace, mask = made(rng, kind)
@@ -153,6 +166,15 @@ def test_contributions_sum_to_the_cell(x64, rng, kind, reverse):
             before = np.asarray(trace.c[b, t])
     real = np.ones((B, T), bool) if mask is None else mask
     close(np.asarray(old + new)[real], np.asarray(trace.c)[real])
+
+
+def test_contributions_of_a_projected_layer_from_its_own_state(x64, rng):
+    params = random_params(rng, F, H, np.float64, projection=2)
+    state = random_state(rng, B, H, np.float64, projection=2)
+    _, trace = lc.lstm(params, rng.normal(size=(B, T, F)), state)
+    terms = study.contributions(trace, state=state)
+    close(terms.old + terms.new, trace.c)
+    close(terms.old[:, 0], trace.gates.forget[:, 0] * state.c)
 
 
 def test_contributions_start_from_zeros(x64, rng):

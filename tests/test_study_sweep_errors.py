@@ -48,6 +48,7 @@ def of_writer(over):
         (lambda: patch(layers=["lstm_2"]), "no layer 'lstm_2': use one of lstm_0, lstm_1"),
         (lambda: patch(layers=[]), "layers is empty: name at least one of lstm_0, lstm_1"),
         (lambda: patch(gates=["cell"]), "no gate 'cell': use one of input"),
+        (lambda: patch(gates=["input", "input"]), "gates names 'input' more than once"),
         (lambda: patch(gates=()), "gates is empty: name at least one of input"),
         (lambda: patch(corrupt=np.ones((B, 3, F))), r"one shape, got \(2, 4, 2\) and \(2, 3, 2\)"),
         (
@@ -68,3 +69,13 @@ def of_writer(over):
 def test_errors(call, text):
     with pytest.raises(ValueError, match=text):
         call()
+
+
+def test_a_model_is_no_apply():
+    text = r"apply must be a function such as model\.apply, got StackedLSTM: pass its apply"
+    with pytest.raises(TypeError, match=text):
+        study.patch_sweep(STACK, weights(STACK), ONES, -ONES, jnp.sum)
+    with pytest.raises(TypeError, match=text):
+        study.gate_gradients(jnp.sum, STACK, weights(STACK), ONES)
+    with pytest.raises(TypeError, match=r"x must be an array .* got list"):
+        study.patch_sweep(STACK.apply, weights(STACK), ONES.tolist(), ONES.tolist(), jnp.sum)

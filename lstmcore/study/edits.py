@@ -208,11 +208,8 @@ def _where(word: str, gate: str, value, units, steps, new_value) -> Edit:
 
     def check(batch, timesteps, size):
         check_places(units, steps, timesteps, size)
-        try:
-            fits = np.broadcast_shapes(np.shape(value), (batch, size)) == (batch, size)
-        except ValueError:
-            fits = False
-        if not fits:
+        given = (1, 1, *np.shape(value))[-2:]  # the batch may be symbolic
+        if np.ndim(value) > 2 or given[0] not in (1, batch) or given[1] not in (1, size):
             raise ValueError(
                 f"{word}({gate!r}, ...) was given a value of shape {np.shape(value)} but the gate "
                 f"is ({batch}, {size}): give a number, or one for each unit"

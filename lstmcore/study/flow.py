@@ -20,8 +20,10 @@ class GradientFlow(NamedTuple):
     """How much the last state of a layer still depends on each earlier one.
 
     Attributes:
-      h: [B, T], Frobenius norm of the Jacobian d h_T / d h_t (c_t held): sqrt(H) at the last step.
-      c: [B, T], Frobenius norm of d h_T / d c_t (h_t held).
+      h: [B, T], Frobenius norm of the Jacobian d h_T / d h_t (c_t held): sqrt(H) at the last step,
+        sqrt(P) with a projection.
+      c: [B, T], Frobenius norm of d h_T / d c_t (h_t held): 0 at the last step, where h has been
+        made of c already.
       forget_product: [B, T, H], product of the forget gates after step t: d c_T / d c_t along the
         cell alone.
     """

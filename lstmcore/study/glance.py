@@ -17,8 +17,8 @@ def glance(run) -> str:
     Saturation is the fraction of all real steps and units at which a gate is below 0.1 and above
     0.9; half-lives are those of the units.
     """
-    examples, timesteps, features = run.inputs.shape
-    title = f"{examples:,} examples, {timesteps:,} steps, {features:,} features"
+    axes = zip(run.inputs.shape, ("examples", "steps", "features"), strict=False)
+    title = ", ".join(f"{size:,} {axis}" for size, axis in axes)
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(run)):
         return f"Run of {title}, being traced"
     real = (

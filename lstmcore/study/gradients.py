@@ -81,14 +81,17 @@ def attribution(
 ) -> dict[str, Gates]:
     """Gradient times activation: to first order, what each gate adds to the loss.
 
-    With a baseline, gradient times difference: to first order, by how much the loss of the run in
-    `baseline` is higher or lower on account of each gate (attribution patching: Nanda 2023), which
-    `study.patch_sweep` measures exactly, at the cost of one run for each.
+    With a baseline, gradient times difference: to first order, by how much the loss rises if this
+    gate goes from the value in `baseline` to that in `traces` (attribution patching: Nanda 2023).
+
+    So `attribution(gradients, clean, corrupt)`, with the gradients and traces of the corrupt run
+    and the traces of the clean one, approximates the `effect` of `study.patch_sweep`, which
+    measures it exactly, at the cost of one run for each place.
 
     Args:
-      gradients: what `gate_gradients` returned.
-      traces: Trace by layer of the run whose gradients they are.
-      baseline: Trace by layer of another run; None stands for gates of 0.
+      gradients: what `gate_gradients` returned, for the run in `traces` or that in `baseline`.
+      traces: Trace by layer of the run whose gates are attributed.
+      baseline: Trace by layer of the run that it is compared with; None stands for gates of 0.
 
     Returns:
       {layer: Gates [B, T, H]}: gradient * (gate - baseline's gate).

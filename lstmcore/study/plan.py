@@ -81,6 +81,8 @@ def plan_sweep(apply, params, x, metric, over, layers, gates, mask) -> Plan:
             raise ValueError(f"over must name each of {', '.join(AXES)} at most once, got {over}")
     for gate in gates:
         check_gate(gate)
+        if gates.count(gate) > 1:
+            raise ValueError(f"gates names {gate!r} more than once: {gates}")
     outputs, traces = shapes_of(apply, params, x, mask)
     check_returns_number("metric", metric, outputs)
     chosen = (layers,) if isinstance(layers, str) else tuple(traces if layers is None else layers)

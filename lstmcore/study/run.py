@@ -35,7 +35,7 @@ class Run:
     """What a model was given and all it did; a pytree.
 
     Attributes:
-      inputs: [B, T, F].
+      inputs: [B, T, F], or [B, T] of tokens if the model embeds them.
       mask: bool [B, T] or None, as it was given.
       outputs: what the model's `apply` returned first.
       traces: Trace of each LSTM layer by name.
@@ -83,12 +83,15 @@ class Run:
           ValueError: an example that there is not.
         """
         rows = places("examples", chosen, self.inputs.shape[0])
-        return self if rows is None else jax.tree.map(lambda leaf: leaf[rows], self)
+        if rows is None:
+            return self
+        # A number, such as a loss among the outputs, is that of the whole batch.
+        return jax.tree.map(lambda leaf: leaf[rows] if jnp.ndim(leaf) else leaf, self)
 
     def measure(self, statistic: Callable, **options) -> dict[str, Any]:
-        """`statistic(trace, mask, **options)` of each layer: {layer: result}."""
+        """`statistic(trace, mask=mask, **options)` of each layer: {layer: result}."""
         return {
-            layer: statistic(trace, self.masks[layer], **options)
+            layer: statistic(trace, mask=self.masks[layer], **options)
             for layer, trace in self.traces.items()
         }
 
@@ -114,7 +117,7 @@ def run(
       model: one of lstmcore's models, `study.SingleLayer()` for the weights of one layer, or
         anything with `apply(params, x, mask=..., edits=...) -> (outputs, traces by name)`.
       params: its weights.
-      x: [B, T, F].
+      x: [B, T, F], or what else the model reads, such as [B, T] of tokens.
       mask: bool [B, T], True = real step.
       edits: for any layer by name, a function `(gates, t) -> gates`; see `lstmcore.study.edits`.
 

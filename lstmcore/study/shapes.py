@@ -12,6 +12,11 @@ from lstmcore.types import Trace
 
 def shapes_of(apply: Callable, params, x, mask, edits=None) -> tuple[Any, dict[str, Trace]]:
     """What `apply` would return, as shapes; the layers in reading order."""
+    if not callable(apply):
+        raise TypeError(
+            f"apply must be a function such as model.apply, got {type(apply).__name__}"
+            + (": pass its apply" if hasattr(apply, "apply") else "")
+        )
     layers: list[str] = []
 
     def look(params, x):

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
+from lstmcore.dtypes import memory_dtype
 from lstmcore.study.names import GATES, check_trace, quantity_of
 from lstmcore.types import Gates, LSTMState, Trace
 
@@ -104,8 +105,8 @@ def saturation(
     def fraction(name: str, below: bool):
         gate = quantity_of(trace, name)
         value = 2 * (low if below else high) - 1 if name == "candidate" else low if below else high
-        beyond = gate < value if below else gate > value
-        return jnp.mean(beyond.astype(gate.dtype), axis=(0, 1), where=real)
+        beyond = (gate < value if below else gate > value).astype(gate.dtype)
+        return jnp.mean(jnp.where(jnp.isnan(gate), gate, beyond), axis=(0, 1), where=real)
 
     left, right = ([fraction(name, below) for name in GATES] for below in (True, False))
     return Saturation(Gates(*left), Gates(*right))
@@ -180,7 +181,8 @@ def contributions(
     """
     real = _real(trace, mask)
     if state is not None:
-        checks.check_state(state, trace.c.shape[0], trace.c.shape[2])
+        batch, _, units = trace.c.shape
+        checks.check_state(state, batch, units, hidden=trace.h.shape[2])
     start = jnp.zeros_like(trace.c[:, 0]) if state is None else state.c.astype(trace.c.dtype)
     if reverse:
         before = jnp.concatenate([trace.c[:, 1:], start[:, None]], axis=1)
@@ -224,6 +226,7 @@ def correlation(trace: Trace, signal: jax.Array, mask: jax.Array | None = None) 
         return jnp.where(constant, 0, off / jnp.sqrt(jnp.where(constant, 1, variance)))
 
     def with_signal(array):
+        array = array.astype(memory_dtype(array.dtype))  # h may be narrower than the signal needs
         there = standardised(jnp.asarray(signal).astype(array.dtype)[:, :, None])
         r = jnp.mean(standardised(array) * there, axis=(0, 1), where=real)
         return jnp.clip(r, -1, 1)  # rounding

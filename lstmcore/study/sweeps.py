@@ -125,10 +125,10 @@ def patch_sweep(
       >>> sweep.effect["lstm_0"].shape, sweep.effect["lstm_0"].round(6)[:2].tolist()
       ((6,), [0.0, 0.0])
     """
-    if jnp.shape(clean) != jnp.shape(corrupt):
+    if np.shape(clean) != np.shape(corrupt):
         raise ValueError(
-            f"clean and corrupt must have one shape, got {jnp.shape(clean)} and "
-            f"{jnp.shape(corrupt)}: pad the shorter one and pass a mask"
+            f"clean and corrupt must have one shape, got {np.shape(clean)} and "
+            f"{np.shape(corrupt)}: pad the shorter one and pass a mask"
         )
     plan = plan_sweep(apply, params, corrupt, metric, over, layers, gates, mask)
 

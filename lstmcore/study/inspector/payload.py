@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -44,7 +45,14 @@ def payload(
             f"run must be a study.Run, got {type(run).__name__}: make one with "
             "study.run(model, params, x)"
         )
+    if run.inputs.ndim == 2:  # tokens: one column
+        run = replace(run, inputs=run.inputs[:, :, None])
     count, steps, features = run.inputs.shape
+    if not count * steps:
+        raise ValueError(
+            f"run has no step to show: its inputs have shape {tuple(run.inputs.shape)}, [examples, "
+            "steps, features]"
+        )
     names = _layer_names(layers, run)
     tokens = _tokens(text, run)
     step_labels = _labels(labels, count, steps)

@@ -42,7 +42,8 @@ def plot_gates(
     that the forget gate keeps, and the hidden state that the output gate shows, with colours that
     diverge from 0.
 
-    Each row is the same unit in all six. Rows are sorted by time scale, the longest memory on top:
+    Each row is the same unit in all six (but in h where that is a projection, whose numbers belong
+    to no unit and keep their order). Rows are sorted by time scale, the longest memory on top:
     the half-life written beside them is that of `time_scale` over all real steps of the run.
     Masked steps are hatched.
 
@@ -80,7 +81,8 @@ def plot_gates(
     drawn = line.trace.gates._asdict() | {"c": line.trace.c, "h": line.trace.h}
     for row, names in zip(grid[1:], ROWS, strict=True):
         for panel, name in zip(row, names, strict=True):
-            values = drawn[name][:, order].T
+            is_projected = drawn[name].shape[1] != len(order)
+            values = (drawn[name] if is_projected else drawn[name][:, order]).T
             scale = FRACTION if panel is row[0] else signed_scale(values, clip=True)
             colour_bar(panel, heat_map(panel, values, scale), values)
             hatch(panel, line.real)
@@ -89,8 +91,12 @@ def plot_gates(
             panel.set_title(TITLES[name], loc="left", fontsize="medium")
         label_rows(row[0], order)
         row[0].set_ylabel("unit")
-        label_rows(row[1], [_number(half_life[unit]) for unit in order])
-        row[1].set_ylabel("half-life (steps)")
+        if is_projected:
+            label_rows(row[1], range(len(values)))
+            row[1].set_ylabel("projection")
+        else:
+            label_rows(row[1], [_number(half_life[unit]) for unit in order])
+            row[1].set_ylabel("half-life (steps)")
     for column in grid.T:
         share_steps(column, line, xlabel, labels)
     return figure

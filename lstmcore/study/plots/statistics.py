@@ -144,7 +144,8 @@ def plot_gradient_flow(
 
     Args:
       flows: from `study.gradient_flow`, or {label: flow} to compare.
-      of: "h" for the norm of d h_T / d h_t, "c" for that of d h_T / d c_t.
+      of: "h" for the norm of d h_T / d h_t, "c" for that of d h_T / d c_t, from one step back on:
+        at the last step it is 0 by definition.
       mask: bool [B, T] if the flows were computed with one: masked steps are not counted as steps.
       axes: the Axes to draw into.
 
@@ -166,8 +167,8 @@ def plot_gradient_flow(
     longest = 0
     for number, (label, flow) in enumerate(compared.items()):
         norms = _backwards(flow, of, mask)
-        low, middle, high = np.nanquantile(norms, [0, 0.5, 1], axis=0)
-        back = np.arange(norms.shape[1])
+        back = np.arange(norms.shape[1])[1 if of == "c" else 0 :]
+        low, middle, high = np.nanquantile(norms, [0, 0.5, 1], axis=0)[:, back]
         longest = max(longest, norms.shape[1])
         style = {"color": COLOURS[number % len(COLOURS)]}
         if norms.shape[0] > 1:
@@ -195,7 +196,8 @@ def _backwards(flow: GradientFlow, of: str, mask) -> np.ndarray:
     real = np.ones((batch, steps), bool) if mask is None else np.asarray(mask)
     if not real.any():
         raise ValueError("mask leaves no real step: there is nothing to draw")
-    forward = (np.asarray(flow.forget_product[:, -1]) == 1).all()  # it is 1 at the last step taken
+    # At the last step taken the product is 1 and d h_T / d c_T is 0; elsewhere, one may be so, too.
+    forward = (np.asarray(flow.forget_product[:, -1]) == 1).all() & (flow.c[:, -1] == 0).all()
     backwards = slice(None, None, -1 if forward else 1)
     result = np.full((batch, real.sum(axis=1).max()), np.nan)
     for row, values, keep in zip(result, norms, real, strict=True):

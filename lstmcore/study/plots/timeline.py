@@ -50,6 +50,7 @@ def timeline(run: Run, layer: str, example: int, breaks: Sequence[int]) -> Timel
     example = one_place("example", example, len(run.inputs))
     real = _real(run.masks[layer], example, trace.h.shape[1])
     x = np.asarray(run.inputs[example])
+    x = x[:, None] if x.ndim == 1 else x  # tokens: one column
 
     def drawn(leaf):
         return np.where(real[:, None], np.asarray(leaf[example], dtype=float), np.nan)

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from lstmcore.study.plots.style import COLOURS, GATE_COLOURS, TITLES, panels
+from lstmcore.study.plots.style import (
+    COLOURS,
+    GATE_COLOURS,
+    TITLES,
+    colour_bar,
+    heat_map,
+    label_rows,
+    panels,
+    signed_scale,
+)
 from lstmcore.study.plots.timeline import (
     draw_input,
     draw_line,
@@ -35,7 +45,8 @@ def plot_unit(
 
     From top to bottom: the input of the model; the three gates; the candidate g and, as bars, what
     of it is written, i g; the cell c and, as bars, what it kept from the step before, f c; the
-    hidden state h. The cell is the sum of the bars. Masked steps are hatched.
+    hidden state h. The cell is the sum of the bars. Masked steps are hatched. Where h is a
+    projection, no number of it belongs to the unit: the last panel is a heat map of them all.
 
     Args:
       run: a `Run`.
@@ -53,7 +64,7 @@ def plot_unit(
       TypeError: `axes` that are none.
     """
     line = timeline(run, layer, example, breaks)
-    unit = one_place("unit", unit, line.trace.h.shape[1])
+    unit = one_place("unit", unit, line.trace.c.shape[1])
     figure, grid = panels(
         axes,
         5,
@@ -73,20 +84,30 @@ def plot_unit(
     gates.set_ylim(-0.04, 1.04)
     gates.set_title("gates", loc="left", fontsize="medium")
 
-    c, h = line.trace.c[:, unit], line.trace.h[:, unit]
+    c = line.trace.c[:, unit]
     written = i * g
     candidate.bar(range(len(g)), written, width=1, color=COLOURS[5], label="written, $i\\,g$")
     draw_line(candidate, g, breaks, color=COLOURS[3], label="candidate $g$")
     cell.bar(range(len(c)), c - written, width=1, color="0.75", label="kept, $f\\,c_{t-1}$")
     draw_line(cell, c, breaks, color=COLOURS[6], label="cell $c$")
-    draw_line(hidden, h, breaks, color=COLOURS[6])
+    if line.trace.h.shape[1] != line.trace.c.shape[1]:
+        h = np.asarray(line.trace.h).T
+        colour_bar(hidden, heat_map(hidden, h, signed_scale(h, clip=True)), h)
+        label_rows(hidden, range(len(h)))
+        hidden.set_ylabel("projection")
+        of_lines = [gates, candidate, cell]
+    else:
+        draw_line(hidden, line.trace.h[:, unit], breaks, color=COLOURS[6])
+        of_lines = [gates, candidate, cell, hidden]
     for panel, name in ((candidate, "candidate"), (cell, "c"), (hidden, "h")):
         panel.set_title(TITLES[name], loc="left", fontsize="medium")
-        panel.axhline(0, color="0.5", linewidth=0.8)
+        hatch(panel, line.real)
+    hatch(gates, line.real)
     for panel in (gates, candidate, cell):
         legend_above(panel)
-    for panel in (gates, candidate, cell, hidden):
-        hatch(panel, line.real)
+    for panel in of_lines:
+        if panel is not gates:
+            panel.axhline(0, color="0.5", linewidth=0.8)
         panel.set_axisbelow(True)
         panel.grid(alpha=0.3)
     share_steps(grid[:, 0], line, xlabel, labels)
