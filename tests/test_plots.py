@@ -398,6 +398,14 @@ def test_what_is_not_in_the_run_is_refused(rng):
         plots.plot_unit(run, "lstm_0", 3)
 
 
+def test_names_of_another_number_are_refused(rng):
+    run = a_run(rng, 5, 3, features=2)
+    with pytest.raises(ValueError, match="columns has 1 names but the input has 2 features"):
+        plots.plot_gates(run, "lstm_0", columns=["a"])
+    with pytest.raises(ValueError, match="labels has 2 names but there are 5 steps"):
+        plots.plot_unit(run, "lstm_0", 0, labels=["a", "b"])
+
+
 # A projection: h is of another size than the cell, and its numbers belong to no unit.
 
 

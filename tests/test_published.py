@@ -14,17 +14,17 @@ def test_stacked_autoencoder_has_the_published_parameters():
 
 
 def test_stacked_autoencoder_reconstructs_the_five_windows():
-    errors = published.stacked_errors(keys=20)
-    assert (errors <= 0.06).sum() >= 18
+    errors = published.stacked_errors(keys=10)
+    assert (errors <= 0.06).sum() >= 9
     assert np.median(errors) <= 0.035
 
 
 @pytest.fixture(scope="module")
 def outputs():
-    return published.series_outputs(keys=10)
+    return published.series_outputs(keys=5)
 
 
 @pytest.mark.parametrize("name", published.TARGETS)
 def test_reconstruction_prediction_and_composite_learn_the_series(name, outputs):
-    assert outputs[name].shape == (10, len(published.TARGETS[name]))
-    assert published.within_tolerance(name, outputs[name]).sum() >= 9
+    assert outputs[name].shape == (5, len(published.TARGETS[name]))
+    assert published.within_tolerance(name, outputs[name]).sum() >= 4

@@ -67,5 +67,5 @@ def test_the_simple_rnn_does_not_use_the_weights_of_its_gates(x64, rng):
     total = lambda p: lc.lstm(p, x, **study.VARIANTS["simple RNN"])[1].h.sum()  # noqa: E731
     gradient = jax.grad(total)(params)
     candidate = np.repeat([False, False, True, False], H)
-    assert [(leaf[..., ~candidate] == 0).all() for leaf in gradient] == [True] * 3
-    assert [(leaf[..., candidate] != 0).all() for leaf in gradient] == [True] * 3
+    assert [(leaf[..., ~candidate] == 0).all() for leaf in gradient[:3]] == [True] * 3
+    assert [(leaf[..., candidate] != 0).all() for leaf in gradient[:3]] == [True] * 3

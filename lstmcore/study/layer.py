@@ -51,5 +51,14 @@ class SingleLayer:
         """
         for name in edits or {}:
             check_layer(name, ["lstm"])
-        _, trace = lstm(params, x, mask=mask, edit=(edits or {}).get("lstm"), **vars(self))
+        _, trace = lstm(
+            params,
+            x,
+            mask=mask,
+            reverse=self.reverse,
+            activation=self.activation,
+            recurrent_activation=self.recurrent_activation,
+            output_activation=self.output_activation,
+            edit=(edits or {}).get("lstm"),
+        )
         return trace.h, {"lstm": trace}

@@ -95,6 +95,8 @@ def patch_sweep(
     Where that restores the metric of the clean run, the difference between the two inputs passed
     through (activation patching, causal tracing: Vig et al. 2020; Meng et al. 2022).
 
+    It compiles a program of its own at each call, so do not call it inside of `jax.jit`.
+
     Args:
       apply: `apply(params, x, mask=..., edits=...) -> (outputs, traces)`, such as `model.apply`.
       params: its weights.

@@ -79,6 +79,8 @@ def _real(mask, example: int, steps: int) -> np.ndarray:
 def draw_input(axes: Axes, line: Timeline, columns: Sequence[str]) -> None:
     """The input of the model: a line for each feature, or if they are many, a heat map."""
     x = np.where(line.x_real[:, None], line.x, np.nan).astype(float)
+    if len(columns) not in (0, x.shape[1]):
+        raise ValueError(f"columns has {len(columns)} names but the input has {x.shape[1]} features")
     if x.shape[1] > len(COLOURS):
         colour_bar(axes, heat_map(axes, x.T, signed_scale(x, clip=True)), x)
         label_rows(axes, columns if len(columns) else range(x.shape[1]))
@@ -120,6 +122,8 @@ def hatch(axes: Axes, real: np.ndarray) -> None:
 
 def label_steps(axes: Axes, xlabel: str, labels: Sequence, steps: int) -> None:
     """A time axis of whole steps, with names for some of them if they have names."""
+    if len(labels) not in (0, steps):
+        raise ValueError(f"labels has {len(labels)} names but there are {steps} steps")
     axes.set_xlim(-0.5, steps - 0.5)
     axes.set_xlabel(xlabel, parse_math=False)
     if len(labels):
