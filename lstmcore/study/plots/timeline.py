@@ -80,7 +80,9 @@ def draw_input(axes: Axes, line: Timeline, columns: Sequence[str]) -> None:
     """The input of the model: a line for each feature, or if they are many, a heat map."""
     x = np.where(line.x_real[:, None], line.x, np.nan).astype(float)
     if len(columns) not in (0, x.shape[1]):
-        raise ValueError(f"columns has {len(columns)} names but the input has {x.shape[1]} features")
+        raise ValueError(
+            f"columns has {len(columns)} names but the input has {x.shape[1]} features"
+        )
     if x.shape[1] > len(COLOURS):
         colour_bar(axes, heat_map(axes, x.T, signed_scale(x, clip=True)), x)
         label_rows(axes, columns if len(columns) else range(x.shape[1]))
