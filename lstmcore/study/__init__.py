@@ -1,10 +1,12 @@
 """Study gate internals: look, measure, touch and see. Built on the public core alone.
 
-look     run                       a model's outputs and the trace of every layer
-measure  statistics, flow, tables  saturation, time-scales, correlations, gradient flow
-touch    edits, variants           clamp, scale, ablate, patch; other cells
-         sweeps, gradients         which place made the difference
-see      plots, inspector          pictures (extra `plot`) and a page to click (extra `inspect`)
+What is where:
+
+    look     run                       a model's outputs and the trace of every layer
+    measure  statistics, flow, tables  saturation, time-scales, correlations, gradient flow
+    touch    edits, variants           clamp, scale, ablate, patch; other cells
+             sweeps, gradients         which place made the difference
+    see      plots, inspector          pictures (extra `plot`) and a page to click (extra `inspect`)
 """
 
 from importlib import import_module as _import_module

@@ -83,7 +83,13 @@ def clamp(gate: str, value, units: Places = None, steps: Places = None) -> Edit:
 
 
 def scale(gate: str, factor, units: Places = None, steps: Places = None) -> Edit:
-    """Multiply a gate; arguments and errors as in `clamp`."""
+    """Multiply a gate; arguments and errors as in `clamp`.
+
+    Examples:
+      >>> from lstmcore import study
+      >>> study.scale("input", 0.5, units=[0, 3])
+      scale('input', 0.5, units=[0, 3])
+    """
     return _where("scale", gate, factor, units, steps, lambda old, value: old * value)
 
 
@@ -91,6 +97,11 @@ def shift(gate: str, amount, units: Places = None, steps: Places = None) -> Edit
     """Add to a gate, after its activation: nothing keeps the sum within 0 and 1.
 
     Arguments and errors as in `clamp`.
+
+    Examples:
+      >>> from lstmcore import study
+      >>> study.shift("forget", 0.1, steps=slice(5, None))
+      shift('forget', 0.1, steps=slice(5, None, None))
     """
     return _where("shift", gate, amount, units, steps, lambda old, value: old + value)
 
@@ -100,6 +111,14 @@ def ablate(gate: str, units: Places = None, steps: Places = None) -> Edit:
 
     Without an input, forget or output gate its factor is 1; without a candidate nothing is
     written: 0. To close a gate instead, `clamp` it to 0. Arguments and errors as in `clamp`.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> from lstmcore import study
+      >>> params = lc.init_lstm(jax.random.key(0), features=2, units=3)
+      >>> _, trace = lc.lstm(params, jnp.ones((1, 4, 2)), edit=study.ablate("output"))
+      >>> bool(jnp.allclose(trace.h, jnp.tanh(trace.c)))
+      True
     """
     check_gate(gate)
     value = ABSENT[gate]

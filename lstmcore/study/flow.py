@@ -128,6 +128,14 @@ def forget_product(trace: Trace, mask: jax.Array | None = None, *, reverse: bool
 
     Raises:
       ValueError: a mask of another shape.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> from lstmcore import study
+      >>> params = lc.init_lstm(jax.random.key(0), features=2, units=3)
+      >>> _, trace = lc.lstm(params, jnp.ones((1, 4, 2)), edit=study.clamp("forget", 0.5))
+      >>> study.forget_product(trace)[0, :, 0].tolist()
+      [0.125, 0.25, 0.5, 1.0]
     """
     batch, timesteps = check_trace(trace)
     keep = trace.gates.forget

@@ -98,6 +98,15 @@ def attribution(
 
     Raises:
       ValueError: traces that lack a layer or have another shape.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> from lstmcore import study
+      >>> model = lc.StackedLSTM(features=1, units=4, outputs=1)
+      >>> params, x = model.init(jax.random.key(0)), jnp.ones((2, 6, 1))
+      >>> gradients = study.gate_gradients(lambda y: y.mean(), model.apply, params, x)
+      >>> study.attribution(gradients, study.run(model, params, x).traces)["lstm_0"].input.shape
+      (2, 6, 4)
     """
     result = {}
     for layer, gradient in gradients.items():

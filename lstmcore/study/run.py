@@ -1,10 +1,12 @@
 """Run a model and keep everything: `study.run(model, params, x)` gives what is looked at later.
 
-run = study.run(model, params, x)
-print(run)                              layers, shapes, saturation at a glance
-run["encoder_0", "forget"]              [B, T, H]
-run["encoder_0", "forget", 0, :, 5]     example 0, unit 5: [T]
-run.measure(study.saturation)           any statistic, for each layer
+In short:
+
+    run = study.run(model, params, x)
+    print(run)                              layers, shapes, saturation at a glance
+    run["encoder_0", "forget"]              [B, T, H]
+    run["encoder_0", "forget", 0, :, 5]     example 0, unit 5: [T]
+    run.measure(study.saturation)           any statistic, for each layer
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
-from lstmcore.dtypes import memory_dtype
 from lstmcore.study.names import GATES, check_trace, quantity_of
 from lstmcore.types import Gates, LSTMState, Trace
 
@@ -124,6 +123,14 @@ def moments(trace: Trace, mask: jax.Array | None = None) -> Moments:
 
     Raises:
       ValueError: a mask of another shape.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> from lstmcore import study
+      >>> params = lc.init_lstm(jax.random.key(0), features=2, units=3)
+      >>> _, trace = lc.lstm(params, jnp.ones((5, 7, 2)))
+      >>> study.moments(trace).mean.gates.forget.shape
+      (3,)
     """
     real, trace = _real(trace, mask), _wide(trace)
     return Moments(
@@ -149,6 +156,14 @@ def time_scale(trace: Trace, mask: jax.Array | None = None) -> TimeScale:
 
     Raises:
       ValueError: a mask of another shape.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> from lstmcore import study
+      >>> params = lc.init_lstm(jax.random.key(0), features=2, units=3)
+      >>> _, trace = lc.lstm(params, jnp.ones((5, 7, 2)), edit=study.clamp("forget", 0.5))
+      >>> study.time_scale(trace).half_life.tolist()
+      [1.0, 1.0, 1.0]
     """
     keep = jnp.mean(jnp.maximum(trace.gates.forget, 0), axis=(0, 1), where=_real(trace, mask))
     forever = keep >= 1
@@ -178,6 +193,15 @@ def contributions(
 
     Raises:
       ValueError: a mask or state of another shape.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> from lstmcore import study
+      >>> params = lc.init_lstm(jax.random.key(0), features=2, units=3)
+      >>> _, trace = lc.lstm(params, jnp.ones((5, 7, 2)))
+      >>> old, new = study.contributions(trace)
+      >>> bool(jnp.allclose(old + new, trace.c))
+      True
     """
     real = _real(trace, mask)
     if state is not None:
@@ -207,6 +231,15 @@ def correlation(trace: Trace, signal: jax.Array, mask: jax.Array | None = None) 
 
     Raises:
       ValueError: a signal or mask of another shape.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> from lstmcore import study
+      >>> params = lc.init_lstm(jax.random.key(0), features=2, units=3)
+      >>> x = jax.random.normal(jax.random.key(1), (5, 7, 2))
+      >>> _, trace = lc.lstm(params, x)
+      >>> float(study.correlation(trace, trace.h[:, :, 1]).r.h[1].round(3))
+      1.0
     """
     real = _real(trace, mask)
     checks.check_array("signal", signal, "batch time", "one number for each step of each example")
@@ -226,7 +259,6 @@ def correlation(trace: Trace, signal: jax.Array, mask: jax.Array | None = None) 
         return jnp.where(constant, 0, off / jnp.sqrt(jnp.where(constant, 1, variance)))
 
     def with_signal(array):
-        array = array.astype(memory_dtype(array.dtype))  # h may be narrower than the signal needs
         there = standardised(jnp.asarray(signal).astype(array.dtype)[:, :, None])
         r = jnp.mean(standardised(array) * there, axis=(0, 1), where=real)
         return jnp.clip(r, -1, 1)  # rounding

@@ -170,6 +170,18 @@ def ablation_sweep(
 
     Raises:
       ValueError: as in `patch_sweep`, or a value of another kind.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> from lstmcore import study
+      >>> model = lc.StackedLSTM(features=1, units=4, outputs=1)
+      >>> params = model.init(jax.random.key(0))
+      >>> mean = lambda y: y.mean()
+      >>> sweep = study.ablation_sweep(
+      ...     model.apply, params, jnp.ones((1, 6, 1)), mean, over=("layer", "gate")
+      ... )
+      >>> sweep.effect["lstm_0"].shape
+      (4,)
     """
     if not (value is None or (isinstance(value, str) and value == "mean") or _is_number(value)):
         raise ValueError(f"value must be a finite number, 'mean' or None, got {value!r}")
