@@ -6,13 +6,11 @@ Arrays are base64 of little-endian numbers, one string per example:
     inputs.values, outputs[k].values   float32 [F, T]
     masked, of a layer or a series     uint8 [T], 1 = masked
 
-65535 stands for what is not finite. 65535 other codes over the range of a unit's values, so a
-value is off by at most half a step, range / 131,068.
+`encoding.py` says what a code stands for.
 """
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,12 +19,18 @@ from typing import Any
 import jax
 import numpy as np
 
+from lstmcore.study.inspector.encoding import (
+    base64_of,
+    encode,
+    extent,
+    finite_or_none,
+    limits,
+    masked,
+)
 from lstmcore.study.names import QUANTITIES, check_layer, quantity_of
 from lstmcore.study.run import Run
 from lstmcore.study.statistics import time_scale
 
-LARGEST_CODE, NOT_FINITE = 65534, 65535
-SCALE_OF_GATES = ("input", "forget", "output")  # colours from 0 to 1; the rest is centred on 0
 BYTES_PER_CODE, BYTES_PER_NUMBER = 8 / 3, 16 / 3  # 2 and 4 bytes, in base64
 
 
@@ -213,9 +217,9 @@ def _series(title: str, names: list[str], array, mask) -> dict:
         "title": title,
         "names": names,
         "steps": rows.shape[2],
-        "values": [_base64(row, "<f4") for row in rows],
-        "masked": _masked(mask),
-        "limits": _limits(rows),
+        "values": [base64_of(row, "<f4") for row in rows],
+        "masked": masked(mask),
+        "limits": limits(rows),
     }
 
 
@@ -232,9 +236,9 @@ def _layer(name: str, run: Run, scale) -> dict:
         missing = values.size - np.isfinite(values).sum()
         if missing:
             gaps.append(f"{missing:,} of {values.size:,} values of {quantity}")
-        quantities[quantity] = _encode(values) | {
-            "limits": _limits(values[real], quantity),
-            "extent": _extent(values[real]),
+        quantities[quantity] = encode(values) | {
+            "limits": limits(values[real], quantity),
+            "extent": extent(values[real]),
         }
     _, steps, units = trace.c.shape
     return {
@@ -242,54 +246,9 @@ def _layer(name: str, run: Run, scale) -> dict:
         "steps": steps,
         "units": units,
         "order": np.argsort(-keep, kind="stable").tolist(),  # longest memory first, NaN last
-        "keep": _finite(keep),
-        "half_life": _finite(np.asarray(scale.half_life, float)),
+        "keep": finite_or_none(keep),
+        "half_life": finite_or_none(np.asarray(scale.half_life, float)),
         "quantities": quantities,
-        "masked": _masked(mask),
+        "masked": masked(mask),
         "gaps": ", ".join(gaps),
     }
-
-
-def _encode(values: np.ndarray) -> dict:
-    """[B, H, T] -> codes, and the low and the step of each unit."""
-    finite = np.isfinite(values)
-    low = np.min(values, axis=(0, 2), where=finite, initial=np.inf)
-    high = np.max(values, axis=(0, 2), where=finite, initial=-np.inf)
-    low, high = (np.where(low <= high, bound, 0.0) for bound in (low, high))
-    step = (high - low) / LARGEST_CODE
-    offset = np.where(finite, values, low[:, None]) - low[:, None]
-    codes = np.rint(offset / np.where(step > 0, step, 1.0)[:, None])
-    codes = np.where(finite, codes, NOT_FINITE)
-    return {
-        "codes": [_base64(example, "<u2") for example in codes],
-        "low": low.tolist(),
-        "step": step.tolist(),
-    }
-
-
-def _limits(values: np.ndarray, quantity: str = "") -> list[float]:
-    """Of the colour scale: 0 to 1 for a gate, else centred on 0; wider if an edit went beyond."""
-    low, high = _extent(values)
-    if quantity in SCALE_OF_GATES:
-        return [min(0.0, low), max(1.0, high)]
-    largest = max(-low, high) or 1.0
-    return [-largest, largest]
-
-
-def _extent(values: np.ndarray) -> list[float]:
-    """The lowest and the highest; 0 and 0 if none is finite."""
-    finite = values[np.isfinite(values)]
-    return [float(finite.min()), float(finite.max())] if finite.size else [0.0, 0.0]
-
-
-def _masked(mask) -> list[str] | None:
-    return None if mask is None else [_base64(row, "u1") for row in ~np.asarray(mask, bool)]
-
-
-def _finite(values: np.ndarray) -> list[float | None]:
-    """JSON knows neither NaN nor infinity."""
-    return [value if math.isfinite(value) else None for value in values.tolist()]
-
-
-def _base64(array: np.ndarray, kind: str) -> str:
-    return base64.b64encode(np.ascontiguousarray(array, kind).tobytes()).decode("ascii")
