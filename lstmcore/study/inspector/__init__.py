@@ -1,8 +1,8 @@
 """The inspector: one HTML page to look into a run, which opens in a browser without a network.
 
-`payload.py` says what is in the page, `encoding.py` how numbers are written into it, `page.html` and
-`page.css` how it looks, and three scripts what it does: `data.js` (numbers, colours, search), `panels.js` (plots, by plotly.js) and
-`controls.js` (mouse, keys, text).
+`payload.py` says what is in the page, `encoding.py` how numbers are written into it, `page.html`
+and `page.css` how it looks, and three scripts what it does: `data.js` (numbers, colours, search),
+`panels.js` (plots, by plotly.js) and `controls.js` (mouse, keys, text).
 """
 
 from __future__ import annotations
