@@ -45,6 +45,11 @@ _NAMES = {
     "train": ("fit", "FitResult", "NonFiniteLossError"),
     "files": ("save", "load"),
     "series": ("windows",),
+    "vocabulary": ("Vocabulary", "PADDING", "START", "END", "UNKNOWN"),
+    "batching": ("Buckets", "buckets"),
+    "decode": ("Decoded", "greedy", "sample"),
+    "beam": ("Beams", "beam_search"),
+    "feedback": ("rollout",),
 }
 _MODULES = ("reference", "series", "study")
 
@@ -68,8 +73,12 @@ def __dir__():
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
     from lstmcore import reference, series, study
     from lstmcore.attention import attend, init_attention
+    from lstmcore.batching import Buckets, buckets
+    from lstmcore.beam import Beams, beam_search
     from lstmcore.cell import init_lstm, lstm_step, zero_state
+    from lstmcore.decode import Decoded, greedy, sample
     from lstmcore.devices import use_all_cores
+    from lstmcore.feedback import rollout
     from lstmcore.files import load, save
     from lstmcore.layers import (
         dense,
@@ -96,3 +105,4 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
         LSTMState,
         Trace,
     )
+    from lstmcore.vocabulary import END, PADDING, START, UNKNOWN, Vocabulary
