@@ -19,6 +19,7 @@ _NAMES = {
     "types": ("LSTMParams", "LSTMState", "Gates", "Trace", "DenseParams"),
     "cell": ("init_lstm", "zero_state", "lstm_step"),
     "sequence": ("lstm", "bidirectional", "length_mask"),
+    "noise": ("dropout", "dropout_mask", "zoneout"),
     "layers": ("init_dense", "dense", "repeat_vector", "time_distributed"),
     "models": ("Autoencoder", "CompositeAutoencoder", "StackedLSTM"),
     "overview": ("summary",),
@@ -53,6 +54,7 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.files import load, save
     from lstmcore.layers import dense, init_dense, repeat_vector, time_distributed
     from lstmcore.models import Autoencoder, CompositeAutoencoder, StackedLSTM
+    from lstmcore.noise import dropout, dropout_mask, zoneout
     from lstmcore.overview import summary
     from lstmcore.sequence import bidirectional, length_mask, lstm
     from lstmcore.series import windows
