@@ -53,9 +53,7 @@ def lstm(
     for t in _order(x.shape[1], reverse):
         keep = mask[:, t, None]
         new, gates = lstm_step(params, x[:, t], LSTMState(m * state.h, state.c), t=t, **options)
-        new = LSTMState(
-            *(s * old + (1 - s) * n for s, old, n in zip(z(t), state, new, strict=True))
-        )
+        new = _mixed(z(t), state, new)
         state = _choose(keep, new, state)
         trace.h[:, t], trace.c[:, t] = state
         for row, gate in zip(trace.gates, gates, strict=True):
@@ -123,6 +121,7 @@ def lstm_backward(
     d_trace = d_trace or _empty_trace(x.shape[1], state)
     order = _order(x.shape[1], reverse)
     m, z = _noise(recurrent_dropout, zoneout, trace)
+    zeros = LSTMState(0, 0)
     for t, before in zip(order[::-1], [*order[-2::-1], None], strict=True):
         previous = state if before is None else LSTMState(trace.h[:, before], trace.c[:, before])
         read = LSTMState(m * previous.h, previous.c)
@@ -137,14 +136,16 @@ def lstm_backward(
             read,
             gates,
             c,
-            LSTMState(*(keep * (1 - s) * d for s, d in zip(z(t), d_new, strict=True))),
+            LSTMState(*(keep * d for d in _mixed(z(t), zeros, d_new))),
             Gates(*(keep * d for d in _at(d_trace.gates, t))),
             **options,
         )
         d_params = LSTMParams(*map(_sum, d_params, d_params_t))
         d_x[:, t] = d_x_t
-        z_h, z_c = z(t)
-        d_previous = LSTMState(m * d_previous.h + z_h * d_new.h, d_previous.c + z_c * d_new.c)
+        d_previous = LSTMState(m * d_previous.h, d_previous.c)
+        if z(t) is not None:
+            kept = _mixed(z(t), d_new, zeros)
+            d_previous = LSTMState(d_previous.h + kept.h, d_previous.c + kept.c)
         d_state = _choose(keep, d_previous, d_new)
     return d_params, d_x, d_state
 
@@ -188,15 +189,24 @@ def _checked(params, x, state, mask):
 
 
 def _noise(recurrent_dropout, zoneout, trace: Trace):
-    """Factors m of h, and a function that gives those of zoneout at a step."""
+    """Factors m of h, and a function that gives the shares z of a step, or None without zoneout."""
     (batch, timesteps, hidden), units, dtype = trace.h.shape, trace.c.shape[2], trace.h.dtype
     checks.check_recurrent_dropout(recurrent_dropout, batch, hidden)
     checks.check_zoneout(zoneout, batch, timesteps, units, hidden)
     m = np.asarray(1 if recurrent_dropout is None else recurrent_dropout, dtype)
     if zoneout is None:
-        return m, lambda t: (dtype.type(0), dtype.type(0))
+        return m, lambda t: None
     shares = [np.asarray(z, dtype) for z in zoneout]
-    return m, lambda t: tuple(z[:, t if z.shape[1] == timesteps else 0] for z in shares)
+    return m, lambda t: LSTMState(*(z[:, t if z.shape[1] == timesteps else 0] for z in shares))
+
+
+def _mixed(z: LSTMState | None, old, new) -> LSTMState:
+    """z old + (1 - z) new."""
+    if z is None:
+        return new
+    return LSTMState(
+        *(share * a + (1 - share) * b for share, a, b in zip(z, old, new, strict=True))
+    )
 
 
 def _order(timesteps: int, reverse: bool) -> list[int]:
