@@ -38,6 +38,8 @@ _NAMES = {
     ),
     "attention": ("init_attention", "attend"),
     "losses": ("cross_entropy", "exact_match"),
+    "noise": ("dropout", "dropout_mask", "zoneout"),
+    "layers": ("init_dense", "dense", "repeat_vector", "time_distributed"),
     "models": ("Autoencoder", "CompositeAutoencoder", "StackedLSTM"),
     "seq2seq": ("Seq2Seq", "DecoderState"),
     "overview": ("summary",),
@@ -90,6 +92,7 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     )
     from lstmcore.losses import cross_entropy, exact_match
     from lstmcore.models import Autoencoder, CompositeAutoencoder, StackedLSTM
+    from lstmcore.noise import dropout, dropout_mask, zoneout
     from lstmcore.overview import summary
     from lstmcore.seq2seq import DecoderState, Seq2Seq
     from lstmcore.sequence import bidirectional, length_mask, lstm
