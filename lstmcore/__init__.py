@@ -20,9 +20,11 @@ _NAMES = {
     "cell": ("init_lstm", "zero_state", "lstm_step"),
     "sequence": ("lstm", "bidirectional", "length_mask"),
     "layers": ("init_dense", "dense", "repeat_vector", "time_distributed"),
+    "stack": ("zero_states", "final_states"),
     "models": ("Autoencoder", "CompositeAutoencoder", "StackedLSTM"),
     "overview": ("summary",),
     "devices": ("use_all_cores",),
+    "stream": ("stream", "Stream", "load_stream"),
     "train": ("fit", "FitResult", "NonFiniteLossError"),
     "files": ("save", "load"),
     "series": ("windows",),
@@ -56,5 +58,7 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.overview import summary
     from lstmcore.sequence import bidirectional, length_mask, lstm
     from lstmcore.series import windows
+    from lstmcore.stack import final_states, zero_states
+    from lstmcore.stream import Stream, load_stream, stream
     from lstmcore.train import FitResult, NonFiniteLossError, fit
     from lstmcore.types import DenseParams, Gates, LSTMParams, LSTMState, Trace

@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping
 
 import jax
 
-from lstmcore.cell import init_lstm
+from lstmcore.cell import init_lstm, zero_state
 from lstmcore.dtypes import check_key
 from lstmcore.layers import init_dense
 from lstmcore.layout import Layer
 from lstmcore.sequence import lstm
 from lstmcore.types import LSTMParams, LSTMState, Trace
 
+__all__ = ["final_states", "zero_states"]
+
 Edits = Mapping[str, Callable] | None
+States = Mapping[str, LSTMState] | None
 
 
 def init_layers(key: jax.Array, layers: Mapping[str, Layer], dtype) -> dict:
@@ -31,17 +34,28 @@ def init_layers(key: jax.Array, layers: Mapping[str, Layer], dtype) -> dict:
 
 
 def run_stack(
-    params: Mapping, name: str, x: jax.Array, *, mask, edits: Edits, **activations
+    params: Mapping,
+    name: str,
+    x: jax.Array,
+    *,
+    mask,
+    edits: Edits,
+    states: States = None,
+    **activations,
 ) -> tuple[LSTMState, jax.Array, dict[str, Trace]]:
     """Run layers name_0, name_1, ..., each on the hidden states of the one below.
+
+    A layer that `states` does not name starts from zeros.
 
     Returns (final state of the last layer, its hidden states [B, T, H], Trace of every layer).
     """
     traces: dict[str, Trace] = {}
     while (layer := f"{name}_{len(traces)}") in params:
-        edit = (edits or {}).get(layer)
+        start, edit = (states or {}).get(layer), (edits or {}).get(layer)
         try:
-            state, traces[layer] = lstm(params[layer], x, mask=mask, edit=edit, **activations)
+            state, traces[layer] = lstm(
+                params[layer], x, start, mask=mask, edit=edit, **activations
+            )
         except (TypeError, ValueError) as error:
             error.add_note(f"(in layer {layer!r})")
             raise
@@ -49,9 +63,87 @@ def run_stack(
     return state, x, traces
 
 
-def check_edits(edits: Edits, layers: Mapping[str, Layer]) -> None:
-    """`edits` names only LSTM layers."""
+def zero_states(params, batch: int):
+    """The state of every LSTM layer before the first step, by the name of the layer.
+
+    Args:
+      params: of a model, {name: weights}; or LSTMParams of one layer.
+      batch: B, number of examples.
+
+    Returns:
+      {name: LSTMState of zeros} for each layer that is an LSTM, see `lc.zero_state`; for the params
+      of one layer its LSTMState alone.
+
+    Raises:
+      ValueError: no LSTM layer among the params, or `batch` below 0.
+
+    Examples:
+      >>> import jax, lstmcore as lc
+      >>> model = lc.StackedLSTM(features=2, units=(8, 4), outputs=1)
+      >>> states = lc.zero_states(model.init(jax.random.key(0)), batch=5)
+      >>> list(states), states["lstm_1"].h.shape
+      (['lstm_0', 'lstm_1'], (5, 4))
+    """
+    if isinstance(params, LSTMParams):
+        hidden, units = params.recurrent_kernel.shape[0], params.bias.shape[0] // 4
+        return zero_state(batch, units, params.kernel.dtype, projection=hidden)
+    layers = params.items() if isinstance(params, Mapping) else ()
+    states = {n: zero_states(layer, batch) for n, layer in layers if isinstance(layer, LSTMParams)}
+    if not states:
+        raise ValueError(
+            "there is no LSTM layer among the params: they must be a dict of layers, as model.init "
+            "returns it, or LSTMParams"
+        )
+    return states
+
+
+def final_states(traces):
+    """The states after the last step, from which a next call can go on.
+
+    A masked step repeats what was carried, so that the last step of a trace holds the final state
+    whatever the mask. The layers must have run forwards; one that ran in reverse ends at step 0.
+
+    Args:
+      traces: {name: Trace}, as a model returns them; or the Trace of one layer.
+
+    Returns:
+      {name: LSTMState [B, H]}; for the trace of one layer its LSTMState alone.
+
+    Raises:
+      ValueError: traces of no steps.
+      TypeError: neither traces nor a Trace.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> model = lc.StackedLSTM(features=2, units=(8, 4), outputs=1)
+      >>> params, x = model.init(jax.random.key(0)), jnp.ones((5, 6, 2))
+      >>> whole, _ = model.apply(params, x)
+      >>> first, traces = model.apply(params, x[:, :4])
+      >>> rest, _ = model.apply(params, x[:, 4:], states=lc.final_states(traces))
+      >>> bool(jnp.allclose(jnp.concatenate([first, rest], axis=1), whole, atol=1e-6))
+      True
+    """
+    if isinstance(traces, Trace):
+        if traces.c.shape[1] == 0:
+            raise ValueError("traces hold no steps, so there is no last one: go on with the states")
+        return LSTMState(traces.h[:, -1], traces.c[:, -1])
+    if not isinstance(traces, Mapping):
+        raise TypeError(
+            f"traces must be a dict of Trace or one Trace, got {type(traces).__name__}: pass what "
+            "model.apply returned second"
+        )
+    return {name: final_states(t) for name, t in traces.items() if isinstance(t, Trace)}
+
+
+def check_edits(given: Mapping | None, layers: Mapping[str, Layer], argument="edits") -> None:
+    """`given`, edits or states, is a dict that names only LSTM layers."""
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError(
+            f"{argument} must be a dict by the name of the layer, got {type(given).__name__}"
+        )
     recurrent = [name for name, layer in layers.items() if layer.kind is LSTMParams]
-    for name in edits or {}:
+    for name in given or {}:
         if name not in recurrent:
-            raise ValueError(f"edits names {name!r} but the LSTM layers are {', '.join(recurrent)}")
+            raise ValueError(
+                f"{argument} names {name!r} but the LSTM layers are {', '.join(recurrent)}"
+            )
