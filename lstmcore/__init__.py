@@ -39,11 +39,12 @@ _NAMES = {
     "attention": ("init_attention", "attend"),
     "losses": ("cross_entropy", "exact_match"),
     "noise": ("dropout", "dropout_mask", "zoneout"),
-    "layers": ("init_dense", "dense", "repeat_vector", "time_distributed"),
+    "states": ("zero_states", "final_states"),
     "models": ("Autoencoder", "CompositeAutoencoder", "StackedLSTM"),
     "seq2seq": ("Seq2Seq", "DecoderState"),
     "overview": ("summary",),
     "devices": ("use_all_cores",),
+    "stream": ("stream", "Stream", "load_stream"),
     "train": ("fit", "FitResult", "NonFiniteLossError"),
     "files": ("save", "load"),
     "series": ("windows",),
@@ -97,6 +98,8 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.seq2seq import DecoderState, Seq2Seq
     from lstmcore.sequence import bidirectional, length_mask, lstm
     from lstmcore.series import windows
+    from lstmcore.states import final_states, zero_states
+    from lstmcore.stream import Stream, load_stream, stream
     from lstmcore.train import FitResult, NonFiniteLossError, fit
     from lstmcore.types import (
         AdditiveAttention,
