@@ -211,7 +211,7 @@ def _run(step, params, state, draw, *, max_length, start, end, top_k):
         tokens, lengths, log_probability = now.decoded
         decoded = Decoded(
             tokens.at[:, now.t].set(token),
-            lengths + writing,
+            lengths + writing.astype(jnp.int32),
             jnp.where(failing, jnp.nan, log_probability + jnp.where(writing, gain, 0)),
         )
         failed = jnp.where(failing, now.t, now.failed)
