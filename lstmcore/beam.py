@@ -174,7 +174,7 @@ def _search(step, params, state, alpha, *, max_length, width, best, start, end):
 
         log_p, chosen = jax.lax.top_k(jnp.where(ending, -jnp.inf, log_p), width)
         parent, token, tokens = (_take(a, chosen) for a in (parent, token, tokens))
-        rows = (parent + width * jnp.arange(batch)[:, None]).ravel()
+        rows = (parent + width * jnp.arange(batch, dtype=parent.dtype)[:, None]).ravel()
         # What step returns as it got it (an encoder's memory) is the same for all beams.
         state = jax.tree.map(lambda old, new: old if new is old else new[rows], now.state, state)
 

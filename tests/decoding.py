@@ -34,7 +34,7 @@ def prefix_tables(seed, batch, scale=1.5):
 
 
 def prefix_state(batch):
-    return Prefix(np.full(batch, -1), np.arange(batch))
+    return Prefix(np.full(batch, -1, np.int32), np.arange(batch, dtype=np.int32))
 
 
 def lstm_step(params, token, state):

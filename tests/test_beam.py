@@ -105,9 +105,13 @@ def test_width_one_is_greedy(alpha):
 
 def test_more_width_finds_what_greedy_does_not():
     """Over many tables the best score of a wider beam is higher, and never that of no sequence."""
-    tables = prefix_tables(0, 40)
-    best = [search(tables, prefix_state(40), width=w).scores.mean() for w in (1, 4)]
-    assert best[1] > best[0] + 0.05
+    best = np.array(
+        [
+            [search(prefix_tables(seed, 4), prefix_state(4), width=w).scores.mean() for w in (1, 2)]
+            for seed in range(10)
+        ]
+    )
+    assert best[:, 1].mean() > best[:, 0].mean() + 0.05
 
 
 def test_the_state_of_an_lstm_follows_its_beam():
@@ -146,26 +150,26 @@ def test_arrays_that_step_hands_through_need_not_follow():
 
 
 def test_batch_is_a_map_over_examples():
-    tables = prefix_tables(4, 4, scale=2)
-    together = search(tables, prefix_state(4), width=3, best=2)
+    tables = prefix_tables(5, 4, scale=2)
+    together = search(tables, prefix_state(4), width=3, best=3)
     assert len(set(np.asarray(together.lengths[:, 0]))) > 1
     for number in range(4):
-        others = np.full(4, 3 - number)
+        others = np.full(4, 3 - number, np.int32)
         others[number] = number
-        again = search(tables, Prefix(np.full(4, -1), others), width=3, best=2)
+        again = search(tables, Prefix(np.full(4, -1, np.int32), others), width=3, best=3)
         for one, all_ in zip(again, together, strict=True):
             np.testing.assert_array_equal(one[number], all_[number])
 
 
 def test_where_fewer_sequences_exist_the_rest_is_empty():
     table = np.full((1, 1 + V, V), -np.inf, np.float32)
-    table[0, :, [lc.END, 3]] = 0
+    table[0, :, lc.END], table[0, :, 3] = np.log([0.3, 0.7])
     beams = lc.beam_search(
         prefix_step, table, prefix_state(1), max_length=2, width=6, best=5, length_penalty=1.0
     )
-    assert beams.tokens[0].tolist() == [[2, 0], [3, 3], [3, 2], [0, 0], [0, 0]]
-    assert beams.lengths[0].tolist() == [1, 2, 2, 0, 0]
-    expected = [score(n * np.log(0.5), n, 1) for n in (1, 2, 2)]
+    assert beams.tokens[0].tolist() == [[3, 3], [2, 0], [3, 2], [0, 0], [0, 0]]
+    assert beams.lengths[0].tolist() == [2, 1, 2, 0, 0]
+    expected = [score(np.log(p), n, 1) for p, n in [(0.49, 2), (0.3, 1), (0.21, 2)]]
     np.testing.assert_allclose(beams.scores[0], [*expected, -np.inf, -np.inf], rtol=1e-6)
 
 
@@ -186,8 +190,8 @@ def counting(calls):
     ("likely", "width", "alpha", "steps"),
     [
         (0.9, 3, 0.0, 1),  # the rest, 0.1, cannot come back
-        (0.9, 3, 5.0, LENGTH),  # with a length penalty it can
-        (0.4, 3, 0.0, 2),
+        (0.9, 8, 10.0, 3),  # with such a length penalty it can, for two steps
+        (0.3, 3, 0.0, 2),
         (0.9, 1, 5.0, 1),  # one beam is greedy
     ],
 )
@@ -203,7 +207,7 @@ def test_it_stops_when_no_live_beam_can_win(likely, width, alpha, steps):
     assert len(calls) == steps
 
 
-def test_compiled_once_for_each_width_whatever_the_penalty():
+def test_compiled_once_whatever_the_penalty():
     traces = []
 
     def step(tables, token, state):
@@ -215,38 +219,35 @@ def test_compiled_once_for_each_width_whatever_the_penalty():
     count = len(traces)
     run(prefix_tables(1, 2), prefix_state(2), width=2, length_penalty=0.7)
     assert len(traces) == count
-    run(prefix_tables(1, 2), prefix_state(2), width=3)
-    assert len(traces) > count
 
 
-def test_under_jit_and_vmap():
-    tables, state = prefix_tables(1, 3), prefix_state(3)
-    run = partial(search, width=3, best=2)
+def test_under_vmap():
+    tables, state = prefix_tables(1, 4), prefix_state(4)
+    run = partial(search, width=2)
     expected = run(tables, state, length_penalty=0.6)
-    jitted = jax.jit(run)(tables, state, length_penalty=0.6)
-    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6), jitted, expected)
     one = lambda state: run(  # noqa: E731
         tables, jax.tree.map(lambda leaf: leaf[None], state), length_penalty=0.6
     )
     mapped = jax.tree.map(lambda leaf: leaf[:, 0], jax.vmap(one)(state))
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6), mapped, expected)
+    tables[1, 0] = np.nan  # cannot be raised there, but seen
+    failed = jax.vmap(one)(state)
+    assert np.isnan(failed.scores[:, 0, 0]).tolist() == [False, True, False, False]
 
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf], ids=str)
 def test_logits_that_leave_no_token_to_choose(value):
-    tables, state = prefix_tables(0, 3), prefix_state(3)
+    tables, state = prefix_tables(0, 4), prefix_state(4)
     tables[:, 0, 3], tables[1, 1 + 3] = 99, value
     with pytest.raises(ValueError, match="no token to choose for example 1 at step 1"):
         search(tables, state, width=2)
-    beams = jax.jit(partial(search, width=2))(tables, state)
-    assert np.isnan(beams.scores[:, 0]).tolist() == [False, True, False]
 
 
 def test_float64(x64):
     tables = prefix_tables(0, 2).astype(np.float64)
-    beams = search(tables, prefix_state(2), width=3, length_penalty=0.6)
+    beams = search(tables, prefix_state(2), width=2, length_penalty=0.6)
     assert beams.scores.dtype == jnp.float64
-    expected = beam_loop(tables[0], LENGTH, 3, np.float64(np.float32(0.6)), 1)
+    expected = beam_loop(tables[0], LENGTH, 2, np.float64(np.float32(0.6)), 1)
     np.testing.assert_allclose(beams.scores[0], [s for s, _ in expected], rtol=1e-12)
 
 
@@ -259,17 +260,17 @@ def test_float64(x64):
         (
             {"length_penalty": -0.1},
             ValueError,
-            "length_penalty must be 0 or more and finite, got -",
+            "length_penalty must be 0 or more and finite",
         ),
         (
             {"length_penalty": np.inf},
             ValueError,
-            "length_penalty must be 0 or more and finite, got",
+            "length_penalty must be 0 or more and finite",
         ),
         (
             {"length_penalty": np.nan},
             ValueError,
-            "length_penalty must be 0 or more and finite, got",
+            "length_penalty must be 0 or more and finite",
         ),
         ({"length_penalty": None}, TypeError, "length_penalty must be a number, got None"),
     ],
