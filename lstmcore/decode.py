@@ -71,7 +71,8 @@ def greedy(
         the same shapes and dtypes.
       max_length: most tokens that are written, END included.
       start: id that the first step reads.
-      end: id that ends an example. What the other examples do afterwards does not change it.
+      end: id that ends an example. From then on `step` reads PADDING for it, until the others have
+        ended, too; its result does not change any more.
 
     Returns:
       Decoded.

@@ -245,24 +245,22 @@ def test_it_stops_when_all_have_ended():
 def test_compiled_once_for_each_shape_and_option():
     traces = []
 
-    def step(tables, token, state):
-        traces.append(len(token))
-        return prefix_step(tables, token, state)
+    class Model:
+        def step(self, tables, token, state):
+            traces.append(len(token))
+            return prefix_step(tables, token, state)
 
-    def traced(decode):
+    model, state = Model(), prefix_state(2)
+
+    def traced(key=KEY, seed=0, **options):
         traces.clear()
-        decode()
+        sample(key, model.step, prefix_tables(seed, 2), state, **options)
         return len(traces) > 0
 
-    state = prefix_state(2)
-    draw = partial(sample, KEY, step)
-    assert traced(lambda: draw(prefix_tables(0, 2), state, temperature=1.0))
-    assert not traced(lambda: draw(prefix_tables(1, 2), state, temperature=0.5))
-    assert not traced(
-        lambda: sample(jax.random.key(9), step, prefix_tables(1, 2), state, temperature=7)
-    )
-    assert traced(lambda: draw(prefix_tables(0, 2), state, top_p=0.5))
-    assert not traced(lambda: draw(prefix_tables(0, 2), state, top_p=0.9, temperature=2.0))
+    assert traced(top_p=0.5)
+    assert not traced(jax.random.key(9), seed=1, top_p=0.5)
+    assert not traced(top_p=0.9, temperature=2)
+    assert traced(max_length=2)
 
 
 def test_under_jit_and_vmap():
