@@ -5,7 +5,7 @@ from itertools import combinations, pairwise
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import lstmcore as lc
@@ -55,6 +55,7 @@ def test_every_example_is_there_once_and_unchanged(lengths, count):
 
 
 @given(lengths, counts)
+@example([0, 5, 0, 5], 2)
 def test_no_other_grouping_of_one_sequence_has_less_padding(lengths, count):
     """With one sequence, the best groups are runs of the sorted lengths: try every cut."""
     result = lc.buckets({"source": ids_of(lengths)}, count)

@@ -90,6 +90,7 @@ def test_decoding_stops_at_the_end_and_skips_padding():
     vocabulary = lc.Vocabulary.of(["ab"])
     assert vocabulary.decode([lc.START, 4, lc.PADDING, 5, lc.END, 4, 4]) == "ab"
     assert vocabulary.decode([4, 5]) == "ab"
+    assert lc.Vocabulary.of(["go"], level="word").decode([lc.START, 4, lc.PADDING, 4]) == "go go"
     assert vocabulary.decode([]) == ""
     assert vocabulary.decode_all(np.array([[4, 2, 0], [2, 4, 4], [5, 5, 5]])) == ["a", "", "bbb"]
     assert vocabulary.decode_all([[4, 2], [5, 4, 5]]) == ["a", "bab"]
