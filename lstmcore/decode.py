@@ -239,8 +239,7 @@ def _drawn(draw: _Draw, t, log_p, top_k: int | None):
         if draw.top_p is not None:
             p = jax.nn.softmax(best)
             before = jnp.cumsum(p, axis=-1) - p  # probability of the tokens before each
-            keep = (before < draw.top_p.astype(p.dtype)) | (draw.top_p >= 1)  # cumsum is rounded
-            best = jnp.where(keep, best, -jnp.inf)
+            best = jnp.where(before < draw.top_p.astype(p.dtype), best, -jnp.inf)
         rows = jnp.arange(batch)[:, None]
         scaled = jnp.full_like(scaled, -jnp.inf).at[rows, ids].set(best)
     keys = jax.vmap(jax.random.fold_in, (0, None))(draw.key, t)
