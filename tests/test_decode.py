@@ -119,6 +119,13 @@ def test_narrow_sampling_is_greedy(options, seed):
     jax.tree.map(np.testing.assert_array_equal, drawn, greedy(tables, state))
 
 
+def test_the_smallest_temperature_overflows_no_logits():
+    """Of 100 tokens, even the best has a log probability below -3.4: times 1e38 it is infinite."""
+    logits = jnp.zeros(100).at[57].set(0.1)
+    drawn = lc.sample(KEY, constant_step, logits, jnp.zeros(3), max_length=1, temperature=1e-50)
+    assert drawn.tokens.tolist() == [[57], [57], [57]]
+
+
 @pytest.mark.parametrize("options", [{"top_k": V}, {"top_k": 99}, {"top_p": 1.0}])
 def test_limits_that_limit_nothing_change_no_draw(options):
     tables, state = prefix_tables(0, 3), prefix_state(3)
