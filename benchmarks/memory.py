@@ -33,10 +33,10 @@ def available() -> bool:
 def added_by_steps(peer: str, cell: Cell) -> float:
     """MiB; see the top of this module."""
     _take_steps(peer, cell._replace(batch=1, time=1))
-    _give_back()
-    before = _status("VmRSS")
+    give_back()
+    before = status("VmRSS")
     _take_steps(peer, cell)
-    return _status("VmHWM") - before
+    return status("VmHWM") - before
 
 
 def records(peer: str, cell: Cell, cores: str, budget: Budget) -> Iterator[Record]:
@@ -60,18 +60,24 @@ def _take_steps(peer: str, cell: Cell) -> None:
     layer = PEERS[peer].layer()(*draw(cell))
     layer.run("train")
     layer.run("train")
-    _give_back()
-    RESET.write_text(RESET_PEAK)
+    give_back()
+    forget_peak()
     layer.run("train")
 
 
-def _give_back() -> None:
+def forget_peak() -> None:
+    """From now on VmHWM is the peak of what follows."""
+    RESET.write_text(RESET_PEAK)
+
+
+def give_back() -> None:
     """Return to the system what nobody holds, also what the C library keeps in reserve."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
 
 
-def _status(name: str) -> float:
+def status(name: str) -> float:
+    """MiB; VmRSS is what the process holds, VmHWM the most that it held."""
     line = next(row for row in STATUS.read_text().splitlines() if row.startswith(f"{name}:"))
     return int(line.split()[1]) / 1024
 

@@ -39,7 +39,7 @@ class Buckets:
         return f"Buckets({len(self.order)} examples, {self.padding:.1%} padding: {shapes})"
 
 
-def buckets(sequences: Mapping, count: int = 4) -> Buckets:
+def buckets(sequences: Mapping, count: int = 4, *, batch_size: int | None = None) -> Buckets:
     """Group examples by length and pad each group to its own longest.
 
     Examples are put in the order of their length (of the sum of lengths, where an example has
@@ -57,13 +57,15 @@ def buckets(sequences: Mapping, count: int = 4) -> Buckets:
         - single numbers, such as the class of an example: [n]. They have no length.
         A sequence may be empty.
       count: at most so many groups; less, if there are less different lengths.
+      batch_size: cut at whole batches instead, whatever the lengths: of all groups only the last
+        then has a smaller batch. `lc.fit` compiles its step for each shape of batch.
 
     Returns:
       Buckets.
 
     Raises:
       ValueError: no examples, names with unequal numbers of examples, no sequence among the names,
-        arrays of another shape or dtype, a mask whose name is taken, `count` below 1.
+        arrays of another shape or dtype, a mask whose name is taken, `count` or `batch_size` below 1.
       TypeError: `sequences` is not a dict of lists or arrays.
 
     Examples:
@@ -75,12 +77,13 @@ def buckets(sequences: Mapping, count: int = 4) -> Buckets:
       ([1, 2, 0], 0.0)
     """
     count = checks.check_count("count", count)
+    batch_size = None if batch_size is None else checks.check_count("batch_size", batch_size)
     columns = _columns(sequences)
     timed = [rows for rows in columns.values() if rows[0].ndim]
     if not timed:
         raise ValueError(f"sequences {list(columns)} are single numbers: there is nothing to pad")
     lengths = np.array([[len(row) for row in rows] for rows in timed])  # [names, N]
-    groups = _groups(lengths, count)
+    groups = _groups(lengths, count, batch_size)
     parts = tuple(
         {
             key: array
@@ -94,12 +97,15 @@ def buckets(sequences: Mapping, count: int = 4) -> Buckets:
     return Buckets(parts, np.concatenate(groups), float(padding))
 
 
-def _groups(lengths: np.ndarray, count: int) -> list[np.ndarray]:
+def _groups(lengths: np.ndarray, count: int, batch_size: int | None) -> list[np.ndarray]:
     """The numbers of the examples in each group, for lengths [names, N]."""
     total = lengths.sum(axis=0)
     order = np.argsort(total, kind="stable")
     ordered = total[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=-1))  # where a new length starts
+    if batch_size is None:
+        starts = np.flatnonzero(np.diff(ordered, prepend=-1))  # where a new length starts
+    else:
+        starts = np.arange(0, len(ordered), batch_size)
     starts = starts[np.linspace(0, len(starts) - 1, min(len(starts), CUTS)).astype(int)]
     counts = np.diff(starts, append=len(order))
     longest = np.maximum.reduceat(lengths[:, order], starts, axis=1)  # [names, starts]

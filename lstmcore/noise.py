@@ -65,6 +65,8 @@ def dropout(
         raise TypeError(f"x must be an array, got {type(x).__name__}: write jnp.asarray(x)")
     checks.check_floating("x", x)
     _check_rate("rate", rate)
+    if not isinstance(shared_axes, Sequence):
+        raise TypeError(f"shared_axes must be a tuple of axes, got {shared_axes!r}: write (1,)")
     axes = {_axis(axis, x.ndim) for axis in shared_axes}
     if key is None:
         return x

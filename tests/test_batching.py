@@ -177,3 +177,18 @@ def test_errors(sequences, kind, message):
 def test_count_is_checked():
     with pytest.raises(ValueError, match="count must be at least 1, got 0"):
         lc.buckets({"a": IDS}, count=0)
+
+
+@given(pairs, counts, st.integers(1, 4))
+def test_whole_batches(lengths, count, batch_size):
+    """No group but the last has a rest, and no other cut at whole batches has less padding."""
+    columns = {name: ids_of([row[i] for row in lengths]) for i, name in enumerate("st")}
+    result = lc.buckets(columns, count, batch_size=batch_size)
+    sizes = [len(part["s"]) for part in result.parts]
+    assert sum(sizes) == len(lengths)
+    assert all(size % batch_size == 0 for size in sizes[:-1])
+    ordered = np.array(sorted(lengths, key=sum))
+    places = range(batch_size, len(lengths), batch_size)
+    every = (cut for n in range(min(count, len(places) + 1)) for cut in combinations(places, n))
+    least = min(sum(map(size, np.split(ordered, cut))) for cut in every)
+    assert sum(part[name].size for part in result.parts for name in "st") == least

@@ -242,6 +242,11 @@ THREE = np.ones((3, 4, 3))
             ValueError,
             "shared_axes names axis 3 but x has 3 axes",
         ),
+        (
+            lambda: lc.dropout(KEY, X, 0.5, shared_axes=1),
+            TypeError,
+            r"shared_axes must be a tuple of axes, got 1: write \(1,\)",
+        ),
         (lambda: lc.dropout_mask(KEY, (2,), 2), ValueError, "rate must be at least 0 and below 1"),
         (lambda: lc.dropout_mask(KEY, (2,), 0, int), ValueError, "dtype must be floating point"),
         (lambda: lc.zoneout(KEY, 1, 2, 3, h=1.0), ValueError, "h must be at least 0 and below 1"),

@@ -40,7 +40,7 @@ class Settings:
       clip: largest norm of a gradient.
       validation: fraction of the different sources that is held out.
       max_length: most tokens of either side, END included; longer pairs are left out.
-      buckets: groups of like length, each padded to its longest.
+      buckets: groups of like length, each padded to its longest. Each is compiled for itself.
       seed: of weights, order, dropout and of what is held out.
     """
 
@@ -58,7 +58,7 @@ class Settings:
     clip: float = 1.0
     validation: float = 0.1
     max_length: int = 100
-    buckets: int = 4
+    buckets: int = 2
     seed: int = 0
 
     def __post_init__(self):
@@ -200,7 +200,9 @@ def _buckets(pairs: list[Pair], vocabularies, settings) -> tuple[Buckets, list[P
             f"each of {len(pairs)} pairs is longer than max_length {settings.max_length}: raise it"
         )
     columns = {side: [rows[i][k] for i in kept] for k, side in enumerate(("source", "target"))}
-    return buckets(columns, settings.buckets), [pairs[i] for i in kept]
+    return buckets(columns, settings.buckets, batch_size=settings.batch_size), [
+        pairs[i] for i in kept
+    ]
 
 
 def _optimizer(settings: Settings, data: Buckets):
