@@ -65,7 +65,8 @@ def buckets(sequences: Mapping, count: int = 4, *, batch_size: int | None = None
 
     Raises:
       ValueError: no examples, names with unequal numbers of examples, no sequence among the names,
-        arrays of another shape or dtype, a mask whose name is taken, `count` or `batch_size` below 1.
+        arrays of another shape or dtype, a mask whose name is taken, `count` or `batch_size` below
+        1.
       TypeError: `sequences` is not a dict of lists or arrays.
 
     Examples:

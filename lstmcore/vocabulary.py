@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.tokens import is_token, join, split, strings
+from lstmcore.tokens import JOINER, is_token, join, split, strings
 
 PADDING, START, END, UNKNOWN = 0, 1, 2, 3
 SPECIAL = 4  # ids below are the four above; the first token of a vocabulary has this id
@@ -182,6 +182,8 @@ class Vocabulary:
     def labels(self, ids) -> list[str]:
         """One name for each id, for the axis of a picture; <end> and the like for special ids.
 
+        The sign of a token that follows without a space is left out: few fonts have it.
+
         Args:
           ids: integers [T].
 
@@ -192,10 +194,11 @@ class Vocabulary:
           >>> import lstmcore as lc
           >>> vocabulary = lc.Vocabulary.of(["Well, go!"], level="word")
           >>> vocabulary.labels(vocabulary.encode("Well, run!"))
-          ['Well', '￭,', '<unknown>', '￭!', '<end>']
+          ['Well', ',', '<unknown>', '!', '<end>']
         """
         names = ("<pad>", "<start>", "<end>", "<unknown>", *self.tokens)
-        return [names[i] for i in self._checked(ids)]
+        shown = (names[i] for i in self._checked(ids))
+        return [name.removeprefix(JOINER) or name for name in shown]
 
     def to_json(self) -> str:
         """The vocabulary as JSON text, in ASCII."""
