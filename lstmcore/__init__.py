@@ -24,7 +24,7 @@ _NAMES = {
     "models": ("Autoencoder", "CompositeAutoencoder", "StackedLSTM"),
     "overview": ("summary",),
     "devices": ("use_all_cores",),
-    "stream": ("stream", "Stream", "load_stream"),
+    "streaming": ("stream", "Stream", "load_stream"),
     "train": ("fit", "FitResult", "NonFiniteLossError"),
     "files": ("save", "load"),
     "series": ("windows",),
@@ -59,6 +59,6 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.sequence import bidirectional, length_mask, lstm
     from lstmcore.series import windows
     from lstmcore.stack import final_states, zero_states
-    from lstmcore.stream import Stream, load_stream, stream
+    from lstmcore.streaming import Stream, load_stream, stream
     from lstmcore.train import FitResult, NonFiniteLossError, fit
     from lstmcore.types import DenseParams, Gates, LSTMParams, LSTMState, Trace
