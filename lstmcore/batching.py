@@ -12,12 +12,14 @@ __all__ = ["Buckets"]
 
 @dataclass(frozen=True, eq=False)
 class Buckets:
-    """Examples sorted into parts of like length, so that little of each is padding.
+    """Examples in groups of like length, each group padded to its longest.
 
     Attributes:
-      parts: pytrees of arrays [n_i, T_i, ...] with the same structure, one for each bucket.
-      order: for each part, int [n_i], the place of each of its examples in the input.
+      parts: one pytree of arrays [n, T, ...] for each group.
+      order: int [N], for each row of the parts the number of that example in the input.
+      padding: share of all steps that is padding.
     """
 
     parts: tuple[Any, ...]
-    order: tuple[np.ndarray, ...]
+    order: np.ndarray
+    padding: float

@@ -206,8 +206,8 @@ def fit(
                     watch(int(training.epoch), params, losses)
     except BaseException as error:  # Ctrl-C among them: what was learned must not be lost
         error.result = result_now()  # type: ignore[attr-defined]
-        if training.epoch > 0:
-            error.add_note(f"(params after epoch {training.epoch} are in this error's .result)")
+        if done := int(training.epoch):  # a comparison in JAX would wait for what still runs
+            error.add_note(f"(params after epoch {done} are in this error's .result)")
         raise
     if not training.finite:
         raise NonFiniteLossError(

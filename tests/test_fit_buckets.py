@@ -20,7 +20,14 @@ PARTS = tuple(
     }
     for examples, steps in ((5, 2), (4, 3), (1, 4))
 )
-DATA = Buckets(PARTS, order=())
+
+
+def buckets(*parts):
+    """As if `lc.buckets` had made them."""
+    return Buckets(parts, order=np.arange(sum(map(len, jax.tree.leaves(parts)))), padding=0.0)
+
+
+DATA = buckets(*PARTS)
 
 
 def squared_error(params, batch):
@@ -69,20 +76,20 @@ def test_with_a_key_the_batches_of_all_buckets_are_mixed():
     result = lc.fit(
         watching,
         jnp.zeros(1),
-        Buckets(parts, order=()),
+        buckets(*parts),
         epochs=4,
         batch_size=2,
         key=jax.random.key(0),
     )
     epochs = np.array_split(np.arange(len(seen)), 4)  # 5 + 3 + 1 batches in each
     orders = [np.concatenate([seen[batch] for batch in epoch]) for epoch in epochs]
-    buckets = [[np.searchsorted([9, 14], seen[b][0], side="right") for b in e] for e in epochs]
+    visited = [[np.searchsorted([9, 14], seen[b][0], side="right") for b in e] for e in epochs]
     for order in orders:
         assert sorted(order) == list(range(16))
     for batch in seen:
         assert len(np.unique(np.searchsorted([9, 14], batch, side="right"))) == 1
     assert len({tuple(order) for order in orders}) == 4
-    assert any(bucket != sorted(bucket) for bucket in buckets)
+    assert any(numbers != sorted(numbers) for numbers in visited)
     np.testing.assert_allclose(result.history["loss"], 7.5)
 
 
@@ -93,7 +100,7 @@ def test_training_on_buckets_repeats_bit_for_bit_however_it_is_cut(monkeypatch):
 
 
 def test_validation_may_be_buckets_of_other_sizes():
-    held_out = Buckets(PARTS[1:], order=())
+    held_out = buckets(*PARTS[1:])
     result = fit(PARTS[0], validation=held_out, epochs=2, patience=5)
     values = [squared_error(result.params, part) for part in PARTS[1:]]
     expected = (4 * values[0] + values[1]) / 5
@@ -103,13 +110,13 @@ def test_validation_may_be_buckets_of_other_sizes():
 
 def test_errors_of_buckets():
     with pytest.raises(ValueError, match=r"data holds no buckets: make it with lc.buckets\("):
-        fit(Buckets((), ()))
+        fit(buckets())
     with pytest.raises(ValueError, match=r"data.parts\[1\] holds no examples"):
-        fit(Buckets((PARTS[0], jax.tree.map(lambda leaf: leaf[:0], PARTS[1])), ()))
+        fit(buckets(PARTS[0], jax.tree.map(lambda leaf: leaf[:0], PARTS[1])))
     with pytest.raises(ValueError, match=r"validation.parts\[1\] differs from validation.parts\[0"):
-        fit(validation=Buckets((PARTS[0], {"x": PARTS[1]["x"]}), ()))
+        fit(validation=buckets(PARTS[0], {"x": PARTS[1]["x"]}))
     with pytest.raises(ValueError, match=r"data.parts\[1\] differs from data.parts\[0\] in more t"):
-        fit(Buckets((PARTS[0], jax.tree.map(np.float16, PARTS[1])), ()))
+        fit(buckets(PARTS[0], jax.tree.map(np.float16, PARTS[1])))
 
 
 def test_watch_sees_every_epoch_and_changes_nothing():
