@@ -24,6 +24,7 @@ _NAMES = {
     "models": ("Autoencoder", "CompositeAutoencoder", "StackedLSTM"),
     "overview": ("summary",),
     "devices": ("use_all_cores",),
+    "batching": ("Buckets",),
     "streaming": ("stream", "Stream", "load_stream"),
     "train": ("fit", "FitResult", "NonFiniteLossError"),
     "files": ("save", "load"),
@@ -50,6 +51,7 @@ def __dir__():
 
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
     from lstmcore import reference, series, study
+    from lstmcore.batching import Buckets
     from lstmcore.cell import init_lstm, lstm_step, zero_state
     from lstmcore.devices import use_all_cores
     from lstmcore.files import load, save

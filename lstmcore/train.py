@@ -93,7 +93,7 @@ def fit(
     Equal arguments give equal results, bit for bit on one machine.
 
     Whatever ends training once it has begun, Ctrl-C (KeyboardInterrupt) or an exception of `watch`,
-    carries the FitResult of the complete epochs as its attribute `result`:
+    carries the FitResult of the epochs so far as its attribute `result`:
 
         try:
             result = lc.fit(...)
@@ -181,7 +181,8 @@ def fit(
         )
     devices = useful(devices, batch_size)
     if len(devices) > 1:
-        check_mean(loss, params, jax.tree.map(lambda leaf: leaf[:batch_size], data[0]))
+        largest = max(data, key=rows_of)
+        check_mean(loss, params, jax.tree.map(lambda leaf: leaf[:batch_size], largest))
     training = before_training(params, optimizer, loss_dtype, keep_best=patience is not None)
     training, data, validation, key = put_everywhere((training, data, validation, key), devices)
     around = surroundings(loss) + surroundings(start)

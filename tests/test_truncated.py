@@ -84,10 +84,15 @@ def test_fit_is_the_plain_loop_with_its_shorter_last_piece_and_batch():
 def test_buckets_in_pieces_are_the_plain_loop_too():
     short = {"x": X[:3, :2], "goal": GOAL[:3]}
     parts = (short, DATA)
-    result = fit(Buckets(parts, order=np.arange(8), padding=0.0))
+    data = Buckets(parts, order=np.arange(8), padding=0.0)
+    result = fit(data)
     params, losses = plain_loop(parts)
     jax.tree.map(close, result.params, params)
     close(result.history["loss"], losses)
+    # With params that stay as they are, the order of the batches does not matter to the loss.
+    still = fit(data, key=jax.random.key(0), optimizer=optax.sgd(0.0))
+    expected = (3 * mean_loss(PARAMS, short) + 5 * mean_loss(PARAMS, DATA)) / 8
+    close(still.history["loss"], [expected] * 3)
 
 
 def test_one_piece_is_full_backpropagation():
