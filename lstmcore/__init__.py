@@ -44,7 +44,7 @@ _NAMES = {
     "seq2seq": ("Seq2Seq", "DecoderState"),
     "overview": ("summary",),
     "devices": ("use_all_cores",),
-    "stream": ("stream", "Stream", "load_stream"),
+    "streaming": ("stream", "Stream", "load_stream"),
     "train": ("fit", "FitResult", "NonFiniteLossError"),
     "files": ("save", "load"),
     "series": ("windows",),
@@ -99,7 +99,7 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.sequence import bidirectional, length_mask, lstm
     from lstmcore.series import windows
     from lstmcore.states import final_states, zero_states
-    from lstmcore.stream import Stream, load_stream, stream
+    from lstmcore.streaming import Stream, load_stream, stream
     from lstmcore.train import FitResult, NonFiniteLossError, fit
     from lstmcore.types import (
         AdditiveAttention,

@@ -169,8 +169,8 @@ def _check_same_state(given, returned) -> None:
         for name in described[0] | described[1]
         if described[0].get(name) != described[1].get(name)
     ]
-    same = jax.tree.structure(given) == jax.tree.structure(returned)
-    if differing or not same:
+    structures = {jax.tree.structure(state) for state in (given, returned)}
+    if differing or len(structures) > 1:
         raise ValueError(
             "loss must return a state of the kind that it was given, but the two differ in "
             f"{'; '.join(differing) or 'their structure'} (given and returned)"

@@ -93,7 +93,7 @@ def fit(
     Equal arguments give equal results, bit for bit on one machine.
 
     Whatever ends training once it has begun, Ctrl-C (KeyboardInterrupt) or an exception of `watch`,
-    carries the FitResult of the complete epochs as its attribute `result`:
+    carries the FitResult of the epochs so far as its attribute `result`:
 
         try:
             result = lc.fit(...)
@@ -181,7 +181,8 @@ def fit(
         )
     devices = useful(devices, batch_size)
     if len(devices) > 1:
-        check_mean(loss, params, jax.tree.map(lambda leaf: leaf[:batch_size], data[0]))
+        largest = max(data, key=rows_of)
+        check_mean(loss, params, jax.tree.map(lambda leaf: leaf[:batch_size], largest))
     training = before_training(params, optimizer, loss_dtype, keep_best=patience is not None)
     training, data, validation, key = put_everywhere((training, data, validation, key), devices)
     around = surroundings(loss) + surroundings(start)
@@ -206,8 +207,8 @@ def fit(
                     watch(int(training.epoch), params, losses)
     except BaseException as error:  # Ctrl-C among them: what was learned must not be lost
         error.result = result_now()  # type: ignore[attr-defined]
-        if training.epoch > 0:
-            error.add_note(f"(params after epoch {training.epoch} are in this error's .result)")
+        if done := int(training.epoch):  # a comparison in JAX would wait for what still runs
+            error.add_note(f"(params after epoch {done} are in this error's .result)")
         raise
     if not training.finite:
         raise NonFiniteLossError(

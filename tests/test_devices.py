@@ -44,6 +44,15 @@ for batch_size in (2, 6, 7, 11):  # fewer rows than devices, as many each, a res
 
 assert compiled == 2 * 4  # one program for each batch size, alone and spread
 
+def line(params, batch):
+    return jnp.mean((batch[0] @ params - batch[1]) ** 2)
+
+groups = lc.Buckets(((x[:8], y[:8]), (x[8:, :2], y[8:, :2])), order=np.arange(11), padding=0.0)
+alone, spread = (lc.fit(line, params["head"].kernel[:3], groups, epochs=3, batch_size=6,
+                        key=jax.random.key(1), devices=d) for d in (None, jax.devices()))
+np.testing.assert_allclose(alone.params, spread.params, atol=1e-5)
+np.testing.assert_allclose(alone.history["loss"], spread.history["loss"], rtol=1e-4)
+
 def masked(params, batch):  # more real steps in some examples than in others
     x, y = batch
     real = jnp.arange(5) < 1 + (jnp.abs(x[:, 0, :1]) > 0.5) * 4
