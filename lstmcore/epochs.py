@@ -13,12 +13,14 @@ from lstmcore.devices import spread
 from lstmcore.minibatches import over_batches, over_pieces
 
 EPOCHS_PER_CALL = 1024  # at most; the length of the buffer for losses
+NOISE = 1  # what tells the key of an epoch's noise from that of its order
 
 
 class Plan(NamedTuple):
     """How to train: all that is known before any array is, and hashable.
 
     loss: (params, batch) -> scalar; with `chunk` (params, piece, state) -> (scalar, state)
+    noisy: whether the loss takes a random key besides
     surroundings: what the functions depend on besides their arguments
     optimizer: of optax
     batch_size: examples per step
@@ -29,6 +31,7 @@ class Plan(NamedTuple):
     """
 
     loss: Callable
+    noisy: bool
     surroundings: tuple
     optimizer: Any
     batch_size: int
@@ -53,6 +56,15 @@ class Training(NamedTuple):
     best: dict | None
     best_loss: jax.Array
     best_epoch: jax.Array
+
+
+class Steps(NamedTuple):
+    """What goes from step to step of the optimizer; `key` is None for a loss without noise."""
+
+    params: Any
+    optimizer_state: Any
+    finite: jax.Array
+    key: jax.Array | None
 
 
 def before_training(params, optimizer, dtype, *, keep_best: bool) -> Training:
@@ -90,8 +102,9 @@ def run_epochs(
     def epoch(carry):
         training, losses = carry
         order_key = None if key is None else jax.random.fold_in(key, training.epoch)
-        steps = training.params, training.optimizer_state, training.finite
-        (params, state, finite), value = over_batches(
+        noise_key = jax.random.fold_in(order_key, NOISE) if plan.noisy else None
+        steps = Steps(training.params, training.optimizer_state, training.finite, noise_key)
+        (params, state, finite, _), value = over_batches(
             learn, steps, data, plan.batch_size, order_key
         )
         measured = {"loss": value}
@@ -131,8 +144,8 @@ def _whole(plan) -> tuple[Callable, Callable]:
     descend = _descent(plan.optimizer)
 
     def learn(steps, batch):
-        params, _, _ = steps
-        value, gradients = gradient(params, batch)
+        steps, noise = _with_noise(steps)
+        value, gradients = gradient(steps.params, batch, **noise)
         return descend(steps, value, gradients), value
 
     return learn, spread(plan.loss, plan.devices)
@@ -146,18 +159,19 @@ def _truncated(plan) -> tuple[Callable, Callable]:
     """
     descend = _descent(plan.optimizer)
 
-    def loss_of_piece(params, piece, state, first, batch):
+    def loss_of_piece(params, piece, state, first, batch, **noise):
         state = jax.lax.cond(first, lambda: plan.start(params, batch), lambda: state)
-        return plan.loss(params, piece, state)
+        return plan.loss(params, piece, state, **noise)
 
     def learn(steps, batch):
         def visit(carry, piece):
-            (params, *_), state, first = carry
-            (value, state), gradients = gradient(params, piece, state, first, batch)
-            return (descend(carry[0], value, gradients), state, jnp.bool(False)), value
+            steps, state, first = carry
+            steps, noise = _with_noise(steps)
+            (value, state), gradients = gradient(steps.params, piece, state, first, batch, **noise)
+            return (descend(steps, value, gradients), state, jnp.bool(False)), value
 
         gradient = jax.value_and_grad(loss_of_piece, has_aux=True)
-        carry = steps, plan.start(steps[0], batch), jnp.bool(True)
+        carry = steps, plan.start(steps.params, batch), jnp.bool(True)
         (steps, *_), value = over_pieces(visit, carry, batch, plan.chunk)
         return steps, value
 
@@ -171,21 +185,29 @@ def _truncated(plan) -> tuple[Callable, Callable]:
     return learn, measure
 
 
+def _with_noise(steps: Steps) -> tuple[Steps, dict]:
+    """The key of the steps to come, and of this one as an argument of the loss."""
+    if steps.key is None:
+        return steps, {}
+    later, now = jax.random.split(steps.key)
+    return steps._replace(key=later), {"key": now}
+
+
 def _descent(optimizer) -> Callable:
-    """One step of the optimizer: (params, its state, whether all is finite) -> the same."""
+    """One step of the optimizer."""
     import optax
 
     update = optax.with_extra_args_support(optimizer).update
 
     def descend(steps, value, gradients):
-        params, state, finite = steps
+        params, state, finite, _ = steps
         with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes; a strict caller may not
             updates, state = update(gradients, state, params, value=value)
             new_params = optax.apply_updates(params, updates)
         # The params before a step that went wrong are the last finite ones: freeze them.
         finite &= jnp.isfinite(value) & _all_finite(new_params)
         params = jax.tree.map(partial(jnp.where, finite), new_params, params)
-        return params, state, finite
+        return steps._replace(params=params, optimizer_state=state, finite=finite)
 
     return descend
 

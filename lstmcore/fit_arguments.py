@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import cache, partial
 
@@ -104,6 +105,32 @@ def check_chunk(chunk, start, devices, data: tuple, validation: tuple | None) ->
                     "an array [examples], or repeated at each step (lc.repeat_vector)"
                 )
     return chunk
+
+
+def takes_key(loss: Callable, key, devices) -> bool:
+    """Whether the loss draws at random, in which case it must be able to do without.
+
+    Raises:
+      ValueError: it has a parameter `key` that must be given, or there is no key, or devices.
+    """
+    try:
+        parameter = inspect.signature(loss).parameters.get("key")
+    except (TypeError, ValueError):  # a callable that does not tell
+        return False
+    if parameter is None:
+        return False
+    if parameter.default is not None:
+        raise ValueError(
+            "the parameter key of loss must be key=None: without a key, as on validation data, the "
+            "loss leaves its noise out"
+        )
+    if key is None:
+        raise ValueError("loss takes a random key: pass key=jax.random.key(...) to fit")
+    if devices:
+        raise ValueError(
+            "a loss with noise does not go together with devices: leave one of them out"
+        )
+    return True
 
 
 def zeros_for_all(params, batch):

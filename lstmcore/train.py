@@ -22,6 +22,7 @@ from lstmcore.fit_arguments import (
     check_optimizer,
     floating_params,
     parts_of,
+    takes_key,
     zeros_for_all,
 )
 from lstmcore.minibatches import rows_of
@@ -102,7 +103,9 @@ def fit(
 
     Args:
       loss: function (params, batch) -> scalar; `batch` is `data` with fewer rows. With `chunk`:
-        (params, piece, state) -> (scalar, state).
+        (params, piece, state) -> (scalar, state). A loss with a parameter `key=None` is given a new
+        random key in each step, for dropout and the like, and none where it is only measured, as on
+        validation data; this takes `key`, and does not go together with `devices`.
       params: pytree of floating-point arrays to start from; not changed.
       data: array, or pytree of arrays, with examples along the first axis. Or Buckets of them, for
         sequences of unequal length: each batch is then of one bucket.
@@ -140,8 +143,8 @@ def fit(
       NonFiniteLossError: a loss, gradient or weight became NaN or infinite; the error's `result`
         holds the last finite params.
       ValueError: numbers below 1, data without examples or of unequal lengths, a loss that is no
-        scalar, or with `devices` no mean over the examples, or with `chunk` returns no state like
-        the one it was given.
+        scalar, with `devices` no mean over the examples, with `chunk` returns no state like the one
+        it was given, or takes a `key` that there is not.
       TypeError: params that are not floating point, an optimizer that is none of optax, a key that
         is none, devices that are none, or `start` or `watch` that is no function.
       ImportError: `progress` without rich.
@@ -168,6 +171,7 @@ def fit(
     validation = None if validation is None else parts_of("validation", validation)
     chunk = check_chunk(chunk, start, devices, data, validation)
     start = zeros_for_all if start is None else start
+    noisy = takes_key(loss, key, devices)
     if chunk is None:
         loss_dtype = check_loss(loss, params, data, batch_size)
     else:
@@ -186,7 +190,7 @@ def fit(
     training = before_training(params, optimizer, loss_dtype, keep_best=patience is not None)
     training, data, validation, key = put_everywhere((training, data, validation, key), devices)
     around = surroundings(loss) + surroundings(start)
-    plan = Plan(loss, around, optimizer, batch_size, patience, devices, chunk, start)
+    plan = Plan(loss, noisy, around, optimizer, batch_size, patience, devices, chunk, start)
     run = partial(run_epochs, data=data, validation=validation, key=key, plan=plan)
 
     def result_now() -> FitResult:
