@@ -20,6 +20,7 @@ import jax.numpy as jnp
 
 from lstmcore import checks, decoder, layout
 from lstmcore.activations import Activation
+from lstmcore.dtypes import check_key
 from lstmcore.hyperparameters import activations_of, check_activations, sizes_of
 from lstmcore.layers import check_ids
 from lstmcore.stack import Edits, check_edits, init_layers, run_both_ways, run_stack
@@ -108,18 +109,23 @@ class Seq2Seq:
         if len(pair) != 2:
             raise ValueError(f"embedding must be one size or a pair of them, got {self.embedding}")
         units = layout.check_units("units", self.units)
-        decoder_units = self.decoder_units or units
+        decoder_units = units if self.decoder_units in (None, (), []) else self.decoder_units
         plain = {
             "source": checks.check_count("source", self.source),
             "target": checks.check_count("target", self.target),
             "units": units,
-            "embedding": tuple(None if size is None else int(size) for size in pair),
+            "embedding": tuple(size and checks.check_count("embedding", size) for size in pair),
             "decoder_units": layout.check_units("decoder_units", decoder_units),
         }
         for name, value in plain.items():
             object.__setattr__(self, name, value)
         check_activations(self)
         _ = self.layers  # describing them checks what is left
+        # Numbers of NumPy compare and hash well, but a file cannot hold them.
+        for name in ("bidirectional", "reverse_source", "residual"):
+            object.__setattr__(self, name, bool(getattr(self, name)))
+        for name in ("dropout", "recurrent_dropout"):
+            object.__setattr__(self, name, float(getattr(self, name)))
 
     @property
     def layers(self) -> dict[str, layout.Layer]:
@@ -170,7 +176,7 @@ class Seq2Seq:
             in `edits`.
           TypeError: arguments of another kind.
         """
-        self._check(params, edits)
+        self._check(params, edits, key)
         keys = [None, None, None] if key is None else jax.random.split(key, 3)
         state, encoded = self.encode(params, source, mask=source_mask, edits=edits, key=keys[0])
         target, mask = self._sequence("target", target, target_mask)
@@ -185,6 +191,7 @@ class Seq2Seq:
         if sampling is not None:
             if key is None:
                 raise ValueError("sampling draws at random: pass key=jax.random.key(...)")
+            decoder.check_probability("sampling", sampling)
             write = partial(decoder.write_sampled, probability=sampling, key=keys[2])
         logits, decoded = write(self, params, before, state, mask, edits, noise)
         return logits, encoded | decoded
@@ -203,7 +210,7 @@ class Seq2Seq:
         Returns:
           (what the decoder starts from, {name: Trace of each LSTM layer of the encoder}).
         """
-        self._check(params, edits)
+        self._check(params, edits, key)
         source, mask = self._sequence("source", source, mask)
         options = {
             "mask": mask,
@@ -243,13 +250,27 @@ class Seq2Seq:
 
         Returns:
           (logits [B, V], or output [B, F], DecoderState after the step).
+
+        Raises:
+          ValueError: a token that does not fit the model or the state, or an unknown name in
+            `edits`.
+          TypeError: arguments of another kind.
         """
+        self._check(params, edits)
+        decoder.check_token(self, token, state)
         x_t = decoder.vectors(self, params, "target", token)
         shown, layers, _ = decoder.advance(self, params, x_t, state, edits, None)
         logits, _ = decoder.head(self, params, shown[:, None], state, None)
         return logits[:, 0], state._replace(layers=layers, t=state.t + 1)
 
-    def _check(self, params, edits) -> None:
+    def check_sequences(self, source: jax.Array, target: jax.Array) -> None:
+        """Errors as in `apply`, if the sequences do not fit the model."""
+        self._sequence("source", source, None)
+        self._sequence("target", target, None)
+
+    def _check(self, params, edits, key=None) -> None:
+        if key is not None:
+            check_key(key)
         layout.check_params(params, self.layers)
         check_edits(edits, self.layers)
 
