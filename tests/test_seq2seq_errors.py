@@ -1,14 +1,17 @@
 """The encoder-decoder: what is said of misuse."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
 import strategies
+from safetensors.numpy import save as to_safetensors
 from strategies import weights
 from translation import MODELS, full_batch
 
 import lstmcore as lc
-from lstmcore import study
+from lstmcore import reference, study
 
 KEY = jax.random.key(0)
 PLAIN, REAL = MODELS["plain"], MODELS["real-valued"]
@@ -253,3 +256,46 @@ def test_errors_of_hyperparameters(options, error, message):
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+DAMAGED = {  # hyperparameter: (what a file says, what is said of it)
+    "source": (9, r"source_embedding'\].table has shape \(7, 3\) but the model needs \(9, 3\)"),
+    "units": ([], "units is empty"),
+    "decoder_units": ([4, 4], "decoder_1/kernel is missing"),
+    "embedding": (3, "'int' object is not iterable"),
+    "attention": (["general"], "attention must be one of"),
+    "bidirectional": (True, "encoder_0_forward/kernel is missing"),
+    "merge": (None, "merge must be one of"),
+    "tie": ("output", "combine/kernel is missing"),
+    "dropout": ("half", "dropout must be a number, got 'half'"),
+    "recurrent_dropout": (2, "recurrent_dropout must be at least 0 and below 1, got 2"),
+    "activation": ("eval", "activation 'eval' is not known"),
+    "heads": (8, "argument 'heads'"),
+}
+
+
+@pytest.mark.parametrize("load", [lc.load, reference.load])
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_files(name, load, model_path):
+    value, message = DAMAGED[name]
+    hyperparameters = {**vars(PLAIN), name: value}
+    description = {"format": 1, "model": "Seq2Seq", "hyperparameters": hyperparameters}
+    tensors = {
+        f"{layer}/{field}": leaf
+        for layer, fields in PARAMS.items()
+        for field, leaf in fields._asdict().items()
+        if leaf is not None
+    }
+    model_path.write_bytes(to_safetensors(tensors, {"lstmcore": json.dumps(description)}))
+    with pytest.raises(ValueError, match=rf"a model\.safetensors is damaged.*{message}"):
+        load(model_path)
+
+
+def test_files_without_a_table_or_with_one_too_many(model_path):
+    lc.save(model_path, PLAIN, PARAMS)
+    tied = lc.Seq2Seq(7, 7, 4, embedding=3, tie="all")
+    with pytest.raises(
+        ValueError, match=r"params has the layers .* but the model has embedding, en"
+    ):
+        lc.save(model_path, tied, PARAMS)
+    assert lc.load(model_path)[0] == PLAIN  # the old file still stands

@@ -155,9 +155,11 @@ def run(
             f"model must be a model such as lc.Autoencoder(...), got {type(model).__name__}: for "
             "the weights of one layer pass study.SingleLayer()"
         )
-    if isinstance(model, Seq2Seq) and target is None:
-        raise TypeError("an encoder-decoder writes beside a target: pass target=, padded tokens")
     if isinstance(model, Seq2Seq):
+        if target is None:
+            raise TypeError(
+                "an encoder-decoder writes beside a target: pass target=, padded tokens"
+            )
         model.check_sequences(x, target)  # compiled, it could not tell tokens that there are not
     elif target is not None:
         raise TypeError(f"target is for an encoder-decoder, which {type(model).__name__} is not")
