@@ -80,7 +80,7 @@ def advance(model, params, x_t, state, edits, noise, keep=None):
     """
     if keep is not None:
         x_t = jnp.where(keep, x_t, 0)  # it may be NaN, and the gradient multiplies by it
-    t = state.t[0] if len(state.t) else 0
+    t = state.t[0] if state.t.shape[0] != 0 else 0
     layers, gates = [], {}
     for place, before in enumerate(state.layers):
         name = f"decoder_{place}"

@@ -180,11 +180,12 @@ class Seq2Seq:
         keys = [None, None, None] if key is None else jax.random.split(key, 3)
         state, encoded = self.encode(params, source, mask=source_mask, edits=edits, key=keys[0])
         target, mask = self._sequence("target", target, target_mask)
-        if len(target) != len(source):
+        batch = source.shape[0]  # not its len, which an export for any batch does not have
+        if target.shape[0] != batch:
             raise ValueError(
-                f"source has {len(source)} examples but target has {len(target)}: they must agree"
+                f"source has {batch} examples but target has {target.shape[0]}: they must agree"
             )
-        noise = decoder.draw_noise(self, params, "decoder", keys[1], len(target))
+        noise = decoder.draw_noise(self, params, "decoder", keys[1], batch)
         first = jnp.full_like(target[:, :1], 0 if self.embedding[1] is None else START)
         before = jnp.concatenate([first, target[:, :-1]], axis=1)
         write: Callable = decoder.write
@@ -215,7 +216,7 @@ class Seq2Seq:
         options = {
             "mask": mask,
             "edits": edits,
-            "noise": decoder.draw_noise(self, params, "encoder", key, len(source)),
+            "noise": decoder.draw_noise(self, params, "encoder", key, source.shape[0]),
             "residual": self.residual,
             **activations_of(self),
         }
@@ -232,7 +233,7 @@ class Seq2Seq:
             decoder.bridge(params, place, finals[min(place, highest)])
             for place in range(len(self.decoder_units))
         )
-        t = jnp.zeros(len(source), jnp.int32)
+        t = jnp.zeros(source.shape[:1], jnp.int32)
         if self.attention is None:
             return DecoderState(layers, None, None, t), traces
         return DecoderState(layers, memory, mask, t), traces

@@ -4,6 +4,7 @@ from functools import partial
 from itertools import pairwise
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -195,6 +196,17 @@ def test_lengths_of_nothing():
     for options in ({}, {"key": KEY, "sampling": 0.5}):
         assert shape(source, target[:, :0], **options) == (B, 0, 6)
         assert shape(source[:0], target[:0], **options) == (0, T, 6)
+
+
+def test_export_for_any_batch_and_any_length():
+    model = MODELS["reversed, one table"]
+    params = weights(model)
+    sequences = batch(model)[0]
+    b, s, t = jax.export.symbolic_shape("b, s, t")
+    shapes = [jax.ShapeDtypeStruct(shape, jnp.int32) for shape in ((b, s), (b, t))]
+    exported = jax.export.export(jax.jit(model.apply))(params, *shapes)
+    found = exported.call(params, *(jnp.asarray(side) for side in sequences))
+    assert_close(found, model.apply(params, *sequences))
 
 
 def test_reverse_source_reads_a_flipped_source():
