@@ -103,6 +103,8 @@ def attend(
     """
     checks.check_array("queries", queries, "batch time units")
     checks.check_array("memory", memory, "batch source units")
+    checks.check_floating("queries", queries)
+    checks.check_floating("memory", memory)
     if queries.shape[0] != memory.shape[0]:
         raise ValueError(
             f"queries has {queries.shape[0]} examples but memory has {memory.shape[0]}: they must "

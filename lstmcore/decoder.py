@@ -9,11 +9,13 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from lstmcore import checks
 from lstmcore.attention import attend
 from lstmcore.cell import lstm_step
 from lstmcore.hyperparameters import activations_of
-from lstmcore.layers import dense, embedding
+from lstmcore.layers import check_ids, dense, embedding
 from lstmcore.noise import dropout_mask
 from lstmcore.stack import Noise, add_residual, run_stack
 from lstmcore.types import LSTMState, Trace
@@ -52,10 +54,7 @@ def write_sampled(model, params, before, state, mask, edits, noise, *, probabili
         coin = jax.random.bernoulli(coin_key, probability, state.t.shape) & (state.t > 0)
         token = jnp.where(coin[:, None] if real_valued else coin, own.astype(token.dtype), token)
         x_t = vectors(model, params, "target", token)
-        shown, layers, gates = advance(model, params, x_t, state, edits, noise)
-        keep = keep[:, None]
-        layers = jax.tree.map(partial(jnp.where, keep), layers, state.layers)
-        gates = jax.tree.map(lambda gate: jnp.where(keep, gate, 0), gates)
+        shown, layers, gates = advance(model, params, x_t, state, edits, noise, keep[:, None])
         traces = {
             name: Trace(*layer, gates[name]) for name, layer in zip(gates, layers, strict=True)
         }
@@ -64,6 +63,9 @@ def write_sampled(model, params, before, state, mask, edits, noise, *, probabili
         return (state._replace(layers=layers, t=state.t + 1), logits), (logits, traces | looked)
 
     batch, timesteps = before.shape[:2]
+    for name, edit in (edits or {}).items():
+        if name.startswith("decoder"):
+            checks.check_edit(edit, batch, timesteps, model.layers[name].units)
     keep = jnp.ones((batch, timesteps), bool) if mask is None else mask
     wrote = jnp.zeros((batch, model.target), state.layers[0].h.dtype)
     inputs = before.swapaxes(0, 1), keep.T, jax.random.split(key, timesteps)
@@ -71,17 +73,25 @@ def write_sampled(model, params, before, state, mask, edits, noise, *, probabili
     return jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), written)
 
 
-def advance(model, params, x_t, state, edits, noise):
-    """One step of all layers: (what the last one shows, their states, {name: gates})."""
+def advance(model, params, x_t, state, edits, noise, keep=None):
+    """One step of all layers: (what the last one shows, their states, {name: gates}).
+
+    Where `keep`, bool [B, 1], is False, the step is padding, which changes nothing.
+    """
+    if keep is not None:
+        x_t = jnp.where(keep, x_t, 0)  # it may be NaN, and the gradient multiplies by it
+    t = state.t[0] if state.t.shape[0] != 0 else 0
     layers, gates = [], {}
     for place, before in enumerate(state.layers):
-        name, read = f"decoder_{place}", x_t
-        if noise is not None:
-            read, before = _disturb(noise[name], x_t, before)
+        name = f"decoder_{place}"
+        read, start = (x_t, before) if noise is None else _disturb(noise[name], x_t, before)
         edit = (edits or {}).get(name)
         after, gates[name] = lstm_step(
-            params[name], read, before, edit=edit, t=state.t[0], **activations_of(model)
+            params[name], read, start, edit=edit, t=t, **activations_of(model)
         )
+        if keep is not None:
+            after = jax.tree.map(partial(jnp.where, keep), after, before)
+            gates[name] = jax.tree.map(partial(_or_zero, keep), gates[name])
         x_t = add_residual(x_t, after.h) if model.residual and place else after.h
         layers.append(after)
     return x_t, tuple(layers), gates
@@ -147,6 +157,40 @@ def draw_noise(model, params, stack: str, key, batch: int) -> dict[str, Noise] |
         width = reader.features if reader else model.decoder_units[-1]
         noise["head"] = Noise(x=draw(width, model.dropout), h=None)
     return noise
+
+
+def check_token(model, token, state) -> None:
+    """`token` is what `model.step` reads for the examples of `state`."""
+    if model.embedding[1] is None:
+        checks.check_array("token", token, "batch features", "one step for each example")
+        checks.check_floating("token", token)
+        checks.check_features("token", token, model.target, "the model's target")
+    else:
+        checks.check_array("token", token, "batch", "one token id for each example")
+        check_ids("token", token, model.target)
+    batch = getattr(getattr(state, "t", None), "shape", None)
+    if batch is None:
+        raise TypeError(
+            f"state must be a DecoderState, got {type(state).__name__}: model.encode returns one"
+        )
+    if token.shape[:1] != batch:
+        raise ValueError(
+            f"token has {len(token)} examples but state has {batch[0]}: they must agree"
+        )
+
+
+def check_probability(name: str, value) -> None:
+    """A number from 0 to 1; one that is only known when the program runs is taken as it is."""
+    if isinstance(value, jax.core.Tracer):
+        return
+    if np.ndim(value) or np.asarray(value).dtype.kind not in "iufV":  # V: bfloat16
+        raise TypeError(f"{name} must be a number from 0 to 1, got {value!r}")
+    if not 0 <= float(value) <= 1:
+        raise ValueError(f"{name} is a probability, from 0 to 1, got {value!r}")
+
+
+def _or_zero(keep, gate):
+    return jnp.where(keep, gate, 0)
 
 
 def _disturb(noise: Noise, x_t, state: LSTMState):

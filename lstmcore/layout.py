@@ -109,8 +109,7 @@ def seq2seq(
     check_choice("residual", residual, (False, True))
     check_choice("reverse_source", reverse_source, (False, True))
     for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
-        if not 0 <= rate < 1:
-            raise ValueError(f"{name} must be at least 0 and below 1, got {rate!r}")
+        check_rate(name, rate)
     if bidirectional and reverse_source:
         raise ValueError("reverse_source is for an encoder that reads in one direction: drop one")
     if tie in ("source", "all") and (
@@ -199,6 +198,16 @@ def check_choice(name: str, value, choices) -> None:
     """`value` is one of `choices`."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def check_rate(name: str, rate) -> None:
+    """A number, at least 0 and below 1."""
+    try:
+        fits = bool(0 <= rate < 1)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {rate!r}") from None
+    if not fits:
+        raise ValueError(f"{name} must be at least 0 and below 1, got {rate!r}")
 
 
 def check_params(params, layers: Mapping[str, Layer]) -> None:

@@ -37,7 +37,8 @@ def cross_entropy(logits: jax.Array, target: jax.Array, mask: jax.Array | None =
       1.3862944
     """
     mask = _check(logits, target, mask)
-    wide = jnp.asarray(logits).astype(memory_dtype(logits.dtype))
+    # What stands in padding must not matter, not even NaN: its gradient would be 0 * NaN.
+    wide = jnp.where(mask[:, :, None], logits, 0).astype(memory_dtype(logits.dtype))
     chosen = (
         jax.nn.log_softmax(wide)
         .at[(*jnp.indices(target.shape, sparse=True), target)]
@@ -61,7 +62,8 @@ def exact_match(logits: jax.Array, target: jax.Array, mask: jax.Array | None = N
       [True, False]
     """
     mask = _check(logits, target, mask)
-    return ((logits.argmax(axis=-1) == target) | ~mask).all(axis=1)
+    likeliest = jnp.asarray(logits).argmax(axis=-1)
+    return ((likeliest == jnp.asarray(target, likeliest.dtype)) | ~mask).all(axis=1)
 
 
 def _check(logits, target, mask):

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 
 from lstmcore import checks, decoder, layout
 from lstmcore.activations import Activation
+from lstmcore.dtypes import check_key
 from lstmcore.hyperparameters import activations_of, check_activations, sizes_of
 from lstmcore.layers import check_ids
 from lstmcore.stack import Edits, check_edits, init_layers, run_both_ways, run_stack
@@ -108,18 +109,23 @@ class Seq2Seq:
         if len(pair) != 2:
             raise ValueError(f"embedding must be one size or a pair of them, got {self.embedding}")
         units = layout.check_units("units", self.units)
-        decoder_units = self.decoder_units or units
+        decoder_units = units if self.decoder_units in (None, (), []) else self.decoder_units
         plain = {
             "source": checks.check_count("source", self.source),
             "target": checks.check_count("target", self.target),
             "units": units,
-            "embedding": tuple(None if size is None else int(size) for size in pair),
+            "embedding": tuple(size and checks.check_count("embedding", size) for size in pair),
             "decoder_units": layout.check_units("decoder_units", decoder_units),
         }
         for name, value in plain.items():
             object.__setattr__(self, name, value)
         check_activations(self)
         _ = self.layers  # describing them checks what is left
+        # Numbers of NumPy compare and hash well, but a file cannot hold them.
+        for name in ("bidirectional", "reverse_source", "residual"):
+            object.__setattr__(self, name, bool(getattr(self, name)))
+        for name in ("dropout", "recurrent_dropout"):
+            object.__setattr__(self, name, float(getattr(self, name)))
 
     @property
     def layers(self) -> dict[str, layout.Layer]:
@@ -170,21 +176,23 @@ class Seq2Seq:
             in `edits`.
           TypeError: arguments of another kind.
         """
-        self._check(params, edits)
+        self._check(params, edits, key)
         keys = [None, None, None] if key is None else jax.random.split(key, 3)
         state, encoded = self.encode(params, source, mask=source_mask, edits=edits, key=keys[0])
         target, mask = self._sequence("target", target, target_mask)
-        if len(target) != len(source):
+        batch = source.shape[0]  # not its len, which an export for any batch does not have
+        if target.shape[0] != batch:
             raise ValueError(
-                f"source has {len(source)} examples but target has {len(target)}: they must agree"
+                f"source has {batch} examples but target has {target.shape[0]}: they must agree"
             )
-        noise = decoder.draw_noise(self, params, "decoder", keys[1], len(target))
+        noise = decoder.draw_noise(self, params, "decoder", keys[1], batch)
         first = jnp.full_like(target[:, :1], 0 if self.embedding[1] is None else START)
         before = jnp.concatenate([first, target[:, :-1]], axis=1)
         write: Callable = decoder.write
         if sampling is not None:
             if key is None:
                 raise ValueError("sampling draws at random: pass key=jax.random.key(...)")
+            decoder.check_probability("sampling", sampling)
             write = partial(decoder.write_sampled, probability=sampling, key=keys[2])
         logits, decoded = write(self, params, before, state, mask, edits, noise)
         return logits, encoded | decoded
@@ -203,12 +211,12 @@ class Seq2Seq:
         Returns:
           (what the decoder starts from, {name: Trace of each LSTM layer of the encoder}).
         """
-        self._check(params, edits)
+        self._check(params, edits, key)
         source, mask = self._sequence("source", source, mask)
         options = {
             "mask": mask,
             "edits": edits,
-            "noise": decoder.draw_noise(self, params, "encoder", key, len(source)),
+            "noise": decoder.draw_noise(self, params, "encoder", key, source.shape[0]),
             "residual": self.residual,
             **activations_of(self),
         }
@@ -225,7 +233,7 @@ class Seq2Seq:
             decoder.bridge(params, place, finals[min(place, highest)])
             for place in range(len(self.decoder_units))
         )
-        t = jnp.zeros(len(source), jnp.int32)
+        t = jnp.zeros(source.shape[:1], jnp.int32)
         if self.attention is None:
             return DecoderState(layers, None, None, t), traces
         return DecoderState(layers, memory, mask, t), traces
@@ -243,13 +251,27 @@ class Seq2Seq:
 
         Returns:
           (logits [B, V], or output [B, F], DecoderState after the step).
+
+        Raises:
+          ValueError: a token that does not fit the model or the state, or an unknown name in
+            `edits`.
+          TypeError: arguments of another kind.
         """
+        self._check(params, edits)
+        decoder.check_token(self, token, state)
         x_t = decoder.vectors(self, params, "target", token)
         shown, layers, _ = decoder.advance(self, params, x_t, state, edits, None)
         logits, _ = decoder.head(self, params, shown[:, None], state, None)
         return logits[:, 0], state._replace(layers=layers, t=state.t + 1)
 
-    def _check(self, params, edits) -> None:
+    def check_sequences(self, source: jax.Array, target: jax.Array) -> None:
+        """Errors as in `apply`, if the sequences do not fit the model."""
+        self._sequence("source", source, None)
+        self._sequence("target", target, None)
+
+    def _check(self, params, edits, key=None) -> None:
+        if key is not None:
+            check_key(key)
         layout.check_params(params, self.layers)
         check_edits(edits, self.layers)
 

@@ -1,4 +1,4 @@
-"""Dense, repeat vector, time-distributed: laws and errors."""
+"""Dense, embedding, repeat vector, time-distributed: laws and errors."""
 
 import jax
 import jax.numpy as jnp
@@ -50,6 +50,51 @@ def test_init_dense_is_kerass():
     assert lc.init_dense(jax.random.key(0), 3, 2, dtype=jnp.bfloat16).kernel.dtype == jnp.bfloat16
 
 
+TABLE = lc.EmbeddingParams(np.random.default_rng(3).normal(size=(5, 3)).astype(np.float32))
+IDS = np.array([[4, 0, 1], [1, 1, 3]])
+
+
+def test_embedding_looks_vectors_up():
+    for ids in (IDS, IDS.astype(np.uint8), IDS[0], IDS[0, 0], IDS[:, :0]):
+        vectors, mask = lc.embedding(TABLE, ids)
+        np.testing.assert_array_equal(vectors, TABLE.table[ids])
+        assert mask is None
+    for padding in (0, 1, 2):
+        vectors, mask = lc.embedding(TABLE, IDS, padding=padding)
+        np.testing.assert_array_equal(mask, padding != IDS)
+        np.testing.assert_array_equal(vectors, TABLE.table[IDS])
+    many = lc.EmbeddingParams(np.arange(300, dtype=np.float32)[:, None])
+    for ids in (np.array([255], np.uint8), np.array([127], np.int8), np.array([299], np.uint16)):
+        assert lc.embedding(many, ids)[0].tolist() == [[float(ids[0])]]
+
+
+def test_gradients_of_an_embedding_are_sums_over_its_uses():
+    factors = np.random.default_rng(4).normal(size=(2, 3, 3)).astype(np.float32)
+    gradient = jax.grad(lambda params: (lc.embedding(params, IDS)[0] * factors).sum())(TABLE)
+    expected = np.zeros((5, 3), np.float32)
+    for place, token in np.ndenumerate(IDS):
+        expected[token] += factors[place]
+    np.testing.assert_allclose(gradient.table, expected, rtol=1e-6)
+
+
+def test_under_jit_an_id_without_a_vector_is_nan():
+    ids = np.array([4, 5, -1, 0])
+    found = jax.jit(lambda params, ids: lc.embedding(params, ids)[0])(TABLE, ids)
+    np.testing.assert_array_equal(found[1:3], np.nan)
+    np.testing.assert_array_equal(found[::3], TABLE.table[[4, 0]])
+
+
+def test_init_embedding_is_kerass():
+    table = lc.init_embedding(jax.random.key(0), 300, 200).table
+    assert table.shape == (300, 200)
+    assert 0.0499 < table.max() <= 0.05
+    assert -0.05 <= table.min() < -0.0499
+    assert abs(float(table.mean())) < 4 * 0.05 / np.sqrt(3 * 300 * 200)
+    assert (
+        lc.init_embedding(jax.random.key(0), 3, 2, dtype=jnp.bfloat16).table.dtype == jnp.bfloat16
+    )
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -74,6 +119,59 @@ def test_init_dense_is_kerass():
         (lambda: lc.time_distributed(abs, [1.0]), TypeError, "x must be an array .* got list"),
         (lambda: lc.time_distributed(abs, np.ones(2)), ValueError, r"2 axes .* got shape \(2,\)"),
         (lambda: lc.init_dense(jax.random.key(0), 3, 0), ValueError, "units must be at least 1"),
+        (
+            lambda: lc.embedding(TABLE, IDS + 1),
+            ValueError,
+            "ids holds the token id 5 but there are 5 tokens, 0 to 4: was it encoded with another",
+        ),
+        (
+            lambda: lc.embedding(TABLE, IDS - 1),
+            ValueError,
+            "ids holds the token id -1 but there are",
+        ),
+        (lambda: lc.embedding(TABLE, IDS * 1.0), ValueError, "ids must be integers, got float64"),
+        (lambda: lc.embedding(TABLE, IDS > 0), ValueError, "ids must be integers, got bool"),
+        (
+            lambda: lc.embedding(TABLE, [1, 2]),
+            TypeError,
+            "ids must be an array of token ids, got li",
+        ),
+        (
+            lambda: lc.embedding(TABLE.table, IDS),
+            TypeError,
+            "params must be EmbeddingParams, got nd",
+        ),
+        (
+            lambda: lc.embedding(lc.EmbeddingParams(np.ones(3)), IDS),
+            ValueError,
+            r"params.table must have 2 axes \[tokens, features\]",
+        ),
+        (
+            lambda: lc.embedding(lc.EmbeddingParams([[1.0]]), IDS),
+            TypeError,
+            "params.table must be an array, got list",
+        ),
+        (
+            lambda: lc.embedding(lc.EmbeddingParams(np.ones((3, 2), int)), IDS),
+            ValueError,
+            "params.table must be floating point, got int64",
+        ),
+        (
+            lambda: lc.init_embedding(jax.random.key(0), 0, 2),
+            ValueError,
+            "vocabulary must be at least 1, got 0",
+        ),
+        (
+            lambda: lc.init_embedding(jax.random.key(0), 3, 0),
+            ValueError,
+            "features must be at least",
+        ),
+        (lambda: lc.init_embedding(0, 3, 2), TypeError, "key must be a random key, got int"),
+        (
+            lambda: lc.init_embedding(jax.random.key(0), 3, 2, dtype=int),
+            ValueError,
+            "dtype must be floating point, got int",
+        ),
     ],
 )
 def test_errors(call, error, message):

@@ -40,7 +40,7 @@ class Run:
 
     Attributes:
       inputs: [B, T, F], or [B, T] of tokens if the model embeds them.
-      mask: bool [B, T] or None, as it was given.
+      mask: bool [B, T] or None, as it was given; of an encoder-decoder, the one of its source.
       outputs: what the model's `apply` returned first.
       traces: Trace of each LSTM layer by name.
       masks: for each layer, bool [B, T'] of its real steps or None if all are; a decoder with steps
@@ -155,8 +155,14 @@ def run(
             f"model must be a model such as lc.Autoencoder(...), got {type(model).__name__}: for "
             "the weights of one layer pass study.SingleLayer()"
         )
-    if isinstance(model, Seq2Seq) and target is None:
-        raise TypeError("an encoder-decoder writes beside a target: pass target=, padded tokens")
+    if isinstance(model, Seq2Seq):
+        if target is None:
+            raise TypeError(
+                "an encoder-decoder writes beside a target: pass target=, padded tokens"
+            )
+        model.check_sequences(x, target)  # compiled, it could not tell tokens that there are not
+    elif target is not None:
+        raise TypeError(f"target is for an encoder-decoder, which {type(model).__name__} is not")
     if edits or not _is_known(model):
         result = jax.jit(partial(_run, model, edits=edits))(params, x, mask, target)
     else:

@@ -89,7 +89,7 @@ def payload(
                 title,
                 titles if output.shape[2] == features else _column_names(None, output.shape[2]),
                 output,
-                run.mask if output.shape[1] == steps else None,
+                _mask_of_output(run, output, steps),
             )
             for title, output in outputs
         ],
@@ -209,6 +209,13 @@ def _outputs(run: Run) -> tuple[list[tuple[str, np.ndarray]], str]:
     if len(sequences) == 2 and "prediction_0" in run.layers:
         titles = ["reconstruction", "prediction"]
     return list(zip(titles, sequences, strict=True)), ", ".join(others)
+
+
+def _mask_of_output(run: Run, output, steps: int):
+    """Its own if the model has a decoder with a target, else the input's for as many steps."""
+    if run.target is not None:
+        return run.masks["decoder_0"]
+    return run.mask if output.shape[1] == steps else None
 
 
 def _series(title: str, names: list[str], array, mask) -> dict:

@@ -74,9 +74,10 @@ def plot_attention(
 def _names(argument: str, given: Sequence[str], kept: np.ndarray) -> list[str]:
     if not len(given):
         return [str(step) for step in kept]
-    if len(given) < len(kept):
+    needed = max(kept, default=-1) + 1
+    if len(given) < needed:
         raise ValueError(
-            f"{argument} has {len(given)} names but {len(kept)} steps are drawn: it must have a "
-            "name for each step that is no padding"
+            f"{argument} has {len(given)} names but the last step drawn is number {needed}: it "
+            "must have a name for each step up to there"
         )
     return [plain(given[step]) for step in kept]
