@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,12 @@ class Translator:
                 )
 
     def translate(
-        self, texts: Sequence[str], *, width: int = 1, length_penalty: float = 0.6
+        self,
+        texts: Sequence[str],
+        *,
+        width: int = 1,
+        length_penalty: float = 0.6,
+        edits: Mapping[str, Callable] | None = None,
     ) -> list[str]:
         """One translation for each text.
 
@@ -62,6 +68,8 @@ class Translator:
           texts: any number of strings.
           width: 1 takes the likeliest token at each step; more is the width of a beam search.
           length_penalty: of the beam search, see `lc.beam_search`.
+          edits: for any LSTM layer by name, a function `(gates, t) -> gates`: see what is written
+            with a gate shut, say. The decoding is compiled anew for them.
 
         Raises:
           TypeError: `texts` is a string or holds something else than strings.
@@ -69,16 +77,17 @@ class Translator:
         """
         width = checks.check_count("width", width)
         texts = _texts(texts)
+        step = self.model.step if edits is None else partial(self.model.step, edits=edits)
         written: list[str] = []
         for first in range(0, len(texts), AT_ONCE):
             ids = self._ids(texts[first : first + AT_ONCE])
-            state, _ = self.model.encode(self.params, ids)
+            state, _ = self.model.encode(self.params, ids, edits=edits)
             options: dict[str, Any] = {"max_length": self.max_length}
             if width == 1:
-                tokens = greedy(self.model.step, self.params, state, **options).tokens
+                tokens = greedy(step, self.params, state, **options).tokens
             else:
                 options |= {"width": width, "length_penalty": length_penalty}
-                tokens = beam_search(self.model.step, self.params, state, **options).tokens[:, 0]
+                tokens = beam_search(step, self.params, state, **options).tokens[:, 0]
             written += self.target.decode_all(np.asarray(tokens))
         return written
 
