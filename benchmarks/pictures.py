@@ -1,16 +1,19 @@
 """The pictures of the docs, made by the code on their pages: `python -m benchmarks.pictures`.
 
-A page's blocks are run one after the other in docs/assets, where they write what the page shows.
+A page's blocks are run one after the other in an empty folder; the pictures that they write there
+go into docs/assets.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ("pictures.md", "tour.md")
+PAGES = ("pictures.md", "tour.md", "translate.md")
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -28,4 +31,7 @@ def draw(page: Path, folder: Path) -> None:
 
 if __name__ == "__main__":
     for page in PAGES:
-        draw(DOCS / page, DOCS / "assets")
+        with TemporaryDirectory() as folder:
+            draw(DOCS / page, Path(folder))
+            for picture in Path(folder).glob("*.png"):
+                shutil.copy(picture, DOCS / "assets")

@@ -31,6 +31,7 @@ class Timeline(NamedTuple):
 
     x: [T, F]; x_real: bool [T]; trace: Trace of [T', H]; real: bool [T']
     breaks: steps at which a new window starts
+    title: what x is
     """
 
     x: np.ndarray
@@ -38,6 +39,7 @@ class Timeline(NamedTuple):
     trace: Trace
     real: np.ndarray
     breaks: Sequence[int]
+    title: str
 
 
 def timeline(run: Run, layer: str, example: int, breaks: Sequence[int]) -> Timeline:
@@ -49,18 +51,19 @@ def timeline(run: Run, layer: str, example: int, breaks: Sequence[int]) -> Timel
     trace = run[layer]
     example = one_place("example", example, len(run.inputs))
     real = _real(run.masks[layer], example, trace.h.shape[1])
-    inputs, mask = run.inputs, run.mask
+    inputs, mask, title = run.inputs, run.mask, "input $x$"
     if run.target is not None and layer.startswith("decoder"):
-        inputs, mask = run.target, run.masks[layer]  # of a decoder, beside what it is to write
+        inputs, mask, title = run.target, run.masks[layer], "target"
     x = np.asarray(inputs[example])
-    x = x[:, None] if x.ndim == 1 else x  # tokens: one column
+    if x.ndim == 1:  # tokens: one column
+        x, title = x[:, None], f"{title}: number of the token"
 
     def drawn(leaf):
         return np.where(real[:, None], np.asarray(leaf[example], dtype=float), np.nan)
 
     gates = Gates(*map(drawn, trace.gates))
     x_real = _real(mask, example, len(x))
-    return Timeline(x, x_real, Trace(drawn(trace.h), drawn(trace.c), gates), real, breaks)
+    return Timeline(x, x_real, Trace(drawn(trace.h), drawn(trace.c), gates), real, breaks, title)
 
 
 def one_place(axis: str, chosen: int, size: int) -> int:
@@ -93,12 +96,15 @@ def draw_input(axes: Axes, line: Timeline, columns: Sequence[str]) -> None:
     else:
         names = columns if len(columns) > 1 else [""] * x.shape[1]
         for values, colour, name in zip(x.T, COLOURS, names, strict=False):
-            draw_line(axes, values, line.breaks, color=colour, label=plain(name))
+            if np.issubdtype(line.x.dtype, np.integer):  # no line: numbers of tokens have no order
+                axes.plot(values, ".", color=colour)
+            else:
+                draw_line(axes, values, line.breaks, color=colour, label=plain(name))
         axes.grid(alpha=0.3)
         if len(columns) > 1:
             legend_above(axes)
     hatch(axes, line.x_real)
-    axes.set_title("input $x$", loc="left", fontsize="medium")
+    axes.set_title(line.title, loc="left", fontsize="medium")
 
 
 def draw_line(axes: Axes, values, breaks: Sequence[int], *, color: str, label: str = "") -> None:
