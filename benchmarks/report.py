@@ -23,6 +23,8 @@ RATIOS = {
     "train": "Training step",
     "forward_all": "Forward, h of every step",
     "forward": "Forward, last state",
+    "seq2seq": "Encoder-decoder, loss and gradients",
+    "seq2seq_attention": "The same with attention (general)",
 }
 TUTORIAL = {
     "tutorial_warm": "300 epochs, compiled before",
@@ -30,6 +32,7 @@ TUTORIAL = {
     "tutorial_cached": "the same, JAX's compilation cache filled",
 }
 VALUES = {
+    "addition": "Two epochs of Keras's example of addition, compiled before",
     "stream": "One step at batch 1, from x to h, both in NumPy",
     "compile": "Trace, lower and compile the training step",
     "memory": "Peak resident memory that training steps add",
