@@ -16,11 +16,30 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 __version__ = "0.1.0.dev0"
 
 _NAMES = {
-    "types": ("LSTMParams", "LSTMState", "Gates", "Trace", "DenseParams"),
+    "types": (
+        "LSTMParams",
+        "LSTMState",
+        "Gates",
+        "Trace",
+        "DenseParams",
+        "EmbeddingParams",
+        "GeneralAttention",
+        "AdditiveAttention",
+    ),
     "cell": ("init_lstm", "zero_state", "lstm_step"),
     "sequence": ("lstm", "bidirectional", "length_mask"),
-    "layers": ("init_dense", "dense", "repeat_vector", "time_distributed"),
+    "layers": (
+        "init_dense",
+        "dense",
+        "init_embedding",
+        "embedding",
+        "repeat_vector",
+        "time_distributed",
+    ),
+    "attention": ("init_attention", "attend"),
+    "losses": ("cross_entropy", "exact_match"),
     "models": ("Autoencoder", "CompositeAutoencoder", "StackedLSTM"),
+    "seq2seq": ("Seq2Seq", "DecoderState"),
     "overview": ("summary",),
     "devices": ("use_all_cores",),
     "train": ("fit", "FitResult", "NonFiniteLossError"),
@@ -48,13 +67,32 @@ def __dir__():
 
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
     from lstmcore import reference, series, study
+    from lstmcore.attention import attend, init_attention
     from lstmcore.cell import init_lstm, lstm_step, zero_state
     from lstmcore.devices import use_all_cores
     from lstmcore.files import load, save
-    from lstmcore.layers import dense, init_dense, repeat_vector, time_distributed
+    from lstmcore.layers import (
+        dense,
+        embedding,
+        init_dense,
+        init_embedding,
+        repeat_vector,
+        time_distributed,
+    )
+    from lstmcore.losses import cross_entropy, exact_match
     from lstmcore.models import Autoencoder, CompositeAutoencoder, StackedLSTM
     from lstmcore.overview import summary
+    from lstmcore.seq2seq import DecoderState, Seq2Seq
     from lstmcore.sequence import bidirectional, length_mask, lstm
     from lstmcore.series import windows
     from lstmcore.train import FitResult, NonFiniteLossError, fit
-    from lstmcore.types import DenseParams, Gates, LSTMParams, LSTMState, Trace
+    from lstmcore.types import (
+        AdditiveAttention,
+        DenseParams,
+        EmbeddingParams,
+        Gates,
+        GeneralAttention,
+        LSTMParams,
+        LSTMState,
+        Trace,
+    )

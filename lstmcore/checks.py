@@ -12,7 +12,7 @@ import operator
 
 import numpy as np
 
-from lstmcore.types import DenseParams, Gates, LSTMParams, LSTMState
+from lstmcore.types import DenseParams, EmbeddingParams, Gates, LSTMParams, LSTMState
 
 
 def check_array(name: str, value, axes: str, advice: str = "") -> None:
@@ -127,6 +127,28 @@ def check_dense_params(params: DenseParams, name: str = "params") -> int:
     return params.kernel.shape[0]
 
 
+def check_layer_params(params, kind, name: str) -> None:
+    """The weights of a layer are of the right kind and, where that can be told, fit together."""
+    if kind is LSTMParams:
+        check_lstm_params(params, name)
+    elif kind is DenseParams:
+        check_dense_params(params, name)
+    else:
+        if not isinstance(params, kind):
+            raise TypeError(f"{name} must be {kind.__name__}, got {type(params).__name__}")
+        for field in kind._fields:
+            value = getattr(params, field)
+            if not hasattr(value, "shape"):
+                raise TypeError(f"{name}.{field} must be an array, got {type(value).__name__}")
+        _check_same_dtype(name, params)
+
+
+def check_embedding_params(params: EmbeddingParams, name: str = "params") -> None:
+    """`params` holds one vector for each token."""
+    check_layer_params(params, EmbeddingParams, name)
+    check_array(f"{name}.table", params.table, "tokens features")
+
+
 def check_features(name: str, value, features: int, owner: str) -> None:
     """The last axis of `value` is what the weights `owner` expect."""
     if value.shape[-1] != features:
@@ -159,16 +181,16 @@ def check_state(
             )
 
 
-def check_mask(mask, batch: int, timesteps: int) -> None:
-    """The mask is bool [batch, time] for this input."""
-    check_array("mask", mask, "batch time", "one value for each step of each example")
+def check_mask(mask, batch: int, timesteps: int, name: str = "mask", owner: str = "x") -> None:
+    """The mask is bool [batch, time] for the array `owner`."""
+    check_array(name, mask, "batch time", "one value for each step of each example")
     if mask.dtype != bool:
         raise ValueError(
-            f"mask must be bool (True = real step), got {mask.dtype}: write mask.astype(bool)"
+            f"{name} must be bool (True = real step), got {mask.dtype}: write {name}.astype(bool)"
         )
     if tuple(mask.shape) != (batch, timesteps):
         raise ValueError(
-            f"mask has shape {tuple(mask.shape)} but x needs ({batch}, {timesteps}): "
+            f"{name} has shape {tuple(mask.shape)} but {owner} needs ({batch}, {timesteps}): "
             "lc.length_mask(lengths, timesteps) makes one from the length of each example"
         )
 

@@ -17,9 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.layout import LAYOUTS, Layer, check_params, check_sizes
+from lstmcore.layout import LAYOUTS, Layer, check_params
 from lstmcore.reference.activations import resolve
-from lstmcore.types import DenseParams, LSTMParams
 
 __all__ = ["load", "save"]
 
@@ -97,14 +96,14 @@ def load(path: str | os.PathLike) -> tuple:
     import jax
     import jax.numpy as jnp
 
-    from lstmcore import models
+    import lstmcore as lc
     from lstmcore.dtypes import floating_dtype
 
     contents = read(path)
-    model = getattr(models, contents.model)(**contents.hyperparameters)
+    model = getattr(lc, contents.model)(**contents.hyperparameters)
     params = {}
     for name, layer in contents.params.items():
-        floating_dtype(layer.kernel.dtype)  # float64 would silently become float32 otherwise
+        floating_dtype(layer[0].dtype)  # float64 would silently become float32 otherwise
         params[name] = jax.tree.map(jnp.asarray, layer)
     return model, params
 
@@ -165,11 +164,11 @@ def _description(text: str) -> tuple[str, dict]:
         if name == "output_activation" and hyperparameters.get(name) is None:
             continue  # it follows `activation`, and older files do not mention it
         resolve(name, hyperparameters.get(name, ""))
-    features, units = check_sizes(hyperparameters.get("features"), hyperparameters.get("units"))
-    return kind, hyperparameters | {"features": features, "units": units}
+    as_tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in hyperparameters.items()}
+    return kind, as_tuples
 
 
-def _layer(name: str, layer: Layer, tensors: dict) -> LSTMParams | DenseParams:
+def _layer(name: str, layer: Layer, tensors: dict):
     """Take the weights of one layer out of the tensors."""
     weights = {}
     for field in layer.shapes():

@@ -1,4 +1,4 @@
-"""The layers around the LSTM: dense, repeat vector, time-distributed."""
+"""The layers around the LSTM: dense, embedding, repeat vector, time-distributed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from collections.abc import Callable
 import jax
 import jax.export
 import jax.numpy as jnp
+import numpy as np
 
 from lstmcore import checks
 from lstmcore.dtypes import check_key, floating_dtype
-from lstmcore.types import DenseParams
+from lstmcore.types import DenseParams, EmbeddingParams
 
-__all__ = ["dense", "init_dense", "repeat_vector", "time_distributed"]
+__all__ = [
+    "dense",
+    "embedding",
+    "init_dense",
+    "init_embedding",
+    "repeat_vector",
+    "time_distributed",
+]
 
 
 def init_dense(key: jax.Array, features: int, units: int, *, dtype=jnp.float32) -> DenseParams:
@@ -71,6 +79,90 @@ def dense(params: DenseParams, x: jax.Array) -> jax.Array:
     checks.check_features("x", x, features, "params.kernel")
     kernel, bias = map(jnp.asarray, params)
     return jnp.asarray(x, kernel.dtype) @ kernel + bias
+
+
+def init_embedding(
+    key: jax.Array, vocabulary: int, features: int, *, dtype=jnp.float32
+) -> EmbeddingParams:
+    """Fresh vectors, one for each token: uniform within 0.05 of 0, as in Keras.
+
+    Args:
+      key: random key.
+      vocabulary: V, number of tokens, those for padding and the like included.
+      features: E, size of a vector.
+      dtype: of the table.
+
+    Returns:
+      EmbeddingParams of shape [V, E].
+
+    Raises:
+      ValueError: `vocabulary` or `features` below 1, or a dtype that is not floating point.
+
+    Examples:
+      >>> import jax, lstmcore as lc
+      >>> lc.init_embedding(jax.random.key(0), vocabulary=30, features=8).table.shape
+      (30, 8)
+    """
+    check_key(key)
+    shape = checks.check_count("vocabulary", vocabulary), checks.check_count("features", features)
+    return EmbeddingParams(jax.random.uniform(key, shape, floating_dtype(dtype), -0.05, 0.05))
+
+
+def embedding(
+    params: EmbeddingParams, ids: jax.Array, *, padding: int | None = None
+) -> tuple[jax.Array, jax.Array | None]:
+    """The vector of each token, and which tokens are no padding.
+
+    An id without a vector is an error where its value is known. Under `jax.jit` it is not, and its
+    vector is NaN: so that it shows in whatever follows, and is not taken for another token.
+
+    Args:
+      params: EmbeddingParams [V, E].
+      ids: integers [...], from 0 to V - 1.
+      padding: the id that stands where there is no token, or None if there is none such.
+
+    Returns:
+      (vectors [..., E], bool [...] for the `mask` of `lc.lstm`, or None without `padding`).
+
+    Raises:
+      ValueError: ids that are not integers, or known to be outside of the table.
+      TypeError: arguments of another kind.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> params = lc.init_embedding(jax.random.key(0), vocabulary=30, features=8)
+      >>> vectors, mask = lc.embedding(params, jnp.array([[5, 9, 0]]), padding=0)
+      >>> vectors.shape, mask.tolist()
+      ((1, 3, 8), [[True, True, False]])
+    """
+    checks.check_embedding_params(params)
+    check_ids("ids", ids, params.table.shape[0])
+    ids = jnp.asarray(ids)
+    vectors = (
+        jnp.asarray(params.table)
+        .at[ids]
+        .get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+    )
+    return vectors, None if padding is None else ids != padding
+
+
+def check_ids(name: str, ids, size: int) -> None:
+    """`ids` are whole numbers, and in 0 ... size - 1 where their values are known."""
+    if not hasattr(ids, "dtype"):
+        raise TypeError(
+            f"{name} must be an array of token ids, got {type(ids).__name__}: convert it, for "
+            f"instance np.asarray({name})"
+        )
+    checks.check_integers(name, ids)
+    if isinstance(ids, jax.core.Tracer):
+        return
+    values = np.asarray(ids)
+    outside = values[(values < 0) | (values >= size)]
+    if outside.size:
+        raise ValueError(
+            f"{name} holds the token id {outside[0]} but there are {size} tokens, 0 to {size - 1}: "
+            "was it encoded with another vocabulary?"
+        )
 
 
 def repeat_vector(x: jax.Array, n: int) -> jax.Array:

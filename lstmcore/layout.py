@@ -9,34 +9,54 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from lstmcore import checks
-from lstmcore.types import DenseParams, LSTMParams
+from lstmcore.types import (
+    AdditiveAttention,
+    DenseParams,
+    EmbeddingParams,
+    GeneralAttention,
+    LSTMParams,
+)
 
 
 class Layer(NamedTuple):
-    """kind: LSTMParams or DenseParams; features: size of its input; units: of its output."""
+    """kind: type of its weights; features: size of its input; units: of its output.
 
-    kind: type[LSTMParams] | type[DenseParams]
+    An embedding reads `features` different tokens, an attention a memory of that size.
+    """
+
+    kind: type
     features: int
     units: int
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each of its weights."""
-        features, units = self.features, self.units
-        if self.kind is DenseParams:
-            return {"kernel": (features, units), "bias": (units,)}
-        return {
-            "kernel": (features, 4 * units),
-            "recurrent_kernel": (units, 4 * units),
-            "bias": (4 * units,),
-        }
+        return SHAPES[self.kind](self.features, self.units)
 
     def optional_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each of the weights that it may have or not."""
         return {"peephole": (3, self.units)} if self.kind is LSTMParams else {}
 
 
+SHAPES: dict[type, Callable[[int, int], dict[str, tuple[int, ...]]]] = {
+    LSTMParams: lambda features, units: {
+        "kernel": (features, 4 * units),
+        "recurrent_kernel": (units, 4 * units),
+        "bias": (4 * units,),
+    },
+    DenseParams: lambda features, units: {"kernel": (features, units), "bias": (units,)},
+    EmbeddingParams: lambda tokens, units: {"table": (tokens, units)},
+    GeneralAttention: lambda memory, units: {"weight": (units, memory)},
+    AdditiveAttention: lambda memory, units: {
+        "query": (units, units),
+        "memory": (memory, units),
+        "score": (units,),
+    },
+}
+
+
 def autoencoder(features: int, units: tuple[int, ...], steps: int | None = None) -> dict:
     """{name: Layer} of an Autoencoder: the encoder, its mirror image, a head."""
+    features, units = check_sizes(features, units)
     if steps is not None:
         checks.check_count("steps", steps)
     return stack("encoder", features, units) | _decoder("decoder", "head", features, units)
@@ -44,6 +64,7 @@ def autoencoder(features: int, units: tuple[int, ...], steps: int | None = None)
 
 def composite_autoencoder(features: int, units: tuple[int, ...], steps: int) -> dict:
     """{name: Layer} of a CompositeAutoencoder: the encoder, then two mirror images with heads."""
+    features, units = check_sizes(features, units)
     checks.check_count("steps", steps)
     return {
         **stack("encoder", features, units),
@@ -54,16 +75,105 @@ def composite_autoencoder(features: int, units: tuple[int, ...], steps: int) -> 
 
 def stacked_lstm(features: int, units: tuple[int, ...], outputs: int) -> dict:
     """{name: Layer} of a StackedLSTM: the stack and a head."""
+    features, units = check_sizes(features, units)
     outputs = checks.check_count("outputs", outputs)
     layers = stack("lstm", features, units)
     return layers | {"head": Layer(DenseParams, units[-1], outputs)}
 
 
+def seq2seq(
+    source: int,
+    target: int,
+    units: tuple[int, ...],
+    decoder_units: tuple[int, ...],
+    embedding: tuple[int | None, int | None],
+    attention: str | None,
+    bidirectional: bool,
+    merge: str,
+    reverse_source: bool,
+    residual: bool,
+    tie: str | None,
+    dropout: float,
+    recurrent_dropout: float,
+) -> dict[str, Layer]:
+    """{name: Layer} of a Seq2Seq: what reads the source, the bridge, what writes the target."""
+    checks.check_count("source", source), checks.check_count("target", target)
+    units, decoder_units = check_units("units", units), check_units("decoder_units", decoder_units)
+    for size in embedding:
+        if size is not None:
+            checks.check_count("embedding", size)
+    check_choice("attention", attention, (None, *ATTENTIONS))
+    check_choice("merge", merge, MERGES)
+    check_choice("tie", tie, (None, *TIES))
+    check_choice("bidirectional", bidirectional, (False, True))
+    check_choice("residual", residual, (False, True))
+    check_choice("reverse_source", reverse_source, (False, True))
+    for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
+        if not 0 <= rate < 1:
+            raise ValueError(f"{name} must be at least 0 and below 1, got {rate!r}")
+    if bidirectional and reverse_source:
+        raise ValueError("reverse_source is for an encoder that reads in one direction: drop one")
+    if tie in ("source", "all") and (
+        None in embedding or source != target or len(set(embedding)) > 1
+    ):
+        raise ValueError(
+            f"tie={tie!r} is one table for both sides, which needs one vocabulary and one size of "
+            f"embedding, got source={source}, target={target}, embedding={tuple(embedding)}"
+        )
+    if tie == "output" and embedding[1] is None:
+        raise ValueError("tie='output' needs a table of target tokens: set embedding")
+    read, written = (size or count for size, count in zip(embedding, (source, target), strict=True))
+    show = 2 if bidirectional and merge == "concat" else 1  # times the units of a layer
+    tables = {
+        name: Layer(EmbeddingParams, count, size)
+        for name, count, size in zip(EMBEDDINGS, (source, target), embedding, strict=True)
+        if size is not None
+    }
+    if tie in ("source", "all"):
+        tables = {"embedding": tables["target_embedding"]}
+    layers = dict(tables)
+    for place, size in enumerate(units):
+        below = read if place == 0 else show * units[place - 1]
+        for name in both_ways(f"encoder_{place}") if bidirectional else [f"encoder_{place}"]:
+            layers[name] = Layer(LSTMParams, below, size)
+    for place, size in enumerate(decoder_units):
+        above = show * units[min(place, len(units) - 1)]
+        if above != size:
+            layers |= {f"bridge_{place}_{part}": Layer(DenseParams, above, size) for part in "hc"}
+    layers |= stack("decoder", written, decoder_units)
+    memory, shown = show * units[-1], decoder_units[-1]
+    out = written if tie in ("output", "all") else shown
+    if attention == "dot" and memory != shown:
+        raise ValueError(
+            f"dot attention needs an encoder that shows as much as the decoder, got {memory} and "
+            f"{shown}: use 'general' or 'additive', or equal units"
+        )
+    if attention is not None and (kind := ATTENTIONS[attention]) is not None:
+        layers["attention"] = Layer(kind, memory, shown)
+    if attention is not None or out != shown:
+        looked = memory if attention is not None else 0
+        layers["combine"] = Layer(DenseParams, looked + shown, out)
+    if tie not in ("output", "all"):
+        layers["head"] = Layer(DenseParams, out, target)
+    return layers
+
+
+EMBEDDINGS = ("source_embedding", "target_embedding")
+MERGES = ("concat", "sum", "mean", "mul")
+TIES = ("source", "output", "all")
+ATTENTIONS = {"dot": None, "general": GeneralAttention, "additive": AdditiveAttention}
+
 LAYOUTS: dict[str, Callable[..., dict[str, Layer]]] = {
     "Autoencoder": autoencoder,
     "CompositeAutoencoder": composite_autoencoder,
     "StackedLSTM": stacked_lstm,
+    "Seq2Seq": seq2seq,
 }
+
+
+def both_ways(name: str) -> list[str]:
+    """The names of the two directions of a bidirectional layer."""
+    return [f"{name}_forward", f"{name}_backward"]
 
 
 def stack(name: str, features: int, units: tuple[int, ...]) -> dict[str, Layer]:
@@ -74,11 +184,21 @@ def stack(name: str, features: int, units: tuple[int, ...]) -> dict[str, Layer]:
 
 def check_sizes(features, units) -> tuple[int, tuple[int, ...]]:
     """`features` and `units` as plain ints; a single number of units stands for one layer."""
+    return checks.check_count("features", features), check_units("units", units)
+
+
+def check_units(name: str, units) -> tuple[int, ...]:
+    """`units` as plain ints, one for each layer."""
     sizes = units if isinstance(units, tuple | list) else (units,)
     if not sizes:
-        raise ValueError("units is empty: name at least one layer, for instance units=(64,)")
-    units = tuple(checks.check_count("units", size) for size in sizes)
-    return checks.check_count("features", features), units
+        raise ValueError(f"{name} is empty: name at least one layer, for instance {name}=(64,)")
+    return tuple(checks.check_count(name, size) for size in sizes)
+
+
+def check_choice(name: str, value, choices) -> None:
+    """`value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
 def check_params(params, layers: Mapping[str, Layer]) -> None:
@@ -92,12 +212,8 @@ def check_params(params, layers: Mapping[str, Layer]) -> None:
             f"params has the layers {', '.join(map(str, params)) or '(none)'} but the model has "
             f"{', '.join(layers)}: were they made by another model?"
         )
-    check: dict[type, Callable] = {
-        LSTMParams: checks.check_lstm_params,
-        DenseParams: checks.check_dense_params,
-    }
     for name, layer in layers.items():
-        check[layer.kind](params[name], f"params[{name!r}]")
+        checks.check_layer_params(params[name], layer.kind, f"params[{name!r}]")
         if getattr(params[name], "projection", None) is not None:
             raise ValueError(
                 f"params[{name!r}] has a projection, but the layers of a model are sized by their "

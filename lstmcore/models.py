@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import layout
-from lstmcore.activations import Activation, resolve
+from lstmcore.activations import Activation
+from lstmcore.hyperparameters import activations_of, check_activations
 from lstmcore.layers import dense, repeat_vector, time_distributed
 from lstmcore.stack import Edits, check_edits, init_layers, run_stack
 from lstmcore.types import Trace
@@ -91,12 +91,12 @@ class Autoencoder:
           ValueError: shapes that do not fit, or an unknown name in `edits`.
         """
         _check(self, params, edits)
-        stack: Callable = partial(run_stack, params, edits=edits, **_activations(self))
+        stack: Callable = partial(run_stack, params, edits=edits, **activations_of(self))
         head = partial(dense, params["head"])
 
-        state, _, encoded = stack("encoder", x, mask=mask)
+        states, _, encoded = stack("encoder", x, mask=mask)
         steps, mask = (x.shape[1], mask) if self.steps is None else (self.steps, None)
-        code = repeat_vector(state.h, steps)
+        code = repeat_vector(states[-1].h, steps)
         _, h, decoded = stack("decoder", code, mask=mask)
         return time_distributed(head, h), encoded | decoded
 
@@ -151,14 +151,14 @@ class CompositeAutoencoder:
           ((reconstruction [B, T, F], prediction [B, steps, F]), Trace of each LSTM layer).
         """
         _check(self, params, edits)
-        stack: Callable = partial(run_stack, params, edits=edits, **_activations(self))
+        stack: Callable = partial(run_stack, params, edits=edits, **activations_of(self))
         past_head = partial(dense, params["reconstruction_head"])
         future_head = partial(dense, params["prediction_head"])
 
-        state, _, encoded = stack("encoder", x, mask=mask)
-        code = repeat_vector(state.h, x.shape[1])
+        states, _, encoded = stack("encoder", x, mask=mask)
+        code = repeat_vector(states[-1].h, x.shape[1])
         _, past, recalled = stack("reconstruction", code, mask=mask)
-        code = repeat_vector(state.h, self.steps)
+        code = repeat_vector(states[-1].h, self.steps)
         _, future, foreseen = stack("prediction", code, mask=None)
         outputs = time_distributed(past_head, past), time_distributed(future_head, future)
         return outputs, encoded | recalled | foreseen
@@ -210,7 +210,7 @@ class StackedLSTM:
           (output [B, T, U], Trace of each LSTM layer by name).
         """
         _check(self, params, edits)
-        _, h, traces = run_stack(params, "lstm", x, mask=mask, edits=edits, **_activations(self))
+        _, h, traces = run_stack(params, "lstm", x, mask=mask, edits=edits, **activations_of(self))
         return time_distributed(partial(dense, params["head"]), h), traces
 
 
@@ -222,21 +222,10 @@ def _normalise(model) -> None:
     for name in ("steps", "outputs"):
         if isinstance(getattr(model, name, None), np.integer):
             object.__setattr__(model, name, int(getattr(model, name)))
-    resolve("activation", model.activation)
-    resolve("recurrent_activation", model.recurrent_activation)
-    if model.output_activation is not None:
-        resolve("output_activation", model.output_activation)
+    check_activations(model)
     _ = model.layers  # describing them checks what is left: steps, outputs
 
 
 def _check(model, params, edits) -> None:
     layout.check_params(params, model.layers)
     check_edits(edits, model.layers)
-
-
-def _activations(model) -> dict[str, Any]:
-    return {
-        "activation": model.activation,
-        "recurrent_activation": model.recurrent_activation,
-        "output_activation": model.output_activation,
-    }

@@ -2,51 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
+from lstmcore.attention import init_attention
 from lstmcore.cell import init_lstm
 from lstmcore.dtypes import check_key
-from lstmcore.layers import init_dense
-from lstmcore.layout import Layer
+from lstmcore.layers import init_dense, init_embedding
+from lstmcore.layout import Layer, both_ways
 from lstmcore.sequence import lstm
-from lstmcore.types import LSTMParams, LSTMState, Trace
+from lstmcore.types import (
+    AdditiveAttention,
+    DenseParams,
+    EmbeddingParams,
+    GeneralAttention,
+    LSTMParams,
+    LSTMState,
+    Trace,
+)
 
 Edits = Mapping[str, Callable] | None
 
+INIT: dict[type, Callable] = {
+    LSTMParams: init_lstm,
+    DenseParams: init_dense,
+    EmbeddingParams: init_embedding,
+    GeneralAttention: lambda key, memory, units, dtype: init_attention(
+        key, "general", units, memory, dtype=dtype
+    ),
+    AdditiveAttention: lambda key, memory, units, dtype: init_attention(
+        key, "additive", units, memory, dtype=dtype
+    ),
+}
+
 
 def init_layers(key: jax.Array, layers: Mapping[str, Layer], dtype) -> dict:
-    """Fresh weights for each layer, drawn as by `init_lstm` and `init_dense`."""
+    """Fresh weights for each layer, drawn as by `init_lstm`, `init_dense`, ..."""
     check_key(key)
     keys = jax.random.split(key, len(layers))
-    draw = {
-        name: init_lstm if layer.kind is LSTMParams else init_dense
-        for name, layer in layers.items()
-    }
     return {
-        name: draw[name](layer_key, layer.features, layer.units, dtype=dtype)
+        name: INIT[layer.kind](layer_key, layer.features, layer.units, dtype=dtype)
         for layer_key, (name, layer) in zip(keys, layers.items(), strict=True)
     }
 
 
+class Noise(NamedTuple):
+    """Factors of dropout for one layer, the same at every step (Gal & Ghahramani 2016).
+
+    x: [B, F], onto the input; h: [B, H], onto the hidden state of the step before, or None.
+    """
+
+    x: jax.Array
+    h: jax.Array | None
+
+
 def run_stack(
-    params: Mapping, name: str, x: jax.Array, *, mask, edits: Edits, **activations
-) -> tuple[LSTMState, jax.Array, dict[str, Trace]]:
+    params: Mapping,
+    name: str,
+    x: jax.Array,
+    *,
+    mask,
+    edits: Edits,
+    states: Sequence[LSTMState] | None = None,
+    noise: Mapping[str, Noise] | None = None,
+    residual: bool = False,
+    reverse: bool = False,
+    **activations,
+) -> tuple[list[LSTMState], jax.Array, dict[str, Trace]]:
     """Run layers name_0, name_1, ..., each on the hidden states of the one below.
 
-    Returns (final state of the last layer, its hidden states [B, T, H], Trace of every layer).
+    `states` is where each layer starts; `residual` adds to what a layer shows what it read.
+
+    Returns (final state of each layer, what the last one shows [B, T, H], Trace of every layer).
     """
+    finals: list[LSTMState] = []
     traces: dict[str, Trace] = {}
-    while (layer := f"{name}_{len(traces)}") in params:
-        edit = (edits or {}).get(layer)
-        try:
-            state, traces[layer] = lstm(params[layer], x, mask=mask, edit=edit, **activations)
-        except (TypeError, ValueError) as error:
-            error.add_note(f"(in layer {layer!r})")
-            raise
-        x = traces[layer].h
-    return state, x, traces
+    while (layer := f"{name}_{len(finals)}") in params:
+        state = None if states is None else states[len(finals)]
+        options = {"mask": mask, "reverse": reverse, **activations}
+        final, trace = _run(params, layer, x, state, edits, noise, options)
+        x = add_residual(x, trace.h) if residual and finals else trace.h
+        finals.append(final)
+        traces[layer] = trace
+    return finals, x, traces
+
+
+def run_both_ways(
+    params: Mapping,
+    name: str,
+    x: jax.Array,
+    *,
+    mask,
+    edits: Edits,
+    merge: str,
+    noise: Mapping[str, Noise] | None = None,
+    residual: bool = False,
+    **activations,
+) -> tuple[list[LSTMState], jax.Array, dict[str, Trace]]:
+    """As `run_stack`, of layers that read in both directions, whose results are merged."""
+    finals: list[LSTMState] = []
+    traces: dict[str, Trace] = {}
+    for place in count():
+        pair = both_ways(f"{name}_{place}")
+        if pair[0] not in params:
+            break
+        results = []
+        for layer, reverse in zip(pair, (False, True), strict=True):
+            options = {"mask": mask, "reverse": reverse, **activations}
+            results.append(_run(params, layer, x, None, edits, noise, options))
+            traces[layer] = results[-1][1]
+        (final, trace), (back_final, back_trace) = results
+        finals.append(jax.tree.map(MERGE[merge], final, back_final))
+        h = MERGE[merge](trace.h, back_trace.h)
+        x = add_residual(x, h) if residual and place else h
+    return finals, x, traces
+
+
+MERGE: dict[str, Callable] = {
+    "concat": lambda a, b: jnp.concatenate([a, b], axis=-1),
+    "sum": lambda a, b: a + b,
+    "mean": lambda a, b: (a + b) / 2,
+    "mul": lambda a, b: a * b,
+}
+
+
+def add_residual(x, h):
+    """What a layer shows plus what it read, where the two are of one size (Wu et al. 2016)."""
+    return h + x if h.shape == x.shape else h
+
+
+def _run(params, layer, x, state, edits, noise, options):
+    """One layer, by name."""
+    if noise is not None:
+        factors = noise[layer]
+        x, options["recurrent_dropout"] = x * factors.x[:, None], factors.h
+    try:
+        return lstm(params[layer], x, state, edit=(edits or {}).get(layer), **options)
+    except (TypeError, ValueError) as error:
+        error.add_note(f"(in layer {layer!r})")
+        raise
 
 
 def check_edits(edits: Edits, layers: Mapping[str, Layer]) -> None:

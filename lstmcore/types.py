@@ -2,8 +2,8 @@
 
 Each is a NamedTuple of arrays, hence a pytree: `jax.grad`, `jax.tree.map`, `optax` and
 indexing work on them as they are. Axes are written B (batch), T (time), F (features),
-H (units of a layer), P (size of a projection) and U (outputs of a dense layer). This module needs
-NumPy alone.
+H (units of a layer), P (size of a projection), U (outputs of a dense layer), V (tokens of a
+vocabulary) and E (size of their vectors). This module needs NumPy alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 else:
     Array = Any
 
-__all__ = ["DenseParams", "Gates", "LSTMParams", "LSTMState", "Trace"]
+__all__ = [
+    "AdditiveAttention",
+    "DenseParams",
+    "EmbeddingParams",
+    "Gates",
+    "GeneralAttention",
+    "LSTMParams",
+    "LSTMState",
+    "Trace",
+]
 
 
 class LSTMParams(NamedTuple):
@@ -100,3 +109,40 @@ class DenseParams(NamedTuple):
 
     kernel: Array
     bias: Array
+
+
+class EmbeddingParams(NamedTuple):
+    """One vector for each token.
+
+    Attributes:
+      table: [V, E].
+    """
+
+    table: Array
+
+
+class GeneralAttention(NamedTuple):
+    """Weights of the score `query . weight . memory` (Luong et al. 2015, "general").
+
+    Attributes:
+      weight: [H, M], from what the decoder shows to what the encoder showed.
+    """
+
+    weight: Array
+
+
+class AdditiveAttention(NamedTuple):
+    """Weights of the score `score . tanh(query + memory)`, each side projected first.
+
+    Bahdanau et al. (2015), "Neural machine translation by jointly learning to align and
+    translate", equation of appendix A.1.2.
+
+    Attributes:
+      query: [H, A], for what the decoder shows.
+      memory: [M, A], for what the encoder showed.
+      score: [A].
+    """
+
+    query: Array
+    memory: Array
+    score: Array

@@ -1,0 +1,80 @@
+"""Losses of token sequences, which padding does not enter."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from lstmcore import checks
+from lstmcore.dtypes import memory_dtype
+from lstmcore.layers import check_ids
+
+__all__ = ["cross_entropy", "exact_match"]
+
+
+def cross_entropy(logits: jax.Array, target: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+    """Mean of -log softmax(logits)[target] over the real tokens, in nats.
+
+    Its exponential is the perplexity. It is a mean over tokens, not over examples, hence nothing
+    for `lc.fit(..., devices=...)` unless all examples are of one length.
+
+    Args:
+      logits: [B, T, V].
+      target: integers [B, T], 0 to V - 1.
+      mask: bool [B, T], True where the target is real; None counts every step.
+
+    Returns:
+      A scalar, at least float32; 0 if there is no real token.
+
+    Raises:
+      ValueError: shapes that do not fit, or targets that are known to be outside of 0 ... V - 1.
+        Under `jax.jit` such a target makes the loss NaN.
+
+    Examples:
+      >>> import jax.numpy as jnp, lstmcore as lc
+      >>> target = jnp.array([[2, 1, 0]])
+      >>> print(lc.cross_entropy(jnp.zeros((1, 3, 4)), target, mask=target != 0))  # log 4
+      1.3862944
+    """
+    mask = _check(logits, target, mask)
+    wide = jnp.asarray(logits).astype(memory_dtype(logits.dtype))
+    chosen = (
+        jax.nn.log_softmax(wide)
+        .at[(*jnp.indices(target.shape, sparse=True), target)]
+        .get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+    )
+    total = -jnp.where(mask, chosen, 0).sum()
+    return total / jnp.maximum(mask.sum(), 1).astype(total.dtype)
+
+
+def exact_match(logits: jax.Array, target: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+    """Whether the likeliest token is the target at every real step of an example: bool [B].
+
+    Arguments and errors as in `cross_entropy`. Of teacher forcing: for what a model writes by
+    itself, compare the tokens of `lc.greedy` with the target.
+
+    Examples:
+      >>> import jax.numpy as jnp, lstmcore as lc
+      >>> target = jnp.array([[2, 1, 0], [2, 2, 0]])
+      >>> logits = jnp.eye(4)[jnp.array([[2, 1, 3], [2, 1, 0]])]
+      >>> lc.exact_match(logits, target, mask=target != 0).tolist()
+      [True, False]
+    """
+    mask = _check(logits, target, mask)
+    return ((logits.argmax(axis=-1) == target) | ~mask).all(axis=1)
+
+
+def _check(logits, target, mask):
+    checks.check_array("logits", logits, "batch time tokens")
+    checks.check_floating("logits", logits)
+    checks.check_array("target", target, "batch time")
+    check_ids("target", target, logits.shape[2])
+    if target.shape != logits.shape[:2]:
+        raise ValueError(
+            f"target has shape {tuple(target.shape)} but logits {tuple(logits.shape)} need "
+            f"{tuple(logits.shape[:2])}: one token for each step of each example"
+        )
+    if mask is None:
+        return jnp.ones(target.shape, bool)
+    checks.check_mask(mask, target.shape[0], target.shape[1], owner="target")
+    return jnp.asarray(mask)

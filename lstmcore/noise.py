@@ -1,0 +1,195 @@
+"""Noise for training: dropout, the masks of variational dropout, and zoneout.
+
+All of it is explicit: a random key goes in, factors come out, and `lc.lstm` takes them as arrays.
+Without a key (`key=None`) it is evaluation, and nothing is random:
+
+    x = lc.dropout(key_1, x, 0.2, shared_axes=(1,))               # the same features at every step
+    factors = lc.dropout_mask(key_2, (batch, units), 0.2)         # the same units at every step
+    state, trace = lc.lstm(params, x, recurrent_dropout=factors)
+
+Sources: Srivastava et al. (2014), "Dropout: a simple way to prevent neural networks from
+overfitting"; Gal & Ghahramani (2016), "A theoretically grounded application of dropout in recurrent
+neural networks"; Krueger et al. (2017), "Zoneout: regularizing RNNs by randomly preserving hidden
+activations".
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from lstmcore import checks
+from lstmcore.dtypes import check_key, floating_dtype, memory_dtype
+from lstmcore.types import LSTMState
+
+__all__ = ["dropout", "dropout_mask", "zoneout"]
+
+Rate = float | jax.Array
+
+
+def dropout(
+    key: jax.Array | None, x: jax.Array, rate: Rate, *, shared_axes: Sequence[int] = ()
+) -> jax.Array:
+    """Some numbers of `x` become 0, the others grow so that the mean stays.
+
+    This is dropout (Srivastava et al. 2014) with the scaling done in training, "inverted".
+    With `shared_axes=(1,)` what is dropped of [B, T, F] is the same at every step: the mask for a
+    layer's input of Gal & Ghahramani (2016).
+
+    Args:
+      key: random key; None is evaluation.
+      x: array of any shape, floating point.
+      rate: share that is dropped, 0 <= rate < 1; may be a traced number, which is not checked.
+      shared_axes: axes of `x` along which one draw stands for all.
+
+    Returns:
+      `x` times factors of 0 or 1 / (1 - rate), in its dtype; `x` itself if `key` is None.
+
+    Raises:
+      ValueError: `rate` outside of [0, 1), an axis that `x` does not have, or `x` that is not
+        floating point.
+      TypeError: arguments of another kind.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> x = jnp.ones((1, 2, 3))
+      >>> lc.dropout(jax.random.key(3), x, 0.5, shared_axes=(1,)).tolist()
+      [[[0.0, 2.0, 2.0], [0.0, 2.0, 2.0]]]
+      >>> lc.dropout(None, x, 0.5) is x
+      True
+    """
+    if not (hasattr(x, "shape") and hasattr(x, "dtype")):
+        raise TypeError(f"x must be an array, got {type(x).__name__}: write jnp.asarray(x)")
+    checks.check_floating("x", x)
+    _check_rate("rate", rate)
+    axes = {_axis(axis, x.ndim) for axis in shared_axes}
+    if key is None:
+        return x
+    x = jnp.asarray(x)
+    shape = tuple(1 if axis in axes else size for axis, size in enumerate(x.shape))
+    return x * _factors(key, shape, rate, x.dtype)
+
+
+def dropout_mask(
+    key: jax.Array | None, shape: Sequence[int], rate: Rate, dtype=jnp.float32
+) -> jax.Array | None:
+    """Factors for `lc.lstm(..., recurrent_dropout=...)` or anything else: 0, or 1 / (1 - rate).
+
+    One mask [B, H] for all gates and steps is the tied form of Gal & Ghahramani (2016). (Keras's
+    LSTM draws four, one for each gate.)
+
+    Args:
+      key: random key; None is evaluation.
+      shape: of the mask, [B, H] for recurrent dropout ([B, P] with a projection).
+      rate: share of zeros, 0 <= rate < 1; may be a traced number, which is not checked.
+      dtype: of the mask.
+
+    Returns:
+      An array of this shape with mean 1 over keys; None if `key` is None, which `lc.lstm` takes as
+      no dropout.
+
+    Raises:
+      ValueError: `rate` outside of [0, 1), or a dtype that is not floating point.
+      TypeError: arguments of another kind.
+
+    Examples:
+      >>> import jax, lstmcore as lc
+      >>> lc.dropout_mask(jax.random.key(1), (2, 4), rate=0.5).tolist()
+      [[2.0, 0.0, 0.0, 2.0], [0.0, 2.0, 2.0, 2.0]]
+    """
+    dtype = floating_dtype(dtype)
+    _check_rate("rate", rate)
+    return None if key is None else _factors(key, tuple(shape), rate, dtype)
+
+
+def zoneout(
+    key: jax.Array | None,
+    batch: int,
+    timesteps: int,
+    units: int,
+    *,
+    h: Rate = 0.0,
+    c: Rate = 0.0,
+    dtype=jnp.float32,
+    projection: int | None = None,
+) -> LSTMState:
+    """Shares of the old state to keep, for `lc.lstm(..., zoneout=...)` (Krueger et al. 2017).
+
+    In training each unit keeps its old value at some steps, drawn anew for each, and takes the new
+    one at the others. In evaluation each takes the mean of both, weighted by the rates.
+
+    Args:
+      key: random key; None is evaluation.
+      batch, timesteps, units: B, T and H of the call.
+      h, c: share of steps at which a unit of the hidden or of the cell state is kept, at least 0
+        and below 1; may be traced numbers, which are not checked. (The paper's character model of
+        the Penn Treebank: 0.05 for h, 0.5 for c.)
+      dtype: of the layer's params.
+      projection: P, if the layer has a projection.
+
+    Returns:
+      LSTMState of zeros and ones, [B, T, H] each (h is [B, T, P] with a projection); of the rates,
+      [1, 1, 1], if `key` is None.
+
+    Raises:
+      ValueError: a rate outside of [0, 1), a size below 0, or a dtype that is not floating point.
+      TypeError: arguments of another kind.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> params, x = lc.init_lstm(jax.random.key(0), 2, 3), jnp.ones((5, 7, 2))
+      >>> kept = lc.zoneout(jax.random.key(1), 5, 7, 3, h=0.05, c=0.5)
+      >>> state, trace = lc.lstm(params, x, zoneout=kept)
+      >>> mean = lc.zoneout(None, 5, 7, 3, h=0.05, c=0.5)
+      >>> float(mean.c.squeeze()), mean.c.shape
+      (0.5, (1, 1, 1))
+    """
+    batch = checks.check_count("batch", batch, minimum=0)
+    timesteps = checks.check_count("timesteps", timesteps, minimum=0)
+    units = checks.check_count("units", units)
+    hidden = units if projection is None else checks.check_count("projection", projection)
+    narrow = floating_dtype(dtype)
+    wide = memory_dtype(narrow)
+    _check_rate("h", h)
+    _check_rate("c", c)
+    if key is None:
+        return LSTMState(*(jnp.full((1, 1, 1), r, d) for r, d in ((h, narrow), (c, wide))))
+    check_key(key)
+    h_key, c_key = jax.random.split(key)
+    return LSTMState(
+        h=_draw(h_key, h, (batch, timesteps, hidden)).astype(narrow),
+        c=_draw(c_key, c, (batch, timesteps, units)).astype(wide),
+    )
+
+
+def _factors(key, shape, rate, dtype) -> jax.Array:
+    keep = 1 - jnp.asarray(rate, memory_dtype(dtype))
+    return jnp.where(_draw(key, keep, shape), 1 / keep, 0).astype(dtype)
+
+
+def _draw(key, probability, shape) -> jax.Array:
+    check_key(key)
+    return jax.random.bernoulli(key, probability, shape)
+
+
+def _check_rate(name: str, rate) -> None:
+    """A number in [0, 1); one that is only known when the program runs is taken as it is."""
+    if isinstance(rate, jax.core.Tracer):
+        return
+    try:
+        number = float(rate)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {rate!r}") from None
+    if not 0 <= number < 1:
+        raise ValueError(f"{name} must be at least 0 and below 1, got {rate!r}")
+
+
+def _axis(axis: int, axes: int) -> int:
+    """The axis as a number from 0 on."""
+    number = operator.index(axis)
+    if not -axes <= number < axes:
+        raise ValueError(f"shared_axes names axis {axis} but x has {axes} axes")
+    return number % axes

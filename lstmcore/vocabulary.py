@@ -1,0 +1,280 @@
+"""From text to token ids and back: a vocabulary of characters or of words. NumPy alone."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lstmcore import checks
+from lstmcore.tokens import is_token, join, split
+
+PADDING, START, END, UNKNOWN = 0, 1, 2, 3
+SPECIAL = 4  # ids below are the four above; the first token of a vocabulary has this id
+
+LEVELS = ("character", "word")
+FORMAT = 1  # of the JSON text
+UNREADABLE = "�"  # stands for UNKNOWN in decoded text
+
+__all__ = ["END", "PADDING", "START", "UNKNOWN", "Vocabulary"]
+
+
+@dataclass(frozen=True, repr=False)
+class Vocabulary:
+    """Which token has which id.
+
+    The ids 0 to 3 are PADDING, START, END and UNKNOWN; `tokens[i]` has the id `i + 4`. The four have
+    no text of their own, so no text can be mistaken for one of them.
+
+    A token is, at level "character", one Unicode character (code point), spaces and line ends
+    included. At level "word" it is a run of letters, digits, underscores and the marks combined with
+    them, or any other single character that is not white space: punctuation stands apart. A token
+    that follows another without a space between them starts with "￭", so that nothing is lost:
+    "Go on, go!" is cut into "Go", "on", "￭,", "go", "￭!".
+
+    Law: `decode(encode(text)) == text` for every text whose tokens are all known. At level "word",
+    white space comes back as single spaces between words, none at the ends; the law holds for texts
+    that are written so. A token that is not known becomes UNKNOWN, which decodes to "�".
+
+    Attributes:
+      tokens: all different; most frequent first if made by `of`.
+      level: "character" or "word".
+
+    Raises:
+      ValueError: no tokens, the same token twice, one that is not of this level, or another level.
+      TypeError: tokens that are not strings.
+
+    Examples:
+      >>> import lstmcore as lc
+      >>> vocabulary = lc.Vocabulary.of(["banana", "bandana"])
+      >>> vocabulary.tokens, vocabulary.size
+      (('a', 'n', 'b', 'd'), 8)
+      >>> vocabulary.encode("band").tolist()  # the last one is END
+      [6, 4, 5, 7, 2]
+      >>> vocabulary.decode([6, 4, 5, 7, 2, 0, 0])
+      'band'
+    """
+
+    tokens: tuple[str, ...]
+    level: str = "character"
+
+    def __post_init__(self):
+        if self.level not in LEVELS:
+            raise ValueError(f"level must be 'character' or 'word', got {self.level!r}")
+        object.__setattr__(self, "tokens", tuple(_strings("tokens", self.tokens)))
+        if not self.tokens:
+            raise ValueError("tokens is empty: a vocabulary needs at least one token")
+        if len(set(self.tokens)) < len(self.tokens):
+            token, times = Counter(self.tokens).most_common(1)[0]
+            raise ValueError(f"tokens holds {token!r} {times} times: each may be there once")
+        for token in self.tokens:
+            if not is_token(token, self.level):
+                raise ValueError(f"tokens holds {token!r}, which is not one {self.level}")
+
+    @classmethod
+    def of(
+        cls,
+        texts: Iterable[str],
+        level: str = "character",
+        limit: int | None = None,
+        minimum: int = 1,
+    ) -> Vocabulary:
+        """The vocabulary of some texts: most frequent token first, equally frequent ones by code point.
+
+        Args:
+          texts: any number of strings; they are read once.
+          level: "character" or "word".
+          limit: at most so many tokens, beside the four special ids; None keeps all.
+          minimum: tokens that occur less often are left out.
+
+        Raises:
+          ValueError: no token is left, since there are no texts, all are empty, or `minimum` is too
+            high; or another level, or a limit or minimum below 1.
+          TypeError: texts that are not strings.
+        """
+        if level not in LEVELS:
+            raise ValueError(f"level must be 'character' or 'word', got {level!r}")
+        limit = None if limit is None else checks.check_count("limit", limit)
+        minimum = checks.check_count("minimum", minimum)
+        texts = _strings("texts", texts)
+        counts = Counter(token for text in texts for token in split(text, level))
+        frequent = [token for token, count in counts.items() if count >= minimum]
+        if not frequent:
+            found = f"no {level} that occurs {minimum} times" if counts else f"no {level} at all"
+            raise ValueError(
+                f"texts ({len(texts)} of them) hold {found}: a vocabulary needs at least one token"
+            )
+        frequent.sort(key=lambda token: (-counts[token], token))
+        return cls(tuple(frequent[:limit]), level)
+
+    @property
+    def size(self) -> int:
+        """Number of ids, the four special ones included: what a model takes as its vocabulary."""
+        return SPECIAL + len(self.tokens)
+
+    def encode(self, text: str) -> np.ndarray:
+        """The ids of one text, int32 [T], END included; what is not known becomes UNKNOWN.
+
+        Raises:
+          TypeError: `text` is not a string.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text must be a string, got {type(text).__name__}")
+        ids = [self._ids.get(token, UNKNOWN) for token in split(text, self.level)]
+        return np.array([*ids, END], np.int32)
+
+    def encode_all(self, texts: Iterable[str], length: int | None = None) -> np.ndarray:
+        """The ids of many texts, int32 [B, T], each with its END, padded with PADDING.
+
+        Args:
+          texts: B strings.
+          length: T, END included; None takes that of the longest text.
+
+        Raises:
+          ValueError: a text has more than `length` ids, END included; `length` below 1.
+          TypeError: texts that are not strings.
+        """
+        texts = _strings("texts", texts)
+        length = None if length is None else checks.check_count("length", length)
+        rows = [self.encode(text) for text in texts]
+        if length is None:
+            length = max(map(len, rows), default=0)
+        padded = np.full((len(rows), length), PADDING, np.int32)
+        for number, (row, text) in enumerate(zip(rows, texts, strict=True)):
+            if len(row) > length:
+                raise ValueError(
+                    f"texts[{number}] has {len(row)} ids with END, more than length {length}: "
+                    f"shorten it or raise length: {_shortened(text)!r}"
+                )
+            padded[number, : len(row)] = row
+        return padded
+
+    def decode(self, ids) -> str:
+        """The text of some ids: up to END, without PADDING and START, UNKNOWN as "�".
+
+        Args:
+          ids: integers [T]; an END is not required.
+
+        Raises:
+          ValueError: an id that is not one of this vocabulary, before END or after it; ids that are
+            not one axis of integers.
+        """
+        ids = self._checked(ids)
+        ended = np.flatnonzero(ids == END)
+        ids = ids[: ended[0]] if ended.size else ids
+        tokens = [self._texts[i] for i in ids if i not in (PADDING, START)]
+        return join(tokens, self.level)
+
+    def decode_all(self, ids) -> list[str]:
+        """The text of each row.
+
+        Args:
+          ids: integers [B, T], or B rows of any lengths.
+
+        Raises:
+          ValueError: as `decode`.
+        """
+        return [self.decode(row) for row in ids]
+
+    def labels(self, ids) -> list[str]:
+        """One name for each id, for the axis of a picture; the special ids are <pad>, <start>, <end>.
+
+        Args:
+          ids: integers [T].
+
+        Raises:
+          ValueError: as `decode`.
+
+        Examples:
+          >>> import lstmcore as lc
+          >>> vocabulary = lc.Vocabulary.of(["Well, go!"], level="word")
+          >>> vocabulary.labels(vocabulary.encode("Well, run!"))
+          ['Well', '￭,', '<unknown>', '￭!', '<end>']
+        """
+        names = ("<pad>", "<start>", "<end>", "<unknown>", *self.tokens)
+        return [names[i] for i in self._checked(ids)]
+
+    def to_json(self) -> str:
+        """The vocabulary as JSON text, in ASCII."""
+        return json.dumps({"format": FORMAT, "level": self.level, "tokens": self.tokens})
+
+    @classmethod
+    def from_json(cls, text: str) -> Vocabulary:
+        """The vocabulary that `to_json` wrote.
+
+        Raises:
+          ValueError: the text is damaged or not that of a vocabulary.
+
+        Examples:
+          >>> import lstmcore as lc
+          >>> vocabulary = lc.Vocabulary.of(["banana"])
+          >>> lc.Vocabulary.from_json(vocabulary.to_json()) == vocabulary
+          True
+        """
+        try:
+            found = json.loads(text)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"text is not the JSON of a vocabulary: {error}") from None
+        if not isinstance(found, dict) or set(found) != {"format", "level", "tokens"}:
+            raise ValueError(
+                "text is not the JSON of a vocabulary: it must be an object with format, level and "
+                f"tokens, got {_shortened(text)!r}"
+            )
+        if found["format"] != FORMAT:
+            raise ValueError(
+                f"text has format {found['format']!r}, this version of lstmcore reads {FORMAT}"
+            )
+        if not isinstance(found["tokens"], list):
+            raise ValueError(f"tokens must be a list, got {type(found['tokens']).__name__}")
+        try:
+            return cls(tuple(found["tokens"]), found["level"])
+        except TypeError as error:
+            raise ValueError(f"text is not the JSON of a vocabulary: {error}") from None
+
+    def __repr__(self):
+        some = ", ".join(map(repr, self.tokens[:5])) + (", ..." if len(self.tokens) > 5 else "")
+        return f"Vocabulary(({some}), level={self.level!r}, size={self.size})"
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {token: number for number, token in enumerate(self.tokens, SPECIAL)}
+
+    @cached_property
+    def _texts(self) -> tuple[str, ...]:
+        return ("", "", "", UNREADABLE, *self.tokens)
+
+    def _checked(self, ids) -> np.ndarray:
+        """ids as an array [T] of this vocabulary's ids."""
+        ids = np.asarray(ids)
+        checks.check_array("ids", ids, "time", "decode_all takes [batch, time]")
+        if ids.size == 0:  # of an empty list, float
+            return ids.astype(np.int32)
+        checks.check_integers("ids", ids)
+        wrong = np.flatnonzero((ids < 0) | (ids >= self.size))
+        if wrong.size:
+            raise ValueError(
+                f"ids[{wrong[0]}] is {ids[wrong[0]]}, but this vocabulary has the ids 0 to "
+                f"{self.size - 1}: is it that of another vocabulary?"
+            )
+        return ids
+
+
+def _strings(name: str, values) -> list[str]:
+    if isinstance(values, str):
+        raise TypeError(f"{name} must be a list of strings, got one string: write [{name}]")
+    try:
+        values = list(values)
+    except TypeError:
+        raise TypeError(f"{name} must be a list of strings, got {type(values).__name__}") from None
+    for number, value in enumerate(values):
+        if not isinstance(value, str):
+            raise TypeError(f"{name}[{number}] must be a string, got {type(value).__name__}")
+    return values
+
+
+def _shortened(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else text[:most] + "..."
