@@ -8,6 +8,7 @@ import numpy as np
 
 import lstmcore as lc
 from benchmarks.seq2seq import sizes
+from lstmcore.vocabulary import PADDING
 
 
 class Translator:
@@ -21,7 +22,7 @@ class Translator:
 
         def loss(params, source, target):
             logits, _ = model.apply(params, source, target)
-            return lc.cross_entropy(logits, target, mask=target != lc.PADDING)
+            return lc.cross_entropy(logits, target, mask=target != PADDING)
 
         self.step = jax.jit(jax.value_and_grad(loss))
         self.arguments = jax.tree.map(jnp.asarray, (params, source, target))
