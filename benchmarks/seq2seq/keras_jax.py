@@ -27,7 +27,7 @@ def network(attention, params) -> keras.Model:
     )
     if attention:
         query = layers.Dense(units, use_bias=False, name="attention")(shown)
-        context = layers.Attention()([query, memory])
+        context = layers.Attention(name="look")([query, memory])
         both = layers.Concatenate()([context, shown])
         shown = layers.Dense(units, activation="tanh", name="combine")(both)
     model = keras.Model([source, written], layers.Dense(tokens, name="head")(shown))
