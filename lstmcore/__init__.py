@@ -38,13 +38,21 @@ _NAMES = {
     ),
     "attention": ("init_attention", "attend"),
     "losses": ("cross_entropy", "exact_match"),
+    "noise": ("dropout", "dropout_mask", "zoneout"),
+    "states": ("zero_states", "final_states"),
     "models": ("Autoencoder", "CompositeAutoencoder", "StackedLSTM"),
     "seq2seq": ("Seq2Seq", "DecoderState"),
     "overview": ("summary",),
     "devices": ("use_all_cores",),
+    "stream": ("stream", "Stream", "load_stream"),
     "train": ("fit", "FitResult", "NonFiniteLossError"),
     "files": ("save", "load"),
     "series": ("windows",),
+    "vocabulary": ("Vocabulary", "PADDING", "START", "END", "UNKNOWN"),
+    "batching": ("Buckets", "buckets"),
+    "decode": ("Decoded", "greedy", "sample"),
+    "beam": ("Beams", "beam_search"),
+    "feedback": ("rollout",),
 }
 _MODULES = ("reference", "series", "study")
 
@@ -68,8 +76,12 @@ def __dir__():
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
     from lstmcore import reference, series, study
     from lstmcore.attention import attend, init_attention
+    from lstmcore.batching import Buckets, buckets
+    from lstmcore.beam import Beams, beam_search
     from lstmcore.cell import init_lstm, lstm_step, zero_state
+    from lstmcore.decode import Decoded, greedy, sample
     from lstmcore.devices import use_all_cores
+    from lstmcore.feedback import rollout
     from lstmcore.files import load, save
     from lstmcore.layers import (
         dense,
@@ -81,10 +93,13 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     )
     from lstmcore.losses import cross_entropy, exact_match
     from lstmcore.models import Autoencoder, CompositeAutoencoder, StackedLSTM
+    from lstmcore.noise import dropout, dropout_mask, zoneout
     from lstmcore.overview import summary
     from lstmcore.seq2seq import DecoderState, Seq2Seq
     from lstmcore.sequence import bidirectional, length_mask, lstm
     from lstmcore.series import windows
+    from lstmcore.states import final_states, zero_states
+    from lstmcore.stream import Stream, load_stream, stream
     from lstmcore.train import FitResult, NonFiniteLossError, fit
     from lstmcore.types import (
         AdditiveAttention,
@@ -96,3 +111,4 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
         LSTMState,
         Trace,
     )
+    from lstmcore.vocabulary import END, PADDING, START, UNKNOWN, Vocabulary

@@ -195,6 +195,58 @@ def check_mask(mask, batch: int, timesteps: int, name: str = "mask", owner: str 
         )
 
 
+def check_recurrent_dropout(factors, batch: int, hidden: int) -> None:
+    """One factor for each number of the hidden state."""
+    if factors is None:
+        return
+    name = "recurrent_dropout"
+    advice = f"lc.dropout_mask(key, ({batch}, {hidden}), rate) makes it"
+    check_array(name, factors, "batch units", f"the same at every step, {advice}")
+    check_floating(name, factors)
+    if tuple(factors.shape) != (batch, hidden):
+        raise ValueError(
+            f"{name} has shape {tuple(factors.shape)} but the batch of {batch} and a hidden state "
+            f"of {hidden} need ({batch}, {hidden}): {advice}"
+        )
+
+
+def check_zoneout(zoneout, batch: int, timesteps, units: int, hidden: int) -> None:
+    """Shares of the old state that fit every step; an axis of 1 stands for all."""
+    if zoneout is None:
+        return
+    if not isinstance(zoneout, LSTMState):
+        raise TypeError(
+            f"zoneout must be LSTMState(h, c) of shares to keep, got {type(zoneout).__name__}: "
+            "make it with lc.zoneout(key, batch, timesteps, units, h=..., c=...)"
+        )
+    for field, value, size in (("h", zoneout.h, hidden), ("c", zoneout.c, units)):
+        name = f"zoneout.{field}"
+        check_array(name, value, "batch time units", "an axis that does not matter has size 1")
+        check_floating(name, value)
+        full = batch, timesteps, size
+        if any(got not in (1, want) for got, want in zip(value.shape, full, strict=True)):
+            raise ValueError(
+                f"{name} has shape {tuple(value.shape)} but must fit {full}, each axis of "
+                "that size or 1: lc.zoneout(key, batch, timesteps, units) makes it"
+            )
+
+
+def check_checkpoint_every(every, timesteps) -> int | str | None:
+    """None, "auto" or a number of steps."""
+    if every is None:
+        return None
+    if not isinstance(timesteps, int):
+        raise ValueError(
+            f"checkpoint_every={every!r} needs a known number of steps, got {timesteps}: "
+            "leave it None where only the forward pass is exported"
+        )
+    if isinstance(every, str):
+        if every != "auto":
+            raise ValueError(f'checkpoint_every must be a number of steps or "auto", got {every!r}')
+        return every
+    return check_count("checkpoint_every", every)
+
+
 def check_edit(edit, batch=None, timesteps=None, units=None) -> None:
     """An edit is a function, if there is one; if it can be asked whether it fits, it does."""
     if edit is not None and not callable(edit):

@@ -27,7 +27,7 @@ def write(model, params, before, state, mask, edits, noise):
         vectors(model, params, "target", before),
         mask=mask,
         edits=edits,
-        states=state.layers,
+        states={f"decoder_{place}": layer for place, layer in enumerate(state.layers)},
         noise=noise,
         residual=model.residual,
         **activations_of(model),

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from lstmcore.devices import spread
+from lstmcore.minibatches import over_batches, over_pieces
 
 EPOCHS_PER_CALL = 1024  # at most; the length of the buffer for losses
+
+
+class Plan(NamedTuple):
+    """How to train: all that is known before any array is, and hashable.
+
+    loss: (params, batch) -> scalar; with `chunk` (params, piece, state) -> (scalar, state)
+    surroundings: what the functions depend on besides their arguments
+    optimizer: of optax
+    batch_size: examples per step
+    patience: epochs without a lower loss before training stops, or None
+    devices: to split each batch over
+    chunk: steps in a piece of truncated backpropagation, or None
+    start: (params, batch) -> state before the first piece
+    """
+
+    loss: Callable
+    surroundings: tuple
+    optimizer: Any
+    batch_size: int
+    patience: int | None
+    devices: tuple[jax.Device, ...]
+    chunk: int | None
+    start: Callable
 
 
 class Training(NamedTuple):
@@ -30,7 +55,7 @@ class Training(NamedTuple):
     best_epoch: jax.Array
 
 
-def start(params, optimizer, dtype, *, keep_best: bool) -> Training:
+def before_training(params, optimizer, dtype, *, keep_best: bool) -> Training:
     """Before the first epoch; losses are compared in `dtype`."""
     with jax.numpy_dtype_promotion("standard"):
         optimizer_state = optimizer.init(params)
@@ -45,61 +70,37 @@ def start(params, optimizer, dtype, *, keep_best: bool) -> Training:
     )
 
 
-STATIC = ("loss", "surroundings", "optimizer", "batch_size", "patience", "devices")
-
-
-@partial(jax.jit, static_argnames=STATIC)
+@partial(jax.jit, static_argnames="plan")
 def run_epochs(
-    training,
-    until,
-    *,
-    data,
-    validation,
-    key,
-    loss,
-    surroundings,
-    optimizer,
-    batch_size,
-    patience,
-    devices,
+    training, until, *, data: tuple, validation: tuple | None, key, plan: Plan
 ) -> tuple[Training, dict[str, jax.Array]]:
     """Train until epoch `until`, or until it stops by itself.
 
+    `data` and `validation` are tuples of parts, one for each bucket.
     Returns (Training, the losses of the epochs in this call, [EPOCHS_PER_CALL] each).
-    `surroundings` is what the loss depends on besides its arguments: part of the cache's key.
     """
-    import optax
+    learn, measure = _whole(plan) if plan.chunk is None else _truncated(plan)
 
-    update = optax.with_extra_args_support(optimizer).update
-    examples = len(jax.tree.leaves(data)[0])
-    gradient = spread(jax.value_and_grad(loss), devices)
-    loss = spread(loss, devices)
+    def mean_loss(params, parts):
+        def visit(_, batch):
+            return None, measure(params, batch)
 
-    def step(carry, batch):
-        params, state, finite = carry
-        value, grads = gradient(params, batch)
-        with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes; a strict caller may not
-            updates, new_state = update(grads, state, params, value=value)
-            new_params = optax.apply_updates(params, updates)
-        # The params before a step that went wrong are the last finite ones: freeze them.
-        finite &= jnp.isfinite(value) & _all_finite(new_params)
-        params = jax.tree.map(partial(jnp.where, finite), new_params, params)
-        return (params, new_state, finite), value
+        return over_batches(visit, None, parts, plan.batch_size)[1]
 
     def epoch(carry):
         training, losses = carry
-        order = jnp.arange(examples)
-        if key is not None:
-            order = jax.random.permutation(jax.random.fold_in(key, training.epoch), order)
+        order_key = None if key is None else jax.random.fold_in(key, training.epoch)
         steps = training.params, training.optimizer_state, training.finite
-        (params, state, finite), value = _over_batches(step, steps, data, order, batch_size)
+        (params, state, finite), value = over_batches(
+            learn, steps, data, plan.batch_size, order_key
+        )
         measured = {"loss": value}
         if validation is not None:
-            value = measured["validation_loss"] = _mean_loss(loss, params, validation, batch_size)
+            value = measured["validation_loss"] = mean_loss(params, validation)
             finite &= jnp.isfinite(value)
-        elif patience is not None:
+        elif plan.patience is not None:
             # The epoch's own loss was measured on the way; these params are to be compared.
-            value = _mean_loss(loss, params, data, batch_size)
+            value = mean_loss(params, data)
             finite &= jnp.isfinite(value)
         place = training.epoch - began
         losses = {k: losses[k].at[place].set(measured[k].astype(losses[k].dtype)) for k in losses}
@@ -109,19 +110,84 @@ def run_epochs(
             optimizer_state=state,
             finite=finite,
         )
-        return (training if patience is None else _keep_best(training, value)), losses
+        return (training if plan.patience is None else _keep_best(training, value)), losses
 
     def go_on(carry):
         training, _ = carry
         going = (training.epoch < until) & training.finite
-        if patience is not None:
-            going &= training.epoch - training.best_epoch < patience
+        if plan.patience is not None:
+            going &= training.epoch - training.best_epoch < plan.patience
         return going
 
     began = training.epoch
     names = ("loss",) if validation is None else ("loss", "validation_loss")
     losses = {name: jnp.zeros(EPOCHS_PER_CALL, training.best_loss.dtype) for name in names}
     return jax.lax.while_loop(go_on, epoch, (training, losses))
+
+
+def _whole(plan) -> tuple[Callable, Callable]:
+    """What is done with a batch: (step of the optimizer, measurement of the loss)."""
+    gradient = spread(jax.value_and_grad(plan.loss), plan.devices)
+    descend = _descent(plan.optimizer)
+
+    def learn(steps, batch):
+        params, _, _ = steps
+        value, gradients = gradient(params, batch)
+        return descend(steps, value, gradients), value
+
+    return learn, spread(plan.loss, plan.devices)
+
+
+def _truncated(plan) -> tuple[Callable, Callable]:
+    """As `_whole`, but in pieces of `chunk` steps: one step of the optimizer for each.
+
+    What a piece hands to the next is a number there, not a function of the params: no gradient
+    passes. Only the first piece differentiates `start`, which may itself have params.
+    """
+    descend = _descent(plan.optimizer)
+
+    def loss_of_piece(params, piece, state, first, batch):
+        state = jax.lax.cond(first, lambda: plan.start(params, batch), lambda: state)
+        return plan.loss(params, piece, state)
+
+    def learn(steps, batch):
+        def visit(carry, piece):
+            (params, *_), state, first = carry
+            (value, state), gradients = gradient(params, piece, state, first, batch)
+            return (descend(carry[0], value, gradients), state, jnp.bool(False)), value
+
+        gradient = jax.value_and_grad(loss_of_piece, has_aux=True)
+        carry = steps, plan.start(steps[0], batch), jnp.bool(True)
+        (steps, *_), value = over_pieces(visit, carry, batch, plan.chunk)
+        return steps, value
+
+    def measure(params, batch):
+        def visit(state, piece):
+            value, state = plan.loss(params, piece, state)
+            return state, value
+
+        return over_pieces(visit, plan.start(params, batch), batch, plan.chunk)[1]
+
+    return learn, measure
+
+
+def _descent(optimizer) -> Callable:
+    """One step of the optimizer: (params, its state, whether all is finite) -> the same."""
+    import optax
+
+    update = optax.with_extra_args_support(optimizer).update
+
+    def descend(steps, value, gradients):
+        params, state, finite = steps
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes; a strict caller may not
+            updates, state = update(gradients, state, params, value=value)
+            new_params = optax.apply_updates(params, updates)
+        # The params before a step that went wrong are the last finite ones: freeze them.
+        finite &= jnp.isfinite(value) & _all_finite(new_params)
+        params = jax.tree.map(partial(jnp.where, finite), new_params, params)
+        return params, state, finite
+
+    return descend
 
 
 def _keep_best(training, value) -> Training:
@@ -132,34 +198,6 @@ def _keep_best(training, value) -> Training:
         best_loss=jnp.where(better, value, training.best_loss),
         best_epoch=jnp.where(better, training.epoch, training.best_epoch),
     )
-
-
-def _over_batches(step, carry, data, order, batch_size):
-    """Scan `step` over the batches of `data` in `order`; returns (carry, mean value)."""
-
-    def take(carry, rows):
-        return step(carry, jax.tree.map(lambda leaf: leaf[rows], data))
-
-    full, rest = divmod(len(order), batch_size)
-    split = full * batch_size
-    carry, values = jax.lax.scan(take, carry, order[:split].reshape(full, batch_size))
-    total = batch_size * values.sum()
-    if rest:
-        carry, value = take(carry, order[split:])
-        total += rest * value
-    return carry, total / len(order)
-
-
-def _mean_loss(loss, params, data, batch_size):
-    examples = len(jax.tree.leaves(data)[0])
-    _, value = _over_batches(
-        lambda _, batch: (None, loss(params, batch)),
-        None,
-        data,
-        jnp.arange(examples),
-        min(batch_size, examples),
-    )
-    return value
 
 
 def _all_finite(tree):

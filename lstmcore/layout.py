@@ -131,7 +131,7 @@ def seq2seq(
     }
     if tie in ("source", "all"):
         tables = {"embedding": tables["target_embedding"]}
-    layers = dict(tables)
+    layers = {name: table for name, table in tables.items() if name != "target_embedding"}
     for place, size in enumerate(units):
         below = read if place == 0 else show * units[place - 1]
         for name in both_ways(f"encoder_{place}") if bidirectional else [f"encoder_{place}"]:
@@ -140,7 +140,7 @@ def seq2seq(
         above = show * units[min(place, len(units) - 1)]
         if above != size:
             layers |= {f"bridge_{place}_{part}": Layer(DenseParams, above, size) for part in "hc"}
-    layers |= stack("decoder", written, decoder_units)
+    layers |= tables | stack("decoder", written, decoder_units)
     memory, shown = show * units[-1], decoder_units[-1]
     out = written if tie in ("output", "all") else shown
     if attention == "dot" and memory != shown:

@@ -20,7 +20,7 @@ from lstmcore import layout
 from lstmcore.activations import Activation
 from lstmcore.hyperparameters import activations_of, check_activations
 from lstmcore.layers import dense, repeat_vector, time_distributed
-from lstmcore.stack import Edits, check_edits, init_layers, run_stack
+from lstmcore.stack import Edits, States, check_edits, init_layers, run_stack
 from lstmcore.types import Trace
 
 __all__ = ["Autoencoder", "CompositeAutoencoder", "StackedLSTM"]
@@ -202,15 +202,26 @@ class StackedLSTM:
         return init_layers(key, self.layers, dtype)
 
     def apply(
-        self, params: dict, x: jax.Array, *, mask: jax.Array | None = None, edits: Edits = None
+        self,
+        params: dict,
+        x: jax.Array,
+        *,
+        mask: jax.Array | None = None,
+        edits: Edits = None,
+        states: States = None,
     ) -> tuple[jax.Array, dict[str, Trace]]:
         """Run the stack; arguments and errors as in `Autoencoder.apply`.
+
+        `states` gives the layers LSTMStates to start from, by name, such as
+        `lc.final_states(traces)` of the call before; layers that it does not name start from zeros.
 
         Returns:
           (output [B, T, U], Trace of each LSTM layer by name).
         """
         _check(self, params, edits)
-        _, h, traces = run_stack(params, "lstm", x, mask=mask, edits=edits, **activations_of(self))
+        check_edits(states, self.layers, "states")
+        stack: Callable = partial(run_stack, params, edits=edits, **activations_of(self))
+        _, h, traces = stack("lstm", x, mask=mask, states=states)
         return time_distributed(partial(dense, params["head"]), h), traces
 
 

@@ -8,8 +8,15 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
+from lstmcore.seq2seq import Seq2Seq
 from lstmcore.text import text_table
-from lstmcore.types import LSTMParams
+from lstmcore.types import (
+    AdditiveAttention,
+    DenseParams,
+    EmbeddingParams,
+    GeneralAttention,
+    LSTMParams,
+)
 
 __all__ = ["summary"]
 
@@ -22,7 +29,8 @@ def summary(model, timesteps: int | None = None) -> str:
 
     Args:
       model: one of lstmcore's models.
-      timesteps: T, steps of the input; None leaves the time axis open.
+      timesteps: T, steps of the input; None leaves the time axis open. That of an encoder-decoder's
+        target is always open.
 
     Returns:
       The table as text; the last line is the total number of parameters.
@@ -64,6 +72,8 @@ def summary(model, timesteps: int | None = None) -> str:
 
 def _rows(model, timesteps: int | None) -> list[tuple[str, str, tuple]]:
     """(name, kind, output shape) of each layer, and of the repetition before each decoder."""
+    if isinstance(model, Seq2Seq):
+        return _rows_of_seq2seq(model, timesteps)
     shapes = _output_shapes(model, timesteps)
     encoder = [name for name in shapes if name.startswith("encoder")]
     rows = []
@@ -78,6 +88,35 @@ def _rows(model, timesteps: int | None) -> list[tuple[str, str, tuple]]:
         kind = "LSTM" if model.layers[name].kind is LSTMParams else "TimeDistributed(Dense)"
         rows.append((name, kind, shape))
     return rows
+
+
+def _rows_of_seq2seq(model, timesteps: int | None) -> list[tuple[str, str, tuple]]:
+    """As `_rows`. The source has `timesteps` steps, the target has its own."""
+    rows = []
+    for name, layer in model.layers.items():
+        if name.startswith("bridge"):
+            shape: tuple = (None, layer.units)
+        elif name.startswith(("encoder", "source")) or name == "embedding":
+            shape = (None, timesteps, layer.units)
+        elif layer.kind in (GeneralAttention, AdditiveAttention):
+            shape = (None, None, layer.features)  # the context
+        else:
+            shape = (None, None, layer.units)
+        rows.append((name, KINDS[layer.kind], shape))
+    if model.attention == "dot":
+        place = [name for name, *_ in rows].index("combine")
+        memory = model.layers["combine"].features - model.decoder_units[-1]
+        rows.insert(place, ("attention", "DotAttention", (None, None, memory)))
+    return rows
+
+
+KINDS = {
+    LSTMParams: "LSTM",
+    DenseParams: "Dense",
+    EmbeddingParams: "Embedding",
+    GeneralAttention: "GeneralAttention",
+    AdditiveAttention: "AdditiveAttention",
+}
 
 
 def _output_shapes(model, timesteps: int | None) -> dict[str, tuple]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,9 @@ def lstm(
     recurrent_activation: Activation = jax.nn.sigmoid,
     output_activation: Activation | None = None,
     edit: Callable[[Gates, jax.Array], Gates] | None = None,
+    recurrent_dropout: jax.Array | None = None,
+    zoneout: LSTMState | None = None,
+    checkpoint_every: int | str | None = None,
 ) -> tuple[LSTMState, Trace]:
     """Run one LSTM layer over a batch of sequences; see `lstmcore.cell` for the equations.
 
@@ -37,11 +41,12 @@ def lstm(
     The trace is always returned. Under `jax.jit` whatever you do not use of it is removed and
     costs neither time nor memory.
 
-    With activations that have a name and no `edit`, peephole or projection, a backward pass written
-    by hand is used (see `lstmcore.engine.fast`). Forward mode (`jax.jvp`, `jax.jacfwd`) takes the
-    plain loop by itself, unless JAX meets a layer that it has already traced: `jax.jvp` of a jitted
-    function raises JAX's TypeError about forward mode and custom_vjp. Then put `jax.jit` outermost,
-    or pass `edit=lambda gates, t: gates`, which changes nothing but asks for the plain loop.
+    With activations that have a name and no `edit`, `zoneout`, peephole or projection, a backward
+    pass written by hand is used (see `lstmcore.engine.fast`). Forward mode (`jax.jvp`,
+    `jax.jacfwd`) takes the plain loop by itself, unless JAX meets a layer that it has already
+    traced: `jax.jvp` of a jitted function raises JAX's TypeError about forward mode and custom_vjp.
+    Then put `jax.jit` outermost, or pass `edit=lambda gates, t: gates`, which changes nothing but
+    asks for the plain loop.
 
     Args:
       params: LSTMParams [F, 4H], [H, 4H], [4H], perhaps with a peephole and a projection.
@@ -61,6 +66,21 @@ def lstm(
         `check(batch, timesteps, units)`, that is called once before the loop. Outside of `jax.jit`,
         a call with an edit or with an activation function of your own is compiled anew each time.
         With a peephole it is called twice per step, see `lc.lstm_step`.
+      recurrent_dropout: [B, H], factors of h_{t-1} on its way into the gates, the same at every
+        step: the variational dropout of Gal & Ghahramani (2016), "A theoretically grounded
+        application of dropout in recurrent neural networks". `lc.dropout_mask` draws them. State
+        and trace show h as it is, without them. [B, P] with a projection.
+      zoneout: LSTMState of shares of the old state to keep at each step, [B, T, H] or 1 in place of
+        any axis: h_t = z h_{t-1} + (1 - z) h~_t, where h~_t is what the equations give from the
+        cell c~_t before its own zoneout (Krueger et al. 2017, "Zoneout: regularizing RNNs by
+        randomly preserving hidden activations"). `lc.zoneout` draws them. The trace shows h and c
+        as carried. With a projection, z of h has P columns.
+      checkpoint_every: number of steps k, for a backward pass of less memory that computes each
+        step once more: kept are the state before every k-th step and the k steps at hand. "auto"
+        takes the square root of T, near which this is least. Values and gradients are the same, up
+        to rounding.
+
+    Gradients with respect to `recurrent_dropout` and `zoneout` are computed like those of `x`.
 
     Returns:
       (LSTMState [B, H] after the last step taken, Trace [B, T, H] of every step; where masked,
@@ -93,16 +113,27 @@ def lstm(
     if mask is not None:
         checks.check_mask(mask, batch, timesteps)
     checks.check_edit(edit, batch, timesteps, units)
+    hidden = params.recurrent_kernel.shape[0]
+    checks.check_recurrent_dropout(recurrent_dropout, batch, hidden)
+    checks.check_zoneout(zoneout, batch, timesteps, units, hidden)
+    if recurrent_dropout is not None:
+        recurrent_dropout = jnp.asarray(recurrent_dropout, dtype)
+    if zoneout is not None:
+        zoneout = _state_like(zoneout, dtype)
+        zoneout = jax.tree.map(partial(_at_every_step, timesteps), zoneout)
     return engine.run(
         params,
         x,
-        LSTMState(jnp.asarray(state.h, dtype), jnp.asarray(state.c, memory_dtype(dtype))),
+        _state_like(state, dtype),
         mask,
         reverse=bool(reverse),
         activation=resolve("activation", activation),
         recurrent_activation=resolve("recurrent_activation", recurrent_activation),
         output_activation=resolve("output_activation", output_activation or activation),
         edit=edit,
+        recurrent_dropout=recurrent_dropout,
+        zoneout=zoneout,
+        checkpoint_every=checks.check_checkpoint_every(checkpoint_every, timesteps),
     )
 
 
@@ -113,6 +144,8 @@ def bidirectional(
     state: tuple[LSTMState, LSTMState] | None = None,
     *,
     mask: jax.Array | None = None,
+    recurrent_dropout=None,
+    zoneout=None,
     **options,
 ) -> tuple[tuple[LSTMState, LSTMState], tuple[Trace, Trace]]:
     """Run one layer from the first step on and another from the last step back.
@@ -127,8 +160,9 @@ def bidirectional(
       x: [B, T, F].
       state: pair of LSTMState to start from, (forward, backward); None starts both from zeros.
       mask: bool [B, T], True = real step, for both directions.
-      **options: `activation`, `recurrent_activation`, `output_activation` and `edit` of `lstm`, for
-        both directions.
+      recurrent_dropout, zoneout: as in `lstm`, for both directions; a pair gives each its own.
+      **options: `activation`, `recurrent_activation`, `output_activation`, `edit` and
+        `checkpoint_every` of `lstm`, for both directions.
 
     Returns:
       ((LSTMState, LSTMState), (Trace, Trace)), forward first.
@@ -143,15 +177,21 @@ def bidirectional(
       >>> jnp.concatenate([forward.h, backward.h], axis=-1).shape
       (5, 7, 6)
     """
-    pair = isinstance(state, tuple | list) and not isinstance(state, LSTMState) and len(state) == 2
-    if state is not None and not pair:
+    if state is not None and not _is_pair(state):
         raise TypeError(
             "state must be a pair (LSTMState, LSTMState), one per direction, got "
             f"{type(state).__name__}"
         )
     first, second = state or (None, None)
-    forward_state, forward = lstm(forward_params, x, first, mask=mask, **options)
-    backward_state, backward = lstm(backward_params, x, second, mask=mask, reverse=True, **options)
+    noise = {"recurrent_dropout": recurrent_dropout, "zoneout": zoneout}
+    there, back = (
+        {name: value[k] if _is_pair(value) else value for name, value in noise.items()}
+        for k in range(2)
+    )
+    forward_state, forward = lstm(forward_params, x, first, mask=mask, **there, **options)
+    backward_state, backward = lstm(
+        backward_params, x, second, mask=mask, reverse=True, **back, **options
+    )
     return (forward_state, backward_state), (forward, backward)
 
 
@@ -178,6 +218,21 @@ def length_mask(lengths: jax.Array, timesteps: int) -> jax.Array:
     checks.check_integers("lengths", lengths)
     timesteps = checks.check_count("timesteps", timesteps, minimum=0)
     return jnp.arange(timesteps) < lengths[:, None]
+
+
+def _is_pair(value) -> bool:
+    """Whether it holds one thing for each direction."""
+    return isinstance(value, tuple | list) and not isinstance(value, LSTMState) and len(value) == 2
+
+
+def _state_like(state: LSTMState, dtype) -> LSTMState:
+    """In the dtypes of a layer's state."""
+    return LSTMState(jnp.asarray(state.h, dtype), jnp.asarray(state.c, memory_dtype(dtype)))
+
+
+def _at_every_step(timesteps, array):
+    batch, _, units = array.shape
+    return jnp.broadcast_to(array, (batch, timesteps, units))
 
 
 def _zero_state_like(x, params, units: int) -> LSTMState:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from lstmcore.types import (
 )
 
 Edits = Mapping[str, Callable] | None
+States = Mapping[str, LSTMState] | None
 
 INIT: dict[type, Callable] = {
     LSTMParams: init_lstm,
@@ -67,7 +68,7 @@ def run_stack(
     *,
     mask,
     edits: Edits,
-    states: Sequence[LSTMState] | None = None,
+    states: States = None,
     noise: Mapping[str, Noise] | None = None,
     residual: bool = False,
     reverse: bool = False,
@@ -75,14 +76,15 @@ def run_stack(
 ) -> tuple[list[LSTMState], jax.Array, dict[str, Trace]]:
     """Run layers name_0, name_1, ..., each on the hidden states of the one below.
 
-    `states` is where each layer starts; `residual` adds to what a layer shows what it read.
+    A layer that `states` does not name starts from zeros; `residual` adds to what a layer shows what
+    it read.
 
     Returns (final state of each layer, what the last one shows [B, T, H], Trace of every layer).
     """
     finals: list[LSTMState] = []
     traces: dict[str, Trace] = {}
     while (layer := f"{name}_{len(finals)}") in params:
-        state = None if states is None else states[len(finals)]
+        state = (states or {}).get(layer)
         options = {"mask": mask, "reverse": reverse, **activations}
         final, trace = _run(params, layer, x, state, edits, noise, options)
         x = add_residual(x, trace.h) if residual and finals else trace.h
@@ -147,9 +149,15 @@ def _run(params, layer, x, state, edits, noise, options):
         raise
 
 
-def check_edits(edits: Edits, layers: Mapping[str, Layer]) -> None:
-    """`edits` names only LSTM layers."""
+def check_edits(given: Mapping | None, layers: Mapping[str, Layer], argument="edits") -> None:
+    """`given`, edits or states, is a dict that names only LSTM layers."""
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError(
+            f"{argument} must be a dict by the name of the layer, got {type(given).__name__}"
+        )
     recurrent = [name for name, layer in layers.items() if layer.kind is LSTMParams]
-    for name in edits or {}:
+    for name in given or {}:
         if name not in recurrent:
-            raise ValueError(f"edits names {name!r} but the LSTM layers are {', '.join(recurrent)}")
+            raise ValueError(
+                f"{argument} names {name!r} but the LSTM layers are {', '.join(recurrent)}"
+            )

@@ -34,7 +34,8 @@ def join(tokens: Iterable[str], level: str) -> str:
 def _apart(piece: str) -> list[str]:
     """Words and single other characters of a text without spaces."""
     apart: list[str] = []
-    for is_word, characters in groupby(piece, _is_of_a_word):
+    for is_word, run in groupby(piece, _is_of_a_word):
+        characters = list(run)
         apart += ["".join(characters)] if is_word else characters
     return apart
 
@@ -51,3 +52,17 @@ def is_token(token: str, level: str) -> bool:
         return len(token) == 1
     joined = len(token) > 1 and token.startswith(JOINER)
     return split(token[1:] if joined else token, level) == [token[joined:]]
+
+
+def strings(name: str, values) -> list[str]:
+    """`values` as a list of strings, or a TypeError that says which is none."""
+    if isinstance(values, str):
+        raise TypeError(f"{name} must be a list of strings, got one string: write [{name}]")
+    try:
+        values = list(values)
+    except TypeError:
+        raise TypeError(f"{name} must be a list of strings, got {type(values).__name__}") from None
+    for number, value in enumerate(values):
+        if not isinstance(value, str):
+            raise TypeError(f"{name}[{number}] must be a string, got {type(value).__name__}")
+    return values

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
 from lstmcore.devices import check_devices, check_mean, put_everywhere, useful
-from lstmcore.dtypes import check_key, memory_dtype
-from lstmcore.epochs import EPOCHS_PER_CALL, Training, run_epochs, start
+from lstmcore.dtypes import check_key
+from lstmcore.epochs import EPOCHS_PER_CALL, Plan, Training, before_training, run_epochs
+from lstmcore.fit_arguments import (
+    check_chunk,
+    check_loss,
+    check_loss_of_pieces,
+    check_optimizer,
+    floating_params,
+    parts_of,
+    zeros_for_all,
+)
+from lstmcore.minibatches import rows_of
 from lstmcore.progress import progress_bar
+from lstmcore.surroundings import surroundings
 
 __all__ = ["FitResult", "NonFiniteLossError", "fit"]
 
@@ -65,6 +74,9 @@ def fit(
     validation=None,
     patience: int | None = None,
     devices: Sequence[jax.Device] | None = None,
+    chunk: int | None = None,
+    start: Callable | None = None,
+    watch: Callable[[int, Any, dict[str, float]], None] | None = None,
     progress: bool = False,
 ) -> FitResult:
     """Minimise a loss by gradient descent.
@@ -80,15 +92,26 @@ def fit(
 
     Equal arguments give equal results, bit for bit on one machine.
 
+    Whatever ends training once it has begun, Ctrl-C (KeyboardInterrupt) or an exception of `watch`,
+    carries the FitResult of the complete epochs as its attribute `result`:
+
+        try:
+            result = lc.fit(...)
+        except KeyboardInterrupt as stop:
+            result = stop.result        # not caught in a session: sys.last_value.result
+
     Args:
-      loss: function (params, batch) -> scalar; `batch` is `data` with fewer rows.
+      loss: function (params, batch) -> scalar; `batch` is `data` with fewer rows. With `chunk`:
+        (params, piece, state) -> (scalar, state).
       params: pytree of floating-point arrays to start from; not changed.
-      data: array, or pytree of arrays, with examples along the first axis.
+      data: array, or pytree of arrays, with examples along the first axis. Or Buckets of them, for
+        sequences of unequal length: each batch is then of one bucket.
       optimizer: of optax; None stands for `optax.adam(1e-3)`.
       epochs: how often to go through the data.
-      batch_size: examples per step; the last batch of an epoch holds what is left.
-      key: random key for a new order of examples in each epoch; None keeps the order of `data`.
-      validation: like `data`; its loss is measured after each epoch.
+      batch_size: examples per step; the last batch of an epoch (of each bucket) holds what is left.
+      key: random key for a new order of examples in each epoch, with Buckets also of the batches of
+        all buckets; None keeps the order of `data`, one bucket after the other.
+      validation: like `data`, or Buckets; its loss is measured after each epoch.
       patience: stop after this many epochs without a lower validation loss, and return the params
         of the best epoch. Without validation data the loss on the training data counts, measured
         once more after each epoch.
@@ -96,19 +119,31 @@ def fit(
         `lc.use_all_cores()`; each holds a copy of the data. The loss must then be a mean with equal
         weight for each example, for it is taken of each part alone (a mean over the real steps of
         masked sequences is none); the result is the same up to rounding.
+      chunk: k, for truncated backpropagation through time (Werbos 1990; Williams & Peng 1990): each
+        batch is cut into pieces of k steps along axis 1 (the last may be shorter), with one step of
+        the optimizer for each piece. The state that the loss returns goes to the next piece as
+        plain numbers: it carries memory, but no gradient. Arrays [examples] have no time axis and
+        are given to each piece whole; all others must have the same number of steps. Each step
+        weighs the same in the recorded losses. Not together with `devices`.
+      start: with `chunk`, (params, batch) -> the state before the first piece of a batch; None
+        starts every LSTM layer of the params from zeros, `lc.zero_states`. A first state that
+        depends on the params is learned.
+      watch: called after each epoch with (number of epochs done, their params, the epoch's losses
+        as in `history`), for instance to print samples. Python is then entered in every epoch.
       progress: show a bar with the losses and the time left (needs rich: `lstmcore[cli]`).
 
     Returns:
       FitResult(params, history). The loss of an epoch is the mean over its examples, each taken
-      before the step that its batch caused.
+      before the step that its batch (or piece) caused.
 
     Raises:
       NonFiniteLossError: a loss, gradient or weight became NaN or infinite; the error's `result`
         holds the last finite params.
       ValueError: numbers below 1, data without examples or of unequal lengths, a loss that is no
-        scalar, or with `devices` no mean over the examples.
+        scalar, or with `devices` no mean over the examples, or with `chunk` returns no state like
+        the one it was given.
       TypeError: params that are not floating point, an optimizer that is none of optax, a key that
-        is none, or devices that are none.
+        is none, devices that are none, or `start` or `watch` that is no function.
       ImportError: `progress` without rich.
 
     Examples:
@@ -125,62 +160,74 @@ def fit(
     epochs = checks.check_count("epochs", epochs)
     batch_size = checks.check_count("batch_size", batch_size)
     patience = None if patience is None else checks.check_count("patience", patience)
-    params = _floating_params(params)
+    params = floating_params(params)
     devices = check_devices(devices)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, params)
-    data, examples = _examples("data", data)
-    batch_size = min(batch_size, examples)
-    if validation is not None:
-        validation, _ = _examples("validation", validation)
-    loss_dtype = _check_loss(loss, params, data, batch_size)
-    optimizer = _default_optimizer() if optimizer is None else optimizer
-    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
-        raise TypeError(
-            f"optimizer must be one of optax, got {type(optimizer).__name__}: "
-            "write for instance optax.adam(1e-3)"
-        )
+    data = parts_of("data", data)
+    batch_size = min(batch_size, max(map(rows_of, data)))
+    validation = None if validation is None else parts_of("validation", validation)
+    chunk = check_chunk(chunk, start, devices, data, validation)
+    start = zeros_for_all if start is None else start
+    if chunk is None:
+        loss_dtype = check_loss(loss, params, data, batch_size)
+    else:
+        loss_dtype = check_loss_of_pieces(loss, start, params, data, batch_size, chunk)
+    optimizer = check_optimizer(optimizer)
     if key is not None:
         check_key(key)
+    if watch is not None and not callable(watch):
+        raise TypeError(
+            f"watch must be a function (epoch, params, losses), got {type(watch).__name__}"
+        )
     devices = useful(devices, batch_size)
     if len(devices) > 1:
-        check_mean(loss, params, jax.tree.map(lambda leaf: leaf[:batch_size], data))
-    training = start(params, optimizer, loss_dtype, keep_best=patience is not None)
+        check_mean(loss, params, jax.tree.map(lambda leaf: leaf[:batch_size], data[0]))
+    training = before_training(params, optimizer, loss_dtype, keep_best=patience is not None)
     training, data, validation, key = put_everywhere((training, data, validation, key), devices)
-    run = partial(
-        run_epochs,
-        data=data,
-        validation=validation,
-        key=key,
-        loss=loss,
-        surroundings=_surroundings(loss),
-        optimizer=optimizer,
-        batch_size=batch_size,
-        patience=patience,
-        devices=devices,
-    )
-    with progress_bar(epochs) if progress else nullcontext(_no_report) as report:
-        for training, history in _chunks(run, training, epochs):  # noqa: B020 - the newest one
-            report(int(training.epoch), history)
-    found = training.params if patience is None else training.best
-    result = FitResult(jax.device_put(found, shardings) if devices else found, history)
+    around = surroundings(loss) + surroundings(start)
+    plan = Plan(loss, around, optimizer, batch_size, patience, devices, chunk, start)
+    run = partial(run_epochs, data=data, validation=validation, key=key, plan=plan)
+
+    def result_now() -> FitResult:
+        found = training.params if patience is None else training.best
+        return FitResult(jax.device_put(found, shardings) if devices else found, history)
+
+    names = ("loss",) if validation is None else ("loss", "validation_loss")
+    history = {name: np.zeros(0, loss_dtype) for name in names}
+    chunks = _chunks(run, training, history, epochs, one_by_one=watch is not None)
+    bar = progress_bar(epochs) if progress else nullcontext(_no_report)
+    try:
+        with bar as report:
+            for training, history in chunks:
+                report(int(training.epoch), history)
+                if watch is not None and training.finite:
+                    params = jax.device_put(training.params, shardings)
+                    losses = {name: float(values[-1]) for name, values in history.items()}
+                    watch(int(training.epoch), params, losses)
+    except BaseException as error:  # Ctrl-C among them: what was learned must not be lost
+        error.result = result_now()  # type: ignore[attr-defined]
+        if training.epoch > 0:
+            error.add_note(f"(params after epoch {training.epoch} are in this error's .result)")
+        raise
     if not training.finite:
         raise NonFiniteLossError(
             f"a loss, a gradient or a weight became NaN or infinite in epoch "
             f"{int(training.epoch) + 1} of {epochs}: lower the learning rate, clip gradients "
             "(optax.clip_by_global_norm), scale the data, or look for NaN in data and validation; "
             "finite params are in this error's .result",
-            result,
+            result_now(),
         )
-    return result
+    return result_now()
 
 
-def _chunks(run, training, epochs) -> Iterator[tuple[Training, dict[str, np.ndarray]]]:
+def _chunks(
+    run, training, history, epochs, one_by_one
+) -> Iterator[tuple[Training, dict[str, np.ndarray]]]:
     """Advance in calls of about `SECONDS_PER_CALL`; where they end does not change the result.
 
-    Yields (Training, the history so far).
+    Yields (Training, the history so far); after each epoch if they are wanted `one_by_one`.
     """
     size = 1
-    history: dict[str, np.ndarray] = {}
     while True:
         before, started = int(training.epoch), time.perf_counter()
         until = min(before + size, epochs)
@@ -188,92 +235,13 @@ def _chunks(run, training, epochs) -> Iterator[tuple[Training, dict[str, np.ndar
         elapsed = time.perf_counter() - started
         done = int(training.epoch)
         new = {name: np.asarray(values)[: done - before] for name, values in losses.items()}
-        history = {k: np.concatenate([history.get(k, v[:0]), v]) for k, v in new.items()}
+        history = {name: np.concatenate([history[name], new[name]]) for name in new}
         yield training, history
         if done < until or done == epochs:
             return  # stopped by itself, or complete
-        size = max(1, min(4 * size, int(size * SECONDS_PER_CALL / elapsed), EPOCHS_PER_CALL))
+        if not one_by_one:
+            size = max(1, min(4 * size, int(size * SECONDS_PER_CALL / elapsed), EPOCHS_PER_CALL))
 
 
 def _no_report(epoch, history) -> None:
     pass
-
-
-class _Same:
-    """Stands for an object in a cache's key: equal to itself alone, and keeps it alive."""
-
-    def __init__(self, value):
-        self.value = value
-
-    def __eq__(self, other):
-        return isinstance(other, _Same) and self.value is other.value
-
-    def __hash__(self):
-        return id(self.value)
-
-
-def _surroundings(loss) -> tuple:
-    """What the loss refers to by name, so that a changed model is never trained as the old one."""
-    try:
-        found = inspect.getclosurevars(loss)
-    except (TypeError, ValueError):  # not a Python function: a partial, a callable object
-        return ()
-    return tuple(
-        (name, value if _is_value(value) else _Same(value))
-        for name, value in sorted({**found.globals, **found.nonlocals}.items())
-    )
-
-
-def _is_value(value) -> bool:
-    """Whether equal means the same: a model, for instance, made again with the same sizes."""
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    parameters = getattr(value, "__dataclass_params__", None)
-    return parameters is not None and parameters.frozen
-
-
-@cache
-def _default_optimizer():
-    import optax
-
-    return optax.adam(1e-3)
-
-
-def _floating_params(params):
-    for path, leaf in jax.tree.leaves_with_path(params):
-        if not (hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)):
-            raise TypeError(
-                f"params{jax.tree_util.keystr(path)} must be a floating-point array, got "
-                f"{getattr(leaf, 'dtype', type(leaf).__name__)}"
-            )
-    return jax.tree.map(jnp.asarray, params)
-
-
-def _examples(name: str, data) -> tuple:
-    """The data as JAX arrays, and how many examples they hold."""
-    leaves = jax.tree.leaves(data)
-    if not leaves or any(np.ndim(leaf) == 0 for leaf in leaves):
-        raise ValueError(
-            f"{name} must be an array or a pytree of arrays with examples along axis 0"
-        )
-    lengths = {len(leaf) for leaf in leaves}
-    if len(lengths) > 1:
-        raise ValueError(f"the arrays of {name} hold {sorted(lengths)} examples: they must agree")
-    if lengths == {0}:
-        raise ValueError(f"{name} holds no examples: its first axis is empty")
-    return jax.tree.map(jnp.asarray, data), lengths.pop()
-
-
-def _check_loss(loss, params, data, batch_size):
-    """The dtype to record the loss in, if it is a scalar."""
-    batch = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((batch_size, *leaf.shape[1:]), leaf.dtype), data
-    )
-    value = jax.eval_shape(loss, params, batch)
-    if not (hasattr(value, "shape") and value.shape == ()):
-        got = f"shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
-        raise ValueError(f"loss must return a scalar, got {got}: take its mean")
-    checks.check_floating("loss", value)
-    return memory_dtype(value.dtype)

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.tokens import is_token, join, split
+from lstmcore.tokens import is_token, join, split, strings
 
 PADDING, START, END, UNKNOWN = 0, 1, 2, 3
 SPECIAL = 4  # ids below are the four above; the first token of a vocabulary has this id
@@ -27,13 +27,13 @@ __all__ = ["END", "PADDING", "START", "UNKNOWN", "Vocabulary"]
 class Vocabulary:
     """Which token has which id.
 
-    The ids 0 to 3 are PADDING, START, END and UNKNOWN; `tokens[i]` has the id `i + 4`. The four have
-    no text of their own, so no text can be mistaken for one of them.
+    The ids 0 to 3 are PADDING, START, END and UNKNOWN; `tokens[i]` has the id `i + 4`. The four
+    have no text of their own, so no text can be mistaken for one of them.
 
     A token is, at level "character", one Unicode character (code point), spaces and line ends
-    included. At level "word" it is a run of letters, digits, underscores and the marks combined with
-    them, or any other single character that is not white space: punctuation stands apart. A token
-    that follows another without a space between them starts with "￭", so that nothing is lost:
+    included. At level "word" it is a run of letters, digits, underscores and marks such as accents,
+    or any other single character that is not white space: punctuation stands apart. A token that
+    follows another without a space between them starts with "￭", so that nothing is lost:
     "Go on, go!" is cut into "Go", "on", "￭,", "go", "￭!".
 
     Law: `decode(encode(text)) == text` for every text whose tokens are all known. At level "word",
@@ -65,7 +65,7 @@ class Vocabulary:
     def __post_init__(self):
         if self.level not in LEVELS:
             raise ValueError(f"level must be 'character' or 'word', got {self.level!r}")
-        object.__setattr__(self, "tokens", tuple(_strings("tokens", self.tokens)))
+        object.__setattr__(self, "tokens", tuple(strings("tokens", self.tokens)))
         if not self.tokens:
             raise ValueError("tokens is empty: a vocabulary needs at least one token")
         if len(set(self.tokens)) < len(self.tokens):
@@ -83,7 +83,7 @@ class Vocabulary:
         limit: int | None = None,
         minimum: int = 1,
     ) -> Vocabulary:
-        """The vocabulary of some texts: most frequent token first, equally frequent ones by code point.
+        """The vocabulary of some texts: most frequent first, then by code point.
 
         Args:
           texts: any number of strings; they are read once.
@@ -100,7 +100,7 @@ class Vocabulary:
             raise ValueError(f"level must be 'character' or 'word', got {level!r}")
         limit = None if limit is None else checks.check_count("limit", limit)
         minimum = checks.check_count("minimum", minimum)
-        texts = _strings("texts", texts)
+        texts = strings("texts", texts)
         counts = Counter(token for text in texts for token in split(text, level))
         frequent = [token for token, count in counts.items() if count >= minimum]
         if not frequent:
@@ -138,7 +138,7 @@ class Vocabulary:
           ValueError: a text has more than `length` ids, END included; `length` below 1.
           TypeError: texts that are not strings.
         """
-        texts = _strings("texts", texts)
+        texts = strings("texts", texts)
         length = None if length is None else checks.check_count("length", length)
         rows = [self.encode(text) for text in texts]
         if length is None:
@@ -181,7 +181,7 @@ class Vocabulary:
         return [self.decode(row) for row in ids]
 
     def labels(self, ids) -> list[str]:
-        """One name for each id, for the axis of a picture; the special ids are <pad>, <start>, <end>.
+        """One name for each id, for the axis of a picture; <end> and the like for special ids.
 
         Args:
           ids: integers [T].
@@ -261,19 +261,6 @@ class Vocabulary:
                 f"{self.size - 1}: is it that of another vocabulary?"
             )
         return ids
-
-
-def _strings(name: str, values) -> list[str]:
-    if isinstance(values, str):
-        raise TypeError(f"{name} must be a list of strings, got one string: write [{name}]")
-    try:
-        values = list(values)
-    except TypeError:
-        raise TypeError(f"{name} must be a list of strings, got {type(values).__name__}") from None
-    for number, value in enumerate(values):
-        if not isinstance(value, str):
-            raise TypeError(f"{name}[{number}] must be a string, got {type(value).__name__}")
-    return values
 
 
 def _shortened(text: str, most: int = 60) -> str:

@@ -25,6 +25,11 @@ def flip(tree):
     return jax.tree.map(lambda leaf: leaf[:, ::-1], tree)
 
 
+def pop_noise(options: dict) -> dict:
+    """The options that have an axis for the batch, taken out."""
+    return {name: options.pop(name) for name in ("recurrent_dropout", "zoneout") if name in options}
+
+
 def start_of(params, batch: int) -> lc.LSTMState:
     """The state that `lc.lstm` starts from by itself."""
     hidden, units = params.recurrent_kernel.shape[0], params.bias.shape[0] // 4
@@ -34,11 +39,16 @@ def start_of(params, batch: int) -> lc.LSTMState:
 def sequence_is_a_loop_of_steps(case):
     params, x, state, options = case
     batch, steps, _ = x.shape
-    mask, reverse = options.pop("mask"), options.pop("reverse")
-    final, trace = lc.lstm(params, x, state, mask=mask, reverse=reverse, **options)
+    mask, reverse, noise = options.pop("mask"), options.pop("reverse"), pop_noise(options)
+    final, trace = lc.lstm(params, x, state, mask=mask, reverse=reverse, **noise, **options)
     state = state or start_of(params, batch)
+    factors, zoneout = noise.get("recurrent_dropout", 1.0), noise.get("zoneout")
     for t in reversed(range(steps)) if reverse else range(steps):
-        new, gates = lc.lstm_step(params, x[:, t], state, **options)
+        read = state._replace(h=factors * state.h)
+        new, gates = lc.lstm_step(params, x[:, t], read, **options)
+        if zoneout is not None:
+            z = jax.tree.map(lambda leaf, t=t: leaf[:, t], zoneout)
+            new = jax.tree.map(lambda z, old, new: z * old + (1 - z) * new, z, state, new)
         keep = np.ones((batch, 1), bool) if mask is None else mask[:, t, None]
         state = jax.tree.map(partial(jnp.where, keep), new, state)
         here = jax.tree.map(lambda leaf, t=t: leaf[:, t], trace)
@@ -52,13 +62,16 @@ def batch_is_a_map_over_examples(case):
     options = {k: v for k, v in options.items() if v is not None}
     mask = options.pop("mask", np.ones(x.shape[:2], bool))
     state = state or start_of(params, len(x))
+    whole = pop_noise(options)
+    noise = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (len(x), *leaf.shape[1:])), whole)
 
-    def one(x, mask, state):
-        single = jax.tree.map(lambda leaf: leaf[None], (x, state, mask))
-        out = lc.lstm(params, single[0], single[1], mask=single[2], **options)
+    def one(x, mask, state, noise):
+        x, mask, state, noise = jax.tree.map(lambda leaf: leaf[None], (x, mask, state, noise))
+        out = lc.lstm(params, x, state, mask=mask, **noise, **options)
         return jax.tree.map(lambda leaf: leaf[0], out)
 
-    assert_close(jax.vmap(one)(x, mask, state), lc.lstm(params, x, state, mask=mask, **options))
+    together = lc.lstm(params, x, state, mask=mask, **whole, **options)
+    assert_close(jax.vmap(one)(x, mask, state, noise), together)
 
 
 def split_sequence_with_carried_state_is_the_whole(case, cut):
@@ -83,7 +96,8 @@ def reverse_is_a_flip_before_and_after(case):
     params, x, state, options = case
     mask, reverse = options.pop("mask"), options.pop("reverse")
     flipped_mask = None if mask is None else mask[:, ::-1]
-    there = lc.lstm(params, x[:, ::-1], state, mask=flipped_mask, reverse=not reverse, **options)
+    flipped = options | {"zoneout": flip(options.get("zoneout"))}
+    there = lc.lstm(params, x[:, ::-1], state, mask=flipped_mask, reverse=not reverse, **flipped)
     final, trace = lc.lstm(params, x, state, mask=mask, reverse=reverse, **options)
     assert_close((there[0], flip(there[1])), (final, trace))
 

@@ -65,14 +65,30 @@ def random_mask(rng, kind: str, batch: int, steps: int) -> np.ndarray | None:
     return mask
 
 
+def random_factors(rng, batch: int, hidden: int, dtype=np.float32) -> np.ndarray:
+    """For recurrent dropout: zeros, and numbers that differ (equal ones could hide a mix-up)."""
+    factors = rng.uniform(0.5, 2, (batch, hidden)) * (rng.random((batch, hidden)) < 0.7)
+    return factors.astype(dtype)
+
+
+def random_zoneout(rng, batch, steps, units, dtype=np.float32, projection=None) -> lc.LSTMState:
+    """Shares in (0, 1): training's zeros and ones could hide which of the two is kept."""
+    draw = lambda *shape: rng.random(shape).astype(dtype)  # noqa: E731
+    return lc.LSTMState(draw(batch, steps, projection or units), draw(1, steps, units))
+
+
 def random_like(rng, tree):
     """A cotangent: random numbers in the shape of `tree`."""
     return jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(leaf.dtype), tree)
 
 
 @st.composite
-def cases(draw, dtype=np.float32, variants=False) -> Case:
-    """variants: layers with a peephole, a projection or both, instead of layers with neither."""
+def cases(draw, dtype=np.float32, variants=False, noise=False) -> Case:
+    """Any layer, on anything.
+
+    variants: layers with a peephole, a projection or both, instead of layers with neither
+    noise: with recurrent dropout, zoneout or both
+    """
     rng = np.random.default_rng(draw(seeds))
     batch, steps, width, size = draw(batches), draw(timesteps), draw(features), draw(units)
     peephole, projection = draw(peepholes_and_projections) if variants else (False, None)
@@ -82,6 +98,12 @@ def cases(draw, dtype=np.float32, variants=False) -> Case:
         "activation": draw(activations),
         "recurrent_activation": draw(gate_activations),
     }
+    if noise:
+        dropped, zoned = draw(st.sampled_from([(True, False), (False, True), (True, True)]))
+        if dropped:
+            options["recurrent_dropout"] = random_factors(rng, batch, projection or size, dtype)
+        if zoned:
+            options["zoneout"] = random_zoneout(rng, batch, steps, size, dtype, projection)
     return Case(
         params=random_params(rng, width, size, dtype, peephole=peephole, projection=projection),
         x=rng.normal(size=(batch, steps, width)).astype(dtype),

@@ -1,15 +1,17 @@
 """How the recurrence is executed: two ways with one contract.
 
     run(params, x, state, mask, *, reverse, activation, recurrent_activation,
-        output_activation, edit) -> (LSTMState, Trace)
+        output_activation, recurrent_dropout, zoneout, edit) -> (LSTMState, Trace)
 
-`scan` is the plain way: any activation, any edit, peepholes and projections, differentiated by JAX
-in every mode. `fast` does the same sooner, for the activations with a name and layers without the
-latter two, with a backward pass of its own.
+`scan` is the plain way: any activation, any edit, zoneout, peepholes and projections,
+differentiated by JAX in every mode. `fast` does the same sooner, for the activations with a name
+and calls without the rest, with a backward pass of its own; recurrent dropout is known to both.
+`segments` runs either of them piece by piece, with less memory in the backward pass.
 
 `lstmcore.sequence` has checked the arguments, cast `x` and `state` to the dtypes of the layer
-and resolved the activations to functions; `mask` may be None. A way must agree with
-`lstmcore.reference` in values and gradients. Nobody but `sequence` imports this package.
+and resolved the activations to functions; `mask` may be None, as may the last three. zoneout is
+[B or 1, T, H or 1]. A way must agree with `lstmcore.reference` in values and gradients. Nobody but
+`sequence` imports this package.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from __future__ import annotations
 import jax
 from jax.interpreters import ad
 
-from lstmcore.engine import fast, scan
+from lstmcore.engine import fast, scan, segments
 from lstmcore.engine.curves import CURVES
 
 STATIC = ("reverse", "activation", "recurrent_activation", "output_activation")
@@ -25,25 +27,32 @@ STATIC = ("reverse", "activation", "recurrent_activation", "output_activation")
 # Compiled once per shape, so that a call outside of `jax.jit` does not compile its loop anew.
 _fast = jax.jit(fast.run, static_argnames=STATIC)
 _plain = jax.jit(scan.run, static_argnames=(*STATIC, "edit"))
+_segments = jax.jit(segments.run, static_argnames=(*STATIC, "way", "every", "edit"))
 
 
-def run(params, x, state, mask, *, edit, **options):
-    """Choose a way and run it."""
+def run(params, x, state, mask, *, edit, zoneout=None, checkpoint_every=None, **options):
+    """Choose a way and run it, as a whole or in segments of `checkpoint_every` steps."""
     # Such a cache knows functions by identity alone. One of the caller's own may close over values
     # that are being differentiated or that change: its cached result would be that of another call.
     activations = (options[name] for name in options if name.endswith("activation"))
-    if edit is not None or any(activation not in CURVES for activation in activations):
-        return scan.run(params, x, state, mask, edit=edit, **options)
-    if _needs_plain(params, x, state):
-        return _plain(params, x, state, mask, edit=None, **options)
-    return _fast(params, x, state, mask, **options)
+    own = edit is not None or any(activation not in CURVES for activation in activations)
+    plain = own or _needs_plain(params, x, state, options["recurrent_dropout"], zoneout)
+    if plain:
+        options |= {"zoneout": zoneout, "edit": edit}
+    if checkpoint_every is not None and x.shape[1] != 0:
+        way = scan.run if plain else fast.run
+        in_segments = segments.run if own else _segments
+        return in_segments(way, checkpoint_every, params, x, state, mask, **options)
+    if own:
+        return scan.run(params, x, state, mask, **options)
+    return (_plain if plain else _fast)(params, x, state, mask, **options)
 
 
-def _needs_plain(params, x, state) -> bool:
+def _needs_plain(params, x, state, recurrent_dropout, zoneout) -> bool:
     """Whether the arguments are beyond the fast way."""
-    if params.peephole is not None or params.projection is not None:
+    if any(part is not None for part in (params.peephole, params.projection, zoneout)):
         return True
-    leaves = jax.tree.leaves((params, x, state))
+    leaves = jax.tree.leaves((params, x, state, recurrent_dropout))
     # Forward mode cannot use a backward pass. Arrays that are part of their type sharded
     # (`jax.sharding.AxisType.Explicit`) need every zero of the loops to be sharded alike.
     if any(_in_forward_mode(leaf) or any(jax.typeof(leaf).sharding.spec) for leaf in leaves):

@@ -32,6 +32,7 @@ def backward(
     params,
     x,
     state,
+    factors,
     mask,
     tape: Tape,
     d_final,
@@ -40,8 +41,9 @@ def backward(
     reverse,
     curves,
 ):
-    """Gradients with respect to (params, x, state), from those with respect to the results.
+    """Gradients with respect to (params, x, state, factors), from those of the results.
 
+    factors: [B, H], recurrent dropout's, or None, as is their gradient then.
     d_final: LSTMState [B, H], d_trace: Trace [B, T, H]; a leaf None is zero and costs nothing.
     """
     tanh, sigmoid, squash = curves
@@ -78,7 +80,10 @@ def backward(
             parts = [jnp.where(keep, part, 0) for part in parts]
         d_z, latest = _put(orientation, d_z, parts, place)
         weights = orientation.turn(recurrent_kernel.T) if transposed is None else transposed
-        previous = LSTMState(orientation.product(latest, weights, wide), through_c * f)
+        d_h_before = orientation.product(latest, weights, wide)
+        if factors is not None:
+            d_h_before = d_h_before * orientation.turn(factors).astype(wide)
+        previous = LSTMState(d_h_before, through_c * f)
         if mask is not None:
             skipped = LSTMState(d_h, d_c)
             previous = jax.tree.map(partial(jnp.where, keep), previous, skipped)
@@ -86,7 +91,7 @@ def backward(
 
     def block(first, count, carry):
         """Steps first + count - 1, ..., first, then what follows from their d(z)."""
-        d_state, d_params, d_x, d_z = carry
+        d_state, d_params, d_x, d_factors, d_z = carry
         c_before = _block_before(tape.c, orientation.turn(state.c), first, count)
 
         def one(k, carry):
@@ -100,11 +105,16 @@ def backward(
         if mask is not None:  # its d(z) is 0 there, but 0 * NaN is not
             h_before = jnp.where(steps.block(mask, first, count)[:, :, None], h_before, 0)
         d_kernel += _weight_gradient(orientation, x_now, d_z)
-        d_recurrent_kernel += _weight_gradient(orientation, h_before, d_z)
+        read = h_before
+        if factors is not None:  # the product saw h * factors
+            read = h_before * factors.astype(wide)[:, None]
+            d_read = _input_gradient(orientation, recurrent_kernel, d_z, count)
+            d_factors += (d_read * h_before).sum(axis=1)
+        d_recurrent_kernel += _weight_gradient(orientation, read, d_z)
         d_bias += _bias_gradient(orientation, d_z, count)
         d_x_now = _input_gradient(orientation, kernel, d_z, count).astype(x.dtype)
         d_params = LSTMParams(d_kernel, d_recurrent_kernel, d_bias)
-        return d_state, d_params, steps.write_block(d_x, d_x_now, first), d_z
+        return d_state, d_params, steps.write_block(d_x, d_x_now, first), d_factors, d_z
 
     like = orientation.turn(state.c)  # zeros made from it are sharded as it is
     longest = max(BLOCK_ROWS // batch, FEWEST_STEPS)
@@ -115,7 +125,8 @@ def backward(
     )
     d_params = jax.tree.map(lambda leaf: jnp.zeros_like(like, shape=leaf.shape), params)
     d_z = jnp.zeros_like(like, shape=_shape_of_d_z(orientation, length, batch, units))
-    carry = d_state, d_params, jnp.zeros_like(x), d_z
+    d_factors = None if factors is None else jnp.zeros_like(state.h, wide)
+    carry = d_state, d_params, jnp.zeros_like(x), d_factors, d_z
 
     full = (timesteps - 1) // length  # and a first one, which knows the initial state
 
@@ -123,10 +134,11 @@ def backward(
         return block(timesteps - (k + 1) * length, length, carry)
 
     carry = jax.lax.fori_loop(0, full, from_the_end, carry)
-    d_state, d_params, d_x, _ = block(0, timesteps - full * length, carry)
+    d_state, d_params, d_x, d_factors, _ = block(0, timesteps - full * length, carry)
     d_h, d_c = map(orientation.turn, d_state)
     d_params = jax.tree.map(lambda d, leaf: d.astype(leaf.dtype), d_params, params)
-    return d_params, d_x, LSTMState(d_h.astype(state.h.dtype), d_c)
+    d_factors = None if factors is None else d_factors.astype(factors.dtype)
+    return d_params, d_x, LSTMState(d_h.astype(state.h.dtype), d_c), d_factors
 
 
 # What differs between rows and columns: d(z) of a block lies as [steps, B, 4H] or as

@@ -26,10 +26,13 @@ class Tape(NamedTuple):
     gates: jax.Array
 
 
-def forward(orientation: Orientation, params, x, state, mask, *, reverse, curves, keep_tape):
+def forward(
+    orientation: Orientation, params, x, state, factors, mask, *, reverse, curves, keep_tape
+):
     """Run the cell over time; returns (final LSTMState, Tape or, without `keep_tape`, Trace).
 
     `curves` are those of the candidate, of the gates and of the cell on its way out.
+    `factors` [B, H] are recurrent dropout's, or None.
 
     x_t is projected within its step. To project all x beforehand would save nothing (the work is
     the same) and would carry a [T, B, 4H] array through memory.
@@ -43,9 +46,12 @@ def forward(orientation: Orientation, params, x, state, mask, *, reverse, curves
     project = orientation.projection(params.kernel, params.recurrent_kernel, wide)
     bias = orientation.split(orientation.turn(params.bias[None].astype(wide)))
 
+    factors = None if factors is None else orientation.turn(factors)
+
     def step(s, carry):
         (h, c), record = carry
-        z = orientation.split(project(orientation.turn(steps.at(x, s)), h))
+        read = h if factors is None else h * factors
+        z = orientation.split(project(orientation.turn(steps.at(x, s)), read))
         z_i, z_f, z_g, z_o = (part + b for part, b in zip(z, bias, strict=True))
         i = sigmoid(z_i)
         f = sigmoid(z_f)

@@ -11,11 +11,14 @@ from lstmcore.cell import step
 from lstmcore.types import Trace
 
 
-def run(params, x, state, mask, *, reverse, **options):
+def run(
+    params, x, state, mask, *, reverse, recurrent_dropout=None, zoneout=None, edit=None, **options
+):
     """See the contract in `lstmcore.engine`. As a Python loop:
 
     for t in (reversed(range(T)) if reverse else range(T)):
-        new, gates = step(params, x[:, t], state)
+        new, gates = step(params, x[:, t], (state.h * recurrent_dropout, state.c))
+        new = zoneout[:, t] * state + (1 - zoneout[:, t]) * new
         state = where(mask[:, t], new, state)           # a masked step changes nothing
         trace[:, t] = state.h, state.c, where(mask[:, t], gates, 0)
     """
@@ -23,10 +26,15 @@ def run(params, x, state, mask, *, reverse, **options):
     steps = jnp.arange(x.shape[1])
 
     def body(state, inputs):
-        x_t, t, keep = inputs
+        x_t, t, keep, kept = inputs
         # A masked row steps from zeros, for its result is dropped but its overflow would not be.
         start = state if keep is None else jax.tree.map(lambda s: jnp.where(keep, s, 0), state)
-        new, gates = step(params, x_t, start, t=t, **options)
+        read = start  # by the gates; what zoneout keeps is the state itself
+        if recurrent_dropout is not None:
+            read = start._replace(h=start.h * recurrent_dropout)
+        new, gates = step(params, x_t, read, t=t, edit=edit, **options)
+        if kept is not None:
+            new = jax.tree.map(lambda z, old, new: z * old + (1 - z) * new, kept, start, new)
         if keep is not None:
             new = jax.tree.map(partial(jnp.where, keep), new, state)
             gates = jax.tree.map(lambda gate: jnp.where(keep, gate, 0), gates)
@@ -38,5 +46,6 @@ def run(params, x, state, mask, *, reverse, **options):
         # pass would reach the gradient of the weights.
         x = jnp.where(mask[:, :, None], x, 0)
         keep = time_major(mask)[:, :, None]
-    state, trace = jax.lax.scan(body, state, (time_major(x), steps, keep), reverse=reverse)
+    inputs = time_major(x), steps, keep, jax.tree.map(time_major, zoneout)
+    state, trace = jax.lax.scan(body, state, inputs, reverse=reverse)
     return state, jax.tree.map(time_major, trace)

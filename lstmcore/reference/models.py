@@ -23,12 +23,18 @@ def load(path) -> tuple[Callable, dict]:
       `apply` does; params are NumPy arrays.
 
     Raises:
-      ValueError: the file is not one of lstmcore's, damaged, or needs JAX (bfloat16 weights).
+      ValueError: the file is not one of lstmcore's, damaged, or needs JAX (a Seq2Seq, bfloat16
+        weights).
       FileNotFoundError: there is no such file.
     """
     from lstmcore.files import read
 
     contents = read(path)
+    if contents.model not in APPLY:
+        raise ValueError(
+            f"{path} holds a {contents.model}, which the NumPy engine does not run: it takes "
+            f"{', '.join(APPLY)}; use lstmcore.load"
+        )
     options = dict(contents.hyperparameters)
     del options["features"], options["units"]  # the weights' own shapes say it
     options.pop("outputs", None)

@@ -20,10 +20,16 @@ def lstm(
     recurrent_activation: str = "sigmoid",
     output_activation: str | None = None,
     edit=None,
+    recurrent_dropout: np.ndarray | None = None,
+    zoneout: LSTMState | None = None,
 ) -> tuple[LSTMState, Trace]:
     """All steps forward: x [B, T, F] -> (final state [B, H], Trace [B, T, H]).
 
-    Arguments and errors as in `lstmcore.lstm`; with a projection, h is [B, P] and [B, T, P].
+    Arguments and errors as in `lstmcore.lstm`; with a projection, h is [B, P] and [B, T, P]. Two
+    lines come around the step where they are asked for, m and z being given factors:
+
+        h_{t-1}  = m h_{t-1}                        recurrent dropout: what the gates read
+        h_t, c_t = z h_{t-1} + (1 - z) h~_t, ...    zoneout: h~_t, c~_t are what the step gave
 
     Examples:
       >>> import numpy as np
@@ -43,9 +49,11 @@ def lstm(
     }
     trace = _empty_trace(x.shape[1], state)
     checks.check_edit(edit, *trace.c.shape)
+    m, z = _noise(recurrent_dropout, zoneout, trace)
     for t in _order(x.shape[1], reverse):
         keep = mask[:, t, None]
-        new, gates = lstm_step(params, x[:, t], state, t=t, **options)
+        new, gates = lstm_step(params, x[:, t], LSTMState(m * state.h, state.c), t=t, **options)
+        new = _mixed(z(t), state, new)
         state = _choose(keep, new, state)
         trace.h[:, t], trace.c[:, t] = state
         for row, gate in zip(trace.gates, gates, strict=True):
@@ -66,8 +74,15 @@ def lstm_backward(
     activation: str = "tanh",
     recurrent_activation: str = "sigmoid",
     output_activation: str | None = None,
+    recurrent_dropout: np.ndarray | None = None,
+    zoneout: LSTMState | None = None,
 ) -> tuple[LSTMParams, np.ndarray, LSTMState]:
     """All steps backward, from the last one taken to the first (Werbos 1990).
+
+    With m for recurrent dropout and z for zoneout, around each step:
+
+        d(h~_t)     = (1 - z) d(h_t)                c likewise
+        d(h_{t-1})  = m d(m h_{t-1}) + z d(h_t)     c likewise, without m
 
     Args:
       params, x, state: what `lstm` was given, likewise the options.
@@ -105,23 +120,32 @@ def lstm_backward(
     checks.check_state(d_state, batch, units, "d_state", hidden=state.h.shape[1])
     d_trace = d_trace or _empty_trace(x.shape[1], state)
     order = _order(x.shape[1], reverse)
+    m, z = _noise(recurrent_dropout, zoneout, trace)
+    zeros = LSTMState(0, 0)
     for t, before in zip(order[::-1], [*order[-2::-1], None], strict=True):
         previous = state if before is None else LSTMState(trace.h[:, before], trace.c[:, before])
+        read = LSTMState(m * previous.h, previous.c)
+        gates = _at(trace.gates, t)
+        c = gates.forget * previous.c + gates.input * gates.candidate  # before its zoneout
         d_new = LSTMState(d_state.h + d_trace.h[:, t], d_state.c + d_trace.c[:, t])
         # A masked row skips the step: nothing flows into it, all flows on to the step before.
         keep = mask[:, t, None]
         d_params_t, d_x_t, d_previous = lstm_step_backward(
             params,
             x[:, t],
-            previous,
-            _at(trace.gates, t),
-            trace.c[:, t],
-            LSTMState(*(keep * d for d in d_new)),
+            read,
+            gates,
+            c,
+            LSTMState(*(keep * d for d in _mixed(z(t), zeros, d_new))),
             Gates(*(keep * d for d in _at(d_trace.gates, t))),
             **options,
         )
         d_params = LSTMParams(*map(_sum, d_params, d_params_t))
         d_x[:, t] = d_x_t
+        d_previous = LSTMState(m * d_previous.h, d_previous.c)
+        if z(t) is not None:
+            kept = _mixed(z(t), d_new, zeros)
+            d_previous = LSTMState(d_previous.h + kept.h, d_previous.c + kept.c)
         d_state = _choose(keep, d_previous, d_new)
     return d_params, d_x, d_state
 
@@ -162,6 +186,27 @@ def _checked(params, x, state, mask):
     checks.check_mask(mask, batch, timesteps)
     x = np.where(mask[:, :, None], x, 0).astype(dtype)
     return x, LSTMState(*(np.asarray(a, dtype) for a in state)), mask
+
+
+def _noise(recurrent_dropout, zoneout, trace: Trace):
+    """Factors m of h, and a function that gives the shares z of a step, or None without zoneout."""
+    (batch, timesteps, hidden), units, dtype = trace.h.shape, trace.c.shape[2], trace.h.dtype
+    checks.check_recurrent_dropout(recurrent_dropout, batch, hidden)
+    checks.check_zoneout(zoneout, batch, timesteps, units, hidden)
+    m = np.asarray(1 if recurrent_dropout is None else recurrent_dropout, dtype)
+    if zoneout is None:
+        return m, lambda t: None
+    shares = [np.asarray(z, dtype) for z in zoneout]
+    return m, lambda t: LSTMState(*(z[:, t if z.shape[1] == timesteps else 0] for z in shares))
+
+
+def _mixed(z: LSTMState | None, old, new) -> LSTMState:
+    """z old + (1 - z) new."""
+    if z is None:
+        return new
+    return LSTMState(
+        *(share * a + (1 - share) * b for share, a, b in zip(z, old, new, strict=True))
+    )
 
 
 def _order(timesteps: int, reverse: bool) -> list[int]:

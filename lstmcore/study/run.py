@@ -21,15 +21,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore.activations import word_for
+from lstmcore.seq2seq import Seq2Seq
 from lstmcore.study.names import GATES, Places, check_layer, places, quantity_of
 from lstmcore.types import Trace
+from lstmcore.vocabulary import PADDING
 
 __all__ = ["Run", "run"]
 
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["inputs", "mask", "outputs", "traces", "masks"],
+    data_fields=["inputs", "mask", "outputs", "traces", "masks", "target", "attention"],
     meta_fields=["layers"],
 )
 @dataclass(frozen=True, repr=False, eq=False)
@@ -44,6 +46,8 @@ class Run:
       masks: for each layer, bool [B, T'] of its real steps or None if all are; a decoder with steps
         of its own is not masked.
       layers: names of the LSTM layers, in reading order.
+      target: what the decoder of an encoder-decoder was to write, [B, T'] or [B, T', F]; else None.
+      attention: of an encoder-decoder with attention, its weights [B, T', T]; else None.
     """
 
     inputs: jax.Array
@@ -52,6 +56,8 @@ class Run:
     traces: dict[str, Trace]
     masks: dict[str, jax.Array | None]
     layers: tuple[str, ...]
+    target: jax.Array | None = None
+    attention: jax.Array | None = None
 
     def __post_init__(self):
         for name in ("traces", "masks"):  # JAX sorts the keys of a dict
@@ -109,6 +115,8 @@ def run(
     x: jax.Array,
     mask: jax.Array | None = None,
     edits: Mapping[str, Callable] | None = None,
+    *,
+    target: jax.Array | None = None,
 ) -> Run:
     """Run a model on a batch and keep its inputs, its outputs and the trace of every layer.
 
@@ -122,6 +130,7 @@ def run(
       x: [B, T, F], or what else the model reads, such as [B, T] of tokens.
       mask: bool [B, T], True = real step.
       edits: for any layer by name, a function `(gates, t) -> gates`; see `lstmcore.study.edits`.
+      target: for `lc.Seq2Seq`, what the decoder is to write; of a decode, the tokens that it wrote.
 
     Returns:
       Run.
@@ -129,7 +138,7 @@ def run(
     Raises:
       ValueError: shapes that do not fit, an unknown layer in `edits`, or an edit that makes a gate
         NaN.
-      TypeError: not a model.
+      TypeError: not a model, or an encoder-decoder without `target`.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -146,20 +155,35 @@ def run(
             f"model must be a model such as lc.Autoencoder(...), got {type(model).__name__}: for "
             "the weights of one layer pass study.SingleLayer()"
         )
+    if isinstance(model, Seq2Seq) and target is None:
+        raise TypeError("an encoder-decoder writes beside a target: pass target=, padded tokens")
     if edits or not _is_known(model):
-        result = jax.jit(partial(_run, model, edits=edits))(params, x, mask)
+        result = jax.jit(partial(_run, model, edits=edits))(params, x, mask, target)
     else:
-        result = _cached_run(model, params, x, mask)
+        result = _cached_run(model, params, x, mask, target)
     for layer, trace in result.traces.items():
         if edits and layer in edits:
             _refuse_nan(layer, trace)
     return result
 
 
-def _run(model, params, x, mask, edits=None) -> Run:
-    outputs, traces = model.apply(params, x, mask=mask, edits=edits)
-    masks = {layer: mask_of(trace, mask) for layer, trace in traces.items()}
-    return Run(x, mask, outputs, traces, masks, layers=tuple(traces))
+def _run(model, params, x, mask, target, edits=None) -> Run:
+    if target is None:
+        outputs, traces = model.apply(params, x, mask=mask, edits=edits)
+        masks = {layer: mask_of(trace, mask) for layer, trace in traces.items()}
+        return Run(x, mask, outputs, traces, masks, layers=tuple(traces))
+    outputs, traces = model.apply(params, x, target, source_mask=mask, edits=edits)
+    attention = traces.pop("attention", None)
+    mask, target_mask = _real_tokens(x, mask), _real_tokens(target, None)
+    masks = {name: target_mask if name.startswith("decoder") else mask for name in traces}
+    return Run(x, mask, outputs, traces, masks, tuple(traces), target, attention)
+
+
+def _real_tokens(x, mask):
+    """The mask that an encoder-decoder takes: the one given, or where there is a token."""
+    if mask is None and jnp.issubdtype(x.dtype, jnp.integer):
+        return x != PADDING
+    return mask
 
 
 _cached_run = jax.jit(_run, static_argnums=0)

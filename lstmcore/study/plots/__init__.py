@@ -8,6 +8,7 @@ Colours are those of Okabe & Ito (2008), viridis and RdBu, which readers with an
 vision tell apart. Needs matplotlib (`lstmcore[plot]`).
 """
 
+from lstmcore.study.plots.attention import plot_attention
 from lstmcore.study.plots.gates import plot_gates
 from lstmcore.study.plots.statistics import plot_gradient_flow, plot_saturation, plot_time_scales
 from lstmcore.study.plots.sweeps import plot_sweep
@@ -15,6 +16,7 @@ from lstmcore.study.plots.training import plot_loss, plot_output
 from lstmcore.study.plots.unit import plot_unit
 
 __all__ = [
+    "plot_attention",
     "plot_gates",
     "plot_gradient_flow",
     "plot_loss",

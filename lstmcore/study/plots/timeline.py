@@ -49,14 +49,17 @@ def timeline(run: Run, layer: str, example: int, breaks: Sequence[int]) -> Timel
     trace = run[layer]
     example = one_place("example", example, len(run.inputs))
     real = _real(run.masks[layer], example, trace.h.shape[1])
-    x = np.asarray(run.inputs[example])
+    inputs, mask = run.inputs, run.mask
+    if run.target is not None and layer.startswith("decoder"):
+        inputs, mask = run.target, run.masks[layer]  # of a decoder, beside what it is to write
+    x = np.asarray(inputs[example])
     x = x[:, None] if x.ndim == 1 else x  # tokens: one column
 
     def drawn(leaf):
         return np.where(real[:, None], np.asarray(leaf[example], dtype=float), np.nan)
 
     gates = Gates(*map(drawn, trace.gates))
-    x_real = _real(run.mask, example, len(x))
+    x_real = _real(mask, example, len(x))
     return Timeline(x, x_real, Trace(drawn(trace.h), drawn(trace.c), gates), real, breaks)
 
 

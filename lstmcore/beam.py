@@ -1,0 +1,222 @@
+"""Beam search: keep the most probable beginnings instead of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lstmcore import checks
+from lstmcore.stepping import (
+    batch_of,
+    check_logits,
+    check_step,
+    choices,
+    none_left,
+    raise_if_failed,
+    traced_number,
+)
+from lstmcore.vocabulary import END, PADDING, START
+
+__all__ = ["Beams", "beam_search"]
+
+
+class Beams(NamedTuple):
+    """The best sequences found for each example, best first.
+
+    Attributes:
+      tokens: int32 [B, best, max_length], END included, PADDING after it. A sequence that did not
+        end has no END.
+      lengths: int32 [B, best], number of tokens, END included.
+      scores: [B, best], log probability / ((5 + length) / 6) ** length_penalty. Where fewer than
+        `best` sequences exist, the rest have a score of -inf and no tokens. NaN for an example that
+        failed under `jax.jit` or `jax.vmap`, see `greedy`.
+    """
+
+    tokens: jax.Array
+    lengths: jax.Array
+    scores: jax.Array
+
+
+def beam_search(
+    step: Callable,
+    params,
+    state,
+    *,
+    max_length: int,
+    width: int = 4,
+    length_penalty: float = 0.0,
+    best: int = 1,
+    start: int = START,
+    end: int = END,
+) -> Beams:
+    """The best of many sequences: at each step, the `width` most probable beginnings go on.
+
+    Of all tokens that could follow all beams, the `width` most probable pairs are looked at: those
+    with END are finished and kept apart, ranked by score; the `width` best others live on. An
+    example is done when `width` sequences have finished, or when no live beam can still come among
+    the `best` (its log probability can only fall, its length only reach `max_length`). Beams that
+    live at `max_length` count as they are, without END. Width 1 is `greedy`, whatever the length
+    penalty.
+
+    The score is that of Wu et al. 2016, "Google's Neural Machine Translation System", equation 14,
+    without coverage: log probability / ((5 + length) / 6) ** length_penalty.
+
+    Args:
+      step, params, state, max_length, start, end: as in `greedy`. `step` is called with
+        `B * width` tokens: every array of the state is repeated for each beam, and follows its
+        beam.
+      width: beams per example. It may be more than the vocabulary holds.
+      length_penalty: alpha, 0 or more: 0 ranks by log probability, which favours short sequences;
+        0.6 to 1 are usual in translation. Another value does not compile anew.
+      best: sequences to return, at most `width`.
+
+    Returns:
+      Beams.
+
+    Raises:
+      ValueError: `width` or `best` below 1, `best` above `width`, a negative or infinite
+        `length_penalty`, and as `greedy`.
+      TypeError: as `greedy`, or a `length_penalty` that is not a number.
+
+    Examples:
+      Two tokens of 0.6 and 0.4; what follows the first is uncertain, so the second is the better
+      start, which `greedy` does not see:
+
+      >>> import jax.numpy as jnp, lstmcore as lc
+      >>> likely = jnp.zeros((7, 7)).at[:, 2].set(1).at[1].set(jnp.array([0, 0, 0, 0.6, 0.4, 0, 0]))
+      >>> likely = likely.at[3].set(jnp.array([0, 0, 0.3, 0, 0, 0.3, 0.4]))
+      >>> likely = likely.at[4].set(jnp.array([0, 0, 0.9, 0, 0, 0.1, 0]))
+      >>> step = lambda params, token, state: (params[token], state)
+      >>> beams = lc.beam_search(step, jnp.log(likely), jnp.zeros(1), max_length=3, width=2, best=2)
+      >>> beams.tokens.tolist(), [f"{p:.2f}" for p in jnp.exp(beams.scores[0])]
+      ([[[4, 2, 0], [3, 6, 2]]], ['0.36', '0.24'])
+    """
+    check_step(step)
+    width = checks.check_count("width", width)
+    best = checks.check_count("best", best)
+    if best > width:
+        raise ValueError(f"best must be at most width, got best={best} and width={width}")
+    beams, failed = _search(
+        step,
+        params,
+        state,
+        traced_number("length_penalty", length_penalty),
+        max_length=checks.check_count("max_length", max_length),
+        width=width,
+        best=best,
+        start=checks.check_count("start", start, minimum=0),
+        end=checks.check_count("end", end, minimum=0),
+    )
+    raise_if_failed(failed)
+    return beams
+
+
+class _Search(NamedTuple):
+    """What the loop carries, W beams for each example.
+
+    token [B, W], state (leaves [B * W, ...]), tokens [B, W, L], log_p [B, W] (-inf: no beam there)
+    are those of the live beams; `found` is what has finished, `endings` [B] how many.
+    failed: [B], the step at which a beam had no token to choose, or -1.
+    """
+
+    t: jax.Array
+    token: jax.Array
+    state: Any
+    tokens: jax.Array
+    log_p: jax.Array
+    found: Beams
+    endings: jax.Array
+    done: jax.Array
+    failed: jax.Array
+
+
+@partial(jax.jit, static_argnames=("step", "max_length", "width", "best", "start", "end"))
+def _search(step, params, state, alpha, *, max_length, width, best, start, end):
+    batch = batch_of(state)
+    state = jax.tree.map(lambda leaf: jnp.repeat(jnp.asarray(leaf), width, axis=0), state)
+    token = jnp.full((batch, width), start, jnp.int32)
+    vocabulary, dtype = check_logits(step, params, token.ravel(), state, start=start, end=end)
+    alpha = alpha.astype(dtype)
+
+    def score(log_p, length):
+        return log_p / ((5 + jnp.asarray(length, dtype)) / 6) ** alpha
+
+    def unfinished(now: _Search):
+        return (now.t < max_length) & ~now.done.all()
+
+    def advance(now: _Search) -> _Search:
+        logits, state = step(params, now.token.ravel(), now.state)
+        following = choices(logits, end, dtype).reshape(batch, width, vocabulary)
+        alive = now.log_p > -jnp.inf
+        failing = (none_left(following) & alive).any(axis=1) & ~now.done
+
+        # The 2W best pairs of a beam and a token: at most W of them end, so W others are among
+        # them.
+        pairs = jnp.where(alive[:, :, None], now.log_p[:, :, None] + following, -jnp.inf)
+        pairs = pairs.reshape(batch, width * vocabulary)
+        log_p, pair = jax.lax.top_k(pairs, min(2 * width, width * vocabulary))
+        parent, token = pair // vocabulary, (pair % vocabulary).astype(jnp.int32)
+        tokens = _take(now.tokens, parent).at[:, :, now.t].set(token)
+
+        ending = (token == end) & (log_p > -jnp.inf)
+        finished = ending[:, :width] & ~now.done[:, None]
+        found = _merge(
+            now.found,
+            tokens[:, :width],
+            now.t + 1,
+            jnp.where(finished, score(log_p[:, :width], now.t + 1), -jnp.inf),
+        )
+        endings = now.endings + finished.sum(axis=1)
+
+        log_p, chosen = jax.lax.top_k(jnp.where(ending, -jnp.inf, log_p), width)
+        parent, token, tokens = (_take(a, chosen) for a in (parent, token, tokens))
+        rows = (parent + width * jnp.arange(batch)[:, None]).ravel()
+        # What step returns as it got it (an encoder's memory) is the same for all beams.
+        state = jax.tree.map(lambda old, new: old if new is old else new[rows], now.state, state)
+
+        within_reach = score(log_p[:, 0], max_length) > found.scores[:, -1]
+        done = now.done | failing | (endings >= width) | ~within_reach
+        failed = jnp.where(failing, now.t, now.failed)
+        return _Search(now.t + 1, token, state, tokens, log_p, found, endings, done, failed)
+
+    nothing = Beams(
+        jnp.full((batch, best, max_length), PADDING, jnp.int32),
+        jnp.zeros((batch, best), jnp.int32),
+        jnp.full((batch, best), -jnp.inf, dtype),
+    )
+    begin = _Search(
+        t=jnp.int32(0),
+        token=token,
+        state=state,
+        tokens=jnp.full((batch, width, max_length), PADDING, jnp.int32),
+        log_p=jnp.full((batch, width), -jnp.inf, dtype).at[:, 0].set(0),
+        found=nothing,
+        endings=jnp.zeros(batch, jnp.int32),
+        done=jnp.zeros(batch, bool),
+        failed=jnp.full(batch, -1, jnp.int32),
+    )
+    last = jax.lax.while_loop(unfinished, advance, begin)
+    living = jnp.where(last.done[:, None], -jnp.inf, score(last.log_p, max_length))
+    tokens, lengths, scores = _merge(last.found, last.tokens, max_length, living)
+    scores = jnp.where((last.failed >= 0)[:, None], jnp.nan, scores)
+    return Beams(tokens, lengths, scores), last.failed
+
+
+def _merge(found: Beams, tokens, length, scores) -> Beams:
+    """The best of those found and of others [B, W, L] of one length; a score of -inf is none."""
+    best = found.scores.shape[1]
+    lengths = jnp.where(scores > -jnp.inf, length, 0).astype(jnp.int32)
+    tokens = jnp.where(lengths[:, :, None] > 0, tokens, PADDING)
+    everything = zip(found, (tokens, lengths, scores), strict=True)
+    tokens, lengths, scores = (jnp.concatenate(pair, axis=1) for pair in everything)
+    scores, order = jax.lax.top_k(scores, best)
+    return Beams(_take(tokens, order), _take(lengths, order), scores)
+
+
+def _take(array, order):
+    """array[b, order[b, i]] for each b and i, whatever axes follow."""
+    return jax.vmap(lambda rows, order: rows[order])(array, order)

@@ -1,0 +1,76 @@
+"""Writing numbers step by step, each output being the next input: forecasts beyond the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from lstmcore import checks
+from lstmcore.stepping import batch_of, check_output, check_step
+
+__all__ = ["rollout"]
+
+
+def rollout(step: Callable, params, state, first: jax.Array, *, steps: int) -> jax.Array:
+    """Numbers written one step at a time, each output being the next input.
+
+    It is this loop, compiled once for each `step`, shape and number of steps:
+
+        x = first
+        for t in range(steps):
+            x, state = step(params, x, state)
+            outputs.append(x)
+
+    Args:
+      step: `(params, x [B, F], state) -> (next x [B, F], state)`; kept as in `greedy`.
+      params: of `step`, any pytree.
+      state: pytree of arrays with the batch first.
+      first: [B, F], what the first step reads; not part of the outputs.
+      steps: number of outputs.
+
+    Returns:
+      [B, steps, F], in the dtype of `first`. Numbers that are not finite stay what they are, and
+      make what follows so.
+
+    Raises:
+      ValueError: `steps` below 1, a `first` that is not floating [B, F], or a step that returns
+        another shape or another kind of state; a state as in `greedy`.
+      TypeError: as `greedy`.
+
+    Examples:
+      >>> import jax.numpy as jnp, lstmcore as lc
+      >>> halve = lambda params, x, state: (x * params, state)
+      >>> lc.rollout(halve, 0.5, jnp.zeros(1), jnp.ones((1, 1)), steps=3).ravel().tolist()
+      [0.5, 0.25, 0.125]
+    """
+    check_step(step)
+    checks.check_array("first", first, "batch features", "it is one step, not a sequence")
+    checks.check_floating("first", first)
+    return _rollout(step, params, state, first, steps=checks.check_count("steps", steps))
+
+
+@partial(jax.jit, static_argnames=("step", "steps"))
+def _rollout(step, params, state, first, *, steps):
+    state, first = jax.tree.map(jnp.asarray, (state, first))
+    if batch_of(state) != len(first):
+        raise ValueError(
+            f"first has {len(first)} examples but state has {batch_of(state)}: they must agree"
+        )
+    advice = "step(params, x [B, F], state) -> (next x [B, F], state)"
+    output = check_output(step, params, first, state, advice)
+    if output.shape != first.shape:
+        raise ValueError(
+            f"step must return an output of the shape of its input, {first.shape}, to be fed back, "
+            f"got {output.shape}"
+        )
+
+    def advance(carry, _):
+        x, state = step(params, *carry)
+        x = x.astype(first.dtype)
+        return (x, state), x
+
+    _, outputs = jax.lax.scan(advance, (first, state), length=steps)
+    return outputs.swapaxes(0, 1)

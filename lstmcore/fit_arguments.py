@@ -1,0 +1,177 @@
+"""What `fit` asks of its arguments before it compiles anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lstmcore import checks
+from lstmcore.batching import Buckets
+from lstmcore.dtypes import memory_dtype
+from lstmcore.minibatches import piece_of, rows_of, steps_of
+from lstmcore.states import zero_states
+
+
+def check_optimizer(optimizer):
+    """`optimizer`, or Adam for None."""
+    optimizer = _default_optimizer() if optimizer is None else optimizer
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise TypeError(
+            f"optimizer must be one of optax, got {type(optimizer).__name__}: "
+            "write for instance optax.adam(1e-3)"
+        )
+    return optimizer
+
+
+@cache
+def _default_optimizer():
+    import optax
+
+    return optax.adam(1e-3)
+
+
+def floating_params(params):
+    """The params as JAX arrays."""
+    for path, leaf in jax.tree.leaves_with_path(params):
+        if not (hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)):
+            raise TypeError(
+                f"params{jax.tree_util.keystr(path)} must be a floating-point array, got "
+                f"{getattr(leaf, 'dtype', type(leaf).__name__)}"
+            )
+    return jax.tree.map(jnp.asarray, params)
+
+
+def parts_of(name: str, data) -> tuple:
+    """The data as a tuple of pytrees of JAX arrays: one, or one for each bucket."""
+    if not isinstance(data, Buckets):
+        return (_examples(name, data),)
+    if not data.parts:
+        raise ValueError(f"{name} holds no buckets: make it with lc.buckets(...)")
+    parts = tuple(_examples(f"{name}.parts[{i}]", part) for i, part in enumerate(data.parts))
+    kinds = [jax.tree.map(lambda leaf: (leaf.dtype, leaf.ndim), part) for part in parts]
+    for i, kind in enumerate(kinds):
+        if kind != kinds[0]:
+            raise ValueError(
+                f"{name}.parts[{i}] differs from {name}.parts[0] in more than its steps: all "
+                "buckets must hold the same names, dtypes and numbers of axes"
+            )
+    return parts
+
+
+def _examples(name: str, data):
+    """The data of one part as JAX arrays that agree on how many examples there are."""
+    leaves = jax.tree.leaves(data)
+    if not leaves or any(np.ndim(leaf) == 0 for leaf in leaves):
+        raise ValueError(
+            f"{name} must be an array or a pytree of arrays with examples along axis 0"
+        )
+    lengths = {len(leaf) for leaf in leaves}
+    if len(lengths) > 1:
+        raise ValueError(f"the arrays of {name} hold {sorted(lengths)} examples: they must agree")
+    if lengths == {0}:
+        raise ValueError(f"{name} holds no examples: its first axis is empty")
+    return jax.tree.map(jnp.asarray, data)
+
+
+def check_chunk(chunk, start, devices, data: tuple, validation: tuple | None) -> int | None:
+    """Whether the data can be cut into pieces of `chunk` steps; `chunk` as a plain int.
+
+    Raises:
+      ValueError: arrays without a time axis or of unequal lengths, or `start` without `chunk`.
+    """
+    if chunk is None:
+        if start is not None:
+            raise ValueError("start gives the first state of truncated backpropagation: name chunk")
+        return None
+    chunk = checks.check_count("chunk", chunk)
+    if devices:
+        raise ValueError("chunk does not go together with devices: leave one of them out")
+    if not callable(start or zero_states):
+        raise TypeError(
+            f"start must be a function (params, batch) -> state, got {type(start).__name__}"
+        )
+    for name, parts in (("data", data), ("validation", validation or ())):
+        for part in parts:
+            steps = {leaf.shape[1] for leaf in jax.tree.leaves(part) if leaf.ndim > 1}
+            if len(steps) != 1 or 0 in steps:
+                raise ValueError(
+                    f"the arrays of {name} have {sorted(steps)} steps along axis 1: with chunk all "
+                    "must have the same number, at least one. What belongs to a whole example is "
+                    "an array [examples], or repeated at each step (lc.repeat_vector)"
+                )
+    return chunk
+
+
+def zeros_for_all(params, batch):
+    """Where a state starts if nobody says: every LSTM layer from zeros."""
+    return zero_states(params, rows_of(batch))
+
+
+def check_loss(loss: Callable, params, data: tuple, batch_size: int):
+    """The dtype to record the loss in, if it is a scalar for each part of the data."""
+    for part in data:
+        dtype = _check_scalar(jax.eval_shape(loss, params, _batch(part, batch_size)))
+    return dtype
+
+
+def check_loss_of_pieces(
+    loss: Callable, start: Callable, params, data: tuple, batch_size: int, chunk: int
+):
+    """The dtype to record the loss in, if each part gives a scalar and a state to carry on."""
+    for part in data:
+        batch = _batch(part, batch_size)
+        steps = min(chunk, steps_of(batch))
+        piece = jax.eval_shape(partial(piece_of, first=0, length=steps), batch)
+        state = jax.eval_shape(start, params, batch)
+        result = jax.eval_shape(loss, params, piece, state)
+        if type(result) is not tuple or len(result) != 2:
+            raise ValueError(
+                f"with chunk, loss must return (scalar, state), got {type(result).__name__}: for "
+                "a model, return loss, lc.final_states(traces)"
+            )
+        dtype = _check_scalar(result[0])
+        _check_same_state(state, result[1])
+    return dtype
+
+
+def _batch(part, batch_size):
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(
+            (min(batch_size, len(leaf)), *leaf.shape[1:]), leaf.dtype
+        ),
+        part,
+    )
+
+
+def _check_scalar(value):
+    if not (hasattr(value, "shape") and value.shape == ()):
+        got = f"shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
+        raise ValueError(f"loss must return a scalar, got {got}: take its mean")
+    checks.check_floating("loss", value)
+    return memory_dtype(value.dtype)
+
+
+def _check_same_state(given, returned) -> None:
+    """A loss hands on the kind of state that it was handed."""
+    described = [
+        {
+            jax.tree_util.keystr(path) or "all": f"{leaf.dtype}{list(leaf.shape)}"
+            for path, leaf in jax.tree.leaves_with_path(state)
+        }
+        for state in (given, returned)
+    ]
+    differing = [
+        f"{name}: {described[0].get(name, 'nothing')} and {described[1].get(name, 'nothing')}"
+        for name in described[0] | described[1]
+        if described[0].get(name) != described[1].get(name)
+    ]
+    same = jax.tree.structure(given) == jax.tree.structure(returned)
+    if differing or not same:
+        raise ValueError(
+            "loss must return a state of the kind that it was given, but the two differ in "
+            f"{'; '.join(differing) or 'their structure'} (given and returned)"
+        )

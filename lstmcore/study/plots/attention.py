@@ -1,0 +1,82 @@
+"""Where a decoder looks: the weights of attention, target by source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lstmcore.study.plots.style import FRACTION, colour_bar, heat_map, panels, plain
+from lstmcore.study.plots.timeline import one_place
+from lstmcore.study.run import Run
+
+CELL = 0.28  # inches
+
+
+def plot_attention(
+    run: Run,
+    example: int = 0,
+    *,
+    source: Sequence[str] = (),
+    target: Sequence[str] = (),
+    axes=None,
+) -> Figure:
+    """One row for each token written, one column for each token read, as Bahdanau et al. (2015)
+    drew it: a row sums to 1 and says where the decoder looked before it wrote that token.
+
+    Padding is left out, on both sides.
+
+    Args:
+      run: of a model with attention: `study.run(model, params, source, target=target)`.
+      example: index into the batch.
+      source, target: names of the steps, such as `vocabulary.labels(ids)`; names of padding at the
+        end may be there or not. Empty counts from 0.
+      axes: the Axes to draw into.
+
+    Returns:
+      The figure.
+
+    Raises:
+      ValueError: a run without attention, an example that is not there, too few names, or `axes`
+        that are more than one.
+      TypeError: `axes` that are none.
+    """
+    if run.attention is None:
+        raise ValueError(
+            "run has no attention to draw: it takes a model such as "
+            "lc.Seq2Seq(..., attention='general'), run with target="
+        )
+    example = one_place("example", example, len(run.inputs))
+    weights = np.asarray(run.attention[example], dtype=float)
+    masks = run.masks["decoder_0"], run.mask
+    kept = [
+        np.arange(size) if mask is None else np.flatnonzero(mask[example])
+        for mask, size in zip(masks, weights.shape, strict=True)
+    ]
+    weights = weights[np.ix_(*kept)]
+    rows, columns = weights.shape
+    size = (2 + CELL * max(columns, 4), 1.2 + CELL * max(rows, 4))
+    figure, grid = panels(axes, 1, 1, "the weights", figsize=size)
+    panel = grid[0, 0]
+    if weights.size:
+        colour_bar(panel, heat_map(panel, weights, FRACTION), weights, label="weight")
+    names = _names("target", target, kept[0]), _names("source", source, kept[1])
+    panel.set_yticks(range(rows), names[0])
+    crowded = max(map(len, names[1]), default=0) > 2
+    panel.set_xticks(
+        range(columns), names[1], rotation=60 if crowded else 0, ha="right" if crowded else "center"
+    )
+    panel.set(xlabel="read", ylabel="written")
+    return figure
+
+
+def _names(argument: str, given: Sequence[str], kept: np.ndarray) -> list[str]:
+    if not len(given):
+        return [str(step) for step in kept]
+    if len(given) < len(kept):
+        raise ValueError(
+            f"{argument} has {len(given)} names but {len(kept)} steps are drawn: it must have a "
+            "name for each step that is no padding"
+        )
+    return [plain(given[step]) for step in kept]
