@@ -65,7 +65,9 @@ def in_keras(params, steps_per_execution: int = 1) -> Run:
     )
     criterion = keras.losses.CategoricalCrossentropy()
     model.compile(loss=criterion, optimizer="adam", steps_per_execution=steps_per_execution)
-    start = [np.asarray(array) for name in MODEL.layers for array in params[name] if array is not None]
+    start = [
+        np.asarray(array) for name in MODEL.layers for array in params[name] if array is not None
+    ]
 
     def named(arrays) -> dict:
         left = iter(arrays)
@@ -87,7 +89,12 @@ def in_keras(params, steps_per_execution: int = 1) -> Run:
             if "learning_rate" not in variable.path:
                 variable.assign(jnp.zeros_like(variable.value))
         model.fit(
-            data["question"], data["answer"], batch_size=BATCH, epochs=epochs, shuffle=False, verbose=0
+            data["question"],
+            data["answer"],
+            batch_size=BATCH,
+            epochs=epochs,
+            shuffle=False,
+            verbose=0,
         )
         return named(model.get_weights())
 

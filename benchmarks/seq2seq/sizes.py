@@ -14,7 +14,7 @@ TOKENS = 64
 CELLS = (Cell(32, 20, 64, 128), Cell(64, 20, 64, 128), Cell(64, 20, 64, 256))
 
 
-def model(cell: Cell, attention: str | None) :
+def model(cell: Cell, attention: str | None):
     """One layer on each side."""
     return lc.Seq2Seq(
         TOKENS, TOKENS, units=cell.units, embedding=cell.features, attention=attention

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -57,6 +56,7 @@ def loss(params, batch):
     return optax.softmax_cross_entropy(logits, batch["answer"]).mean()
 
 
+@jax.jit
 def written(params, question):
     """The codes of the characters that the model writes: [B, 4]."""
     return MODEL.apply(params, question)[0].argmax(-1)
@@ -78,7 +78,9 @@ def written_with_attention(params, question):
 
 def tokens(texts: list[str], length: int) -> np.ndarray:
     """[N, length] with END and padding; ids are codes of `addition.ALPHABET` after the special."""
-    rows = [[addition.ALPHABET.index(letter) + SPECIAL for letter in text] + [END] for text in texts]
+    rows = [
+        [addition.ALPHABET.index(letter) + SPECIAL for letter in text] + [END] for text in texts
+    ]
     return np.array([row + [PADDING] * (length - len(row)) for row in rows], np.int32)
 
 
@@ -111,7 +113,7 @@ def token_data(seed: int):
 
 REPEATED, ATTENDING = "state repeated (the example)", "attention"
 FORMS = {
-    REPEATED: Form(MODEL, loss, one_hot_data, jax.jit(written)),
+    REPEATED: Form(MODEL, loss, one_hot_data, written),
     ATTENDING: Form(ATTENTION, attention_loss, token_data, written_with_attention),
 }
 

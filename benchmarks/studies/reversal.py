@@ -35,13 +35,15 @@ from lstmcore.study.plots.style import COLOURS
 from lstmcore.vocabulary import END, PADDING
 
 TITLE = "Reading the source backwards"
-SOURCE = "Sutskever, Vinyals & Le 2014, Sequence to Sequence Learning with Neural Networks, section 3.3"
+SOURCE = (
+    "Sutskever, Vinyals & Le 2014, Sequence to Sequence Learning with Neural Networks, section 3.3"
+)
 HYPOTHESIS = (
     "An encoder-decoder without attention learns to translate random strings better if it reads "
     "the source from its end."
 )
 LEVEL_OF_P, LEVEL_OF_HARM = 0.01, 0.05
-UNITS, EMBEDDING, BATCH, RATE, EPOCHS, SEEDS = 96, 32, 64, 3e-3, 8, 6
+UNITS, EMBEDDING, BATCH, RATE, EPOCHS, SEEDS = 96, 32, 64, 3e-3, 8, 5
 STRINGS, HELD_OUT = 20_000, 1_000
 WAYS = {False: "as it stands", True: "from its end"}
 THIRDS = ("first third", "middle", "last third")

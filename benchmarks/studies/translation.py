@@ -31,7 +31,9 @@ from benchmarks.tasks import dates, language
 from lstmcore.study.plots.style import COLOURS
 
 TITLE = "Two generated translations"
-SOURCE = "Luong, Pham & Manning 2015, Effective Approaches to Attention-based Neural Machine Translation"
+SOURCE = (
+    "Luong, Pham & Manning 2015, Effective Approaches to Attention-based Neural Machine Translation"
+)
 HYPOTHESIS = (
     "With attention, an encoder-decoder learns from 20,000 dates to write new ones as ISO 8601, and "
     "from 4,000 sentences to translate new ones into an invented language."
@@ -69,7 +71,7 @@ class Task(NamedTuple):
 
 SENTENCES = Task(language.pairs, "word", 4_000, 500, 128, 64, "general", epochs=30)
 TASKS = {
-    DATES: Task(dates.pairs, "character", 20_000, 2_000, 64, 32, "general", epochs=8),
+    DATES: Task(dates.pairs, "character", 20_000, 2_000, 64, 32, "general", epochs=6),
     LANGUAGE: SENTENCES,
     PLAIN: SENTENCES._replace(attention=None),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import jax
@@ -38,6 +38,7 @@ def prepare(train: Pairs, held_out: Pairs, level: str) -> Prepared:
     return Prepared(source, target, train, held_out)
 
 
+@partial(jax.jit, static_argnums=(0, 3))
 def write(model: lc.Seq2Seq, params, source, length: int):
     """What the model writes by itself, the likeliest token at each step: int32 [B, length]."""
     state, _ = model.encode(params, source)
