@@ -56,8 +56,8 @@ def block(results: Results, source: str, picture: str | None) -> str:
         _machine(results),
         *(_noise_and_picture(results, picture) if picture else []),
         "Ratios are *their time / our time*, medians of interleaved pairs: **above 1, lstmcore is "
-        "faster**. Where values stand in brackets, they are theirs / ours beside it; lstmcore's own "
-        "row is a median over all."
+        "faster**. Where values stand in brackets, they are theirs / ours beside it; lstmcore's "
+        "own row is a median over all."
         + (SHARE if any(record.peer == "matmul" for record in results.records) else ""),
     ]
     for case, title in RATIOS.items():

@@ -1,9 +1,9 @@
 """Epochs of Keras's example `addition_rnn` in lstmcore and in Keras, on the same batches.
 
 The example's optimizer, batches and model; no metrics and no validation, whose time is not the
-model's. Weights are equal at the start, and so is the order of the questions. Before anything is timed
-loss and gradients of the first batch must agree, and after some steps the loss to 1 %: Keras's Adam
-has another epsilon, which it adds before the bias is corrected, so that no weight stays the same.
+model's. Weights are equal at the start, and so is the order of the questions. Before anything is
+timed loss and gradients of the first batch must agree, and after some steps the loss to 1 %:
+Keras's Adam has another epsilon and adds it elsewhere, which tells in the first steps.
 """
 
 from __future__ import annotations

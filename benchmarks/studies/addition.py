@@ -204,8 +204,9 @@ def tables(measured: dict) -> str:
             found = dict(enumerate(run["accuracy"], 1))
             values = [f"{found[epoch]:.4f}" if epoch in found else "" for epoch in columns]
             rows.append(
-                f"| {name} | {measured['weights'][name]:,} | {run['seed']} | {' | '.join(values)} | "
-                f"{_or_never(first_epoch(run['accuracy']))} | {run['answers_right_at_end']:.1%} |"
+                f"| {name} | {measured['weights'][name]:,} | {run['seed']} "
+                f"| {' | '.join(values)} | {_or_never(first_epoch(run['accuracy']))} "
+                f"| {run['answers_right_at_end']:.1%} |"
             )
     return "\n".join(rows)
 

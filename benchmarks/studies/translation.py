@@ -35,8 +35,8 @@ SOURCE = (
     "Luong, Pham & Manning 2015, Effective Approaches to Attention-based Neural Machine Translation"
 )
 HYPOTHESIS = (
-    "With attention, an encoder-decoder learns from 20,000 dates to write new ones as ISO 8601, and "
-    "from 4,000 sentences to translate new ones into an invented language."
+    "With attention, an encoder-decoder learns from 20,000 dates to write new ones as ISO 8601, "
+    "and from 4,000 sentences to translate new ones into an invented language."
 )
 DATES, LANGUAGE, PLAIN = "dates", "language", "language, without attention"
 REQUIRED = {DATES: 0.99, LANGUAGE: 0.95}

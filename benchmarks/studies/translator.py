@@ -73,7 +73,10 @@ def optimizer(rate: float, steps: int):
 
 
 def train(model, prepared, *, seed: int, epochs: int, batch_size: int, rate: float, watch: int):
-    """(params, {"seed", "right": after each epoch, of `watch` held-out pairs, "loss", "seconds"})."""
+    """(params, {"seed", "loss" and "right" after each epoch, "seconds"}).
+
+    "right" is the share of the first `watch` held-out targets that are written without a mistake.
+    """
     steps = epochs * -(-len(prepared.train["source"]) // batch_size)
     init_key, order_key = jax.random.split(jax.random.key(seed))
     started = time.perf_counter()

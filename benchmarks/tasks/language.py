@@ -91,19 +91,38 @@ VERBS = tuple(
         "forget forgets forgot zab",
     )
 )
-ADJECTIVES = {
-    **{"old": "vet", "young": "yun", "small": "pik", "big": "grom", "red": "rud", "white": "blan"},
-    **{"quiet": "tish", "strong": "fort", "poor": "mis", "happy": "vesel", "slow": "lant"},
-    **{"cold": "kel"},
-}
+ADJECTIVES = dict(
+    pair.split()
+    for pair in (
+        "old vet",
+        "young yun",
+        "small pik",
+        "big grom",
+        "red rud",
+        "white blan",
+        "quiet tish",
+        "strong fort",
+        "poor mis",
+        "happy vesel",
+        "slow lant",
+        "cold kel",
+    )
+)
 PREPOSITIONS = {
-    **{"near": "api", "behind": "ret", "under": "sub", "beside": "lato", "in": "en"},
-    **{"without": "sen"},
+    "near": "api",
+    "behind": "ret",
+    "under": "sub",
+    "beside": "lato",
+    "in": "en",
+    "without": "sen",
 }
 TIMES = {
-    **{"yesterday": "sore", "last night": "nokte"},
-    **{"today": "dise", "every day": "omdi"},
-    **{"tomorrow": "mane", "next year": "prosan"},
+    "yesterday": "sore",
+    "last night": "nokte",
+    "today": "dise",
+    "every day": "omdi",
+    "tomorrow": "mane",
+    "next year": "prosan",
 }
 TENSES = {"past": "is", "present": "as", "future": "os"}
 TIMES_OF = {name: tuple(TIMES)[2 * place : 2 * place + 2] for place, name in enumerate(TENSES)}
