@@ -137,9 +137,9 @@ class _Search(NamedTuple):
 @partial(jax.jit, static_argnames=("step", "max_length", "width", "best", "start", "end"))
 def _search(step, params, state, alpha, *, max_length, width, best, start, end):
     batch = batch_of(state)
-    state = jax.tree.map(lambda leaf: jnp.repeat(jnp.asarray(leaf), width, axis=0), state)
     token = jnp.full((batch, width), start, jnp.int32)
-    vocabulary, dtype = check_logits(step, params, token.ravel(), state, start=start, end=end)
+    vocabulary, dtype = check_logits(step, params, token[:, 0], state, start=start, end=end)
+    state = jax.tree.map(lambda leaf: jnp.repeat(jnp.asarray(leaf), width, axis=0), state)
     alpha = alpha.astype(dtype)
 
     def score(log_p, length):
@@ -170,11 +170,11 @@ def _search(step, params, state, alpha, *, max_length, width, best, start, end):
             now.t + 1,
             jnp.where(finished, score(log_p[:, :width], now.t + 1), -jnp.inf),
         )
-        endings = now.endings + finished.sum(axis=1)
+        endings = now.endings + finished.sum(axis=1, dtype=jnp.int32)
 
         log_p, chosen = jax.lax.top_k(jnp.where(ending, -jnp.inf, log_p), width)
         parent, token, tokens = (_take(a, chosen) for a in (parent, token, tokens))
-        rows = (parent + width * jnp.arange(batch)[:, None]).ravel()
+        rows = (parent + width * jnp.arange(batch, dtype=parent.dtype)[:, None]).ravel()
         # What step returns as it got it (an encoder's memory) is the same for all beams.
         state = jax.tree.map(lambda old, new: old if new is old else new[rows], now.state, state)
 

@@ -71,7 +71,8 @@ def greedy(
         the same shapes and dtypes.
       max_length: most tokens that are written, END included.
       start: id that the first step reads.
-      end: id that ends an example. What the other examples do afterwards does not change it.
+      end: id that ends an example. From then on `step` reads PADDING for it, until the others have
+        ended, too; its result does not change any more.
 
     Returns:
       Decoded.
@@ -211,7 +212,7 @@ def _run(step, params, state, draw, *, max_length, start, end, top_k):
         tokens, lengths, log_probability = now.decoded
         decoded = Decoded(
             tokens.at[:, now.t].set(token),
-            lengths + writing,
+            lengths + writing.astype(jnp.int32),
             jnp.where(failing, jnp.nan, log_probability + jnp.where(writing, gain, 0)),
         )
         failed = jnp.where(failing, now.t, now.failed)
@@ -238,8 +239,7 @@ def _drawn(draw: _Draw, t, log_p, top_k: int | None):
         if draw.top_p is not None:
             p = jax.nn.softmax(best)
             before = jnp.cumsum(p, axis=-1) - p  # probability of the tokens before each
-            keep = (before < draw.top_p.astype(p.dtype)) | (draw.top_p >= 1)  # cumsum is rounded
-            best = jnp.where(keep, best, -jnp.inf)
+            best = jnp.where(before < draw.top_p.astype(p.dtype), best, -jnp.inf)
         rows = jnp.arange(batch)[:, None]
         scaled = jnp.full_like(scaled, -jnp.inf).at[rows, ids].set(best)
     keys = jax.vmap(jax.random.fold_in, (0, None))(draw.key, t)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -27,12 +27,15 @@ PAGE = "inspect.html"  # that `lstmcore inspect` has made of an earlier model
 
 
 @contextmanager
-def output_folder(folder: Path) -> Iterator[Path]:
+def output_folder(
+    folder: Path, patterns: Sequence[str] = (*RESULTS, *PICTURES, PAGE)
+) -> Iterator[Path]:
     """A place to write results to, which appear in `folder` together when the body is through.
 
     If the body fails, or is interrupted, `folder` is as it was before: with the results of an
     earlier run or, if it was not there, not there. It is made first, so that hours of training are
-    not spent on results that cannot be written.
+    not spent on results that cannot be written. `patterns` name all that a run of this kind may
+    write: what an earlier one has left and this one did not write is removed.
 
     Raises:
       OSError: the folder cannot be made or written to; the message says which and why.
@@ -52,7 +55,7 @@ def output_folder(folder: Path) -> Iterator[Path]:
         written = {result.name for result in staging.iterdir()}
         for name in written:
             (staging / name).replace(folder / name)
-        for pattern in (*RESULTS, *PICTURES, PAGE):
+        for pattern in patterns:
             for old in folder.glob(pattern):
                 if old.name not in written:
                     old.unlink()
@@ -62,13 +65,13 @@ def output_folder(folder: Path) -> Iterator[Path]:
             folder.rmdir()
 
 
-def refuse_to_overwrite(source: Path, folder: Path) -> None:
-    """The user's own table may lie in the output folder, but not under the name of a result.
+def refuse_to_overwrite(source: Path, folder: Path, names: Sequence[str] = RESULTS) -> None:
+    """What the user gave may lie in the output folder, but not under the name of a result.
 
     Raises:
       ValueError: it does.
     """
-    if source.name in RESULTS and source.resolve().parent == folder.resolve():
+    if source.name in names and source.resolve().parent == folder.resolve():
         raise ValueError(f"{source} would be overwritten: choose another folder with --output")
 
 
@@ -92,12 +95,20 @@ def write_model(
         "settings": asdict(settings),
         "scaler": {name: value.tolist() for name, value in windows.scaler._asdict().items()},
     }
-    text = json.dumps(made_from, indent=2) + "\n"
-    (folder / "settings.json").write_text(text, encoding="utf-8")
-    names = list(result.history)
-    epochs = zip(*(result.history[name].tolist() for name in names), strict=True)
+    write_json(folder / "settings.json", made_from)
+    write_history(folder / "history.csv", result.history)
+
+
+def write_json(path: Path, value) -> None:
+    """A file for people and programs to read."""
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def write_history(path: Path, history: Mapping) -> None:
+    """The losses of each epoch."""
+    epochs = zip(*(losses.tolist() for losses in history.values()), strict=True)
     rows = ((epoch, *losses) for epoch, losses in enumerate(epochs, start=1))
-    _write_csv(folder / "history.csv", ["epoch", *names], rows)
+    _write_csv(path, ["epoch", *history], rows)
 
 
 class Origin(NamedTuple):

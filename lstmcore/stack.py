@@ -76,8 +76,8 @@ def run_stack(
 ) -> tuple[list[LSTMState], jax.Array, dict[str, Trace]]:
     """Run layers name_0, name_1, ..., each on the hidden states of the one below.
 
-    A layer that `states` does not name starts from zeros; `residual` adds to what a layer shows what
-    it read.
+    A layer that `states` does not name starts from zeros. With `residual`, each layer but the first
+    adds what it read to what it shows.
 
     Returns (final state of each layer, what the last one shows [B, T, H], Trace of every layer).
     """

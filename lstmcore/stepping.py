@@ -54,6 +54,7 @@ def check_output(
     step: Callable, params, given, state, advice: str = ADVICE
 ) -> jax.ShapeDtypeStruct:
     """Shape and dtype of the first result of `step`; the second must be a state like `state`."""
+    state = jax.tree.map(jnp.asarray, state)
     result = jax.eval_shape(step, params, given, state)
     if not (isinstance(result, tuple | list) and len(result) == 2):
         raise TypeError(f"step must return a pair, {advice}, got {type(result).__name__}")
@@ -137,5 +138,6 @@ def traced_number(name: str, value, smallest: float = 0, largest: float = math.i
     if too_small or not number <= largest or math.isinf(number):
         least = "above 0" if smallest else "0 or more"
         most = "finite" if math.isinf(largest) else f"at most {largest}"
-        raise ValueError(f"{name} must be {least} and {most}, got {number}")
+        advice = ": lc.greedy takes the most probable token" if name == "temperature" else ""
+        raise ValueError(f"{name} must be {least} and {most}, got {number}{advice}")
     return jnp.float32(max(number, smallest))

@@ -163,9 +163,8 @@ class Vocabulary:
           ValueError: an id that is not one of this vocabulary, before END or after it; ids that are
             not one axis of integers.
         """
-        ids = self._checked(ids)
-        ended = np.flatnonzero(ids == END)
-        ids = ids[: ended[0]] if ended.size else ids
+        ids = self._checked(ids).tolist()
+        ids = ids[: ids.index(END)] if END in ids else ids
         tokens = [self._texts[i] for i in ids if i not in (PADDING, START)]
         return join(tokens, self.level)
 

@@ -46,7 +46,9 @@ def test_core_imports_jax_and_numpy_alone():
     assert python(code) == "[]"
 
 
-@pytest.mark.parametrize("module", ["lstmcore", "lstmcore.types", "lstmcore.reference"])
+@pytest.mark.parametrize(
+    "module", ["lstmcore", "lstmcore.types", "lstmcore.reference", "lstmcore.batching"]
+)
 def test_import_without_jax(module):
     assert python(f"import sys, {module}; print('jax' in sys.modules)") == "False"
 

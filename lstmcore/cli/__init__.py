@@ -1,4 +1,5 @@
-"""The command `lstmcore`: `fit.py` trains a model on a table, `inspect.py` makes a page of one."""
+"""The command `lstmcore`: `fit.py` trains a model on a table, `inspect.py` makes a page of one,
+`translate.py` trains a translator on pairs of texts."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from lstmcore import __version__
 from lstmcore.cli.fit import fit
 from lstmcore.cli.inspect import inspect
 from lstmcore.cli.terminal import console
+from lstmcore.cli.translate import app as translate
 
 app = typer.Typer(
     add_completion=False,
@@ -40,6 +42,9 @@ def root(
     [bold]lstmcore inspect lstmcore-run[/bold]
         a page for the browser: look into the model that was trained
 
+    [bold]lstmcore translate train pairs.tsv[/bold]
+        an encoder-decoder with attention, from lines of source, tab, target
+
     fit writes a folder with the model, its outputs, the loss and pictures of the gates.
     To use the model in Python: lstmcore.load("lstmcore-run/model.safetensors").
     """
@@ -50,6 +55,7 @@ def root(
 
 app.command()(fit)
 app.command()(inspect)
+app.add_typer(translate, name="translate")
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from rich.table import Table as Grid
 
 import lstmcore as lc
 from lstmcore import job, results, table
-from lstmcore.cli.terminal import clear_errors, console
+from lstmcore.cli.terminal import clear_errors, console, sizes
 
 SHOWN_ROWS, SHOWN_COLUMNS = 18, 4  # of the comparison in the terminal; output.csv has all
 
@@ -113,7 +113,7 @@ def fit(
         "mode": mode,
         "window": window,
         "steps": steps,
-        "units": None if units is None else _sizes(units),
+        "units": None if units is None else sizes(units),
         "activation": activation,
         "scaling": scaling,
         "epochs": epochs,
@@ -210,12 +210,3 @@ def _read(source: Path | None, name: str, columns: str | None) -> table.Table:
         return table.read_dataset(name)
     wanted = None if columns is None else [column.strip() for column in columns.split(",")]
     return table.read_csv(source, wanted)
-
-
-def _sizes(units: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(size) for size in units.split(","))
-    except ValueError:
-        raise typer.BadParameter(
-            f"{units!r} is not a list of sizes such as 128,64", param_hint="--units"
-        ) from None

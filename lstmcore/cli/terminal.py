@@ -25,3 +25,13 @@ def clear_errors() -> Iterator[None]:
     except (ValueError, OSError, ImportError, jax.errors.JaxRuntimeError) as error:
         messages.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(1) from error
+
+
+def sizes(units: str) -> tuple[int, ...]:
+    """The sizes in an option such as `--units 128,64`."""
+    try:
+        return tuple(int(size) for size in units.split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{units!r} is not a list of sizes such as 128,64", param_hint="--units"
+        ) from None

@@ -1,0 +1,80 @@
+"""What a training run leaves in its folder: figures, translations, pictures."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from sacrebleu import corpus_bleu, corpus_chrf
+
+from lstmcore import __version__, results
+from lstmcore.study import plots
+from lstmcore.study.plots.style import plain
+from lstmcore.translation.training import Settings, Trained
+from lstmcore.translation.translator import MODEL, VOCABULARIES, Translator
+
+FILES = (MODEL, VOCABULARIES, "settings.json", "history.csv", "held_out.tsv")
+PICTURES = ("loss.png", "attention.png", "gates_*.png")
+
+
+def write(
+    folder: Path, trained: Trained, settings: Settings, *, source: Path
+) -> dict[str, float] | None:
+    """All results of a run, into an existing folder.
+
+    Returns what `measure` found on the held-out pairs, or None if none were held out.
+    """
+    translator = trained.translator
+    translator.save(folder)
+    description = {
+        "lstmcore": __version__,
+        "source": str(source),
+        "pairs": {
+            "training": len(trained.training),
+            "held_out": len(trained.held_out),
+            "left_out": trained.left_out,
+        },
+        "settings": asdict(settings),
+    }
+    results.write_json(folder / "settings.json", description)
+    results.write_history(folder / "history.csv", trained.history)
+    shown = (trained.held_out or trained.training)[0]
+    for name, figure in pictures(translator, shown[0], trained.history).items():
+        figure.savefig(folder / name, dpi=120)
+    if not trained.held_out:
+        return None
+    sources, targets = map(list, zip(*trained.held_out, strict=True))
+    written = translator.translate(sources)
+    with (folder / "held_out.tsv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, delimiter="\t")
+        rows.writerow(["source", "target", "written"])
+        rows.writerows(zip(sources, targets, written, strict=True))
+    return measure(written, targets)
+
+
+def measure(written: list[str], targets: list[str]) -> dict[str, float]:
+    """Exact match (0 to 1), and BLEU and chrF (0 to 100) as sacrebleu counts them (Post 2018)."""
+    return {
+        "exact match": float(np.mean([a == b for a, b in zip(written, targets, strict=True)])),
+        "BLEU": corpus_bleu(written, [targets]).score,
+        "chrF": corpus_chrf(written, [targets]).score,
+    }
+
+
+def pictures(translator: Translator, source: str, history: dict) -> dict[str, Figure]:
+    """{file name: figure}: the loss, and attention and gates while one source is translated."""
+    run = translator.run([source])
+    names = translator.source.labels(run.inputs[0]), translator.target.labels(run.target[0])
+    figures = {"loss.png": plots.plot_loss(history)}
+    if run.attention is not None:
+        figures["attention.png"] = plots.plot_attention(run, source=names[0], target=names[1])
+    for layer in run.layers:
+        is_decoder = layer.startswith("decoder")
+        labels = names[is_decoder]
+        figure = plots.plot_gates(run, layer, labels=labels, xlabel="token")
+        figure.suptitle(f"{layer}, while it {'writes' if is_decoder else 'reads'}: {plain(source)}")
+        figures[f"gates_{layer}.png"] = figure
+    return figures

@@ -1,0 +1,167 @@
+"""A trained model with its two vocabularies: texts in, texts out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from lstmcore import checks, files, study
+from lstmcore.beam import beam_search
+from lstmcore.decode import greedy
+from lstmcore.seq2seq import Seq2Seq
+from lstmcore.vocabulary import PADDING, Vocabulary
+
+MODEL, VOCABULARIES = "model.safetensors", "vocabularies.json"
+AT_ONCE = 256  # texts in one batch
+STEPS_ALIKE = 8  # sources are padded to a multiple of it: few shapes, few compilations
+
+
+@dataclass(frozen=True, eq=False)
+class Translator:
+    """A model, its weights, and what turns texts into tokens and back.
+
+    Attributes:
+      model: lc.Seq2Seq of tokens.
+      params: its weights.
+      source, target: vocabularies of the two sides.
+      max_length: most tokens that a translation has, END included.
+    """
+
+    model: Seq2Seq
+    params: dict
+    source: Vocabulary
+    target: Vocabulary
+    max_length: int
+
+    def __post_init__(self):
+        checks.check_count("max_length", self.max_length)
+        sizes = {"source": self.source.size, "target": self.target.size}
+        for side, size in sizes.items():
+            if getattr(self.model, side) != size:
+                raise ValueError(
+                    f"the model knows {getattr(self.model, side)} {side} tokens but its vocabulary "
+                    f"has {size}: they belong to different models"
+                )
+
+    def translate(
+        self, texts: Sequence[str], *, width: int = 1, length_penalty: float = 0.6
+    ) -> list[str]:
+        """One translation for each text.
+
+        A token that the source vocabulary does not know is read as UNKNOWN, see `unknown`. An
+        empty text is translated, too: its encoder reads END alone.
+
+        Args:
+          texts: any number of strings.
+          width: 1 takes the likeliest token at each step; more is the width of a beam search.
+          length_penalty: of the beam search, see `lc.beam_search`.
+
+        Raises:
+          TypeError: `texts` is a string or holds something else than strings.
+          ValueError: `width` below 1 or above the number of target tokens.
+        """
+        width = checks.check_count("width", width)
+        texts = _texts(texts)
+        written: list[str] = []
+        for first in range(0, len(texts), AT_ONCE):
+            ids = self._ids(texts[first : first + AT_ONCE])
+            state, _ = self.model.encode(self.params, ids)
+            options: dict[str, Any] = {"max_length": self.max_length}
+            if width == 1:
+                tokens = greedy(self.model.step, self.params, state, **options).tokens
+            else:
+                options |= {"width": width, "length_penalty": length_penalty}
+                tokens = beam_search(self.model.step, self.params, state, **options).tokens[:, 0]
+            written += self.target.decode_all(np.asarray(tokens))
+        return written
+
+    def unknown(self, texts: Sequence[str]) -> list[str]:
+        """The different tokens of the texts that the source vocabulary does not know, in order."""
+        found: dict[str, None] = {}
+        for text in _texts(texts):
+            names = Vocabulary.of([text], self.source.level) if text.strip() else None
+            if names is not None:
+                found |= dict.fromkeys(set(names.tokens) - set(self.source.tokens))
+        return sorted(found)
+
+    def run(self, texts: Sequence[str], targets: Sequence[str] | None = None, **options):
+        """The run of `study.run` while the texts are translated, or while `targets` are written.
+
+        Args:
+          texts: what is read.
+          targets: what is written; None takes the model's own translations.
+          **options: `edits` of `study.run`.
+
+        Returns:
+          study.Run; `source.labels(run.inputs[0])` and `target.labels(run.target[0])` name its
+          steps.
+        """
+        texts = _texts(texts)
+        targets = self.translate(texts) if targets is None else _texts(targets)
+        written = jnp.asarray(self.target.encode_all(targets))
+        return study.run(self.model, self.params, self._ids(texts), target=written, **options)
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write the model and its vocabularies into a folder, which is made if it is not there.
+
+        Raises:
+          OSError: it cannot be written to.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        description = {
+            "source": json.loads(self.source.to_json()),
+            "target": json.loads(self.target.to_json()),
+            "max_length": self.max_length,
+        }
+        with files.atomic_path(folder / VOCABULARIES) as temporary:
+            temporary.write_text(json.dumps(description), encoding="utf-8")
+        files.save(folder / MODEL, self.model, self.params)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> Translator:
+        """Read what `save` wrote.
+
+        Raises:
+          FileNotFoundError: the folder, or a file in it, is not there.
+          ValueError: a file is damaged, or holds no translator.
+        """
+        path = Path(folder) / VOCABULARIES
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"there is no {VOCABULARIES} in {folder}: name the folder that lstmcore translate "
+                "train has written"
+            )
+        try:
+            described = json.loads(path.read_text(encoding="utf-8"))
+            source = Vocabulary.from_json(json.dumps(described["source"]))
+            target = Vocabulary.from_json(json.dumps(described["target"]))
+            max_length = described["max_length"]
+        except (LookupError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is damaged: {error}") from error
+        model, params = files.load(Path(folder) / MODEL)
+        if not isinstance(model, Seq2Seq):
+            raise ValueError(
+                f"{Path(folder) / MODEL} holds a {type(model).__name__}, but a translator needs a "
+                "Seq2Seq"
+            )
+        return cls(model, params, source, target, max_length)
+
+    def _ids(self, texts: Sequence[str]):
+        """[B, S] tokens of the texts; S is a multiple of `STEPS_ALIKE`."""
+        ids = self.source.encode_all(texts)
+        missing = -ids.shape[1] % STEPS_ALIKE
+        return jnp.asarray(np.pad(ids, ((0, 0), (0, missing)), constant_values=PADDING))
+
+
+def _texts(texts) -> list[str]:
+    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+        raise TypeError("texts must be a list of strings: write [text] for a single one")
+    return list(texts)
