@@ -42,12 +42,11 @@ def test_letters_of_a_question_and_their_order():
     assert found.shape == (1, 7, 12)
     assert found.dtype == np.float32
     assert "".join(addition.ALPHABET[code] for code in found[0].argmax(-1)) == "12+3   "
-    train, validation = addition.arrays(seed=0)
-    assert [part["question"].shape for part in (train, validation)] == [
-        (45_000, 7, 12),
-        (5_000, 7, 12),
-    ]
-    for row in (0, 44_999):
+    train, validation = addition.arrays(seed=0, train=90, validation=10)
+    assert train["question"].shape == (90, 7, 12)
+    assert validation["question"].shape == (10, 7, 12)
+    assert (addition.TRAIN, addition.VALIDATION) == (45_000, 5_000)
+    for row in (0, 89):
         question, answer = (
             "".join(addition.ALPHABET[code] for code in train[name][row].argmax(-1))
             for name in ("question", "answer")

@@ -71,7 +71,7 @@ class Task(NamedTuple):
 
 SENTENCES = Task(language.pairs, "word", 4_000, 500, 128, 64, "general", epochs=30)
 TASKS = {
-    DATES: Task(dates.pairs, "character", 20_000, 2_000, 64, 32, "general", epochs=6),
+    DATES: Task(dates.pairs, "character", 20_000, 2_000, 64, 32, "general", epochs=10),
     LANGUAGE: SENTENCES,
     PLAIN: SENTENCES._replace(attention=None),
 }

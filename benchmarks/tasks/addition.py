@@ -32,18 +32,22 @@ def pairs(count: int, seed: int) -> Pairs:
 
 def one_hot(texts: list[str], length: int) -> np.ndarray:
     """Texts padded with spaces: float32 [N, length, 12]."""
-    codes = np.array([[ALPHABET.index(letter) for letter in text.ljust(length)] for text in texts])
-    return np.eye(len(ALPHABET), dtype=np.float32)[codes]
+    return np.eye(len(ALPHABET), dtype=np.float32)[codes(texts, length)]
 
 
-def arrays(seed: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """What the example trains on and validates with: each {"question": [N, 7, 12], "answer":
-    [N, 4, 12]}, one-hot, the questions reversed."""
-    questions, answers = pairs(TRAIN + VALIDATION, seed)
+def codes(texts: list[str], length: int) -> np.ndarray:
+    """Places in `ALPHABET` of the letters of texts padded with spaces: [N, length]."""
+    letters = np.array([list(text.ljust(length)) for text in texts])
+    return np.searchsorted(list(ALPHABET), letters)  # the alphabet is sorted
+
+
+def arrays(seed: int, train: int = TRAIN, validation: int = VALIDATION):
+    """What the example trains on, and what it validates with: each {"question": [N, 7, 12],
+    "answer": [N, 4, 12]}, one-hot, the questions reversed."""
+    questions, answers = pairs(train + validation, seed)
     data = {
         "question": one_hot([text.ljust(QUESTION)[::-1] for text in questions], QUESTION),
         "answer": one_hot(answers, ANSWER),
     }
-    parts = slice(None, TRAIN), slice(TRAIN, None)
-    train, validation = ({name: array[part] for name, array in data.items()} for part in parts)
-    return train, validation
+    parts = slice(None, train), slice(train, None)
+    return tuple({name: array[part] for name, array in data.items()} for part in parts)
