@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 from benchmarks import cores
 from benchmarks.grid import Cell
-from benchmarks.peers import PEERS
+from benchmarks.peers import PEERS, SEQ2SEQ_CASES
 from benchmarks.processes import ROOT, ending, python
 
-# What the number of cores hardly touches is measured in the first mode alone.
-ONCE = ("compile", "memory", "import")
+# What the number of cores hardly touches is measured in the first mode alone; so are models, where
+# layers have shown what more cores do.
+ONCE = ("compile", "memory", "import", *SEQ2SEQ_CASES)
 FIND_DEVICE = "import jax; d = jax.devices()[0]; print(d.platform, d.device_kind, sep='\\t')"
 
 

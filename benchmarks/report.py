@@ -1,8 +1,9 @@
 """Tables and a picture from the results of a run, and from nothing else.
 
-    python -m benchmarks.report [RESULTS.json] [--page docs/performance.md]
+    python -m benchmarks.report [RESULTS.json] [--page docs/performance.md] [--section NAME]
 
-puts the tables between two markers in the page, and the picture beside it in `assets/`.
+puts the tables between two markers in the page, and the picture of layers beside it in `assets/`. A
+section has markers of its own, `benchmarks:NAME`: for results that were measured by themselves.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from benchmarks.tables import by_cell, factor_table, ratio_table, select, table,
 from benchmarks.units import ratio
 
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
+PICTURE = Path("assets") / "benchmarks.png"
 RATIOS = {
     "train": "Training step",
     "forward_all": "Forward, h of every step",
     "forward": "Forward, last state",
+    "seq2seq": "Encoder-decoder, loss and gradients",
+    "seq2seq_attention": "The same with attention (general)",
 }
 TUTORIAL = {
     "tutorial_warm": "300 epochs, compiled before",
@@ -30,6 +34,7 @@ TUTORIAL = {
     "tutorial_cached": "the same, JAX's compilation cache filled",
 }
 VALUES = {
+    "addition": "Two epochs of Keras's example of addition, compiled before",
     "stream": "One step at batch 1, from x to h, both in NumPy",
     "compile": "Trace, lower and compile the training step",
     "memory": "Peak resident memory that training steps add",
@@ -37,18 +42,23 @@ VALUES = {
 }
 
 
-def block(results: Results, source: str, picture: str) -> str:
-    """The Markdown between the markers."""
+SHARE = (
+    ' "Share of the matmul limit" is the time of the layer\'s matrix products alone, each made in '
+    "one piece by the fastest library at hand, over our time."
+)
+
+
+def block(results: Results, source: str, picture: str | None) -> str:
+    """The Markdown between the markers; `picture` is None where no layer was measured."""
     parts = [
         f"Made by `python -m benchmarks.report` from `{source}`"
         + (", a quick run with short measurements." if results.settings.get("quick") else "."),
         _machine(results),
-        _noise(results),
-        f"![How many times as long as lstmcore each library takes]({picture})",
+        *(_noise_and_picture(results, picture) if picture else []),
         "Ratios are *their time / our time*, medians of interleaved pairs: **above 1, lstmcore is "
-        'faster**. "Share of the matmul limit" is the time of the layer\'s matrix products alone, '
-        "each made in one piece by the fastest library at hand, over our time. Where values stand "
-        "in brackets, they are theirs / ours beside it; lstmcore's own row is a median over all.",
+        "faster**. Where values stand in brackets, they are theirs / ours beside it; lstmcore's "
+        "own row is a median over all."
+        + (SHARE if any(record.peer == "matmul" for record in results.records) else ""),
     ]
     for case, title in RATIOS.items():
         for mode, where in MODES.items():
@@ -76,6 +86,10 @@ def put(page: str, contents: str, opening: str = BEGIN, closing: str = END) -> s
     return f"{before}{opening}\n\n{contents}\n\n{closing}{after}"
 
 
+def markers(section: str) -> tuple[str, str]:
+    return f"<!-- benchmarks:{section}:begin -->", f"<!-- benchmarks:{section}:end -->"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Write the tables into the page, and the picture beside it."""
     parser = argparse.ArgumentParser(
@@ -84,18 +98,25 @@ def main(arguments: list[str] | None = None) -> int:
     default = ROOT / "benchmarks" / "results" / "cpu.json"
     parser.add_argument("results", nargs="?", type=Path, default=default)
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "performance.md")
+    parser.add_argument("--section", help="between markers of this name", metavar="NAME")
     options = parser.parse_args(arguments)
     try:
         results = Results.load(options.results)
         page = options.page.read_text(encoding="utf-8")
-        picture = Path("assets") / "benchmarks.png"
-        text = put(page, block(results, _name(options.results), picture.as_posix()))
-        plot.draw(results, options.page.parent / picture)
+        if options.section:
+            text = put(
+                page, block(results, _name(options.results), None), *markers(options.section)
+            )
+        else:
+            text = put(page, block(results, _name(options.results), PICTURE.as_posix()))
+            plot.draw(results, options.page.parent / PICTURE)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     options.page.write_text(text, encoding="utf-8")
-    print(f"{options.page} and {options.page.parent / picture}")
+    print(
+        options.page if options.section else f"{options.page} and {options.page.parent / PICTURE}"
+    )
     return 0
 
 
@@ -109,6 +130,13 @@ def _machine(results: Results) -> str:
     commit = f" Commit {results.commit[:9]}" if results.commit else ""
     changed = " with changes" if (results.commit or "").endswith("+") else ""
     return f"{text}.{commit}{changed}, {results.date[:10]}."
+
+
+def _noise_and_picture(results: Results, picture: str) -> list[str]:
+    return [
+        _noise(results),
+        f"![How many times as long as lstmcore each library takes]({picture})",
+    ]
 
 
 def _noise(results: Results) -> str:

@@ -52,6 +52,7 @@ def tasks(peer: str, cases, cells, mode: str, budget: Budget) -> Iterator[tuple]
     """(what it is, its cell or None, an iterator of records) for all that was asked for."""
     # Imported here, for they import JAX, and this process must be set up first.
     from benchmarks import imports, measure, memory, tutorial
+    from benchmarks.seq2seq import measure as seq2seq
 
     cases = [case for case in cases if case in PEERS[peer].cases]
     yield from measure.tasks(peer, cases, cells, mode, budget)
@@ -59,6 +60,7 @@ def tasks(peer: str, cases, cells, mode: str, budget: Budget) -> Iterator[tuple]
         yield from memory.tasks(peer, mode, budget)
     if "tutorial" in cases:
         yield "tutorial", None, tutorial.records(peer, mode, budget)
+    yield from seq2seq.tasks(peer, cases, mode, budget)
     if "import" in cases:
         yield "import", None, imports.records(peer, mode, budget)
 

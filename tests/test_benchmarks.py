@@ -14,6 +14,9 @@ from benchmarks.peers import CASES, PEERS
 from benchmarks.peers.ours import Layer as Ours
 from benchmarks.processes import python
 from benchmarks.results import Results, plain
+from benchmarks.seq2seq import addition as epochs
+from benchmarks.seq2seq import measure as measure_seq2seq
+from benchmarks.tasks.addition import arrays as arrays_of_addition
 
 CELL = Cell(4, 5, 3, 6)
 TINY = Budget(seconds=0.0, pairs=2, slow_pairs=1)
@@ -73,6 +76,29 @@ def test_parity_sees_a_gradient_that_is_wrong_or_not_finite():
         parity.compare(
             "train", expected, expected | {"gradient of bias": np.ones(1)}, parity.TOLERANCE
         )
+
+
+@pytest.mark.parametrize(
+    ("peer", "case"),
+    [
+        ("torch", "seq2seq"),
+        ("torch", "seq2seq_attention"),
+        ("keras-jax", "seq2seq_attention"),  # of which the other is a part
+    ],
+)
+def test_a_translator_computes_what_we_compute(peer, case):
+    for package in PEERS[peer].needs:
+        pytest.importorskip(package)
+    cell = CELL._replace(time=3)
+    (record,) = measure_seq2seq.steps(peer, case, cell, "one", TINY)
+    assert (record.case, record.cell, record.peer) == (case, cell, peer)
+
+
+def test_keras_has_the_gradients_of_the_addition_example():
+    pytest.importorskip("keras")
+    params = jax.tree.map(np.asarray, epochs.MODEL.init(jax.random.key(0)))
+    batch, _ = arrays_of_addition(seed=0, train=8, validation=1)
+    epochs.check_gradients(epochs.in_lstmcore(params), epochs.in_keras(params), batch)
 
 
 def test_a_batch_split_over_devices_gives_the_same_gradients():
@@ -339,6 +365,31 @@ def test_tables_of_a_run():
         assert line in text, text
     assert "1.02 to 1.02 times its own time on one core" in text
     assert "before it was complete" in text
+
+
+def test_a_section_of_its_own(tmp_path):
+    results, page = Results.start("cpu", {}), tmp_path / "page.md"
+    results.records = [
+        a_record("seq2seq", "torch", 0.5, Cell(32, 20, 64, 128)),
+        a_record("seq2seq_attention", "keras-jax", 2.0, Cell(32, 20, 64, 128)),
+        a_record("addition", "keras-jax", 3.0, None, ours=4.0),
+    ]
+    results.complete = True
+    results.save(tmp_path / "results.json")
+    page.write_text("a\n" + "\nold\n".join(report.markers("seq2seq")) + "\nb\n")
+    arguments = [str(tmp_path / "results.json"), "--page", str(page), "--section", "seq2seq"]
+    assert report.main(arguments) == 0
+    text = page.read_text()
+    for line in [
+        "### Encoder-decoder, loss and gradients, one core",
+        "| PyTorch | 0.50 | 0.50 |",
+        "### The same with attention (general), one core",
+        "| Keras on JAX | 2.00 | 2.00 |",
+        "| Keras on JAX | 3.00 (12.0 s / 4.00 s) |",
+    ]:
+        assert line in text, text
+    assert "old" not in text
+    assert not (tmp_path / "assets").exists()
 
 
 def test_errors_of_the_report(tmp_path, capsys):

@@ -13,12 +13,18 @@ from typing import NamedTuple
 # forward: the state after the last step; forward_all: h of every step; train: gradients for
 # all weights and x, from a given gradient for every h.
 LAYER_CASES = ("forward", "forward_all", "train")
+SEQ2SEQ_CASES = (
+    "seq2seq",  # loss and gradients of an encoder-decoder: see `benchmarks.seq2seq`
+    "seq2seq_attention",  # the same with general attention
+    "addition",  # epochs of Keras's example of the encoder-decoder
+)
 CASES = (
     *LAYER_CASES,
     "forward_trace",  # also c and all gates of every step, against our own forward_all
     "train_gate",  # also with a gradient for a gate, against our own train
     "stream",  # one step at batch 1, as fast as Python can feed it
     "tutorial",  # 300 epochs of the stacked autoencoder: in a warm process, in a new one
+    *SEQ2SEQ_CASES,
     "compile",  # trace, lower and compile the training step
     "memory",  # peak resident memory that training steps add
     "import",  # a process that imports the library
@@ -87,9 +93,16 @@ PEERS = {
     "matmul": Peer("matrix products alone", ("forward_all", "train"), "matmul"),
     "jax": Peer("jax", ("import",), imports="import jax"),
     "torch": Peer(
-        "PyTorch", EAGER_CASES, "pytorch", ("torch",), "pip install torch", imports="import torch"
+        "PyTorch",
+        (*EAGER_CASES, *SEQ2SEQ_CASES[:2]),
+        "pytorch",
+        ("torch",),
+        "pip install torch",
+        imports="import torch",
     ),
-    "keras-jax": _keras("jax", "JAX", "jax", cases=(*JAX_CASES, "tutorial"), in_jax=True),
+    "keras-jax": _keras(
+        "jax", "JAX", "jax", cases=(*JAX_CASES, "tutorial", *SEQ2SEQ_CASES), in_jax=True
+    ),
     "keras-tensorflow": _keras(
         "tensorflow", "TensorFlow", "tensorflow", cases=EAGER_CASES, devices=("cpu",)
     ),

@@ -17,9 +17,22 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.studies import adding, characters, forget_bias, record, report, variants
+from benchmarks.studies import (
+    adding,
+    addition,
+    characters,
+    forget_bias,
+    record,
+    report,
+    reversal,
+    translation,
+    variants,
+)
 
-STUDIES = {record.name_of(study): study for study in (adding, forget_bias, variants, characters)}
+STUDIES = {
+    record.name_of(study): study
+    for study in (adding, forget_bias, variants, characters, addition, translation, reversal)
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -53,3 +53,20 @@ def holm(p_values: dict[str, float]) -> dict[str, float]:
         largest = max(largest, min(1.0, (len(ordered) - place) * p_values[name]))
         adjusted[name] = largest
     return {name: adjusted[name] for name in p_values}
+
+
+def p_of_pairs(values, others) -> float:
+    """p of the one-sided t-test of pairs: how likely so large a mean of `values - others` is by
+    chance.
+
+    1 or 0 where the differences do not vary and the test is not defined.
+
+    Raises:
+      ValueError: fewer than two pairs.
+    """
+    differences = np.asarray(values, float) - np.asarray(others, float)
+    if differences.size < 2:
+        raise ValueError(f"a test of pairs needs two of them or more, got {differences.size}")
+    if np.ptp(differences) == 0:
+        return float(differences[0] <= 0)
+    return float(stats.ttest_1samp(differences, 0.0, alternative="greater").pvalue)
