@@ -456,7 +456,7 @@ def test_dropout(kind, sampling):
 def test_dropout_reaches_every_layer_of_both_directions():
     """Each layer but the drawn factors is the layer alone, as `lc.lstm` runs it."""
     model = lc.Seq2Seq(
-        7, 6, (4, 4), 4, (8,), "dot", True, residual=True, dropout=0.5, recurrent_dropout=0.5
+        7, 6, 4, 4, bidirectional=True, merge="sum", dropout=0.5, recurrent_dropout=0.5
     )
     params = weights(model)
     source, target = full_batch(model)
