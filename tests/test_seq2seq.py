@@ -279,6 +279,9 @@ def test_layers_stand_in_reading_order():
     tied = lc.Seq2Seq(7, 7, 3, 3, bidirectional=True, merge="sum", tie="all")
     both = ["encoder_0_forward", "encoder_0_backward"]
     assert list(tied.layers) == ["embedding", *both, "decoder_0"]
+    assert list(lc.Seq2Seq(7, 6, 4, 3, tie="output").layers)[-2:] == ["decoder_0", "combine"]
+    table = lc.summary(MODELS["dot, residual"]).splitlines()
+    assert [row.split()[0] for row in table[-5:-2]] == ["attention", "combine", "head"]
 
 
 def test_fresh_weights():
