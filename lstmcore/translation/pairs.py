@@ -96,9 +96,8 @@ def split(pairs: Sequence[Pair], fraction: float, seed: int) -> tuple[list[Pair]
     count = max(1, round(fraction * len(sources))) if fraction else 0
     if count >= len(sources):
         raise ValueError(
-            f"validation {fraction} of {len(sources)} different "
-            f"source{'s' if len(sources) > 1 else ''} leaves none to train on: hold out less (0 for "
-            "nothing), or use more pairs"
+            f"validation {fraction} leaves none of {len(sources)} different sources to train on: "
+            "hold out less (0 for nothing), or use more pairs"
         )
     drawn = np.random.default_rng(seed).permutation(len(sources))[:count]
     held_out = {sources[place] for place in drawn}
