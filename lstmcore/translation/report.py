@@ -47,7 +47,7 @@ def write_translations(folder: Path, trained: Trained) -> dict[str, float] | Non
     shown = (trained.held_out or trained.training)[0]
     for name, figure in pictures(translator, shown[0], trained.history).items():
         with files.atomic_path(folder / name) as path, warnings.catch_warnings():
-            # A script that the font has not is drawn as boxes, of which a warning each says no more.
+            # Characters that the font has not are drawn as boxes; warnings say no more.
             warnings.filterwarnings("ignore", "Glyph .* missing from font")
             figure.savefig(path, dpi=120)
     if not trained.held_out:
