@@ -71,7 +71,8 @@ def refuse_to_overwrite(source: Path, folder: Path, names: Sequence[str] = RESUL
     Raises:
       ValueError: it does.
     """
-    if source.name in names and source.resolve().parent == folder.resolve():
+    file = source.resolve()  # a link may lead to a result
+    if file.name in names and file.parent == folder.resolve():
         raise ValueError(f"{source} would be overwritten: choose another folder with --output")
 
 

@@ -12,10 +12,11 @@ import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import job, results, series, study, table
+from lstmcore import job, results, series, study, table, translation
 from lstmcore.cli.terminal import clear_errors, console
 
 MOST_WINDOWS = 1024  # that the model is run on
+MOST_PAIRS = 32  # of a translator
 
 
 def inspect(
@@ -24,7 +25,8 @@ def inspect(
         typer.Argument(
             metavar="MODEL",
             show_default=False,
-            help="A model.safetensors, or the folder that lstmcore fit has put it into.",
+            help="A model.safetensors, or the folder that lstmcore fit or lstmcore translate train "
+            "has put it into.",
         ),
     ],
     source: Annotated[
@@ -56,6 +58,8 @@ def inspect(
 
     The table is cut and scaled as lstmcore fit did. The page holds all it needs, so it can be
     opened, kept and sent without lstmcore and without a network.
+
+    Of a translator, the page shows held-out pairs, while it translates them.
     """
     with clear_errors():
         path = model / "model.safetensors" if model.is_dir() else model
@@ -63,6 +67,13 @@ def inspect(
         if page.suffix.lower() not in (".html", ".htm"):
             raise ValueError(f"--output {page} is not the name of a page: let it end in .html")
         lstm, params = lc.load(path)
+        if isinstance(lstm, lc.Seq2Seq):
+            if source is not None or window is not None:
+                raise ValueError(
+                    f"{path} is a translator, which reads no table: leave CSV and --window out"
+                )
+            _inspect_translator(path.parent, page)
+            return
         made = path.with_name("settings.json")
         origin = results.read_settings(made) if made.exists() else None
         if origin is None:
@@ -93,6 +104,28 @@ def inspect(
             xlabel="time step" if is_ambiguous else data.label_name,
         )
         console.print(f"{escape(title)}\nwrote [bold]{escape(str(page))}[/bold]", soft_wrap=True)
+
+
+def _inspect_translator(folder: Path, page: Path) -> None:
+    """The page of held-out pairs, while the model writes its own translations."""
+    translator = translation.Translator.load(folder)
+    pairs = folder / "held_out.tsv"
+    if not pairs.is_file():
+        raise FileNotFoundError(
+            f"there is no {pairs.name} in {folder}, whose pairs are shown: see study.inspect for "
+            "texts of your own"
+        )
+    held_out = translation.read_pairs(pairs)[1:]  # without the heading
+    run = translator.run([source for source, _ in held_out[:MOST_PAIRS]])
+    tokens = [
+        translator.source.labels(ids[: mask.sum()])
+        for ids, mask in zip(np.asarray(run.inputs), np.asarray(run.mask), strict=True)
+    ]
+    # A decoder with as many steps would wear the tokens of the source.
+    is_ambiguous = run.target.shape[1] == run.inputs.shape[1]
+    title = f"{folder}: {len(tokens):,} of {len(held_out):,} held-out pairs"
+    study.inspect(run, page, title=title, text=None if is_ambiguous else tokens, xlabel="token")
+    console.print(f"{escape(title)}\nwrote [bold]{escape(str(page))}[/bold]", soft_wrap=True)
 
 
 def _read(path: Path, source: Path | None, origin: results.Origin | None) -> table.Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +18,7 @@ from lstmcore.cli.terminal import clear_errors, console, messages, sizes
 
 SAMPLES = 3  # pairs shown while it trains
 LOOKED_AT = 256  # held-out pairs that are translated after each epoch
+SHOWN_TOKENS = 10  # that are unknown
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -102,6 +104,8 @@ def train(
     The output folder receives the model, its vocabularies, settings.json, history.csv, held_out.tsv
     (each held-out pair with what the model writes), and pictures of the loss, of the attention and
     of the gates. Ctrl-C ends training early and keeps what was learned.
+
+    Pairs with the same source are held out together: nothing that is measured on was trained on.
     """
     given: dict[str, Any] = {k: v for k, v in locals().items() if v is not None}
     with clear_errors():
@@ -119,19 +123,18 @@ def train(
 
 def _train(path: Path, settings: translation.Settings, folder: Path, report) -> None:
     read = translation.read_pairs(path)
-    console.print(f"[bold]{escape(str(path))}[/bold]: {len(read):,} pairs\n")
-    with results.output_folder(folder, (*report.FILES, *report.PICTURES)) as staging:
-        trained = translation.train(read, settings, watch=_Watch(settings))
-        translator = trained.translator
-        if trained.left_out:
-            console.print(
-                f"left out: {trained.left_out:,} pairs of over {settings.max_length} tokens"
-            )
-        if trained.stopped is not None:
-            why = "interrupted" if isinstance(trained.stopped, KeyboardInterrupt) else "diverged"
-            done = len(trained.history["loss"])
-            console.print(f"[red]{why}[/red] after {done} epochs: what was learned is kept")
-        found = report.write(staging, trained, settings, source=path)
+    console.print(f"[bold]{escape(str(path))}[/bold]: {len(read):,} pairs", soft_wrap=True)
+    found, unfinished = None, None
+    patterns = (*report.FILES, *report.PICTURES, results.PAGE)
+    with results.output_folder(folder, patterns) as staging:
+        trained = _watched(read, settings)
+        report.write_translator(staging, trained, settings, source=path)
+        diverged = isinstance(trained.stopped, lc.NonFiniteLossError)
+        try:
+            with _status("translating the held-out pairs, drawing ..."):
+                found = None if diverged else report.write_translations(staging, trained)
+        except (Exception, KeyboardInterrupt) as error:  # the translator itself must not be lost
+            unfinished = error
         names = sorted(result.name for result in staging.iterdir())
     if found is not None:
         console.print(
@@ -139,9 +142,47 @@ def _train(path: Path, settings: translation.Settings, folder: Path, report) -> 
             f"[bold]{found['exact match']:.1%}[/bold], BLEU {found['BLEU']:.1f}, "
             f"chrF {found['chrF']:.1f}"
         )
-    console.print(lc.summary(translator.model), style="dim")
+    console.print(f"\n{lc.summary(trained.translator.model)}\n", style="dim", soft_wrap=True)
     console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {', '.join(names)}")
-    console.print(f"now: lstmcore translate run {escape(str(folder))} TEXT", soft_wrap=True)
+    if diverged:
+        epoch = len(trained.history["loss"]) + 1
+        raise ValueError(
+            f"training diverged in epoch {epoch}: lower --learning-rate "
+            f"({settings.learning_rate:g}); the last finite weights are saved in {folder}"
+        )
+    if isinstance(unfinished, KeyboardInterrupt):
+        messages.print("[red]interrupted:[/red] the translator is kept, other results are missing")
+        raise typer.Exit(130)
+    if unfinished is not None:
+        raise unfinished
+    command = f"lstmcore translate run {escape(str(folder))} TEXT"
+    console.print(f"to use it: [bold]{command}[/bold]", soft_wrap=True)
+
+
+def _watched(pairs: list, settings: translation.Settings) -> translation.Trained:
+    """Train, show how it goes, and say what was special about it."""
+    with _status("compiling, which takes some seconds ...") as status:
+        try:
+            trained = translation.train(pairs, settings, watch=_Watch(settings, status))
+        except lc.NonFiniteLossError as error:
+            raise ValueError(
+                "training diverged in its first epoch: lower --learning-rate "
+                f"({settings.learning_rate:g}); nothing was written"
+            ) from error
+    if trained.left_out:
+        console.print(f"left out: {trained.left_out:,} pairs of over {settings.max_length} tokens")
+    if isinstance(trained.stopped, KeyboardInterrupt):
+        done = len(trained.history["loss"])
+        console.print(f"[red]interrupted[/red] after {done} epochs: what was learned is kept")
+    return trained
+
+
+def _status(words: str):
+    """A line that moves while something takes long; where nothing can move, the words alone."""
+    if console.is_terminal and not console.is_dumb_terminal:
+        return console.status(words)
+    console.print(words)
+    return nullcontext()
 
 
 @app.command()
@@ -163,34 +204,44 @@ def run(
         ),
     ] = None,
     beam: Annotated[
-        int, typer.Option(help="Width of the beam search; 1 takes the likeliest token each time.")
+        int,
+        typer.Option(
+            min=1, help="Width of the beam search; 1 takes the likeliest token each time."
+        ),
     ] = 4,
 ) -> None:
     """Translate texts, or the lines of standard input; one translation a line.
 
     Tokens that were not in the training pairs are read as unknown, and named on standard error.
+    Before texts that start with a dash write --, as in: lstmcore translate run MODEL -- -5
     """
     with clear_errors():
         translator = translation.Translator.load(folder)
-        given = texts if texts else [line.rstrip("\r\n") for line in sys.stdin]
-        unknown = translator.unknown(given)
-        if unknown:
-            shown = ", ".join(map(repr, unknown[:10])) + (", ..." if len(unknown) > 10 else "")
-            messages.print(f"unknown to the model: {escape(shown)}", soft_wrap=True)
-        for text in translator.translate(given, width=beam):
-            print(text)
+        if not texts and sys.stdin.isatty():
+            messages.print("reading lines to translate; an end of file (Ctrl-D) ends them")
+        # White space at the ends is dropped, as when pairs are read.
+        given = [text.strip() for text in texts or sys.stdin]
+        if unknown := translator.unknown(given):
+            shown = ", ".join(map(repr, unknown[:SHOWN_TOKENS]))
+            more = ", ..." if len(unknown) > SHOWN_TOKENS else ""
+            messages.print(f"unknown to the model: {escape(shown)}{more}", soft_wrap=True)
+        written = iter(translator.translate([text for text in given if text], width=beam))
+        for text in given:
+            print(next(written) if text else "")
 
 
 class _Watch:
     """What is printed after each epoch."""
 
-    def __init__(self, settings: translation.Settings):
-        self.epochs = settings.epochs
+    def __init__(self, settings: translation.Settings, status):
+        self.epochs, self.status = settings.epochs, status
 
     def __call__(self, progress: translation.Progress) -> None:
+        if self.status is not None:
+            self.status.update("training ...")
         looked_at = progress.held_out[:LOOKED_AT]
         losses = "  ".join(
-            f"{name.replace('_', ' ')} {value:.4f}" for name, value in progress.losses.items()
+            f"{name.replace('_', ' ')} {value:#.4g}" for name, value in progress.losses.items()
         )
         line = f"epoch {progress.epoch:>{len(str(self.epochs))}}/{self.epochs}  {losses}"
         if not looked_at:
@@ -199,11 +250,16 @@ class _Watch:
         written = progress.translator.translate([source for source, _ in looked_at])
         right = [text == target for text, (_, target) in zip(written, looked_at, strict=True)]
         console.print(f"{line}  exact match [bold]{sum(right) / len(right):.1%}[/bold]")
-        grid = Grid.grid(padding=(0, 2))
-        for text, (source, target), is_right in list(zip(written, looked_at, right, strict=True))[
-            :SAMPLES
-        ]:
-            mark = "[green]=[/green]" if is_right else "[red]≠[/red]"
-            grid.add_row("  ", escape(source), mark, escape(text), f"[dim]{escape(target)}[/dim]")
-        if progress.epoch == self.epochs or progress.epoch % max(1, self.epochs // 5) == 0:
-            console.print(grid)
+        if progress.epoch in (1, self.epochs) or progress.epoch % max(1, self.epochs // 5) == 0:
+            console.print(_samples(looked_at[:SAMPLES], written))
+
+
+def _samples(pairs: list, written: list[str]) -> Grid:
+    """Source, what the model writes and, where that is wrong, the target; a pair a line."""
+    grid = Grid.grid(padding=(0, 1))
+    for column in ("", "source", "mark", "written", "target"):
+        grid.add_column(column, no_wrap=True, overflow="ellipsis")
+    for (source, target), text in zip(pairs, written, strict=False):
+        mark, right = ("[green]=[/green]", "") if text == target else ("[red]≠[/red]", target)
+        grid.add_row("  ", escape(source), mark, escape(text), f"[dim]{escape(right)}[/dim]")
+    return grid

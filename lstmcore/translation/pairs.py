@@ -28,9 +28,21 @@ def read_pairs(path: str | os.PathLike) -> list[Pair]:
     Raises:
       ValueError: lines without a tab, or with nothing on one side of it (the error names them), a
         file without pairs, or in another encoding.
-      OSError: the file cannot be read.
+      OSError: there is no such file, or it cannot be read.
+
+    Examples:
+      >>> import tempfile
+      >>> path = tempfile.mkdtemp() + "/pairs.tsv"
+      >>> with open(path, "w", encoding="utf-8") as file:
+      ...     _ = file.write("go\\tgeh\\nstay\\tbleib\\tfrom a phrase book\\n")
+      >>> read_pairs(path)
+      [('go', 'geh'), ('stay', 'bleib')]
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file of pairs")
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -51,7 +63,10 @@ def read_pairs(path: str | os.PathLike) -> list[Pair]:
     if without_tab:
         raise ValueError(f"{path} has no tab in {_lines(without_tab)}: write source, tab, target")
     if one_sided:
-        raise ValueError(f"{path} has nothing on one side of the tab in {_lines(one_sided)}")
+        raise ValueError(
+            f"{path} has nothing on one side of the tab in {_lines(one_sided)}: complete or remove "
+            f"{'them' if len(one_sided) > 1 else 'it'}"
+        )
     if not pairs:
         raise ValueError(f"{path} holds no pairs: write source, tab, target into each line")
     return pairs
@@ -81,8 +96,8 @@ def split(pairs: Sequence[Pair], fraction: float, seed: int) -> tuple[list[Pair]
     count = max(1, round(fraction * len(sources))) if fraction else 0
     if count >= len(sources):
         raise ValueError(
-            f"holding out {fraction:.0%} of {len(sources)} different sources leaves none to train "
-            "on: hold out less, or use more pairs"
+            f"validation {fraction} leaves none of {len(sources)} different sources to train on: "
+            "hold out less (0 for nothing), or use more pairs"
         )
     drawn = np.random.default_rng(seed).permutation(len(sources))[:count]
     held_out = {sources[place] for place in drawn}

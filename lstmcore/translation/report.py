@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from sacrebleu import corpus_bleu, corpus_chrf
 
-from lstmcore import __version__, results
+from lstmcore import __version__, files, results
 from lstmcore.study import plots
 from lstmcore.study.plots.style import plain
 from lstmcore.translation.training import Settings, Trained
@@ -18,17 +18,12 @@ from lstmcore.translation.translator import MODEL, VOCABULARIES, Translator
 
 FILES = (MODEL, VOCABULARIES, "settings.json", "history.csv", "held_out.tsv")
 PICTURES = ("loss.png", "attention.png", "gates_*.png")
+TITLE = 60  # characters of a source in a title
 
 
-def write(
-    folder: Path, trained: Trained, settings: Settings, *, source: Path
-) -> dict[str, float] | None:
-    """All results of a run, into an existing folder.
-
-    Returns what `measure` found on the held-out pairs, or None if none were held out.
-    """
-    translator = trained.translator
-    translator.save(folder)
+def write_translator(folder: Path, trained: Trained, settings: Settings, *, source: Path) -> None:
+    """What must not be lost, into an existing folder: the translator, and how it was trained."""
+    trained.translator.save(folder)
     description = {
         "lstmcore": __version__,
         "source": str(source),
@@ -41,17 +36,30 @@ def write(
     }
     results.write_json(folder / "settings.json", description)
     results.write_history(folder / "history.csv", trained.history)
+
+
+def write_translations(folder: Path, trained: Trained) -> dict[str, float] | None:
+    """What the held-out pairs become, and pictures; each file is there whole or not at all.
+
+    Returns what `measure` found on the held-out pairs, or None if none were held out.
+    """
+    translator = trained.translator
     shown = (trained.held_out or trained.training)[0]
     for name, figure in pictures(translator, shown[0], trained.history).items():
-        figure.savefig(folder / name, dpi=120)
+        with files.atomic_path(folder / name) as path, warnings.catch_warnings():
+            # Characters that the font has not are drawn as boxes; warnings say no more.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            figure.savefig(path, dpi=120)
     if not trained.held_out:
         return None
     sources, targets = map(list, zip(*trained.held_out, strict=True))
     written = translator.translate(sources)
-    with (folder / "held_out.tsv").open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, delimiter="\t")
-        rows.writerow(["source", "target", "written"])
-        rows.writerows(zip(sources, targets, written, strict=True))
+    # Without quotes, as in the file of pairs: what was read from it holds no tab and no line end.
+    rows = [("source", "target", "written"), *zip(sources, targets, written, strict=True)]
+    with files.atomic_path(folder / "held_out.tsv") as path:
+        path.write_text(
+            "".join("\t".join(row) + "\n" for row in rows), encoding="utf-8", newline=""
+        )
     return measure(written, targets)
 
 
@@ -67,6 +75,7 @@ def measure(written: list[str], targets: list[str]) -> dict[str, float]:
 def pictures(translator: Translator, source: str, history: dict) -> dict[str, Figure]:
     """{file name: figure}: the loss, and attention and gates while one source is translated."""
     run = translator.run([source])
+    title = plain(source if len(source) <= TITLE else source[: TITLE - 1] + "…")
     names = translator.source.labels(run.inputs[0]), translator.target.labels(run.target[0])
     figures = {"loss.png": plots.plot_loss(history)}
     if run.attention is not None:
@@ -75,6 +84,6 @@ def pictures(translator: Translator, source: str, history: dict) -> dict[str, Fi
         is_decoder = layer.startswith("decoder")
         labels = names[is_decoder]
         figure = plots.plot_gates(run, layer, labels=labels, xlabel="token")
-        figure.suptitle(f"{layer}, while it {'writes' if is_decoder else 'reads'}: {plain(source)}")
+        figure.suptitle(f"{layer}, while it {'writes' if is_decoder else 'reads'}: {title}")
         figures[f"gates_{layer}.png"] = figure
     return figures

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import optax
 
-from lstmcore import checks, layout
+from lstmcore import checks, layout, tokens
 from lstmcore.batching import Buckets, buckets
 from lstmcore.losses import cross_entropy
 from lstmcore.seq2seq import Seq2Seq
@@ -67,6 +67,11 @@ class Settings:
         layout.check_choice("attention", self.attention, ("none", *layout.ATTENTIONS))
         for name in ("epochs", "batch_size", "max_length", "buckets"):
             checks.check_count(name, getattr(self, name))
+        checks.check_count("seed", self.seed, minimum=0)
+        if self.seed >= 2**63:
+            raise ValueError(f"seed must be below 2**63, got {self.seed}")
+        if self.patience is not None:
+            checks.check_count("patience", self.patience)
         for name in ("learning_rate", "clip"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be a positive number, got {getattr(self, name)}")
@@ -128,15 +133,22 @@ def train(
 
     Raises:
       ValueError: no pairs, or none short enough; settings that do not fit one another.
+      TypeError: pairs that are none of strings.
       NonFiniteLossError, KeyboardInterrupt: within the first epoch.
+
+    Examples:
+      >>> from lstmcore.translation import Settings, train
+      >>> settings = Settings(level="word", units=4, embedding=4, bidirectional=False, epochs=1)
+      >>> trained = train([("one", "eins"), ("two", "zwei"), ("three", "drei")], settings)
+      >>> len(trained.training), len(trained.held_out), trained.translator.target.tokens
+      (2, 1, ('eins', 'zwei'))
     """
     settings = Settings() if settings is None else settings
-    if not len(pairs):
-        raise ValueError("pairs is empty: there is nothing to train on")
-    training, held_out = split(pairs, settings.validation, settings.seed)
+    short = _short_enough(pairs, settings)
+    training, held_out = split(short, settings.validation, settings.seed)
     vocabularies = [Vocabulary.of(side, settings.level) for side in zip(*training, strict=True)]
-    data, kept = _buckets(training, vocabularies, settings)
-    validation, kept_out = _buckets(held_out, vocabularies, settings) if held_out else (None, [])
+    data = _buckets(training, vocabularies, settings.batch_size, settings.buckets)
+    validation = _buckets(held_out, vocabularies, settings.batch_size, 1) if held_out else None
     model = build(settings, vocabularies[0].size, vocabularies[1].size)
     init_key, key = jax.random.split(jax.random.key(settings.seed))
     longest = max(part["target"].shape[1] for part in data.parts)
@@ -144,7 +156,7 @@ def train(
     told = partial(told, max_length=min(settings.max_length, longest + longest // 2))
 
     def after_epoch(epoch, params, losses):
-        watch(Progress(epoch, losses, told(params=params), kept_out))
+        watch(Progress(epoch, losses, told(params=params), held_out))
 
     stopped: BaseException | None = None
     try:
@@ -165,8 +177,14 @@ def train(
         if not (hasattr(error, "result") and len(error.result.history["loss"])):
             raise
         result, stopped = error.result, error
-    left_out = len(pairs) - len(kept) - len(kept_out)
-    return Trained(told(params=result.params), result.history, kept, kept_out, left_out, stopped)
+    return Trained(
+        told(params=result.params),
+        result.history,
+        training,
+        held_out,
+        left_out=len(pairs) - len(short),
+        stopped=stopped,
+    )
 
 
 def build(settings: Settings, source: int, target: int) -> Seq2Seq:
@@ -191,18 +209,43 @@ def loss(model: Seq2Seq, params, batch, key=None):
     return cross_entropy(logits, target, mask=target != PADDING)
 
 
-def _buckets(pairs: list[Pair], vocabularies, settings) -> tuple[Buckets, list[Pair]]:
-    """The pairs that are short enough, as tokens, and as they were."""
-    rows = [[v.encode(text) for v, text in zip(vocabularies, pair, strict=True)] for pair in pairs]
-    kept = [i for i, row in enumerate(rows) if max(map(len, row)) <= settings.max_length]
-    if not kept:
-        raise ValueError(
-            f"each of {len(pairs)} pairs is longer than max_length {settings.max_length}: raise it"
-        )
-    columns = {side: [rows[i][k] for i in kept] for k, side in enumerate(("source", "target"))}
-    return buckets(columns, settings.buckets, batch_size=settings.batch_size), [
-        pairs[i] for i in kept
+def _short_enough(pairs: Sequence[Pair], settings: Settings) -> list[Pair]:
+    """The pairs that have no more than `max_length` tokens on either side, END included."""
+    if not len(pairs):
+        raise ValueError("pairs is empty: there is nothing to train on")
+    for number, pair in enumerate(pairs):
+        if not (isinstance(pair, tuple | list) and [*map(type, pair)] == [str, str]):
+            raise TypeError(f"pairs[{number}] must be (source, target), two strings, got {pair!r}")
+    most, level = settings.max_length - 1, settings.level
+    short = [
+        (source, target)
+        for source, target in pairs
+        if max(len(tokens.split(text, level)) for text in (source, target)) <= most
     ]
+    if not short:
+        raise ValueError(
+            f"each of {len(pairs)} pairs has more than max_length {settings.max_length} tokens "
+            "(its end counts as one): raise it"
+        )
+    return short
+
+
+def _buckets(pairs: list[Pair], vocabularies, batch_size: int, count: int) -> Buckets:
+    """The pairs as tokens, with empty ones among them until every batch is whole.
+
+    An empty pair has no token, so it adds nothing to the loss of its batch, nor to the gradient.
+    But a batch of another size would be compiled for itself, which takes seconds.
+    """
+    missing = -len(pairs) % batch_size if len(pairs) > batch_size else 0
+    every = [*pairs, *[None] * missing]
+    # Evenly among the others, for without a random order batches weigh the same in the mean loss.
+    places = [(i + 0.5) / n for n in (len(pairs), missing) for i in range(n)]
+    rows = [every[i] for i in np.argsort(places, kind="stable")]
+    columns = {
+        side: [vocabulary.encode(pair[k]) if pair else [] for pair in rows]
+        for k, (side, vocabulary) in enumerate(zip(("source", "target"), vocabularies, strict=True))
+    }
+    return buckets(columns, count, batch_size=batch_size)
 
 
 def _optimizer(settings: Settings, data: Buckets):

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -17,6 +18,7 @@ from lstmcore import checks, files, study
 from lstmcore.decoding.beam import beam_search
 from lstmcore.decoding.greedy import greedy
 from lstmcore.seq2seq import Seq2Seq
+from lstmcore.tokens import JOINER, split, strings
 from lstmcore.vocabulary import PADDING, Vocabulary
 
 MODEL, VOCABULARIES = "model.safetensors", "vocabularies.json"
@@ -43,6 +45,11 @@ class Translator:
 
     def __post_init__(self):
         checks.check_count("max_length", self.max_length)
+        if not isinstance(self.model, Seq2Seq) or None in self.model.embedding:
+            kind = (
+                "real-valued one" if isinstance(self.model, Seq2Seq) else type(self.model).__name__
+            )
+            raise ValueError(f"a translator needs a Seq2Seq of tokens, got a {kind}")
         sizes = {"source": self.source.size, "target": self.target.size}
         for side, size in sizes.items():
             if getattr(self.model, side) != size:
@@ -76,29 +83,30 @@ class Translator:
           ValueError: `width` below 1 or above the number of target tokens.
         """
         width = checks.check_count("width", width)
-        texts = _texts(texts)
+        texts = strings("texts", texts)
         step = self.model.step if edits is None else partial(self.model.step, edits=edits)
         written: list[str] = []
         for first in range(0, len(texts), AT_ONCE):
-            ids = self._ids(texts[first : first + AT_ONCE])
-            state, _ = self.model.encode(self.params, ids, edits=edits)
+            some = texts[first : first + AT_ONCE]
+            ids = self._ids(some + some[-1:] * (_rows(len(some)) - len(some)))
+            if edits is None:
+                state = _encode(self.model, self.params, ids)
+            else:
+                state, _ = self.model.encode(self.params, ids, edits=edits)
             options: dict[str, Any] = {"max_length": self.max_length}
             if width == 1:
                 tokens = greedy(step, self.params, state, **options).tokens
             else:
                 options |= {"width": width, "length_penalty": length_penalty}
                 tokens = beam_search(step, self.params, state, **options).tokens[:, 0]
-            written += self.target.decode_all(np.asarray(tokens))
+            written += self.target.decode_all(np.asarray(tokens)[: len(some)])
         return written
 
     def unknown(self, texts: Sequence[str]) -> list[str]:
-        """The different tokens of the texts that the source vocabulary does not know, in order."""
-        found: dict[str, None] = {}
-        for text in _texts(texts):
-            names = Vocabulary.of([text], self.source.level) if text.strip() else None
-            if names is not None:
-                found |= dict.fromkeys(set(names.tokens) - set(self.source.tokens))
-        return sorted(found)
+        """The different tokens of the texts that the source vocabulary does not know, sorted."""
+        level, known = self.source.level, set(self.source.tokens)
+        found = {token for text in strings("texts", texts) for token in split(text, level)}
+        return sorted({token.removeprefix(JOINER) or token for token in found - known})
 
     def run(self, texts: Sequence[str], targets: Sequence[str] | None = None, **options):
         """The run of `study.run` while the texts are translated, or while `targets` are written.
@@ -112,8 +120,8 @@ class Translator:
           study.Run; `source.labels(run.inputs[0])` and `target.labels(run.target[0])` name its
           steps.
         """
-        texts = _texts(texts)
-        targets = self.translate(texts) if targets is None else _texts(targets)
+        texts = strings("texts", texts)
+        targets = self.translate(texts) if targets is None else strings("targets", targets)
         written = jnp.asarray(self.target.encode_all(targets))
         return study.run(self.model, self.params, self._ids(texts), target=written, **options)
 
@@ -140,7 +148,7 @@ class Translator:
 
         Raises:
           FileNotFoundError: the folder, or a file in it, is not there.
-          ValueError: a file is damaged, or holds no translator.
+          ValueError: a file is damaged, holds no translator, or that of another one.
         """
         path = Path(folder) / VOCABULARIES
         if not path.is_file():
@@ -153,15 +161,14 @@ class Translator:
             source = Vocabulary.from_json(json.dumps(described["source"]))
             target = Vocabulary.from_json(json.dumps(described["target"]))
             max_length = described["max_length"]
-        except (LookupError, TypeError, ValueError) as error:
+            max_length = checks.check_count("max_length", max_length)
+        except (LookupError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"{path} is damaged: {error}") from error
         model, params = files.load(Path(folder) / MODEL)
-        if not isinstance(model, Seq2Seq):
-            raise ValueError(
-                f"{Path(folder) / MODEL} holds a {type(model).__name__}, but a translator needs a "
-                "Seq2Seq"
-            )
-        return cls(model, params, source, target, max_length)
+        try:
+            return cls(model, params, source, target, max_length)
+        except ValueError as error:
+            raise ValueError(f"{folder} holds no translator: {error}") from error
 
     def _ids(self, texts: Sequence[str]):
         """[B, S] tokens of the texts; S is a multiple of `STEPS_ALIKE`."""
@@ -170,7 +177,11 @@ class Translator:
         return jnp.asarray(np.pad(ids, ((0, 0), (0, missing)), constant_values=PADDING))
 
 
-def _texts(texts) -> list[str]:
-    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-        raise TypeError("texts must be a list of strings: write [text] for a single one")
-    return list(texts)
+def _rows(texts: int) -> int:
+    """Rows of the batch for so many texts, a power of 2: few shapes, few compilations."""
+    return 1 << (texts - 1).bit_length()
+
+
+@partial(jax.jit, static_argnums=0)
+def _encode(model: Seq2Seq, params, ids):
+    return model.encode(params, ids)[0]
