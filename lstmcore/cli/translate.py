@@ -28,15 +28,14 @@ app = typer.Typer(
 )
 
 
-def _option(help: str, field: str, *names: str):
+def _option(help: str, field: str):
     """An option that stands for a field of `translation.Settings`."""
     default = getattr(translation.Settings(), field)
     shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
     shown = "off" if shown is None else shown
+    name = field.replace("_", "-")
     return typer.Option(
-        *(names or (f"--{field.replace('_', '-')}",)),
-        help=f"{help} [dim]\\[default: {shown}][/dim]",
-        show_default=False,
+        f"--{name}", help=f"{help} [dim]\\[default: {shown}][/dim]", metavar=name.upper()
     )
 
 
@@ -51,7 +50,7 @@ def train(
         ),
     ],
     level: Annotated[
-        Literal["character", "word"] | None, _option("What a token is.", "level")
+        Literal["character", "word"] | None, _option("What a token is: character or word.", "level")
     ] = None,
     units: Annotated[
         str | None,
@@ -60,24 +59,19 @@ def train(
     embedding: Annotated[int | None, _option("Size of a token's vector.", "embedding")] = None,
     attention: Annotated[
         Literal["general", "additive", "dot", "none"] | None,
-        _option("How the decoder looks back at the source.", "attention"),
-    ] = None,
-    bidirectional: Annotated[
-        bool | None,
         _option(
-            "Read the source in both directions.",
-            "bidirectional",
-            "--bidirectional/--one-direction",
+            "How the decoder looks back at the source: general, additive, dot or none.", "attention"
         ),
     ] = None,
+    one_direction: Annotated[
+        bool,
+        typer.Option(
+            "--one-direction", help="Read the source from its start alone, not from both ends."
+        ),
+    ] = False,
     reverse_source: Annotated[
-        bool | None,
-        _option(
-            "With --one-direction: read the source from its end.",
-            "reverse_source",
-            "--reverse-source",
-        ),
-    ] = None,
+        bool, typer.Option("--reverse-source", help="Read the source from its end alone.")
+    ] = False,
     dropout: Annotated[float | None, _option("Rate of dropout, 0 to 1.", "dropout")] = None,
     epochs: Annotated[int | None, _option("Times through the pairs.", "epochs")] = None,
     patience: Annotated[
@@ -99,13 +93,14 @@ def train(
         "lstmcore-translator"
     ),
 ) -> None:
-    """Train on pairs of texts; show losses, exact matches and samples while it does.
+    """Train on pairs of texts; show losses, exact matches and samples meanwhile.
 
-    The output folder receives the model, its vocabularies, settings.json, history.csv, held_out.tsv
-    (each held-out pair with what the model writes), and pictures of the loss, of the attention and
-    of the gates. Ctrl-C ends training early and keeps what was learned.
+    The output folder receives the model, its vocabularies, settings.json,
+    history.csv, held_out.tsv (held-out pairs with what the model writes),
+    and pictures of the loss, of the attention and of the gates.
 
-    Pairs with the same source are held out together: nothing that is measured on was trained on.
+    Pairs with the same source are held out together: nothing that is measured
+    on was trained on. Ctrl-C ends training early and keeps what was learned.
     """
     given: dict[str, Any] = {k: v for k, v in locals().items() if v is not None}
     with clear_errors():
@@ -114,8 +109,7 @@ def train(
         if units is not None:
             given["units"] = sizes(units)
         names = {field.name for field in fields(translation.Settings)}
-        if reverse_source and bidirectional is None:
-            given["bidirectional"] = False
+        given["bidirectional"] = not (one_direction or reverse_source)
         settings = translation.Settings(**{k: v for k, v in given.items() if k in names})
         results.refuse_to_overwrite(pairs, output, report.FILES)
         _train(pairs, settings, output, report)
@@ -212,8 +206,8 @@ def run(
 ) -> None:
     """Translate texts, or the lines of standard input; one translation a line.
 
-    Tokens that were not in the training pairs are read as unknown, and named on standard error.
-    Before texts that start with a dash write --, as in: lstmcore translate run MODEL -- -5
+    Tokens that were not in the training pairs are read as unknown, and named
+    on standard error. Write -- before texts that start with a dash.
     """
     with clear_errors():
         translator = translation.Translator.load(folder)
@@ -257,8 +251,9 @@ class _Watch:
 def _samples(pairs: list, written: list[str]) -> Grid:
     """Source, what the model writes and, where that is wrong, the target; a pair a line."""
     grid = Grid.grid(padding=(0, 1))
-    for column in ("", "source", "mark", "written", "target"):
-        grid.add_column(column, no_wrap=True, overflow="ellipsis")
+    widest = (console.width - 8) // 3  # beside the margin and the mark
+    for _ in range(5):
+        grid.add_column(no_wrap=True, overflow="ellipsis", max_width=widest)
     for (source, target), text in zip(pairs, written, strict=False):
         mark, right = ("[green]=[/green]", "") if text == target else ("[red]≠[/red]", target)
         grid.add_row("  ", escape(source), mark, escape(text), f"[dim]{escape(right)}[/dim]")
