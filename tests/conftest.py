@@ -5,20 +5,12 @@ HYPOTHESIS_PROFILE=thorough pytest           many examples
 """
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # before anything imports keras
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Most of the time goes into compiling what runs once: let LLVM do no more than it must.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
-# What one process has compiled, the others load: the workers and the commands that pages call. Set
-# before the workers start, so that they share the folder; one that is named outside is kept.
-COMPILED = None
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    COMPILED = os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="lstmcore-tests-")
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import hypothesis
 import jax
@@ -40,16 +32,6 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile("thorough", max_examples=200, **common)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "few"))
-
-
-def pytest_configure(config):
-    # Two workers may meet at one entry, and the reader of an unfinished one compiles it instead.
-    config.addinivalue_line("filterwarnings", "default:Error reading persistent compilation cache")
-
-
-def pytest_unconfigure():
-    if COMPILED is not None:  # not in a worker: it was given the folder
-        shutil.rmtree(COMPILED, ignore_errors=True)
 
 
 @pytest.fixture
