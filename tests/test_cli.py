@@ -1,6 +1,7 @@
 """The command: one call writes everything promised, and a mistake costs one clear sentence."""
 
 import re
+import shutil
 from pathlib import Path
 
 import jax
@@ -27,6 +28,12 @@ def table(tmp_path) -> Path:
     path = tmp_path / "my table, é.csv"
     path.write_text(TABLE, encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """They take longer than the training, and other tests look at them."""
+    monkeypatch.setattr(results, "write_pictures", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +131,7 @@ def test_a_table_in_each_mode(mode, table, tmp_path):
     np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_same_seed_same_model(table, tmp_path):
     """Other seed, other model; results of an earlier run are replaced, even read-only ones."""
     models, files = [], []
@@ -141,6 +149,7 @@ def test_same_seed_same_model(table, tmp_path):
     assert files[0] == files[1]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_sunspots_with_validation_and_patience(tmp_path):
     """A step too small to change any weight: the first epoch stays the best, and patience ends."""
     run = call("fit", "--dataset", "sunspots", *SMALL, "--epochs", 50, "--learning-rate", 1e-30,
@@ -268,8 +277,8 @@ def test_a_run_that_ends_early_changes_nothing(failure, with_old_results, tmp_pa
         assert not folder.exists()
 
 
-def test_results_of_an_earlier_run_do_not_stay_beside_those_of_another_model(tmp_path):
-    call("fit", "--epochs", 1, "--units", "2,2", "-o", tmp_path / "run")
+def test_results_of_an_earlier_run_do_not_stay_beside_those_of_another_model(tutorial, tmp_path):
+    shutil.copytree(tutorial.folder, tmp_path / "run")
     (tmp_path / "run" / "notes.txt").write_text("mine")
     (tmp_path / "run" / "inspect.html").write_text("the gates of the earlier model")
     run = call("fit", *SMALL, "--mode", "prediction", "-o", tmp_path / "run")
@@ -279,6 +288,7 @@ def test_results_of_an_earlier_run_do_not_stay_beside_those_of_another_model(tmp
     }  # fmt: skip
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_errors_on_windows_trained_on_and_held_out_are_told_apart(tmp_path):
     run = call("fit", "--dataset", "sunspots", *SMALL, "--validation", 0.2, "-o", tmp_path / "run")
     rows = run.rows("output.csv")
