@@ -241,7 +241,11 @@ class _Watch:
         if not looked_at:
             console.print(line)
             return
-        written = progress.translator.translate([source for source, _ in looked_at])
+        try:
+            written = progress.translator.translate([source for source, _ in looked_at])
+        except ValueError:  # as far as it has been trained; later epochs may find back
+            console.print(f"{line}  [red]no finite logits[/red]")
+            return
         right = [text == target for text, (_, target) in zip(written, looked_at, strict=True)]
         console.print(f"{line}  exact match [bold]{sum(right) / len(right):.1%}[/bold]")
         if progress.epoch in (1, self.epochs) or progress.epoch % max(1, self.epochs // 5) == 0:
