@@ -107,9 +107,9 @@ class Translator:
         """The different tokens of the texts that the source vocabulary does not know, sorted."""
         level, known = self.source.level, set(self.source.tokens)
         found = {token for text in strings("texts", texts) for token in split(text, level)}
-        bare = {token: token.removeprefix(JOINER) for token in found - known}
+        bare = {token: token.removeprefix(JOINER) or token for token in found - known}
         # Where the word itself is known, what is not is that it follows without a space.
-        return sorted({token if name in ("", *known) else name for token, name in bare.items()})
+        return sorted({token if name in known else name for token, name in bare.items()})
 
     def run(self, texts: Sequence[str], targets: Sequence[str] | None = None, **options):
         """The run of `study.run` while the texts are translated, or while `targets` are written.
