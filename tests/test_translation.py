@@ -202,7 +202,7 @@ def test_what_training_tells(trained, seen):
     last = seen[-1]
     assert last.held_out == trained.held_out
     assert last.losses == {name: float(losses[-1]) for name, losses in trained.history.items()}
-    assert last.translator.translate(["one two"]) == trained.translator.translate(["one two"])
+    jax.tree.map(np.testing.assert_array_equal, last.translator.params, trained.translator.params)
 
 
 def test_it_learns(trained, translator):
@@ -317,7 +317,7 @@ def test_many_texts_are_translated_as_each_alone(translator, trained):
     assert translator.translate(sources) == [translator.translate([text])[0] for text in sources]
 
 
-def test_a_beam_of_width_1_is_greedy(translator, trained, monkeypatch):
+def test_a_beam_of_width_1_is_greedy(translator, trained):
     sources = [source for source, _ in trained.held_out]
     state, _ = translator.model.encode(translator.params, translator._ids(sources))
     beams = lc.beam_search(
@@ -326,21 +326,6 @@ def test_a_beam_of_width_1_is_greedy(translator, trained, monkeypatch):
     assert translator.target.decode_all(np.asarray(beams.tokens[:, 0])) == translator.translate(
         sources
     )
-
-
-def test_a_wide_beam_finds_nothing_less_likely(translator, trained):
-    sources = [source for source, _ in trained.held_out]
-
-    def score(written):
-        batch = as_batch(trained, list(zip(sources, written, strict=True)))
-        logits, _ = translator.model.apply(translator.params, batch["source"], batch["target"])
-        chosen = np.take_along_axis(
-            np.asarray(jax.nn.log_softmax(logits)), batch["target"][..., None], axis=2
-        )[..., 0]
-        return np.where(batch["target"] == lc.PADDING, 0, chosen).sum(axis=1)
-
-    greedy = score(translator.translate(sources))
-    assert (score(translator.translate(sources, width=8, length_penalty=0)) >= greedy - 1e-4).all()
 
 
 def test_no_texts(translator):
@@ -416,7 +401,9 @@ def described(folder, **changes):
 
 
 def another_model(folder, model):
-    lc.save(folder / "model.safetensors", model, model.init(jax.random.key(0)))
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    params = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+    lc.save(folder / "model.safetensors", model, params)
 
 
 OTHER = json.loads(lc.Vocabulary.of(["one two three"], "word").to_json())
