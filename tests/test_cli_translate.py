@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 import lstmcore as lc
 from lstmcore import translation
-from lstmcore.cli import app
+from lstmcore.cli import app, watch
 from lstmcore.translation import report
 
 commands = sys.modules[
@@ -158,9 +158,9 @@ def test_any_script_and_any_sign(trained, tmp_path, monkeypatch):
     old = [("x" * 70 + " $x^$ [b] 中文", 'he said "no"'), ('"', "[/red]"), ("{", "a\u2028b")]
     report.write_translations(tmp_path, trained._replace(held_out=old))
     assert [tuple(row[:2]) for row in held_out(tmp_path)] == old
-    monkeypatch.setattr(commands, "console", Console(width=80))
-    with commands.console.capture() as capture:
-        commands.console.print(commands._samples(old[:2], ["[b]" * 40, "[/red]"]))
+    monkeypatch.setattr(watch, "console", Console(width=80))
+    with watch.console.capture() as capture:
+        watch.console.print(watch.samples(old[:2], ["[b]" * 40, "[/red]"]))
     lines = capture.get().split("\n")
     assert all(len(line) <= 80 for line in lines)
     assert [line.count("=") + line.count("≠") for line in lines[:2]] == [1, 1]
@@ -172,7 +172,7 @@ def test_weights_that_overflow_do_not_end_training(trained, capsys):
     params = jax.tree.map(lambda leaf: leaf * np.float32(np.nan), trained.translator.params)
     translator = replace(trained.translator, params=params)
     progress = translation.Progress(1, {"loss": 1e30}, translator, trained.held_out)
-    commands._Watch(translation.Settings(), None)(progress)
+    watch.Watch(translation.Settings(), None)(progress)
     assert "epoch  1/20  loss 1.000e+30  no finite logits" in capsys.readouterr().out
 
 
@@ -245,14 +245,14 @@ def test_a_run_that_diverges_keeps_its_last_finite_weights(pairs, tmp_path):
 
 def test_ctrl_c_keeps_what_was_learned(run, pairs, tmp_path, monkeypatch):
     """A real signal in the third epoch; until then the same seed gives the same numbers."""
-    show = commands._Watch.__call__
+    show = watch.Watch.__call__
 
     def show_and_interrupt(self, progress):
         show(self, progress)
         if progress.epoch == 3:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(commands._Watch, "__call__", show_and_interrupt)
+    monkeypatch.setattr(watch.Watch, "__call__", show_and_interrupt)
     monkeypatch.setattr(report, "pictures", lambda *_: {})
     short = call("translate", "train", pairs, *TINY, "-o", tmp_path / "run")
     assert short.exit_code == 0, short.text
