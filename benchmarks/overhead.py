@@ -18,7 +18,8 @@ import numpy as np
 import lstmcore as lc
 from benchmarks import published
 from benchmarks.common import FULL, compare_slow
-from lstmcore import epochs, series
+from lstmcore import series
+from lstmcore.training import epochs
 
 
 def main() -> None:

@@ -50,9 +50,9 @@ _NAMES = {
     "series": ("windows",),
     "vocabulary": ("Vocabulary", "PADDING", "START", "END", "UNKNOWN"),
     "batching": ("Buckets", "buckets"),
-    "decode": ("Decoded", "greedy", "sample"),
-    "beam": ("Beams", "beam_search"),
-    "feedback": ("rollout",),
+    "decoding.greedy": ("Decoded", "greedy", "sample"),
+    "decoding.beam": ("Beams", "beam_search"),
+    "decoding.feedback": ("rollout",),
 }
 _MODULES = ("reference", "series", "study")
 
@@ -77,11 +77,11 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore import reference, series, study
     from lstmcore.attention import attend, init_attention
     from lstmcore.batching import Buckets, buckets
-    from lstmcore.beam import Beams, beam_search
     from lstmcore.cell import init_lstm, lstm_step, zero_state
-    from lstmcore.decode import Decoded, greedy, sample
+    from lstmcore.decoding.beam import Beams, beam_search
+    from lstmcore.decoding.feedback import rollout
+    from lstmcore.decoding.greedy import Decoded, greedy, sample
     from lstmcore.devices import use_all_cores
-    from lstmcore.feedback import rollout
     from lstmcore.files import load, save
     from lstmcore.layers import (
         dense,

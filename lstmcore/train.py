@@ -14,8 +14,7 @@ import numpy as np
 from lstmcore import checks
 from lstmcore.devices import check_devices, check_mean, put_everywhere, useful
 from lstmcore.dtypes import check_key
-from lstmcore.epochs import EPOCHS_PER_CALL, Plan, Training, before_training, run_epochs
-from lstmcore.fit_arguments import (
+from lstmcore.training.arguments import (
     check_chunk,
     check_loss,
     check_loss_of_pieces,
@@ -25,9 +24,10 @@ from lstmcore.fit_arguments import (
     takes_key,
     zeros_for_all,
 )
-from lstmcore.minibatches import rows_of
-from lstmcore.progress import progress_bar
-from lstmcore.surroundings import surroundings
+from lstmcore.training.epochs import EPOCHS_PER_CALL, Plan, Training, before_training, run_epochs
+from lstmcore.training.minibatches import rows_of
+from lstmcore.training.progress import progress_bar
+from lstmcore.training.surroundings import surroundings
 
 __all__ = ["FitResult", "NonFiniteLossError", "fit"]
 

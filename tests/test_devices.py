@@ -29,7 +29,7 @@ def train(devices, batch_size):
     return lc.fit(loss, params, (x, y), epochs=4, batch_size=batch_size, key=jax.random.key(1),
                   validation=(x[:4], y[:4]), patience=3, devices=devices)
 
-from lstmcore.epochs import run_epochs
+from lstmcore.training.epochs import run_epochs
 
 for batch_size in (2, 6, 7, 11):  # fewer rows than devices, as many each, a rest, all at once
     alone, spread = train(None, batch_size), train(jax.devices(), batch_size)

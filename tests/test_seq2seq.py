@@ -269,6 +269,21 @@ def test_bfloat16():
         np.testing.assert_allclose(found.astype(jnp.float32), expected, atol=0.1)
 
 
+def test_layers_stand_in_reading_order():
+    """With a bridge only where sizes differ, and a combination only where there is one."""
+    assert list(lc.Seq2Seq(7, 6, (4, 3), 3, (4, 5, 3), "general").layers) == [
+        *("source_embedding", "encoder_0", "encoder_1", "bridge_1_h", "bridge_1_c"),
+        *("target_embedding", "decoder_0", "decoder_1", "decoder_2"),
+        *("attention", "combine", "head"),
+    ]
+    tied = lc.Seq2Seq(7, 7, 3, 3, bidirectional=True, merge="sum", tie="all")
+    both = ["encoder_0_forward", "encoder_0_backward"]
+    assert list(tied.layers) == ["embedding", *both, "decoder_0"]
+    assert list(lc.Seq2Seq(7, 6, 4, 3, tie="output").layers)[-2:] == ["decoder_0", "combine"]
+    table = lc.summary(MODELS["dot, residual"]).splitlines()
+    assert [row.split()[0] for row in table[-5:-2]] == ["attention", "combine", "head"]
+
+
 def test_fresh_weights():
     for model in MODELS.values():
         params = jax.eval_shape(partial(model.init, dtype=jnp.bfloat16), KEY)
@@ -444,7 +459,7 @@ def test_dropout(kind, sampling):
 def test_dropout_reaches_every_layer_of_both_directions():
     """Each layer but the drawn factors is the layer alone, as `lc.lstm` runs it."""
     model = lc.Seq2Seq(
-        7, 6, (4, 4), 4, (8,), "dot", True, residual=True, dropout=0.5, recurrent_dropout=0.5
+        7, 6, 4, 4, bidirectional=True, merge="sum", dropout=0.5, recurrent_dropout=0.5
     )
     params = weights(model)
     source, target = full_batch(model)

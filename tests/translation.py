@@ -31,7 +31,7 @@ MODELS = {
     ),
     "real-valued": lc.Seq2Seq(2, 3, 4, attention="additive", recurrent_activation="softsign"),
     "real to tokens": lc.Seq2Seq(2, 6, 4, (None, 3), 3, "general", reverse_source=True),
-    "tokens to real": lc.Seq2Seq(7, 2, 4, (3, None), (4, 4), residual=True),
+    "tokens to real": lc.Seq2Seq(7, 2, (4, 5), (3, None), (4, 4), residual=True),
 }
 SOURCE_LENGTHS, TARGET_LENGTHS = (5, 3, 1, 0), (3, 4, 1, 2)
 B, S, T = 4, 6, 5

@@ -58,7 +58,10 @@ def _needs_plain(params, x, state, recurrent_dropout, zoneout) -> bool:
     if any(_in_forward_mode(leaf) or any(jax.typeof(leaf).sharding.spec) for leaf in leaves):
         return True
     # Lengths unknown until run time (jax.export), or nothing to loop over.
-    return not all(isinstance(size, int) and size > 0 for size in x.shape)
+    if not all(isinstance(size, int) and size > 0 for size in x.shape):
+        return True
+    # The fast way lays out its weights for many steps, which takes longer than a single one.
+    return x.shape[1] == 1
 
 
 def _in_forward_mode(leaf) -> bool:

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks, files, study
-from lstmcore.beam import beam_search
-from lstmcore.decode import greedy
+from lstmcore.decoding.beam import beam_search
+from lstmcore.decoding.greedy import greedy
 from lstmcore.seq2seq import Seq2Seq
 from lstmcore.tokens import JOINER, split, strings
 from lstmcore.vocabulary import PADDING, Vocabulary

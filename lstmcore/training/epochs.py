@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore.devices import spread
-from lstmcore.minibatches import over_batches, over_pieces
+from lstmcore.training.minibatches import over_batches, over_pieces
 
 EPOCHS_PER_CALL = 1024  # at most; the length of the buffer for losses
 NOISE = 1  # what tells the key of an epoch's noise from that of its order

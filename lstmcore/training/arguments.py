@@ -13,8 +13,8 @@ import numpy as np
 from lstmcore import checks
 from lstmcore.batching import Buckets
 from lstmcore.dtypes import memory_dtype
-from lstmcore.minibatches import piece_of, rows_of, steps_of
 from lstmcore.states import zero_states
+from lstmcore.training.minibatches import piece_of, rows_of, steps_of
 
 
 def check_optimizer(optimizer):

@@ -20,8 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
-from lstmcore.dtypes import check_key
-from lstmcore.stepping import (
+from lstmcore.decoding.stepping import (
     TINY,
     batch_of,
     check_logits,
@@ -31,6 +30,7 @@ from lstmcore.stepping import (
     raise_if_failed,
     traced_number,
 )
+from lstmcore.dtypes import check_key
 from lstmcore.vocabulary import END, PADDING, START
 
 __all__ = ["Decoded", "greedy", "sample"]

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
-from lstmcore.stepping import batch_of, check_output, check_step
+from lstmcore.decoding.stepping import batch_of, check_output, check_step
 
 __all__ = ["rollout"]
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
-from lstmcore.stepping import (
+from lstmcore.decoding.stepping import (
     batch_of,
     check_logits,
     check_step,
