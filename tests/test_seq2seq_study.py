@@ -86,6 +86,9 @@ def test_study_does_not_take_a_mask_of_the_source_for_the_target():
     ):
         found = [np.frombuffer(base64.b64decode(row), np.uint8) for row in series["masked"]]
         np.testing.assert_array_equal(np.array(found, bool), ~np.asarray(mask))
+    own = {layer["name"]: layer["own_steps"] for layer in contents["layers"]}
+    assert all(own[name] == name.startswith("decoder") for name in own)
+    assert (contents["inputs"]["own_steps"], contents["outputs"][0]["own_steps"]) == (False, True)
 
 
 def test_errors_of_drawing_attention(run):

@@ -36,13 +36,14 @@ class Run(NamedTuple):
 
 def in_lstmcore(params) -> Run:
     step = jax.jit(jax.value_and_grad(loss))
+    devices = jax.local_devices() if len(jax.local_devices()) > 1 else None
 
     def gradients(batch):
         value, found = step(params, batch)
         return {"loss": np.asarray(value)} | sizes.named(found)
 
     def train(data, epochs):
-        result = lc.fit(loss, params, data, epochs=epochs, batch_size=BATCH)
+        result = lc.fit(loss, params, data, epochs=epochs, batch_size=BATCH, devices=devices)
         return jax.block_until_ready(result.params)
 
     return Run(gradients, train)

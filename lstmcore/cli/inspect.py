@@ -121,10 +121,8 @@ def _inspect_translator(folder: Path, page: Path) -> None:
         translator.source.labels(ids[: mask.sum()])
         for ids, mask in zip(np.asarray(run.inputs), np.asarray(run.mask), strict=True)
     ]
-    # A decoder with as many steps would wear the tokens of the source.
-    is_ambiguous = run.target.shape[1] == run.inputs.shape[1]
     title = f"{folder}: {len(tokens):,} of {len(held_out):,} held-out pairs"
-    study.inspect(run, page, title=title, text=None if is_ambiguous else tokens, xlabel="token")
+    study.inspect(run, page, title=title, text=tokens, xlabel="token")
     console.print(f"{escape(title)}\nwrote [bold]{escape(str(page))}[/bold]", soft_wrap=True)
 
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
-from rich.table import Table as Grid
 
 import lstmcore as lc
 from lstmcore import results, translation
 from lstmcore.cli.terminal import clear_errors, console, messages, sizes
+from lstmcore.cli.watch import Watch, status
 
-SAMPLES = 3  # pairs shown while it trains
-LOOKED_AT = 256  # held-out pairs that are translated after each epoch
 SHOWN_TOKENS = 10  # that are unknown
 
 app = typer.Typer(
@@ -125,7 +122,7 @@ def _train(path: Path, settings: translation.Settings, folder: Path, report) -> 
         report.write_translator(staging, trained, settings, source=path)
         diverged = isinstance(trained.stopped, lc.NonFiniteLossError)
         try:
-            with _status("translating the held-out pairs, drawing ..."):
+            with status("translating the held-out pairs, drawing ..."):
                 found = None if diverged else report.write_translations(staging, trained)
         except (Exception, KeyboardInterrupt) as error:  # the translator itself must not be lost
             unfinished = error
@@ -155,9 +152,9 @@ def _train(path: Path, settings: translation.Settings, folder: Path, report) -> 
 
 def _watched(pairs: list, settings: translation.Settings) -> translation.Trained:
     """Train, show how it goes, and say what was special about it."""
-    with _status("compiling, which takes some seconds ...") as status:
+    with status("compiling, which takes some seconds ...") as line:
         try:
-            trained = translation.train(pairs, settings, watch=_Watch(settings, status))
+            trained = translation.train(pairs, settings, watch=Watch(settings, line))
         except lc.NonFiniteLossError as error:
             raise ValueError(
                 "training diverged in its first epoch: lower --learning-rate "
@@ -169,14 +166,6 @@ def _watched(pairs: list, settings: translation.Settings) -> translation.Trained
         done = len(trained.history["loss"])
         console.print(f"[red]interrupted[/red] after {done} epochs: what was learned is kept")
     return trained
-
-
-def _status(words: str):
-    """A line that moves while something takes long; where nothing can move, the words alone."""
-    if console.is_terminal and not console.is_dumb_terminal:
-        return console.status(words)
-    console.print(words)
-    return nullcontext()
 
 
 @app.command()
@@ -222,39 +211,3 @@ def run(
         written = iter(translator.translate([text for text in given if text], width=beam))
         for text in given:
             print(next(written) if text else "")
-
-
-class _Watch:
-    """What is printed after each epoch."""
-
-    def __init__(self, settings: translation.Settings, status):
-        self.epochs, self.status = settings.epochs, status
-
-    def __call__(self, progress: translation.Progress) -> None:
-        if self.status is not None:
-            self.status.update("training ...")
-        looked_at = progress.held_out[:LOOKED_AT]
-        losses = "  ".join(
-            f"{name.replace('_', ' ')} {value:#.4g}" for name, value in progress.losses.items()
-        )
-        line = f"epoch {progress.epoch:>{len(str(self.epochs))}}/{self.epochs}  {losses}"
-        if not looked_at:
-            console.print(line)
-            return
-        written = progress.translator.translate([source for source, _ in looked_at])
-        right = [text == target for text, (_, target) in zip(written, looked_at, strict=True)]
-        console.print(f"{line}  exact match [bold]{sum(right) / len(right):.1%}[/bold]")
-        if progress.epoch in (1, self.epochs) or progress.epoch % max(1, self.epochs // 5) == 0:
-            console.print(_samples(looked_at[:SAMPLES], written))
-
-
-def _samples(pairs: list, written: list[str]) -> Grid:
-    """Source, what the model writes and, where that is wrong, the target; a pair a line."""
-    grid = Grid.grid(padding=(0, 1))
-    widest = (console.width - 8) // 3  # beside the margin and the mark
-    for _ in range(5):
-        grid.add_column(no_wrap=True, overflow="ellipsis", max_width=widest)
-    for (source, target), text in zip(pairs, written, strict=False):
-        mark, right = ("[green]=[/green]", "") if text == target else ("[red]≠[/red]", target)
-        grid.add_row("  ", escape(source), mark, escape(text), f"[dim]{escape(right)}[/dim]")
-    return grid

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +80,12 @@ class Translator:
 
         Raises:
           TypeError: `texts` is a string or holds something else than strings.
-          ValueError: `width` below 1 or above the number of target tokens.
+          ValueError: `width` below 1, an unknown name in `edits`, or weights whose logits are not
+            finite.
         """
         width = checks.check_count("width", width)
         texts = strings("texts", texts)
-        step = self.model.step if edits is None else partial(self.model.step, edits=edits)
+        step = _step(self.model) if edits is None else partial(self.model.step, edits=edits)
         written: list[str] = []
         for first in range(0, len(texts), AT_ONCE):
             some = texts[first : first + AT_ONCE]
@@ -106,7 +107,9 @@ class Translator:
         """The different tokens of the texts that the source vocabulary does not know, sorted."""
         level, known = self.source.level, set(self.source.tokens)
         found = {token for text in strings("texts", texts) for token in split(text, level)}
-        return sorted({token.removeprefix(JOINER) or token for token in found - known})
+        bare = {token: token.removeprefix(JOINER) or token for token in found - known}
+        # Where the word itself is known, what is not is that it follows without a space.
+        return sorted({token if name in known else name for token, name in bare.items()})
 
     def run(self, texts: Sequence[str], targets: Sequence[str] | None = None, **options):
         """The run of `study.run` while the texts are translated, or while `targets` are written.
@@ -180,6 +183,12 @@ class Translator:
 def _rows(texts: int) -> int:
     """Rows of the batch for so many texts, a power of 2: few shapes, few compilations."""
     return 1 << (texts - 1).bit_length()
+
+
+@lru_cache(maxsize=8)
+def _step(model: Seq2Seq) -> Callable:
+    """One object for equal models, so that a translator loaded again is not compiled again."""
+    return model.step
 
 
 @partial(jax.jit, static_argnums=0)

@@ -126,7 +126,7 @@ function colourText() {
   if (!run.text) return;
   const mask = maskOf(layer());
   const row = values(state.quantity, state.unit);
-  const isAligned = layer().steps === run.inputs.steps;
+  const isAligned = !layer().own_steps;
   $("coloured").textContent = isAligned
     ? `${named(state.quantity)} of unit ${state.unit}`
     : `nothing: ${layer().name} has its own steps`;

@@ -74,9 +74,9 @@ function ticks([low, high], most, end, name) {
 }
 
 function timeAxis(panel) {
-  const { steps } = panel.thing();
+  const { steps, own_steps: hasOwnSteps } = panel.thing();
   const range = rangeOf(steps);
-  const name = (t) => (steps === run.inputs.steps ? plain(stepName(t), 14) : String(t));
+  const name = (t) => (hasOwnSteps ? String(t) : plain(stepName(t), 14));
   return { range, ...ticks(range, panel.plot.clientWidth / 90, steps, name) };
 }
 

@@ -5,6 +5,7 @@ Arrays are base64 of little-endian numbers, one string per example:
     layers[k].quantities[name].codes   uint16 [H, T]; value = low + code * step, per unit
     inputs.values, outputs[k].values   float32 [F, T]
     masked, of a layer or a series     uint8 [T], 1 = masked
+    own_steps, likewise                whether its steps are others than those of the input
 
 `encoding.py` says what a code stands for.
 """
@@ -90,6 +91,7 @@ def payload(
                 titles if output.shape[2] == features else _column_names(None, output.shape[2]),
                 output,
                 _mask_of_output(run, output, steps),
+                own_steps=run.target is not None or output.shape[1] != steps,
             )
             for title, output in outputs
         ],
@@ -218,12 +220,18 @@ def _mask_of_output(run: Run, output, steps: int):
     return run.mask if output.shape[1] == steps else None
 
 
-def _series(title: str, names: list[str], array, mask) -> dict:
+def _is_of_target(run: Run, layer: str) -> bool:
+    """Whether the steps of a layer are those of the target, not of what was read."""
+    return run.target is not None and layer.startswith("decoder")
+
+
+def _series(title: str, names: list[str], array, mask, own_steps: bool = False) -> dict:
     rows = np.moveaxis(np.asarray(array, np.float32), 1, 2)
     return {
         "title": title,
         "names": names,
         "steps": rows.shape[2],
+        "own_steps": own_steps,
         "values": [base64_of(row, "<f4") for row in rows],
         "masked": masked(mask),
         "limits": limits(rows),
@@ -251,6 +259,7 @@ def _layer(name: str, run: Run, scale) -> dict:
     return {
         "name": name,
         "steps": steps,
+        "own_steps": steps != run.inputs.shape[1] or _is_of_target(run, name),
         "units": units,
         "order": np.argsort(-keep, kind="stable").tolist(),  # longest memory first, NaN last
         "keep": finite_or_none(keep),
