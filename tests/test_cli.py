@@ -32,7 +32,7 @@ def table(tmp_path) -> Path:
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-    """They take longer than the training, and other tests look at them."""
+    """Drawing takes time, and other tests look at the pictures."""
     monkeypatch.setattr(results, "write_pictures", lambda *_: None)
 
 
