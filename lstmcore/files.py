@@ -66,17 +66,14 @@ def save(path: str | os.PathLike, model, params: dict) -> None:
                 f"{name} is a function of your own, which a file cannot hold: use one of the names "
                 "that lstmcore knows, such as 'tanh'"
             )
-    # safetensors writes the memory of an array as it lies, so a transposed view must be laid out.
     tensors = {
-        f"{name}/{field}": np.ascontiguousarray(getattr(params[name], field))
+        f"{name}/{field}": getattr(params[name], field)
         for name, layer in model.layers.items()
         for field in (*layer.shapes(), *layer.optional_shapes())
         if getattr(params[name], field) is not None
     }
     description = {"format": FORMAT, "model": kind, "hyperparameters": hyperparameters}
-    data = _safetensors().save(tensors, {KEY: json.dumps(description)})
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
+    write_tensors(path, tensors, {KEY: json.dumps(description)})
 
 
 def load(path: str | os.PathLike) -> tuple:
@@ -118,21 +115,7 @@ class Contents(NamedTuple):
 
 def read(path: str | os.PathLike) -> Contents:
     """The contents of a file written by `save`, checked, as NumPy arrays; errors as in `load`."""
-    path = Path(path)
-    _safetensors()
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is not a complete safetensors file ({error}): was it cut off, or is it of "
-            "another kind?"
-        ) from error
+    metadata, tensors = read_tensors(path)
     if KEY not in metadata:
         raise ValueError(
             f"{path} holds weights, but was not written by lstmcore: files come from lc.save"
@@ -150,6 +133,41 @@ def read(path: str | os.PathLike) -> Contents:
     if tensors:
         raise ValueError(f"{path} is damaged: {next(iter(tensors))!r} belongs to no layer")
     return Contents(kind, hyperparameters, params)
+
+
+def read_tensors(path: str | os.PathLike) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """(metadata, arrays by name) of any safetensors file.
+
+    Raises:
+      ValueError: the file is not a complete one.
+      FileNotFoundError: there is no such file.
+      ImportError: safetensors is missing.
+    """
+    path = Path(path)
+    _safetensors()
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is not a complete safetensors file ({error}): was it cut off, or is it of "
+            "another kind?"
+        ) from error
+    return metadata, tensors
+
+
+def write_tensors(path: str | os.PathLike, tensors: dict, metadata: dict[str, str]) -> None:
+    """Write arrays and metadata into a safetensors file, in one step."""
+    # safetensors writes the memory of an array as it lies, so a transposed view must be laid out.
+    laid_out = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    data = _safetensors().save(laid_out, metadata)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def _description(text: str) -> tuple[str, dict]:

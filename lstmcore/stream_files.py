@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstmcore.files import _safetensors, atomic_path
+from lstmcore.files import read_tensors, write_tensors
 
 KEY = "lstmcore_stream"  # of the one entry in the file's metadata
 DESCRIPTION = json.dumps({"format": 1})
@@ -18,10 +17,7 @@ DESCRIPTION = json.dumps({"format": 1})
 
 def write_states(path: str | os.PathLike, states) -> None:
     """The file at `path` is replaced in one step; never is there half of one."""
-    tensors = {name: np.ascontiguousarray(leaf) for name, leaf in _named(states).items()}
-    data = _safetensors().save(tensors, {KEY: DESCRIPTION})
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
+    write_tensors(path, _named(states), {KEY: DESCRIPTION})
 
 
 def read_states(path: str | os.PathLike, like):
@@ -61,20 +57,7 @@ def _kind(leaf) -> str:
 
 def _read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The arrays of a file written by `write_states`."""
-    _safetensors()
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is not a complete safetensors file ({error}): was it cut off, or is it of "
-            "another kind?"
-        ) from error
+    metadata, tensors = read_tensors(path)
     if KEY not in metadata:
         raise ValueError(f"{path} holds no stream: such files come from stream.save")
     if metadata[KEY] != DESCRIPTION:
