@@ -1,5 +1,6 @@
 """Greedy and sampled decoding, and roll-out: equal to plain loops, and drawn as promised."""
 
+from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -268,6 +269,26 @@ def test_compiled_once_for_each_shape_and_option():
     assert not traced(jax.random.key(9), seed=1, top_p=0.5)
     assert not traced(top_p=0.9, temperature=2)
     assert traced(max_length=2)
+
+
+def test_equal_models_share_one_compiled_loop():
+    traces = []
+
+    @dataclass(frozen=True)
+    class Model:
+        sharpness: int
+
+        def step(self, tables, token, state):
+            traces.append(self.sharpness)
+            logits, state = prefix_step(tables, token, state)
+            return self.sharpness * logits, state
+
+    def newly_traced(sharpness):
+        traces.clear()
+        lc.greedy(Model(sharpness).step, prefix_tables(0, 2), prefix_state(2), max_length=LENGTH)
+        return set(traces)
+
+    assert [newly_traced(sharpness) for sharpness in (1, 1, 2, 1)] == [{1}, set(), {2}, set()]
 
 
 def test_under_jit_and_vmap():
