@@ -127,6 +127,14 @@ def test_the_smallest_temperature_overflows_no_logits():
     assert drawn.tokens.tolist() == [[57], [57], [57]]
 
 
+def test_the_nucleus_is_no_larger_than_it_must_be():
+    """Of two tokens of one half each, the first alone makes up one half."""
+    logits = jnp.array([-jnp.inf, -jnp.inf, 0, 0])
+    for top_p, tokens in ((0.5, {2}), (0.51, {2, 3})):
+        drawn = lc.sample(KEY, constant_step, logits, jnp.zeros(50), max_length=1, top_p=top_p)
+        assert set(drawn.tokens[:, 0].tolist()) == tokens
+
+
 @pytest.mark.parametrize("options", [{"top_k": V}, {"top_k": 99}, {"top_p": 1.0}])
 def test_limits_that_limit_nothing_change_no_draw(options):
     tables, state = prefix_tables(0, 3), prefix_state(3)
