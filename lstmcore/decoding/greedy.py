@@ -119,8 +119,7 @@ def sample(
     Generation"); `top_p` keeps the fewest most probable ones whose probabilities sum to at least p
     (nucleus sampling: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration"). With
     both, p counts within what `top_k` left. Each example draws from a key of its own, made from
-    `key`
-    and its number: it does not depend on the other examples.
+    `key` and its number: it does not depend on the other examples.
 
     Args:
       key: random key; the same key gives the same tokens.
