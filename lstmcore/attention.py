@@ -13,11 +13,13 @@ by Jointly Learning to Align and Translate", appendix A.1.2 (additive).
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
-from lstmcore.dtypes import check_key, floating_dtype
+from lstmcore.dtypes import check_key, floating_dtype, memory_dtype
 from lstmcore.types import AdditiveAttention, GeneralAttention
 
 __all__ = ["attend", "init_attention"]
@@ -110,6 +112,7 @@ def attend(
             f"queries has {queries.shape[0]} examples but memory has {memory.shape[0]}: they must "
             "agree"
         )
+    queries, memory = jnp.asarray(queries), jnp.asarray(memory)
     if mask is not None:
         checks.check_mask(mask, memory.shape[0], memory.shape[1], owner="memory")
         # What stands in padding must not matter, not even NaN: 0 * NaN would reach the context.
@@ -120,25 +123,27 @@ def attend(
     weights = jax.nn.softmax(scores, axis=-1)
     if mask is not None:
         weights = jnp.where(mask[:, None], weights, 0)
+    weights = weights.astype(memory.dtype)
     return weights @ memory, weights
 
 
 def _scores(params: AttentionParams, queries, memory):
-    """[B, T, S]"""
+    """[B, T, S], at least float32: in bfloat16 a score of 30 is off by up to 0.06."""
+    times = partial(jnp.matmul, preferred_element_type=memory_dtype(memory.dtype))
     keys = memory.swapaxes(1, 2)
     width = queries.shape[2], memory.shape[2]
     if params is None:
         _check_dot(*width)
-        return queries @ keys
+        return times(queries, keys)
     if isinstance(params, GeneralAttention):
         _check_shape("params.weight", params.weight, width)
-        return queries @ params.weight @ keys
+        return times(queries @ params.weight, keys)
     if isinstance(params, AdditiveAttention):
         units = params.score.shape[0]
         _check_shape("params.query", params.query, (width[0], units))
         _check_shape("params.memory", params.memory, (width[1], units))
         sums = (queries @ params.query)[:, :, None] + (memory @ params.memory)[:, None]
-        return jnp.tanh(sums) @ params.score
+        return times(jnp.tanh(sums), params.score)
     raise TypeError(
         f"params must be None, GeneralAttention or AdditiveAttention, got {type(params).__name__}: "
         "make them with lc.init_attention"

@@ -26,3 +26,13 @@ def sizes_of(model) -> dict[str, Any]:
     """All other hyperparameters."""
     every = {field.name: getattr(model, field.name) for field in fields(model)}
     return {name: value for name, value in every.items() if name not in ACTIVATIONS}
+
+
+def is_value(value) -> bool:
+    """Whether equal means the same: a model, for instance, made again with the same sizes."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    parameters = getattr(value, "__dataclass_params__", None)
+    return parameters is not None and parameters.frozen

@@ -37,6 +37,7 @@ def cross_entropy(logits: jax.Array, target: jax.Array, mask: jax.Array | None =
       1.3862944
     """
     mask = _check(logits, target, mask)
+    logits = jnp.asarray(logits)  # float64 of NumPy is float32 here, unless JAX is told otherwise
     # What stands in padding must not matter, not even NaN: its gradient would be 0 * NaN.
     wide = jnp.where(mask[:, :, None], logits, 0).astype(memory_dtype(logits.dtype))
     chosen = (

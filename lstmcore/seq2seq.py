@@ -165,7 +165,8 @@ class Seq2Seq:
           key: random key for dropout and for `sampling`; None leaves dropout out.
           sampling: probability at each step that the decoder reads what it wrote itself, drawn from
             its own distribution (or its own output, if real-valued), in place of the true token:
-            scheduled sampling (Bengio et al. 2015). One step then waits for the one before.
+            scheduled sampling (Bengio et al. 2015). One step then waits for the one before. No
+            gradient passes through a drawn token; through its own real-valued output it does.
 
         Returns:
           (logits [B, T, V], or output [B, T, F], {name: Trace of each LSTM layer}, with

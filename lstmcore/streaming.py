@@ -21,6 +21,7 @@ import numpy as np
 
 from lstmcore import checks, layout
 from lstmcore.models import Autoencoder, CompositeAutoencoder
+from lstmcore.seq2seq import Seq2Seq
 from lstmcore.sequence import lstm
 from lstmcore.states import final_states, zero_states
 from lstmcore.stream_files import batch_of, read_states, write_states
@@ -209,6 +210,11 @@ def _check_model(model) -> None:
             f"an {type(model).__name__} cannot be streamed: its decoder starts from the encoder's "
             "last state, so that nothing comes out before the sequence has ended. Stream a "
             "StackedLSTM, or a layer: lc.stream(lc.lstm, params['encoder_0'])"
+        )
+    if isinstance(model, Seq2Seq):
+        raise TypeError(
+            "a Seq2Seq cannot be streamed: it writes once it has read the whole source. Read it "
+            "with model.encode, then write step by step with model.step, or with lc.greedy"
         )
     options = getattr(model, "keywords", {})
     if getattr(model, "func", model) is lstm:

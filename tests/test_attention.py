@@ -114,6 +114,18 @@ def test_dtypes_and_fresh_weights(kind):
         assert (query != memory).all()
 
 
+def test_scores_of_bfloat16_are_summed_and_compared_in_float32():
+    queries, memory = (
+        jax.random.normal(key, (1, steps, 64), jnp.bfloat16)
+        for key, steps in zip(jax.random.split(jax.random.key(0)), (20, 50), strict=True)
+    )
+    narrow, wide = (
+        lc.attend(None, queries.astype(dtype), memory.astype(dtype))[1].astype(jnp.float32)
+        for dtype in (jnp.bfloat16, jnp.float32)
+    )
+    np.testing.assert_allclose(narrow, wide, rtol=2**-8)  # the rounding of the result alone
+
+
 @pytest.mark.parametrize("kind", ["dot", "additive"])
 @pytest.mark.parametrize("masked", [False, True])
 def test_keras(kind, masked):

@@ -1,5 +1,6 @@
 """Greedy and sampled decoding, and roll-out: equal to plain loops, and drawn as promised."""
 
+from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -124,6 +125,14 @@ def test_the_smallest_temperature_overflows_no_logits():
     logits = jnp.zeros(100).at[57].set(0.1)
     drawn = lc.sample(KEY, constant_step, logits, jnp.zeros(3), max_length=1, temperature=1e-50)
     assert drawn.tokens.tolist() == [[57], [57], [57]]
+
+
+def test_the_nucleus_is_no_larger_than_it_must_be():
+    """Of two tokens of one half each, the first alone makes up one half."""
+    logits = jnp.array([-jnp.inf, -jnp.inf, 0, 0])
+    for top_p, tokens in ((0.5, {2}), (0.51, {2, 3})):
+        drawn = lc.sample(KEY, constant_step, logits, jnp.zeros(50), max_length=1, top_p=top_p)
+        assert set(drawn.tokens[:, 0].tolist()) == tokens
 
 
 @pytest.mark.parametrize("options", [{"top_k": V}, {"top_k": 99}, {"top_p": 1.0}])
@@ -268,6 +277,26 @@ def test_compiled_once_for_each_shape_and_option():
     assert not traced(jax.random.key(9), seed=1, top_p=0.5)
     assert not traced(top_p=0.9, temperature=2)
     assert traced(max_length=2)
+
+
+def test_equal_models_share_one_compiled_loop():
+    traces = []
+
+    @dataclass(frozen=True)
+    class Model:
+        sharpness: int
+
+        def step(self, tables, token, state):
+            traces.append(self.sharpness)
+            logits, state = prefix_step(tables, token, state)
+            return self.sharpness * logits, state
+
+    def newly_traced(sharpness):
+        traces.clear()
+        lc.greedy(Model(sharpness).step, prefix_tables(0, 2), prefix_state(2), max_length=LENGTH)
+        return set(traces)
+
+    assert [newly_traced(sharpness) for sharpness in (1, 1, 2, 1)] == [{1}, set(), {2}, set()]
 
 
 def test_under_jit_and_vmap():

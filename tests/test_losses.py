@@ -112,6 +112,12 @@ def test_dtypes(x64):
         assert (lc.exact_match(LOGITS, target) == lc.exact_match(LOGITS, TARGET)).all()
 
 
+def test_float64_of_numpy_is_float32_without_x64():
+    loss = lc.cross_entropy(np.asarray(LOGITS, np.float64), TARGET, MASK)
+    assert loss.dtype == jnp.float32
+    assert loss == lc.cross_entropy(LOGITS, TARGET, MASK)
+
+
 def test_a_token_that_there_is_not_makes_the_loss_nan_under_jit():
     for token in (V, -1):
         target = np.where(np.arange(T) == 1, token, TARGET)

@@ -192,6 +192,8 @@ def test_zoneout_s_shares():
     for share, rate in zip(zoneout, (0.2, 0.6), strict=True):
         assert set(np.unique(share)) == {0, 1}
         assert share.mean() == pytest.approx(rate, abs=0.03)
+    h, c = lc.zoneout(jax.random.key(0), 20, 50, 10, h=0.2, c=0.6)
+    assert (h * c).mean() == pytest.approx(0.2 * 0.6, abs=0.03)  # drawn apart
     narrow = lc.zoneout(None, 1, 1, 1, h=0.25, c=0.5, dtype=jnp.bfloat16)
     assert [leaf.dtype for leaf in narrow] == [jnp.bfloat16, jnp.float32]
     assert [leaf.item() for leaf in narrow] == [0.25, 0.5]

@@ -320,6 +320,16 @@ def sampled(model, params, sequences, factors, options, sampling):
     return results, gradients
 
 
+def derivative_by_head_bias(model, params, sequences, factors, options, step=1e-2):
+    """Of the random sum, by all numbers of the bias together; what is fed back moves with it."""
+    values = []
+    for change in (step, -step):
+        moved = params | {"head": params["head"]._replace(bias=params["head"].bias + change)}
+        results, _ = sampled(model, moved, sequences, factors, options, 1.0)
+        values.append(inner_product(results, factors))
+    return float(values[0] - values[1]) / (2 * step)
+
+
 @pytest.mark.parametrize("name", ["dot, residual", "real-valued"])
 def test_sampling(name, rng):
     """Never is teacher forcing, padding included; always is feeding back what was written."""
@@ -333,7 +343,10 @@ def test_sampling(name, rng):
     source, target = sequences
     if target.ndim == 2:  # as good as certain which token is drawn
         params["head"] = jax.tree.map(lambda leaf: leaf * 1e3, params["head"])
-    (logits, traces), _ = sampled(model, params, sequences, factors, options, 1.0)
+    (logits, traces), gradients = sampled(model, params, sequences, factors, options, 1.0)
+    if target.ndim == 3:  # numbers hand a gradient on, drawn tokens do not
+        by_hand = derivative_by_head_bias(model, params, sequences, factors, options)
+        assert gradients["head"].bias.sum() == pytest.approx(by_hand, rel=1e-2)
     own = np.asarray(logits if target.ndim == 3 else logits.argmax(axis=-1))
     before = np.where(np.isnan(target) | (target == 0), target, own)
     (fed_back, looked), _ = differentiated(model, params, (source, before), factors, options)
@@ -459,7 +472,13 @@ def test_dropout(kind, sampling):
 def test_dropout_reaches_every_layer_of_both_directions():
     """Each layer but the drawn factors is the layer alone, as `lc.lstm` runs it."""
     model = lc.Seq2Seq(
-        7, 6, 4, 4, bidirectional=True, merge="sum", dropout=0.5, recurrent_dropout=0.5
+        *(7, 6, (4, 4), 4),
+        attention="general",
+        bidirectional=True,
+        merge="sum",
+        residual=True,
+        dropout=0.5,
+        recurrent_dropout=0.5,
     )
     params = weights(model)
     source, target = full_batch(model)

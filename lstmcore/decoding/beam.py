@@ -13,7 +13,7 @@ from lstmcore import checks
 from lstmcore.decoding.stepping import (
     batch_of,
     check_logits,
-    check_step,
+    checked_step,
     choices,
     none_left,
     raise_if_failed,
@@ -95,7 +95,7 @@ def beam_search(
       >>> beams.tokens.tolist(), [f"{p:.2f}" for p in jnp.exp(beams.scores[0])]
       ([[[4, 2, 0], [3, 6, 2]]], ['0.36', '0.24'])
     """
-    check_step(step)
+    step = checked_step(step)
     width = checks.check_count("width", width)
     best = checks.check_count("best", best)
     if best > width:

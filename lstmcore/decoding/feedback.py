@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
-from lstmcore.decoding.stepping import batch_of, check_output, check_step
+from lstmcore.decoding.stepping import batch_of, check_output, checked_step
 
 __all__ = ["rollout"]
 
@@ -46,7 +46,7 @@ def rollout(step: Callable, params, state, first: jax.Array, *, steps: int) -> j
       >>> lc.rollout(halve, 0.5, jnp.zeros(1), jnp.ones((1, 1)), steps=3).ravel().tolist()
       [0.5, 0.25, 0.125]
     """
-    check_step(step)
+    step = checked_step(step)
     checks.check_array("first", first, "batch features", "it is one step, not a sequence")
     checks.check_floating("first", first)
     return _rollout(step, params, state, first, steps=checks.check_count("steps", steps))

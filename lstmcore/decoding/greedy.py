@@ -24,7 +24,7 @@ from lstmcore.decoding.stepping import (
     TINY,
     batch_of,
     check_logits,
-    check_step,
+    checked_step,
     choices,
     none_left,
     raise_if_failed,
@@ -64,8 +64,8 @@ def greedy(
 
     Args:
       step: `(params, token int32 [B], state) -> (logits [B, V], state)`. It is compiled once and
-        kept, by identity: write it once, outside of loops, and let it take what changes from
-        `params` and `state`, for it is not read again.
+        kept, by identity (`model.step` by the model's values): write it once, outside of loops, and
+        let it take what changes from `params` and `state`, for it is not read again.
       params: of `step`, any pytree.
       state: pytree of arrays with the batch first, B the same in all. `step` must return one with
         the same shapes and dtypes.
@@ -119,8 +119,7 @@ def sample(
     Generation"); `top_p` keeps the fewest most probable ones whose probabilities sum to at least p
     (nucleus sampling: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration"). With
     both, p counts within what `top_k` left. Each example draws from a key of its own, made from
-    `key`
-    and its number: it does not depend on the other examples.
+    `key` and its number: it does not depend on the other examples.
 
     Args:
       key: random key; the same key gives the same tokens.
@@ -177,7 +176,7 @@ class _Written(NamedTuple):
 
 
 def _decode(step, params, state, draw, *, max_length, start, end, top_k=None) -> Decoded:
-    check_step(step)
+    step = checked_step(step)
     options = {
         "max_length": checks.check_count("max_length", max_length),
         "start": checks.check_count("start", start, minimum=0),

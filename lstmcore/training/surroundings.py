@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import inspect
 
+from lstmcore.hyperparameters import is_value
+
 
 def surroundings(function) -> tuple:
     """The values of the names that `function` takes from outside of itself; hashable."""
@@ -16,7 +18,7 @@ def surroundings(function) -> tuple:
     except (TypeError, ValueError):  # not a Python function: a partial, a callable object
         return ()
     return tuple(
-        (name, value if _is_value(value) else _Same(value))
+        (name, value if is_value(value) else _Same(value))
         for name, value in sorted({**found.globals, **found.nonlocals}.items())
     )
 
@@ -32,13 +34,3 @@ class _Same:
 
     def __hash__(self):
         return id(self.value)
-
-
-def _is_value(value) -> bool:
-    """Whether equal means the same: a model, for instance, made again with the same sizes."""
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    parameters = getattr(value, "__dataclass_params__", None)
-    return parameters is not None and parameters.frozen
