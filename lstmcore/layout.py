@@ -73,8 +73,11 @@ def composite_autoencoder(features: int, units: tuple[int, ...], steps: int) -> 
     }
 
 
-def stacked_lstm(features: int, units: tuple[int, ...], outputs: int) -> dict:
+def stacked_lstm(
+    features: int, units: tuple[int, ...], outputs: int, residual: bool = False
+) -> dict:
     """{name: Layer} of a StackedLSTM: the stack and a head."""
+    check_choice("residual", residual, (False, True))
     features, units = check_sizes(features, units)
     outputs = checks.check_count("outputs", outputs)
     layers = stack("lstm", features, units)

@@ -173,6 +173,8 @@ class StackedLSTM:
       units: sizes of the layers; one number for one layer.
       outputs: U, size of the output at each step.
       activation, recurrent_activation, output_activation: as in `Autoencoder`.
+      residual: each layer but the first adds what it read to what it shows, where sizes agree (Wu
+        et al. 2016, section 3.1); its trace holds what it showed before.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -188,6 +190,7 @@ class StackedLSTM:
     activation: Activation = "tanh"
     recurrent_activation: Activation = "sigmoid"
     output_activation: Activation | None = None
+    residual: bool = False
 
     def __post_init__(self):
         _normalise(self)
@@ -195,7 +198,7 @@ class StackedLSTM:
     @property
     def layers(self) -> dict[str, layout.Layer]:
         """{name: Layer(kind, features, units)}, in reading order."""
-        return layout.stacked_lstm(self.features, self.units, self.outputs)
+        return layout.stacked_lstm(self.features, self.units, self.outputs, self.residual)
 
     def init(self, key: jax.Array, dtype=jnp.float32) -> dict:
         """Fresh weights, drawn as by `init_lstm` and `init_dense`."""
@@ -221,7 +224,7 @@ class StackedLSTM:
         _check(self, params, edits)
         check_edits(states, self.layers, "states")
         stack: Callable = partial(run_stack, params, edits=edits, **activations_of(self))
-        _, h, traces = stack("lstm", x, mask=mask, states=states)
+        _, h, traces = stack("lstm", x, mask=mask, states=states, residual=self.residual)
         return time_distributed(partial(dense, params["head"]), h), traces
 
 

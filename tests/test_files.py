@@ -21,7 +21,7 @@ MODELS = [
     SMALL,
     lc.Autoencoder(1, (3, 2), "relu", steps=4, recurrent_activation="hard_sigmoid"),
     lc.CompositeAutoencoder(2, (3, 2), steps=2, output_activation="relu"),
-    lc.StackedLSTM(2, (3, 2), outputs=1, output_activation="softsign"),
+    lc.StackedLSTM(2, (3, 2, 2), outputs=1, output_activation="softsign", residual=True),
 ]
 LOADERS = [pytest.param(lc.load, id="JAX"), pytest.param(reference.load, id="NumPy")]
 sizes = st.integers(1, 4)

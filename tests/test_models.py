@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import seeds
+from strategies import seeds, weights
 
 import lstmcore as lc
 
@@ -106,6 +106,22 @@ def test_edits_reach_their_layer():
     np.testing.assert_allclose(y, np.broadcast_to(params["head"].bias, y.shape))
 
 
+def test_residual_connections_of_a_stack():
+    """From the second layer on, and where sizes agree: lstm_0 reads 2 and shows 2, but is first."""
+    model = lc.StackedLSTM(2, (2, 2, 3, 3), outputs=1, residual=True)
+    params = weights(model)
+    y, traces = model.apply(params, X)
+    x = traces["lstm_0"].h
+    _, trace = lc.lstm(params["lstm_1"], x)
+    np.testing.assert_allclose(trace.h, traces["lstm_1"].h, atol=1e-6)
+    x = trace.h + x
+    _, trace = lc.lstm(params["lstm_2"], x)  # from 2 units to 3: nothing to add
+    np.testing.assert_allclose(trace.h, traces["lstm_2"].h, atol=1e-6)
+    x = trace.h
+    x = lc.lstm(params["lstm_3"], x)[1].h + x
+    np.testing.assert_allclose(y, lc.dense(params["head"], x), atol=1e-6)
+
+
 @pytest.mark.parametrize("model", MODELS, ids=ids)
 def test_models_are_values(model):
     twin = type(model)(**vars(model))
@@ -163,6 +179,7 @@ PARAMS = MODELS[0].init(KEY)
         ),
         (lambda: lc.CompositeAutoencoder(2, 4, 0), ValueError, "steps must be at least 1, got 0"),
         (lambda: lc.StackedLSTM(2, 4, 0), ValueError, "outputs must be at least 1, got 0"),
+        (lambda: lc.StackedLSTM(2, 4, 1, residual=2), ValueError, "residual must be one of False"),
         (
             lambda: MODELS[0].apply([1], X),
             TypeError,

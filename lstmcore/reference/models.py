@@ -70,10 +70,11 @@ def apply_composite_autoencoder(
 
 
 def apply_stacked_lstm(
-    params: dict, x: np.ndarray, *, mask=None, edits=None, **activations
+    params: dict, x: np.ndarray, *, residual=False, mask=None, edits=None, **activations
 ) -> tuple[np.ndarray, dict[str, Trace]]:
     """`lstmcore.StackedLSTM(...).apply`: (output [B, T, U], traces)."""
-    _, h, traces = _run_stack(params, "lstm", x, mask=mask, edits=edits, **activations)
+    stack: Callable = partial(_run_stack, params, edits=edits, residual=residual, **activations)
+    _, h, traces = stack("lstm", x, mask=mask)
     return dense(params["head"], h), traces
 
 
@@ -85,7 +86,7 @@ APPLY = {
 
 
 def _run_stack(
-    params, name, x, *, mask, edits, **activations
+    params, name, x, *, mask, edits, residual=False, **activations
 ) -> tuple[LSTMState, np.ndarray, dict[str, Trace]]:
     if f"{name}_0" not in params:
         raise ValueError(f"params has no layer {name}_0 but {', '.join(params) or 'none at all'}")
@@ -95,5 +96,6 @@ def _run_stack(
     while (layer := f"{name}_{len(traces)}") in params:
         edit = (edits or {}).get(layer)
         state, traces[layer] = lstm(params[layer], x, mask=mask, edit=edit, **activations)
-        x = traces[layer].h
+        h = traces[layer].h
+        x = h + x if residual and len(traces) > 1 and h.shape == x.shape else h
     return state, x, traces

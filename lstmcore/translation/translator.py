@@ -23,7 +23,7 @@ from lstmcore.vocabulary import PADDING, Vocabulary
 
 MODEL, VOCABULARIES = "model.safetensors", "vocabularies.json"
 AT_ONCE = 256  # texts in one batch
-STEPS_ALIKE = 8  # sources are padded to a multiple of it: few shapes, few compilations
+FEWEST_STEPS = 8  # sources are padded to this, or twice, four times, ... of it: few compilations
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,9 +174,10 @@ class Translator:
             raise ValueError(f"{folder} holds no translator: {error}") from error
 
     def _ids(self, texts: Sequence[str]):
-        """[B, S] tokens of the texts; S is a multiple of `STEPS_ALIKE`."""
+        """[B, S] tokens of the texts; S is a power of two."""
         ids = self.source.encode_all(texts)
-        missing = -ids.shape[1] % STEPS_ALIKE
+        steps = max(FEWEST_STEPS, 1 << (ids.shape[1] - 1).bit_length())
+        missing = steps - ids.shape[1]
         return jnp.asarray(np.pad(ids, ((0, 0), (0, missing)), constant_values=PADDING))
 
 
