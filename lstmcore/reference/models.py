@@ -78,7 +78,7 @@ def apply_stacked_lstm(
     return dense(params["head"], h), traces
 
 
-APPLY = {
+APPLY: dict[str, Callable] = {
     "Autoencoder": apply_autoencoder,
     "CompositeAutoencoder": apply_composite_autoencoder,
     "StackedLSTM": apply_stacked_lstm,
