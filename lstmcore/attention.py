@@ -82,6 +82,9 @@ def attend(
 ) -> tuple[jax.Array, jax.Array]:
     """Look at the memory from each query; the equations stand at the top of this module.
 
+    The additive score takes a sum for each pair of steps, an array [B, T, S, A]: the other two need
+    far less memory on long sequences.
+
     Args:
       params: None for the dot product, GeneralAttention or AdditiveAttention.
       queries: [B, T, H], what the decoder shows.

@@ -62,6 +62,8 @@ def beam_search(
     live at `max_length` count as they are, without END. Width 1 is `greedy`, whatever the length
     penalty.
 
+    The state is repeated `width` times, and with it what an encoder remembers for attention.
+
     The score is that of Wu et al. 2016, "Google's Neural Machine Translation System", equation 14,
     without coverage: log probability / ((5 + length) / 6) ** length_penalty.
 
