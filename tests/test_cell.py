@@ -116,7 +116,8 @@ def test_the_two_engines_have_the_same_arguments():
     for name in ("lstm_step", "lstm", "zero_state", "repeat_vector", "dense", "length_mask"):
         ours = list(inspect.signature(getattr(lc, name)).parameters)
         theirs = list(inspect.signature(getattr(reference, name)).parameters)
-        assert ours == theirs, name
+        # How much JAX keeps for its backward pass is nothing that a result depends on.
+        assert [argument for argument in ours if argument != "checkpoint_every"] == theirs, name
 
 
 def wrong(error, message, **changes):

@@ -22,10 +22,13 @@ from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 def training_step(way, params, x, state, d_h, *, block_rows=engine.BLOCK_ROWS):
     """Forward and backward, as in `lstmcore.engine.fast`."""
     options = {"reverse": False, "curves": OF_ENGINE}
-    _, tape = forward(way, params, x, state, None, **options, keep_tape=True)
+    _, tape = forward(way, params, x, state, None, None, **options, keep_tape=True)
     d_final, d_trace = LSTMState(None, None), Trace(d_h, None, Gates(None, None, None, None))
     with mock.patch.multiple(engine, BLOCK_ROWS=block_rows, FEWEST_STEPS=1):
-        return engine.backward(way, params, x, state, None, tape, d_final, d_trace, **options)
+        found = engine.backward(
+            way, params, x, state, None, None, tape, d_final, d_trace, **options
+        )
+    return found[:3]  # the fourth would be that of recurrent dropout
 
 
 # --- backward: by hand in blocks of steps, by hand in one block, or left to JAX
@@ -113,7 +116,7 @@ def weights(cell: Cell) -> Iterator[Work]:
     """As rows at all sizes: as columns U^T is read as it lies, and there is no choice to make."""
     data = Data.of(cell)
     options = {"reverse": False, "curves": OF_ENGINE, "keep_tape": True}
-    _, tape = jax.jit(partial(forward, ROWS, mask=None, **options))(*data[:3])
+    _, tape = jax.jit(partial(forward, ROWS, factors=None, mask=None, **options))(*data[:3])
     candidates = {
         "copy of U^T, d(U) after the loop": partial(backward_pass, turned_copy, False),
         "other axis of U": partial(backward_pass, other_axis, False),

@@ -18,7 +18,7 @@ from lstmcore.engine.orientation import COLUMNS, ROWS, Orientation, choose
 def engine_h(way: Orientation, params, x, state, *, curves=OF_ENGINE, reverse=False):
     """What the engine does where no gradient is asked for: [B, T, H]."""
     options = {"reverse": reverse, "curves": curves, "keep_tape": False}
-    return engine.forward(way, params, x, state, None, **options)[1].h
+    return engine.forward(way, params, x, state, None, None, **options)[1].h
 
 
 def cell_step(parts, bias, c):
@@ -179,7 +179,7 @@ def unroll(cell: Cell) -> Iterator[Work]:
 def written_by_gate(way, params, x, state):
     """The tape of the engine: one array of all gates, into which each gate is written."""
     options = {"reverse": False, "curves": OF_ENGINE, "keep_tape": True}
-    tape = engine.forward(way, params, x, state, None, **options)[1]
+    tape = engine.forward(way, params, x, state, None, None, **options)[1]
     return tape.c, tape.gates
 
 
