@@ -9,8 +9,6 @@ from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # before anything imports keras
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Most of the time goes into compiling what runs once: let LLVM do no more than it must.
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 
 import hypothesis
 import jax
@@ -19,6 +17,17 @@ import pytest
 import strategies
 
 import lstmcore as lc
+
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "few")
+
+if PROFILE == "few":
+    # Most of the time goes into compiling what runs once: let XLA and LLVM do no more than they
+    # must. Many examples, the thorough profile, run on what users run. XLA reads the flags when the
+    # first array is made; its older emitter of loops compiles in half the time while there is one.
+    flags = "--xla_backend_optimization_level=0"
+    if jax.__version_info__ < (0, 11):
+        flags += " --xla_cpu_use_fusion_emitters=false"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}"
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
@@ -31,7 +40,7 @@ hypothesis.settings.register_profile(
     "few", max_examples=8, derandomize=True, phases=unshrunk, **common
 )
 hypothesis.settings.register_profile("thorough", max_examples=200, **common)
-hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "few"))
+hypothesis.settings.load_profile(PROFILE)
 
 
 @pytest.fixture
