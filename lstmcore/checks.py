@@ -149,6 +149,17 @@ def check_embedding_params(params: EmbeddingParams, name: str = "params") -> Non
     check_array(f"{name}.table", params.table, "tokens features")
 
 
+def check_input(x, features: int, *, repeated: bool) -> None:
+    """What a layer reads: [B, T, F], or [B, F] at each step."""
+    if repeated:
+        check_array("x", x, "batch features", "with repeat, x has no time axis")
+    else:
+        hint = "x[None] adds a batch axis, x[..., None] a feature axis"
+        check_array("x", x, "batch time features", hint)
+    check_floating("x", x)
+    check_features("x", x, features, "params.kernel")
+
+
 def check_features(name: str, value, features: int, owner: str) -> None:
     """The last axis of `value` is what the weights `owner` expect."""
     if value.shape[-1] != features:

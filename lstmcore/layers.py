@@ -168,6 +168,8 @@ def check_ids(name: str, ids, size: int) -> None:
 def repeat_vector(x: jax.Array, n: int) -> jax.Array:
     """The same vector at each of `n` steps: how an autoencoder hands its code to the decoder.
 
+    For a layer of LSTM alone, `lc.lstm(params, x, repeat=n)` is the same for less work.
+
     Args:
       x: [B, F].
       n: number of steps; 0 is allowed.

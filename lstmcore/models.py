@@ -19,7 +19,7 @@ import numpy as np
 from lstmcore import layout
 from lstmcore.activations import Activation
 from lstmcore.hyperparameters import activations_of, check_activations
-from lstmcore.layers import dense, repeat_vector, time_distributed
+from lstmcore.layers import dense, time_distributed
 from lstmcore.stack import Edits, States, check_edits, init_layers, run_stack
 from lstmcore.types import Trace
 
@@ -96,8 +96,7 @@ class Autoencoder:
 
         states, _, encoded = stack("encoder", x, mask=mask)
         steps, mask = (x.shape[1], mask) if self.steps is None else (self.steps, None)
-        code = repeat_vector(states[-1].h, steps)
-        _, h, decoded = stack("decoder", code, mask=mask)
+        _, h, decoded = stack("decoder", states[-1].h, repeat=steps, mask=mask)
         return time_distributed(head, h), encoded | decoded
 
 
@@ -156,10 +155,9 @@ class CompositeAutoencoder:
         future_head = partial(dense, params["prediction_head"])
 
         states, _, encoded = stack("encoder", x, mask=mask)
-        code = repeat_vector(states[-1].h, x.shape[1])
-        _, past, recalled = stack("reconstruction", code, mask=mask)
-        code = repeat_vector(states[-1].h, self.steps)
-        _, future, foreseen = stack("prediction", code, mask=None)
+        code = states[-1].h
+        _, past, recalled = stack("reconstruction", code, repeat=x.shape[1], mask=mask)
+        _, future, foreseen = stack("prediction", code, repeat=self.steps, mask=None)
         outputs = time_distributed(past_head, past), time_distributed(future_head, future)
         return outputs, encoded | recalled | foreseen
 

@@ -30,6 +30,7 @@ def lstm(
     recurrent_dropout: jax.Array | None = None,
     zoneout: LSTMState | None = None,
     checkpoint_every: int | str | None = None,
+    repeat: int | None = None,
 ) -> tuple[LSTMState, Trace]:
     """Run one LSTM layer over a batch of sequences; see `lstmcore.cell` for the equations.
 
@@ -50,7 +51,7 @@ def lstm(
 
     Args:
       params: LSTMParams [F, 4H], [H, 4H], [4H], perhaps with a peephole and a projection.
-      x: [B, T, F]; cast to the dtype of the params.
+      x: [B, T, F], or [B, F] with `repeat`; cast to the dtype of the params.
       state: LSTMState [B, H] to start from; None starts from zeros. With a projection to P, `h` is
         [B, P], here and in the results.
       mask: bool [B, T], True = real step, at any place. A masked step carries `h` and `c`
@@ -79,6 +80,8 @@ def lstm(
         step once more: kept are the state before every k-th step and the k steps at hand. "auto"
         takes the square root of T, near which this is least. Values and gradients are the same, up
         to rounding.
+      repeat: T, to read one x at each of so many steps. The result is that of
+        `lc.repeat_vector(x, T)`, but x is multiplied by the kernel once instead of T times.
 
     Gradients with respect to `recurrent_dropout` and `zoneout` are computed like those of `x`.
 
@@ -98,12 +101,10 @@ def lstm(
       ((5, 3), (5, 7, 3))
     """
     features, units = checks.check_lstm_params(params)
-    checks.check_array(
-        "x", x, "batch time features", "x[None] adds a batch axis, x[..., None] a feature axis"
-    )
-    checks.check_floating("x", x)
-    checks.check_features("x", x, features, "params.kernel")
-    batch, timesteps, _ = x.shape
+    checks.check_input(x, features, repeated=repeat is not None)
+    if repeat is not None and not jax.export.is_symbolic_dim(repeat):
+        repeat = checks.check_count("repeat", repeat, minimum=0)
+    batch, timesteps = x.shape[0], x.shape[1] if repeat is None else repeat
     params = jax.tree.map(jnp.asarray, params)
     dtype = params.kernel.dtype
     x = jnp.asarray(x, dtype)
@@ -134,6 +135,7 @@ def lstm(
         recurrent_dropout=recurrent_dropout,
         zoneout=zoneout,
         checkpoint_every=checks.check_checkpoint_every(checkpoint_every, timesteps),
+        repeat=repeat,
     )
 
 
@@ -157,12 +159,12 @@ def bidirectional(
 
     Args:
       forward_params, backward_params: LSTMParams of the two directions; they may differ in units.
-      x: [B, T, F].
+      x: [B, T, F], or [B, F] with `repeat`.
       state: pair of LSTMState to start from, (forward, backward); None starts both from zeros.
       mask: bool [B, T], True = real step, for both directions.
       recurrent_dropout, zoneout: as in `lstm`, for both directions; a pair gives each its own.
-      **options: `activation`, `recurrent_activation`, `output_activation`, `edit` and
-        `checkpoint_every` of `lstm`, for both directions.
+      **options: `activation`, `recurrent_activation`, `output_activation`, `edit`,
+        `checkpoint_every` and `repeat` of `lstm`, for both directions.
 
     Returns:
       ((LSTMState, LSTMState), (Trace, Trace)), forward first.
@@ -237,6 +239,7 @@ def _at_every_step(timesteps, array):
 
 def _zero_state_like(x, params, units: int) -> LSTMState:
     """`zero_state`, but sharded as `x` is, and of a symbolic batch where `x` has one."""
-    c = jnp.zeros_like(x[:, :0].sum(axis=1) @ params.kernel[:, :units])
+    x = x[:, :0].sum(axis=1) if x.ndim == 3 else x
+    c = jnp.zeros_like(x @ params.kernel[:, :units])
     h = c if params.projection is None else jnp.zeros_like(c @ params.projection)
     return LSTMState(h, c.astype(memory_dtype(c.dtype)))

@@ -72,12 +72,13 @@ def run_stack(
     noise: Mapping[str, Noise] | None = None,
     residual: bool = False,
     reverse: bool = False,
+    repeat: int | None = None,
     **activations,
 ) -> tuple[list[LSTMState], jax.Array, dict[str, Trace]]:
     """Run layers name_0, name_1, ..., each on the hidden states of the one below.
 
     A layer that `states` does not name starts from zeros. With `residual`, each layer but the first
-    adds what it read to what it shows.
+    adds what it read to what it shows. With `repeat`, the first reads x [B, F] at so many steps.
 
     Returns (final state of each layer, what the last one shows [B, T, H], Trace of every layer).
     """
@@ -85,8 +86,9 @@ def run_stack(
     traces: dict[str, Trace] = {}
     while (layer := f"{name}_{len(finals)}") in params:
         state = (states or {}).get(layer)
-        options = {"mask": mask, "reverse": reverse, **activations}
+        options = {"mask": mask, "reverse": reverse, "repeat": repeat, **activations}
         final, trace = _run(params, layer, x, state, edits, noise, options)
+        repeat = None  # the layers above have a sequence to read
         x = add_residual(x, trace.h) if residual and finals else trace.h
         finals.append(final)
         traces[layer] = trace

@@ -520,6 +520,7 @@ def test_intervals_and_tests():
     assert spread.p_greater([2, 3, 4], [1, 2, 3]) == pytest.approx(0.1440, abs=1e-3)
     assert spread.p_greater([1, 1], [0, 0]) == 0
     assert spread.p_greater([0, 0], [0, 0]) == 1
+    assert spread.p_greater([1, 1], [0.85, 0.95]) == pytest.approx(0.1476, abs=1e-4)  # one constant
     assert spread.holm({"a": 0.01, "b": 0.04, "c": 0.03}) == {"a": 0.03, "b": 0.06, "c": 0.06}
     with pytest.raises(ValueError, match="needs two finite values"):
         spread.mean([1.0])

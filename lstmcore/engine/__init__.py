@@ -10,15 +10,18 @@ and calls without the rest, with a backward pass of its own; recurrent dropout i
 
 `lstmcore.sequence` has checked the arguments, cast `x` and `state` to the dtypes of the layer
 and resolved the activations to functions; `mask` may be None, as may the last three. zoneout is
-[B or 1, T, H or 1]. A way must agree with `lstmcore.reference` in values and gradients. Nobody but
-`sequence` imports this package.
+[B or 1, T, H or 1]. What is read alike at every step has become a bias of its own for each example,
+[B, 4H], beside an `x` without features. A way must agree with `lstmcore.reference` in values and
+gradients. Nobody but `sequence` imports this package.
 """
 
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 from jax.interpreters import ad
 
+from lstmcore.dtypes import memory_dtype
 from lstmcore.engine import fast, scan, segments
 from lstmcore.engine.curves import CURVES
 
@@ -30,8 +33,15 @@ _plain = jax.jit(scan.run, static_argnames=(*STATIC, "edit"))
 _segments = jax.jit(segments.run, static_argnames=(*STATIC, "way", "every", "edit"))
 
 
-def run(params, x, state, mask, *, edit, zoneout=None, checkpoint_every=None, **options):
-    """Choose a way and run it, as a whole or in segments of `checkpoint_every` steps."""
+def run(
+    params, x, state, mask, *, edit, zoneout=None, checkpoint_every=None, repeat=None, **options
+):
+    """Choose a way and run it, as a whole or in segments of `checkpoint_every` steps.
+
+    With `repeat`, x is [B, F].
+    """
+    if repeat is not None:
+        params, x = _project_once(params, x, mask, repeat)
     # Such a cache knows functions by identity alone. One of the caller's own may close over values
     # that are being differentiated or that change: its cached result would be that of another call.
     activations = (options[name] for name in options if name.endswith("activation"))
@@ -48,6 +58,16 @@ def run(params, x, state, mask, *, edit, zoneout=None, checkpoint_every=None, **
     return (_plain if plain else _fast)(params, x, state, mask, **options)
 
 
+def _project_once(params, x, mask, repeat):
+    """z_t = x W + h_{t-1} U + b at every step, as a layer that reads nothing and adds x W + b."""
+    if mask is not None:  # as of every masked step: NaN times a zero gradient would be NaN
+        x = jnp.where(mask.any(axis=1, keepdims=True), x, 0)
+    wide = memory_dtype(params.kernel.dtype)
+    bias = jnp.matmul(x, params.kernel, preferred_element_type=wide) + params.bias.astype(wide)
+    nothing = jnp.zeros_like(x, shape=(x.shape[0], repeat, 0))
+    return params._replace(kernel=params.kernel[:0], bias=bias), nothing
+
+
 def _needs_plain(params, x, state, recurrent_dropout, zoneout) -> bool:
     """Whether the arguments are beyond the fast way."""
     if any(part is not None for part in (params.peephole, params.projection, zoneout)):
@@ -58,7 +78,7 @@ def _needs_plain(params, x, state, recurrent_dropout, zoneout) -> bool:
     if any(_in_forward_mode(leaf) or any(jax.typeof(leaf).sharding.spec) for leaf in leaves):
         return True
     # Lengths unknown until run time (jax.export), or nothing to loop over.
-    if not all(isinstance(size, int) and size > 0 for size in x.shape):
+    if not all(isinstance(size, int) and size > 0 for size in x.shape[:2]):
         return True
     # The fast way lays out its weights for many steps, which takes longer than a single one.
     return x.shape[1] == 1

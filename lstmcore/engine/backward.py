@@ -111,7 +111,7 @@ def backward(
             d_read = _input_gradient(orientation, recurrent_kernel, d_z, count)
             d_factors += (d_read * h_before).sum(axis=1)
         d_recurrent_kernel += _weight_gradient(orientation, read, d_z)
-        d_bias += _bias_gradient(orientation, d_z, count)
+        d_bias += _bias_gradient(orientation, d_z, count, own=d_bias.ndim == 2)
         d_x_now = _input_gradient(orientation, kernel, d_z, count).astype(x.dtype)
         d_params = LSTMParams(d_kernel, d_recurrent_kernel, d_bias)
         return d_state, d_params, steps.write_block(d_x, d_x_now, first), d_factors, d_z
@@ -170,25 +170,32 @@ def _as_matrix(orientation, d_z, count):
 
 def _weight_gradient(orientation, inputs, d_z):
     """sum over all rows of inputs^T d(z), for inputs [B, steps, F]: [F, 4H]."""
-    _, count, width = inputs.shape
+    batch, count, width = inputs.shape
     d_z = _as_matrix(orientation, d_z, count)
     if orientation.columns:
-        inputs = inputs.transpose(2, 1, 0).reshape(width, -1)
+        inputs = inputs.transpose(2, 1, 0).reshape(width, count * batch)
         return jax.lax.dot_general(inputs, d_z, (((1,), (1,)), ((), ())))
-    return inputs.swapaxes(0, 1).reshape(-1, width).T @ d_z
+    return inputs.swapaxes(0, 1).reshape(count * batch, width).T @ d_z
 
 
-def _bias_gradient(orientation, d_z, count):
+def _bias_gradient(orientation, d_z, count, *, own):
+    """sum over all rows of d(z): [4H]; if each example has its `own`, over the steps: [B, 4H]."""
+    if own and orientation.columns:
+        batch = d_z.shape[-1]
+        return d_z[:, :, :count].sum(axis=2).reshape(-1, batch).T
+    if own:
+        return d_z[:count].sum(axis=0)
     return _as_matrix(orientation, d_z, count).sum(axis=1 if orientation.columns else 0)
 
 
 def _input_gradient(orientation, kernel, d_z, count):
     """d(z) W^T of the block: [B, steps, F]."""
     batch = d_z.shape[-1] if orientation.columns else d_z.shape[1]
+    width = kernel.shape[0]
     d_z = _as_matrix(orientation, d_z, count)
     if orientation.columns:
-        return (kernel @ d_z).reshape(-1, count, batch).transpose(2, 1, 0)
-    return (d_z @ kernel.T).reshape(count, batch, -1).swapaxes(0, 1)
+        return (kernel @ d_z).reshape(width, count, batch).transpose(2, 1, 0)
+    return (d_z @ kernel.T).reshape(count, batch, width).swapaxes(0, 1)
 
 
 def _row(array, s):

@@ -44,7 +44,7 @@ def forward(
     write = _write_tape if keep_tape else _write_trace
 
     project = orientation.projection(params.kernel, params.recurrent_kernel, wide)
-    bias = orientation.split(orientation.turn(params.bias[None].astype(wide)))
+    bias = orientation.split(orientation.turn(jnp.atleast_2d(params.bias).astype(wide)))
 
     factors = None if factors is None else orientation.turn(factors)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from lstmcore import checks
 from lstmcore.reference.cell import lstm_step, lstm_step_backward, zero_state
+from lstmcore.reference.layers import repeat_vector
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 
 
@@ -22,6 +23,7 @@ def lstm(
     edit=None,
     recurrent_dropout: np.ndarray | None = None,
     zoneout: LSTMState | None = None,
+    repeat: int | None = None,
 ) -> tuple[LSTMState, Trace]:
     """All steps forward: x [B, T, F] -> (final state [B, H], Trace [B, T, H]).
 
@@ -40,7 +42,7 @@ def lstm(
       >>> state.h.shape, trace.gates.forget.shape
       ((5, 3), (5, 7, 3))
     """
-    x, state, mask = _checked(params, x, state, mask)
+    x, state, mask = _checked(params, x, state, mask, repeat)
     options = {
         "activation": activation,
         "recurrent_activation": recurrent_activation,
@@ -169,12 +171,12 @@ def bidirectional(
     return (forward_state, backward_state), (forward, backward)
 
 
-def _checked(params, x, state, mask):
+def _checked(params, x, state, mask, repeat=None):
     """The arguments of `lstm`, checked and completed; masked steps of x set to 0."""
     features, units = checks.check_lstm_params(params)
-    checks.check_array("x", x, "batch time features", "x[None] adds a batch axis")
-    checks.check_floating("x", x)
-    checks.check_features("x", x, features, "params.kernel")
+    checks.check_input(x, features, repeated=repeat is not None)
+    if repeat is not None:
+        x = repeat_vector(x, checks.check_count("repeat", repeat, minimum=0))
     batch, timesteps, _ = x.shape
     dtype = params.kernel.dtype
     hidden = params.recurrent_kernel.shape[0]
