@@ -39,6 +39,7 @@ import jax.numpy as jnp
 from lstmcore import checks
 from lstmcore.activations import Activation, resolve
 from lstmcore.dtypes import check_key, floating_dtype, memory_dtype
+from lstmcore.param_checks import check_lstm_params
 from lstmcore.types import Gates, LSTMParams, LSTMState
 
 __all__ = ["init_lstm", "lstm_step", "zero_state"]
@@ -189,7 +190,7 @@ def lstm_step(
       >>> state.h.shape, gates.forget.shape
       ((5, 3), (5, 3))
     """
-    features, units = checks.check_lstm_params(params)
+    features, units = check_lstm_params(params)
     checks.check_array("x_t", x_t, "batch features", "for a whole sequence call lc.lstm")
     checks.check_floating("x_t", x_t)
     checks.check_features("x_t", x_t, features, "params.kernel")

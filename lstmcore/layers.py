@@ -11,6 +11,7 @@ import numpy as np
 
 from lstmcore import checks
 from lstmcore.dtypes import check_key, floating_dtype
+from lstmcore.param_checks import check_dense_params, check_embedding_params
 from lstmcore.types import DenseParams, EmbeddingParams
 
 __all__ = [
@@ -70,7 +71,7 @@ def dense(params: DenseParams, x: jax.Array) -> jax.Array:
       >>> lc.dense(params, jnp.ones((5, 3))).shape
       (5, 2)
     """
-    features = checks.check_dense_params(params)
+    features = check_dense_params(params)
     leading = getattr(x, "ndim", 2) - 1
     if leading < 0:
         raise ValueError("x must have at least one axis [..., features], got a single number")
@@ -135,7 +136,7 @@ def embedding(
       >>> vectors.shape, mask.tolist()
       ((1, 3, 8), [[True, True, False]])
     """
-    checks.check_embedding_params(params)
+    check_embedding_params(params)
     check_ids("ids", ids, params.table.shape[0])
     ids = jnp.asarray(ids)
     vectors = (

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from lstmcore import checks
+from lstmcore.param_checks import check_layer_params
 from lstmcore.types import (
     AdditiveAttention,
     DenseParams,
@@ -225,7 +226,7 @@ def check_params(params, layers: Mapping[str, Layer]) -> None:
             f"{', '.join(layers)}: were they made by another model?"
         )
     for name, layer in layers.items():
-        checks.check_layer_params(params[name], layer.kind, f"params[{name!r}]")
+        check_layer_params(params[name], layer.kind, f"params[{name!r}]")
         if getattr(params[name], "projection", None) is not None:
             raise ValueError(
                 f"params[{name!r}] has a projection, but the layers of a model are sized by their "

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from lstmcore import checks, engine
 from lstmcore.activations import Activation, resolve
 from lstmcore.dtypes import memory_dtype
+from lstmcore.param_checks import check_lstm_params
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 
 __all__ = ["bidirectional", "length_mask", "lstm"]
@@ -100,7 +101,7 @@ def lstm(
       >>> state.h.shape, trace.gates.forget.shape
       ((5, 3), (5, 7, 3))
     """
-    features, units = checks.check_lstm_params(params)
+    features, units = check_lstm_params(params)
     checks.check_input(x, features, repeated=repeat is not None)
     if repeat is not None and not jax.export.is_symbolic_dim(repeat):
         repeat = checks.check_count("repeat", repeat, minimum=0)

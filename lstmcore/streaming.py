@@ -21,6 +21,7 @@ import numpy as np
 
 from lstmcore import checks, layout
 from lstmcore.models import Autoencoder, CompositeAutoencoder
+from lstmcore.param_checks import check_lstm_params
 from lstmcore.seq2seq import Seq2Seq
 from lstmcore.sequence import lstm
 from lstmcore.states import final_states, zero_states
@@ -142,7 +143,7 @@ def stream(model, params, batch: int = 1) -> Stream:
     if hasattr(model, "layers"):
         layout.check_params(params, model.layers)
     elif not hasattr(model, "apply"):
-        checks.check_lstm_params(params)
+        check_lstm_params(params)
     params = jax.tree.map(jnp.asarray, params)
     states = zero_states(params, batch)
     return Stream(model, params, states, _nothing_yet(states))

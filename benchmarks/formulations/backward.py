@@ -9,8 +9,7 @@ from unittest import mock
 import jax
 import jax.numpy as jnp
 
-from benchmarks.formulations.forward import row
-from benchmarks.formulations.work import OF_ENGINE, Data, Work
+from benchmarks.formulations.work import OF_ENGINE, Data, Work, row
 from benchmarks.grid import Cell
 from lstmcore.engine import backward as engine
 from lstmcore.engine import scan

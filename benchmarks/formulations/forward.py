@@ -8,7 +8,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from benchmarks.formulations.work import OF_ENGINE, SIGMOID, TANH, Data, Work
+from benchmarks.formulations.backward import training_step
+from benchmarks.formulations.work import OF_ENGINE, SIGMOID, TANH, Data, Work, row
 from benchmarks.grid import Cell
 from lstmcore.engine import forward as engine
 from lstmcore.engine.curves import Curve
@@ -47,10 +48,6 @@ def loop(way: Orientation, parts_at, bias, state, timesteps, *, unroll=1):
     return jax.lax.fori_loop(0, timesteps, step, start, unroll=unroll)[2]
 
 
-def row(array, s):
-    return jax.lax.dynamic_index_in_dim(array, s, 0, keepdims=False)
-
-
 def input_at(way, x, s):
     return way.turn(jax.lax.dynamic_index_in_dim(x, s, 1, keepdims=False))
 
@@ -59,8 +56,6 @@ def input_at(way, x, s):
 
 
 def orientation(cell: Cell) -> Iterator[Work]:
-    from benchmarks.formulations.backward import training_step
-
     data = Data.of(cell)
     used = "columns" if choose(cell.batch, cell.units).columns else "rows"
     ways = {"rows": ROWS, "columns": COLUMNS}

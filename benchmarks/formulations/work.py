@@ -73,3 +73,7 @@ def check_parity(work: Work, functions: dict[str, Callable[[], object]]) -> None
             np.testing.assert_allclose(
                 theirs, ours, rtol=0, atol=TOLERANCE * scale, err_msg=message
             )
+
+
+def row(array, s):
+    return jax.lax.dynamic_index_in_dim(array, s, 0, keepdims=False)

@@ -50,6 +50,7 @@ from __future__ import annotations
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.param_checks import check_lstm_params
 from lstmcore.reference.activations import resolve
 from lstmcore.types import Gates, LSTMParams, LSTMState
 
@@ -78,7 +79,7 @@ def lstm_step(
 
     Arguments and errors as in `lstmcore.lstm_step`.
     """
-    features, units = checks.check_lstm_params(params)
+    features, units = check_lstm_params(params)
     checks.check_array("x_t", x_t, "batch features", "for a whole sequence call lstm")
     checks.check_floating("x_t", x_t)
     checks.check_features("x_t", x_t, features, "params.kernel")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.param_checks import check_dense_params
 from lstmcore.types import DenseParams
 
 
 def dense(params: DenseParams, x: np.ndarray) -> np.ndarray:
     """y = x W + b over the last axis: [..., F] -> [..., U]."""
-    features = checks.check_dense_params(params)
+    features = check_dense_params(params)
     checks.check_array("x", x, "... " * (max(getattr(x, "ndim", 1), 1) - 1) + "features")
     checks.check_floating("x", x)
     checks.check_features("x", x, features, "params.kernel")

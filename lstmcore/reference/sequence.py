@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.param_checks import check_lstm_params
 from lstmcore.reference.cell import lstm_step, lstm_step_backward, zero_state
 from lstmcore.reference.layers import repeat_vector
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
@@ -173,7 +174,7 @@ def bidirectional(
 
 def _checked(params, x, state, mask, repeat=None):
     """The arguments of `lstm`, checked and completed; masked steps of x set to 0."""
-    features, units = checks.check_lstm_params(params)
+    features, units = check_lstm_params(params)
     checks.check_input(x, features, repeated=repeat is not None)
     if repeat is not None:
         x = repeat_vector(x, checks.check_count("repeat", repeat, minimum=0))
