@@ -48,10 +48,12 @@ def check_integers(name: str, value) -> None:
 def check_count(name: str, value, minimum: int = 1) -> int:
     """`value` is a whole number of at least `minimum`; returned as a plain int."""
     try:
-        count = operator.index(value)
+        count = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be a whole number, got {value!r}") from None
-    if count < minimum or isinstance(value, bool):
+        count = None
+    if count is None:
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if count < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
     return count
 

@@ -82,7 +82,8 @@ def lstm(
         takes the square root of T, near which this is least. Values and gradients are the same, up
         to rounding.
       repeat: T, to read one x at each of so many steps. The result is that of
-        `lc.repeat_vector(x, T)`, but x is multiplied by the kernel once instead of T times.
+        `lc.repeat_vector(x, T)`, but x is multiplied by the kernel once instead of T times,
+        which saves up to half the time where F is not small beside H.
 
     Gradients with respect to `recurrent_dropout` and `zoneout` are computed like those of `x`.
 
@@ -113,7 +114,7 @@ def lstm(
         state = _zero_state_like(x, params, units)
     checks.check_state(state, batch, units, hidden=params.recurrent_kernel.shape[0])
     if mask is not None:
-        checks.check_mask(mask, batch, timesteps)
+        checks.check_mask(mask, batch, timesteps, owner="x" if repeat is None else "repeat")
     checks.check_edit(edit, batch, timesteps, units)
     hidden = params.recurrent_kernel.shape[0]
     checks.check_recurrent_dropout(recurrent_dropout, batch, hidden)

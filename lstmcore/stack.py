@@ -78,7 +78,8 @@ def run_stack(
     """Run layers name_0, name_1, ..., each on the hidden states of the one below.
 
     A layer that `states` does not name starts from zeros. With `residual`, each layer but the first
-    adds what it read to what it shows. With `repeat`, the first reads x [B, F] at so many steps.
+    adds what it read to what it shows. With `repeat`, the first reads x [B, F] at so many steps;
+    there is no noise then.
 
     Returns (final state of each layer, what the last one shows [B, T, H], Trace of every layer).
     """

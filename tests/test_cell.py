@@ -216,7 +216,7 @@ def test_errors_name_the_argument_and_the_remedy(changes, error, message):
         (0, 3, jnp.float32, ValueError, "features must be at least 1, got 0"),
         (2, -1, jnp.float32, ValueError, "units must be at least 1, got -1"),
         (2, 3.5, jnp.float32, TypeError, "units must be a whole number, got 3.5"),
-        (2, True, jnp.float32, ValueError, "units must be at least 1, got True"),
+        (2, True, jnp.float32, TypeError, "units must be a whole number, got True"),
         (2, 3, jnp.int32, ValueError, "dtype must be floating point, got int32"),
         (2, 3, np.float64, ValueError, "float64 is switched off in JAX: call jax.config.update"),
     ],

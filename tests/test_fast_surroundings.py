@@ -72,33 +72,37 @@ rng = np.random.default_rng(0)
 params, x = strategies.random_params(rng, 3, 4), rng.normal(size=(4, 5, 3)).astype(np.float32)
 mask = strategies.random_mask(rng, "interior", 4, 5)
 
-def loss(params, x, mask):
-    final, trace = lc.lstm(params, x, mask=mask)
-    return (trace.h**2).sum() + (trace.gates.forget**3).sum() + final.c.sum()
+def check_all(x, **options):
+    def loss(params, x, mask):
+        final, trace = lc.lstm(params, x, mask=mask, **options)
+        return (trace.h**2).sum() + (trace.gates.forget**3).sum() + final.c.sum()
 
-def check(gradients, rows=4):
-    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
-    jax.tree.map(close, gradients, gradient(params, x[:rows], mask[:rows]))
+    def check(gradients, rows=4):
+        close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+        jax.tree.map(close, gradients, gradient(params, x[:rows], mask[:rows]))
 
-gradient = jax.grad(loss, (0, 1))
-for kind in (AxisType.Auto, AxisType.Explicit):
-    mesh = jax.make_mesh((2,), ("batch",), axis_types=(kind,))
-    spread = lambda a: jax.device_put(a, NamedSharding(mesh, P("batch")))
-    with jax.set_mesh(mesh):
-        gradients = jax.jit(gradient)(params, spread(x), spread(mask))
-    assert gradients[1].sharding.spec[0] == "batch"
-    check(gradients)
+    gradient = jax.grad(loss, (0, 1))
+    for kind in (AxisType.Auto, AxisType.Explicit):
+        mesh = jax.make_mesh((2,), ("batch",), axis_types=(kind,))
+        spread = lambda a: jax.device_put(a, NamedSharding(mesh, P("batch")))
+        with jax.set_mesh(mesh):
+            gradients = jax.jit(gradient)(params, spread(x), spread(mask))
+        assert gradients[1].sharding.spec[0] == "batch"
+        check(gradients)
 
-mesh = jax.make_mesh((2,), ("batch",), axis_types=(AxisType.Auto,))
-rows = P("batch")
-uneven = lambda p, x, m: loss(
-    p, jax.lax.with_sharding_constraint(x, NamedSharding(mesh, rows)), m)
-check(jax.jit(jax.grad(uneven, (0, 1)))(params, x[:3], mask[:3]), rows=3)
-total = jax.shard_map(lambda *a: jax.lax.psum(loss(*a), "batch"),
-    mesh=mesh, in_specs=(P(), rows, rows), out_specs=P())
-check(jax.jit(jax.grad(total, (0, 1)))(params, x, mask))
-inside = jax.shard_map(gradient, mesh=mesh, in_specs=(P(), rows, rows), out_specs=(P(), rows))
-check(jax.jit(inside)(params, x, mask))
+    mesh = jax.make_mesh((2,), ("batch",), axis_types=(AxisType.Auto,))
+    rows = P("batch")
+    uneven = lambda p, x, m: loss(
+        p, jax.lax.with_sharding_constraint(x, NamedSharding(mesh, rows)), m)
+    check(jax.jit(jax.grad(uneven, (0, 1)))(params, x[:3], mask[:3]), rows=3)
+    total = jax.shard_map(lambda *a: jax.lax.psum(loss(*a), "batch"),
+        mesh=mesh, in_specs=(P(), rows, rows), out_specs=P())
+    check(jax.jit(jax.grad(total, (0, 1)))(params, x, mask))
+    inside = jax.shard_map(gradient, mesh=mesh, in_specs=(P(), rows, rows), out_specs=(P(), rows))
+    check(jax.jit(inside)(params, x, mask))
+
+check_all(x)
+check_all(x[:, 0], repeat=5)
 """
 
 

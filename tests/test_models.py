@@ -72,6 +72,13 @@ def test_composite_is_two_autoencoders_with_one_encoder():
         np.testing.assert_allclose(output, expected, atol=1e-6)
 
 
+def test_a_prediction_has_no_mask_even_if_it_is_as_long_as_the_input():
+    model, mask = lc.CompositeAutoencoder(2, (4, 3), steps=5), np.zeros(X.shape[:2], bool)
+    _, traces = model.apply(model.init(KEY), X, mask=mask)
+    assert not traces["reconstruction_0"].gates.forget.any()
+    assert traces["prediction_0"].gates.forget.all()
+
+
 @given(seeds, st.integers(1, 5))
 def test_padding_does_not_change_what_is_written(seed, length):
     """A masked batch gives what the unpadded sequences give (RepeatVector keeps the mask)."""

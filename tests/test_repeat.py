@@ -18,7 +18,8 @@ from strategies import (
 from ways import assert_close, close, forced
 
 import lstmcore as lc
-from lstmcore import reference
+from lstmcore import engine, reference
+from lstmcore.engine import fast
 from lstmcore.engine.orientation import COLUMNS, ROWS
 
 STEPS = 7
@@ -132,6 +133,50 @@ def test_narrow_layers_keep_their_dtypes(rng):
     assert {leaf.dtype for leaf in jax.tree.leaves(gradients)} == {jnp.dtype(jnp.bfloat16)}
 
 
+def test_the_product_of_narrow_layers_is_summed_in_float32(rng):
+    """Gates of the first step, which nothing but x enters, are exact for the rounded weights."""
+    params, x, _ = layer(rng, np.float32)
+    narrow = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16), (params, x))
+    wide = jax.tree.map(np.float32, narrow)
+    (_, ours), (_, theirs) = (lc.lstm(*arguments, repeat=2) for arguments in (narrow, wide))
+    first = jax.tree.map(lambda gate: gate[:, 0], (ours.gates, theirs.gates))
+    assert_close(*first, rtol=1e-5, atol=1e-6)
+
+
+def test_decoders_read_their_code_once_and_the_fast_way(monkeypatch):
+    """The decoder of an autoencoder is called with its code alone, which repeats nothing."""
+    seen = []
+
+    def spy(params, x, *arguments, **options):
+        seen.append((x.shape, params.bias.ndim))
+        return fast.run(params, x, *arguments, **options)
+
+    monkeypatch.setattr(engine, "_fast", spy)
+    model = lc.CompositeAutoencoder(2, (4, 3), steps=2)
+    jax.eval_shape(lambda x: model.apply(model.init(jax.random.key(0)), x), np.ones((5, 6, 2)))
+    sequences, codes = [((5, 6, 2), 1), ((5, 6, 4), 1)], [((5, 6, 0), 2), ((5, 6, 3), 1)]
+    assert seen == [*sequences, *codes, ((5, 2, 0), 2), ((5, 2, 3), 1)]
+
+
+def test_the_number_of_steps_may_be_left_open(rng):
+    """In an exported program it is that of another array."""
+    params, _, _ = layer(rng, np.float32)
+
+    def run(x):
+        return lc.lstm(params, x[:, 0], repeat=x.shape[1])[1].h
+
+    shape = jax.export.symbolic_shape("batch, time, 3")
+    exported = jax.export.export(jax.jit(run))(jax.ShapeDtypeStruct(shape, jnp.float32))
+    x = rng.normal(size=(2, 4, 3)).astype(np.float32)
+    assert_close(exported.call(x), run(x), rtol=1e-6, atol=1e-6)
+
+
+def test_what_is_read_at_no_step_does_not_matter(rng):
+    params, x, _ = layer(rng, np.float32)
+    gradients = jax.grad(lambda p: lc.lstm(p, x * np.nan, repeat=0)[0].h.sum())(params)
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(gradients))
+
+
 def test_what_an_example_without_steps_would_read_does_not_matter(rng):
     params, x, _ = layer(rng, np.float32)
     mask = np.ones((5, STEPS), bool)
@@ -152,6 +197,7 @@ def test_what_an_example_without_steps_would_read_does_not_matter(rng):
         ((5, 4), 7, ValueError, "x has 4 features but params.kernel expects 3"),
         ((5, 3), -1, ValueError, "repeat must be at least 0, got -1"),
         ((5, 3), 2.0, TypeError, "repeat must be a whole number, got 2.0"),
+        ((5, 3), True, TypeError, "repeat must be a whole number, got True"),
         ((5, 3), None, ValueError, r"x must have 3 axes \[batch, time, features\]"),
     ],
 )
@@ -160,3 +206,10 @@ def test_bad_input(shape, repeat, error, message, rng):
     for lstm in (lc.lstm, reference.lstm):
         with pytest.raises(error, match=message):
             lstm(params, np.ones(shape, np.float32), repeat=repeat)
+
+
+def test_a_mask_of_another_number_of_steps(rng):
+    params, x, _ = layer(rng, np.float32)
+    for lstm in (lc.lstm, reference.lstm):
+        with pytest.raises(ValueError, match=r"mask has shape \(5, 4\) but repeat needs \(5, 3\)"):
+            lstm(params, x, repeat=3, mask=np.ones((5, 4), bool))

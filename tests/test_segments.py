@@ -126,7 +126,7 @@ def test_memory_of_a_long_sequence():
     ("every", "error", "message"),
     [
         (0, ValueError, "checkpoint_every must be at least 1, got 0"),
-        (True, ValueError, "checkpoint_every must be at least 1, got True"),
+        (True, TypeError, "checkpoint_every must be a whole number, got True"),
         (2.5, TypeError, "checkpoint_every must be a whole number, got 2.5"),
         ("sqrt", ValueError, "checkpoint_every must be a number of steps or \"auto\", got 'sqrt'"),
     ],

@@ -60,7 +60,9 @@ def run(
 
 def _project_once(params, x, mask, repeat):
     """z_t = x W + h_{t-1} U + b at every step, as a layer that reads nothing and adds x W + b."""
-    if mask is not None:  # as of every masked step: NaN times a zero gradient would be NaN
+    if isinstance(repeat, int) and repeat == 0:
+        x = jnp.zeros_like(x)  # not read at any step: NaN times a zero gradient would be NaN
+    elif mask is not None:
         x = jnp.where(mask.any(axis=1, keepdims=True), x, 0)
     wide = memory_dtype(params.kernel.dtype)
     bias = jnp.matmul(x, params.kernel, preferred_element_type=wide) + params.bias.astype(wide)

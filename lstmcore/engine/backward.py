@@ -43,6 +43,7 @@ def backward(
 ):
     """Gradients with respect to (params, x, state, factors), from those of the results.
 
+    params.bias: [4H], or [B, 4H] for each example its own; so is its gradient.
     factors: [B, H], recurrent dropout's, or None, as is their gradient then.
     d_final: LSTMState [B, H], d_trace: Trace [B, T, H]; a leaf None is zero and costs nothing.
     """
@@ -53,6 +54,7 @@ def backward(
     kernel, recurrent_kernel = (leaf.astype(wide) for leaf in params[:2])
     # Transposed before the loop, the weights are copied once; within it, each product does it anew.
     transposed = orientation.turn(recurrent_kernel.T) if timesteps >= STEPS_WORTH_A_COPY else None
+    bias_gradient = _bias_gradient if params.bias.ndim == 1 else _biases_gradient
     steps = Steps(timesteps, reverse)
 
     def step(s, place, c_before, carry):
@@ -111,7 +113,7 @@ def backward(
             d_read = _input_gradient(orientation, recurrent_kernel, d_z, count)
             d_factors += (d_read * h_before).sum(axis=1)
         d_recurrent_kernel += _weight_gradient(orientation, read, d_z)
-        d_bias += _bias_gradient(orientation, d_z, count, own=d_bias.ndim == 2)
+        d_bias += bias_gradient(orientation, d_z, count)
         d_x_now = _input_gradient(orientation, kernel, d_z, count).astype(x.dtype)
         d_params = LSTMParams(d_kernel, d_recurrent_kernel, d_bias)
         return d_state, d_params, steps.write_block(d_x, d_x_now, first), d_factors, d_z
@@ -178,14 +180,17 @@ def _weight_gradient(orientation, inputs, d_z):
     return inputs.swapaxes(0, 1).reshape(count * batch, width).T @ d_z
 
 
-def _bias_gradient(orientation, d_z, count, *, own):
-    """sum over all rows of d(z): [4H]; if each example has its `own`, over the steps: [B, 4H]."""
-    if own and orientation.columns:
-        batch = d_z.shape[-1]
-        return d_z[:, :, :count].sum(axis=2).reshape(-1, batch).T
-    if own:
-        return d_z[:count].sum(axis=0)
+def _bias_gradient(orientation, d_z, count):
+    """sum over all rows of d(z): [4H]."""
     return _as_matrix(orientation, d_z, count).sum(axis=1 if orientation.columns else 0)
+
+
+def _biases_gradient(orientation, d_z, count):
+    """sum over the steps of d(z), for a bias of each example's own: [B, 4H]."""
+    if orientation.columns:
+        return d_z[:, :, :count].sum(axis=2).reshape(-1, d_z.shape[-1]).T
+    # On several cores XLA takes three times as long for the sum of a leading axis.
+    return jax.lax.fori_loop(1, count, lambda k, total: total + _row(d_z, k), d_z[0])
 
 
 def _input_gradient(orientation, kernel, d_z, count):

@@ -32,7 +32,8 @@ def forward(
     """Run the cell over time; returns (final LSTMState, Tape or, without `keep_tape`, Trace).
 
     `curves` are those of the candidate, of the gates and of the cell on its way out.
-    `factors` [B, H] are recurrent dropout's, or None.
+    `factors` [B, H] are recurrent dropout's, or None. `params.bias` is [4H], or [B, 4H] for each
+    example its own.
 
     x_t is projected within its step. To project all x beforehand would save nothing (the work is
     the same) and would carry a [T, B, 4H] array through memory.

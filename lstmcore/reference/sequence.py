@@ -28,8 +28,9 @@ def lstm(
 ) -> tuple[LSTMState, Trace]:
     """All steps forward: x [B, T, F] -> (final state [B, H], Trace [B, T, H]).
 
-    Arguments and errors as in `lstmcore.lstm`; with a projection, h is [B, P] and [B, T, P]. Two
-    lines come around the step where they are asked for, m and z being given factors:
+    Arguments and errors as in `lstmcore.lstm`; with a projection, h is [B, P] and [B, T, P], with
+    `repeat` x is [B, F]. Two lines come around the step where they are asked for, m and z being
+    given factors:
 
         h_{t-1}  = m h_{t-1}                        recurrent dropout: what the gates read
         h_t, c_t = z h_{t-1} + (1 - z) h~_t, ...    zoneout: h~_t, c~_t are what the step gave
@@ -186,7 +187,7 @@ def _checked(params, x, state, mask, repeat=None):
     checks.check_state(state, batch, units, hidden=hidden)
     if mask is None:
         mask = np.ones((batch, timesteps), bool)
-    checks.check_mask(mask, batch, timesteps)
+    checks.check_mask(mask, batch, timesteps, owner="x" if repeat is None else "repeat")
     x = np.where(mask[:, :, None], x, 0).astype(dtype)
     return x, LSTMState(*(np.asarray(a, dtype) for a in state)), mask
 
