@@ -83,7 +83,7 @@ def lstm(
         to rounding.
       repeat: T, to read one x at each of so many steps. The result is that of
         `lc.repeat_vector(x, T)`, but x is multiplied by the kernel once instead of T times,
-        which saves up to half the time where F is not small beside H.
+        which saves up to half the time where F is not small beside H, and nothing where it is.
 
     Gradients with respect to `recurrent_dropout` and `zoneout` are computed like those of `x`.
 
@@ -101,6 +101,9 @@ def lstm(
       >>> state, trace = lc.lstm(params, jnp.ones((5, 7, 2)))
       >>> state.h.shape, trace.gates.forget.shape
       ((5, 3), (5, 7, 3))
+      >>> _, trace = lc.lstm(params, jnp.ones((5, 2)), repeat=4)  # the same input four times
+      >>> trace.h.shape
+      (5, 4, 3)
     """
     features, units = check_lstm_params(params)
     checks.check_input(x, features, repeated=repeat is not None)

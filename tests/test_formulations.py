@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks import stepping
 from benchmarks.formulations import __main__ as command
 from benchmarks.formulations import forward
 from benchmarks.formulations.work import check_parity, ready
@@ -45,3 +46,12 @@ def test_the_command_prints_each_candidate_with_its_ratio(capsys):
     assert "engine" in ours
     assert theirs.split()[0] == "logistic"
     assert "7 pairs" in theirs
+
+
+def test_a_step_of_a_stream_and_a_bare_one_are_timed(capsys, monkeypatch):
+    monkeypatch.setattr(stepping, "UNITS", (3, 5))
+    monkeypatch.setattr("sys.argv", ["stepping", "--seconds", "0"])
+    stepping.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["3 units", "5 units"]
+    assert all("7 pairs" in line for line in lines)

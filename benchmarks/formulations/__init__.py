@@ -10,4 +10,5 @@ figures.
 
     forward     orientation, projection, sigmoid, unroll, stacking, bidirectional
     backward    backward, weights
+    options     repeat, options: not ways of the engine, but what a caller may ask of it
 """

@@ -9,7 +9,7 @@ import sys
 import benchmarks.formulations as package
 from benchmarks import cores
 from benchmarks.common import Budget, Sample, compare
-from benchmarks.formulations import backward, forward
+from benchmarks.formulations import backward, forward, options
 from benchmarks.formulations.work import Work, check_parity, ready
 from benchmarks.grid import GRID, Cell
 
@@ -22,6 +22,8 @@ EXPERIMENTS = {
     "bidirectional": forward.bidirectional,
     "backward": backward.backward,
     "weights": backward.weights,
+    "repeat": options.repeat,
+    "options": options.options,
 }
 
 

@@ -135,6 +135,13 @@ def train(
       ValueError: no pairs, or none short enough; settings that do not fit one another.
       TypeError: pairs that are none of strings.
       NonFiniteLossError, KeyboardInterrupt: within the first epoch.
+
+    Examples:
+      >>> from lstmcore.translation import Settings, train
+      >>> settings = Settings(level="word", units=4, embedding=4, bidirectional=False, epochs=1)
+      >>> trained = train([("one", "eins"), ("two", "zwei"), ("three", "drei")], settings)
+      >>> len(trained.training), len(trained.held_out), trained.translator.target.tokens
+      (2, 1, ('eins', 'zwei'))
     """
     settings = Settings() if settings is None else settings
     short = _short_enough(pairs, settings)

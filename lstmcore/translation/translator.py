@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ class Translator:
         """
         width = checks.check_count("width", width)
         texts = strings("texts", texts)
-        step = _step(self.model) if edits is None else partial(self.model.step, edits=edits)
+        step = self.model.step if edits is None else partial(self.model.step, edits=edits)
         written: list[str] = []
         for first in range(0, len(texts), AT_ONCE):
             some = texts[first : first + AT_ONCE]
@@ -184,12 +184,6 @@ class Translator:
 def _rows(texts: int) -> int:
     """Rows of the batch for so many texts, a power of 2: few shapes, few compilations."""
     return 1 << (texts - 1).bit_length()
-
-
-@lru_cache(maxsize=8)
-def _step(model: Seq2Seq) -> Callable:
-    """One object for equal models, so that a translator loaded again is not compiled again."""
-    return model.step
 
 
 @partial(jax.jit, static_argnums=0)
