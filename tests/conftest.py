@@ -67,3 +67,11 @@ def sound_file(tmp_path_factory) -> bytes:
     path = tmp_path_factory.mktemp("sound") / "model.safetensors"
     lc.save(path, strategies.SMALL, strategies.weights(strategies.SMALL))
     return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from browsing import launched  # few tests need a browser
+
+    with launched() as chromium:
+        yield chromium

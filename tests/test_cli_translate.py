@@ -256,7 +256,7 @@ def test_ctrl_c_keeps_what_was_learned(run, pairs, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "pictures", lambda *_: {})
     short = call("translate", "train", pairs, *TINY, "-o", tmp_path / "run")
     assert short.exit_code == 0, short.text
-    assert "interrupted after 3 epochs: what was learned is kept" in short.text
+    assert "interrupted after 3 epochs: what was learned is kept" in short.text, short.text
     assert "9 held-out pairs: exact match" in short.text
     assert short.files() == {name for name in WRITTEN if not name.endswith(".png")}
     names = ("epoch", "loss", "validation_loss")

@@ -1,34 +1,22 @@
 """The inspector's page in a real browser: what a reader clicks, types and sees."""
 
 import re
-import shutil
 from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from browsing import assert_sound, open_file
+from playwright.sync_api import expect
 from plotly import colors
 
 import lstmcore as lc
 from lstmcore import study
 from lstmcore.study.names import quantity_of
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TEXTS = ["ab c\nde\t<b>&</b>", "</script>", "x", ""]
 STEPS, PLANTED = 16, 3  # the unit whose output gate opens at steps 4 to 8
 EXACT = 2e-4  # of a value that the page shows with four digits
-
-
-@pytest.fixture(scope="module")
-def browser():
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        pytest.skip("no Chromium here: install the package chromium, or Google Chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -42,22 +30,8 @@ def run() -> study.Run:
     return study.run(model, params, x, mask=mask, edits={"encoder_0": planted})
 
 
-def open_page(browser, path, *, window=(1440, 900), scheme="light"):
-    """Open a page from its file; all that fails or is fetched there goes into `page.troubles`."""
-    width, height = window
-    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-    page.troubles = []
-    page.on("console", lambda message: page.troubles.append(message.text))
-    page.on("pageerror", lambda error: page.troubles.append(str(error)))
-    page.on("request", lambda request: page.troubles.append(request.url))
-    page.goto(path.as_uri())
-    expect(page.locator("#values td").first).to_be_attached(timeout=30_000)
-    assert page.troubles.pop(0) == path.as_uri()
-    return page
-
-
-def assert_sound(page):
-    assert [trouble for trouble in page.troubles if not trouble.startswith("data:")] == []
+def open_page(browser, path, **options):
+    return open_file(browser, path, "#values td", **options)
 
 
 @pytest.fixture

@@ -1,0 +1,107 @@
+"""Reports: pages that need no network, and figures which show what they were given."""
+
+import re
+
+import jax
+import numpy as np
+import pytest
+from browsing import assert_sound, open_file
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import lstmcore as lc
+from lstmcore import study
+from lstmcore.report import figures, page
+
+numbers = st.floats(-10, 10) | st.just(np.nan)
+LABELS = [f"2026-01-{day:02}" for day in range(1, 31)]
+
+
+@given(arrays(float, st.integers(0, 200), elements=numbers), st.sampled_from([2, 6, 50]))
+def test_a_thinned_line_keeps_its_extremes(values, most):
+    chosen = figures.thin(values, most)
+    assert len(chosen) <= most
+    assert (np.diff(chosen) > 0).all()
+    if len(values) <= most:
+        assert len(chosen) == len(values)
+    elif not np.isnan(values).all():
+        assert np.nanmax(values[chosen]) == np.nanmax(values)
+        assert np.nanmin(values[chosen]) == np.nanmin(values)
+
+
+def a_series():
+    rows, values = np.arange(30), np.sin(np.arange(30.0))
+    panels = [
+        figures.Panel(
+            "load",
+            [figures.Curve("true", rows, values), figures.Curve("model", rows[20:], values[20:])],
+            [figures.Band("80 %", rows[20:], values[20:] - 1, values[20:] + 1)],
+        ),
+        figures.Panel("score", [figures.Curve("score", rows, values**2)], level=0.9),
+    ]
+    return figures.series(panels, LABELS, [figures.Span(3, 5, "event", "#D55E00")])
+
+
+def test_a_series_shows_curves_bands_level_and_spans():
+    figure = a_series()
+    by_name = {trace.name: trace for trace in figure.data if trace.name}
+    assert list(by_name) == ["80 %", "true", "model", "score", "event"]
+    np.testing.assert_allclose(by_name["true"].y, np.sin(np.arange(30)), rtol=1e-6)
+    assert by_name["model"].x[0] == "2026-01-21"
+    assert by_name["score"].yaxis == "y2"
+    span, level = sorted(figure.layout.shapes, key=lambda shape: shape.type, reverse=True)
+    assert (span.x0, span.x1) == ("2026-01-04", "2026-01-06")
+    assert (level.y0, level.yref) == (0.9, "y2")
+
+
+def test_gates_are_those_of_the_run_by_length_of_memory():
+    model = lc.StackedLSTM(features=1, units=5, outputs=1)
+    x = jax.random.normal(jax.random.key(1), (2, 30, 1))
+    run = study.run(model, model.init(jax.random.key(0)), x)
+    above = figures.Panel("load", [figures.Curve("true", np.arange(30), np.ones(30))])
+    figure = figures.gates(run, "lstm_0", 1, range(30), LABELS, above=[above])
+    maps = [trace for trace in figure.data if trace.type == "heatmap"]
+    titles = [note.text for note in figure.layout.annotations]
+    assert titles == ["load", *(f"{words} of lstm_0" for words in figures.GATES.values())]
+    half_life = np.array(study.time_scale(run["lstm_0"]).half_life)
+    order = [int(name.split()[1]) for name in maps[0].y]
+    assert (np.diff(half_life[order]) <= 0).all()
+    for trace, name in zip(maps, figures.GATES, strict=True):
+        np.testing.assert_allclose(trace.z, np.array(run["lstm_0", name, 1]).T[order], atol=1e-3)
+
+
+def a_page(path):
+    parts = [
+        page.verdict("Nothing <found> & well", good=True),
+        page.heading("A & B"),
+        page.paragraph("</script><script>alert(1)</script>"),
+        page.listing(["one", "<two>"]),
+        page.grid(["model", "MAE"], [["ours & theirs", "1.2"]]),
+        page.picture(a_series(), "the <series>"),
+    ]
+    return page.write(path, "Load <of> May", parts)
+
+
+def test_a_page_says_what_it_was_given_and_runs_none_of_it(tmp_path):
+    text = a_page(tmp_path / "page.html").read_text(encoding="utf-8")
+    words = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert "<title>Load &lt;of&gt; May</title>" in words
+    assert '<p class="verdict good">Nothing &lt;found&gt; &amp; well</p>' in words
+    assert "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in words
+    assert '<td class="word">ours &amp; theirs</td><td class="number">1.2</td>' in words
+    assert "<figcaption>the &lt;series&gt;</figcaption>" in words
+    assert "<li>&lt;two&gt;</li>" in words
+
+
+def test_a_page_draws_in_a_browser_without_a_network(browser, tmp_path):
+    opened = open_file(browser, a_page(tmp_path / "a page, é.html"), ".main-svg")
+    assert opened.locator(".scatterlayer .trace").count() >= 4
+    assert "event" in opened.locator(".legend").text_content()
+    assert_sound(opened)
+
+
+def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path):
+    with pytest.raises(OSError, match="nowhere"):
+        page.write(tmp_path / "nowhere" / "page.html", "title", [])
+    assert list(tmp_path.iterdir()) == []
