@@ -54,7 +54,7 @@ _NAMES = {
     "decoding.beam": ("Beams", "beam_search"),
     "decoding.feedback": ("rollout",),
 }
-_MODULES = ("reference", "series", "study")
+_MODULES = ("anomalies", "reference", "series", "study")
 
 __all__ = [*_MODULES, *(name for names in _NAMES.values() for name in names)]
 
@@ -74,7 +74,7 @@ def __dir__():
 
 
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
-    from lstmcore import reference, series, study
+    from lstmcore import anomalies, reference, series, study
     from lstmcore.attention import attend, init_attention
     from lstmcore.batching import Buckets, buckets
     from lstmcore.cell import init_lstm, lstm_step, zero_state

@@ -1,0 +1,207 @@
+"""Early warning: each row of a series is scored when it arrives, in constant memory."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import jax.numpy as jnp
+import numpy as np
+
+from lstmcore.anomalies.detector import Detector, scaled_rows, table_of
+from lstmcore.anomalies.scores import mean_absolute
+from lstmcore.files import read_tensors, write_tensors
+from lstmcore.streaming import Stream, stream
+from lstmcore.types import LSTMState
+
+KEY = "lstmcore_alarm"  # of the one entry in the file's metadata
+ARRAYS = ("recent", "predictions", "errors")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Alarm:
+    """A detector that predicts, between two rows; immutable: `step` gives the next one.
+
+        alarm = Alarm.of(detector, threshold)
+        score, alarm = alarm.step(row)          # as often as a row arrives
+        alarm.on                                # whether it is above the threshold
+
+    The scores are those of `detector.errors` of the whole series, up to rounding. Kept are the
+    state of the model, the last predictions, and the last rows that differencing and filling need:
+    the same number of bytes whether ten rows have been read or ten million.
+
+    Attributes:
+      detector: of method "prediction".
+      threshold: above which `on` is True, in units of the scores.
+      score: from errors [rows, F] to scores [rows]: `mean_absolute`, `gaussian.score`, ...
+      stream: lc.Stream of the model; `alarm.stream.traces` shows its gates at the last row.
+      recent: [k, F], the last rows, filled, in units of the data; NaN before the first.
+      predictions: [ahead, ahead, F], scaled, the last ones first: [j, k] was made j rows ago, for
+        the (k + 1)-th row from there. NaN before the first.
+      errors: [F], of the last row, in scaled units, signed; `shares(alarm.errors[None])` tells
+        which feature caused an alarm.
+      read: rows so far.
+      on: whether the last row's score is above the threshold.
+    """
+
+    detector: Detector
+    threshold: float
+    score: Callable[[np.ndarray], np.ndarray]
+    stream: Stream
+    recent: np.ndarray
+    predictions: np.ndarray
+    errors: np.ndarray
+    read: int
+    on: bool
+
+    @classmethod
+    def of(cls, detector: Detector, threshold, score: Callable = mean_absolute) -> Alarm:
+        """An alarm before its first row.
+
+        Args:
+          detector: of method "prediction".
+          threshold: a number, or a `thresholds.Threshold`.
+          score: what the threshold was computed from.
+
+        Raises:
+          ValueError: a detector that reconstructs.
+          TypeError: a score that is no function.
+
+        Examples:
+          >>> from lstmcore import anomalies
+          >>> settings = anomalies.Settings("prediction", window=8, units=4, epochs=2)
+          >>> detector = anomalies.train(np.sin(np.arange(200) / 4), settings)
+          >>> errors = detector.training_errors
+          >>> limit = anomalies.thresholds.maximum(anomalies.mean_absolute(errors))
+          >>> alarm = anomalies.Alarm.of(detector, limit)
+          >>> for value in [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.0, 50.0]:
+          ...     score, alarm = alarm.step([value])
+          >>> alarm.on
+          True
+        """
+        settings = detector.settings
+        if settings.method != "prediction":
+            raise ValueError(
+                f"detector is of method {settings.method!r}, which needs whole windows; a stream "
+                'needs one that was trained with method="prediction"'
+            )
+        if not callable(score):
+            raise TypeError(f"score must be a function of errors, got {type(score).__name__}")
+        features = detector.prepared.features
+        ahead = settings.ahead
+        return cls(
+            detector,
+            float(getattr(threshold, "value", threshold)),
+            score,
+            stream(detector.model, detector.params),
+            recent=np.full((max(1, detector.prepared.lost), features), np.nan),
+            predictions=np.full((ahead, ahead, features), np.nan, np.float32),
+            errors=np.full(features, np.nan),
+            read=0,
+            on=False,
+        )
+
+    def step(self, row) -> tuple[float, Alarm]:
+        """Score a row against what was predicted for it, and read it.
+
+        Args:
+          row: numbers [F], in units of the data; NaN is missing.
+
+        Returns:
+          (score, the alarm after this row). The score is NaN for the first rows and where values
+          are missing, as in `Detector.errors`.
+
+        Raises:
+          ValueError: another number of features, or a value that the preparation refuses.
+        """
+        prepared, settings = self.detector.prepared, self.detector.settings
+        row = np.asarray(row)
+        if row.shape != (prepared.features,):
+            raise ValueError(
+                f"row must be [{prepared.features}], one number for each feature, got shape "
+                f"{row.shape}"
+            )
+        known = min(self.read, len(self.recent))
+        table = np.concatenate([self.recent[len(self.recent) - known :], table_of(row).T])
+        filled = prepared.filled(table)
+        recent = np.concatenate([self.recent, filled[-1:]])[1:]
+        errors = np.full(prepared.features, np.nan)
+        predictions, running = self.predictions, self.stream
+        position = self.read - prepared.lost  # of this row among those that the model reads
+        if position >= 0:
+            scaled = scaled_rows(prepared, filled)[-1]
+            if position >= settings.window:
+                ways = np.arange(min(position, settings.ahead))
+                combine = np.mean if settings.combine == "mean" else np.median
+                errors = scaled - combine(predictions[ways, ways].astype(float), axis=0)
+                errors[np.isnan(row)] = np.nan
+            y, running = running.step(jnp.asarray(scaled[None]))
+            newest = np.asarray(y).reshape(1, settings.ahead, -1)
+            predictions = np.concatenate([newest, predictions])[: settings.ahead]
+        score = float(np.asarray(self.score(errors[None]))[0])
+        after = replace(
+            self,
+            stream=running,
+            recent=recent,
+            predictions=predictions,
+            errors=errors,
+            read=self.read + 1,
+            on=score > self.threshold,
+        )
+        return score, after
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write what was read (not the detector) into a file, to go on in another process.
+
+        Raises:
+          OSError: the file cannot be written.
+          ImportError: safetensors is missing.
+        """
+        tensors = {name: getattr(self, name) for name in ARRAYS} | self._states()
+        state = {"format": 1, "read": self.read, "on": self.on}
+        write_tensors(path, tensors, {KEY: json.dumps(state)})
+
+    def resume(self, path: str | os.PathLike) -> Alarm:
+        """This alarm, as it was when `save` wrote the file.
+
+        Args:
+          path: the file, written by an alarm of the same detector. (Other weights of the same
+            sizes are not noticed.)
+
+        Raises:
+          ValueError: the file is damaged, or of an alarm of another kind.
+          FileNotFoundError: there is no such file.
+          ImportError: safetensors is missing.
+        """
+        metadata, tensors = read_tensors(path)
+        if KEY not in metadata:
+            raise ValueError(f"{path} holds no alarm: such files come from alarm.save")
+        own = {name: getattr(self, name) for name in ARRAYS} | self._states()
+        if {n: a.shape for n, a in tensors.items()} != {n: a.shape for n, a in own.items()}:
+            raise ValueError(f"{path} holds an alarm of another detector: its sizes do not fit")
+        state = json.loads(metadata[KEY])
+        states = {
+            layer: LSTMState(*(jnp.asarray(tensors[f"{layer}/{field}"]) for field in ("h", "c")))
+            for layer in self.stream.states
+        }
+        return replace(
+            self,
+            stream=replace(self.stream, states=states),
+            read=state["read"],
+            on=state["on"],
+            recent=tensors["recent"],
+            predictions=tensors["predictions"],
+            errors=tensors["errors"],
+        )
+
+    def __repr__(self) -> str:
+        return f"Alarm({self.detector!r}, threshold={self.threshold:g}, read={self.read})"
+
+    def _states(self) -> dict:
+        return {
+            f"{layer}/{field}": getattr(state, field)
+            for layer, state in self.stream.states.items()
+            for field in state._fields
+        }

@@ -1,0 +1,205 @@
+"""A trained detector: the errors of any series, in units of the scaled data; and its files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lstmcore import series
+from lstmcore.models import Autoencoder, StackedLSTM
+from lstmcore.streaming import stream
+
+if TYPE_CHECKING:
+    from lstmcore.anomalies.training import Settings
+
+WINDOWS_AT_ONCE = 256  # that the model reads; memory does not grow with the series
+STEPS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Detector:
+    """A model of what is normal, and all that its errors depend on; `train` makes one.
+
+    Attributes:
+      model: lc.Autoencoder, or lc.StackedLSTM for prediction.
+      params: its weights.
+      prepared: series.Prepared, between the units of the data and those of the model.
+      settings: anomalies.Settings.
+      history: {"loss": [epochs], "validation_loss": [epochs]}.
+      training_errors: [rows, F], `errors` of the series given to `train`.
+      held_out: the first row of that series that was held out; their number, if none was.
+    """
+
+    model: Autoencoder | StackedLSTM
+    params: dict
+    prepared: series.Prepared
+    settings: Settings
+    history: dict[str, np.ndarray]
+    training_errors: np.ndarray
+    held_out: int
+
+    @property
+    def held_out_errors(self) -> np.ndarray:
+        """Errors of the held-out rows alone, which no weight was fitted to."""
+        return self.training_errors[self.held_out :]
+
+    def errors(self, values) -> np.ndarray:
+        """What was there minus what the model wrote.
+
+        Where several windows hold a row, it is compared with their mean or median (`combine` of
+        the settings); for prediction with that of the predictions made for it 1 to `ahead` rows
+        before. For 100,000 rows and windows of 288 this needs less than 100 MB beside the errors.
+
+        Args:
+          values: numbers [rows, F] or [rows], in the order of time, at least a window of them.
+
+        Returns:
+          float64 [rows, F], in units of the scaled data. NaN where a value is missing, in the
+          rows that differencing takes from the start, and for prediction in the `window` rows
+          after those: until then the model has read less than it was trained to.
+
+        Raises:
+          ValueError: too few rows, another number of columns, or values that the preparation
+            refuses, such as missing ones if it is to refuse them.
+        """
+        table = table_of(values)
+        return np.where(np.isnan(table), np.nan, self._errors(table))
+
+    def outputs(self, values) -> np.ndarray:
+        """What the model wrote, in units of the data, to draw beside `values`.
+
+        With differencing it is what the rows before (as they were) and the written difference
+        add up to.
+
+        Args, Raises: as in `errors`.
+
+        Returns:
+          float64 [rows, F]; NaN as in `errors`, but not where a value is missing.
+        """
+        table = table_of(values)
+        return self.prepared.filled(table) - self._errors(table) * self.prepared.scaler.scale
+
+    def with_training_errors(self, values) -> Detector:
+        """This detector with the errors of another series that is known to be normal."""
+        return replace(self, training_errors=self.errors(values))
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write it into a folder, which is made if it is not there; nothing is pickled.
+
+        Raises:
+          OSError: it cannot be written to.
+          ImportError: safetensors is missing.
+        """
+        from lstmcore.anomalies.folder import save
+
+        save(folder, self)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> Detector:
+        """Read what `save` wrote.
+
+        Raises:
+          FileNotFoundError: the folder, or a file in it, is not there.
+          ValueError: a file is damaged, or the files are not of one detector.
+          ImportError: safetensors is missing.
+        """
+        from lstmcore.anomalies.folder import load
+
+        return load(folder)
+
+    def __repr__(self) -> str:
+        return f"Detector({self.settings.method}, {self.model!r})"
+
+    def _errors(self, table: np.ndarray) -> np.ndarray:
+        """`errors`, with those of filled values."""
+        scaled = scaled_rows(self.prepared, table)
+        errors = np.full(table.shape, np.nan)
+        written = errors[self.prepared.lost :]  # a view
+        start = 0
+        if self.settings.method == "reconstruction":
+            windows = _reconstructed(self.model, self.params, scaled, self.settings.window)
+        else:
+            windows = _predicted(self.model, self.params, scaled, self.settings.ahead)
+            start = 1  # nothing was predicted for the first row
+        for piece in _rows_of(windows, self.settings.combine):
+            stop = min(start + len(piece), len(written))
+            written[start:stop] = scaled[start:stop] - piece[: stop - start]
+            start = stop
+        if self.settings.method == "prediction":
+            written[: self.settings.window] = np.nan
+        return errors
+
+
+def table_of(values) -> np.ndarray:
+    """[rows] or [rows, F] of numbers -> [rows, F]."""
+    values = np.asarray(values)
+    if values.dtype.kind not in "iuf":
+        raise ValueError(f"values must hold real numbers, got {values.dtype}")
+    if values.ndim not in (1, 2):
+        raise ValueError(f"values must be [rows] or [rows, features], got shape {values.shape}")
+    return values[:, None] if values.ndim == 1 else values
+
+
+def scaled_rows(prepared: series.Prepared, table: np.ndarray) -> np.ndarray:
+    """[rows, F] in units of the data -> [rows - lost, F] in those of the model, float32."""
+    with np.errstate(over="ignore"):
+        scaled = prepared.apply(table).astype(np.float32)
+    if not np.isfinite(scaled).all():
+        raise ValueError(
+            "values are so far from those that the scaling was fitted to that float32 cannot hold "
+            "them: are they in the same units?"
+        )
+    return scaled
+
+
+def _reconstructed(model, params, scaled: np.ndarray, length: int) -> Iterator[np.ndarray]:
+    """What the model writes for every window, some at a time: [N, length, F]."""
+    windows = series.windows(scaled, length)
+    for start in range(0, len(windows), WINDOWS_AT_ONCE):
+        some = windows[start : start + WINDOWS_AT_ONCE]
+        # Filled up to one size, or the last ones would be compiled for themselves.
+        padding = ((0, WINDOWS_AT_ONCE - len(some)), (0, 0), (0, 0))
+        yield np.asarray(_written(model, params, np.pad(some, padding)))[: len(some)]
+
+
+def _predicted(model, params, scaled: np.ndarray, ahead: int) -> Iterator[np.ndarray]:
+    """What the model predicts after each row, some at a time: [N, ahead, F]."""
+    running = stream(model, params)
+    for start in range(0, len(scaled), STEPS_AT_ONCE):
+        some = scaled[start : start + STEPS_AT_ONCE]
+        padding = ((0, STEPS_AT_ONCE - len(some)), (0, 0))
+        padded = jnp.asarray(np.pad(some, padding))  # at the end, where no step comes after it
+        y, running = running.step(padded[None])
+        yield np.asarray(y)[0, : len(some)].reshape(len(some), ahead, -1)
+
+
+def _rows_of(pieces: Iterator[np.ndarray], how: str) -> Iterator[np.ndarray]:
+    """Windows that start at one row after the other -> rows [n, F], as soon as they are final.
+
+    It is `series.unwindow` of all windows, of which only those are kept that reach into rows to
+    come.
+    """
+    kept: np.ndarray | None = None
+    done = 0  # rows from the first kept window on that have been given already
+    for piece in pieces:
+        kept = piece if kept is None else np.concatenate([kept, piece])
+        rows = series.unwindow(kept, how=how)
+        final = len(kept)  # no window to come holds these
+        yield rows[done:final]
+        length = kept.shape[1]
+        kept = kept[max(0, final - (length - 1)) :]
+        done = len(kept)
+    if kept is not None and kept.shape[1] > 1:
+        yield series.unwindow(kept, how=how)[done:]
+
+
+@partial(jax.jit, static_argnums=0)
+def _written(model, params, x):
+    return model.apply(params, x)[0]
