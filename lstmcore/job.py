@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from lstmcore import checks, series, study
+from lstmcore import checks, series
 from lstmcore.models import Autoencoder, CompositeAutoencoder
+from lstmcore.study.end_to_end import end_to_end
 from lstmcore.study.run import Run
 from lstmcore.table import Table
 from lstmcore.train import FitResult, fit
@@ -212,21 +213,7 @@ def outputs(model, params, table: Table, windows: Windows, settings: Settings) -
 
 def encoder_run(model, params, windows: Windows, chosen, settings: Settings) -> Run:
     """The encoder's layers on the chosen windows, laid end to end: one example of len * T steps."""
-    x = windows.values[chosen, : settings.window]
-    run = study.run(model, params, jnp.asarray(x))
-    layers = [name for name in run.layers if name.startswith("encoder")]
-
-    def end_to_end(leaf):
-        return np.asarray(leaf).reshape(1, -1, leaf.shape[-1])
-
-    return Run(
-        inputs=end_to_end(x),
-        mask=None,
-        outputs=None,
-        traces={name: jax.tree.map(end_to_end, run[name]) for name in layers},
-        masks=dict.fromkeys(layers),
-        layers=tuple(layers),
-    )
+    return end_to_end(model, params, windows.values[chosen, : settings.window])
 
 
 def side_by_side(count: int, length: int, steps: int = SHOWN_STEPS) -> np.ndarray:

@@ -21,14 +21,16 @@ from lstmcore.table import Table
 from lstmcore.train import FitResult
 
 # All that a run may write: what an earlier run left of it, and this one did not write, goes.
-RESULTS = ("model.safetensors", "settings.json", "history.csv", "output.csv")
+CHECKPOINT = "checkpoint.safetensors"
+RESULTS = ("model.safetensors", "settings.json", "history.csv", "output.csv", CHECKPOINT)
 PICTURES = ("loss.png", "reconstruction.png", "prediction.png", "gates_encoder_*.png")
+UNFINISHED = "unfinished"  # folder of a run that has not ended
 PAGE = "inspect.html"  # that `lstmcore inspect` has made of an earlier model
 
 
 @contextmanager
 def output_folder(
-    folder: Path, patterns: Sequence[str] = (*RESULTS, *PICTURES, PAGE)
+    folder: Path, patterns: Sequence[str] = (*RESULTS, *PICTURES, PAGE), *, resume: bool = False
 ) -> Iterator[Path]:
     """A place to write results to, which appear in `folder` together when the body is through.
 
@@ -37,19 +39,29 @@ def output_folder(
     not spent on results that cannot be written. `patterns` name all that a run of this kind may
     write: what an earlier one has left and this one did not write is removed.
 
+    The place is `folder/unfinished`. A checkpoint that the body leaves there stays, with all that
+    explains it, if the body does not end, for a run that is to `resume`. That run finds it there;
+    or, to train for longer, that of the run whose results are in `folder`.
+
     Raises:
       OSError: the folder cannot be made or written to; the message says which and why.
     """
     is_new = not folder.exists()
-    staging = folder / ".unfinished"
+    staging = folder / UNFINISHED
+    kept = staging / CHECKPOINT
     try:
-        shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
-        staging.mkdir(parents=True)
+        if not resume:
+            shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
+        staging.mkdir(parents=True, exist_ok=True)
+        if resume and not kept.exists() and (folder / CHECKPOINT).exists():
+            with files.atomic_path(kept) as temporary:
+                shutil.copy(folder / CHECKPOINT, temporary)
     except OSError as error:
         raise OSError(
             f"cannot write to the output folder {folder} ({error.strerror}): choose another with "
             "--output"
         ) from error
+    finished = False
     try:
         yield staging
         written = {result.name for result in staging.iterdir()}
@@ -59,8 +71,10 @@ def output_folder(
             for old in folder.glob(pattern):
                 if old.name not in written:
                     old.unlink()
+        finished = True
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if finished or not kept.exists():
+            shutil.rmtree(staging, ignore_errors=True)
         if is_new and not any(folder.iterdir()):
             folder.rmdir()
 
@@ -109,7 +123,7 @@ def write_history(path: Path, history: Mapping) -> None:
     """The losses of each epoch."""
     epochs = zip(*(losses.tolist() for losses in history.values()), strict=True)
     rows = ((epoch, *losses) for epoch, losses in enumerate(epochs, start=1))
-    _write_csv(path, ["epoch", *history], rows)
+    write_csv(path, ["epoch", *history], rows)
 
 
 class Origin(NamedTuple):
@@ -153,7 +167,7 @@ def write_outputs(folder: Path, columns: tuple[str, ...], parts: list[Part]) -> 
     """Every value that the model was to write, beside the one it wrote."""
     places = ["part", "window", "used_for", "step", "row"]
     header = [*places, *columns, *(f"{name}_output" for name in columns)]
-    _write_csv(folder / "output.csv", header, _output_rows(parts))
+    write_csv(folder / "output.csv", header, _output_rows(parts))
 
 
 def write_pictures(
@@ -198,7 +212,8 @@ def _output_rows(parts: list[Part]) -> Iterable[tuple]:
                 yield (part.name, window, used_for, step, row, *values, *written)
 
 
-def _write_csv(path: Path, header: list[str], rows: Iterable[tuple]) -> None:
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """A table under a line of names."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)

@@ -14,9 +14,11 @@ from lstmcore.anomalies import metrics, thresholds
 from lstmcore.anomalies.alarm import Alarm
 from lstmcore.anomalies.detector import Detector
 from lstmcore.anomalies.event import Event, events, flags_of
+from lstmcore.anomalies.looking import look
 from lstmcore.anomalies.scores import Gaussian, fit_gaussian, largest, mean_absolute, shares
 from lstmcore.anomalies.thresholds import Threshold
 from lstmcore.anomalies.training import Settings, train
+from lstmcore.anomalies.verdict import Verdict, judge
 
 __all__ = [
     "Alarm",
@@ -25,10 +27,13 @@ __all__ = [
     "Gaussian",
     "Settings",
     "Threshold",
+    "Verdict",
     "events",
     "fit_gaussian",
     "flags_of",
+    "judge",
     "largest",
+    "look",
     "mean_absolute",
     "metrics",
     "shares",

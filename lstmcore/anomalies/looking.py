@@ -1,0 +1,95 @@
+"""What a detector's gates did while it read a stretch of a series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+
+from lstmcore.anomalies.detector import STEPS_AT_ONCE, Detector, scaled_rows, table_of
+from lstmcore.streaming import Stream, stream
+from lstmcore.study.end_to_end import end_to_end
+from lstmcore.study.run import Run
+
+
+def look(
+    detector: Detector, values, stretches: Sequence[tuple[int, int]]
+) -> Iterator[tuple[np.ndarray, Run]]:
+    """The gates while these rows were read.
+
+    A model that predicts reads the whole series from its start; what it does in a stretch comes
+    from there. One that reconstructs reads windows, which are laid end to end here; of its layers
+    the encoder's are shown.
+
+    Args:
+      detector: of `train`.
+      values: numbers [rows, F] or [rows], in the order of time.
+      stretches: (first row, row after the last), for each; those that reach beyond the series, or
+        into the rows that differencing takes, are cut to it.
+
+    Yields:
+      (the rows that were read [T], Run of one example [1, T]); for a reconstruction the nearest
+      whole windows that cover the stretch, as far as there are rows.
+
+    Raises:
+      ValueError: a stretch without a row, or values as in `Detector.errors`.
+
+    Examples:
+      >>> from lstmcore import anomalies
+      >>> values = np.sin(np.arange(300) / 4)
+      >>> detector = anomalies.train(values, anomalies.Settings(window=8, units=4, epochs=2))
+      >>> rows, run = next(anomalies.look(detector, values, [(100, 116)]))
+      >>> rows[[0, -1]].tolist(), run["encoder_0", "forget"].shape
+      ([100, 115], (1, 16, 4))
+    """
+    scaled = scaled_rows(detector.prepared, table_of(values))
+    lost = detector.prepared.lost
+    running, read = None, 0
+    if detector.settings.method == "prediction":
+        running = stream(detector.model, detector.params)
+    for first, last in stretches:
+        first, last = max(first - lost, 0), min(last - lost, len(scaled))
+        if first >= last:
+            raise ValueError(
+                f"the stretch {(first + lost, last + lost)} holds no row of the series"
+            )
+        if running is None:
+            rows = _windows(first, last, len(scaled), detector.settings.window)
+            run = end_to_end(detector.model, detector.params, scaled[rows])
+        else:
+            if first < read:
+                running, read = stream(detector.model, detector.params), 0
+            running, read = _advance(running, scaled, read, first), first
+            rows = np.arange(first, last)
+            run = _steps(running, scaled[rows])
+        yield rows.ravel() + lost, run
+
+
+def _windows(first: int, last: int, rows: int, length: int) -> np.ndarray:
+    """[n, length]: rows of neighbouring windows that cover first to last, or as much as fits."""
+    count = max(1, min(-(-(last - first) // length), rows // length))
+    start = min(first, rows - count * length)
+    return start + np.arange(count * length).reshape(count, length)
+
+
+def _advance(running: Stream, scaled: np.ndarray, read: int, until: int) -> Stream:
+    """The stream after the rows `read` to `until`, of whose steps nothing is kept."""
+    for start in range(read, until, STEPS_AT_ONCE):
+        some = scaled[start : min(start + STEPS_AT_ONCE, until)]
+        real = np.arange(STEPS_AT_ONCE) < len(some)
+        padded = np.pad(some, ((0, STEPS_AT_ONCE - len(some)), (0, 0)))  # one size, one program
+        _, running = running.step(jnp.asarray(padded)[None], jnp.asarray(real)[None])
+    return running
+
+
+def _steps(running: Stream, x: np.ndarray) -> Run:
+    y, after = running.step(jnp.asarray(x)[None])
+    return Run(
+        inputs=jnp.asarray(x)[None],
+        mask=None,
+        outputs=y,
+        traces=after.traces,
+        masks=dict.fromkeys(after.traces),
+        layers=tuple(after.traces),
+    )

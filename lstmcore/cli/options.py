@@ -1,0 +1,97 @@
+"""Options that the commands share: which table, how it is prepared, how long training takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import typer
+
+from lstmcore import series
+from lstmcore.cli.terminal import sizes
+
+AnySettings = TypeVar("AnySettings")
+
+Source = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CSV",
+        show_default=False,
+        help="A table with one row per time step and one column per variable.",
+    ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Columns to use, separated by commas. [dim]\\[default: all numeric][/dim]",
+    ),
+]
+Time = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Column of times. [dim]\\[default: the first, if it is called or looks like one][/dim]",
+    ),
+]
+Missing = Annotated[
+    Literal["refuse", "forward", "mean"],
+    typer.Option(
+        help="Missing values, and rows left out in time: refuse; forward, the last known value; "
+        "mean, that of the training part."
+    ),
+]
+Difference = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LAGS",
+        help="Differences to take, in this order: 1 against a trend, 24 against a season of 24 "
+        "rows, 24,1 both. [dim]\\[default: none][/dim]",
+    ),
+]
+Scaling = Annotated[
+    Literal["standard", "minmax", "none"],
+    typer.Option(help="Of each column, fitted on the training part; results keep its units."),
+]
+Window = Annotated[int, typer.Option(metavar="ROWS", help="Rows that the model reads.")]
+Units = Annotated[
+    str, typer.Option(metavar="SIZES", help="Sizes of the LSTM layers, separated by commas.")
+]
+Epochs = Annotated[int, typer.Option(help="Times through the training part, at most.")]
+BatchSize = Annotated[int, typer.Option(help="Windows per gradient step.")]
+LearningRate = Annotated[float, typer.Option(help="Step size of Adam.")]
+Patience = Annotated[
+    int, typer.Option(help="Stop after so many epochs without progress, keep the best; 0: never.")
+]
+Seed = Annotated[
+    int, typer.Option(help="Seed for weights and batch order; same seed, same result.")
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Go on with the run in the output folder that did not end; or begin."
+    ),
+]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """The names in an option such as `--columns load,temperature`."""
+    return () if text is None else tuple(name.strip() for name in text.split(","))
+
+
+def preparation(missing: str, difference: str | None, scaling: str) -> series.Preparation:
+    """The three options of preparation as one."""
+    lags = () if difference is None else sizes(difference, "--difference")
+    return series.Preparation(missing, lags, scaling)
+
+
+def settings(preset: AnySettings, given: Mapping[str, Any]) -> AnySettings:
+    """`preset` with what was given on the command line; a patience of 0 is none."""
+    known = {field.name for field in fields(preset)}  # type: ignore[arg-type]
+    chosen = {name: value for name, value in given.items() if name in known}
+    if chosen.get("patience") == 0:
+        chosen["patience"] = None
+    return replace(preset, **chosen)  # type: ignore[type-var]
