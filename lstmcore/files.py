@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ __all__ = ["load", "save"]
 FORMAT = 1
 ACTIVATIONS = ("activation", "recurrent_activation", "output_activation")
 KEY = "lstmcore"  # of the one entry in the file's metadata
+TOKEN = 8  # characters that tell temporary names apart
 
 
 def save(path: str | os.PathLike, model, params: dict) -> None:
@@ -163,11 +165,23 @@ def read_tensors(path: str | os.PathLike) -> tuple[dict[str, str], dict[str, np.
 
 def write_tensors(path: str | os.PathLike, tensors: dict, metadata: dict[str, str]) -> None:
     """Write arrays and metadata into a safetensors file, in one step."""
-    # safetensors writes the memory of an array as it lies, so a transposed view must be laid out.
-    laid_out = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    data = _safetensors().save(laid_out, metadata)
+    data = _serialised(tensors, metadata)
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
+
+
+def try_tensors(path: str | os.PathLike, tensors: dict, metadata: dict[str, str]) -> None:
+    """Fail where `write_tensors` would, as on a full disk, but leave everything as it is."""
+    data = _serialised(tensors, metadata)
+    with temporary_path(path) as temporary:
+        temporary.write_bytes(data)
+        _to_disk(temporary)
+
+
+def _serialised(tensors: dict, metadata: dict[str, str]) -> bytes:
+    # safetensors writes the memory of an array as it lies, so a transposed view must be laid out.
+    laid_out = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+    return _safetensors().save(laid_out, metadata)
 
 
 def _description(text: str) -> tuple[str, dict]:
@@ -202,15 +216,37 @@ def _layer(name: str, layer: Layer, tensors: dict):
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary path beside `path` to write to; renamed to `path` on success, else removed."""
+    with temporary_path(path) as temporary:
+        yield temporary
+        _to_disk(temporary)  # or a power cut could leave the new name on an empty file
+        os.replace(temporary, path)
+
+
+@contextmanager
+def temporary_path(path: str | os.PathLike) -> Iterator[Path]:
+    """A path beside `path`, of the same ending, that nobody else uses; what is there goes."""
     path = Path(path)
-    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:TOKEN]}{path.suffix}")
     try:
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())  # or a power cut could leave the new name on an empty file
-        os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | os.PathLike) -> None:
+    """Remove what killed processes left when they wrote this file: theirs, and no other's."""
+    path = Path(path)
+    name, suffix = re.escape(path.name), re.escape(path.suffix)
+    leftover = re.compile(rf"\.{name}-[0-9a-f]{{{TOKEN}}}{suffix}")
+    if path.parent.is_dir():
+        for file in path.parent.iterdir():
+            if leftover.fullmatch(file.name):
+                file.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _safetensors():

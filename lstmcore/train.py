@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -24,7 +25,16 @@ from lstmcore.training.arguments import (
     takes_key,
     zeros_for_all,
 )
-from lstmcore.training.epochs import EPOCHS_PER_CALL, Plan, Training, before_training, run_epochs
+from lstmcore.training.checkpoint import begin, check_place, kept
+from lstmcore.training.checkpoint_files import State, describe
+from lstmcore.training.epochs import (
+    EPOCHS_PER_CALL,
+    Plan,
+    Training,
+    before_training,
+    goes_on,
+    run_epochs,
+)
 from lstmcore.training.minibatches import rows_of
 from lstmcore.training.progress import progress_bar
 from lstmcore.training.surroundings import surroundings
@@ -78,6 +88,8 @@ def fit(
     chunk: int | None = None,
     start: Callable | None = None,
     watch: Callable[[int, Any, dict[str, float]], None] | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    resume: bool = False,
     progress: bool = False,
 ) -> FitResult:
     """Minimise a loss by gradient descent.
@@ -100,6 +112,12 @@ def fit(
             result = lc.fit(...)
         except KeyboardInterrupt as stop:
             result = stop.result        # not caught in a session: sys.last_value.result
+
+    With `checkpoint` it is in a file too, for what ends without a word: a killed process, a power
+    cut. The same call with `resume=True` goes on from there, and ends with the same numbers, bit
+    for bit (on one machine with one set of versions), as if it had never stopped:
+
+        result = lc.fit(..., checkpoint="run.safetensors", resume=True)     # starts, or goes on
 
     Args:
       loss: function (params, batch) -> scalar; `batch` is `data` with fewer rows. With `chunk`:
@@ -133,6 +151,15 @@ def fit(
         depends on the params is learned.
       watch: called after each epoch with (number of epochs done, their params, the epoch's losses
         as in `history`), for instance to print samples. Python is then entered in every epoch.
+      checkpoint: a file of this run alone, to keep where it stands: written after the first epoch,
+        then every 10 s (less often if writing takes long), and when training ends, however it ends.
+        It is replaced in one step, so that it is whole at any moment (needs safetensors).
+      resume: go on from `checkpoint` if there is such a file, else start. What was given must be
+        the same, data, key, batch_size and chunk; `epochs` and `patience` may have grown, and
+        `params` are looked at for their shapes alone. The loss, `start` and the optimizer cannot
+        be compared but for the shapes of the optimizer's state: a learning rate may be another,
+        for instance after a NonFiniteLossError, which leaves the file as it was last written. A run
+        that is complete returns its result at once. `watch` sees the new epochs alone.
       progress: show a bar with the losses and the time left (needs rich: `lstmcore[cli]`).
 
     Returns:
@@ -144,10 +171,14 @@ def fit(
         holds the last finite params.
       ValueError: numbers below 1, data without examples or of unequal lengths, a loss that is no
         scalar, with `devices` no mean over the examples, with `chunk` returns no state like the one
-        it was given, or takes a `key` that there is not.
+        it was given, or takes a `key` that there is not; a checkpoint that is damaged, or of
+        another run.
       TypeError: params that are not floating point, an optimizer that is none of optax, a key that
         is none, devices that are none, or `start` or `watch` that is no function.
-      ImportError: `progress` without rich.
+      FileExistsError: there is a file `checkpoint`, but no `resume`.
+      OSError: the checkpoint cannot be written: found out before training starts, as far as that
+        can be told. Later, the last complete file stays, and the error has its `result`.
+      ImportError: `progress` without rich, `checkpoint` without safetensors.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -183,11 +214,18 @@ def fit(
         raise TypeError(
             f"watch must be a function (epoch, params, losses), got {type(watch).__name__}"
         )
+    checkpoint = check_place(checkpoint, resume)
     devices = useful(devices, batch_size)
     if len(devices) > 1:
         largest = max(data, key=rows_of)
         check_mean(loss, params, jax.tree.map(lambda leaf: leaf[:batch_size], largest))
+    names = ("loss",) if validation is None else ("loss", "validation_loss")
+    history = {name: np.zeros(0, loss_dtype) for name in names}
     training = before_training(params, optimizer, loss_dtype, keep_best=patience is not None)
+    if checkpoint is not None:
+        options = {"batch_size": batch_size, "patience": patience, "chunk": chunk}
+        this_run = describe(data, validation, key, epochs=epochs, **options)
+        training, history = begin(checkpoint, State(training, history), this_run)
     training, data, validation, key = put_everywhere((training, data, validation, key), devices)
     around = surroundings(loss) + surroundings(start)
     plan = Plan(loss, noisy, around, optimizer, batch_size, patience, devices, chunk, start)
@@ -197,32 +235,40 @@ def fit(
         found = training.params if patience is None else training.best
         return FitResult(jax.device_put(found, shardings) if devices else found, history)
 
-    names = ("loss",) if validation is None else ("loss", "validation_loss")
-    history = {name: np.zeros(0, loss_dtype) for name in names}
+    if resume and not goes_on(training, epochs, patience):
+        return result_now()
     chunks = _chunks(run, training, history, epochs, one_by_one=watch is not None)
-    bar = progress_bar(epochs) if progress else nullcontext(_no_report)
+    bar = progress_bar(epochs, int(training.epoch)) if progress else nullcontext(_nothing)
+    file: AbstractContextManager[Callable] = nullcontext(_nothing)
+    if checkpoint is not None:
+        file = kept(checkpoint, State(training, history), this_run)
     try:
-        with bar as report:
+        with bar as report, file as keep:
             for training, history in chunks:
+                keep(training, history)
                 report(int(training.epoch), history)
                 if watch is not None and training.finite:
                     params = jax.device_put(training.params, shardings)
                     losses = {name: float(values[-1]) for name, values in history.items()}
                     watch(int(training.epoch), params, losses)
+            if not training.finite:
+                raise _diverged(int(training.epoch) + 1, epochs, result_now())
     except BaseException as error:  # Ctrl-C among them: what was learned must not be lost
         error.result = result_now()  # type: ignore[attr-defined]
-        if done := int(training.epoch):  # a comparison in JAX would wait for what still runs
+        done = int(training.epoch)  # a comparison in JAX would wait for what still runs
+        if done and training.finite:
             error.add_note(f"(params after epoch {done} are in this error's .result)")
         raise
-    if not training.finite:
-        raise NonFiniteLossError(
-            f"a loss, a gradient or a weight became NaN or infinite in epoch "
-            f"{int(training.epoch) + 1} of {epochs}: lower the learning rate, clip gradients "
-            "(optax.clip_by_global_norm), scale the data, or look for NaN in data and validation; "
-            "finite params are in this error's .result",
-            result_now(),
-        )
     return result_now()
+
+
+def _diverged(epoch: int, epochs: int, result: FitResult) -> NonFiniteLossError:
+    return NonFiniteLossError(
+        f"a loss, a gradient or a weight became NaN or infinite in epoch {epoch} of {epochs}: "
+        "lower the learning rate, clip gradients (optax.clip_by_global_norm), scale the data, or "
+        "look for NaN in data and validation; finite params are in this error's .result",
+        result,
+    )
 
 
 def _chunks(
@@ -248,5 +294,5 @@ def _chunks(
             size = max(1, min(4 * size, int(size * SECONDS_PER_CALL / elapsed), EPOCHS_PER_CALL))
 
 
-def _no_report(epoch, history) -> None:
+def _nothing(*_) -> None:
     pass

@@ -82,6 +82,14 @@ def before_training(params, optimizer, dtype, *, keep_best: bool) -> Training:
     )
 
 
+def goes_on(training, until, patience: int | None):
+    """Whether there is an epoch to come before epoch `until`."""
+    going = (training.epoch < until) & training.finite
+    if patience is not None:
+        going &= training.epoch - training.best_epoch < patience
+    return going
+
+
 @partial(jax.jit, static_argnames="plan")
 def run_epochs(
     training, until, *, data: tuple, validation: tuple | None, key, plan: Plan
@@ -126,11 +134,7 @@ def run_epochs(
         return (training if plan.patience is None else _keep_best(training, value)), losses
 
     def go_on(carry):
-        training, _ = carry
-        going = (training.epoch < until) & training.finite
-        if plan.patience is not None:
-            going &= training.epoch - training.best_epoch < plan.patience
-        return going
+        return goes_on(carry[0], until, plan.patience)
 
     began = training.epoch
     names = ("loss",) if validation is None else ("loss", "validation_loss")

@@ -7,8 +7,11 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(epochs: int) -> Iterator[Callable]:
-    """Yields `report(epochs done, history)`; draws on stderr, so that stdout stays clean."""
+def progress_bar(epochs: int, done: int = 0) -> Iterator[Callable]:
+    """Yields `report(epochs done, history)`; draws on stderr, so that stdout stays clean.
+
+    `done` epochs were there before; the time that is left is not guessed from them.
+    """
     try:
         from rich import progress
         from rich.console import Console
@@ -22,7 +25,7 @@ def progress_bar(epochs: int) -> Iterator[Callable]:
         progress.TimeRemainingColumn(elapsed_when_finished=True),
     )
     with progress.Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("training", total=epochs, losses="")
+        task = bar.add_task("training", total=epochs, completed=done, losses="")
 
         def report(done: int, history: dict) -> None:
             losses = [
