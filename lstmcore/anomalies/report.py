@@ -178,7 +178,10 @@ def _parts(found: Found, outputs: np.ndarray) -> list[str]:
         "What was there and what the model wrote; below, the score of each row and the threshold. "
         "Drag to zoom, double-click to zoom out."
     )
-    parts += [page.heading("The series"), page.picture(figures.series(panels, data.labels, spans), caption)]
+    parts += [
+        page.heading("The series"),
+        page.picture(figures.series(panels, data.labels, spans), caption),
+    ]
     strangest = sorted(verdict.events, key=lambda event: -event.score)[:MOST_EVENTS]
     # In the order of time, so that a model that predicts reads the series once.
     strangest.sort()

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lstmcore import __version__
+from lstmcore.cli.anomalies import anomalies
 from lstmcore.cli.fit import fit
 from lstmcore.cli.inspect import inspect
 from lstmcore.cli.terminal import console
@@ -53,6 +54,7 @@ def root(
         raise typer.Exit
 
 
+app.command()(anomalies)
 app.command()(fit)
 app.command()(inspect)
 app.add_typer(translate, name="translate")

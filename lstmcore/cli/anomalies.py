@@ -18,6 +18,7 @@ from lstmcore.cli.terminal import clear_errors, console, sizes
 from lstmcore.table import Table
 
 PRESET = lc.anomalies.Settings()
+UNITS, PATIENCE = ",".join(map(str, PRESET.units)), PRESET.patience or 0
 SHOWN_EVENTS = 20  # in the terminal; events.csv has all
 
 
@@ -58,7 +59,7 @@ def anomalies(
     ahead: Annotated[
         int, typer.Option(metavar="ROWS", help="Rows to predict (prediction).")
     ] = PRESET.ahead,
-    units: options.Units = ",".join(map(str, PRESET.units)),
+    units: options.Units = UNITS,
     score: Annotated[
         Literal["mean", "largest", "mahalanobis"],
         typer.Option(help="Of a row: mean or largest error of its columns, or Mahalanobis."),
@@ -86,7 +87,7 @@ def anomalies(
     epochs: options.Epochs = PRESET.epochs,
     batch_size: options.BatchSize = PRESET.batch_size,
     learning_rate: options.LearningRate = PRESET.learning_rate,
-    patience: options.Patience = PRESET.patience or 0,
+    patience: options.Patience = PATIENCE,
     seed: options.Seed = 0,
     resume: options.Resume = False,
     output: options.Output = Path("lstmcore-anomalies"),

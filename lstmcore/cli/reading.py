@@ -42,9 +42,10 @@ def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:
     if times and times.gaps:
         said.append(f"{times.gaps:,} rows were left out in time and are missing values")
     holes = series.missing(data.values, data.columns)
-    if holes.count.any():
+    if holes.counts.any():
         ways = {"forward": "the last known value", "mean": "the mean of the training part"}
-        said.append(f"{holes}; filled with {ways[prepared.preparation.missing]}")
+        way = ways[prepared.preparation.missing]
+        said += [f"{line}; filled with {way}" for line in str(holes).splitlines()]
     if lags := prepared.preparation.difference:
         said.append(f"differences of {' and then '.join(map(str, lags))} rows are taken")
     constant = [name for name, is_so in zip(data.columns, prepared.constant, strict=True) if is_so]
