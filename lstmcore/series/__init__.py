@@ -1,0 +1,39 @@
+"""From a table of numbers to the windows [N, T, F] that a model reads, and back. NumPy alone.
+
+What is where:
+
+    preparation             all of it at once, learnt from the training part alone
+    filling                 missing values: counted, and what stands in for them
+    differencing, scaling   trend and season taken out; a range that suits an LSTM; both undone
+    windowing               a table to windows, and windows to a series
+    splitting               training, validation and test part in the order of time
+    timeline                the times beside the rows: sorted, regular, without gaps
+    unit_root               whether a series is stationary (needs statsmodels)
+"""
+
+from lstmcore.series.differencing import difference, undifference
+from lstmcore.series.filling import Filling, Missing, fit_filling, missing
+from lstmcore.series.preparation import Preparation, Prepared
+from lstmcore.series.scaling import Scaler, fit_scaler
+from lstmcore.series.splitting import Split, rolling_origins, split
+from lstmcore.series.windowing import temporalize, tutorial_series, unwindow, windows
+
+__all__ = [
+    "Filling",
+    "Missing",
+    "Preparation",
+    "Prepared",
+    "Scaler",
+    "Split",
+    "difference",
+    "fit_filling",
+    "fit_scaler",
+    "missing",
+    "rolling_origins",
+    "split",
+    "temporalize",
+    "tutorial_series",
+    "undifference",
+    "unwindow",
+    "windows",
+]

@@ -1,0 +1,111 @@
+"""Differences of a series to its own past, which take out a trend or a season, and back.
+
+Source: Box & Jenkins (1970), "Time series analysis: forecasting and control", chapter 4 (the
+operators 1 - B and 1 - B^s) and chapter 9 (both of them, for a trend and a season).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lstmcore.series.arguments import as_numbers, as_table, check_lags
+
+__all__ = ["difference", "undifference"]
+
+
+def difference(table, lags: tuple[int, ...]) -> np.ndarray:
+    """What each row adds to the row `lag` before it; for several lags one after the other.
+
+    (1,) takes out a linear trend, (12,) a yearly season of monthly data, (12, 1) both.
+
+    Args:
+      table: numbers [rows] or [rows, F], in the order of time; a missing value, NaN, makes every
+        difference NaN that it enters.
+      lags: rows to look back, in the order in which they are applied; () leaves all as it is.
+
+    Returns:
+      float64 [rows - sum(lags), F]: its row r belongs to row r + sum(lags) of the table.
+
+    Raises:
+      ValueError: a table that is not numeric or too short, or a lag below 1.
+      TypeError: lags that are not a tuple of whole numbers.
+
+    Examples:
+      >>> from lstmcore import series
+      >>> series.difference([1, 4, 9, 16], (1,)).tolist()
+      [[3.0], [5.0], [7.0]]
+    """
+    lags, table = check_lags(lags), as_table(table).astype(float)
+    if len(table) <= sum(lags):
+        raise ValueError(
+            f"differences of lags {lags} need more than {sum(lags)} rows, but the table has "
+            f"{len(table)}: use smaller lags or more data"
+        )
+    return _difference(table, lags)
+
+
+def undifference(differences, before, lags: tuple[int, ...]) -> np.ndarray:
+    """The inverse of `difference`: the rows themselves, from what came right before them.
+
+    Args:
+      differences: [..., T, F] of T rows in the order of time.
+      before: [..., sum(lags), F], the rows of the table right before these T; leading axes as those
+        of `differences`, or such that they broadcast.
+      lags: as they were given to `difference`.
+
+    Returns:
+      float64 [..., T, F] in units of the table. Sums of whole numbers are exact (below 2**53),
+      others as exact as float64 adds up.
+
+    Raises:
+      ValueError: arrays that are not numeric or whose shapes do not fit, or a lag below 1.
+      TypeError: lags that are not a tuple of whole numbers.
+
+    Examples:
+      >>> from lstmcore import series
+      >>> series.undifference([[5.0], [7.0]], before=[[4.0]], lags=(1,)).tolist()
+      [[9.0], [16.0]]
+    """
+    lags = check_lags(lags)
+    values = as_numbers("differences", differences).astype(float)
+    before = as_numbers("before", before).astype(float)
+    if values.ndim < 2:
+        raise ValueError(f"differences must be [..., rows, features], got shape {values.shape}")
+    expected = (*values.shape[:-2], sum(lags), values.shape[-1])
+    if before.shape[-2:] != expected[-2:] or not _broadcasts(before.shape, expected):
+        raise ValueError(
+            f"before has shape {before.shape} but differences of shape {values.shape} with lags "
+            f"{lags} need {expected}: the {sum(lags)} rows right before"
+        )
+    before = np.broadcast_to(before, expected)
+    for position in reversed(range(len(lags))):
+        # What this lag was applied to, right before the stretch: as many rows as it looks back.
+        values = _add_up(values, _difference(before, lags[:position])[..., -lags[position] :, :])
+        before = before[..., lags[position] :, :]
+    return values
+
+
+def _difference(values: np.ndarray, lags: tuple[int, ...]) -> np.ndarray:
+    for lag in lags:
+        values = values[..., lag:, :] - values[..., :-lag, :]
+    return values
+
+
+def _add_up(values: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """[..., T, F] + what stands `lag` rows before, which is the result itself from row `lag` on.
+
+    Rows that are `lag` apart add up on their own: one cumulative sum over [..., T / lag, lag, F].
+    """
+    *batch, rows, features = values.shape
+    lag = before.shape[-2]
+    padding = np.zeros((*batch, -rows % lag, features))
+    stretch = np.concatenate([before, values, padding], axis=-2)
+    total = stretch.reshape(*batch, -1, lag, features).cumsum(axis=-3)
+    return total.reshape(*batch, -1, features)[..., lag : lag + rows, :]
+
+
+def _broadcasts(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(shape, expected) == expected
+    except ValueError:
+        return False

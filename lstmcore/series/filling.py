@@ -1,0 +1,162 @@
+"""Missing values: where they are, and what stands in for them.
+
+There is no interpolation: it takes a missing value from the values on both sides, so it looks into
+the future, which at the time of a forecast is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmcore.series.arguments import as_table, check_size
+
+FILLINGS = ("refuse", "forward", "mean")
+
+__all__ = ["FILLINGS", "Filling", "Missing", "fit_filling", "missing"]
+
+
+class Missing(NamedTuple):
+    """Missing values of a table; `str()` of it is a report to read.
+
+    Attributes:
+      rows: of the table.
+      counts: int [F], missing values of each column.
+      longest: int [F], rows of the longest stretch without a value.
+      first: int [F], the first row without a value, counted from 0; -1 if there is none.
+      columns: their names, F of them.
+    """
+
+    rows: int
+    counts: np.ndarray
+    longest: np.ndarray
+    first: np.ndarray
+    columns: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [
+            f"{name}: {count} of {self.rows} values missing ({count / self.rows:.1%}), the first "
+            f"in row {first}, at most {longest} in a row"
+            for name, count, longest, first in zip(
+                self.columns, self.counts, self.longest, self.first, strict=True
+            )
+            if count
+        ]
+        return "\n".join(lines) or f"no missing values in {self.rows} rows"
+
+
+def missing(table, columns: Sequence[str] | None = None) -> Missing:
+    """Count the missing values, NaN, of each column.
+
+    Args:
+      table: numbers [rows] or [rows, F].
+      columns: names for the report; None calls them column 0, column 1, ...
+
+    Returns:
+      Missing.
+
+    Raises:
+      ValueError: a table that is not numeric, or another number of names than columns.
+
+    Examples:
+      >>> import numpy as np
+      >>> from lstmcore import series
+      >>> print(series.missing([[1.0, 5.0], [np.nan, 6.0], [np.nan, 7.0], [4.0, 8.0]], ["a", "b"]))
+      a: 2 of 4 values missing (50.0%), the first in row 1, at most 2 in a row
+    """
+    table = as_table(table)
+    rows, features = table.shape
+    names = tuple(columns or (f"column {column}" for column in range(features)))
+    if len(names) != features:
+        raise ValueError(f"columns has {len(names)} names but the table has {features} columns")
+    gone = np.isnan(table)
+    counts = gone.sum(axis=0)
+    first = np.where(counts, gone.argmax(axis=0), -1) if rows else np.full(features, -1)
+    return Missing(rows, counts, (_since_last(gone) * gone).max(axis=0, initial=0), first, names)
+
+
+class Filling(NamedTuple):
+    """What stands in for a missing value.
+
+    Attributes:
+      how: "refuse", "forward" or "mean".
+      means: [F] in units of the data, for "mean"; else None.
+    """
+
+    how: str
+    means: np.ndarray | None
+
+    def apply(self, table: np.ndarray) -> np.ndarray:
+        """[rows, F] with NaN -> without; each row from itself and the rows before it alone.
+
+        Raises:
+          ValueError: "refuse" and a value is missing, or "forward" and nothing came before it.
+        """
+        gone = np.isnan(table)
+        if not gone.any():
+            return table
+        if self.how == "mean":
+            return np.where(gone, self.means, table)
+        row, column = np.argwhere(gone)[0]
+        where = f"row {row}, column {column} (counted from 0)"
+        if self.how == "refuse":
+            raise ValueError(
+                f"table has {gone.sum()} missing values, the first in {where}: fill them with "
+                "missing='forward' or missing='mean', or remove them"
+            )
+        if gone[0].any():
+            leading = np.where(gone.all(axis=0), len(table), gone.argmin(axis=0))
+            column = leading.argmax()
+            raise ValueError(
+                f"column {column} of the table (counted from 0) starts with {leading[column]} "
+                "missing values, which nothing came before: start that many rows later, fill with "
+                "missing='mean', or leave the column out"
+            )
+        last_known = np.arange(len(table))[:, None] - _since_last(gone)
+        return np.take_along_axis(table, last_known, axis=0)
+
+
+def fit_filling(table, how: str) -> Filling:
+    """What is to stand in for missing values, NaN.
+
+    Args:
+      table: numbers [rows] or [rows, F]; fit it on the training part alone.
+      how: "refuse" (missing values are an error), "forward" (the last known value of the column)
+        or "mean" (the mean of the column in this table). None of them looks into the future.
+
+    Returns:
+      Filling.
+
+    Raises:
+      ValueError: an unknown `how`, a table that is not numeric or holds infinity, or a column
+        without any value to take the mean of.
+
+    Examples:
+      >>> import numpy as np
+      >>> from lstmcore import series
+      >>> table = np.array([[1.0], [np.nan], [4.0], [np.nan]])
+      >>> series.fit_filling(table, "forward").apply(table)[:, 0].tolist()
+      [1.0, 1.0, 4.0, 4.0]
+      >>> series.fit_filling(table, "mean").apply(table)[:, 0].tolist()
+      [1.0, 2.5, 4.0, 2.5]
+    """
+    table = as_table(table).astype(float)
+    if how not in FILLINGS:
+        raise ValueError(f"missing {how!r} is not known: use 'refuse', 'forward' or 'mean'")
+    check_size(table)
+    if how != "mean":
+        return Filling(how, None)
+    if (unknown := np.isnan(table).all(axis=0)).any():
+        raise ValueError(
+            f"column {unknown.argmax()} of the table (counted from 0) has no value in {len(table)} "
+            "rows to take the mean of: leave the column out, or use more data"
+        )
+    return Filling(how, np.nanmean(table, axis=0))
+
+
+def _since_last(gone: np.ndarray) -> np.ndarray:
+    """Rows since the last one that is there, bool [rows, F] -> int: 0 where it is there itself."""
+    rows = np.arange(len(gone))[:, None]
+    return rows - np.maximum.accumulate(np.where(gone, -1, rows), axis=0)

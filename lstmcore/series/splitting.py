@@ -1,0 +1,102 @@
+"""Parts of a series in the order of time: what is tested lies after what is trained on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmcore import checks
+
+__all__ = ["Split", "rolling_origins", "split"]
+
+
+class Split(NamedTuple):
+    """Slices of the rows, one after the other in time.
+
+    Attributes:
+      training: the first rows, on which everything is fitted.
+      validation: those after them, to stop training by; may be empty.
+      test: the last ones, to measure on once; may be empty.
+    """
+
+    training: slice
+    validation: slice
+    test: slice
+
+
+def split(rows: int, validation: float = 0.0, test: float = 0.0) -> Split:
+    """Cut a series into training, validation and test part, in the order of time.
+
+    A random split would train on the neighbours of the rows it is tested on, and on their future.
+
+    Args:
+      rows: of the series.
+      validation, test: fraction of the rows, at least 0; a part that is asked for has at least one
+        row.
+
+    Returns:
+      Split of three slices, which cover all rows.
+
+    Raises:
+      ValueError: fractions below 0, or such that no row is left to train on.
+      TypeError: arguments that are not numbers.
+
+    Examples:
+      >>> from lstmcore import series
+      >>> series.split(100, validation=0.1, test=0.2)
+      Split(training=slice(0, 70, None), validation=slice(70, 80, None), test=slice(80, 100, None))
+    """
+    rows = checks.check_count("rows", rows)
+    held_out = {"validation": validation, "test": test}
+    for name, fraction in held_out.items():
+        if isinstance(fraction, bool) or not isinstance(fraction, int | float | np.number):
+            raise TypeError(f"{name} must be a fraction of the rows, got {fraction!r}")
+        if not 0 <= fraction < 1:
+            raise ValueError(f"{name} must be at least 0 and below 1, got {fraction!r}")
+    counts = [max(1, round(rows * float(share))) if share else 0 for share in held_out.values()]
+    training = rows - sum(counts)
+    if training < 1:
+        raise ValueError(
+            f"validation {validation} and test {test} leave none of {rows} rows to train on: hold "
+            "out less, or use more data"
+        )
+    end = training + counts[0]
+    return Split(slice(0, training), slice(training, end), slice(end, rows))
+
+
+def rolling_origins(rows: int, count: int, horizon: int, minimum: int) -> np.ndarray:
+    """Where each forecast of a rolling-origin evaluation starts.
+
+    The forecasts follow one another without overlap, `horizon` rows each, and the last one ends at
+    the last row. Each may use all rows before it, and those alone.
+
+    Source: Tashman (2000), "Out-of-sample tests of forecasting accuracy: an analysis and review".
+
+    Args:
+      rows: of the series.
+      count: forecasts.
+      horizon: rows of each.
+      minimum: rows that must lie before the first.
+
+    Returns:
+      int [count]: the first row of each forecast, in the order of time.
+
+    Raises:
+      ValueError: a series that is too short, or a number below 1 (`minimum`: below 0).
+      TypeError: arguments that are not whole numbers.
+
+    Examples:
+      >>> from lstmcore import series
+      >>> series.rolling_origins(rows=100, count=3, horizon=12, minimum=50).tolist()
+      [64, 76, 88]
+    """
+    rows = checks.check_count("rows", rows, minimum=0)
+    count, horizon = checks.check_count("count", count), checks.check_count("horizon", horizon)
+    minimum = checks.check_count("minimum", minimum, minimum=0)
+    if (needed := minimum + count * horizon) > rows:
+        raise ValueError(
+            f"{count} forecasts of {horizon} rows after at least {minimum} rows need {needed} "
+            f"rows, but there are {rows}: use fewer or shorter forecasts, or more data"
+        )
+    return rows - horizon * np.arange(count, 0, -1)

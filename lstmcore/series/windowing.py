@@ -1,0 +1,158 @@
+"""From a table of numbers to the windows [N, T, F] that a model reads, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from lstmcore import checks
+from lstmcore.series.arguments import as_numbers, as_table
+
+CELLS_AT_ONCE = 2**22  # of windows that are sorted at a time for a median: some 100 MB
+
+__all__ = ["temporalize", "tutorial_series", "unwindow", "windows"]
+
+
+def windows(table, length: int, horizon: int = 0, stride: int = 1):
+    """Every stretch of `length` rows, and if asked the `horizon` rows that follow each.
+
+    Args:
+      table: numbers [rows] or [rows, F], in the order of time.
+      length: T, rows in a window.
+      horizon: rows after each window that a model is to predict; 0 for none.
+      stride: rows from the start of one window to the start of the next.
+
+    Returns:
+      inputs [N, T, F], or (inputs, targets [N, horizon, F]) if `horizon` is not 0, with
+      N = (rows - length - horizon) // stride + 1. Both are read-only views: windows that share
+      rows share memory.
+
+    Raises:
+      ValueError: a table that is not numeric or has neither one nor two axes, a length or stride
+        below 1, or a table too short for one window.
+
+    Examples:
+      >>> import lstmcore as lc
+      >>> inputs, targets = lc.windows([1, 2, 3, 4, 5], length=2, horizon=1)
+      >>> inputs[:, :, 0].tolist(), targets[:, :, 0].tolist()
+      ([[1, 2], [2, 3], [3, 4]], [[3], [4], [5]])
+    """
+    table = as_table(table)
+    length = checks.check_count("length", length)
+    horizon = checks.check_count("horizon", horizon, minimum=0)
+    stride = checks.check_count("stride", stride)
+    span = length + horizon
+    if len(table) < span:
+        beyond = f" and a horizon of {horizon}" if horizon else ""
+        raise ValueError(
+            f"a window of {length} rows{beyond} does not fit into a table of {len(table)} rows: "
+            "use a shorter window or more data"
+        )
+    spans = sliding_window_view(table, span, axis=0)[::stride].swapaxes(1, 2)
+    return (spans[:, :length], spans[:, length:]) if horizon else spans
+
+
+def unwindow(windows, stride: int = 1, how: str = "mean") -> np.ndarray:
+    """Overlapping windows back to one series: per row the mean, or median, of all that hold it.
+
+    Args:
+      windows: [N, T, ...], window n holding the rows from n * stride on, as `windows` cuts them.
+      stride: rows from the start of one window to the start of the next.
+      how: "mean" or "median".
+
+    Returns:
+      float64 [rows, ...] with rows = (N - 1) * stride + T. NaN in a window is left out; a row that
+      no window holds (stride > T), or of which all values are NaN, is NaN.
+
+    Raises:
+      ValueError: no windows, windows that are not numeric or have no axis of steps, a stride
+        below 1, or an unknown `how`.
+
+    Examples:
+      >>> import lstmcore as lc
+      >>> from lstmcore import series
+      >>> series.unwindow(lc.windows([1.0, 2.0, 3.0, 4.0], length=2))[:, 0].tolist()
+      [1.0, 2.0, 3.0, 4.0]
+    """
+    windows, stride = as_numbers("windows", windows), checks.check_count("stride", stride)
+    if windows.ndim < 2 or 0 in windows.shape[:2]:
+        raise ValueError(
+            f"windows must be [windows, steps, ...] with at least one of each, got {windows.shape}"
+        )
+    if how not in ("mean", "median"):
+        raise ValueError(f"how must be 'mean' or 'median', got {how!r}")
+    return (_mean_of_windows if how == "mean" else _median_of_windows)(windows, stride)
+
+
+def _mean_of_windows(windows: np.ndarray, stride: int) -> np.ndarray:
+    count, length, *rest = windows.shape
+    rows = (count - 1) * stride + length
+    mean, seen = np.zeros((rows, *rest)), np.zeros((rows, *rest), int)
+    for step in range(length):
+        there = slice(step, step + (count - 1) * stride + 1, stride)
+        values = windows[:, step]
+        known = ~np.isnan(values)
+        seen[there] += known
+        # A running mean, so that equal values have exactly themselves for a mean.
+        change = np.where(known, values - mean[there], 0)
+        mean[there] += change / np.maximum(seen[there], 1)
+    return np.where(seen > 0, mean, np.nan)
+
+
+def _median_of_windows(windows: np.ndarray, stride: int) -> np.ndarray:
+    count, length, *rest = windows.shape
+    rows, deep = (count - 1) * stride + length, -(-length // stride)
+    median = np.empty((rows, *rest))
+    at_once = max(1, CELLS_AT_ONCE // (deep * max(1, int(np.prod(rest)))))
+    for start in range(0, rows, at_once):
+        row = np.arange(start, min(start + at_once, rows))[:, None]
+        window = row // stride - np.arange(deep)  # that may hold this row
+        step = row - window * stride
+        holds = (window >= 0) & (window < count) & (step < length)
+        values = windows[np.where(holds, window, 0), np.where(holds, step, 0)].astype(float)
+        values[~holds] = np.nan
+        values.sort(axis=1)  # NaN goes to the end
+        last = np.sum(~np.isnan(values), axis=1, keepdims=True) - 1
+        low, high = (
+            np.take_along_axis(values, np.maximum(middle, 0), axis=1)
+            for middle in (last // 2, (last + 1) // 2)
+        )
+        median[start : start + at_once] = ((low + high) / 2)[:, 0]
+    return median
+
+
+def temporalize(X, y, lookback: int):
+    """The windows of the LSTM autoencoder tutorial, which leaves out the first two rows.
+
+    The tutorial (Ranjan 2019, "Step-by-step understanding LSTM Autoencoder layers") looks ahead
+    by one row twice, so of n rows it makes n - lookback - 1 windows where `windows` makes
+    n - lookback + 1. Use `windows` for your own data; this is here to repeat the published run.
+
+    Args:
+      X: [n, F], in the order of time.
+      y: [n], one label per row.
+      lookback: T, rows in a window.
+
+    Returns:
+      (inputs [n - lookback - 1, T, F], the label of each window's last row).
+
+    Raises:
+      ValueError: as `windows`, or X and y of different lengths.
+
+    Examples:
+      >>> from lstmcore import series
+      >>> X, y = series.temporalize(series.tutorial_series(), range(9), lookback=3)
+      >>> X.shape, X[0, :, 0].tolist(), y.tolist()
+      ((5, 3, 2), [0.3, 0.4, 0.5], [4, 5, 6, 7, 8])
+    """
+    X, y = as_table(X), np.asarray(y)
+    lookback = checks.check_count("lookback", lookback)
+    if len(X) != len(y):
+        raise ValueError(f"X has {len(X)} rows but y has {len(y)}: they must be aligned")
+    return windows(X[2:], lookback), y[lookback + 1 :]
+
+
+def tutorial_series() -> np.ndarray:
+    """The series of the LSTM autoencoder tutorial: 0.1, 0.2, ..., 0.9 beside its cubes, [9, 2]."""
+    steps = np.arange(1, 10) / 10
+    return np.stack([steps, steps**3], axis=1)
