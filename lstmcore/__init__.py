@@ -37,10 +37,11 @@ _NAMES = {
         "time_distributed",
     ),
     "attention": ("init_attention", "attend"),
-    "losses": ("cross_entropy", "exact_match"),
+    "losses": ("cross_entropy", "exact_match", "quantile_loss"),
     "noise": ("dropout", "dropout_mask", "zoneout"),
     "states": ("zero_states", "final_states"),
     "models": ("Autoencoder", "CompositeAutoencoder", "StackedLSTM"),
+    "forecaster": ("Forecaster",),
     "seq2seq": ("Seq2Seq", "DecoderState"),
     "overview": ("summary",),
     "devices": ("use_all_cores",),
@@ -54,7 +55,7 @@ _NAMES = {
     "decoding.beam": ("Beams", "beam_search"),
     "decoding.feedback": ("rollout",),
 }
-_MODULES = ("anomalies", "reference", "series", "study")
+_MODULES = ("anomalies", "forecasting", "reference", "series", "study")
 
 __all__ = [*_MODULES, *(name for names in _NAMES.values() for name in names)]
 
@@ -74,7 +75,7 @@ def __dir__():
 
 
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
-    from lstmcore import anomalies, reference, series, study
+    from lstmcore import anomalies, forecasting, reference, series, study
     from lstmcore.attention import attend, init_attention
     from lstmcore.batching import Buckets, buckets
     from lstmcore.cell import init_lstm, lstm_step, zero_state
@@ -83,6 +84,7 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.decoding.greedy import Decoded, greedy, sample
     from lstmcore.devices import use_all_cores
     from lstmcore.files import load, save
+    from lstmcore.forecaster import Forecaster
     from lstmcore.layers import (
         dense,
         embedding,
@@ -91,7 +93,7 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
         repeat_vector,
         time_distributed,
     )
-    from lstmcore.losses import cross_entropy, exact_match
+    from lstmcore.losses import cross_entropy, exact_match, quantile_loss
     from lstmcore.models import Autoencoder, CompositeAutoencoder, StackedLSTM
     from lstmcore.noise import dropout, dropout_mask, zoneout
     from lstmcore.overview import summary

@@ -85,6 +85,52 @@ def stacked_lstm(
     return layers | {"head": Layer(DenseParams, units[-1], outputs)}
 
 
+def forecaster(
+    features: int,
+    units: tuple[int, ...],
+    horizon: int,
+    targets: int | None = None,
+    known: int = 0,
+    mode: str = "direct",
+    quantiles: tuple[float, ...] = (),
+    dropout: float = 0.0,
+) -> dict[str, Layer]:
+    """{name: Layer} of a Forecaster: the stack and a head, for all steps or for the next one."""
+    features, units = check_sizes(features, units)
+    horizon = checks.check_count("horizon", horizon)
+    known = checks.check_count("known", known, minimum=0)
+    check_choice("mode", mode, FORECASTS)
+    check_rate("dropout", dropout)
+    check_quantiles(quantiles)
+    if known >= features:
+        raise ValueError(
+            f"known is {known} of {features} features, which leaves none to forecast: known columns "
+            "are those whose future is given"
+        )
+    targets = features - known if targets is None else checks.check_count("targets", targets)
+    if targets + known > features:
+        raise ValueError(
+            f"{targets} targets and {known} known columns are more than the {features} features"
+        )
+    layers = stack("lstm", features, units)
+    if mode == "direct":
+        reads = units[-1] + horizon * known
+        writes = horizon * targets * max(1, len(quantiles))
+        return layers | {"head": Layer(DenseParams, reads, writes)}
+    if targets + known < features:
+        raise ValueError(
+            f"mode='recursive' reads its own forecasts, but nobody forecasts the last "
+            f"{features - targets - known} of the {features - known} columns that are not known: "
+            "use mode='direct', or forecast them too"
+        )
+    if quantiles:
+        raise ValueError(
+            "mode='recursive' feeds one number back, and quantiles are several: use mode='direct', "
+            "or dropout and samples"
+        )
+    return layers | {"head": Layer(DenseParams, units[-1], targets)}
+
+
 def seq2seq(
     source: int,
     target: int,
@@ -161,6 +207,7 @@ def seq2seq(
     return layers
 
 
+FORECASTS = ("direct", "recursive")
 EMBEDDINGS = ("source_embedding", "target_embedding")
 MERGES = ("concat", "sum", "mean", "mul")
 TIES = ("source", "output", "all")
@@ -170,6 +217,7 @@ LAYOUTS: dict[str, Callable[..., dict[str, Layer]]] = {
     "Autoencoder": autoencoder,
     "CompositeAutoencoder": composite_autoencoder,
     "StackedLSTM": stacked_lstm,
+    "Forecaster": forecaster,
     "Seq2Seq": seq2seq,
 }
 
@@ -212,6 +260,22 @@ def check_rate(name: str, rate) -> None:
         raise TypeError(f"{name} must be a number, got {rate!r}") from None
     if not fits:
         raise ValueError(f"{name} must be at least 0 and below 1, got {rate!r}")
+
+
+def check_quantiles(quantiles) -> tuple[float, ...]:
+    """Numbers between 0 and 1 in rising order; returned as plain floats."""
+    try:
+        found = tuple(map(float, quantiles))
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"quantiles must be numbers such as (0.1, 0.5, 0.9), got {quantiles!r}"
+        ) from None
+    rising = all(a < b for a, b in zip(found, found[1:], strict=False))
+    if not (rising and all(0 < quantile < 1 for quantile in found)):
+        raise ValueError(
+            f"quantiles must rise, between 0 and 1, got {found}: write (0.1, 0.5, 0.9)"
+        )
+    return found
 
 
 def check_params(params, layers: Mapping[str, Layer]) -> None:

@@ -1,4 +1,4 @@
-"""Losses of token sequences, which padding does not enter."""
+"""Losses: of token sequences, which padding does not enter, and of quantiles."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from lstmcore import checks
 from lstmcore.dtypes import memory_dtype
 from lstmcore.layers import check_ids
+from lstmcore.layout import check_quantiles
 
-__all__ = ["cross_entropy", "exact_match"]
+__all__ = ["cross_entropy", "exact_match", "quantile_loss"]
 
 
 def cross_entropy(logits: jax.Array, target: jax.Array, mask: jax.Array | None = None) -> jax.Array:
@@ -65,6 +66,55 @@ def exact_match(logits: jax.Array, target: jax.Array, mask: jax.Array | None = N
     mask = _check(logits, target, mask)
     likeliest = jnp.asarray(logits).argmax(axis=-1)
     return ((likeliest == jnp.asarray(target, likeliest.dtype)) | ~mask).all(axis=1)
+
+
+def quantile_loss(
+    forecast: jax.Array, target: jax.Array, quantiles: tuple[float, ...]
+) -> jax.Array:
+    """Mean of what it costs to miss the target, which quantiles of it make as small as can be.
+
+    A forecast f of the quantile q costs q (y - f) where the target y lies above it and
+    (1 - q) (f - y) where it lies below: the pinball or check loss (Koenker & Bassett 1978,
+    "Regression Quantiles"). For q = 0.5 it is half of the mean absolute error.
+
+    Args:
+      forecast: [..., Q], one number for each quantile.
+      target: [...].
+      quantiles: Q numbers between 0 and 1, rising.
+
+    Returns:
+      A scalar, at least float32.
+
+    Raises:
+      ValueError: shapes that do not fit, numbers that are not floating point, or quantiles that are
+        none.
+      TypeError: arguments of another kind.
+
+    Examples:
+      >>> import jax.numpy as jnp, lstmcore as lc
+      >>> forecast = jnp.array([[1.0, 4.0]])
+      >>> print(lc.quantile_loss(forecast, jnp.array([2.0]), quantiles=(0.25, 0.75)))
+      0.375
+    """
+    levels = check_quantiles(quantiles)
+    for name, value in (("forecast", forecast), ("target", target)):
+        if not (hasattr(value, "shape") and hasattr(value, "dtype")):
+            raise TypeError(
+                f"{name} must be an array, got {type(value).__name__}: convert it, for instance "
+                f"np.asarray({name})"
+            )
+        checks.check_floating(name, value)
+    expected = (*target.shape, len(levels))
+    if tuple(forecast.shape) != expected:
+        raise ValueError(
+            f"forecast has shape {tuple(forecast.shape)} but target {tuple(target.shape)} and "
+            f"{len(levels)} quantiles need {expected}"
+        )
+    forecast = jnp.asarray(forecast)
+    wide = memory_dtype(forecast.dtype)
+    missed = jnp.asarray(target, wide)[..., None] - forecast.astype(wide)
+    share = jnp.asarray(levels, wide)
+    return jnp.maximum(share * missed, (share - 1) * missed).mean()
 
 
 def _check(logits, target, mask):

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
+from lstmcore.forecaster import Forecaster
 from lstmcore.seq2seq import Seq2Seq
 from lstmcore.text import text_table
 from lstmcore.types import (
@@ -74,6 +75,8 @@ def _rows(model, timesteps: int | None) -> list[tuple[str, str, tuple]]:
     """(name, kind, output shape) of each layer, and of the repetition before each decoder."""
     if isinstance(model, Seq2Seq):
         return _rows_of_seq2seq(model, timesteps)
+    if isinstance(model, Forecaster):
+        return _rows_of_forecaster(model, timesteps)
     shapes = _output_shapes(model, timesteps)
     encoder = [name for name in shapes if name.startswith("encoder")]
     rows = []
@@ -88,6 +91,21 @@ def _rows(model, timesteps: int | None) -> list[tuple[str, str, tuple]]:
         kind = "LSTM" if model.layers[name].kind is LSTMParams else "TimeDistributed(Dense)"
         rows.append((name, kind, shape))
     return rows
+
+
+def _rows_of_forecaster(model, timesteps: int | None) -> list[tuple[str, str, tuple]]:
+    """As `_rows`. Of a recursive one, the time axis holds what it reads and what it writes."""
+    recursive = model.mode == "recursive"
+    steps = timesteps + model.horizon - 1 if recursive and timesteps else timesteps
+    *stack, head = model.layers.items()
+    rows: list[tuple[str, str, tuple]] = [
+        (name, "LSTM", (None, steps, layer.units)) for name, layer in stack
+    ]
+    if recursive:
+        return [*rows, (head[0], "TimeDistributed(Dense)", (None, model.horizon, model.targets))]
+    name, kind, (_, _, units) = rows[-1]
+    rows[-1] = name, kind, (None, units)  # its final state alone goes on
+    return [*rows, (head[0], "Dense", (None, head[1].units))]
 
 
 def _rows_of_seq2seq(model, timesteps: int | None) -> list[tuple[str, str, tuple]]:

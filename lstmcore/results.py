@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import platform
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from lstmcore import __version__, files
@@ -102,8 +104,7 @@ def write_model(
 ) -> None:
     """What must not be lost: the model, the scaling of its inputs, and how training went."""
     files.save(folder / "model.safetensors", model, result.params)
-    made_from = {
-        "lstmcore": __version__,
+    made_from = versions() | {
         "source": source,
         "columns": list(data.columns),
         "rows": len(data.values),
@@ -117,6 +118,16 @@ def write_model(
 def write_json(path: Path, value) -> None:
     """A file for people and programs to read."""
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    """Of lstmcore and what it stands on."""
+    return {
+        "lstmcore": __version__,
+        "jax": jax.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
 
 
 def write_history(path: Path, history: Mapping) -> None:

@@ -22,6 +22,8 @@ MODELS = [
     lc.Autoencoder(1, (3, 2), "relu", steps=4, recurrent_activation="hard_sigmoid"),
     lc.CompositeAutoencoder(2, (3, 2), steps=2, output_activation="relu"),
     lc.StackedLSTM(2, (3, 2, 2), outputs=1, output_activation="softsign", residual=True),
+    lc.Forecaster(2, (3, 2), horizon=3, targets=1, quantiles=(0.1, 0.5), dropout=0.2),
+    lc.Forecaster(2, (3, 2), horizon=3, mode="recursive", output_activation="relu"),
 ]
 LOADERS = [pytest.param(lc.load, id="JAX"), pytest.param(reference.load, id="NumPy")]
 sizes = st.integers(1, 4)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
-from lstmcore import __version__, results
+from lstmcore import results
 from lstmcore.anomalies import metrics
 from lstmcore.anomalies.detector import Detector
 from lstmcore.anomalies.looking import look
@@ -122,9 +120,7 @@ def metric_rows(found: Found) -> list[list[str]]:
 def write_model(folder: Path, detector: Detector, described: dict) -> None:
     """What must not be lost: the detector, how it was trained, and on what."""
     detector.save(folder)
-    versions = {"lstmcore": __version__, "jax": jax.__version__, "numpy": np.__version__}
-    versions["python"] = platform.python_version()
-    results.write_json(folder / "settings.json", versions | described)
+    results.write_json(folder / "settings.json", results.versions() | described)
     results.write_history(folder / "history.csv", detector.history)
 
 

@@ -12,6 +12,7 @@ import typer
 from lstmcore import __version__
 from lstmcore.cli.anomalies import anomalies
 from lstmcore.cli.fit import fit
+from lstmcore.cli.forecast import forecast
 from lstmcore.cli.inspect import inspect
 from lstmcore.cli.terminal import console
 from lstmcore.cli.translate import app as translate
@@ -56,6 +57,7 @@ def root(
 
 app.command()(anomalies)
 app.command()(fit)
+app.command()(forecast)
 app.command()(inspect)
 app.add_typer(translate, name="translate")
 

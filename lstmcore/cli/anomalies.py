@@ -7,14 +7,12 @@ from typing import Annotated, Literal
 
 import numpy as np
 import typer
-from rich import box
 from rich.markup import escape
-from rich.table import Table as Grid
 
 import lstmcore as lc
 from lstmcore import results
 from lstmcore.cli import options, reading
-from lstmcore.cli.terminal import clear_errors, console, sizes
+from lstmcore.cli.terminal import clear_errors, console, grid, sizes
 from lstmcore.table import Table
 
 PRESET = lc.anomalies.Settings()
@@ -185,18 +183,9 @@ def _print(found, report) -> None:
     console.print(f"\n[bold]{escape(found.sentence)}[/bold]\n")
     rows = report.event_rows(found)
     if rows:
-        _grid("events", report.header(), rows[:SHOWN_EVENTS], words=2)
+        grid("events", report.header(), rows[:SHOWN_EVENTS], words=2)
     if len(rows) > SHOWN_EVENTS:
         console.print(f"... and {len(rows) - SHOWN_EVENTS:,} more, all in events.csv")
     if found.labels is not None:
         header = ["compared with the labels", "precision", "recall", "F1", ""]
-        _grid("how good it is", header, report.metric_rows(found))
-
-
-def _grid(title: str, header: list[str], rows: list[list[str]], words: int = 1) -> None:
-    grid = Grid(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    for place, name in enumerate(header):
-        grid.add_column(name, justify="left" if place < words else "right", overflow="fold")
-    for row in rows:
-        grid.add_row(*map(escape, row))
-    console.print(grid)
+        grid("how good it is", header, report.metric_rows(found))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import jax
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table as Grid
 
 from lstmcore import results
 
@@ -42,6 +44,16 @@ def _left(folder: Path | None) -> str:
         f"training so far is kept in {escape(str(checkpoint))}; the same command with --resume "
         "goes on from there"
     )
+
+
+def grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> None:
+    """Print a table; the first `words` columns hold words, the others numbers."""
+    drawn = Grid(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for place, name in enumerate(header):
+        drawn.add_column(name, justify="left" if place < words else "right", overflow="fold")
+    for row in rows:
+        drawn.add_row(*map(escape, row))
+    console.print(drawn)
 
 
 def sizes(text: str, option: str = "--units") -> tuple[int, ...]:

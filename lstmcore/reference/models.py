@@ -20,7 +20,7 @@ def load(path) -> tuple[Callable, dict]:
 
     Returns:
       (apply, params): `apply(params, x, mask=None, edits=None)` does what the model's own
-      `apply` does; params are NumPy arrays.
+      `apply` does, that of a Forecaster with its `future`; params are NumPy arrays.
 
     Raises:
       ValueError: the file is not one of lstmcore's, damaged, or needs JAX (a Seq2Seq, bfloat16
@@ -78,10 +78,53 @@ def apply_stacked_lstm(
     return dense(params["head"], h), traces
 
 
+def apply_forecaster(
+    params: dict,
+    x: np.ndarray,
+    future: np.ndarray | None = None,
+    *,
+    horizon: int,
+    targets: int,
+    known: int = 0,
+    mode: str = "direct",
+    quantiles: tuple[float, ...] = (),
+    dropout: float = 0.0,
+    mask=None,
+    edits=None,
+    **activations,
+) -> tuple[np.ndarray, dict[str, Trace]]:
+    """`lstmcore.Forecaster(...).apply` without a key, so that nothing is dropped.
+
+    A recursive one appends each forecast to the rows and reads them all again.
+    """
+    stack: Callable = partial(_run_stack, params, edits=edits, **activations)
+    future = np.zeros((len(x), horizon, known), x.dtype) if future is None else future
+    if future.shape != (len(x), horizon, known):
+        raise ValueError(f"future has shape {future.shape}, expected {(len(x), horizon, known)}")
+    if mode == "direct":
+        state, _, traces = stack("lstm", x, mask=mask)
+        y = dense(params["head"], np.concatenate([state.h, future.reshape(len(x), -1)], axis=1))
+        y = y.reshape(-1, horizon, targets, *(len(quantiles),) * bool(quantiles))
+        return np.sort(y, axis=-1) if quantiles else y, traces
+    mask = np.ones(x.shape[:2], bool) if mask is None else mask
+    rows = np.concatenate([x, np.zeros((len(x), horizon, x.shape[2]), x.dtype)], axis=1)
+    rows[:, x.shape[1] :, targets:] = future
+    real = np.concatenate([mask, np.ones((len(x), horizon), bool)], axis=1)
+    for t in range(x.shape[1], rows.shape[1]):
+        read = rows[:, :t].copy()
+        for example, step in np.argwhere(real[:, :t]):  # what is known of the next real row
+            following = step + 1 + real[example, step + 1 :].argmax()
+            read[example, step, targets:] = rows[example, following, targets:]
+        state, _, traces = stack("lstm", read, mask=real[:, :t])
+        rows[:, t, :targets] = dense(params["head"], state.h)
+    return rows[:, x.shape[1] :, :targets], traces
+
+
 APPLY: dict[str, Callable] = {
     "Autoencoder": apply_autoencoder,
     "CompositeAutoencoder": apply_composite_autoencoder,
     "StackedLSTM": apply_stacked_lstm,
+    "Forecaster": apply_forecaster,
 }
 
 

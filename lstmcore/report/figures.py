@@ -150,7 +150,7 @@ def thin(values: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
 def _subplots(titles: Sequence[str], height: int):
     from plotly.subplots import make_subplots
 
-    total = height * len(titles) + 70
+    total = height * len(titles) + 90
     figure = make_subplots(
         len(titles),
         1,
@@ -161,7 +161,7 @@ def _subplots(titles: Sequence[str], height: int):
     figure.update_layout(
         template="plotly_white",
         height=total,
-        margin={"l": 60, "r": 20, "t": 40, "b": 30},
+        margin={"l": 60, "r": 20, "t": 60, "b": 30},
         hovermode="x unified",
         legend={"orientation": "h", "y": 1 + 30 / total, "x": 1, "xanchor": "right"},
     )

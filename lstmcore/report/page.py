@@ -9,11 +9,15 @@ page.write("report.html", "Load of May", [
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import os
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from lstmcore import __version__
 from lstmcore.files import atomic_path
@@ -86,6 +90,18 @@ def picture(figure, caption: str) -> str:
         config={"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d"]},
     )
     return f"<figure>{drawn}<figcaption>{html.escape(caption)}</figcaption></figure>"
+
+
+def image(figure: Figure, caption: str) -> str:
+    """A figure of matplotlib, with a caption."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=110)
+    data = base64.b64encode(drawn.getvalue()).decode("ascii")
+    text = html.escape(caption)
+    return (
+        f'<figure><img src="data:image/png;base64,{data}" alt="{text}">'
+        f"<figcaption>{text}</figcaption></figure>"
+    )
 
 
 def _plotlyjs() -> str:

@@ -1,0 +1,210 @@
+"""`lstmcore forecast`: from a CSV file to a forecast, and whether it is worth anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import typer
+from rich.markup import escape
+
+import lstmcore as lc
+from lstmcore import results, series
+from lstmcore.cli import options, reading
+from lstmcore.cli.terminal import clear_errors, console, grid, sizes
+from lstmcore.series import Times
+from lstmcore.table import Table
+
+PRESET = lc.forecasting.Settings()
+UNITS, PATIENCE = ",".join(map(str, PRESET.units)), PRESET.patience or 0
+SAMPLES = 100  # of a model with dropout
+
+
+def forecast(
+    source: options.Source,
+    targets: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Columns to forecast. [dim]\\[default: all that are not known in advance][/dim]",
+        ),
+    ] = None,
+    known: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Columns known in advance (calendar, prices): append rows to the CSV with these "
+            "alone, the others empty, to forecast them.",
+        ),
+    ] = None,
+    columns: options.Columns = None,
+    time: options.Time = None,
+    missing: options.Missing = "forward",
+    difference: options.Difference = None,
+    scaling: options.Scaling = "standard",
+    season: Annotated[
+        int | None,
+        typer.Option(
+            metavar="ROWS",
+            help="Rows of a season: for the seasonal naive forecast to compare with.",
+        ),
+    ] = None,
+    window: options.Window = PRESET.window,
+    horizon: Annotated[int, typer.Option(metavar="ROWS", help="Rows to forecast.")] = 12,
+    mode: Annotated[
+        Literal["direct", "recursive"],
+        typer.Option(help="direct: all rows at once; recursive: one, which is read, and so on."),
+    ] = "direct",
+    units: options.Units = UNITS,
+    quantiles: Annotated[
+        bool, typer.Option("--quantiles", help="An interval of 80 %, by quantile loss (direct).")
+    ] = False,
+    dropout: Annotated[
+        float, typer.Option(help="Rate of dropout; an interval from samples with it.")
+    ] = 0.0,
+    epochs: options.Epochs = PRESET.epochs,
+    batch_size: options.BatchSize = PRESET.batch_size,
+    learning_rate: options.LearningRate = PRESET.learning_rate,
+    patience: options.Patience = PATIENCE,
+    validation: Annotated[
+        float, typer.Option(help="Share of the rows, before the test part, to stop training by.")
+    ] = PRESET.validation,
+    test: Annotated[
+        float, typer.Option(help="Share of the rows, the last in time, to measure on.")
+    ] = PRESET.test,
+    folds: Annotated[
+        int,
+        typer.Option(help="Backtest: train anew for so many origins, each on what came before."),
+    ] = 0,
+    seed: options.Seed = 0,
+    resume: options.Resume = False,
+    output: options.Output = Path("lstmcore-forecast"),
+) -> None:
+    """Forecast the rows after the last; say whether that beats the naive forecasts.
+
+    The output folder receives report.html (errors beside those of naive forecasts,
+    the forecast, the lag check and the gates), forecast.csv, test.csv, errors.csv,
+    pictures and the model, which lc.forecasting.Trained.load reads.
+    """
+    given = dict(locals())
+    with clear_errors(output):
+        from lstmcore.forecasting import report  # matplotlib is for this alone
+
+        results.refuse_to_overwrite(source, output, report.FILES)
+        given |= {
+            "targets": options.names(targets),
+            "known": options.names(known),
+            "units": sizes(units),
+            "quantiles": (0.1, 0.5, 0.9) if quantiles else (),
+            "preparation": options.preparation(missing, difference, scaling),
+        }
+        settings = options.settings(PRESET, given)
+        whole, times = reading.read(source, options.names(columns), time)
+        data, future = _without_future(whole, settings)
+        said = f"{len(data.values):,} rows of {', '.join(data.columns)}"
+        console.print(f"[bold]{escape(str(source))}[/bold]: {escape(said)}\n", soft_wrap=True)
+        with results.output_folder(output, report.FILES, resume=resume) as staging:
+            trained = lc.forecasting.train(
+                data.values,
+                data.columns,
+                settings,
+                progress=True,
+                checkpoint=staging / results.CHECKPOINT,
+                resume=resume,
+            )
+            report.write_model(staging, trained, _described(source, data, times))
+            samples = SAMPLES if dropout else 0
+            backtest = None
+            if folds:
+                with console.status(f"training anew for {folds} origins ..."):
+                    backtest = lc.forecasting.backtest(data.values, data.columns, settings, folds)
+            ahead = _ahead(data, times, horizon)
+            made = report.Made(
+                str(source),
+                data,
+                trained,
+                trained.evaluate(data.values, samples=samples),
+                backtest,
+                _forecast(trained, data, future, samples),
+                ahead,
+                _notes(data, times, trained, future),
+            )
+            report.write(staging, made)
+            written = sorted(path.name for path in staging.iterdir())
+        _print(made, report)
+        console.print(f"wrote to [bold]{escape(str(output))}[/bold]: {', '.join(written)}")
+
+
+def _without_future(data: Table, settings) -> tuple[Table, np.ndarray]:
+    """(the table up to its last target, the known columns of the rows after that)."""
+    if not settings.known:
+        return data, np.zeros((0, 0))
+    for name in settings.known:
+        if name not in data.columns:
+            raise ValueError(
+                f"--known names {name!r} but the columns are {', '.join(data.columns)}"
+            )
+    places = [data.columns.index(name) for name in settings.known]
+    others = [place for place in range(len(data.columns)) if place not in places]
+    there = np.flatnonzero(np.isfinite(data.values[:, others]).any(axis=1))
+    end = int(there[-1]) + 1 if len(there) else 0
+    future = data.values[end:, places]
+    return data._replace(values=data.values[:end], labels=data.labels[:end]), future
+
+
+def _forecast(trained, data: Table, future: np.ndarray, samples: int):
+    """Of the rows after the last; None where a column that must be known there is not."""
+    needed, known = trained.model.horizon, len(trained.settings.known)
+    if known and not np.isfinite(future[:needed]).all() or len(future) < needed * bool(known):
+        return None
+    options = {"future": future[:needed]} if known else {}
+    return trained.forecast(data.values, samples=samples, **options)
+
+
+def _ahead(data: Table, times: Times | None, horizon: int) -> list[str]:
+    """Names of the rows to come."""
+    if times is None:
+        return [str(len(data.values) + step) for step in range(horizon)]
+    last = times.positions[0] + len(data.values) - 1
+    return times.labels_at(last + np.arange(1, horizon + 1))
+
+
+def _notes(data: Table, times: Times | None, trained, future: np.ndarray) -> list[str]:
+    notes = reading.notes(data, times, trained.prepared.select(_order(data, trained)))
+    training = trained.split.training.stop
+    notes += reading.stationary(data, trained.prepared, training)
+    if trained.stride > 1:
+        notes.append(f"trained on the window at every {trained.stride}th row")
+    if trained.settings.known and len(future) < trained.model.horizon:
+        names = ", ".join(trained.settings.known)
+        notes.append(
+            f"no forecast beyond the last row: {names} must be known for {trained.model.horizon} "
+            f"rows after it, and {len(future)} are there"
+        )
+    return notes
+
+
+def _described(source: Path, data: Table, times: Times | None) -> dict:
+    return {
+        "source": str(source),
+        "columns": list(data.columns),
+        "rows": len(data.values),
+        "interval": times.interval if times else None,
+    }
+
+
+def _print(made, report) -> None:
+    console.print()
+    for note in made.notes:
+        console.print(f"- {escape(note)}")
+    console.print()
+    header = ["target", "forecast", *report.ERRORS]
+    rows = report.error_rows(made.trained.targets, made.evaluation.scores)
+    grid("errors in the test part", header, rows, words=2)
+    if made.backtest is not None:
+        rows = report.error_rows(made.trained.targets, made.backtest.scores)
+        grid(f"errors in {len(made.backtest.origins)} folds", header, rows, words=2)
+    for sentence in made.sentences:
+        console.print(f"[bold]{escape(sentence)}[/bold]")
+    console.print()

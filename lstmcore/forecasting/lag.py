@@ -1,0 +1,221 @@
+"""Does a forecast merely follow the last value? The question that a good-looking plot hides.
+
+A forecast that repeats the last value looks good beside the truth: the same curve, a step late.
+Three measurements tell it from one that knows what comes:
+
+    skill         how much smaller its squared error is than that of the last value repeated, and
+                  than that of the best exponential smoothing of the last values, chosen afterwards
+    anticipation  of each change from the last value to the truth, the share that was forecast: 1
+                  for a forecast right but for noise, 0 for one that repeats the last value, whatever
+                  noise is added. Below one half, it lies nearer to the last value than to the truth
+    distance      from the truth of 0, 1, 2, ... rows before: the lag at which it is smallest
+
+"Significantly" is in the sense of Diebold & Mariano (1995), "Comparing Predictive Accuracy": a mean
+over the steps against its standard error, which takes into account that neighbouring steps are
+alike (Newey & West 1987).
+"""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmcore import checks
+
+__all__ = ["LagCheck", "lag_check"]
+
+FOLLOWS = "follows the last value"
+NO_BETTER = "no better than the last value"
+AHEAD = "ahead of the last value"
+SMOOTHINGS = np.array([0.02, 0.05, *np.arange(1, 10) / 10])  # 1 would be the last value itself
+FEWEST = 20  # steps to compare on
+
+
+class LagCheck(NamedTuple):
+    """What `lag_check` found; `str()` of it is a report to read.
+
+    Attributes:
+      verdict: "follows the last value", "no better than the last value" or "ahead of the last
+        value".
+      follows: whether it is the first of these.
+      step: rows between the last value and what is forecast.
+      lags: int [K], rows back: 0, 1, ...
+      correlation: [K], of the forecast's changes from row to row with those of the truth so many
+        rows before. (The numbers themselves would correlate at all lags in any slow series.) NaN
+        where one of them never changes.
+      distance: [K], root mean squared difference of the forecast to the truth so many rows before.
+      best_lag: the lag of the smallest distance.
+      skill: 1 - mean squared error / that of the last value; at most 1, below 0 if it is worse.
+      skill_over_smoothing: the same against the best smoothing of the last values.
+      anticipation: share of the true changes that was forecast; NaN if nothing ever changes.
+      direction: correlation of forecast change and true change; NaN if one of them never changes.
+    """
+
+    verdict: str
+    follows: bool
+    step: int
+    lags: np.ndarray
+    correlation: np.ndarray
+    distance: np.ndarray
+    best_lag: int
+    skill: float
+    skill_over_smoothing: float
+    anticipation: float
+    direction: float
+
+    def __str__(self) -> str:
+        rows = "row" if self.best_lag == 1 else "rows"
+        nearest = (
+            f"the truth of {self.best_lag} {rows} before" if self.best_lag else "its own truth"
+        )
+        return (
+            f"{self.step} ahead: {self.verdict}\n"
+            f"  nearest to {nearest}; {self.anticipation:.0%} of the changes anticipated, "
+            f"correlation of changes {self.direction:.2f}\n"
+            f"  skill {self.skill:.2f} over the last value, {self.skill_over_smoothing:.2f} over "
+            "the best smoothing of the last values"
+        )
+
+
+def lag_check(
+    actual, forecast, last, step: int = 1, *, max_lag: int | None = None, level: float = 0.01
+) -> LagCheck:
+    """Whether a forecast merely follows the last value.
+
+    It is *ahead* if its squared error is significantly smaller than those of the last value and of
+    the best smoothing of the last values. It *follows* if it is not, anticipates significantly less
+    than half of the changes, and lies nearer to an earlier truth than that truth's own mean does.
+    Else it is *no better*: for all that these steps tell, the last value would have done.
+
+    On a random walk the last value is the best forecast there is (and follows).
+
+    Args:
+      actual: [N], the truth at consecutive rows.
+      forecast: [N], what was forecast for them.
+      last: [N], the last value that was known when each was forecast, `step` rows before it.
+      step: rows between the last value and what is forecast.
+      max_lag: K - 1, the largest lag looked at; None: `step` + 10, but no more than N / 4.
+      level: of significance, the chance to be wrong that is accepted.
+
+    Returns:
+      LagCheck.
+
+    Raises:
+      ValueError: unequal lengths, fewer than 20 steps, or numbers that are not finite.
+      TypeError: arguments of another kind.
+
+    Examples:
+      >>> import numpy as np
+      >>> from lstmcore.forecasting import lag_check
+      >>> walk = np.random.default_rng(0).normal(size=201).cumsum()
+      >>> check = lag_check(actual=walk[1:], forecast=walk[:-1], last=walk[:-1])
+      >>> check.verdict, check.best_lag, check.skill
+      ('follows the last value', 1, 0.0)
+    """
+    step = checks.check_count("step", step)
+    actual, forecast, last = _checked(actual, forecast, last)
+    count = len(actual)
+    if max_lag is None:
+        max_lag = min(step + 10, count // 4)
+    if (max_lag := checks.check_count("max_lag", max_lag)) > count - 2:
+        raise ValueError(f"max_lag is {max_lag}, but there are only {count} steps")
+    if not 0 < level <= 0.5:
+        raise ValueError(f"level must be above 0 and at most 0.5, got {level!r}")
+    limit = -NormalDist().inv_cdf(level)
+    lags = np.arange(max_lag + 1)
+    # The same steps for every lag: those that have a truth so many rows before.
+    later = forecast[max_lag:]
+    earlier = np.stack([actual[max_lag - lag : count - lag] for lag in lags])
+    distance = np.sqrt(((later - earlier) ** 2).mean(axis=1))
+    correlation = np.array([_correlation(np.diff(later), np.diff(truth)) for truth in earlier])
+    best = int(distance.argmin())
+
+    change, expected = actual - last, forecast - last
+    error = (actual - forecast) ** 2
+    smoothed = _best_smoothing(actual, last)
+    power = (change**2).mean()
+    ahead = all(
+        _mean_over_its_error(other - error, step) > limit
+        for other in (change**2, (actual - smoothed) ** 2)
+    )
+    nearer_to_last = _mean_over_its_error(error - expected**2, step) > limit
+    resembles = best > 0 and distance[best] < earlier[best].std()
+    follows = bool(not ahead and nearer_to_last and resembles)
+    return LagCheck(
+        verdict=AHEAD if ahead else FOLLOWS if follows else NO_BETTER,
+        follows=follows,
+        step=step,
+        lags=lags,
+        correlation=correlation,
+        distance=distance,
+        best_lag=best,
+        skill=_skill(error.mean(), power),
+        skill_over_smoothing=_skill(error.mean(), min(power, ((actual - smoothed) ** 2).mean())),
+        anticipation=float((expected * change).mean() / power) if power else np.nan,
+        direction=_correlation(expected, change),
+    )
+
+
+def _best_smoothing(actual: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """The exponential smoothing of the last values that has the smallest squared error; [N]."""
+    level = np.full(len(SMOOTHINGS), last[0])
+    smoothed = np.empty((len(last), len(SMOOTHINGS)))
+    for row, value in enumerate(last):
+        level = level + SMOOTHINGS * (value - level)
+        smoothed[row] = level
+    errors = ((actual[:, None] - smoothed) ** 2).mean(axis=0)
+    return smoothed[:, errors.argmin()]
+
+
+def _mean_over_its_error(values: np.ndarray, step: int) -> float:
+    """The mean in standard errors of it, for values that are correlated over some rows.
+
+    Errors of forecasts `step` rows ahead overlap in step - 1 rows.
+    """
+    count, mean = len(values), values.mean()
+    deviations = values - mean
+    reach = min(max(2 * (step - 1), round(4 * (count / 100) ** (2 / 9))), count // 3)
+    variance = deviations @ deviations
+    for lag in range(1, reach + 1):
+        variance += 2 * (1 - lag / (reach + 1)) * (deviations[lag:] @ deviations[:-lag])
+    # What rounding leaves of equal values is no spread.
+    rounding = np.finfo(float).eps * np.abs(values).max()
+    if variance <= count * rounding**2:
+        return float(np.sign(mean) * np.inf) if abs(mean) > rounding else 0.0
+    return float(mean * count / np.sqrt(variance))
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    size = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / size) if size else np.nan
+
+
+def _skill(error: float, baseline: float) -> float:
+    if baseline == 0:
+        return np.nan if error == 0 else -np.inf
+    return float(1 - error / baseline)
+
+
+def _checked(actual, forecast, last) -> tuple[np.ndarray, ...]:
+    arrays = {}
+    for name, given in (("actual", actual), ("forecast", forecast), ("last", last)):
+        values = np.asarray(given)
+        if values.dtype.kind not in "iuf":
+            raise TypeError(f"{name} must be real numbers, got {values.dtype}")
+        checks.check_array(name, values, "steps", "one column and one step ahead at a time")
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} holds NaN or infinity: fill or leave out such rows first")
+        arrays[name] = values.astype(float)
+    lengths = {name: len(values) for name, values in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        described = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ValueError(f"actual, forecast and last must have equally many steps, got {described}")
+    if lengths["actual"] < FEWEST:
+        raise ValueError(
+            f"a lag check needs at least {FEWEST} consecutive steps, got {lengths['actual']}: test "
+            "on more rows"
+        )
+    return tuple(arrays.values())

@@ -1,0 +1,397 @@
+"""The forecaster: against a plain loop and NumPy, its traces, noise, losses and errors."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from laws import along, numeric_slope
+from strategies import mask_kinds, random_mask, seeds, weights
+
+import lstmcore as lc
+from lstmcore import reference, study
+
+KEY = jax.random.key(0)
+B, T, H = 3, 5, 4  # H: the horizon
+
+MODELS = {
+    "direct": lc.Forecaster(2, (4, 3), H),
+    "direct, covariates": lc.Forecaster(4, (4, 3), H, targets=2, known=1),
+    "direct, quantiles": lc.Forecaster(3, 4, H, targets=2, quantiles=(0.1, 0.5, 0.9)),
+    "recursive": lc.Forecaster(2, (4, 3), H, mode="recursive"),
+    "recursive, known": lc.Forecaster(3, (4, 3), H, known=1, mode="recursive"),
+    "recursive, one step": lc.Forecaster(2, 4, 1, mode="recursive"),
+}
+every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+RECURSIVE = {name: model for name, model in MODELS.items() if model.mode == "recursive"}
+recursive_models = pytest.mark.parametrize("model", RECURSIVE.values(), ids=RECURSIVE)
+close = partial(np.testing.assert_allclose, rtol=1e-5, atol=2e-6)
+
+
+def sequences(model, rng, dtype=np.float32):
+    """(x, future or None)."""
+    x = rng.normal(size=(B, T, model.features)).astype(dtype)
+    future = rng.normal(size=(B, model.horizon, model.known)).astype(dtype)
+    return x, future if model.known else None
+
+
+def batch_of(model, rng, dtype=np.float32):
+    x, future = sequences(model, rng, dtype)
+    target = rng.normal(size=(B, model.horizon, model.targets)).astype(dtype)
+    return {"x": x, "target": target} | ({} if future is None else {"future": future})
+
+
+def in_numpy(model, params, *arguments, **options):
+    sizes = {
+        name: getattr(model, name) for name in ("horizon", "targets", "known", "mode", "quantiles")
+    }
+    activations = {"activation": model.activation}
+    return reference.apply_forecaster(params, *arguments, **sizes, **activations, **options)
+
+
+def closed_from(step):
+    """An edit, for JAX and for NumPy: the output gate is closed from this step on."""
+
+    def edit(gates, t):
+        where = jnp.where if isinstance(t, jax.Array) else np.where
+        return gates._replace(output=where(t < step, gates.output, 0))
+
+    return edit
+
+
+def compiled(model, params, x, future=None, **options):
+    return jax.jit(lambda p, *a: model.apply(p, *a, **options))(params, x, future)
+
+
+# What it computes.
+
+
+@every_model
+@given(seed=seeds, kind=mask_kinds)
+def test_numpy_gives_the_same(model, seed, kind):
+    """The reference reads everything again for each step that a recursive one writes."""
+    rng = np.random.default_rng(seed)
+    x, future = sequences(model, rng)
+    mask = random_mask(rng, kind, B, T)
+    edits = {"lstm_0": closed_from(T - 1)}
+    params = weights(model)
+    ours = model.apply(params, x, future, mask=mask, edits=edits)
+    theirs = in_numpy(model, params, x, future, mask=mask, edits=edits)
+    assert ours[0].shape[:3] == (B, model.horizon, model.targets)
+    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
+    jax.tree.map(close, ours, theirs)
+
+
+@recursive_models
+@pytest.mark.parametrize("key", [None, KEY], ids=["evaluation", "dropout"])
+def test_recursive_is_a_loop_of_one_step_forecasts(model, key, rng):
+    """Each forecast becomes the next row, whatever noise there is: one draw holds throughout."""
+    model = lc.Forecaster(**vars(model) | {"dropout": 0.4})
+    single = lc.Forecaster(**vars(model) | {"horizon": 1})
+    params, (x, future) = weights(model), sequences(model, rng)
+    forecast, traces = model.apply(params, x, future, key=key)
+    rows = x
+    for step in range(model.horizon):
+        known = None if future is None else future[:, step : step + 1]
+        following, looked = single.apply(params, rows, known, key=key)
+        close(following[:, 0], forecast[:, step])
+        row = following if known is None else np.concatenate([following, known], axis=2)
+        rows = np.concatenate([rows, row], axis=1)
+    jax.tree.map(close, traces, looked)
+    assert traces["lstm_0"].h.shape == (B, T + model.horizon - 1, 4)
+
+
+@recursive_models
+def test_the_future_of_known_columns_acts_from_its_own_row_on(model, rng):
+    if not model.known:
+        return
+    params, (x, future) = weights(model), sequences(model, rng)
+    forecast = model.apply(params, x, future)[0]
+    for step in range(H):
+        changed = future.copy()
+        changed[:, step:] += 1
+        other = model.apply(params, x, changed)[0]
+        np.testing.assert_array_equal(other[:, :step], forecast[:, :step])
+        assert (other[:, step] != forecast[:, step]).any()
+
+
+@every_model
+@given(length=st.integers(1, T), left=st.booleans())
+def test_padding_changes_nothing(model, length, left):
+    rng = np.random.default_rng(length)
+    params, (x, future) = weights(model), sequences(model, rng)
+    mask = np.tile(np.arange(T) < length, (B, 1))
+    padded = np.where(mask[..., None], x, np.nan)
+    if left:
+        padded, mask = np.roll(padded, T - length, axis=1), np.roll(mask, T - length, axis=1)
+    forecast, _ = model.apply(params, padded, future, mask=mask)
+    close(forecast, model.apply(params, x[:, :length], future)[0])
+
+
+@every_model
+def test_compiled_and_in_float64(model, x64, rng):
+    params = weights(model, np.float64)
+    x, future = sequences(model, rng, np.float64)
+    ours = compiled(model, params, x, future)
+    assert ours[0].dtype == np.float64
+    tight = partial(np.testing.assert_allclose, rtol=1e-10, atol=1e-12)
+    jax.tree.map(tight, ours, in_numpy(model, params, x, future))
+
+
+def test_quantiles_do_not_cross(rng):
+    model = MODELS["direct, quantiles"]
+    x, _ = sequences(model, rng)
+    forecast, _ = model.apply(weights(model), x)
+    assert forecast.shape == (B, H, 2, 3)
+    assert (np.diff(forecast, axis=-1) >= 0).all()
+
+
+# Look and touch.
+
+
+@recursive_models
+def test_edits_reach_the_steps_that_are_written(model, rng):
+    """A patch from another run covers reading and writing, and then nothing else matters."""
+    params = weights(model)
+    (x, future), (other, _) = sequences(model, rng), sequences(model, rng)
+    wanted, traces = model.apply(params, other, future)
+    patches = {name: study.patch(trace) for name, trace in traces.items()}
+    found, looked = model.apply(params, x, future, edits=patches)
+    close(found, wanted)
+    jax.tree.map(close, looked, traces)
+    found, looked = model.apply(params, x, future, edits={"lstm_0": closed_from(T)})
+    np.testing.assert_array_equal(looked["lstm_0"].h[:, T:], 0)
+    assert (looked["lstm_0"].h[:, :T] != 0).all()
+    if model.horizon > 1:
+        with pytest.raises(ValueError, match="patch was given a trace of shape"):
+            short = jax.tree.map(lambda leaf: leaf[:, :T], traces["lstm_0"])
+            model.apply(params, x, future, edits={"lstm_0": study.patch(short)})
+
+
+def test_study_runs_it(rng):
+    model = MODELS["recursive"]
+    x, _ = sequences(model, rng)
+    run = study.run(model, weights(model), x)
+    assert run["lstm_1", "forget"].shape == (B, T + H - 1, 3)
+
+
+# Dropout.
+
+
+def test_dropout_needs_a_key_and_a_rate(rng):
+    params, (x, _) = weights(MODELS["direct"]), sequences(MODELS["direct"], rng)
+    noisy = lc.Forecaster(2, (4, 3), H, dropout=0.5)
+    plain = noisy.apply(params, x)[0]
+    np.testing.assert_array_equal(plain, MODELS["direct"].apply(params, x, key=KEY)[0])
+    drawn = [noisy.apply(params, x, key=jax.random.key(seed))[0] for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert (drawn[0] != drawn[2]).any()
+    assert (drawn[0] != plain).any()
+
+
+def test_dropout_never_drops_the_data():
+    """With all that is hidden dropped, the layer still reads its input, the head what is known."""
+    model = lc.Forecaster(2, 3, 1, targets=1, known=1, dropout=0.999999)
+    params = weights(model)
+    x, future = np.ones((1, 1, 2), np.float32), np.ones((1, 1, 1), np.float32)
+    forecast, traces = model.apply(params, x, future, key=KEY)
+    assert (traces["lstm_0"].h != 0).all()
+    close(forecast[0, 0], params["head"].kernel[3] + params["head"].bias)
+
+
+def test_dropout_keeps_the_mean_of_what_the_head_reads():
+    """One step from a state of zeros: the head is linear, so the mean over keys is the output."""
+    model = lc.Forecaster(1, 8, 1, dropout=0.3)
+    params, x = weights(model), np.ones((1, 1, 1), np.float32)
+    keys = jax.random.split(KEY, 4000)
+    drawn = jax.vmap(lambda key: model.apply(params, x, key=key)[0])(keys)
+    plain = model.apply(params, x)[0]
+    error = 5 * drawn.std() / np.sqrt(len(keys))
+    np.testing.assert_allclose(drawn.mean(axis=0), plain, atol=float(error))
+
+
+# Losses.
+
+
+def loss_by_hand(model, params, batch):
+    """In NumPy, one number at a time or one forecast at a time."""
+    x, target, future = batch["x"], batch["target"], batch.get("future")
+    if model.mode == "direct":
+        forecast, _ = in_numpy(model, params, x, future)
+        if not model.quantiles:
+            return np.mean((forecast - target) ** 2)
+        costs = []
+        for place, level in enumerate(model.quantiles):
+            for y, f in zip(target.ravel(), forecast[..., place].ravel(), strict=True):
+                costs.append(level * (y - f) if y > f else (1 - level) * (f - y))
+        return np.mean(costs)
+    known = np.zeros((B, model.horizon, 0)) if future is None else future
+    rows = np.concatenate([x, np.concatenate([target, known], axis=2)], axis=1).astype(x.dtype)
+    single, errors = lc.Forecaster(**vars(model) | {"horizon": 1}), []
+    for t in range(1, rows.shape[1]):
+        following = rows[:, t : t + 1, model.targets :] if model.known else None
+        forecast, _ = in_numpy(single, params, rows[:, :t], following)
+        errors.append((forecast[:, 0] - rows[:, t, : model.targets]) ** 2)
+    return np.mean(errors)
+
+
+@every_model
+def test_losses_and_their_gradients(model, x64, rng):
+    params, batch = weights(model, np.float64), batch_of(model, rng, np.float64)
+    loss, gradient = jax.jit(jax.value_and_grad(model.loss))(params, batch)
+    np.testing.assert_allclose(loss, loss_by_hand(model, params, batch), rtol=1e-10)
+    direction = weights(model, np.float64)
+    slope = numeric_slope(partial(loss_by_hand, model, batch=batch), params, direction)
+    np.testing.assert_allclose(along(gradient, direction), slope, rtol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["direct", "recursive"])
+def test_it_learns_what_is_known_in_advance(mode, rng):
+    """The next row is the one known column of that row: only with it at hand can it be forecast."""
+    known = rng.normal(size=(400, 1)).astype(np.float32)
+    x, target = lc.windows(np.concatenate([known, known], axis=1), 3, 2)
+    model = lc.Forecaster(2, 8, 2, known=1, mode=mode)
+    batch = {"x": x, "target": target[:, :, :1], "future": target[:, :, 1:]}
+    import optax
+
+    result = lc.fit(
+        model.loss,
+        model.init(KEY),
+        batch,
+        optimizer=optax.adam(1e-2),
+        epochs=30,
+        batch_size=32,
+        key=KEY,
+    )
+    forecast, _ = model.apply(result.params, batch["x"], batch["future"])
+    assert np.mean((forecast - batch["target"]) ** 2) < 0.05
+
+
+def test_summary():
+    table = lc.summary(MODELS["direct, covariates"], timesteps=9)
+    assert [line.split()[0] for line in table.splitlines()[2:5]] == ["lstm_0", "lstm_1", "head"]
+    assert (
+        "(None, 9, 4)" in table and "(None, 3)" in table and "Dense                (" not in table
+    )
+    assert "(None, 12, 4)" in lc.summary(MODELS["recursive"], timesteps=9)
+    assert "(None, None, 4)" in lc.summary(MODELS["recursive"])
+    assert "TimeDistributed(Dense)  (None, 4, 2)" in lc.summary(MODELS["recursive"])
+
+
+# Errors.
+
+X = np.ones((B, T, 3), np.float32)
+FUTURE = np.ones((B, H, 1), np.float32)
+MODEL = lc.Forecaster(3, 4, H, known=1)
+PARAMS = weights(MODEL)
+make = partial(lc.Forecaster, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: make(0), ValueError, "horizon must be at least 1, got 0"),
+        (lambda: make(1, targets=0), ValueError, "targets must be at least 1, got 0"),
+        (lambda: make(1, known=-1), ValueError, "known must be at least 0, got -1"),
+        (lambda: make(1, known=3), ValueError, "known is 3 of 3 features, which leaves none to fo"),
+        (lambda: make(1, 2, 2), ValueError, "2 targets and 2 known columns are more than the 3"),
+        (lambda: make(1, mode="both"), ValueError, "mode must be one of 'direct', 'recursive'"),
+        (
+            lambda: make(1, 1, 1, "recursive"),
+            ValueError,
+            r"nobody forecasts the last 1 of the 2 columns .*: use mode='direct', or forecast them",
+        ),
+        (
+            lambda: make(1, mode="recursive", quantiles=(0.5,)),
+            ValueError,
+            "feeds one number back, .*: use mode='direct', or dropout and samples",
+        ),
+        (lambda: make(1, quantiles=(0.5, 0.5)), ValueError, r"quantiles must rise, between 0 and"),
+        (lambda: make(1, quantiles=(0.0, 0.5)), ValueError, r"quantiles must rise, between 0 and"),
+        (lambda: make(1, quantiles=0.5), TypeError, r"quantiles must be numbers such as \(0.1"),
+        (lambda: make(1, dropout=1), ValueError, "dropout must be at least 0 and below 1, got 1"),
+        (lambda: make(1, activation="rellu"), ValueError, "activation 'rellu' is not known"),
+        (
+            lambda: MODEL.apply(PARAMS, X),
+            ValueError,
+            r"future is missing: the last 1 columns .* 4,",
+        ),
+        (
+            lambda: MODEL.apply(PARAMS, X, FUTURE[:, 1:]),
+            ValueError,
+            r"future has shape \(3, 3, 1\) but the model and x need \(3, 4, 1\)",
+        ),
+        (
+            lambda: make(H).apply(weights(make(H)), X, FUTURE),
+            ValueError,
+            "future was given but the model has known=0: leave it out",
+        ),
+        (
+            lambda: MODEL.apply(PARAMS, X[..., :2], FUTURE),
+            ValueError,
+            "x has 2 features but params.kernel expects 3",
+        ),
+        (lambda: MODEL.apply(PARAMS, X[:, :0], FUTURE), ValueError, "x has no steps: a forecast"),
+        (lambda: MODEL.apply(PARAMS, X.tolist(), FUTURE), TypeError, "x must be an array"),
+        (lambda: MODEL.apply(PARAMS, X, FUTURE, key=3), TypeError, "key must be a random key"),
+        (
+            lambda: MODEL.apply(PARAMS, X, FUTURE, edits={"head": None}),
+            ValueError,
+            "edits names 'head' but the LSTM layers are lstm_0",
+        ),
+        (
+            lambda: MODEL.loss(PARAMS, {"x": X, "future": FUTURE, "target": FUTURE}),
+            ValueError,
+            r"target has shape \(3, 4, 1\) but must be \(3, 4, 2\)",
+        ),
+    ],
+)
+def test_errors(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+# The loss of quantiles.
+
+
+@given(seed=seeds)
+def test_quantile_loss_against_scikit_learn(seed):
+    from sklearn.metrics import mean_pinball_loss
+
+    rng = np.random.default_rng(seed)
+    levels = (0.1, 0.5, 0.8)
+    forecast, target = rng.normal(size=(4, 2, 3)), rng.normal(size=(4, 2))
+    expected = np.mean(
+        [
+            mean_pinball_loss(target.ravel(), forecast[..., i].ravel(), alpha=level)
+            for i, level in enumerate(levels)
+        ]
+    )
+    assert lc.quantile_loss(forecast, target, levels) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_best_constant_is_the_quantile(rng):
+    target = jnp.asarray(rng.normal(size=501), jnp.float32)
+    grid = np.linspace(-2, 2, 401, dtype=np.float32)
+    for level in (0.1, 0.5, 0.8):
+        losses = [
+            lc.quantile_loss(np.full((501, 1), guess), target, (level,)) for guess in grid[::10]
+        ]
+        assert abs(grid[::10][np.argmin(losses)] - np.quantile(target, level)) <= 0.11
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((X, X, (0.5,)), ValueError, r"forecast has shape .* 1 quantiles need \(3, 5, 3, 1\)"),
+        ((X[..., :1].astype(int), X[..., 0], (0.5,)), ValueError, "forecast must be floating poi"),
+        (([1.0], X, (0.5,)), TypeError, "forecast must be an array, got list"),
+        ((X, X[..., 0], (0.5, 0.4, 0.6)), ValueError, "quantiles must rise"),
+    ],
+)
+def test_errors_of_quantile_loss(arguments, error, message):
+    with pytest.raises(error, match=message):
+        lc.quantile_loss(*arguments)
