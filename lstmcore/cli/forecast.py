@@ -10,9 +10,10 @@ import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import results, series
+from lstmcore import results
 from lstmcore.cli import options, reading
 from lstmcore.cli.terminal import clear_errors, console, grid, sizes
+from lstmcore.forecasting.settings import arrange
 from lstmcore.series import Times
 from lstmcore.table import Table
 
@@ -156,10 +157,11 @@ def _without_future(data: Table, settings) -> tuple[Table, np.ndarray]:
 def _forecast(trained, data: Table, future: np.ndarray, samples: int):
     """Of the rows after the last; None where a column that must be known there is not."""
     needed, known = trained.model.horizon, len(trained.settings.known)
-    if known and not np.isfinite(future[:needed]).all() or len(future) < needed * bool(known):
+    if not known:
+        return trained.forecast(data.values, samples=samples)
+    if len(future) < needed or not np.isfinite(future[:needed]).all():
         return None
-    options = {"future": future[:needed]} if known else {}
-    return trained.forecast(data.values, samples=samples, **options)
+    return trained.forecast(data.values, future=future[:needed], samples=samples)
 
 
 def _ahead(data: Table, times: Times | None, horizon: int) -> list[str]:
@@ -171,9 +173,11 @@ def _ahead(data: Table, times: Times | None, horizon: int) -> list[str]:
 
 
 def _notes(data: Table, times: Times | None, trained, future: np.ndarray) -> list[str]:
-    notes = reading.notes(data, times, trained.prepared.select(_order(data, trained)))
-    training = trained.split.training.stop
-    notes += reading.stationary(data, trained.prepared, training)
+    order = arrange(data.columns, trained.settings).order
+    names = tuple(data.columns[place] for place in order)
+    ordered = data._replace(columns=names, values=data.values[:, order])
+    notes = reading.notes(ordered, times, trained.prepared)
+    notes += reading.stationary(ordered, trained.prepared, trained.split.training.stop)
     if trained.stride > 1:
         notes.append(f"trained on the window at every {trained.stride}th row")
     if trained.settings.known and len(future) < trained.model.horizon:

@@ -33,7 +33,7 @@ Time = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Column of times. [dim]\\[default: the first, if it is called or looks like one][/dim]",
+        help="Column of times. [dim]\\[default: the first, if it is called so][/dim]",
     ),
 ]
 Missing = Annotated[

@@ -10,6 +10,7 @@ vision tell apart. Needs matplotlib (`lstmcore[plot]`).
 
 from lstmcore.study.plots.anomalies import plot_anomalies
 from lstmcore.study.plots.attention import plot_attention
+from lstmcore.study.plots.forecast import plot_forecast, plot_lag_check
 from lstmcore.study.plots.gates import plot_gates
 from lstmcore.study.plots.statistics import plot_gradient_flow, plot_saturation, plot_time_scales
 from lstmcore.study.plots.sweeps import plot_sweep
@@ -19,7 +20,9 @@ from lstmcore.study.plots.unit import plot_unit
 __all__ = [
     "plot_anomalies",
     "plot_attention",
+    "plot_forecast",
     "plot_gates",
+    "plot_lag_check",
     "plot_gradient_flow",
     "plot_loss",
     "plot_output",
