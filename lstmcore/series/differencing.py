@@ -36,7 +36,7 @@ def difference(table, lags: tuple[int, ...]) -> np.ndarray:
       [[3.0], [5.0], [7.0]]
     """
     lags, table = check_lags(lags), as_table(table).astype(float)
-    if len(table) <= sum(lags):
+    if lags and len(table) <= sum(lags):
         raise ValueError(
             f"differences of lags {lags} need more than {sum(lags)} rows, but the table has "
             f"{len(table)}: use smaller lags or more data"

@@ -28,7 +28,7 @@ def read_times(texts: list[str]) -> np.ndarray | None:
     """
     first = next(filter(None, texts), "")
     if re.fullmatch(r"\d{4}-\d\d", first):
-        return _dates(texts, "-01")
+        return _dates(texts, _month)
     # Eight digits are a date, 20240131, though they would pass for a number.
     if _reads(datetime.fromisoformat, first) and not (len(first) != 8 and _reads(float, first)):
         return _dates(texts)
@@ -84,10 +84,12 @@ def _numbers(texts: list[str]) -> np.ndarray:
     return numbers
 
 
-def _dates(texts: list[str], rest: str = "") -> np.ndarray:
-    moments = _read_all(
-        lambda text: datetime.fromisoformat(text + rest), texts, "a date in ISO 8601"
-    )
+def _month(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m")
+
+
+def _dates(texts: list[str], read=datetime.fromisoformat) -> np.ndarray:
+    moments = _read_all(read, texts, "a date in ISO 8601")
     offsets = [moment.utcoffset() for moment in moments]
     if any(offset != offsets[0] for offset in offsets):
         if None in offsets:
