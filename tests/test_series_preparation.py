@@ -216,8 +216,8 @@ def test_parts_that_nothing_is_learnt_from(rows, kind, message):
             "missing must be one of 'refuse', 'forward'",
         ),
         ({"scaling": "log"}, ValueError, "scaling must be one of 'standard', 'minmax', 'none'"),
-        ({"difference": 1}, TypeError, "lags must be a tuple of whole numbers"),
-        ({"difference": (0,)}, ValueError, "lags must be at least 1"),
+        ({"difference": 1}, TypeError, "difference must be a tuple of whole numbers"),
+        ({"difference": (0,)}, ValueError, "difference must be at least 1"),
     ],
 )
 def test_choices_that_are_not_known(choices, kind, message):

@@ -45,7 +45,7 @@ def read_times(texts: list[str]) -> np.ndarray | None:
 def write_times(times: np.ndarray, labels: Sequence[str]) -> list[str]:
     """Text of times, in the format of these labels."""
     if times.dtype.kind == "f":
-        return [f"{number:.12g}" for number in times.tolist()]
+        return [f"{number:.15g}" for number in times.tolist()]
     zones = {found.group() if (found := ZONE.search(label[10:])) else "" for label in labels}
     zone = zones.pop() if len(zones) == 1 else "+00:00"  # different ones were converted to UTC
     length = max(len(label) - len(zone) for label in labels)
