@@ -71,6 +71,13 @@ def test_what_is_regular(interval, labels):
         assert series.check_times([*labels, *times.labels_after(9)]).gaps == 0
 
 
+def test_the_last_days_of_months_go_on_as_last_days():
+    quarters = series.check_times(["2024-06-30", "2024-09-30"])
+    assert quarters.labels_after(3) == ["2024-12-31", "2025-03-31", "2025-06-30"]
+    months = series.check_times(["2024-01-30", "2024-02-29", "2024-03-30"])
+    assert months.labels_after(2) == ["2024-04-30", "2024-05-30"]
+
+
 def test_gaps_of_months():
     months = series.check_times(["2023-10-31", "2023-11-30", "2024-02-29", "2024-03-31"])
     values, labels = series.insert_gaps([1, 2, 3, 4], months)

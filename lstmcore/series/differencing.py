@@ -80,7 +80,7 @@ def undifference(differences, before, lags: tuple[int, ...]) -> np.ndarray:
     before = np.broadcast_to(before, expected)
     for position in reversed(range(len(lags))):
         # What this lag was applied to, right before the stretch: as many rows as it looks back.
-        values = _add_up(values, _difference(before, lags[:position])[..., -lags[position] :, :])
+        values = _add_up(values, _difference(before, lags[:position]))
         before = before[..., lags[position] :, :]
     return values
 
