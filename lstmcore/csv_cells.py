@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-ROWS_AT_ONCE = 10_000
+ROWS_AT_ONCE = 4_000
 
 __all__ = ["Chunk", "is_number", "numbers", "read_chunks", "starts_with_a_number"]
 

@@ -105,7 +105,7 @@ def first_break(times: np.ndarray) -> tuple[str, int, str]:
     steps = np.diff(times.astype(np.int64))
     usual = _commonest(steps)
     row = int((steps % usual != 0).argmax())
-    return _text("microsecond", usual), row, _text("microsecond", steps[row])
+    return _text("microsecond", int(usual)), row, _text("microsecond", int(steps[row]))
 
 
 def _numbers(times: np.ndarray) -> tuple[Calendar, np.ndarray] | None:
@@ -142,7 +142,7 @@ def _commonest(steps: np.ndarray):
 
 def _text(unit: str, step: float) -> str:
     if unit == "number":
-        return f"{step:.6g}"
+        return f"{step:.6g}" if step % 1 else f"{step:.0f}"
     if unit == "microsecond":
         unit, size = next((name, size) for name, size in UNITS if step % size == 0)
         step //= size

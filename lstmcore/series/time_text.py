@@ -28,7 +28,7 @@ def read_times(texts: list[str]) -> np.ndarray | None:
     """
     first = next(filter(None, texts), "")
     if re.fullmatch(r"\d{4}-\d\d", first):
-        return _dates(texts, "-01")
+        return _dates(texts, _month)
     # Eight digits are a date, 20240131, though they would pass for a number.
     if _reads(datetime.fromisoformat, first) and not (len(first) != 8 and _reads(float, first)):
         return _dates(texts)
@@ -45,7 +45,7 @@ def read_times(texts: list[str]) -> np.ndarray | None:
 def write_times(times: np.ndarray, labels: Sequence[str]) -> list[str]:
     """Text of times, in the format of these labels."""
     if times.dtype.kind == "f":
-        return [f"{number:.12g}" for number in times.tolist()]
+        return [f"{number:.15g}" for number in times.tolist()]
     zones = {found.group() if (found := ZONE.search(label[10:])) else "" for label in labels}
     zone = zones.pop() if len(zones) == 1 else "+00:00"  # different ones were converted to UTC
     length = max(len(label) - len(zone) for label in labels)
@@ -84,10 +84,12 @@ def _numbers(texts: list[str]) -> np.ndarray:
     return numbers
 
 
-def _dates(texts: list[str], rest: str = "") -> np.ndarray:
-    moments = _read_all(
-        lambda text: datetime.fromisoformat(text + rest), texts, "a date in ISO 8601"
-    )
+def _month(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m")
+
+
+def _dates(texts: list[str], read=datetime.fromisoformat) -> np.ndarray:
+    moments = _read_all(read, texts, "a date in ISO 8601")
     offsets = [moment.utcoffset() for moment in moments]
     if any(offset != offsets[0] for offset in offsets):
         if None in offsets:
