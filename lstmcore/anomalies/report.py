@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -98,7 +98,7 @@ def metric_rows(found: Found) -> list[list[str]]:
     verdict = found.verdict
     flags = verdict.scores > verdict.threshold.value
     by_event = metrics.eventwise(found.labels, verdict.events)
-    rows = [
+    rows: list[tuple[str, Any, str]] = [
         (
             "events",
             by_event,
@@ -112,8 +112,8 @@ def metric_rows(found: Found) -> list[list[str]]:
         hint = f"threshold {best.threshold:.4g}, chosen with the labels in sight: no estimate"
         rows.append(("rows, at best", best, hint))
     return [
-        [name, f"{found.precision:.3f}", f"{found.recall:.3f}", f"{found.f1:.3f}", hint]
-        for name, found, hint in rows
+        [name, f"{good.precision:.3f}", f"{good.recall:.3f}", f"{good.f1:.3f}", hint]
+        for name, good, hint in rows
     ]
 
 

@@ -103,7 +103,7 @@ def anomalies(
         for path in filter(None, (source, train)):
             results.refuse_to_overwrite(path, output, report.FILES)
         wanted = options.names(columns)
-        data, times = reading.read(source, wanted, time, filter(None, [labels]))
+        data, times = reading.read(source, wanted, time, () if labels is None else (labels,))
         known = None if labels is None else _labels(source, labels, time, len(data.values))
         normal = _normal(source, data, train, train_share, time)
         given["preparation"] = options.preparation(missing, difference, scaling)

@@ -181,9 +181,9 @@ def _notes(data: Table, times: Times | None, trained, future: np.ndarray) -> lis
     if trained.stride > 1:
         notes.append(f"trained on the window at every {trained.stride}th row")
     if trained.settings.known and len(future) < trained.model.horizon:
-        names = ", ".join(trained.settings.known)
+        known = ", ".join(trained.settings.known)
         notes.append(
-            f"no forecast beyond the last row: {names} must be known for {trained.model.horizon} "
+            f"no forecast beyond the last row: {known} must be known for {trained.model.horizon} "
             f"rows after it, and {len(future)} are there"
         )
     return notes

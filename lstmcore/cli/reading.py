@@ -38,7 +38,8 @@ def read(
 def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:
     """What was found in a table, and what was done about it, in sentences."""
     rows = f"{len(data.values):,} rows of {', '.join(data.columns)}"
-    said = [f"{rows}, one every {times.interval}" if times else rows]
+    regular = times is not None and not times.interval.replace(".", "").isdigit()
+    said = [f"{rows}, one every {times.interval}" if times and regular else rows]
     if times and times.gaps:
         said.append(f"{times.gaps:,} rows were left out in time and are missing values")
     holes = series.missing(data.values, data.columns)

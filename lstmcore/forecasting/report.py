@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lstmcore import results
-from lstmcore.forecasting.evaluation import MODEL, Evaluation
+from lstmcore.forecasting.evaluation import MODEL, MOST_CHECKED, Evaluation
 from lstmcore.forecasting.rolling import Backtest
 from lstmcore.forecasting.trained import Forecast, Trained
 from lstmcore.report import figures, page
@@ -242,9 +242,34 @@ def _gates(made: Made, run) -> list[str]:
 
 
 def _pictures(made: Made) -> dict[str, Figure]:
-    """{file name: figure}, of the first target."""
-    evaluation, trained = made.evaluation, made.trained
-    found = {"loss.png": plots.plot_loss(trained.history)}
+    """{file name: figure}; the forecast and the lag check are those of the first target."""
+    evaluation, data = made.evaluation, made.data
+    target = made.trained.targets[0]
+    column = data.values[:, data.columns.index(target)]
+    found = {"loss.png": plots.plot_loss(made.trained.history)}
+    if made.forecast is not None:
+        length = SHOWN_PAST * (made.trained.settings.window + len(made.ahead))
+        first = max(0, len(column) - length)
+        ends = _interval(made.forecast)
+        found["forecast.png"] = plots.plot_forecast(
+            column[first:],
+            made.forecast.point[0, :, 0],
+            interval=None if ends is None else tuple(end[0, :, 0] for end in ends),
+            ylabel=target,
+            xlabel=data.label_name,
+            labels=[*data.labels[first:], *made.ahead],
+        )
+    if evaluation.lag[target]:
+        check = evaluation.lag[target][0]
+        count = min(len(evaluation.actual), MOST_CHECKED)
+        origins = evaluation.forecast.origins[-count:]
+        found["lag_check.png"] = plots.plot_lag_check(
+            check,
+            evaluation.actual[-count:, 0, 0],
+            evaluation.forecast.point[-count:, 0, 0],
+            column[origins - 1],
+            ylabel=target,
+        )
     return found
 
 

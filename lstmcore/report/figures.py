@@ -81,7 +81,7 @@ def gates(
     run: Run,
     layer: str,
     example: int,
-    rows: Sequence[int],
+    rows: np.ndarray,
     labels: Sequence,
     spans: Sequence[Span] = (),
     above: Sequence[Panel] = (),
