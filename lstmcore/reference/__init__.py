@@ -20,6 +20,7 @@ from lstmcore.reference.layers import (
 from lstmcore.reference.models import (
     apply_autoencoder,
     apply_composite_autoencoder,
+    apply_dense_autoencoder,
     apply_stacked_lstm,
     load,
 )
@@ -28,6 +29,7 @@ from lstmcore.reference.sequence import bidirectional, lstm, lstm_backward
 __all__ = [
     "apply_autoencoder",
     "apply_composite_autoencoder",
+    "apply_dense_autoencoder",
     "apply_stacked_lstm",
     "bidirectional",
     "dense",
