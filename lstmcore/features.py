@@ -98,8 +98,8 @@ class LatentFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         checks.check_count("seed", self.seed, minimum=0)
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate}")
+        corrupt(None, jnp.zeros(0), masking=self.masking, gaussian=self.gaussian)  # do they fit?
         x = self._examples(X, fitting=True)
-        corrupt(None, x, masking=self.masking, gaussian=self.gaussian)  # asks whether they fit
         init_key, key = jax.random.split(jax.random.key(self.seed))
         result = fit(
             _loss(self.model, self.masking, self.gaussian),

@@ -194,6 +194,11 @@ class CompositeAutoencoder:
           ((reconstruction [B, T, F], prediction [B, steps, F]), Trace of each LSTM layer).
         """
         code, encoded = self.encode(params, x, mask=mask, edits=edits)
+        if not (isinstance(target, tuple | list) and len(target) == 2):
+            raise TypeError(
+                f"target must be a pair (past, future), got {type(target).__name__}: one of them "
+                "may be None"
+            )
         past, future = target
         check_target(self, "target[0]", past, x.shape[0], x.shape[1])
         check_target(self, "target[1]", future, x.shape[0], self.steps)
