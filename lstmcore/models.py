@@ -2,8 +2,9 @@
 
 A model is a frozen dataclass of hyperparameters: hashable, without arrays, so it can be an
 argument of `jax.jit` and be written to a file. `init` draws its weights; `apply` runs it and is
-the whole data flow. Weights and traces are plain dicts with one name per layer, the same in all
-three places: `params["encoder_0"]`, `traces["encoder_0"]`, `edits={"encoder_0": ...}`.
+the whole data flow (with `writer.write`, for what a decoder does). Weights and traces are plain
+dicts with one name per layer, the same in all three places: `params["encoder_0"]`,
+`traces["encoder_0"]`, `edits={"encoder_0": ...}`.
 """
 
 from __future__ import annotations
