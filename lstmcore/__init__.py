@@ -22,6 +22,7 @@ _NAMES = {
         "Gates",
         "Trace",
         "DenseParams",
+        "BiasParams",
         "EmbeddingParams",
         "GeneralAttention",
         "AdditiveAttention",
@@ -38,9 +39,10 @@ _NAMES = {
     ),
     "attention": ("init_attention", "attend"),
     "losses": ("cross_entropy", "exact_match", "quantile_loss"),
-    "noise": ("dropout", "dropout_mask", "zoneout"),
+    "noise": ("dropout", "dropout_mask", "zoneout", "corrupt"),
     "states": ("zero_states", "final_states"),
     "models": ("Autoencoder", "CompositeAutoencoder", "StackedLSTM"),
+    "feedforward": ("DenseAutoencoder",),
     "forecaster": ("Forecaster",),
     "seq2seq": ("Seq2Seq", "DecoderState"),
     "overview": ("summary",),
@@ -83,6 +85,7 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.decoding.feedback import rollout
     from lstmcore.decoding.greedy import Decoded, greedy, sample
     from lstmcore.devices import use_all_cores
+    from lstmcore.feedforward import DenseAutoencoder
     from lstmcore.files import load, save
     from lstmcore.forecaster import Forecaster
     from lstmcore.layers import (
@@ -95,7 +98,7 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     )
     from lstmcore.losses import cross_entropy, exact_match, quantile_loss
     from lstmcore.models import Autoencoder, CompositeAutoencoder, StackedLSTM
-    from lstmcore.noise import dropout, dropout_mask, zoneout
+    from lstmcore.noise import corrupt, dropout, dropout_mask, zoneout
     from lstmcore.overview import summary
     from lstmcore.seq2seq import DecoderState, Seq2Seq
     from lstmcore.sequence import bidirectional, length_mask, lstm
@@ -105,6 +108,7 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.train import FitResult, NonFiniteLossError, fit
     from lstmcore.types import (
         AdditiveAttention,
+        BiasParams,
         DenseParams,
         EmbeddingParams,
         Gates,

@@ -5,19 +5,16 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
 from lstmcore.attention import attend
-from lstmcore.cell import lstm_step
 from lstmcore.hyperparameters import activations_of
 from lstmcore.layers import check_ids, dense, embedding
 from lstmcore.noise import dropout_mask
-from lstmcore.stack import Noise, add_residual, run_stack
+from lstmcore.stack import Noise, run_stack, step_stack
 from lstmcore.types import LSTMState, Trace
 
 
@@ -74,27 +71,19 @@ def write_sampled(model, params, before, state, mask, edits, noise, *, probabili
 
 
 def advance(model, params, x_t, state, edits, noise, keep=None):
-    """One step of all layers: (what the last one shows, their states, {name: gates}).
-
-    Where `keep`, bool [B, 1], is False, the step is padding, which changes nothing.
-    """
-    if keep is not None:
-        x_t = jnp.where(keep, x_t, 0)  # it may be NaN, and the gradient multiplies by it
-    t = state.t[0] if state.t.shape[0] != 0 else 0
-    layers, gates = [], {}
-    for place, before in enumerate(state.layers):
-        name = f"decoder_{place}"
-        read, start = (x_t, before) if noise is None else _disturb(noise[name], x_t, before)
-        edit = (edits or {}).get(name)
-        after, gates[name] = lstm_step(
-            params[name], read, start, edit=edit, t=t, **activations_of(model)
-        )
-        if keep is not None:
-            after = jax.tree.map(partial(jnp.where, keep), after, before)
-            gates[name] = jax.tree.map(partial(_or_zero, keep), gates[name])
-        x_t = add_residual(x_t, after.h) if model.residual and place else after.h
-        layers.append(after)
-    return x_t, tuple(layers), gates
+    """One step of all layers: (what the last one shows, their states, {name: gates})."""
+    return step_stack(
+        params,
+        "decoder",
+        x_t,
+        state.layers,
+        t=state.t[0] if state.t.shape[0] != 0 else 0,
+        edits=edits,
+        keep=keep,
+        noise=noise,
+        residual=model.residual,
+        **activations_of(model),
+    )
 
 
 def head(model, params, shown, state, noise):
@@ -187,13 +176,3 @@ def check_probability(name: str, value) -> None:
         raise TypeError(f"{name} must be a number from 0 to 1, got {value!r}")
     if not 0 <= float(value) <= 1:
         raise ValueError(f"{name} is a probability, from 0 to 1, got {value!r}")
-
-
-def _or_zero(keep, gate):
-    return jnp.where(keep, gate, 0)
-
-
-def _disturb(noise: Noise, x_t, state: LSTMState):
-    """One step's input and state, multiplied by the factors of dropout."""
-    h = state.h if noise.h is None else state.h * noise.h
-    return x_t * noise.x, state._replace(h=h)

@@ -18,13 +18,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.layout import LAYOUTS, Layer, check_params
+from lstmcore.layout import LAYOUTS, Layer, activations, check_params
 from lstmcore.reference.activations import resolve
 
 __all__ = ["load", "save"]
 
 FORMAT = 1
-ACTIVATIONS = ("activation", "recurrent_activation", "output_activation")
 KEY = "lstmcore"  # of the one entry in the file's metadata
 TOKEN = 8  # characters that tell temporary names apart
 
@@ -59,7 +58,7 @@ def save(path: str | os.PathLike, model, params: dict) -> None:
         raise TypeError(f"model must be one of lc.{', lc.'.join(LAYOUTS)}, got {kind}")
     check_params(params, model.layers)
     hyperparameters = {field.name: getattr(model, field.name) for field in fields(model)}
-    for name in ACTIVATIONS:
+    for name in activations(kind):
         if hyperparameters[name] is None:  # an output_activation that follows `activation`
             continue
         hyperparameters[name] = word_for(hyperparameters[name])
@@ -124,7 +123,7 @@ def read(path: str | os.PathLike) -> Contents:
         )
     try:
         kind, hyperparameters = _description(metadata[KEY])
-        sizes = {k: v for k, v in hyperparameters.items() if k not in ACTIVATIONS}
+        sizes = {k: v for k, v in hyperparameters.items() if k not in activations(kind)}
         layers = LAYOUTS[kind](**sizes)
         params = {name: _layer(name, layer, tensors) for name, layer in layers.items()}
         check_params(params, layers)
@@ -192,7 +191,7 @@ def _description(text: str) -> tuple[str, dict]:
     kind, hyperparameters = description.get("model"), description.get("hyperparameters")
     if kind not in LAYOUTS or not isinstance(hyperparameters, dict):
         raise ValueError(f"there is no model {kind!r}")
-    for name in ACTIVATIONS:
+    for name in activations(kind):
         if name == "output_activation" and hyperparameters.get(name) is None:
             continue  # it follows `activation`, and older files do not mention it
         resolve(name, hyperparameters.get(name, ""))

@@ -5,9 +5,22 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
+from lstmcore import layout
 from lstmcore.activations import resolve
 
-ACTIVATIONS = ("activation", "recurrent_activation", "output_activation")
+
+def normalise(model) -> None:
+    """Check the sizes and turn them into plain ints, which compare, hash and save well."""
+    features, units = layout.check_sizes(model.features, model.units)
+    object.__setattr__(model, "features", features)
+    object.__setattr__(model, "units", units)
+    for name in ("steps", "outputs"):
+        if isinstance(getattr(model, name, None), np.integer):
+            object.__setattr__(model, name, int(getattr(model, name)))
+    check_activations(model)
+    _ = model.layers  # describing them checks what is left: steps, outputs
 
 
 def check_activations(model) -> None:
@@ -18,14 +31,14 @@ def check_activations(model) -> None:
 
 
 def activations_of(model) -> dict[str, Any]:
-    """The keyword arguments of `lc.lstm`."""
-    return {name: getattr(model, name) for name in ACTIVATIONS}
+    """The keyword arguments of `lc.lstm`; of a dense model, which has no gates, `activation`."""
+    return {name: getattr(model, name) for name in layout.activations(type(model).__name__)}
 
 
 def sizes_of(model) -> dict[str, Any]:
     """All other hyperparameters."""
     every = {field.name: getattr(model, field.name) for field in fields(model)}
-    return {name: value for name, value in every.items() if name not in ACTIVATIONS}
+    return {name: value for name, value in every.items() if name not in activations_of(model)}
 
 
 def is_value(value) -> bool:

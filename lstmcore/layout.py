@@ -6,12 +6,14 @@ This module needs neither JAX nor NumPy, so the NumPy engine checks files by the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 from lstmcore import checks
 from lstmcore.param_checks import check_layer_params
 from lstmcore.types import (
     AdditiveAttention,
+    BiasParams,
     DenseParams,
     EmbeddingParams,
     GeneralAttention,
@@ -45,6 +47,7 @@ SHAPES: dict[type, Callable[[int, int], dict[str, tuple[int, ...]]]] = {
         "bias": (4 * units,),
     },
     DenseParams: lambda features, units: {"kernel": (features, units), "bias": (units,)},
+    BiasParams: lambda features, units: {"bias": (units,)},
     EmbeddingParams: lambda tokens, units: {"table": (tokens, units)},
     GeneralAttention: lambda memory, units: {"weight": (units, memory)},
     AdditiveAttention: lambda memory, units: {
@@ -55,23 +58,42 @@ SHAPES: dict[type, Callable[[int, int], dict[str, tuple[int, ...]]]] = {
 }
 
 
-def autoencoder(features: int, units: tuple[int, ...], steps: int | None = None) -> dict:
+def autoencoder(
+    features: int, units: tuple[int, ...], steps: int | None = None, conditional: bool = False
+) -> dict:
     """{name: Layer} of an Autoencoder: the encoder, its mirror image, a head."""
+    check_choice("conditional", conditional, (False, True))
     features, units = check_sizes(features, units)
     if steps is not None:
         checks.check_count("steps", steps)
-    return stack("encoder", features, units) | _decoder("decoder", "head", features, units)
+    decoder = _decoder("decoder", "head", features, units, conditional)
+    return stack("encoder", features, units) | decoder
 
 
-def composite_autoencoder(features: int, units: tuple[int, ...], steps: int) -> dict:
+def composite_autoencoder(
+    features: int, units: tuple[int, ...], steps: int, conditional: bool = False
+) -> dict:
     """{name: Layer} of a CompositeAutoencoder: the encoder, then two mirror images with heads."""
+    check_choice("conditional", conditional, (False, True))
     features, units = check_sizes(features, units)
     checks.check_count("steps", steps)
     return {
         **stack("encoder", features, units),
-        **_decoder("reconstruction", "reconstruction_head", features, units),
-        **_decoder("prediction", "prediction_head", features, units),
+        **_decoder("reconstruction", "reconstruction_head", features, units, conditional),
+        **_decoder("prediction", "prediction_head", features, units, conditional),
     }
+
+
+def dense_autoencoder(features: int, units: tuple[int, ...], tied: bool = False) -> dict:
+    """{name: Layer} of a DenseAutoencoder: the encoder and its mirror image."""
+    check_choice("tied", tied, (False, True))
+    features, units = check_sizes(features, units)
+    sizes = (features, *units)
+    kind = BiasParams if tied else DenseParams
+    steps = list(pairwise(sizes))
+    encoder = {f"encoder_{i}": Layer(DenseParams, *step) for i, step in enumerate(steps)}
+    back = ((above, below) for below, above in reversed(steps))
+    return encoder | {f"decoder_{i}": Layer(kind, *step) for i, step in enumerate(back)}
 
 
 def stacked_lstm(
@@ -216,10 +238,18 @@ ATTENTIONS = {"dot": None, "general": GeneralAttention, "additive": AdditiveAtte
 LAYOUTS: dict[str, Callable[..., dict[str, Layer]]] = {
     "Autoencoder": autoencoder,
     "CompositeAutoencoder": composite_autoencoder,
+    "DenseAutoencoder": dense_autoencoder,
     "StackedLSTM": stacked_lstm,
     "Forecaster": forecaster,
     "Seq2Seq": seq2seq,
 }
+
+
+def activations(kind: str) -> tuple[str, ...]:
+    """Which hyperparameters of a model are functions, by the name of its class."""
+    if kind == "DenseAutoencoder":  # it has no gates
+        return ("activation",)
+    return ("activation", "recurrent_activation", "output_activation")
 
 
 def both_ways(name: str) -> list[str]:
@@ -305,7 +335,9 @@ def check_params(params, layers: Mapping[str, Layer]) -> None:
                 )
 
 
-def _decoder(name: str, head: str, features: int, units: tuple[int, ...]) -> dict[str, Layer]:
-    mirrored = units[::-1]
-    decoder = stack(name, mirrored[0], mirrored)
-    return decoder | {head: Layer(DenseParams, mirrored[-1], features)}
+def _decoder(
+    name: str, head: str, features: int, units: tuple[int, ...], conditional: bool
+) -> dict[str, Layer]:
+    """The encoder in reverse; a conditional one reads the step before beside the code."""
+    read = units[-1] + features if conditional else units[-1]
+    return stack(name, read, units[::-1]) | {head: Layer(DenseParams, units[0], features)}

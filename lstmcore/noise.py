@@ -1,4 +1,4 @@
-"""Noise for training: dropout, the masks of variational dropout, and zoneout.
+"""Noise for training: dropout, the masks of variational dropout, zoneout, and corrupted inputs.
 
 All of it is explicit: a random key goes in, factors come out, and `lc.lstm` takes them as arrays.
 Without a key (`key=None`) it is evaluation, and nothing is random:
@@ -10,11 +10,13 @@ Without a key (`key=None`) it is evaluation, and nothing is random:
 Sources: Srivastava et al. (2014), "Dropout: a simple way to prevent neural networks from
 overfitting"; Gal & Ghahramani (2016), "A theoretically grounded application of dropout in recurrent
 neural networks"; Krueger et al. (2017), "Zoneout: regularizing RNNs by randomly preserving hidden
-activations".
+activations"; Vincent et al. (2008), "Extracting and composing robust features with denoising
+autoencoders".
 """
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 
@@ -25,7 +27,7 @@ from lstmcore import checks
 from lstmcore.dtypes import check_key, floating_dtype, memory_dtype
 from lstmcore.types import LSTMState
 
-__all__ = ["dropout", "dropout_mask", "zoneout"]
+__all__ = ["corrupt", "dropout", "dropout_mask", "zoneout"]
 
 Rate = float | jax.Array
 
@@ -61,9 +63,7 @@ def dropout(
       >>> lc.dropout(None, x, 0.5) is x
       True
     """
-    if not (hasattr(x, "shape") and hasattr(x, "dtype")):
-        raise TypeError(f"x must be an array, got {type(x).__name__}: write jnp.asarray(x)")
-    checks.check_floating("x", x)
+    _check_x(x)
     _check_rate("rate", rate)
     if not isinstance(shared_axes, Sequence):
         raise TypeError(f"shared_axes must be a tuple of axes, got {shared_axes!r}: write (1,)")
@@ -166,6 +166,56 @@ def zoneout(
     )
 
 
+def corrupt(
+    key: jax.Array | None, x: jax.Array, *, masking: Rate = 0.0, gaussian: Rate = 0.0
+) -> jax.Array:
+    """What a denoising autoencoder reads: `x` with some numbers set to 0, or noise added to all.
+
+    Trained to write the clean `x` from it, the model has to know how the numbers of an example
+    belong together (masking noise: Vincent et al. 2008; Gaussian noise: Vincent et al. 2010,
+    "Stacked denoising autoencoders", section 3.3):
+
+        def loss(params, x, key=None):        # `lc.fit` gives a new key in each step
+            x_hat, _ = model.apply(params, lc.corrupt(key, x, masking=0.25))
+            return jnp.mean((x_hat - x) ** 2)
+
+    Unlike `dropout`, it does not scale up what is left.
+
+    Args:
+      key: random key; None is evaluation.
+      x: array of any shape, floating point; scaled to mean 0 if 0 is to stand for "unknown".
+      masking: share of the numbers that become 0, 0 <= masking < 1.
+      gaussian: standard deviation of the noise that is added to the others, in units of `x`. Both
+        may be traced numbers, which are not checked.
+
+    Returns:
+      An array like `x`; `x` itself if `key` is None.
+
+    Raises:
+      ValueError: `masking` outside of [0, 1), `gaussian` negative or not finite, or `x` that is not
+        floating point.
+      TypeError: arguments of another kind.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> lc.corrupt(jax.random.key(0), jnp.ones((2, 4)), masking=0.5).tolist()
+      [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0]]
+    """
+    _check_x(x)
+    _check_rate("masking", masking)
+    _check_deviation("gaussian", gaussian)
+    if key is None:
+        return x
+    check_key(key)
+    x = jnp.asarray(x)
+    masking_key, gaussian_key = jax.random.split(key)  # so that one noise does not move the other
+    if _may_matter(gaussian):
+        x = x + jnp.asarray(gaussian, x.dtype) * jax.random.normal(gaussian_key, x.shape, x.dtype)
+    if _may_matter(masking):
+        x = jnp.where(_draw(masking_key, masking, x.shape), 0, x)
+    return x
+
+
 def _factors(key, shape, rate, dtype) -> jax.Array:
     keep = 1 - jnp.asarray(rate, memory_dtype(dtype))
     return jnp.where(_draw(key, keep, shape), 1 / keep, 0).astype(dtype)
@@ -176,16 +226,37 @@ def _draw(key, probability, shape) -> jax.Array:
     return jax.random.bernoulli(key, probability, shape)
 
 
+def _may_matter(amount) -> bool:
+    """Whether there may be any noise: drawing it takes time."""
+    return isinstance(amount, jax.core.Tracer) or float(amount) != 0
+
+
+def _check_x(x) -> None:
+    if not (hasattr(x, "shape") and hasattr(x, "dtype")):
+        raise TypeError(f"x must be an array, got {type(x).__name__}: write jnp.asarray(x)")
+    checks.check_floating("x", x)
+
+
 def _check_rate(name: str, rate) -> None:
     """A number in [0, 1); one that is only known when the program runs is taken as it is."""
-    if isinstance(rate, jax.core.Tracer):
-        return
-    try:
-        number = float(rate)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {rate!r}") from None
-    if not 0 <= number < 1:
+    if not 0 <= _number(name, rate) < 1:
         raise ValueError(f"{name} must be at least 0 and below 1, got {rate!r}")
+
+
+def _check_deviation(name: str, deviation) -> None:
+    """A number from 0 on; one that is only known when the program runs is taken as it is."""
+    if not 0 <= _number(name, deviation) < math.inf:
+        raise ValueError(f"{name} must be finite and at least 0, got {deviation!r}")
+
+
+def _number(name: str, value) -> float:
+    """As a float; of one that is only known when the program runs, 0."""
+    if isinstance(value, jax.core.Tracer):
+        return 0.0
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
 
 
 def _axis(axis: int, axes: int) -> int:

@@ -8,11 +8,13 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
+from lstmcore.feedforward import DenseAutoencoder
 from lstmcore.forecaster import Forecaster
 from lstmcore.seq2seq import Seq2Seq
 from lstmcore.text import text_table
 from lstmcore.types import (
     AdditiveAttention,
+    BiasParams,
     DenseParams,
     EmbeddingParams,
     GeneralAttention,
@@ -31,7 +33,7 @@ def summary(model, timesteps: int | None = None) -> str:
     Args:
       model: one of lstmcore's models.
       timesteps: T, steps of the input; None leaves the time axis open. That of an encoder-decoder's
-        target is always open.
+        target is always open; a dense autoencoder has none.
 
     Returns:
       The table as text; the last line is the total number of parameters.
@@ -75,6 +77,8 @@ def _rows(model, timesteps: int | None) -> list[tuple[str, str, tuple]]:
     """(name, kind, output shape) of each layer, and of the repetition before each decoder."""
     if isinstance(model, Seq2Seq):
         return _rows_of_seq2seq(model, timesteps)
+    if isinstance(model, DenseAutoencoder):
+        return _rows_of_dense(model)
     if isinstance(model, Forecaster):
         return _rows_of_forecaster(model, timesteps)
     shapes = _output_shapes(model, timesteps)
@@ -86,10 +90,24 @@ def _rows(model, timesteps: int | None) -> list[tuple[str, str, tuple]]:
             repeat = "repeat" if stack == "decoder" else f"{stack}_repeat"
             code = model.layers[encoder[-1]].units
             rows.append((repeat, "RepeatVector", (*shape[:2], code)))
+            if model.conditional:
+                before = "before" if stack == "decoder" else f"{stack}_before"
+                rows.append((before, "StepBefore", (*shape[:2], model.features)))
         if encoder and name == encoder[-1]:
             shape = (shape[0], shape[2])  # its final state alone goes on
         kind = "LSTM" if model.layers[name].kind is LSTMParams else "TimeDistributed(Dense)"
         rows.append((name, kind, shape))
+    return rows
+
+
+def _rows_of_dense(model) -> list[tuple[str, str, tuple]]:
+    """As `_rows`; a tied layer names the one whose kernel it shares."""
+    rows = []
+    for name, layer in model.layers.items():
+        kind, place = "Dense", int(name.rpartition("_")[2])
+        if layer.kind is BiasParams:
+            kind = f"Dense, tied to encoder_{len(model.units) - 1 - place}"
+        rows.append((name, kind, (None, layer.units)))
     return rows
 
 

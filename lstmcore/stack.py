@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from typing import NamedTuple
 
@@ -10,15 +12,17 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore.attention import init_attention
-from lstmcore.cell import init_lstm
+from lstmcore.cell import init_lstm, lstm_step
 from lstmcore.dtypes import check_key
 from lstmcore.layers import init_dense, init_embedding
 from lstmcore.layout import Layer, both_ways
 from lstmcore.sequence import lstm
 from lstmcore.types import (
     AdditiveAttention,
+    BiasParams,
     DenseParams,
     EmbeddingParams,
+    Gates,
     GeneralAttention,
     LSTMParams,
     LSTMState,
@@ -31,6 +35,7 @@ States = Mapping[str, LSTMState] | None
 INIT: dict[type, Callable] = {
     LSTMParams: init_lstm,
     DenseParams: init_dense,
+    BiasParams: lambda key, features, units, dtype: BiasParams(jnp.zeros(units, dtype)),
     EmbeddingParams: init_embedding,
     GeneralAttention: lambda key, memory, units, dtype: init_attention(
         key, "general", units, memory, dtype=dtype
@@ -96,6 +101,43 @@ def run_stack(
     return finals, x, traces
 
 
+def step_stack(
+    params: Mapping,
+    name: str,
+    x_t: jax.Array,
+    states: Sequence[LSTMState],
+    *,
+    t,
+    edits: Edits,
+    keep: jax.Array | None = None,
+    noise: Mapping[str, Noise] | None = None,
+    residual: bool = False,
+    **activations,
+) -> tuple[jax.Array, tuple[LSTMState, ...], dict[str, Gates]]:
+    """One step of `run_stack`, x_t [B, F], from the state of each layer.
+
+    Where `keep`, bool [B, 1], is False, the step is padding, which changes nothing.
+
+    Returns (what the last layer shows [B, H], state of each layer, Gates of every layer).
+    """
+    if keep is not None:
+        x_t = jnp.where(keep, x_t, 0)  # it may be NaN, and the gradient multiplies by it
+    after, gates = [], {}
+    for place, before in enumerate(states):
+        layer = f"{name}_{place}"
+        read, start = (x_t, before) if noise is None else _disturb(noise[layer], x_t, before)
+        edit = (edits or {}).get(layer)
+        with _naming(layer):
+            new, used = lstm_step(params[layer], read, start, edit=edit, t=t, **activations)
+        if keep is not None:
+            new = jax.tree.map(partial(jnp.where, keep), new, before)
+            used = jax.tree.map(partial(_or_zero, keep), used)
+        x_t = add_residual(x_t, new.h) if residual and place else new.h
+        after.append(new)
+        gates[layer] = used
+    return x_t, tuple(after), gates
+
+
 def run_both_ways(
     params: Mapping,
     name: str,
@@ -145,11 +187,28 @@ def _run(params, layer, x, state, edits, noise, options):
     if noise is not None:
         factors = noise[layer]
         x, options["recurrent_dropout"] = x * factors.x[:, None], factors.h
-    try:
+    with _naming(layer):
         return lstm(params[layer], x, state, edit=(edits or {}).get(layer), **options)
+
+
+@contextmanager
+def _naming(layer: str) -> Iterator[None]:
+    """An error says in which layer it was."""
+    try:
+        yield
     except (TypeError, ValueError) as error:
         error.add_note(f"(in layer {layer!r})")
         raise
+
+
+def _or_zero(keep, gate):
+    return jnp.where(keep, gate, 0)
+
+
+def _disturb(noise: Noise, x_t, state: LSTMState):
+    """One step's input and state, multiplied by the factors of dropout."""
+    h = state.h if noise.h is None else state.h * noise.h
+    return x_t * noise.x, state._replace(h=h)
 
 
 def check_edits(given: Mapping | None, layers: Mapping[str, Layer], argument="edits") -> None:

@@ -17,6 +17,7 @@ else:
 
 __all__ = [
     "AdditiveAttention",
+    "BiasParams",
     "DenseParams",
     "EmbeddingParams",
     "Gates",
@@ -108,6 +109,16 @@ class DenseParams(NamedTuple):
     """
 
     kernel: Array
+    bias: Array
+
+
+class BiasParams(NamedTuple):
+    """Weights of a dense layer whose kernel is that of another layer, transposed.
+
+    Attributes:
+      bias: [U].
+    """
+
     bias: Array
 
 

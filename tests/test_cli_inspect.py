@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 from command import call
+from strategies import weights
 from test_inspector import contents, decoded, numbers
 
 import lstmcore as lc
@@ -138,7 +139,13 @@ def other_table(folder):
     (folder / "settings.json").unlink()
 
 
+def dense_model(folder):
+    model = lc.DenseAutoencoder(2, 1)
+    lc.save(folder / "model.safetensors", model, weights(model))
+
+
 BREAK = {
+    "a model without gates": (dense_model, [], "a dense autoencoder, which has no gates to look"),
     "no model": (
         lambda folder: (folder / "model.safetensors").unlink(),
         [],

@@ -92,6 +92,7 @@ def described(**changes) -> str:
             "steps": None,
             "recurrent_activation": "sigmoid",
             "output_activation": None,
+            "conditional": False,
         },
     }
     for name, value in changes.items():
@@ -118,6 +119,13 @@ TAMPERED = {  # what is wrong: (description, tensors, message)
     "other features": (described(features=3), {}, "but the model needs"),
     "steps a fraction": (described(steps=1.5), {}, "steps must be a whole number, got 1.5"),
     "steps negative": (described(steps=-1), {}, "steps must be at least 1, got -1"),
+    "conditional a number": (described(conditional=2), {}, "conditional must be one of False, Tr"),
+    "conditional with other weights": (described(conditional=True), {}, "but the model needs"),
+    "a dense model with gates": (
+        described(model="DenseAutoencoder"),
+        {},
+        "argument 'steps'|argument 'recurrent_activation'",
+    ),
     "activation unknown": (described(activation="eval"), {}, "activation 'eval' is not known"),
     "output activation unknown": (
         described(output_activation="eval"),
@@ -168,9 +176,10 @@ def test_tampered(case, load, sound_file, model_path):
 
 
 @pytest.mark.parametrize("load", LOADERS)
-def test_files_from_before_output_activation_still_load(load, sound_file, model_path):
+@pytest.mark.parametrize("name", ["output_activation", "conditional"])
+def test_files_from_before_a_hyperparameter_still_load(name, load, sound_file, model_path):
     description = json.loads(described())
-    del description["hyperparameters"]["output_activation"]
+    del description["hyperparameters"][name]
     model_path.write_bytes(sound_file)
     with safe_open(model_path, framework="numpy") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -24,7 +24,10 @@ MODELS = [
     lc.StackedLSTM(2, (3, 2, 2), outputs=1, output_activation="softsign", residual=True),
     lc.Forecaster(2, (3, 2), horizon=3, targets=1, quantiles=(0.1, 0.5), dropout=0.2),
     lc.Forecaster(2, (3, 2), horizon=3, mode="recursive", output_activation="relu"),
+    lc.Autoencoder(2, (3, 2), conditional=True),
+    lc.CompositeAutoencoder(2, 3, steps=2, conditional=True),
 ]
+DENSE = [lc.DenseAutoencoder(4, (3, 2), "relu", tied=tied) for tied in (False, True)]
 LOADERS = [pytest.param(lc.load, id="JAX"), pytest.param(reference.load, id="NumPy")]
 sizes = st.integers(1, 4)
 words = st.sampled_from(list(NAMED))
@@ -34,7 +37,7 @@ words = st.sampled_from(list(NAMED))
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
-@pytest.mark.parametrize("model", MODELS, ids=str)
+@pytest.mark.parametrize("model", MODELS + DENSE, ids=str)
 def test_round_trip(model, dtype, model_path):
     lc.save(model_path, model, weights(model, dtype))
     loaded_model, params = lc.load(model_path)
@@ -75,10 +78,18 @@ autoencoders = st.builds(
     recurrent_activation=words,
     output_activation=st.none() | words,
     steps=st.none() | sizes,
+    conditional=st.booleans(),
+)
+dense_autoencoders = st.builds(
+    lc.DenseAutoencoder,
+    features=sizes,
+    units=st.lists(sizes, min_size=1, max_size=3),
+    activation=words,
+    tied=st.booleans(),
 )
 
 
-@given(autoencoders)
+@given(autoencoders | dense_autoencoders)
 def test_hyperparameters_come_back(model_path, model):
     lc.save(model_path, model, weights(model))
     assert lc.load(model_path)[0] == model

@@ -18,6 +18,7 @@ MODELS = [
     lc.Autoencoder(2, 4, "relu", steps=7),
     lc.CompositeAutoencoder(2, (4, 3), steps=2),
     lc.StackedLSTM(2, (4, 3), outputs=1),
+    lc.CompositeAutoencoder(2, 4, steps=2, conditional=True),
 ]
 ids = [f"{type(model).__name__}-{model.units}" for model in MODELS]
 

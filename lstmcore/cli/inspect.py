@@ -74,6 +74,8 @@ def inspect(
                 )
             _inspect_translator(path.parent, page)
             return
+        if isinstance(lstm, lc.DenseAutoencoder):
+            raise ValueError(f"{path} holds a dense autoencoder, which has no gates to look at")
         made = path.with_name("settings.json")
         origin = results.read_settings(made) if made.exists() else None
         if origin is None:

@@ -20,6 +20,7 @@ from lstmcore.reference.layers import (
 from lstmcore.reference.models import (
     apply_autoencoder,
     apply_composite_autoencoder,
+    apply_dense_autoencoder,
     apply_forecaster,
     apply_stacked_lstm,
     load,
@@ -29,6 +30,7 @@ from lstmcore.reference.sequence import bidirectional, lstm, lstm_backward
 __all__ = [
     "apply_autoencoder",
     "apply_composite_autoencoder",
+    "apply_dense_autoencoder",
     "apply_forecaster",
     "apply_stacked_lstm",
     "bidirectional",

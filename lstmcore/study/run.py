@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore.activations import word_for
+from lstmcore.feedforward import DenseAutoencoder
 from lstmcore.seq2seq import Seq2Seq
 from lstmcore.study.names import GATES, Places, check_layer, places, quantity_of
 from lstmcore.types import Trace
@@ -154,6 +155,11 @@ def run(
         raise TypeError(
             f"model must be a model such as lc.Autoencoder(...), got {type(model).__name__}: for "
             "the weights of one layer pass study.SingleLayer()"
+        )
+    if isinstance(model, DenseAutoencoder):
+        raise TypeError(
+            "a DenseAutoencoder has no gates to study: what its layers show is the second thing "
+            "that model.apply(params, x) returns"
         )
     if isinstance(model, Seq2Seq):
         if target is None:
