@@ -9,6 +9,7 @@ vision tell apart. Needs matplotlib (`lstmcore[plot]`).
 """
 
 from lstmcore.study.plots.attention import plot_attention
+from lstmcore.study.plots.forecast import plot_forecast, plot_lag_check
 from lstmcore.study.plots.gates import plot_gates
 from lstmcore.study.plots.statistics import plot_gradient_flow, plot_saturation, plot_time_scales
 from lstmcore.study.plots.sweeps import plot_sweep
@@ -17,8 +18,10 @@ from lstmcore.study.plots.unit import plot_unit
 
 __all__ = [
     "plot_attention",
+    "plot_forecast",
     "plot_gates",
     "plot_gradient_flow",
+    "plot_lag_check",
     "plot_loss",
     "plot_output",
     "plot_saturation",

@@ -1,0 +1,185 @@
+"""What a forecast depends on but for its data, and the order in which a model reads columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmcore import checks, layout
+from lstmcore.series import Preparation
+
+__all__ = ["Settings"]
+
+MOST_WINDOWS = 20_000  # that stride="auto" makes to train on
+MOST_NUMBERS = 2**26  # that they hold together: 256 MiB
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that training a forecaster depends on but for the table.
+
+    Attributes:
+      window: rows of the past that the model reads.
+      horizon: rows to forecast.
+      units: sizes of the layers; one number for one layer.
+      mode: "direct" or "recursive", see `lc.Forecaster`.
+      targets: names of the columns to forecast; () takes all that are not known in advance.
+      known: names of the columns known in advance, such as calendar, plans and prices.
+      season: rows of a season, for the seasonal naive forecast and MASE; None if there is none.
+      preparation: `series.Preparation`: missing values, differencing, scaling.
+      stride: rows between the windows that are trained on; "auto" is 1, or as large as it takes for
+        at most 20,000 windows, and 256 MiB of them.
+      quantiles: rising, 0.5 among them, which is the point forecast; () forecasts the mean.
+      dropout: rate, for training and for samples of the forecast.
+      epochs: times through the windows, at most.
+      batch_size: windows in a step of the optimizer.
+      learning_rate: of Adam; gradients are clipped to a norm of 1.
+      patience: stop after so many epochs without a lower validation loss (training loss, if nothing
+        is held out), and keep the best; None does not.
+      validation, test: fractions of the rows, the last ones in time, held out to stop training by
+        and to evaluate on.
+      seed: of weights, order and dropout.
+
+    Raises:
+      ValueError: numbers out of range, or choices that do not go together.
+      TypeError: arguments of another kind.
+    """
+
+    window: int = 24
+    horizon: int = 1
+    units: tuple[int, ...] = (32,)
+    mode: str = "direct"
+    targets: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    season: int | None = None
+    preparation: Preparation = Preparation()  # noqa: RUF009 (it is frozen)
+    stride: int | str = "auto"
+    quantiles: tuple[float, ...] = ()
+    dropout: float = 0.0
+    epochs: int = 100
+    batch_size: int = 32
+    learning_rate: float = 3e-3
+    patience: int | None = 10
+    validation: float = 0.15
+    test: float = 0.15
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("window", "horizon", "epochs", "batch_size"):
+            object.__setattr__(self, name, checks.check_count(name, getattr(self, name)))
+        for name in ("season", "patience"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, checks.check_count(name, getattr(self, name)))
+        if self.stride != "auto":
+            object.__setattr__(self, "stride", checks.check_count("stride", self.stride))
+        checks.check_count("seed", self.seed, minimum=0)
+        if self.seed >= 2**63:
+            raise ValueError(f"seed must be below 2**63, got {self.seed}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate}")
+        for name in ("validation", "test"):
+            layout.check_rate(name, getattr(self, name))
+        for name in ("targets", "known"):
+            object.__setattr__(self, name, _names(name, getattr(self, name)))
+        object.__setattr__(self, "units", layout.check_units("units", self.units))
+        object.__setattr__(self, "quantiles", layout.check_quantiles(self.quantiles))
+        if not isinstance(self.preparation, Preparation):
+            kind = type(self.preparation).__name__
+            raise TypeError(f"preparation must be a series.Preparation, got {kind}")
+        options = {"mode": self.mode, "quantiles": self.quantiles, "dropout": self.dropout}
+        layout.forecaster(1, self.units, self.horizon, **options)
+        if self.quantiles and 0.5 not in self.quantiles:
+            raise ValueError(
+                f"quantiles must hold 0.5, the point forecast, got {self.quantiles}: write for "
+                "instance (0.1, 0.5, 0.9)"
+            )
+        short = [lag for lag in self.preparation.difference if lag < self.horizon]
+        if self.quantiles and short:
+            raise ValueError(
+                f"differences of lag {short[0]} are added up to forecast {self.horizon} rows, and "
+                "quantiles of sums are no sums of quantiles: take lags of at least the horizon, or "
+                "dropout and samples instead of quantiles"
+            )
+
+    def to_json(self) -> dict:
+        """Plain lists, numbers and strings, which `from_json` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: dict) -> Settings:
+        """What `to_json` wrote; ValueError or TypeError if it is something else."""
+        preparation = dict(stored["preparation"])
+        preparation["difference"] = tuple(preparation["difference"])
+        return cls(**stored | {"preparation": Preparation(**preparation)})
+
+    def stride_for(self, windows: int, features: int) -> int:
+        """Rows between windows, if a stride of 1 makes so many."""
+        if self.stride != "auto":
+            return int(self.stride)
+        numbers = (self.window + self.horizon) * features
+        return -(-windows // max(1, min(MOST_WINDOWS, MOST_NUMBERS // numbers)))
+
+
+class Columns(NamedTuple):
+    """How the columns of a table stand before a model.
+
+    order: positions in the table: targets, then those of which only the past is known, then known
+    targets, known: how many
+    """
+
+    order: list[int]
+    targets: int
+    known: int
+
+
+def arrange(columns: Sequence[str], settings: Settings) -> Columns:
+    """Which columns of a table the model forecasts, reads, and knows in advance.
+
+    Raises:
+      ValueError: names that there are not, or twice, or that are on both sides.
+    """
+    names = _names("columns", columns)
+    for kind in ("targets", "known"):
+        for name in getattr(settings, kind):
+            if name not in names:
+                raise ValueError(f"{kind} names {name!r} but the columns are {', '.join(names)}")
+    if both := set(settings.targets) & set(settings.known):
+        raise ValueError(
+            f"{min(both)!r} is among targets and known: what is known needs no forecast"
+        )
+    targets = settings.targets or tuple(name for name in names if name not in settings.known)
+    if not targets:
+        raise ValueError("all columns are known in advance: leave one to forecast")
+    past = [name for name in names if name not in (*targets, *settings.known)]
+    order = [names.index(name) for name in (*targets, *past, *settings.known)]
+    return Columns(order, len(targets), len(settings.known))
+
+
+def as_table(values, columns: Sequence[str]) -> np.ndarray:
+    """`values` as float64 [rows, F], one column for each name.
+
+    Raises:
+      ValueError, TypeError: they are not.
+    """
+    table = np.asarray(values)
+    if table.dtype.kind not in "iuf":
+        raise TypeError(f"values must be real numbers, got {table.dtype}")
+    table = table[:, None] if table.ndim == 1 else table
+    checks.check_array("values", table, "rows columns")
+    if table.shape[1] != len(columns):
+        raise ValueError(
+            f"values has {table.shape[1]} columns but columns names {len(columns)}: "
+            f"{', '.join(columns)}"
+        )
+    return table.astype(float)
+
+
+def _names(what: str, names) -> tuple[str, ...]:
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{what} must be names such as ('load', 'price'), got {names!r}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"{what} holds a name twice: {', '.join(names)}")
+    return tuple(names)

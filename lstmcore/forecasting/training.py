@@ -1,0 +1,157 @@
+"""Train a forecaster on a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import jax
+import numpy as np
+
+from lstmcore import series
+from lstmcore.forecaster import Forecaster
+from lstmcore.forecasting.settings import Settings, arrange, as_table
+from lstmcore.forecasting.trained import Trained
+from lstmcore.train import fit
+
+__all__ = ["train"]
+
+
+def train(
+    values,
+    columns: Sequence[str],
+    settings: Settings | None = None,
+    *,
+    watch: Callable | None = None,
+    progress: bool = False,
+    checkpoint=None,
+    resume: bool = False,
+) -> Trained:
+    """Split, prepare, cut into windows, train.
+
+    The preparation is learnt from the training part alone, and training sees no row after the
+    validation part. A forecast belongs to the part that holds all the rows to forecast, so the
+    parts share none; what the model reads may reach back into an earlier part. (A recursive model
+    is trained to forecast each row of a window, so its windows lie within one part.)
+
+    Args:
+      values: numbers [rows, F] in the order of time, rows at equal distances; [rows] for a single
+        column. What NaN means is a matter of `settings.preparation`.
+      columns: F names.
+      settings: None takes `Settings()`.
+      watch, progress, checkpoint, resume: of `lc.fit`.
+
+    Returns:
+      Trained.
+
+    Raises:
+      ValueError: too few rows, names that there are not, settings that do not go together, or
+        values that the preparation refuses.
+      TypeError: arguments of another kind.
+      NonFiniteLossError, KeyboardInterrupt: as `lc.fit`, with the params so far in its `result`.
+
+    Examples:
+      >>> import numpy as np
+      >>> from lstmcore import forecasting
+      >>> wave = np.sin(np.arange(200) / 5)
+      >>> settings = forecasting.Settings(window=10, horizon=3, units=4, epochs=2)
+      >>> trained = forecasting.train(wave, ["wave"], settings)
+      >>> trained.forecast(wave).point.shape  # of the 3 rows after the last
+      (1, 3, 1)
+    """
+    settings = Settings() if settings is None else settings
+    names = tuple(columns)
+    order, targets, known = arrange(names, settings)
+    table = as_table(values, names)[:, order]
+    split = series.split(len(table), settings.validation, settings.test)
+    # Differences lose the first rows; a table without any to spare is told what it lacks.
+    first = settings.preparation.lost
+    if split.training.stop - first < (span := settings.window + settings.horizon):
+        raise ValueError(
+            f"the training part has {split.training.stop} of {len(table)} rows"
+            + f", {first} of which differencing takes," * bool(first)
+            + f" but one window of {settings.window} rows and a horizon of {settings.horizon} need "
+            f"{span}: use more data, a shorter window, or hold out less"
+        )
+    prepared = settings.preparation.fit(table, rows=split.training.stop)
+    seen = prepared.apply(table[: split.validation.stop])
+    if np.abs(seen).max() > np.finfo(np.float32).max:
+        raise ValueError(
+            "prepared, some values do not fit into float32: scale them (scaling='standard'), or "
+            "look for a column that hardly changes in the training part"
+        )
+    seen = seen.astype(np.float32)
+    model = Forecaster(
+        table.shape[1],
+        settings.units,
+        settings.horizon,
+        targets=targets,
+        known=known,
+        mode=settings.mode,
+        quantiles=settings.quantiles,
+        dropout=settings.dropout,
+    )
+    end = split.training.stop - first
+    stride = settings.stride_for(end - span + 1, table.shape[1])
+    given = {"watch": watch, "checkpoint": checkpoint}
+    options = {name: value for name, value in given.items() if value is not None}
+    if resume:
+        options["resume"] = resume
+    init_key, key = jax.random.split(jax.random.key(settings.seed))
+    result = fit(
+        model.loss,
+        jax.jit(model.init)(init_key),
+        _examples(model, seen[:end], settings.window, stride),
+        optimizer=_optimizer(settings.learning_rate),
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        key=key,
+        validation=_held_out(model, seen, end, settings) if settings.validation else None,
+        patience=settings.patience,
+        progress=progress,
+        **options,
+    )
+    return Trained(
+        settings=settings,
+        columns=names,
+        model=model,
+        params=result.params,
+        prepared=prepared,
+        history=result.history,
+        split=split,
+        stride=stride,
+    )
+
+
+def _held_out(model: Forecaster, seen: np.ndarray, end: int, settings: Settings) -> dict:
+    """Validation windows: those whose rows to forecast lie after the first `end`."""
+    start = end if model.mode == "recursive" else end - settings.window
+    rows, span = len(seen) - start, settings.window + settings.horizon
+    if rows < span:
+        raise ValueError(
+            f"the validation part has {len(seen) - end} rows, but "
+            + (
+                f"a window of {settings.window} rows and a horizon of {settings.horizon} need "
+                f"{span} (of a recursive forecaster, all within it)"
+                if model.mode == "recursive"
+                else f"the horizon is {settings.horizon}"
+            )
+            + ": raise validation or use more data; validation=0 holds nothing out"
+        )
+    stride = settings.stride_for(rows - span + 1, seen.shape[1])
+    return _examples(model, seen[start:], settings.window, stride)
+
+
+def _examples(model: Forecaster, rows: np.ndarray, window: int, stride: int) -> dict:
+    """Windows of prepared rows, as the model's loss takes them."""
+    x, following = series.windows(rows, window, model.horizon, stride)
+    known = model.features - model.known
+    batch = {"x": x, "target": following[:, :, : model.targets]}
+    return batch | ({"future": following[:, :, known:]} if model.known else {})
+
+
+@cache  # the same object for the same rate, so that `fit` need not compile again
+def _optimizer(learning_rate: float):
+    import optax
+
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(learning_rate))
