@@ -126,8 +126,8 @@ def forecaster(
     check_quantiles(quantiles)
     if known >= features:
         raise ValueError(
-            f"known is {known} of {features} features, which leaves none to forecast: known columns "
-            "are those whose future is given"
+            f"known is {known} of {features} features, which leaves none to forecast: known are "
+            "the columns whose future is given"
         )
     targets = features - known if targets is None else checks.check_count("targets", targets)
     if targets + known > features:
@@ -300,7 +300,7 @@ def check_quantiles(quantiles) -> tuple[float, ...]:
         raise TypeError(
             f"quantiles must be numbers such as (0.1, 0.5, 0.9), got {quantiles!r}"
         ) from None
-    rising = all(a < b for a, b in zip(found, found[1:], strict=False))
+    rising = all(a < b for a, b in pairwise(found))
     if not (rising and all(0 < quantile < 1 for quantile in found)):
         raise ValueError(
             f"quantiles must rise, between 0 and 1, got {found}: write (0.1, 0.5, 0.9)"

@@ -1,4 +1,4 @@
-"""Errors of forecasts: against scikit-learn and by hand; zeros, constants, missing truth, misuse."""
+"""Errors of forecasts: against scikit-learn and by hand; zeros, constants, missing values."""
 
 import numpy as np
 import pytest

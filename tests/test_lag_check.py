@@ -145,7 +145,7 @@ def test_nothing_is_ahead_on_a_random_walk(step):
         ),
     }
     for make in forecasts.values():
-        assert counts("random walk", make, step)[AHEAD] <= 3
+        assert counts("random walk", make, step, seeds=range(200))[AHEAD] <= 3
 
 
 @pytest.mark.parametrize("series", SERIES)
@@ -213,8 +213,8 @@ def test_the_report():
     walk = np.random.default_rng(0).normal(size=100).cumsum()
     lines = str(lag_check(walk[2:], walk[:-2], walk[:-2], step=2)).splitlines()
     assert lines[0] == "2 ahead: follows the last value"
-    assert "nearest to the truth of 2 rows before; 0% of the changes anticipated" in lines[1]
-    assert "nearest to its own truth" in str(lag_check(walk[2:], walk[2:], walk[:-2], step=2))
+    assert "fits the truth of 2 rows before best; 0% of the changes anticipated" in lines[1]
+    assert "fits its own truth best" in str(lag_check(walk[2:], walk[2:], walk[:-2], step=2))
 
 
 def test_series_that_never_change():

@@ -76,9 +76,8 @@ class Evaluation(NamedTuple):
             lines.append(f"{target}: {count:,} forecasts of {ahead}")
             lines.append(score_table(self.scores, self.season, place))
             if self.covered is not None and self.share is not None:
-                lines.append(
-                    f"the interval of {self.share:.0%} covers {self.covered[place]:.0%} of the truth"
-                )
+                covered = f"{self.covered[place]:.0%} of the truth"
+                lines.append(f"the interval of {self.share:.0%} covers {covered}")
             checked = self.lag[target]
             lines += map(str, checked if len(checked) < 3 else (checked[0], checked[-1]))
             if not checked:
@@ -102,8 +101,8 @@ def evaluate(trained: Trained, values, samples: int = 0) -> Evaluation:
     origins = np.arange(start, len(table) - horizon + 1)
     if not len(origins):
         raise ValueError(
-            f"the test part has {len(table) - start} rows, but the horizon is {horizon}: raise test "
-            "or use more data"
+            f"the test part has {len(table) - start} rows, but the horizon is {horizon}: raise "
+            "test or use more data"
         )
     actual = _rows_from(table[:, :count], origins, horizon)
     filled = trained.prepared.filled(table)[:, :count]

@@ -6,9 +6,10 @@ Three measurements tell it from one that knows what comes:
     skill         how much smaller its squared error is than that of the last value repeated, and
                   than that of the best exponential smoothing of the last values, chosen afterwards
     anticipation  of each change from the last value to the truth, the share that was forecast: 1
-                  for a forecast right but for noise, 0 for one that repeats the last value, whatever
-                  noise is added. Below one half, it lies nearer to the last value than to the truth
-    distance      from the truth of 0, 1, 2, ... rows before: the lag at which it is smallest
+                  for the truth and noise, 0 for the last value and noise. Below one half, the
+                  forecast lies nearer to the last value than to the truth
+    lag           the changes of the forecast are correlated with those of the truth 0, 1, 2, ...
+                  rows before: where the correlation is largest, the forecast fits best
 
 "Significantly" is in the sense of Diebold & Mariano (1995), "Comparing Predictive Accuracy": a mean
 over the steps against its standard error, which takes into account that neighbouring steps are
@@ -46,7 +47,7 @@ class LagCheck(NamedTuple):
         rows before. (The numbers themselves would correlate at all lags in any slow series.) NaN
         where one of them never changes.
       distance: [K], root mean squared difference of the forecast to the truth so many rows before.
-      best_lag: the lag of the smallest distance.
+      best_lag: the lag of the largest correlation; of the smallest distance, if there is none.
       skill: 1 - mean squared error / that of the last value; at most 1, below 0 if it is worse.
       skill_over_smoothing: the same against the best smoothing of the last values.
       anticipation: share of the true changes that was forecast; NaN if nothing ever changes.
@@ -67,13 +68,11 @@ class LagCheck(NamedTuple):
 
     def __str__(self) -> str:
         rows = "row" if self.best_lag == 1 else "rows"
-        nearest = (
-            f"the truth of {self.best_lag} {rows} before" if self.best_lag else "its own truth"
-        )
+        fits = f"the truth of {self.best_lag} {rows} before" if self.best_lag else "its own truth"
         return (
             f"{self.step} ahead: {self.verdict}\n"
-            f"  nearest to {nearest}; {self.anticipation:.0%} of the changes anticipated, "
-            f"correlation of changes {self.direction:.2f}\n"
+            f"  fits {fits} best; {self.anticipation:.0%} of the changes anticipated, "
+            f"direction {self.direction:.2f}\n"
             f"  skill {self.skill:.2f} over the last value, {self.skill_over_smoothing:.2f} over "
             "the best smoothing of the last values"
         )
@@ -86,8 +85,9 @@ def lag_check(
 
     It is *ahead* if its squared error is significantly smaller than those of the last value and of
     the best smoothing of the last values. It *follows* if it is not, anticipates significantly less
-    than half of the changes, and lies nearer to an earlier truth than that truth's own mean does.
-    Else it is *no better*: for all that these steps tell, the last value would have done.
+    than half of the changes, and goes with an earlier truth: at the best lag, which is above 0, it
+    lies nearer to that truth than the truth's own mean does. Else it is *no better*: for all that
+    these steps tell, the last value would have done.
 
     On a random walk the last value is the best forecast there is (and follows).
 
@@ -130,7 +130,8 @@ def lag_check(
     earlier = np.stack([actual[max_lag - lag : count - lag] for lag in lags])
     distance = np.sqrt(((later - earlier) ** 2).mean(axis=1))
     correlation = np.array([_correlation(np.diff(later), np.diff(truth)) for truth in earlier])
-    best = int(distance.argmin())
+    # Of what never changes there is no correlation, and the distance must do.
+    best = int(distance.argmin() if np.isnan(correlation).all() else np.nanargmax(correlation))
 
     change, expected = actual - last, forecast - last
     error = (actual - forecast) ** 2

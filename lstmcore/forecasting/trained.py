@@ -227,8 +227,8 @@ class Trained:
         known = self.settings.known
         if future is None:
             raise ValueError(
-                f"future is missing: the forecast reaches {rows} rows beyond the end of values, and "
-                f"{', '.join(known)} must be known there: pass future [{rows}, {len(known)}]"
+                f"future is missing: the forecast reaches {rows} rows beyond the end of values, "
+                f"and {', '.join(known)} must be known there: pass future [{rows}, {len(known)}]"
             )
         future = as_table(future, known)
         if len(future) < rows:

@@ -24,6 +24,7 @@ __all__ = [
     "plot_gates",
     "plot_lag_check",
     "plot_gradient_flow",
+    "plot_lag_check",
     "plot_loss",
     "plot_output",
     "plot_saturation",
