@@ -1,4 +1,4 @@
-"""Pictures of training, of a run, of what statistics and sweeps found.
+"""Pictures of training, of a run, of what statistics and sweeps found, of anomalies.
 
 Each function returns a matplotlib Figure that belongs to no window and no global state; write it
 with `figure.savefig(path)`. `axes=` draws into panels of your own instead, made for instance with
@@ -8,6 +8,7 @@ Colours are those of Okabe & Ito (2008), viridis and RdBu, which readers with an
 vision tell apart. Needs matplotlib (`lstmcore[plot]`).
 """
 
+from lstmcore.study.plots.anomalies import plot_anomalies
 from lstmcore.study.plots.attention import plot_attention
 from lstmcore.study.plots.gates import plot_gates
 from lstmcore.study.plots.statistics import plot_gradient_flow, plot_saturation, plot_time_scales
@@ -16,6 +17,7 @@ from lstmcore.study.plots.training import plot_loss, plot_output
 from lstmcore.study.plots.unit import plot_unit
 
 __all__ = [
+    "plot_anomalies",
     "plot_attention",
     "plot_gates",
     "plot_gradient_flow",
