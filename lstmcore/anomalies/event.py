@@ -116,6 +116,6 @@ def _flags(scores, threshold) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"scores must hold real numbers or bool, got {scores.dtype}")
     if threshold is None:
         raise ValueError(
-            "scores need a threshold, events(scores, threshold); of flags, write scores.astype(bool)"
+            "scores need a threshold: events(scores, threshold); for flags write scores == 1"
         )
     return scores, scores > float(getattr(threshold, "value", threshold))

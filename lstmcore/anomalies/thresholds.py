@@ -107,7 +107,10 @@ def peaks_over_threshold(scores, probability: float = 1e-4, *, initial: float = 
         z_q = t + σ / γ ((q n / N_t)^-γ - 1)
 
     It may lie above every score seen. Scores of neighbouring rows depend on one another, which the
-    theory does not know: take the probability as an order of size.
+    theory does not know: take the probability as an order of size. And the scores above t must be
+    of one kind. If some are of rare normal jumps and the others of noise, the fit bridges the two
+    by a heavy tail: a shape of 0.5 or more, and a threshold far above the largest score that
+    nothing will ever reach. `how` tells all three. Then raise `initial`, or use `quantile`.
 
     Args:
       scores: [rows], of normal rows; some hundreds at least.
@@ -156,7 +159,7 @@ def peaks_over_threshold(scores, probability: float = 1e-4, *, initial: float = 
         float(t + unit * scale * beyond),
         f"exceeded with probability {probability:g} by a generalised Pareto tail (shape "
         f"{shape:.3g}, scale {unit * scale:.3g}) fitted to {len(excesses)} of {len(scores)} "
-        f"scores, those above {t:.4g}",
+        f"scores, those above {t:.4g}; the largest is {scores.max():.4g}",
     )
 
 

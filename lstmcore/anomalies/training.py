@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -32,10 +33,12 @@ class Settings:
         `lc.StackedLSTM` writes at each row the next ones (Malhotra et al. 2015, "Long Short Term
         Memory Networks for Anomaly Detection in Time Series"); it can also watch a stream.
       window: rows of a training window. Reconstruction wants a window that its code can hold, so
-        some tens of rows; prediction one that holds what the next row depends on.
+        some tens of rows; prediction one that holds what the next row depends on. (On the series
+        of `benchmarks.nab`, days of 288 rows, windows of 24 were far better than whole days.)
       units: sizes of the LSTM layers; for reconstruction those of the encoder, the last one that
         of the code.
-      ahead: rows that a prediction writes; reconstruction does not use it.
+      ahead: rows that a prediction writes; reconstruction does not use it. With several, the older
+        predictions for a row do not know yet that something began, so an event lasts longer.
       activation: of every layer.
       preparation: `series.Preparation`: missing values, differencing, scaling.
       combine: "mean" or "median": what stands for a row that several windows (or predictions)
@@ -111,7 +114,8 @@ def train(
     *,
     watch: Callable | None = None,
     progress: bool = False,
-    **surviving: Any,
+    checkpoint: str | os.PathLike | None = None,
+    resume: bool = False,
 ) -> Detector:
     """Fit preparation and model to normal rows.
 
@@ -119,8 +123,7 @@ def train(
       values: numbers [rows, F] or [rows], in the order of time. Anomalies among them are learned,
         and raise the thresholds.
       settings: None takes `Settings()`.
-      watch, progress: as in `lc.fit`.
-      **surviving: `checkpoint` and `resume` of `lc.fit`.
+      watch, progress, checkpoint, resume: as in `lc.fit`.
 
     Returns:
       Detector, with the params of the best epoch if there is `patience`.
@@ -138,6 +141,7 @@ def train(
       ((200, 1), 180)
     """
     settings = Settings() if settings is None else settings
+    surviving: dict[str, Any] = {"checkpoint": checkpoint, "resume": resume}
     table = table_of(values)
     first_held_out = _first_held_out(len(table), settings)
     prepared = settings.preparation.fit(table, rows=first_held_out)
@@ -160,12 +164,12 @@ def train(
         patience=settings.patience,
         watch=watch,
         progress=progress,
-        **surviving,
+        **{name: value for name, value in surviving.items() if value},
     )
     detector = Detector(
         model, result.params, prepared, settings, result.history, np.zeros((0, 0)), first_held_out
     )
-    return detector.with_training_errors(table)
+    return replace(detector, training_errors=detector.errors(table))
 
 
 def build(settings: Settings, features: int) -> Autoencoder | StackedLSTM:

@@ -22,7 +22,6 @@ __all__ = [
     "plot_attention",
     "plot_forecast",
     "plot_gates",
-    "plot_lag_check",
     "plot_gradient_flow",
     "plot_lag_check",
     "plot_loss",

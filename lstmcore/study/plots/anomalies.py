@@ -63,7 +63,7 @@ def plot_anomalies(
     if values.ndim != 2:
         raise ValueError(f"values must be [rows, features], got shape {values.shape}")
     rows, features = values.shape
-    shapes = {"scores": (scores, (rows,)), "labels": (labels, (rows,))}
+    shapes: dict[str, tuple] = {"scores": (scores, (rows,)), "labels": (labels, (rows,))}
     shapes["outputs"] = (outputs, (rows, features))
     for name, (given, shape) in shapes.items():
         if given is not None and np.shape(given) != shape:
@@ -91,7 +91,7 @@ def plot_anomalies(
     value, how = float(getattr(threshold, "value", threshold)), getattr(threshold, "how", "")
     of_scores.axhline(value, color=DETECTED, linestyle="--", linewidth=1)
     of_scores.set_ylabel("score")
-    named = {"series": {"color": COLOURS[0]}}
+    named: dict[str, dict] = {"series": {"color": COLOURS[0]}}
     if outputs is not None:
         named["model"] = {"color": EXPECTED, "linestyle": "--"}
     named |= {"score": {"color": COLOURS[6]}}
