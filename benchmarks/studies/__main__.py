@@ -21,6 +21,8 @@ from benchmarks.studies import (
     adding,
     addition,
     characters,
+    detection,
+    forecasts,
     forget_bias,
     record,
     report,
@@ -31,7 +33,10 @@ from benchmarks.studies import (
 
 STUDIES = {
     record.name_of(study): study
-    for study in (adding, forget_bias, variants, characters, addition, translation, reversal)
+    for study in (
+        *(adding, forget_bias, variants, characters, addition, translation, reversal),
+        *(forecasts, detection),
+    )
 }
 
 
