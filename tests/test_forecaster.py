@@ -270,16 +270,6 @@ def test_it_learns_what_is_known_in_advance(mode, rng):
     assert np.mean((forecast - batch["target"]) ** 2) < 0.05
 
 
-def test_summary():
-    table = lc.summary(MODELS["direct, covariates"], timesteps=9)
-    assert [line.split()[0] for line in table.splitlines()[2:5]] == ["lstm_0", "lstm_1", "head"]
-    assert "(None, 9, 4)" in table
-    assert "Dense  (None, 8)" in table
-    assert "(None, 12, 4)" in lc.summary(MODELS["recursive"], timesteps=9)
-    assert "(None, None, 4)" in lc.summary(MODELS["recursive"])
-    assert "TimeDistributed(Dense)  (None, 4, 2)" in lc.summary(MODELS["recursive"])
-
-
 # Errors.
 
 X = np.ones((B, T, 3), np.float32)

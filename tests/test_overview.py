@@ -34,6 +34,16 @@ def test_a_model_too_large_for_memory_can_be_looked_at():
     assert lc.summary(lc.StackedLSTM(1, (10**6,), outputs=1)).endswith("4,000,009,000,001")
 
 
+def test_a_forecaster_writes_all_steps_at_once_or_one_after_the_other():
+    direct = lc.summary(lc.Forecaster(3, (4, 2), horizon=5, known=1), timesteps=9)
+    assert "(None, 9, 4)" in direct
+    assert "lstm_1  LSTM   (None, 2)" in direct
+    assert direct.splitlines()[4].split() == ["head", "Dense", "(None,", "10)", "80"]
+    recursive = lc.summary(lc.Forecaster(1, 4, horizon=5, mode="recursive"), timesteps=9)
+    assert "(None, 13, 4)" in recursive
+    assert "TimeDistributed(Dense)  (None, 5, 1)" in recursive
+
+
 def test_errors():
     with pytest.raises(TypeError, match=r"model must be a model such as lc.Autoencoder, got dict"):
         lc.summary({})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
 import jax
 import numpy as np
@@ -99,8 +99,8 @@ def train(
         options["resume"] = resume
     init_key, key = jax.random.split(jax.random.key(settings.seed))
     result = fit(
-        model.loss,
-        jax.jit(model.init)(init_key),
+        _loss(model),
+        _init(model, init_key),
         _examples(model, seen[:end], settings.window, stride),
         optimizer=_optimizer(settings.learning_rate),
         epochs=settings.epochs,
@@ -150,7 +150,20 @@ def _examples(model: Forecaster, rows: np.ndarray, window: int, stride: int) -> 
     return batch | ({"future": following[:, :, known:]} if model.known else {})
 
 
-@cache  # the same object for the same rate, so that `fit` need not compile again
+# The same objects for equal settings, so that training again on as many rows compiles nothing.
+
+
+@cache
+def _loss(model: Forecaster) -> Callable:
+    return model.loss
+
+
+@partial(jax.jit, static_argnums=0)
+def _init(model: Forecaster, key) -> dict:
+    return model.init(key)
+
+
+@cache
 def _optimizer(learning_rate: float):
     import optax
 
