@@ -16,6 +16,7 @@ import optax
 from lstmcore import checks, layout, series
 from lstmcore.anomalies.detector import Detector, scaled_rows, table_of
 from lstmcore.models import Autoencoder, StackedLSTM
+from lstmcore.noise import corrupt
 from lstmcore.train import fit
 
 METHODS = ("reconstruction", "prediction")
@@ -198,11 +199,7 @@ def loss(model, settings: Settings, params, batch):
 def noisy_loss(model, settings: Settings, params, batch, key=None):
     """`loss`, of a model that reads a corrupted batch; without a key it reads it as it is."""
     read = batch[:, : settings.window]
-    if key is not None:
-        mask_key, noise_key = jax.random.split(key)
-        read = read + settings.gaussian * jax.random.normal(noise_key, read.shape, read.dtype)
-        kept = jax.random.bernoulli(mask_key, 1 - settings.masking, read.shape)
-        read = jnp.where(kept, read, 0)
+    read = corrupt(key, read, masking=settings.masking, gaussian=settings.gaussian)
     return _error(model, settings, params, read, batch)
 
 

@@ -160,8 +160,8 @@ def _parts(made: Made, pictures: dict[str, Figure]) -> list[str]:
     parts = [page.verdict(" ".join(made.sentences), good=made.is_good), page.listing(made.notes)]
     tested = (
         f"{len(evaluation.actual):,} forecasts of {made.trained.model.horizon} rows, from "
-        f"{labels[split.test.start]} on, which nothing was fitted to. MASE is relative to the naive "
-        "forecast (the seasonal one, if there is a season) within the training part."
+        f"{labels[split.test.start]} on, which nothing was fitted to. MASE is relative to the "
+        "naive forecast (the seasonal one, if there is a season) within the training part."
     )
     rows = error_rows(made.trained.targets, evaluation.scores)
     parts += [
