@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ("pictures.md", "tour.md", "translate.md")
+PAGES = ("pictures.md", "tour.md", "translate.md", "forecast.md", "anomalies.md")
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 

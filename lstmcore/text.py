@@ -27,3 +27,22 @@ def text_table(
     if last:
         lines += [rule, line(last)]
     return "\n".join(lines)
+
+
+def numeric(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[bool]:
+    """Of each column, whether its cells are numbers; an empty cell may be one.
+
+    Examples:
+      >>> numeric(["name", "n"], [["a", "1,000"], ["2", ""]])
+      [False, True]
+    """
+    columns = zip(*rows, strict=True) if rows else [[""]] * len(header)
+    return [all(map(_is_number, column)) and any(column) for column in columns]
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.replace(",", "") or 0)
+    except ValueError:
+        return False
+    return True

@@ -77,7 +77,7 @@ def a_page(path):
         page.heading("A & B"),
         page.paragraph("</script><script>alert(1)</script>"),
         page.listing(["one", "<two>"]),
-        page.grid(["model", "MAE"], [["ours & theirs", "1.2"]]),
+        page.grid(["model", "MAE"], [["ours & theirs", "1,000.2"]]),
         page.picture(a_series(), "the <series>"),
     ]
     return page.write(path, "Load <of> May", parts)
@@ -89,7 +89,7 @@ def test_a_page_says_what_it_was_given_and_runs_none_of_it(tmp_path):
     assert "<title>Load &lt;of&gt; May</title>" in words
     assert '<p class="verdict good">Nothing &lt;found&gt; &amp; well</p>' in words
     assert "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in words
-    assert '<td class="word">ours &amp; theirs</td><td class="number">1.2</td>' in words
+    assert '<td class="word">ours &amp; theirs</td><td class="number">1,000.2</td>' in words
     assert "<figcaption>the &lt;series&gt;</figcaption>" in words
     assert "<li>&lt;two&gt;</li>" in words
 

@@ -62,7 +62,7 @@ class Found(NamedTuple):
 
 def header() -> list[str]:
     """Names of the columns of `event_rows`."""
-    return ["first", "last", "rows", "peak", "score", "times the threshold", "mostly"]
+    return ["first", "last", "rows", "peak", "score", "× threshold", "mostly in"]
 
 
 def event_rows(found: Found) -> list[list[str]]:
@@ -102,14 +102,14 @@ def metric_rows(found: Found) -> list[list[str]]:
         (
             "events",
             by_event,
-            f"{by_event.detected:,} detected, {by_event.labelled:,} labelled; touching is enough",
+            f"{by_event.detected:,} detected, {by_event.labelled:,} labelled",
         ),
-        ("rows", metrics.pointwise(found.labels, flags), "a long event counts for more"),
+        ("rows", metrics.pointwise(found.labels, flags), "long events count for more"),
     ]
     known = np.isfinite(verdict.scores)
     if found.labels[known].any():
         best = metrics.best_f1(found.labels[known], verdict.scores[known])
-        hint = f"threshold {best.threshold:.4g}, chosen with the labels in sight: no estimate"
+        hint = f"at {best.threshold:.4g}, which only the labels tell"
         rows.append(("rows, at best", best, hint))
     return [
         [name, f"{good.precision:.3f}", f"{good.recall:.3f}", f"{good.f1:.3f}", hint]
@@ -161,7 +161,7 @@ def _parts(found: Found, outputs: np.ndarray) -> list[str]:
     spans = _spans(found)
     parts = [page.verdict(found.sentence, good=not verdict.events), page.listing(found.notes)]
     if verdict.events:
-        parts += [page.heading("Events"), page.grid(header(), event_rows(found), words=2)]
+        parts += [page.heading("Events"), page.grid(header(), event_rows(found))]
     if found.labels is not None:
         names = ["compared with the labels", "precision", "recall", "F1", ""]
         parts += [page.heading("How good it is"), page.grid(names, metric_rows(found))]

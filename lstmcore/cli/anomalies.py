@@ -183,7 +183,7 @@ def _print(found, report) -> None:
     console.print(f"\n[bold]{escape(found.sentence)}[/bold]\n")
     rows = report.event_rows(found)
     if rows:
-        grid("events", report.header(), rows[:SHOWN_EVENTS], words=2)
+        grid("events", report.header(), rows[:SHOWN_EVENTS])
     if len(rows) > SHOWN_EVENTS:
         console.print(f"... and {len(rows) - SHOWN_EVENTS:,} more, all in events.csv")
     if found.labels is not None:

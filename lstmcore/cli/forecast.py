@@ -205,10 +205,10 @@ def _print(made, report) -> None:
     console.print()
     header = ["target", "forecast", *report.ERRORS]
     rows = report.error_rows(made.trained.targets, made.evaluation.scores)
-    grid("errors in the test part", header, rows, words=2)
+    grid("errors in the test part", header, rows)
     if made.backtest is not None:
         rows = report.error_rows(made.trained.targets, made.backtest.scores)
-        grid(f"errors in {len(made.backtest.origins)} folds", header, rows, words=2)
+        grid(f"errors in {len(made.backtest.origins)} folds", header, rows)
     for sentence in made.sentences:
         console.print(f"[bold]{escape(sentence)}[/bold]")
     console.print()

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from lstmcore import results
+from lstmcore.text import numeric
 
 console = Console(highlight=False)
 messages = Console(stderr=True, highlight=False)
@@ -46,11 +47,11 @@ def _left(folder: Path | None) -> str:
     )
 
 
-def grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> None:
-    """Print a table; the first `words` columns hold words, the others numbers."""
-    drawn = Grid(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    for place, name in enumerate(header):
-        drawn.add_column(name, justify="left" if place < words else "right", overflow="fold")
+def grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; columns of numbers are flush right."""
+    drawn = Grid(title=title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+    for name, right in zip(header, numeric(header, rows), strict=True):
+        drawn.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*map(escape, row))
     console.print(drawn)

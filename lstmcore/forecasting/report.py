@@ -167,7 +167,7 @@ def _parts(made: Made, pictures: dict[str, Figure]) -> list[str]:
     parts += [
         page.heading("How good it is"),
         page.paragraph(tested),
-        page.grid(header, rows, words=2),
+        page.grid(header, rows),
     ]
     if evaluation.covered is not None:
         pairs = zip(made.trained.targets, evaluation.covered, strict=True)
@@ -179,7 +179,7 @@ def _parts(made: Made, pictures: dict[str, Figure]) -> list[str]:
             f"Trained anew for each of {len(made.backtest.origins)} origins, on what came before."
         )
         rows = error_rows(made.trained.targets, made.backtest.scores)
-        parts += [page.heading("Backtest"), page.paragraph(folds), page.grid(header, rows, words=2)]
+        parts += [page.heading("Backtest"), page.paragraph(folds), page.grid(header, rows)]
     parts += [page.heading("The forecast"), page.picture(*_series(made))]
     if "lag_check.png" in pictures:
         caption = (

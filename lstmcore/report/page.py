@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 
 from lstmcore import __version__
 from lstmcore.files import atomic_path
+from lstmcore.text import numeric
 
 
 def write(path: str | os.PathLike, title: str, parts: Sequence[str]) -> Path:
@@ -67,13 +68,13 @@ def listing(items: Sequence[str]) -> str:
     return "<ul>" + "".join(f"<li>{html.escape(item)}</li>" for item in items) + "</ul>"
 
 
-def grid(header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1) -> str:
-    """A table; the first `words` columns hold words, the others numbers."""
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; columns of numbers are flush right."""
+    kinds = ["number" if right else "word" for right in numeric(header, rows)]
 
-    def cells(kind: str, row: Sequence[str]) -> str:
-        classes = ["word" if place < words else "number" for place in range(len(row))]
-        pairs = zip(classes, row, strict=True)
-        return "".join(f'<{kind} class="{c}">{html.escape(cell)}</{kind}>' for c, cell in pairs)
+    def cells(tag: str, row: Sequence[str]) -> str:
+        pairs = zip(kinds, row, strict=True)
+        return "".join(f'<{tag} class="{k}">{html.escape(cell)}</{tag}>' for k, cell in pairs)
 
     body = "\n".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
     return (
