@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import math
 import os
 from collections.abc import Sequence
 from importlib import resources
@@ -11,24 +9,27 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore import series
+from lstmcore import csv_cells, series
 
 DATASETS = ("tutorial", "sunspots")
+TIME_NAMES = ("time", "date", "datetime", "timestamp", "year", "ds")
 
 
 class Table(NamedTuple):
     """Numbers in the order of time.
 
     columns: names, F of them
-    values: float64 [rows, F], all finite
+    values: float64 [rows, F], all finite, but for NaN where missing values were asked for
     labels: name of each row, such as its date
     label_name: what the labels are
+    timed: the labels are times because the file or the caller says so; else they may be
     """
 
     columns: tuple[str, ...]
     values: np.ndarray
     labels: Sequence
     label_name: str = "row of the table"
+    timed: bool = False
 
 
 def read_dataset(name: str) -> Table:
@@ -45,7 +46,13 @@ def read_dataset(name: str) -> Table:
     raise ValueError(f"there is no dataset {name!r}: use one of {', '.join(DATASETS)}")
 
 
-def read_csv(path: str | os.PathLike, columns: list[str] | None = None) -> Table:
+def read_csv(
+    path: str | os.PathLike,
+    columns: list[str] | None = None,
+    *,
+    missing: bool = False,
+    time: str | None = None,
+) -> Table:
     """The numeric columns of a CSV file.
 
     The separator may be a comma, a semicolon or a tab. A first line that holds a word is taken
@@ -53,111 +60,98 @@ def read_csv(path: str | os.PathLike, columns: list[str] | None = None) -> Table
 
     Args:
       path: the file.
-      columns: names of those to read; None reads every column that starts with a number.
+      columns: names of those to read; None reads every column that starts with a number, but not
+        the column of times.
+      missing: whether cells may be empty, NA, null or nan: they are read as NaN. Else they are an
+        error.
+      time: name of the column of times; None takes the first column if it is called time, date,
+        datetime, timestamp, year or ds and stands beside others.
 
     Returns:
-      Table; its labels are the cells of the first column, such as dates, if that is not read.
+      Table; its labels are the cells of the column of times, or else of the first column, such as
+      names, if that is not read.
 
     Raises:
       ValueError: an empty file, a missing or non-numeric column, a missing or infinite value, or
         a line with too few or too many cells; the message names the line.
       FileNotFoundError: there is no such file.
     """
-    names, rows = _cells(path)
+    names, chunks = csv_cells.read_chunks(path)
+    is_named = time is None and len(names) > 1 and names[0].lower() in TIME_NAMES
+    label = 0 if time is None else _position(time, names, path)
+    timed = time is not None or is_named
     if columns is None:
-        by_column = zip(names, zip(*(cells for _, cells in rows), strict=True), strict=True)
-        columns = [name for name, cells in by_column if _starts_with_a_number(cells)]
-        if not columns:
-            raise ValueError(
-                f"{path} has no numeric column: its columns are {', '.join(names)}, and the first "
-                f"row holds {', '.join(map(repr, rows[0][1]))}"
-            )
-    values = np.empty((len(rows), len(columns)))
-    for column, name in enumerate(columns):
-        if names.count(name) != 1:
-            problem = "more than one column" if name in names else "no column"
-            raise ValueError(f"{path} has {problem} {name!r}: its columns are {', '.join(names)}")
-        position = names.index(name)
-        for row, (line, cells) in enumerate(rows):
-            values[row, column] = _number(cells[position], path, name, line)
-    if names[0] in columns:
-        return Table(tuple(columns), values, range(len(rows)))
-    return Table(tuple(columns), values, [cells[0].strip() for _, cells in rows], names[0])
-
-
-def _cells(path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """(column names, rows as (line number, text of each cell))."""
-    rows = _numbered_lines(path)
-    while rows and _is_blank(rows[-1][1]):
-        rows.pop()
-    while rows and _is_blank(rows[0][1]):
-        rows.pop(0)
-    if not rows:
-        raise ValueError(f"{path} is empty: expected lines of numbers with a separator")
-    _, first = rows[0]
-    if all(_is_number(cell) for cell in first):
-        names = [f"column_{i}" for i in range(len(first))]
+        undecided = [place for place in range(len(names)) if not (timed and place == label)]
+        read: dict[int, list[np.ndarray]] = {}
     else:
-        names = [cell.strip() for cell in first]
-        rows.pop(0)
-    if not rows:
-        raise ValueError(f"{path} has column names but no rows of numbers")
-    for line, cells in rows:
-        if len(cells) != len(names):
-            raise ValueError(
-                f"{path}, line {line}: {len(cells)} cells, but there are {len(names)} columns "
-                f"({', '.join(names)})"
-            )
-    return names, rows
+        undecided, read = [], {_position(name, names, path): [] for name in columns}
+    labels: list[str] = []
+    rows, start = 0, None
+    for chunk in chunks:
+        start = start or chunk
+        for place in list(undecided):
+            numeric = csv_cells.starts_with_a_number(chunk.columns[place])
+            if numeric is not None:
+                undecided.remove(place)
+            if numeric:
+                _position(names[place], names, path)
+                if rows:  # without a value until now, which is an error if it is one there
+                    csv_cells.numbers(start, place, path, names[place], missing)
+                read[place] = [np.full(rows, np.nan)]
+        for place, parts in read.items():
+            parts.append(csv_cells.numbers(chunk, place, path, names[place], missing))
+        if time is not None or label not in read:
+            labels += map(str.strip, chunk.columns[label])
+        rows += len(chunk.lines)
+    if not read:
+        besides = f" besides that of times, {names[label]}" if timed else ""
+        first = [cells[0] for cells in start.columns] if start else []
+        raise ValueError(
+            f"{path} has no numeric column{besides}: its columns are {', '.join(names)}, and the "
+            f"first row holds {', '.join(map(repr, first))}"
+        )
+    places = sorted(read) if columns is None else list(read)
+    values = np.empty((rows, len(places)))
+    for column, place in enumerate(places):
+        values[:, column] = np.concatenate(read.pop(place))
+    chosen = tuple(names[place] for place in places)
+    if time is None and label in places:
+        return Table(chosen, values, range(rows))
+    return Table(chosen, values, labels, names[label], timed)
 
 
-def _numbered_lines(path) -> list[tuple[int, list[str]]]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            first = next((line for line in file if line.strip()), "")
-            file.seek(0)
-            # A comma may be a decimal one where there is another separator.
-            separator = next((mark for mark in "\t;" if mark in first), ",")
-            reader = csv.reader(file, delimiter=separator, strict=True)
-            return [(reader.line_num, cells) for cells in reader]
-    except IsADirectoryError:
-        raise IsADirectoryError(f"{path} is a folder, not a CSV file") from None
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {path}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text file in UTF-8 ({error.reason})") from error
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num}: not a CSV file ({error})") from error
+def regular(table: Table) -> tuple[Table, series.Times | None]:
+    """The table with every step as long as any other: a row of NaN for each that is left out.
+
+    Labels are checked if they are times: dates, or numbers of a column that says it holds times.
+
+    Returns:
+      (the table without gaps, its times as they were); (the table as it is, None) if its labels
+      are no times.
+
+    Raises:
+      ValueError: times that are not sorted, twice the same or irregular, see `series.check_times`.
+
+    Examples:
+      >>> import numpy as np
+      >>> from lstmcore.table import Table, regular
+      >>> years = Table(("x",), np.array([[1.0], [2.0]]), ["2001-01-01", "2002-01-01"], "year")
+      >>> regular(years)[1].interval
+      '1 year'
+    """
+    if isinstance(table.labels, range):
+        return table, None
+    if not table.timed and csv_cells.is_number(str(next(iter(table.labels), ""))):
+        return table, None
+    times = series.check_times(table.labels)
+    if times is None or not times.gaps:
+        return table, times
+    values, labels = series.insert_gaps(table.values, times)
+    return table._replace(values=values, labels=labels), times
 
 
-def _is_blank(cells: list[str]) -> bool:
-    return not any(cell.strip() for cell in cells)
-
-
-def _starts_with_a_number(cells) -> bool:
-    """Whether the first value that is not missing is a number."""
-    return next((_is_number(cell) for cell in cells if not _is_missing(cell)), False)
-
-
-def _is_missing(cell: str) -> bool:
-    return cell.strip().lower() in ("", "na", "n/a", "null", "none")
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _number(cell: str, path, column: str, line: int) -> float:
-    where = f"{path}, line {line}, column {column!r}"
-    if _is_missing(cell):
-        raise ValueError(f"{where}: no value; fill in or remove missing values first")
-    if not _is_number(cell):
-        raise ValueError(f"{where}: {cell!r} is not a number; choose other columns or clean it")
-    value = float(cell)
-    if not math.isfinite(value):
-        raise ValueError(f"{where}: {cell.strip()} is not finite; fill in or remove it first")
-    return value
+def _position(name: str, names: list[str], path) -> int:
+    if names.count(name) != 1:
+        problem = "more than one column" if name in names else "no column"
+        raise ValueError(f"{path} has {problem} {name!r}: its columns are {', '.join(names)}")
+    return names.index(name)

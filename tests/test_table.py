@@ -1,11 +1,13 @@
 """CSV files as people have them: what can be read is read right, what cannot is named by line."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstmcore import series, table
+from lstmcore import csv_cells, series, table
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -15,9 +17,9 @@ def read(tmp_path_factory):
     """read(text or bytes, columns): the Table of a file with this content."""
     path = tmp_path_factory.mktemp("with spaces, é") / "my table.csv"
 
-    def read(content: str | bytes, columns=None) -> table.Table:
+    def read(content: str | bytes, columns=None, **options) -> table.Table:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return table.read_csv(path, columns)
+        return table.read_csv(path, columns, **options)
 
     return read
 
@@ -186,6 +188,112 @@ def test_any_content_is_a_table_or_a_clear_error(read, content):
 def test_no_file(place, tmp_path):
     with pytest.raises(OSError, match=r"[Nn]o (such )?file|is a folder"):
         table.read_csv(tmp_path / place)
+
+
+# Missing values, where they are asked for.
+
+HOLES = "t,a,b\nx,1,\ny,NA,2\nz,nan,NULL\nw, ,3\n"
+
+
+def test_missing_values_become_nan(read):
+    columns, values, labels, *_ = read(HOLES, missing=True)
+    assert (columns, labels) == (("a", "b"), ["x", "y", "z", "w"])
+    np.testing.assert_array_equal(values, [[1, np.nan], [np.nan, 2], [np.nan, np.nan], [np.nan, 3]])
+    empty = read("a,b,\n1,,\n2,,\n", ["b", "a"], missing=True)  # chosen, it may be empty
+    np.testing.assert_array_equal(empty.values, [[np.nan, 1], [np.nan, 2]])
+    assert read("a,b\n1,\n2,\n", missing=True).columns == ("a",)
+    assert np.isnan(read("a,b\n1,2\n,\n3,4\n", missing=True).values[1]).all()
+
+
+@pytest.mark.parametrize("cell", ["ten", "5%", "inf", "-", "1e999"])
+def test_what_is_not_missing_is_still_an_error(cell, read):
+    with pytest.raises(ValueError, match=r"line 3, column 'b': '?" + cell):
+        read(f"a,b\n1,2\n3,{cell}\n4,\n", missing=True)
+
+
+# Times.
+
+
+@pytest.mark.parametrize("name", ["time", "Date", "datetime", "TIMESTAMP", "year", "ds"])
+def test_a_first_column_that_says_it_holds_times_is_no_value(name, read):
+    found = read(f"{name},a\n1990,1\n1991,2\n")
+    assert (found.columns, found.labels, found.label_name) == (("a",), ["1990", "1991"], name)
+    assert found.timed
+    assert read(f"{name}\n1990\n").columns == (name,)  # alone, there is nothing else to read
+    assert read(f"a,{name}\n1,1990\n").columns == ("a", name)
+    assert read(f"{name},a\n1990,1\n", [name, "a"]).values.tolist() == [[1990, 1]]
+
+
+def test_the_column_of_times_can_be_named(read):
+    text = "a,when,b\n1,5.5,2\n3,6.5,4\n"
+    found = read(text, time="when")
+    assert (found.columns, found.labels, found.label_name) == (("a", "b"), ["5.5", "6.5"], "when")
+    assert read(text, ["b", "a"], time="when").values.tolist() == [[2, 1], [4, 3]]
+    assert read(text, ["a"], time="a").labels == ["1", "3"]
+    with pytest.raises(ValueError, match="no column 'date': its columns are a, when, b"):
+        read(text, time="date")
+    with pytest.raises(ValueError, match="no numeric column besides that of times, year"):
+        read("year,a\n1990,x\n")
+
+
+def test_a_table_with_gaps_is_made_regular(read):
+    found, times = table.regular(read("date,a\n2024-01-01,1\n2024-01-02,2\n2024-01-04,4\n"))
+    assert (times.interval, times.gaps) == ("1 day", 1)
+    assert found.labels[2] == "2024-01-03"
+    np.testing.assert_array_equal(found.values[:, 0], [1, 2, np.nan, 4])
+    years, times = table.regular(table.read_dataset("sunspots"))
+    assert (times.interval, times.gaps, len(years.values)) == ("1", 0, 309)
+    with pytest.raises(ValueError, match=r"row 1 \(2024-01-01\) comes before row 0"):
+        table.regular(read("day,a\n2024-01-02,1\n2024-01-01,2\n"))
+    with pytest.raises(ValueError, match=r"row 1 \(5\) has the same time as row 0"):
+        table.regular(read("a,b\n5,1\n5,2\n", time="a"))
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [("a,b\n9,1\n5,2\n", None), ("name,b\nx,1\ny,2\n", None), ("price,b\n9,1\n5,2\n", ["b"])],
+)
+def test_a_table_without_times_stays_as_it_is(text, columns, read):
+    """Numbers are times only if something says so: prices need not rise."""
+    before = read(text, columns)
+    after, times = table.regular(before)
+    assert times is None
+    assert after is before
+
+
+# Files larger than what is read at a time.
+
+
+@given(st.lists(st.sampled_from(["1,2", "3,", ",4", ",", "", "x,5", "6", "nan,7"]), max_size=7))
+def test_parts_of_a_file_are_read_as_the_whole(read, lines):
+    text = "a,b\n" + "".join(line + "\n" for line in lines)
+
+    def outcome(missing):
+        try:
+            columns, values, labels, *_ = read(text, missing=missing)
+        except ValueError as error:
+            return str(error)
+        return columns, values.tolist().__repr__(), list(labels)
+
+    whole = outcome(False), outcome(True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_cells, "ROWS_AT_ONCE", 2)
+        parts = outcome(False), outcome(True)
+    for one, other in zip(whole, parts, strict=True):
+        if isinstance(one, str):  # of two errors, another may be met first
+            assert isinstance(other, str)
+        else:
+            assert one == other
+
+
+def test_the_text_of_a_file_is_not_kept(read, monkeypatch):
+    monkeypatch.setattr(csv_cells, "ROWS_AT_ONCE", 500)
+    text = "a,b,c\n" + "1.25,2.5,3.75\n" * 20_000
+    tracemalloc.start()
+    values = read(text).values
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * values.nbytes + len(text) + 500_000  # as cells it takes above 5,000,000
 
 
 # What comes along.

@@ -7,7 +7,8 @@ What is where:
     differencing, scaling   trend and season taken out; a range that suits an LSTM; both undone
     windowing               a table to windows, and windows to a series
     splitting               training, validation and test part in the order of time
-    timeline                the times beside the rows: sorted, regular, without gaps
+    timeline                the times beside the rows: sorted, regular, what is left out
+    time_text, calendar     times read and written; months and business days counted
     unit_root               whether a series is stationary (needs statsmodels)
 """
 
@@ -16,6 +17,8 @@ from lstmcore.series.filling import Filling, Missing, fit_filling, missing
 from lstmcore.series.preparation import Preparation, Prepared
 from lstmcore.series.scaling import Scaler, fit_scaler
 from lstmcore.series.splitting import Split, rolling_origins, split
+from lstmcore.series.timeline import Times, check_times, insert_gaps
+from lstmcore.series.unit_root import Stationarity, stationarity
 from lstmcore.series.windowing import temporalize, tutorial_series, unwindow, windows
 
 __all__ = [
@@ -25,12 +28,17 @@ __all__ = [
     "Prepared",
     "Scaler",
     "Split",
+    "Stationarity",
+    "Times",
+    "check_times",
     "difference",
     "fit_filling",
     "fit_scaler",
+    "insert_gaps",
     "missing",
     "rolling_origins",
     "split",
+    "stationarity",
     "temporalize",
     "tutorial_series",
     "undifference",

@@ -36,11 +36,13 @@ def check_size(table: np.ndarray) -> None:
         )
 
 
-def check_lags(lags) -> tuple[int, ...]:
+def check_lags(lags, name: str = "lags") -> tuple[int, ...]:
     """A tuple of whole numbers of at least 1; it may be empty."""
     is_tuple = isinstance(lags, tuple)
-    if not is_tuple or not all(isinstance(lag, int | np.integer) for lag in lags):
-        raise TypeError(f"lags must be a tuple of whole numbers, such as (1,) or (12, 1): {lags!r}")
+    if not is_tuple or not all(type(lag) is int or isinstance(lag, np.integer) for lag in lags):
+        raise TypeError(
+            f"{name} must be a tuple of whole numbers, such as (1,) or (12, 1): {lags!r}"
+        )
     if any(lag < 1 for lag in lags):
-        raise ValueError(f"lags must be at least 1, got {lags!r}")
+        raise ValueError(f"{name} must be at least 1, got {lags!r}")
     return tuple(map(int, lags))

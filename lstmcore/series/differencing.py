@@ -36,7 +36,7 @@ def difference(table, lags: tuple[int, ...]) -> np.ndarray:
       [[3.0], [5.0], [7.0]]
     """
     lags, table = check_lags(lags), as_table(table).astype(float)
-    if len(table) <= sum(lags):
+    if lags and len(table) <= sum(lags):
         raise ValueError(
             f"differences of lags {lags} need more than {sum(lags)} rows, but the table has "
             f"{len(table)}: use smaller lags or more data"
@@ -80,7 +80,7 @@ def undifference(differences, before, lags: tuple[int, ...]) -> np.ndarray:
     before = np.broadcast_to(before, expected)
     for position in reversed(range(len(lags))):
         # What this lag was applied to, right before the stretch: as many rows as it looks back.
-        values = _add_up(values, _difference(before, lags[:position])[..., -lags[position] :, :])
+        values = _add_up(values, _difference(before, lags[:position]))
         before = before[..., lags[position] :, :]
     return values
 

@@ -97,7 +97,7 @@ class Filling(NamedTuple):
         gone = np.isnan(table)
         if not gone.any():
             return table
-        if self.how == "mean":
+        if self.means is not None:
             return np.where(gone, self.means, table)
         row, column = np.argwhere(gone)[0]
         where = f"row {row}, column {column} (counted from 0)"

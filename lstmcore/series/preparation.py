@@ -49,7 +49,7 @@ class Preparation:
             if getattr(self, name) not in known:
                 choices = ", ".join(map(repr, known))
                 raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
-        object.__setattr__(self, "difference", check_lags(self.difference))
+        object.__setattr__(self, "difference", check_lags(self.difference, "difference"))
 
     @property
     def lost(self) -> int:

@@ -1,14 +1,15 @@
-"""From a table to windows, as laws: each window is a slice, each scaling can be undone."""
+"""From a table to windows and back: each window is a slice, and they fit together again."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import lstmcore as lc
 from lstmcore import series
+from lstmcore.series import windowing
 
 counts = st.integers(1, 4)
 dtypes = st.sampled_from([np.float32, np.float64, np.int32, np.uint8])
@@ -20,7 +21,6 @@ tables = st.builds(
 # Three decimals: differences far below that are of no interest, and near 0 they underflow.
 measured = st.integers(-(10**6), 10**6).map(lambda number: number / 1000)
 measurements = arrays(float, st.tuples(st.integers(1, 12), st.integers(1, 3)), elements=measured)
-kinds = st.sampled_from(["standard", "minmax", "none"])
 
 
 # Windows.
@@ -166,51 +166,67 @@ def test_what_temporalize_refuses(arguments, message):
         series.temporalize(**{**usual, **arguments})
 
 
-# Scaling.
+# Windows back to a series.
 
 
-@given(measurements, kinds)
-def test_scaling_can_be_undone(table, kind):
-    scaler = series.fit_scaler(table, kind)
-    np.testing.assert_allclose(scaler.invert(scaler.apply(table)), table, rtol=1e-12, atol=1e-9)
-    np.testing.assert_allclose(scaler.apply(scaler.invert(table)), table, rtol=1e-9, atol=1e-9)
+@given(tables, counts, counts, st.sampled_from(["mean", "median"]))
+def test_windows_fit_together_again(table, length, stride, how):
+    """Exactly: the mean of equal values is that value. What no window holds is not known."""
+    assume(len(table) >= length)
+    rows = table.reshape(len(table), -1)
+    cut = lc.windows(table, length, stride=stride)
+    back = series.unwindow(cut, stride, how)
+    assert back.dtype == np.float64
+    assert len(back) == (len(cut) - 1) * stride + length
+    covered = np.arange(len(back)) % stride < length
+    np.testing.assert_array_equal(back[covered], rows[: len(back)][covered])
+    assert np.isnan(back[~covered]).all()
 
 
-@given(measurements)
-def test_standard_scaling(table):
-    scaled = series.fit_scaler(table, "standard").apply(table)
-    changes = np.ptp(table, axis=0) > 0
-    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-9)
-    np.testing.assert_allclose(scaled.std(axis=0)[changes], 1)
+@given(
+    arrays(
+        float,
+        st.tuples(st.integers(1, 6), st.integers(1, 5), st.integers(1, 2)),
+        elements=measured | st.just(np.nan),
+    ),
+    counts,
+    st.sampled_from(["mean", "median"]),
+)
+def test_each_row_is_the_mean_or_median_of_what_its_windows_say(windows, stride, how):
+    back = series.unwindow(windows, stride, how)
+    for row in range(len(back)):
+        held = [
+            w[row - n * stride] for n, w in enumerate(windows) if 0 <= row - n * stride < len(w)
+        ]
+        for column in range(windows.shape[2]):
+            known = [values[column] for values in held if not np.isnan(values[column])]
+            expected = getattr(np, how)(known) if known else np.nan
+            np.testing.assert_allclose(back[row, column], expected, rtol=1e-12, atol=1e-9)
 
 
-@given(measurements)
-def test_minmax_scaling(table):
-    scaled = series.fit_scaler(table, "minmax").apply(table)
-    changes = np.ptp(table, axis=0) > 0
-    np.testing.assert_array_equal(scaled.min(axis=0), 0)
-    np.testing.assert_allclose(scaled.max(axis=0)[changes], 1)
+def test_the_median_is_taken_a_part_of_the_rows_at_a_time(rng, monkeypatch):
+    windows = rng.normal(size=(50, 8, 3))
+    whole = series.unwindow(windows, 2, "median")
+    monkeypatch.setattr(windowing, "CELLS_AT_ONCE", 40)
+    np.testing.assert_array_equal(series.unwindow(windows, 2, "median"), whole)
 
 
-@given(measurements)
-def test_no_scaling(table):
-    np.testing.assert_array_equal(series.fit_scaler(table, "none").apply(table), table)
+def test_windows_of_any_trailing_axes():
+    assert series.unwindow(np.ones((4, 3))).shape == (6,)
+    assert series.unwindow(np.ones((4, 3, 2, 5), np.float32), 3, "median").shape == (12, 2, 5)
+    assert series.unwindow(jnp.ones((4, 3, 2))).shape == (6, 2)
 
 
-@given(measured, st.integers(1, 12), st.sampled_from(["standard", "minmax"]))
-@example(0.1, 3, "standard")  # whose mean is not 0.1 in floating point
-def test_a_constant_column_is_shifted_but_not_stretched(value, rows, kind):
-    scaler = series.fit_scaler(np.full(rows, value), kind)
-    assert scaler.scale == 1
-    np.testing.assert_allclose(scaler.apply([[value], [value + 2]]), [[0], [2]], atol=1e-9)
+WRONG_WINDOWS = [
+    ({"windows": np.ones(3)}, r"\[windows, steps, ...\] with at least one of each, got \(3,\)"),
+    ({"windows": np.ones((0, 3))}, r"at least one of each, got \(0, 3\)"),
+    ({"windows": [["a"]]}, "windows must hold real numbers, got <U1"),
+    ({"stride": 0}, "stride must be at least 1, got 0"),
+    ({"how": "max"}, "how must be 'mean' or 'median', got 'max'"),
+]
 
 
-def test_scaling_leaves_the_table_alone():
-    table = np.array([[1, 2], [3, 4]])
-    series.fit_scaler(table, "standard").apply(table)
-    assert table.tolist() == [[1, 2], [3, 4]]
-
-
-def test_an_unknown_scaling():
-    with pytest.raises(ValueError, match="scaling 'log' is not known: use 'standard'"):
-        series.fit_scaler([1.0], "log")
+@pytest.mark.parametrize(("arguments", "message"), WRONG_WINDOWS)
+def test_what_cannot_be_put_together(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        series.unwindow(**{"windows": np.ones((2, 3))} | arguments)

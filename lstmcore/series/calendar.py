@@ -1,0 +1,156 @@
+"""Steps of time that are equal to people though not in days: months, years, business days.
+
+A calendar counts: it gives each time a whole number, and each whole number a time. Times are
+regular on it if their numbers are a constant step apart, but for rows that are left out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+UNITS = (  # in microseconds
+    ("day", 86_400_000_000),
+    ("hour", 3_600_000_000),
+    ("minute", 60_000_000),
+    ("second", 1_000_000),
+    ("millisecond", 1_000),
+    ("microsecond", 1),
+)
+EPOCH = np.datetime64("1970-01-01")
+UNEVEN = 0.01  # of a step, by which plain numbers may be off: they are often rounded
+
+__all__ = ["Calendar", "find_calendar", "first_break"]
+
+
+class Calendar(NamedTuple):
+    """How to count, so that row n of a series without gaps is at `start + n * step`.
+
+    Attributes:
+      unit: "month", "business day", "microsecond", or "number" where times are plain numbers.
+      step: units from one row to the next.
+      start: of the first row, in units since the start of 1970; or the first number.
+      day: of the month, from 0 on, or the last one of shorter months; for "month".
+      time_of_day: for "month" and "business day".
+    """
+
+    unit: str
+    step: float
+    start: float
+    day: int = 0
+    time_of_day: np.timedelta64 = np.timedelta64(0, "us")
+
+    @property
+    def interval(self) -> str:
+        """The step, to read: "5 minutes", "1 month", "2 years"."""
+        return _text(self.unit, self.step)
+
+    def times(self, positions: np.ndarray) -> np.ndarray:
+        """Rows of the series without gaps, int [n] -> datetime64[us] or float64 [n]."""
+        count = self.start + self.step * positions
+        if self.unit == "number":
+            return count
+        if self.unit == "microsecond":
+            return count.astype("M8[us]")
+        if self.unit == "business day":
+            days = np.busday_offset(EPOCH, count.astype(int))
+        else:
+            months = count.astype("M8[M]")
+            days = months.astype("M8[D]") + np.minimum(self.day, _last_day(months))
+        return days.astype("M8[us]") + self.time_of_day
+
+
+def find_calendar(times: np.ndarray) -> tuple[Calendar, np.ndarray] | None:
+    """The calendar on which these times are regular, and the position of each; None if none is.
+
+    Args:
+      times: datetime64[us] or float64 [rows], at least two and strictly increasing.
+
+    Returns:
+      (Calendar, positions int [rows], from 0 on, those of missing rows left out).
+    """
+    if times.dtype.kind == "f":
+        return _numbers(times)
+    days = times.astype("M8[D]")
+    time_of_day = times - days
+    if (time_of_day == time_of_day[0]).all():
+        months = times.astype("M8[M]")
+        day, last = (days - months.astype("M8[D]")).astype(int), _last_day(months)
+        usual = 30 if (day == last).all() else int(day.max())
+        if (day == np.minimum(usual, last)).all():
+            count = months.astype(int)
+            if step := _regular_step(count):
+                calendar = Calendar("month", step, int(count[0]), usual, time_of_day[0])
+                return calendar, (count - count[0]) // step
+        # Up to a week of them may be daily; longer without a weekend, they are business days.
+        if np.is_busday(days).all() and days[-1] - days[0] >= np.timedelta64(7, "D"):
+            count = np.busday_count(EPOCH, days)
+            if _regular_step(count) == 1:
+                calendar = Calendar("business day", 1, int(count[0]), 0, time_of_day[0])
+                return calendar, count - count[0]
+    count = times.astype(np.int64)
+    if step := _regular_step(count):
+        return Calendar("microsecond", step, int(count[0])), (count - count[0]) // step
+    return None
+
+
+def first_break(times: np.ndarray) -> tuple[str, int, str]:
+    """Of times on no calendar: (the commonest step, the first row before another, that step)."""
+    if times.dtype.kind == "f":
+        steps = np.diff(times)
+        usual = _usual_number(steps)
+        row = int(_uneven(steps / usual).argmax())
+        return _text("number", usual), row, _text("number", steps[row])
+    steps = np.diff(times.astype(np.int64))
+    usual = _commonest(steps)
+    row = int((steps % usual != 0).argmax())
+    return _text("microsecond", int(usual)), row, _text("microsecond", int(steps[row]))
+
+
+def _numbers(times: np.ndarray) -> tuple[Calendar, np.ndarray] | None:
+    steps = np.diff(times)
+    rows = steps / _usual_number(steps)
+    if _uneven(rows).any():
+        return None
+    positions = np.concatenate([[0], np.rint(rows).cumsum()]).astype(int)
+    mean = (times[-1] - times[0]) / positions[-1]  # what single times were rounded by cancels
+    return Calendar("number", float(mean), float(times[0])), positions
+
+
+def _usual_number(steps: np.ndarray) -> float:
+    """The commonest step, for which rounded numbers count as equal."""
+    return float(_commonest(np.round(steps / steps.min(), 3)) * steps.min())
+
+
+def _uneven(rows: np.ndarray) -> np.ndarray:
+    return (np.abs(rows - np.rint(rows)) > UNEVEN) | (np.rint(rows) == 0)
+
+
+def _regular_step(count: np.ndarray) -> int | None:
+    """The commonest step of increasing whole numbers, if all others are multiples of it."""
+    steps = np.diff(count)
+    step = _commonest(steps)
+    return None if (steps % step).any() else int(step)
+
+
+def _commonest(steps: np.ndarray):
+    """The value that is there most often; the smallest of them, if several are."""
+    values, counts = np.unique(steps, return_counts=True)
+    return values[counts.argmax()]
+
+
+def _text(unit: str, step: float) -> str:
+    if unit == "number":
+        return f"{step:.6g}" if step % 1 else f"{step:.0f}"
+    if unit == "microsecond":
+        unit, size = next((name, size) for name, size in UNITS if step % size == 0)
+        step //= size
+    elif unit == "month" and step % 12 == 0:
+        unit, step = "year", step // 12
+    return f"{step:,} {unit}{'s' * (step != 1)}"
+
+
+def _last_day(months: np.ndarray) -> np.ndarray:
+    """Of each month, counted from 0 on."""
+    return ((months + 1).astype("M8[D]") - months.astype("M8[D]")).astype(int) - 1

@@ -1,0 +1,117 @@
+"""Is a series stationary, or are differences to be taken? Two tests that ask."""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmcore.series.arguments import as_table, check_size
+
+LEVEL = 0.05  # of significance, of both tests
+FEWEST, MOST = 20, 2_000  # rows to test; the time it takes grows with their square
+
+# (ADF rejects a unit root, KPSS rejects stationarity) -> verdict
+VERDICTS = {
+    (True, False): "stationary",
+    (False, True): "not stationary: take differences",
+    (False, False): "stationary around a trend, or too short to tell: take differences",
+    (True, True): "stationary after differences: take differences",
+}
+
+__all__ = ["Stationarity", "stationarity"]
+
+
+class Stationarity(NamedTuple):
+    """Two tests of one series; `str()` of it is a line to read.
+
+    Attributes:
+      verdict: what the two say together; "constant" of a series that never changes.
+      adf: p-value of the augmented Dickey-Fuller test; small: there is no unit root, which speaks
+        for stationarity. NaN of a constant series.
+      kpss: p-value of the KPSS test, between 0.01 and 0.1; small: not stationary around a level.
+        NaN of a constant series.
+      rows: that were tested.
+    """
+
+    verdict: str
+    adf: float
+    kpss: float
+    rows: int
+
+    def __str__(self) -> str:
+        return f"{self.verdict} (ADF p = {self.adf:.3f}, KPSS p = {self.kpss:.3f})"
+
+
+def stationarity(values) -> Stationarity | tuple[Stationarity, ...]:
+    """Whether a series varies about one level, or wanders off and is better differenced.
+
+    The two tests have opposite null hypotheses, so that they confirm or question each other:
+
+        ADF rejects    KPSS does not    stationary
+        does not       rejects          not stationary
+        does not       does not         stationary around a trend (or the series is short)
+        rejects        rejects          stationary after differences
+
+    Neither sees a season: a regular one passes for stationary.
+
+    Sources: Said & Dickey (1984), "Testing for unit roots in autoregressive-moving average models
+    of unknown order"; Kwiatkowski, Phillips, Schmidt & Shin (1992), "Testing the null hypothesis of
+    stationarity against the alternative of a unit root"; the table is that of statsmodels'
+    "Stationarity and detrending (ADF/KPSS)", at a level of 5 %.
+
+    Args:
+      values: numbers [rows] or [rows, F], without missing values; of more than 2,000 rows the last
+        2,000 are tested. Ask it about the training part.
+
+    Returns:
+      Stationarity, or for [rows, F] a tuple of F.
+
+    Raises:
+      ValueError: fewer than 20 rows, missing values, infinities.
+      ImportError: statsmodels is not installed.
+
+    Examples:
+      >>> import numpy as np
+      >>> from lstmcore import series
+      >>> walk = np.random.default_rng(0).normal(size=200).cumsum()
+      >>> print(series.stationarity(walk))
+      not stationary: take differences (ADF p = 0.447, KPSS p = 0.010)
+      >>> print(series.stationarity(np.diff(walk)))
+      stationary (ADF p = 0.000, KPSS p = 0.100)
+    """
+    table = as_table(values).astype(float)
+    if len(table) < FEWEST:
+        raise ValueError(
+            f"values has {len(table)} rows: tests of stationarity need at least {FEWEST}"
+        )
+    if np.isnan(table).any():
+        raise ValueError("values has missing values: fill them first, see fit_filling")
+    check_size(table)
+    results = tuple(_test(column[-MOST:]) for column in table.T)
+    return results if np.ndim(values) == 2 else results[0]
+
+
+def _test(column: np.ndarray) -> Stationarity:
+    try:
+        from statsmodels.tsa.stattools import adfuller, kpss
+    except ImportError as error:
+        raise ImportError(
+            "tests of stationarity need the package statsmodels: pip install statsmodels"
+        ) from error
+    rows, spread = len(column), np.ptp(column)
+    if spread == 0:
+        return Stationarity("constant", np.nan, np.nan, rows)
+    column = (column - column.min()) / spread  # the tests do not depend on it; it cannot overflow
+    # They warn of p-values beyond their tables, of exact fits, and of changes to come.
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        adf, stationary = _p_value(adfuller(column)), _p_value(kpss(column))
+    verdict = VERDICTS[adf < LEVEL, stationary < LEVEL]
+    return Stationarity(verdict, adf, stationary, rows)
+
+
+def _p_value(result) -> float:
+    """Of a plain tuple or, from statsmodels 0.16 on, of an object."""
+    return float(result.pvalue if hasattr(result, "pvalue") else result[1])
