@@ -16,12 +16,11 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from lstmcore import checks, layout
+from lstmcore import checks, layout, recursion
 from lstmcore.activations import Activation
-from lstmcore.cell import lstm_step
 from lstmcore.dtypes import check_key
 from lstmcore.hyperparameters import activations_of, check_activations, sizes_of
-from lstmcore.layers import dense, time_distributed
+from lstmcore.layers import dense
 from lstmcore.losses import quantile_loss
 from lstmcore.noise import dropout_mask
 from lstmcore.stack import Edits, Noise, check_edits, init_layers, run_stack
@@ -134,8 +133,9 @@ class Forecaster:
         if future is not None:
             future = jnp.asarray(future, x.dtype)
         noise = self._noise(params, key, x.shape[0])
-        run = self._direct if self.mode == "direct" else self._recursive
-        return run(params, x, future, mask, edits, noise)
+        if self.mode == "recursive":
+            return recursion.write(self, params, x, future, mask, edits, noise)
+        return self._direct(params, x, future, mask, edits, noise)
 
     def loss(self, params: dict, batch: dict, key: jax.Array | None = None) -> jax.Array:
         """What `lc.fit` minimises: mean squared error or, with quantiles, `lc.quantile_loss`.
@@ -162,15 +162,17 @@ class Forecaster:
         if tuple(target.shape) != expected:
             raise ValueError(f"target has shape {tuple(target.shape)} but must be {expected}")
         if self.mode == "recursive":
-            return self._loss_of_next_rows(params, x, target, future, key)
+            noise = self._noise(params, key, x.shape[0])
+            return recursion.loss(self, params, x, target, future, noise)
         forecast, _ = self.apply(params, x, future, key=key)
         if self.quantiles:
             return quantile_loss(forecast, target, self.quantiles)
         return jnp.mean((forecast - jnp.asarray(target, forecast.dtype)) ** 2)
 
     def _direct(self, params, x, future, mask, edits, noise):
-        finals, _, traces = self._read(params, x, mask, edits, noise)
-        code = _dropped(finals[-1].h, noise)
+        options = {"mask": mask, "edits": edits, "noise": noise, **activations_of(self)}
+        finals, _, traces = run_stack(params, "lstm", x, **options)
+        code = finals[-1].h if noise is None else finals[-1].h * noise["head"].x
         if future is not None:
             code = jnp.concatenate([code, future.reshape(len(code), -1)], axis=1)
         shape = (self.horizon, self.targets, *(len(self.quantiles),) * bool(self.quantiles))
@@ -180,74 +182,6 @@ class Forecaster:
             # the truth (Chernozhukov, Fernández-Val & Galichon 2010).
             forecast = jnp.sort(forecast, axis=-1)
         return forecast, traces
-
-    def _recursive(self, params, x, future, mask, edits, noise):
-        batch, timesteps = x.shape[:2]
-        steps = timesteps + self.horizon - 1
-        for name, edit in (edits or {}).items():
-            checks.check_edit(edit, batch, steps, self.layers[name].units)
-        # Checked here, over all steps; what reads the past alone must not ask whether it fits that.
-        edits = {name: partial(_call, edit) for name, edit in (edits or {}).items() if edit}
-        rows = self._with_next_known(x, future, mask)
-        finals, _, traces = self._read(params, rows, mask, edits, noise)
-        head = partial(dense, params["head"])
-
-        def advance(carry, inputs):
-            states, written = carry
-            t, known = inputs
-            h, after, gates = jnp.concatenate([written, known], axis=1), [], {}
-            for name, before in zip(traces, states, strict=True):
-                read, start = (h, before) if noise is None else _disturbed(h, before, noise[name])
-                state, gates[name] = lstm_step(
-                    params[name], read, start, edit=edits.get(name), t=t, **activations_of(self)
-                )
-                h = state.h
-                after.append(state)
-            looked = {name: Trace(*after[i], gates[name]) for i, name in enumerate(gates)}
-            return (after, head(_dropped(h, noise))), (written, looked)
-
-        first = head(_dropped(finals[-1].h, noise))
-        known = jnp.zeros((batch, self.horizon, 0), x.dtype) if future is None else future
-        inputs = jnp.arange(timesteps, steps), known[:, 1:].swapaxes(0, 1)
-        (_, last), written = jax.lax.scan(advance, (finals, first), inputs)
-        forecasts, written_traces = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), written)
-        traces = {
-            name: jax.tree.map(_one_after_the_other, trace, written_traces[name])
-            for name, trace in traces.items()
-        }
-        return jnp.concatenate([forecasts, last[:, None]], axis=1), traces
-
-    def _with_next_known(self, x, future, mask):
-        """Rows as a recursive forecaster reads them: targets, and what is known of the next row."""
-        if not self.known:
-            return x
-        known = jnp.concatenate([x[:, :, self.targets :], future[:, :1]], axis=1)
-        timesteps = x.shape[1]
-        if mask is None:
-            following = known[:, 1:]
-        else:  # past the masked rows, which are no rows
-            real = jnp.where(mask, jnp.arange(timesteps), timesteps)
-            at_or_after = jax.lax.cummin(real, axis=1, reverse=True)
-            place = jnp.pad(at_or_after[:, 1:], ((0, 0), (0, 1)), constant_values=timesteps)
-            following = jnp.take_along_axis(known, place[:, :, None], axis=1)
-        return jnp.concatenate([x[:, :, : self.targets], following], axis=2)
-
-    def _loss_of_next_rows(self, params, x, target, future, key):
-        x = jnp.asarray(x, params["head"].kernel.dtype)
-        rows = jnp.concatenate([x[:, :, : self.targets], jnp.asarray(target, x.dtype)], axis=1)
-        read = rows[:, :-1]
-        if future is not None:
-            known = jnp.concatenate([x[:, :, self.targets :], jnp.asarray(future, x.dtype)], axis=1)
-            read = jnp.concatenate([read, known[:, 1:]], axis=2)
-        noise = self._noise(params, key, x.shape[0])
-        _, h, _ = self._read(params, read, None, None, noise)
-        h = h if noise is None else h * noise["head"].x[:, None]
-        forecast = time_distributed(partial(dense, params["head"]), h)
-        return jnp.mean((forecast - rows[:, 1:]) ** 2)
-
-    def _read(self, params, x, mask, edits, noise):
-        options = {"mask": mask, "edits": edits, "noise": noise, **activations_of(self)}
-        return run_stack(params, "lstm", x, **options)
 
     def _noise(self, params, key, batch: int) -> dict[str, Noise] | None:
         """Factors of dropout, by name of what reads them."""
@@ -290,19 +224,3 @@ class Forecaster:
                 f"future has shape {tuple(future.shape)} but the model and x need {expected}: the "
                 "known columns of the rows to forecast"
             )
-
-
-def _call(edit, gates, t):
-    return edit(gates, t)
-
-
-def _dropped(h, noise):
-    return h if noise is None else h * noise["head"].x
-
-
-def _disturbed(x_t, state, noise: Noise):
-    return x_t * noise.x, state._replace(h=state.h * noise.h)
-
-
-def _one_after_the_other(read, written):
-    return jnp.concatenate([read, written], axis=1)

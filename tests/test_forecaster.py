@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from laws import along, numeric_slope
 from strategies import mask_kinds, random_mask, seeds, weights
 
@@ -62,8 +61,11 @@ def closed_from(step):
     return edit
 
 
-def compiled(model, params, x, future=None, **options):
-    return jax.jit(lambda p, *a: model.apply(p, *a, **options))(params, x, future)
+@partial(jax.jit, static_argnums=0)
+def compiled(model, params, x, future, mask=None, key=None):
+    """Once for each model and shapes."""
+    edits = {"lstm_0": closed_from(T - 1)} if mask is not None else None
+    return model.apply(params, x, future, mask=mask, edits=edits, key=key)
 
 
 # What it computes.
@@ -75,28 +77,29 @@ def test_numpy_gives_the_same(model, seed, kind):
     """The reference reads everything again for each step that a recursive one writes."""
     rng = np.random.default_rng(seed)
     x, future = sequences(model, rng)
-    mask = random_mask(rng, kind, B, T)
+    mask = np.ones((B, T), bool) if kind == "none" else random_mask(rng, kind, B, T)
     edits = {"lstm_0": closed_from(T - 1)}
     params = weights(model)
-    ours = model.apply(params, x, future, mask=mask, edits=edits)
+    ours = compiled(model, params, x, future, mask)
     theirs = in_numpy(model, params, x, future, mask=mask, edits=edits)
     assert ours[0].shape[:3] == (B, model.horizon, model.targets)
     assert jax.tree.structure(ours) == jax.tree.structure(theirs)
     jax.tree.map(close, ours, theirs)
 
 
-@recursive_models
-@pytest.mark.parametrize("key", [None, KEY], ids=["evaluation", "dropout"])
+@pytest.mark.parametrize(
+    ("model", "key"), [(MODELS["recursive"], None), (MODELS["recursive, known"], KEY)]
+)
 def test_recursive_is_a_loop_of_one_step_forecasts(model, key, rng):
     """Each forecast becomes the next row, whatever noise there is: one draw holds throughout."""
     model = lc.Forecaster(**vars(model) | {"dropout": 0.4})
     single = lc.Forecaster(**vars(model) | {"horizon": 1})
     params, (x, future) = weights(model), sequences(model, rng)
-    forecast, traces = model.apply(params, x, future, key=key)
+    forecast, traces = compiled(model, params, x, future, key=key)
     rows = x
     for step in range(model.horizon):
         known = None if future is None else future[:, step : step + 1]
-        following, looked = single.apply(params, rows, known, key=key)
+        following, looked = compiled(single, params, rows, known, key=key)
         close(following[:, 0], forecast[:, step])
         row = following if known is None else np.concatenate([following, known], axis=2)
         rows = np.concatenate([rows, row], axis=1)
@@ -104,31 +107,28 @@ def test_recursive_is_a_loop_of_one_step_forecasts(model, key, rng):
     assert traces["lstm_0"].h.shape == (B, T + model.horizon - 1, 4)
 
 
-@recursive_models
-def test_the_future_of_known_columns_acts_from_its_own_row_on(model, rng):
-    if not model.known:
-        return
+def test_the_future_of_known_columns_acts_from_its_own_row_on(rng):
+    model = MODELS["recursive, known"]
     params, (x, future) = weights(model), sequences(model, rng)
-    forecast = model.apply(params, x, future)[0]
+    forecast = compiled(model, params, x, future)[0]
     for step in range(H):
         changed = future.copy()
         changed[:, step:] += 1
-        other = model.apply(params, x, changed)[0]
+        other = compiled(model, params, x, changed)[0]
         np.testing.assert_array_equal(other[:, :step], forecast[:, :step])
         assert (other[:, step] != forecast[:, step]).any()
 
 
 @every_model
-@given(length=st.integers(1, T), left=st.booleans())
-def test_padding_changes_nothing(model, length, left):
-    rng = np.random.default_rng(length)
+def test_padding_changes_nothing(model, rng):
+    """Rows that are none, before, between or after, whatever they hold."""
     params, (x, future) = weights(model), sequences(model, rng)
-    mask = np.tile(np.arange(T) < length, (B, 1))
-    padded = np.where(mask[..., None], x, np.nan)
-    if left:
-        padded, mask = np.roll(padded, T - length, axis=1), np.roll(mask, T - length, axis=1)
-    forecast, _ = model.apply(params, padded, future, mask=mask)
-    close(forecast, model.apply(params, x[:, :length], future)[0])
+    expected = model.apply(params, x[:, :2], future)[0]
+    run = jax.jit(lambda x, mask: model.apply(params, x, future, mask=mask)[0])
+    for places in ([0, 1], [3, 4], [1, 3]):
+        padded, mask = np.full_like(x, np.nan), np.zeros((B, T), bool)
+        padded[:, places], mask[:, places] = x[:, :2], True
+        close(run(padded, mask), expected)
 
 
 @every_model
