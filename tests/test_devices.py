@@ -13,6 +13,7 @@ from lstmcore.devices import useful
 
 # In a process of its own, since the number of devices is settled when JAX is first used.
 PROGRAM = """
+from functools import partial
 import jax, jax.numpy as jnp, numpy as np, lstmcore as lc
 
 jax.config.update("jax_num_cpu_devices", 3)
@@ -52,6 +53,41 @@ alone, spread = (lc.fit(line, params["head"].kernel[:3], groups, epochs=3, batch
                         key=jax.random.key(1), devices=d) for d in (None, jax.devices()))
 np.testing.assert_allclose(alone.params, spread.params, atol=1e-5)
 np.testing.assert_allclose(alone.history["loss"], spread.history["loss"], rtol=1e-4)
+
+import pathlib, tempfile
+
+folder = pathlib.Path(tempfile.mkdtemp())
+
+def stopped_and_resumed(name, **options):
+    def stop(epoch, params, losses):
+        if epoch == 2:
+            raise StopIteration
+
+    train = partial(lc.fit, batch_size=6, checkpoint=folder / name, resume=True, **options)
+    try:
+        train(epochs=4, watch=stop)
+    except StopIteration:
+        return train(epochs=4)
+
+def same(one, other):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+options = dict(loss=loss, params=params, data=(x, y), key=jax.random.key(1), patience=3,
+               validation=(x[:4], y[:4]), devices=jax.devices())
+resumed = stopped_and_resumed("all", **options)
+same(resumed, train(jax.devices(), 6))
+assert all(leaf.devices() == {jax.devices()[0]} for leaf in jax.tree.leaves(resumed.params))
+assert run_epochs._cache_size() == compiled + 2  # `groups`, alone and spread: none for the file
+
+there = jax.devices()[2]  # where the user has put everything
+options = jax.device_put(dict(params=params["head"], data=(x[..., :1].repeat(4, 2), y)), there)
+options["loss"] = lambda params, batch: jnp.mean((lc.dense(params, batch[0]) - batch[1]) ** 2)
+whole, compiled = lc.fit(epochs=4, batch_size=6, **options), run_epochs._cache_size()
+resumed = stopped_and_resumed("there", **options)
+same(resumed, whole)
+assert run_epochs._cache_size() == compiled
+assert resumed.params.kernel.devices() == {there}
 
 def masked(params, batch):  # more real steps in some examples than in others
     x, y = batch
