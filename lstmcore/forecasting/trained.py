@@ -49,8 +49,8 @@ class Forecast(NamedTuple):
     def interval(self, share: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
         """(low, high), [N, horizon, targets] each, between which `share` of the truth should lie.
 
-        Samples of Monte-Carlo dropout tell how unsure the model is of itself, not how noisy the
-        data are, so that their interval is too narrow where the data are noisy.
+        That of samples holds what dropout tells, how unsure the model is of itself, and how noisy
+        the data are, from the validation part; without one it is far too narrow.
 
         Raises:
           ValueError: neither samples nor quantiles, or not those of this share.
@@ -87,6 +87,8 @@ class Trained:
       history: losses of the epochs, as `lc.fit` returned them.
       split: rows that were trained on and held out.
       stride: rows between the windows that were trained on.
+      noise: [horizon, targets], root mean squared error in the validation part in model units, for
+        samples; 0 of a model without dropout or validation part.
     """
 
     settings: Settings
@@ -97,6 +99,7 @@ class Trained:
     history: dict[str, np.ndarray]
     split: Split
     stride: int
+    noise: np.ndarray
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -115,7 +118,8 @@ class Trained:
           future: [rows after the last, known], the columns known in advance, in the order of
             `settings.known`, for forecasts that reach beyond the end of `values`.
           samples: S forecasts with dropout left on, each with units dropped at random (Gal &
-            Ghahramani 2016): for a model trained with dropout.
+            Ghahramani 2016) and with the model's `noise` (Zhu & Laptev 2017): for a model trained
+            with dropout.
           key: random key for them; None takes `settings.seed`.
 
         Returns:
@@ -144,6 +148,11 @@ class Trained:
             padded = np.pad(some, (0, size - len(some)), mode="edge")
             inputs = self._inputs(prepared, padded)
             drawn = [_apply(self.model, self.params, *inputs, key) for key in keys]
+            if samples:
+                drawn = [
+                    one + self.noise * _normal(jax.random.fold_in(key, start), one.shape)
+                    for one, key in zip(drawn, keys, strict=True)
+                ]
             written.append(np.stack(drawn, axis=-1)[: len(some)])
         output = np.concatenate(written).astype(float)
         output = self._in_units(output, filled, origins)
@@ -255,6 +264,11 @@ class Trained:
         before = filled[origins[:, None] + np.arange(-lost, 0), :count] if lost else None
         inverse = self.prepared.select(range(count)).invert
         return np.moveaxis(inverse(np.moveaxis(output, -1, 0), before), 0, -1)
+
+
+@partial(jax.jit, static_argnums=1)
+def _normal(key, shape) -> jax.Array:
+    return jax.random.normal(key, shape)
 
 
 @partial(jax.jit, static_argnums=0)

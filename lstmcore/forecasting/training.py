@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import series
@@ -98,6 +99,7 @@ def train(
     if resume:
         options["resume"] = resume
     init_key, key = jax.random.split(jax.random.key(settings.seed))
+    held_out = _held_out(model, seen, end, settings) if settings.validation else None
     result = fit(
         _loss(model),
         _init(model, init_key),
@@ -106,7 +108,7 @@ def train(
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         key=key,
-        validation=_held_out(model, seen, end, settings) if settings.validation else None,
+        validation=held_out,
         patience=settings.patience,
         progress=progress,
         **options,
@@ -120,7 +122,26 @@ def train(
         history=result.history,
         split=split,
         stride=stride,
+        noise=_noise(model, result.params, held_out),
     )
+
+
+def _noise(model: Forecaster, params: dict, held_out: dict | None) -> np.ndarray:
+    """How far held-out rows are from their forecast: [horizon, targets], for samples of dropout.
+
+    The variance of a forecast is that of the model, which dropout shows, and that of the data
+    around it, estimated on data that were not trained on (Zhu & Laptev 2017, "Deep and Confident
+    Prediction for Time Series at Uber", section III-B).
+    """
+    if held_out is None or not model.dropout:
+        return np.zeros((model.horizon, model.targets or 0))
+    return np.asarray(_root_mean_square(model, params, held_out), float)
+
+
+@partial(jax.jit, static_argnums=0)
+def _root_mean_square(model: Forecaster, params: dict, batch: dict) -> jax.Array:
+    forecast, _ = model.apply(params, batch["x"], batch.get("future"))
+    return jnp.sqrt(jnp.mean((forecast - batch["target"]) ** 2, axis=0))
 
 
 def _held_out(model: Forecaster, seen: np.ndarray, end: int, settings: Settings) -> dict:
