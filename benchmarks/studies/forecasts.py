@@ -98,7 +98,14 @@ def smoothing(past: np.ndarray, horizon: int) -> np.ndarray:
 CASES = {
     "sunspots": Case(
         sunspots,
-        forecasting.Settings(window=33, horizon=11, season=11, units=(32,), epochs=60),
+        forecasting.Settings(
+            window=33,
+            horizon=11,
+            season=11,
+            units=(32,),
+            epochs=60,
+            preparation=series.Preparation(difference=(1,)),
+        ),
         folds=8,
         classic="autoregression of 9 years",
         fit=autoregression,
