@@ -16,6 +16,8 @@ from benchmarks.studies import (
     addition,
     characters,
     corpus,
+    detection,
+    forecasts,
     forget_bias,
     fresh,
     prediction,
@@ -29,11 +31,38 @@ from benchmarks.studies import (
     variants,
 )
 from benchmarks.studies.signals import falls, position_in_line, signals
+from lstmcore import forecasting
 
 STUDIES = command.STUDIES
 # To compile and train these takes longer than all others together: run without. Every variant
 # of the cell is trained in the tour of the docs, a model on sequences drawn anew in `forget_bias`.
-UNTRAINED = ("adding", "addition", "translation", "reversal", "variants")
+UNTRAINED = ("adding", "addition", "translation", "reversal", "variants", "forecasts", "detection")
+
+
+def a_beat():
+    """In the place of series of packages that may not be here: (normal, values, labels)."""
+    normal = np.sin(np.arange(80) / 2)
+    values, labels = normal.copy(), np.zeros(80, bool)
+    values[50:53], labels[50:53] = 4, True
+    return normal, values, labels
+
+
+def a_cycle():
+    return 2 + np.sin(np.arange(150) / 3)[:, None] + np.random.default_rng(0).normal(size=(150, 1))
+
+
+SHORT = {
+    "detection": {"a beat": detection.Case(8, a_beat)},
+    "forecasts": {
+        "a cycle": forecasts.Case(
+            a_cycle,
+            forecasting.Settings(window=6, horizon=11, season=11, units=4, epochs=1),
+            folds=2,
+            classic="the last value",
+            fit=lambda past, horizon: np.repeat(past[-1], horizon),
+        )
+    },
+}
 
 
 # --- every study ---
@@ -58,6 +87,10 @@ def outcomes():
             with pytest.MonkeyPatch.context() as patch:
                 if name in UNTRAINED:
                     patch.setattr(lc, "fit", untrained)
+                    patch.setattr("lstmcore.forecasting.training.fit", untrained)
+                    patch.setattr("lstmcore.anomalies.training.fit", untrained)
+                if name in SHORT:
+                    patch.setattr(STUDIES[name], "CASES", SHORT[name])
                 done[name] = record.carry_out(STUDIES[name], quick=True)
         return done[name]
 
@@ -65,8 +98,10 @@ def outcomes():
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_a_study_runs_is_kept_and_reported(name, outcomes, tmp_path):
+def test_a_study_runs_is_kept_and_reported(name, outcomes, tmp_path, monkeypatch):
     outcome, study = outcomes(name), STUDIES[name]
+    if name in SHORT:
+        monkeypatch.setattr(study, "CASES", SHORT[name])
     assert outcome["study"] == name
     assert outcome["quick"]
     assert {"jax", "numpy", "optax", "scipy", "python"} <= set(outcome["versions"])
@@ -568,3 +603,73 @@ def test_a_report_of_nothing_says_so(tmp_path):
     page.write_text("no marker")
     with pytest.raises(ValueError, match="run a study first"):
         report.write(STUDIES.values(), page, tmp_path)
+
+
+# --- forecasts and detection ---
+
+
+def forecast_runs(ours, classic, verdict="ahead of the last value", found=True):
+    runs = [
+        {
+            "series": name,
+            "seed": 0,
+            "mase": {"LSTM": [ours], "seasonal naive": [1.0], "naive": [2.0]},
+            "lag": {
+                "LSTM": {"verdict": verdict, "follows": verdict.startswith("follows")},
+                "mean of the last two": {"follows": True},
+                "LSTM that echoes": {"follows": found},
+            },
+        }
+        for name in forecasts.CASES
+    ]
+    return {"runs": runs, "classic": {name: {"mase": [classic]} for name in forecasts.CASES}}
+
+
+def test_forecasts_are_judged_beside_naive_and_statistical_ones():
+    assert verdicts(forecasts, forecast_runs(0.9, 0.95)) == [True] * 6
+    assert verdicts(forecasts, forecast_runs(0.9, 0.8)) == [True, False] * 2 + [True, True]
+    assert verdicts(forecasts, forecast_runs(1.1, 1.2)) == [False, True] * 2 + [True, True]
+    follower = forecast_runs(0.9, 0.95, verdict="follows the last value", found=False)
+    assert verdicts(forecasts, follower) == [True] * 4 + [False, False]
+
+
+def detection_runs(ours, theirs, best):
+    scores = dict.fromkeys(detection.LSTMS, 0.1) | {detection.LSTMS[1]: ours}
+    scores |= dict.fromkeys(detection.SIMPLE, 0.2) | {detection.SIMPLE[0]: theirs}
+    runs = [
+        {"series": name, "detector": detector, "events": {"f1": f1}, "best_f1": best}
+        for name in detection.CASES
+        for detector, f1 in scores.items()
+    ]
+    return {"runs": runs}
+
+
+def test_detection_is_judged_by_the_better_of_each_kind():
+    assert verdicts(detection, detection_runs(0.7, 0.7, 0.5)) == [True] * 4
+    assert verdicts(detection, detection_runs(0.69, 0.7, 0.5)) == [False] * 2 + [True] * 2
+
+
+def test_a_z_score_looks_at_the_window_before_alone():
+    values = np.array([0.0, 2.0, 0.0, 2.0, 5.0, 1.0, 1.0])
+    scores = detection.z_scores(values, 4)
+    assert np.isnan(scores[:4]).all()
+    assert scores[4] == 4  # mean 1 and deviation 1 of the four before
+    flat = detection.z_scores(np.array([1.0, 1.0, 1.0, 9.0]), 2)
+    assert np.isnan(flat[2:]).tolist() == [True, True]
+
+
+def test_an_isolation_forest_scores_the_windows_that_hold_a_row():
+    normal, values, labels = a_beat()
+    learned, scores = detection.forest(normal, values, 8, seed=0)
+    assert learned.shape == scores.shape == (80,)
+    assert scores[labels].min() > np.median(scores)
+
+
+def test_the_two_series_of_the_forecasts():
+    assert forecasts.sunspots().shape == (309, 1)
+    values = forecasts.co2()
+    assert values.shape == (2284, 1)
+    assert np.isfinite(values).all()
+    past = forecasts.sunspots()[:, 0]
+    assert forecasts.autoregression(past, 11).shape == (11,)
+    assert forecasts.smoothing(values[-200:, 0], 13).shape == (13,)
