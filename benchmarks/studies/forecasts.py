@@ -291,7 +291,8 @@ def tables(measured: dict) -> str:
 def draw(measured: dict) -> Figure:
     """MASE of each fold."""
     figure = Figure(figsize=(10, 3.6), layout="constrained")
-    for panel, name in zip(figure.subplots(1, len(CASES)), CASES, strict=True):
+    panels = figure.subplots(1, len(CASES), squeeze=False)[0]
+    for panel, name in zip(panels, CASES, strict=True):
         runs = _runs(measured, name)
         for number, model in enumerate(MODELS):
             if model == "statistical":
