@@ -64,7 +64,7 @@ def test_windows_are_cut_and_scaled_as_in_training(folder, csv):
     model, params = lc.load(folder / "model.safetensors")
     output, traces = jax.jit(model.apply)(params, windows.values[chosen])
     np.testing.assert_allclose(
-        numbers(page["outputs"][0]), windows.scaler.invert(output), rtol=1e-5, atol=1e-5
+        numbers(page["outputs"][0]), windows.prepared.invert(output), rtol=1e-5, atol=1e-5
     )
     np.testing.assert_allclose(
         decoded(page["layers"][0], "forget"), traces["encoder_0"].gates.forget, atol=1e-5
@@ -78,8 +78,8 @@ def test_another_table_is_scaled_as_the_one_of_the_training(folder, csv, tmp_pat
     page = contents(tmp_path / "other.html")
     assert numbers(page["inputs"])[0, 0].tolist() == [0, 1000]  # columns by name
     model, params = lc.load(folder / "model.safetensors")
-    scaler = job.cut(table.read_csv(csv), job.Settings(window=5)).scaler
-    x = scaler.apply(numbers(page["inputs"])).astype("float32")
+    prepared = job.cut(table.read_csv(csv), job.Settings(window=5)).prepared
+    x = prepared.scaler.apply(numbers(page["inputs"])).astype("float32")
     expected = model.apply(params, x)[1]["encoder_0"].c
     np.testing.assert_allclose(decoded(page["layers"][0], "c"), expected, atol=1e-4)
 
@@ -118,7 +118,7 @@ def test_a_model_without_settings_reads_the_table_as_it_is(csv, tmp_path):
     run = call("inspect", tmp_path / "m.safetensors", csv)
     assert run.exit_code == 0, run.text
     assert "no settings.json beside" in run.text
-    assert "nothing is scaled" in run.text
+    assert "nothing is prepared" in run.text
     page = contents(tmp_path / "inspect.html")
     values = table.read_csv(csv).values[None]  # all rows at once
     np.testing.assert_allclose(numbers(page["inputs"]), values, rtol=1e-6)
@@ -155,14 +155,24 @@ BREAK = {
         "settings.json is damaged, or of another version of lstmcore",
     ),
     "settings of another version": (
-        lambda folder: edit_settings(folder, settings={"units": [1], "speed": 3}),
+        lambda folder: edit_settings(folder, settings=job.TUTORIAL.to_json() | {"speed": 3}),
         [],
         "settings.json is damaged, .* 'speed'",
     ),
-    "scaler of other columns": (
+    "preparation of other columns": (
         lambda folder: edit_settings(folder, columns=["load"]),
         [],
-        "settings.json is damaged, .*columns and scaler do not fit",
+        "settings.json is damaged, .*columns and prepared do not fit",
+    ),
+    "preparation of other settings": (
+        lambda folder: edit_settings(folder, settings=job.TUTORIAL.to_json()),
+        [],
+        "settings.json is damaged, .*settings and prepared do not fit",
+    ),
+    "no preparation": (
+        lambda folder: edit_settings(folder, prepared={"scale": [1, 1]}),
+        [],
+        "settings.json is damaged, .*no stored preparation",
     ),
     "table gone": (
         lambda folder: edit_settings(folder, source="gone.csv"),
