@@ -111,6 +111,46 @@ def test_two_decoders(csv, tmp_path):
     assert page["labels"] is None
 
 
+@pytest.mark.parametrize("mode", ["reconstruction", "prediction"])
+def test_differences_and_missing_values(mode, tmp_path):
+    """Inputs and outputs in units of the table, the outputs as they are in output.csv."""
+    lines = [f"{i},{'' if i == 11 else i * i % 7},{50 + i}" for i in range(40) if i != 21]
+    (tmp_path / "gaps.csv").write_text("\n".join(["when,load,temp", *lines]))
+    run = call("fit", tmp_path / "gaps.csv", *SMALL, "--window", 4, "--mode", mode, "--time",
+               "when", "--missing", "forward", "--difference", "2,1",
+               "-o", tmp_path / "run")  # fmt: skip
+    assert run.exit_code == 0, run.text
+    inspected = call("inspect", run.folder)
+    assert inspected.exit_code == 0, inspected.text
+    assert "of 34 windows of 4 rows" in inspected.text  # 3 of 40 rows are lost to differencing
+    page = contents(run.folder / "inspect.html")
+    starts = np.arange(3, 36, 4)[: page["examples"]]
+    assert page["labels"][0] == ["3", "4", "5", "6"]
+    filled = np.array([[i * i % 7, 50 + i] for i in range(40)], float)
+    filled[11, 0] = filled[10, 0]
+    filled[21] = filled[20]
+    rows = starts[:, None] + np.arange(4)
+    np.testing.assert_allclose(numbers(page["inputs"]), filled[rows], rtol=1e-6)
+    shown = numbers(page["outputs"][0])
+    written = {(int(row["window"]), int(row["step"])): row for row in run.rows("output.csv")}
+    windows = [window for window in range(0, 33, 4) if (window, 0) in written]
+    for example, window in enumerate(windows):
+        for step in range(shown.shape[1]):
+            row = written[window, step]
+            expected = [float(row["load_output"]), float(row["temp_output"])]
+            np.testing.assert_allclose(shown[example, step], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_another_table_with_missing_values_is_filled(csv, tmp_path):
+    call("fit", csv, *SMALL, "--window", 5, "--missing", "mean", "-o", tmp_path / "run")
+    (tmp_path / "other.csv").write_text("load,temp\n" + "1,\n" * 6)
+    run = call("inspect", tmp_path / "run", tmp_path / "other.csv")
+    assert run.exit_code == 0, run.text
+    mean = np.mean([b for _, _, b in ROWS])
+    page = contents(tmp_path / "run" / "inspect.html")
+    np.testing.assert_allclose(numbers(page["inputs"])[0, 0], [1, mean], rtol=1e-4)
+
+
 def test_a_model_without_settings_reads_the_table_as_it_is(csv, tmp_path):
     model = lc.StackedLSTM(features=2, units=3, outputs=1)
     params = model.init(jax.random.key(0))

@@ -422,7 +422,10 @@ def test_inspect_shows_held_out_pairs(folder):
 
 def test_inspect_needs_a_translator_with_held_out_pairs(folder):
     for arguments, message in (
-        (["table.csv"], "is a translator, which reads no table: leave CSV and --window out"),
+        (
+            ["table.csv"],
+            "is a translator, which reads no table: leave CSV, --window and --time out",
+        ),
         (["--window", 3], "which reads no table"),
     ):
         assert message in call("inspect", folder, *arguments).text
