@@ -265,9 +265,7 @@ def test_outputs_of_a_model_of_differences(lags, stride):
     Both are computed here row by row, from the differences that the NumPy engine writes.
     """
     preparation = series.Preparation(difference=lags)
-    _, table, windows, _, params, parts = run(
-        "composite", preparation=preparation, stride=stride
-    )
+    _, table, windows, _, params, parts = run("composite", preparation=preparation, stride=stride)
     written, _ = reference.apply_composite_autoencoder(params, windows.values[:, :4], steps=2)
     assert [part.name for part in parts] == ["reconstruction", "prediction"]
     for part, output in zip(parts, written, strict=True):

@@ -109,10 +109,12 @@ def fit(
 ) -> None:
     """Train an LSTM autoencoder, print its output beside the target values, and draw its gates.
 
-    The output folder receives model.safetensors, settings.json, history.csv, output.csv, a
-    picture of the loss, one of the output, and one of the gates of each encoder layer.
-    checkpoint.safetensors is for --resume: it trains a run that has ended for more --epochs, and
-    one that was stopped to its end, as if it had never stopped.
+    The output folder receives model.safetensors, settings.json, history.csv,
+    output.csv, a picture of the loss, one of the output, and one of the gates of
+    each encoder layer; and checkpoint.safetensors, from which --resume goes on.
+
+    A run that was stopped ends with --resume as if it had never stopped; one that
+    has ended is trained for longer with --resume and more --epochs.
     """
     given = {
         "mode": mode,

@@ -18,7 +18,7 @@ from lstmcore.study import plots
 from lstmcore.table import Table
 from lstmcore.train import FitResult
 
-WINDOWS_AT_ONCE = 1024  # of output.csv
+NUMBERS_AT_ONCE = 2**18  # of output.csv: some 10 MB as Python objects
 
 __all__ = [
     "Origin", "described", "read_settings", "write_model", "write_outputs", "write_pictures",
@@ -126,9 +126,10 @@ def write_pictures(
 
 def _output_rows(parts: list[Part]) -> Iterable[tuple]:
     for part in parts:
-        count, steps, _ = part.output.shape
-        for start in range(0, count, WINDOWS_AT_ONCE):
-            windows = np.arange(start, min(start + WINDOWS_AT_ONCE, count))
+        count, steps, features = part.output.shape
+        at_once = max(1, NUMBERS_AT_ONCE // (steps * features))
+        for start in range(0, count, at_once):
+            windows = np.arange(start, min(start + at_once, count))
             yield from zip(
                 [part.name] * len(windows) * steps,
                 windows.repeat(steps).tolist(),
