@@ -1,4 +1,4 @@
-"""The output folder of `lstmcore fit`: what is in it, and how it gets there whole."""
+"""The output folder of a run: how results get there whole, and what is left of one that stops."""
 
 from __future__ import annotations
 
@@ -8,26 +8,21 @@ import platform
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from lstmcore import __version__, files
-from lstmcore.job import Part, Settings, Windows, encoder_run, side_by_side
-from lstmcore.series import Scaler
-from lstmcore.study import plots
-from lstmcore.table import Table
-from lstmcore.train import FitResult
 
-# All that a run may write: what an earlier run left of it, and this one did not write, goes.
-CHECKPOINT = "checkpoint.safetensors"
-RESULTS = ("model.safetensors", "settings.json", "history.csv", "output.csv", CHECKPOINT)
+CHECKPOINT, SETTINGS = "checkpoint.safetensors", "settings.json"
+# All that `lstmcore fit` may write: what an earlier run left, and this one did not write, goes.
+RESULTS = ("model.safetensors", SETTINGS, "history.csv", "output.csv", CHECKPOINT)
 PICTURES = ("loss.png", "reconstruction.png", "prediction.png", "gates_encoder_*.png")
 UNFINISHED = "unfinished"  # folder of a run that has not ended
 PAGE = "inspect.html"  # that `lstmcore inspect` has made of an earlier model
+# What may be another when a run is resumed; what is prepared is known by its data.
+MAY_DIFFER = ("epochs", "patience", "source", "prepared")
 
 
 @contextmanager
@@ -41,9 +36,10 @@ def output_folder(
     not spent on results that cannot be written. `patterns` name all that a run of this kind may
     write: what an earlier one has left and this one did not write is removed.
 
-    The place is `folder/unfinished`. A checkpoint that the body leaves there stays, with all that
-    explains it, if the body does not end, for a run that is to `resume`. That run finds it there;
-    or, to train for longer, that of the run whose results are in `folder`.
+    The place is `folder/unfinished`. If the body does not end but has left a checkpoint there, it
+    stays, for a run that is to `resume`. That run finds it there; or, if there is none and no other
+    run has begun since, a copy of that of the run whose results are in `folder`, to train for
+    longer. Killed at any moment, a run can be resumed: the checkpoint is the last file that moves.
 
     Raises:
       OSError: the folder cannot be made or written to; the message says which and why.
@@ -52,12 +48,16 @@ def output_folder(
     staging = folder / UNFINISHED
     kept = staging / CHECKPOINT
     try:
-        if not resume:
-            shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
+        # Visible files without a checkpoint are of a run that was killed before it had one.
+        begun = not kept.exists() and any(staging.glob("[!.]*"))
+        if begun or not resume:
+            shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True, exist_ok=True)
-        if resume and not kept.exists() and (folder / CHECKPOINT).exists():
+        copied = None
+        if resume and not begun and not kept.exists() and (folder / CHECKPOINT).exists():
             with files.atomic_path(kept) as temporary:
                 shutil.copy(folder / CHECKPOINT, temporary)
+            copied = _stamp(kept)
     except OSError as error:
         raise OSError(
             f"cannot write to the output folder {folder} ({error.strerror}): choose another with "
@@ -66,7 +66,7 @@ def output_folder(
     finished = False
     try:
         yield staging
-        written = {result.name for result in staging.iterdir()}
+        written = sorted(_results(staging), key=lambda name: name == CHECKPOINT)
         for name in written:
             (staging / name).replace(folder / name)
         for pattern in patterns:
@@ -75,10 +75,23 @@ def output_folder(
                     old.unlink()
         finished = True
     finally:
-        if finished or not kept.exists():
+        if finished or _stamp(kept) == copied:
             shutil.rmtree(staging, ignore_errors=True)
         if is_new and not any(folder.iterdir()):
             folder.rmdir()
+
+
+def _results(staging: Path) -> list[str]:
+    """Names of the files, without what killed processes have left of temporary ones."""
+    return [path.name for path in staging.iterdir() if not path.name.startswith(".")]
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What differs once a file was replaced; None if there is none."""
+    if not path.exists():
+        return None
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
 
 
 def refuse_to_overwrite(source: Path, folder: Path, names: Sequence[str] = RESULTS) -> None:
@@ -92,32 +105,56 @@ def refuse_to_overwrite(source: Path, folder: Path, names: Sequence[str] = RESUL
         raise ValueError(f"{source} would be overwritten: choose another folder with --output")
 
 
-def write_model(
-    folder: Path,
-    model,
-    result: FitResult,
-    *,
-    source: str,
-    data: Table,
-    windows: Windows,
-    settings: Settings,
-) -> None:
-    """What must not be lost: the model, the scaling of its inputs, and how training went."""
-    files.save(folder / "model.safetensors", model, result.params)
-    made_from = versions() | {
-        "source": source,
-        "columns": list(data.columns),
-        "rows": len(data.values),
-        "settings": asdict(settings),
-        "scaler": {name: value.tolist() for name, value in windows.scaler._asdict().items()},
-    }
-    write_json(folder / "settings.json", made_from)
-    write_history(folder / "history.csv", result.history)
+def goes_on(staging: Path, described: Mapping) -> None:
+    """Write settings.json, which tells what `described` tells and the versions, before training.
+
+    Where there is a checkpoint already, which a run is to resume, its own settings.json must tell
+    the same, but for `MAY_DIFFER`. (`lc.fit` compares its arguments, but cannot compare a loss.)
+
+    Raises:
+      ValueError: the run was begun in another way, or nothing tells in which.
+    """
+    told = json.loads(json.dumps(described))  # with lists where there were tuples
+    if (staging / CHECKPOINT).exists():
+        # It is in the folder itself if that run has ended.
+        places = (staging / SETTINGS, staging.parent / SETTINGS)
+        path = next((path for path in places if path.exists()), places[0])
+        begin_anew = "to begin anew, leave --resume out"
+        try:
+            before = _flat(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, AttributeError) as error:
+            raise ValueError(
+                f"{path} is missing or damaged, so that nothing tells how the run was begun that "
+                f"is to be resumed ({error}): {begin_anew}"
+            ) from error
+        for name, now in _flat(told).items():
+            if before.get(name) != now:
+                raise ValueError(
+                    f"{name} was {_shown(before.get(name))} in the run that is to be resumed, but "
+                    f"is {_shown(now)} now: give the same table and options to go on; {begin_anew}"
+                )
+    write_json(staging / SETTINGS, versions() | told)
+
+
+def _flat(told: dict) -> dict:
+    """What must agree, by name, without the names of the groups that it stands in."""
+    flat: dict = {}
+    for name, value in told.items():
+        if name not in MAY_DIFFER:
+            flat |= _flat(value) if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _shown(value) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
 
 
 def write_json(path: Path, value) -> None:
-    """A file for people and programs to read."""
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    """A file for people and programs to read, in one step."""
+    with files.atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def versions() -> dict[str, str]:
@@ -135,92 +172,6 @@ def write_history(path: Path, history: Mapping) -> None:
     epochs = zip(*(losses.tolist() for losses in history.values()), strict=True)
     rows = ((epoch, *losses) for epoch, losses in enumerate(epochs, start=1))
     write_csv(path, ["epoch", *history], rows)
-
-
-class Origin(NamedTuple):
-    """What settings.json tells of a model: its table, and how that was cut and scaled."""
-
-    source: str
-    columns: tuple[str, ...]
-    rows: int
-    settings: Settings
-    scaler: Scaler
-
-
-def read_settings(path: Path) -> Origin:
-    """The settings.json that `write_model` wrote.
-
-    Raises:
-      ValueError: it is damaged.
-    """
-    try:
-        made_from = json.loads(path.read_text(encoding="utf-8"))
-        settings = made_from["settings"]
-        scaler = Scaler(**{k: np.array(v, float) for k, v in made_from["scaler"].items()})
-        columns = tuple(map(str, made_from["columns"]))
-        if not len(columns) == len(scaler.offset) == len(scaler.scale):
-            raise ValueError("columns and scaler do not fit")
-        return Origin(
-            str(made_from["source"]),
-            columns,
-            int(made_from["rows"]),
-            Settings(**settings | {"units": tuple(settings["units"])}),
-            scaler,
-        )
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(
-            f"{path} is damaged, or of another version of lstmcore ({error}): without it, the "
-            "table is read as it is"
-        ) from error
-
-
-def write_outputs(folder: Path, columns: tuple[str, ...], parts: list[Part]) -> None:
-    """Every value that the model was to write, beside the one it wrote."""
-    places = ["part", "window", "used_for", "step", "row"]
-    header = [*places, *columns, *(f"{name}_output" for name in columns)]
-    write_csv(folder / "output.csv", header, _output_rows(parts))
-
-
-def write_pictures(
-    folder: Path, model, result, table: Table, windows: Windows, settings: Settings, parts: list
-) -> None:
-    """The loss curve, each part against what it was to be, and the gates of each encoder layer."""
-    pictures = {"loss.png": plots.plot_loss(result.history)}
-    for part in parts:
-        count, steps, _ = part.actual.shape
-        chosen = side_by_side(count, steps)
-        pictures[f"{part.name}.png"] = plots.plot_output(
-            np.concatenate(part.actual[chosen]),
-            np.concatenate(part.output[chosen]),
-            table.columns,
-            labels=[table.labels[row] for row in part.rows[chosen].ravel()],
-            breaks=range(steps, steps * len(chosen), steps),
-            xlabel=table.label_name,
-        )
-    chosen = side_by_side(len(windows.values), settings.window)
-    run = encoder_run(model, result.params, windows, chosen, settings)
-    for name in run.layers:
-        picture = plots.plot_gates(
-            run,
-            name,
-            breaks=range(settings.window, run.inputs.shape[1], settings.window),
-            xlabel=table.label_name,
-            labels=[table.labels[row] for row in windows.rows[chosen, : settings.window].ravel()],
-            columns=table.columns,
-        )
-        picture.suptitle(f"{name}, while it reads")
-        pictures[f"gates_{name}.png"] = picture
-    for name, figure in pictures.items():
-        figure.savefig(folder / name, dpi=120)
-
-
-def _output_rows(parts: list[Part]) -> Iterable[tuple]:
-    for part in parts:
-        windows = zip(part.used_for, part.rows, part.actual, part.output, strict=True)
-        for window, (used_for, rows, actual, output) in enumerate(windows):
-            steps = zip(rows.tolist(), actual.tolist(), output.tolist(), strict=True)
-            for step, (row, values, written) in enumerate(steps):
-                yield (part.name, window, used_for, step, row, *values, *written)
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:

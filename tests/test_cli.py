@@ -11,7 +11,8 @@ from command import Run, call
 from matplotlib import pyplot
 
 import lstmcore as lc
-from lstmcore import reference, results, series
+from lstmcore import job, reference, series
+from lstmcore.job import folder as job_folder
 from lstmcore.table import read_dataset
 
 # The smallest model and the fewest batches: what costs time here is compiling.
@@ -19,7 +20,8 @@ SMALL = ("--window", "3", "--units", "2", "--epochs", "2", "--batch-size", "512"
 TABLE = "date,load,temp\n" + "".join(f"day {i},{i % 5},{1000 + i * i}\n" for i in range(12))
 OPTIONS = (
     "dataset", "columns", "mode", "window", "steps", "units", "activation", "scaling", "epochs",
-    "batch-size", "learning-rate", "validation", "patience", "seed", "output",
+    "batch-size", "learning-rate", "validation", "patience", "seed", "output", "time", "missing",
+    "difference", "stride", "resume",
 )  # fmt: skip
 
 
@@ -33,7 +35,7 @@ def table(tmp_path) -> Path:
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Drawing takes time, and other tests look at the pictures."""
-    monkeypatch.setattr(results, "write_pictures", lambda *_: None)
+    monkeypatch.setattr(job_folder, "write_pictures", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,8 @@ def test_everything_promised_is_written(tutorial):
     assert tutorial.exit_code == 0, tutorial.text
     assert tutorial.files() == {
         "model.safetensors", "settings.json", "history.csv", "output.csv",
-        "loss.png", "reconstruction.png", "gates_encoder_0.png", "gates_encoder_1.png",
+        "checkpoint.safetensors", "loss.png", "reconstruction.png", "gates_encoder_0.png",
+        "gates_encoder_1.png",
     }  # fmt: skip
     assert tutorial.files() <= set(re.findall(r"[\w.]+", tutorial.text))  # and said so
 
@@ -92,7 +95,10 @@ def test_the_settings_tell_how_the_model_was_made(tutorial):
     assert contents["lstmcore"] == lc.__version__
     assert contents["source"] == "tutorial"
     assert contents["columns"] == ["x", "x_cubed"]
-    assert contents["scaler"] == {"offset": [0, 0], "scale": [1, 1]}
+    assert contents["prepared"]["preparation"] == {
+        "missing": "refuse", "difference": [], "scaling": "none",
+    }  # fmt: skip
+    assert (contents["prepared"]["offset"], contents["prepared"]["scale"]) == ([0, 0], [1, 1])
     expected = {"window": 3, "units": [128, 64], "activation": "relu", "epochs": 2, "seed": 0}
     assert expected.items() <= contents["settings"].items()
 
@@ -117,9 +123,9 @@ def test_a_table_in_each_mode(mode, table, tmp_path):
     assert run.settings()["columns"] == ["load", "temp"]
 
     values = np.array([line.split(",")[1:] for line in TABLE.splitlines()[1:]], float)
-    scaler = series.Scaler(**{k: np.array(v) for k, v in run.settings()["scaler"].items()})
+    prepared = series.Prepared.from_json(run.settings()["prepared"])
     apply, params = reference.load(run.folder / "model.safetensors")
-    written, _ = apply(params, scaler.apply(lc.windows(values, 3, 2)[0]))
+    written, _ = apply(params, lc.windows(prepared.apply(values), 3, 2)[0])
     written = written if mode == "composite" else (written,)
     assert [row["part"] for row in run.rows("output.csv")] == [
         part for part, steps in parts.items() for _ in range(8 * steps)
@@ -127,7 +133,7 @@ def test_a_table_in_each_mode(mode, table, tmp_path):
     at = run.column("output.csv", "row")[:, 0].astype(int)
     np.testing.assert_array_equal(run.column("output.csv", "load", "temp"), values[at])
     output = run.column("output.csv", "load_output", "temp_output")
-    expected = np.concatenate([scaler.invert(part).reshape(-1, 2) for part in written])
+    expected = np.concatenate([prepared.invert(part).reshape(-1, 2) for part in written])
     np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -160,7 +166,7 @@ def test_sunspots_with_validation_and_patience(tmp_path):
     assert np.ptp(losses, axis=0).max() < 1e-6
     assert run.settings()["rows"] == 309
     trained_on = read_dataset("sunspots").values[: 309 - round(0.2 * 307) - 2]
-    np.testing.assert_allclose(run.settings()["scaler"]["offset"], trained_on.mean(axis=0))
+    np.testing.assert_allclose(run.settings()["prepared"]["offset"], trained_on.mean(axis=0))
 
 
 def test_names_of_columns_are_not_taken_for_markup(table, tmp_path):
@@ -172,6 +178,86 @@ def test_names_of_columns_are_not_taken_for_markup(table, tmp_path):
     for printed in (*names, "run [red]"):
         assert printed in run.text
     assert set(names) < set(run.rows("output.csv")[0])
+
+
+# Missing values, differences, times, strides.
+
+GAPPY = "when,load,temp\n" + "".join(
+    f"{i},{'' if i == 7 else i % 5},{1000 + i * i}\n" for i in range(30) if i != 12
+)
+
+
+@pytest.mark.parametrize("mode", ["reconstruction", "prediction"])
+def test_missing_values_and_differences(mode, table, tmp_path):
+    """An empty cell where nobody knows the value; and all in units of the table."""
+    table.write_text(GAPPY)
+    run = call("fit", table, *SMALL, "--mode", mode, "--time", "when", "--missing", "forward",
+               "--difference", "5,1", "--stride", "2", "-o", tmp_path / "run")  # fmt: skip
+    assert run.exit_code == 0, run.text
+    horizon = mode == "prediction"
+    windows = (30 - 6 - 3 - horizon) // 2 + 1
+    assert f"30 rows of load, temp; {windows} windows, one every 2 rows" in run.text
+    assert "1 rows were left out in time" in run.text
+    assert "load: 2 of 30 values missing" in run.text
+    assert "filled with the last known value" in run.text
+    assert "differences of 5 and then 1 rows are taken" in run.text
+    assert re.search(r"error, windows trained on: [\d.]+ on average, [\d.]+ at worst", run.text)
+    settings = run.settings()
+    assert (settings["time"], settings["rows"]) == ("when", 30)
+    assert settings["settings"]["stride"] == 2
+    assert settings["prepared"]["preparation"] == {
+        "missing": "forward", "difference": [5, 1], "scaling": "standard",
+    }  # fmt: skip
+
+    rows = run.rows("output.csv")
+    assert len(rows) == windows * (1 if horizon else 3)
+    for row in rows:
+        place = int(row["row"])
+        assert row["load"] == ("" if place in (7, 12) else str(float(place % 5)))
+        assert row["temp"] == ("" if place == 12 else str(float(1000 + place * place)))
+        assert np.isfinite([float(row["load_output"]), float(row["temp_output"])]).all()
+    prepared = series.Prepared.from_json(settings["prepared"])
+    values = np.array([[i % 5, 1000.0 + i * i] for i in range(30)])
+    values[7, 0] = np.nan
+    values[12] = np.nan
+    x = prepared.apply(values)
+    apply, params = reference.load(run.folder / "model.safetensors")
+    inputs = lc.windows(x[: len(x) - horizon], 3, stride=2)
+    written = np.asarray(apply(params, inputs)[0], float)
+    filled = prepared.filled(values)
+    if horizon:
+        before = lc.windows(filled[3:-1], 6, stride=2)
+        expected = prepared.invert(written, before)
+    else:
+        missed = (written - inputs) * prepared.scaler.scale
+        expected = lc.windows(filled[6:], 3, stride=2) + missed
+    output = run.column("output.csv", "load_output", "temp_output")
+    np.testing.assert_allclose(output, np.concatenate(expected), rtol=1e-4, atol=1e-4)
+
+
+def test_rows_that_are_left_out_are_refused_unless_said_otherwise(table, tmp_path):
+    table.write_text(GAPPY.replace(",,", ",2,"))
+    run = call("fit", table, *SMALL, "--time", "when", "-o", tmp_path / "run")
+    assert_refused(run, "leaves out 1 rows in time, .* one every 1: .* --missing forward")
+
+
+@pytest.mark.parametrize(
+    ("dates", "message"),
+    [
+        (["2026-01-01", "2026-01-03", "2026-01-02"], "comes before row 1 .*: sort the file"),
+        (["2026-01-01", "2026-01-02", "2026-01-02"], "has the same time as row 1"),
+    ],
+)
+def test_times_are_checked(dates, message, table, tmp_path):
+    table.write_text("date,load\n" + "".join(f"{date},1\n" for date in dates))
+    assert_refused(call("fit", table, "--window", 1, "-o", tmp_path / "run"), message)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_column_that_never_changes_is_named(table, tmp_path):
+    table.write_text("load,temp\n" + "".join(f"{i},5\n" for i in range(12)))
+    run = call("fit", table, *SMALL, "-o", tmp_path / "run")
+    assert "temp never changes in the training part" in run.text
 
 
 # Mistakes.
@@ -186,7 +272,7 @@ MISTAKES = {
     "no steps, composite": (["--mode", "composite", "--steps", 0], "steps must be at least 1"),
     "steps of a reconstruction": (["--steps", 2], "--steps is for --mode prediction or composite"),
     "units 0": (["--units", "4,0"], "units must be at least 1, got 0"),
-    "units words": (["--units", "a,b"], "'a,b' is not a list of sizes such as 128,64"),
+    "units words": (["--units", "a,b"], "'a,b' is not a list of numbers such as 128,64"),
     "activation": (["--activation", "swish"], "activation 'swish' is not known: use one of tanh"),
     "mode": (["--mode", "forecast"], "'forecast' is not one of 'reconstruction'"),
     "scaling": (["--scaling", "log"], "'log' is not one of 'standard'"),
@@ -201,12 +287,26 @@ MISTAKES = {
         "validation must be a fraction, at least 0 and below 1, got 1.5",
     ),
     "nothing to train on": (["--validation", 0.9], "validation 0.9 leaves no window of 3 rows"),
+    "stride 0": (["--stride", 0], "stride must be at least 1, got 0"),
+    "stride a word": (["--stride", "x"], "'x' is neither a number of rows nor auto"),
+    "difference 0": (["--difference", 0], "difference must be at least 1"),
+    "difference a word": (["--difference", "x"], "--difference.*'x' is not a list of numbers"),
+    "difference too long": (["--difference", 5], r"into 2 rows \(5 are lost to differencing\)"),
+    "missing": (["--missing", "linear"], "'linear' is not one of 'refuse'"),
+    "time of a dataset": (["--time", "x"], "--time is for a CSV file"),
     "seed too large": (["--seed", 10**20], "seed"),
     "columns of a dataset": (["--columns", "x"], "--columns is for a CSV file"),
 }
 BAD_TABLES = {
     "empty": ("", [], "is empty"),
     "NaN": ("a,b\n1,2\n3,NaN\n", [], "line 3, column 'b': NaN is not finite"),
+    "no column of times": (TABLE, ["--time", "when"], "no column 'when': its columns are"),
+    "empty cell": ("a,b\n1,2\n3,\n", [], "line 3, column 'b': no value"),
+    "all empty": (
+        "a,b\n,2\n,3\n,4\n,5\n",
+        ["--missing", "forward", "--columns", "a"],
+        "starts with 4 missing values",
+    ),
     "missing column": (TABLE, ["--columns", "load, wind"], "no column 'wind': its columns are"),
     "column of words": (TABLE, ["--columns", "date"], "line 2, column 'date': 'day 0' is not a"),
     "unknown [red]": (TABLE, ["--columns", "[red]"], r"no column '\[red\]'"),
@@ -248,15 +348,18 @@ def test_a_run_that_diverges_keeps_its_last_finite_weights(tmp_path):
     assert "error: training diverged in epoch" in run.text
     assert "lower --learning-rate" in run.text
     assert f"saved in {tmp_path / 'run' / 'model.safetensors'}" in run.text
-    assert run.files() == {"model.safetensors", "settings.json", "history.csv"}
+    found = {"model.safetensors", "settings.json", "history.csv"}
+    assert run.files() - {"checkpoint.safetensors"} == found  # if it got so far
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(run.model()[1]))
     assert np.isfinite(run.column("history.csv", "epoch", "loss")).all()
 
 
 @pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt()])
 @pytest.mark.parametrize("with_old_results", [True, False])
-def test_a_run_that_ends_early_changes_nothing(failure, with_old_results, tmp_path, monkeypatch):
-    def fail(*_):
+def test_a_run_that_ends_before_it_trains_changes_nothing(
+    failure, with_old_results, tmp_path, monkeypatch
+):
+    def fail(*_, **__):
         raise failure
 
     folder = tmp_path / "run"
@@ -264,7 +367,7 @@ def test_a_run_that_ends_early_changes_nothing(failure, with_old_results, tmp_pa
         folder.mkdir()
         (folder / "model.safetensors").write_text("old")
         (folder / "loss.png").write_text("old")
-    monkeypatch.setattr(results, "write_pictures", fail)
+    monkeypatch.setattr(job, "train", fail)
     run = call("fit", *SMALL, "-o", folder)
     assert run.exit_code == (130 if isinstance(failure, KeyboardInterrupt) else 1)
     assert "disk full" in run.text or "interrupted: nothing was written" in run.text
@@ -284,7 +387,7 @@ def test_results_of_an_earlier_run_do_not_stay_beside_those_of_another_model(tut
     run = call("fit", *SMALL, "--mode", "prediction", "-o", tmp_path / "run")
     assert run.files() == {
         "model.safetensors", "settings.json", "history.csv", "output.csv", "notes.txt",
-        "loss.png", "prediction.png", "gates_encoder_0.png",
+        "checkpoint.safetensors", "loss.png", "prediction.png", "gates_encoder_0.png",
     }  # fmt: skip
 
 

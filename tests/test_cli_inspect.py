@@ -65,7 +65,7 @@ def test_windows_are_cut_and_scaled_as_in_training(folder, csv):
     model, params = lc.load(folder / "model.safetensors")
     output, traces = jax.jit(model.apply)(params, windows.values[chosen])
     np.testing.assert_allclose(
-        numbers(page["outputs"][0]), windows.scaler.invert(output), rtol=1e-5, atol=1e-5
+        numbers(page["outputs"][0]), windows.prepared.invert(output), rtol=1e-5, atol=1e-5
     )
     np.testing.assert_allclose(
         decoded(page["layers"][0], "forget"), traces["encoder_0"].gates.forget, atol=1e-5
@@ -79,8 +79,8 @@ def test_another_table_is_scaled_as_the_one_of_the_training(folder, csv, tmp_pat
     page = contents(tmp_path / "other.html")
     assert numbers(page["inputs"])[0, 0].tolist() == [0, 1000]  # columns by name
     model, params = lc.load(folder / "model.safetensors")
-    scaler = job.cut(table.read_csv(csv), job.Settings(window=5)).scaler
-    x = scaler.apply(numbers(page["inputs"])).astype("float32")
+    prepared = job.cut(table.read_csv(csv), job.Settings(window=5)).prepared
+    x = prepared.scaler.apply(numbers(page["inputs"])).astype("float32")
     expected = model.apply(params, x)[1]["encoder_0"].c
     np.testing.assert_allclose(decoded(page["layers"][0], "c"), expected, atol=1e-4)
 
@@ -112,6 +112,46 @@ def test_two_decoders(csv, tmp_path):
     assert page["labels"] is None
 
 
+@pytest.mark.parametrize("mode", ["reconstruction", "prediction"])
+def test_differences_and_missing_values(mode, tmp_path):
+    """Inputs and outputs in units of the table, the outputs as they are in output.csv."""
+    lines = [f"{i},{'' if i == 11 else i * i % 7},{50 + i}" for i in range(40) if i != 21]
+    (tmp_path / "gaps.csv").write_text("\n".join(["when,load,temp", *lines]))
+    run = call("fit", tmp_path / "gaps.csv", *SMALL, "--window", 4, "--mode", mode, "--time",
+               "when", "--missing", "forward", "--difference", "2,1",
+               "-o", tmp_path / "run")  # fmt: skip
+    assert run.exit_code == 0, run.text
+    inspected = call("inspect", run.folder)
+    assert inspected.exit_code == 0, inspected.text
+    assert "of 34 windows of 4 rows" in inspected.text  # 3 of 40 rows are lost to differencing
+    page = contents(run.folder / "inspect.html")
+    starts = np.arange(3, 36, 4)[: page["examples"]]
+    assert page["labels"][0] == ["3", "4", "5", "6"]
+    filled = np.array([[i * i % 7, 50 + i] for i in range(40)], float)
+    filled[11, 0] = filled[10, 0]
+    filled[21] = filled[20]
+    rows = starts[:, None] + np.arange(4)
+    np.testing.assert_allclose(numbers(page["inputs"]), filled[rows], rtol=1e-6)
+    shown = numbers(page["outputs"][0])
+    written = {(int(row["window"]), int(row["step"])): row for row in run.rows("output.csv")}
+    windows = [window for window in range(0, 33, 4) if (window, 0) in written]
+    for example, window in enumerate(windows):
+        for step in range(shown.shape[1]):
+            row = written[window, step]
+            expected = [float(row["load_output"]), float(row["temp_output"])]
+            np.testing.assert_allclose(shown[example, step], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_another_table_with_missing_values_is_filled(csv, tmp_path):
+    call("fit", csv, *SMALL, "--window", 5, "--missing", "mean", "-o", tmp_path / "run")
+    (tmp_path / "other.csv").write_text("load,temp\n" + "1,\n" * 6)
+    run = call("inspect", tmp_path / "run", tmp_path / "other.csv")
+    assert run.exit_code == 0, run.text
+    mean = np.mean([b for _, _, b in ROWS])
+    page = contents(tmp_path / "run" / "inspect.html")
+    np.testing.assert_allclose(numbers(page["inputs"])[0, 0], [1, mean], rtol=1e-4)
+
+
 def test_a_model_without_settings_reads_the_table_as_it_is(csv, tmp_path):
     model = lc.StackedLSTM(features=2, units=3, outputs=1)
     params = model.init(jax.random.key(0))
@@ -119,7 +159,7 @@ def test_a_model_without_settings_reads_the_table_as_it_is(csv, tmp_path):
     run = call("inspect", tmp_path / "m.safetensors", csv)
     assert run.exit_code == 0, run.text
     assert "no settings.json beside" in run.text
-    assert "nothing is scaled" in run.text
+    assert "nothing is prepared" in run.text
     page = contents(tmp_path / "inspect.html")
     values = table.read_csv(csv).values[None]  # all rows at once
     np.testing.assert_allclose(numbers(page["inputs"]), values, rtol=1e-6)
@@ -162,14 +202,24 @@ BREAK = {
         "settings.json is damaged, or of another version of lstmcore",
     ),
     "settings of another version": (
-        lambda folder: edit_settings(folder, settings={"units": [1], "speed": 3}),
+        lambda folder: edit_settings(folder, settings=job.TUTORIAL.to_json() | {"speed": 3}),
         [],
         "settings.json is damaged, .* 'speed'",
     ),
-    "scaler of other columns": (
+    "preparation of other columns": (
         lambda folder: edit_settings(folder, columns=["load"]),
         [],
-        "settings.json is damaged, .*columns and scaler do not fit",
+        "settings.json is damaged, .*columns and prepared do not fit",
+    ),
+    "preparation of other settings": (
+        lambda folder: edit_settings(folder, settings=job.TUTORIAL.to_json()),
+        [],
+        "settings.json is damaged, .*settings and prepared do not fit",
+    ),
+    "no preparation": (
+        lambda folder: edit_settings(folder, prepared={"scale": [1, 1]}),
+        [],
+        "settings.json is damaged, .*no stored preparation",
     ),
     "table gone": (
         lambda folder: edit_settings(folder, source="gone.csv"),

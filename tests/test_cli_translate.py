@@ -140,8 +140,8 @@ def test_results_of_an_earlier_run_do_not_stay(folder, pairs, trained):
     (folder / "notes.txt").write_text("mine")
     for name in ("gates_encoder_7.png", "inspect.html"):
         (folder / name).write_text("of an earlier model")
-    (folder / ".unfinished").mkdir()  # of a run that was killed
-    (folder / ".unfinished" / "model.safetensors").write_text("half")
+    (folder / "unfinished").mkdir()  # of a run that was killed
+    (folder / "unfinished" / "model.safetensors").write_text("half")
     nothing = trained._replace(held_out=[])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(translation, "train", lambda *_, **__: nothing)
@@ -272,7 +272,7 @@ MISTAKES = {
     "no such file": (["nowhere.tsv"], r"there is no file nowhere\.tsv"),
     "a folder": (["."], "is a folder: name a file of pairs"),
     "no tab": (["words.txt"], r"words\.txt has no tab in lines 1, 2: write source, tab, target"),
-    "units": (["pairs.tsv", "--units", "a"], "'a' is not a list of sizes such as 128,64"),
+    "units": (["pairs.tsv", "--units", "a"], "'a' is not a list of numbers such as 128,64"),
     "units 0": (["pairs.tsv", "--units", "0"], "units must be at least 1, got 0"),
     "level": (["pairs.tsv", "--level", "syllable"], "'syllable' is not one of 'character'"),
     "attention": (["pairs.tsv", "--attention", "self"], "'self' is not one of 'general'"),
@@ -422,7 +422,10 @@ def test_inspect_shows_held_out_pairs(folder):
 
 def test_inspect_needs_a_translator_with_held_out_pairs(folder):
     for arguments, message in (
-        (["table.csv"], "is a translator, which reads no table: leave CSV and --window out"),
+        (
+            ["table.csv"],
+            "is a translator, which reads no table: leave CSV, --window and --time out",
+        ),
         (["--window", 3], "which reads no table"),
     ):
         assert message in call("inspect", folder, *arguments).text

@@ -1,5 +1,6 @@
 """The main job without its files: how a table is cut, what is trained, what comes out of it."""
 
+import json
 from dataclasses import replace
 
 import jax
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 import lstmcore as lc
 from lstmcore import job, reference, series
+from lstmcore.job import writing
 from lstmcore.table import Table, read_dataset
 
 SMALL = job.Settings(window=4, units=(3,), epochs=2, batch_size=8)
@@ -47,23 +49,32 @@ settings = st.builds(
     mode=st.sampled_from(job.MODES),
     window=st.integers(1, 5),
     steps=st.integers(1, 3),
-    scaling=st.sampled_from(["standard", "minmax", "none"]),
+    preparation=st.builds(
+        series.Preparation,
+        difference=st.sampled_from([(), (1,), (3, 1)]),
+        scaling=st.sampled_from(["standard", "minmax", "none"]),
+    ),
+    stride=st.sampled_from(["auto", 1, 3]),
     validation=st.sampled_from([0.0, 0.1, 0.3, 0.5]),
     first_row=st.integers(0, 3),
 )
 
 
 @given(rows, settings)
-def test_windows_are_scaled_stretches_of_the_table(rows, settings):
+def test_windows_are_prepared_stretches_of_the_table(rows, settings):
     table = waves(rows)
     windows = job.cut(table, settings)
-    span = settings.window + settings.horizon
-    assert windows.rows[:, 0].tolist() == list(range(settings.first_row, rows - span + 1))
+    span, lost = settings.window + settings.horizon, settings.preparation.lost
+    first, stride = settings.first_row + lost, 3 if settings.stride == 3 else 1
+    assert windows.stride == stride
+    assert windows.rows[:, 0].tolist() == list(range(first, rows - span + 1, stride))
     assert windows.rows.shape[1] == span
     assert (np.diff(windows.rows, axis=1) == 1).all()
     assert windows.values.dtype == np.float32
-    values = windows.scaler.invert(windows.values)
-    np.testing.assert_allclose(values, table.values[windows.rows], rtol=1e-5, atol=1e-3)
+    assert windows.values.shape == (*windows.rows.shape, 2)
+    before = table.values[windows.rows[:, :1] - np.arange(lost, 0, -1)]
+    values = windows.prepared.invert(windows.values, before if lost else None)
+    np.testing.assert_allclose(values, table.values[windows.rows], rtol=1e-5, atol=1e-2)
 
 
 @given(rows, settings)
@@ -74,16 +85,39 @@ def test_held_out_windows_share_no_row_with_those_trained_on(rows, settings):
     assert trained_on
     assert not trained_on & held_out
     assert bool(held_out) == (settings.validation > 0)
-    assert not held_out or min(held_out) == max(trained_on) + 1  # and no row is wasted
+    # And no window more is left out between them than it takes.
+    assert not held_out or min(held_out) - max(trained_on) <= windows.stride
 
 
 @given(rows, settings)
-def test_the_scaling_knows_only_the_rows_trained_on(rows, settings):
+def test_the_preparation_knows_only_the_rows_trained_on(rows, settings):
     table = waves(rows)
     windows = job.cut(table, settings)
-    trained_on = np.unique(windows.rows[: windows.training])
-    expected = series.fit_scaler(table.values[trained_on], settings.scaling)
-    np.testing.assert_allclose(windows.scaler, expected)
+    last = windows.rows[: windows.training].max()
+    trained_on = table.values[settings.first_row : last + 1]
+    expected = settings.preparation.fit(trained_on)
+    np.testing.assert_equal(windows.prepared.to_json(), expected.to_json())
+    table.values[last + 1 :] = 1e6 * np.arange(rows - last - 1)[:, None]
+    again = job.cut(table, settings)
+    np.testing.assert_equal(again.prepared.to_json(), expected.to_json())
+    trained = slice(windows.training)
+    np.testing.assert_array_equal(again.values[trained], windows.values[trained])
+
+
+def test_a_long_table_is_cut_with_a_stride():
+    """At most 20,000 windows; a stride that is given is kept."""
+    table = Table(("a",), np.sin(np.arange(45_000.0))[:, None], range(45_000))
+    windows = job.cut(table, SMALL)
+    assert (windows.stride, len(windows.rows)) == (3, 14_999)
+    assert len(job.cut(table, replace(SMALL, stride=1)).rows) == 44_997
+
+
+def test_cutting_shares_memory():
+    """Windows that overlap are not copied: a table is held once."""
+    windows = job.cut(waves(1000), replace(SMALL, window=500))
+    for array in (windows.rows, windows.values):
+        assert array.base is not None
+        assert array.strides[0] == array.strides[1]
 
 
 def test_the_tutorial_is_cut_as_published():
@@ -113,7 +147,12 @@ WRONG_SETTINGS = {
     "units 0": ({"units": (3, 0)}, "units must be at least 1, got 0"),
     "no units": ({"units": ()}, "units is empty"),
     "activation": ({"activation": "swish"}, "activation 'swish' is not known"),
-    "scaling": ({"scaling": "log"}, "scaling 'log' is not known"),
+    "stride 0": ({"stride": 0}, "stride must be at least 1, got 0"),
+    "stride a word": ({"stride": "wide"}, "stride must be a number of rows or 'auto', got 'wide'"),
+    "all lost to differencing": (
+        {"preparation": series.Preparation(difference=(28,))},
+        r"window of 4 rows does not fit into 2 rows \(28 are lost to differencing\)",
+    ),
     "learning rate 0": ({"learning_rate": 0}, "learning_rate must be a positive number, got 0"),
     "learning rate NaN": ({"learning_rate": float("nan")}, "learning_rate must be a positive"),
     "learning rate infinite": ({"learning_rate": float("inf")}, "learning_rate must be a positive"),
@@ -134,12 +173,32 @@ def test_wrong_settings(wrong, message):
         job.build(settings, features=2)
 
 
+def test_settings_of_a_wrong_type():
+    with pytest.raises(TypeError, match=r"preparation must be a series.Preparation, got str"):
+        replace(SMALL, preparation="standard")
+
+
+def test_missing_values_are_refused_unless_said_otherwise():
+    table = waves(30)
+    table.values[7, 1] = np.nan
+    with pytest.raises(ValueError, match="1 missing values, the first in row 7, column 1"):
+        job.cut(table, SMALL)
+
+
+def test_settings_round_trip_through_json():
+    settings = replace(
+        SMALL, preparation=series.Preparation("mean", (12, 1), "minmax"), stride=2, patience=3
+    )
+    stored = json.loads(json.dumps(settings.to_json()))
+    assert job.Settings.from_json(stored) == settings
+
+
 @pytest.mark.parametrize(("size", "scaling"), [(1e39, "none"), (1e300, "standard")])
 def test_numbers_beyond_float32(size, scaling):
     """Else training would end with advice about the learning rate, which is not to blame."""
     table = Table(("a",), size * np.arange(9.0)[:, None], range(9))
     with pytest.raises(ValueError, match=r"too large|float32|scal"):
-        job.cut(table, replace(SMALL, scaling=scaling))
+        job.cut(table, replace(SMALL, preparation=series.Preparation(scaling=scaling)))
 
 
 # Building, training, writing.
@@ -164,10 +223,10 @@ def test_training_lowers_both_losses():
         assert losses[-1] < losses[0]
 
 
-def run(mode: str, scale=0.5):
+def run(mode: str, scale=0.5, table=None, **changes):
     """(settings, table, windows, model, params, parts) of an untrained model."""
-    settings = replace(SMALL, mode=mode, steps=2)
-    table = waves(20)
+    settings = replace(SMALL, mode=mode, steps=2, **changes)
+    table = waves(20) if table is None else table
     windows = job.cut(table, settings)
     model = job.build(settings, 2)
     params = weights(model, scale)
@@ -189,7 +248,7 @@ def test_outputs_are_in_units_of_the_table(mode):
         np.testing.assert_array_equal(part.rows, windows.rows[:, steps[part.name]])
         np.testing.assert_array_equal(part.actual, table.values[part.rows])
         assert part.output.shape == part.actual.shape
-        np.testing.assert_allclose(part.output, windows.scaler.invert(output), rtol=1e-5)
+        np.testing.assert_allclose(part.output, windows.prepared.invert(output), rtol=1e-5)
 
 
 def test_a_model_that_writes_zeros_writes_the_mean_of_the_table():
@@ -198,9 +257,83 @@ def test_a_model_that_writes_zeros_writes_the_mean_of_the_table():
     np.testing.assert_allclose(part.output, mean)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("lags", [(1,), (3,), (3, 1)])
+def test_outputs_of_a_model_of_differences(lags, stride):
+    """A prediction adds up from the row before it, a reconstruction from each row before it.
+
+    Both are computed here row by row, from the differences that the NumPy engine writes.
+    """
+    preparation = series.Preparation(difference=lags)
+    _, table, windows, _, params, parts = run("composite", preparation=preparation, stride=stride)
+    written, _ = reference.apply_composite_autoencoder(params, windows.values[:, :4], steps=2)
+    assert [part.name for part in parts] == ["reconstruction", "prediction"]
+    for part, output in zip(parts, written, strict=True):
+        changes = windows.prepared.scaler.invert(np.asarray(output, float))
+        np.testing.assert_array_equal(part.actual, table.values[part.rows])
+        for window in range(len(windows.rows)):
+            known = table.values.copy()
+            for step, row in enumerate(part.rows[window]):
+                # What differencing takes away from a row is a sum of rows before it.
+                zeroed = known[: row + 1].copy()
+                zeroed[row] = 0
+                expected = changes[window, step] - series.difference(zeroed, lags)[-1]
+                np.testing.assert_allclose(part.output[window, step], expected, rtol=1e-4)
+                if part.name == "prediction":
+                    known[row] = expected  # the next one stands on it
+
+
+@pytest.mark.parametrize("difference", [(), (3,)])
+def test_a_perfect_reconstruction_is_the_table(difference):
+    preparation = series.Preparation(difference=difference)
+    windows = job.cut(waves(20), replace(SMALL, preparation=preparation))
+    rows = windows.rows[:, :1] + np.arange(-preparation.lost, 4)
+    x = windows.values[:, :4]
+    made = job.in_units(windows.prepared, "reconstruction", x, x, waves(20).values[rows])
+    np.testing.assert_allclose(made, waves(20).values[windows.rows], rtol=1e-6, atol=1e-5)
+
+
+def test_the_error_of_one_difference_stays_its_own():
+    """Missed by 1 at one step, a reconstruction is off by the scale there, and nowhere else."""
+    preparation = series.Preparation(difference=(1,))
+    windows = job.cut(waves(20), replace(SMALL, preparation=preparation))
+    rows = windows.rows[:, :1] + np.arange(-1, 4)
+    x = windows.values[:, :4]
+    written = x.copy()
+    written[:, 2, 0] += 1
+    made = job.in_units(windows.prepared, "reconstruction", written, x, waves(20).values[rows])
+    expected = waves(20).values[windows.rows]
+    expected[:, 2, 0] += windows.prepared.scaler.scale[0]
+    np.testing.assert_allclose(made, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("difference", [(), (1,)])
+def test_what_is_missing_has_no_actual_value_but_an_output(difference):
+    table = waves(20)
+    table.values[9, 1] = np.nan
+    preparation = series.Preparation("forward", difference)
+    *_, parts = run("composite", table=table, preparation=preparation)
+    for part in parts:
+        np.testing.assert_array_equal(part.actual, table.values[part.rows])
+        assert np.isnan(part.actual).any()
+        assert np.isfinite(part.output).all()
+
+
+@pytest.mark.parametrize("difference", [(), (1,)])
+def test_rows_before_the_first_row_do_not_matter(difference):
+    """They are left out, for differences and for filling too."""
+    preparation = series.Preparation(difference=difference)
+    *_, expected = run("composite", preparation=preparation, first_row=3)
+    table = waves(20)
+    table.values[:3] = 1e6
+    *_, parts = run("composite", table=table, preparation=preparation, first_row=3)
+    for part, expected_part in zip(parts, expected, strict=True):
+        np.testing.assert_array_equal(part.output, expected_part.output)
+
+
 def test_outputs_do_not_depend_on_how_many_windows_run_at_once(monkeypatch):
     *_, expected = run("composite")
-    monkeypatch.setattr(job, "WINDOWS_AT_ONCE", 4)
+    monkeypatch.setattr(writing, "WINDOWS_AT_ONCE", 4)
     *_, parts = run("composite")
     assert len(expected[0].rows) % 4  # so that the last chunk is a smaller one
     for part, expected_part in zip(parts, expected, strict=True):
@@ -224,13 +357,13 @@ def test_the_encoder_is_laid_end_to_end():
         np.testing.assert_allclose(leaf[0], np.concatenate(expected_leaf), rtol=1e-5, atol=1e-6)
 
 
-@given(st.integers(1, 2000), st.integers(1, 500))
-def test_pictures_show_no_row_twice_or_else_every_window(count, length):
-    chosen = job.side_by_side(count, length).tolist()
+@given(st.integers(1, 2000), st.integers(1, 500), st.sampled_from([1, 2, 7, 600]))
+def test_pictures_show_no_row_twice_or_else_every_window(count, length, stride):
+    chosen = job.side_by_side(count, length, stride=stride).tolist()
     assert chosen == sorted(set(chosen))
     assert set(chosen) <= set(range(count))
     assert chosen[0] == 0
     if chosen != list(range(count)):
         gaps = np.diff(chosen)
-        assert (gaps >= length).all()
+        assert (gaps * stride >= length).all()
         assert len(chosen) == 1 or len(chosen) * length <= job.SHOWN_STEPS

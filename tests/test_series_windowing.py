@@ -230,3 +230,37 @@ WRONG_WINDOWS = [
 def test_what_cannot_be_put_together(arguments, message):
     with pytest.raises(ValueError, match=message):
         series.unwindow(**{"windows": np.ones((2, 3))} | arguments)
+
+
+# How far apart windows begin.
+
+
+@given(st.integers(1, 10**7), st.integers(1, 2**28))
+def test_stride_auto_is_the_smallest_that_bounds_windows_and_numbers(windows, numbers):
+    stride = series.stride_for("auto", windows, numbers)
+    left = -(-windows // stride)  # windows
+    assert left <= 20_000
+    assert left * numbers <= max(2**26, numbers)
+    if stride > 1:
+        more = -(-windows // (stride - 1))
+        assert more > 20_000 or more * numbers > 2**26
+
+
+@pytest.mark.parametrize("windows", [0, 1, 10**9])
+def test_a_stride_that_is_given_is_kept(windows):
+    assert series.stride_for(7, windows, numbers=10) == 7
+    assert series.stride_for("auto", 0, numbers=10) == 1
+
+
+@pytest.mark.parametrize(
+    ("stride", "error", "message"),
+    [
+        (0, ValueError, "stride must be at least 1, got 0"),
+        ("all", ValueError, "stride must be a number of rows or 'auto', got 'all'"),
+        (1.5, TypeError, "stride must be a whole number, got 1.5"),
+        (None, TypeError, "stride must be a whole number, got None"),
+    ],
+)
+def test_strides_that_are_none(stride, error, message):
+    with pytest.raises(error, match=message):
+        series.stride_for(stride, windows=10, numbers=10)

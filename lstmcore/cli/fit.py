@@ -16,14 +16,20 @@ from rich.table import Table as Grid
 
 import lstmcore as lc
 from lstmcore import job, results, table
+from lstmcore.cli import options, reading
 from lstmcore.cli.terminal import clear_errors, console, sizes
+from lstmcore.job import folder as files
+from lstmcore.series import Times
 
 SHOWN_ROWS, SHOWN_COLUMNS = 18, 4  # of the comparison in the terminal; output.csv has all
 
 
 def _job_option(help: str, field: str):
     """An option that stands for a field of `job.Settings`; None leaves the field as it is."""
-    usual, tutorial = (_shown(getattr(preset, field)) for preset in (job.Settings(), job.TUTORIAL))
+    usual, tutorial = (
+        _shown(getattr(preset if hasattr(preset, field) else preset.preparation, field))
+        for preset in (job.Settings(), job.TUTORIAL)
+    )
     default = usual if usual == tutorial else f"{usual}; tutorial: {tutorial}"
     name = field.replace("_", "-")
     return typer.Option(
@@ -53,12 +59,13 @@ def fit(
             "[dim]\\[default: tutorial][/dim]"
         ),
     ] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAMES",
-            help="Columns to use, separated by commas. [dim]\\[default: all numeric][/dim]",
-        ),
+    columns: options.Columns = None,
+    time: options.Time = None,
+    missing: options.Missing = "refuse",
+    difference: options.Difference = None,
+    scaling: Annotated[
+        Literal["standard", "minmax", "none"] | None,
+        _job_option("standard, minmax or none, of each column; results keep its units.", "scaling"),
     ] = None,
     mode: Annotated[
         Literal["reconstruction", "prediction", "composite"] | None,
@@ -68,6 +75,7 @@ def fit(
         ),
     ] = None,
     window: Annotated[int | None, _job_option("Rows that the encoder reads.", "window")] = None,
+    stride: options.Stride = "auto",
     steps: Annotated[
         int | None, _job_option("Rows to predict (prediction and composite).", "steps")
     ] = None,
@@ -77,10 +85,6 @@ def fit(
     ] = None,
     activation: Annotated[
         str | None, _job_option("tanh, relu, sigmoid, softsign, ...", "activation")
-    ] = None,
-    scaling: Annotated[
-        Literal["standard", "minmax", "none"] | None,
-        _job_option("standard, minmax or none, of each column; results keep its units.", "scaling"),
     ] = None,
     epochs: Annotated[int | None, _job_option("Times through the data.", "epochs")] = None,
     batch_size: Annotated[
@@ -100,22 +104,25 @@ def fit(
     seed: Annotated[
         int | None, _job_option("Seed for weights and batch order; same seed, same result.", "seed")
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path(
-        "lstmcore-run"
-    ),
+    resume: options.Resume = False,
+    output: options.Output = Path("lstmcore-run"),
 ) -> None:
     """Train an LSTM autoencoder, print its output beside the target values, and draw its gates.
 
-    The output folder receives model.safetensors, settings.json, history.csv, output.csv, a
-    picture of the loss, one of the output, and one of the gates of each encoder layer.
+    The output folder receives model.safetensors, settings.json, history.csv,
+    output.csv, a picture of the loss, one of the output, and one of the gates of
+    each encoder layer; and checkpoint.safetensors, from which --resume goes on.
+
+    A run that was stopped ends with --resume as if it had never stopped; one that
+    has ended is trained for longer with --resume and more --epochs.
     """
     given = {
         "mode": mode,
         "window": window,
+        "stride": options.stride(stride),
         "steps": steps,
         "units": None if units is None else sizes(units),
         "activation": activation,
-        "scaling": scaling,
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -125,41 +132,61 @@ def fit(
     }
     with suppress(RuntimeError):  # within a program that has used JAX already, its devices stay
         lc.use_all_cores()
-    with clear_errors():
+    with clear_errors(output):
         if source is not None and dataset is not None:
             raise ValueError("give a CSV file or --dataset, not both")
         name = str(source) if source is not None else dataset or "tutorial"
-        data = _read(source, name, columns)
         preset = job.TUTORIAL if source is None and name == "tutorial" else job.Settings()
         chosen: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+        chosen["preparation"] = options.preparation(
+            missing, difference, scaling or preset.preparation.scaling
+        )
+        data, times = _read(source, name, columns, time, missing)
         settings = replace(preset, **chosen)
         if steps is not None and settings.mode == "reconstruction":
             raise ValueError("--steps is for --mode prediction or composite")
         if source is not None:
             results.refuse_to_overwrite(source, output)
-        _run(name, data, settings, output)
+        _run(name, data, times, settings, output, resume)
 
 
-def _run(name: str, data: table.Table, settings: job.Settings, folder: Path) -> None:
+def _run(
+    name: str,
+    data: table.Table,
+    times: Times | None,
+    settings: job.Settings,
+    folder: Path,
+    resume: bool,
+) -> None:
     windows = job.cut(data, settings)
     model = job.build(settings, len(data.columns))
     diverged = None
-    with results.output_folder(folder) as staging:
-        rows = f"{len(data.values):,} rows of {', '.join(data.columns)}"
+    with results.output_folder(folder, resume=resume) as staging:
+        results.goes_on(staging, files.described(name, data, windows, settings))
+        rows, *notes = reading.notes(data, times, windows.prepared)
+        apart = f", one every {windows.stride} rows" if windows.stride > 1 else ""
         title = f"[bold]{escape(name)}[/bold]: {escape(rows)}"
-        console.print(f"{title}; {len(windows.values):,} windows\n")
+        console.print(f"{title}; {len(windows.rows):,} windows{apart}", soft_wrap=True)
+        for note in notes:
+            console.print(f"- {escape(note)}", soft_wrap=True)
+        console.print()
         console.print(lc.summary(model, timesteps=settings.window), "\n")
         try:
-            result = job.train(model, windows, settings, progress=True)
+            result = job.train(
+                model,
+                windows,
+                settings,
+                progress=True,
+                checkpoint=staging / results.CHECKPOINT,
+                resume=resume,
+            )
         except lc.NonFiniteLossError as error:
             diverged, result = error, error.result
-        results.write_model(
-            staging, model, result, source=name, data=data, windows=windows, settings=settings
-        )
+        files.write_model(staging, model, result)
         if not diverged:
             parts = job.outputs(model, result.params, data, windows, settings)
-            results.write_outputs(staging, data.columns, parts)
-            results.write_pictures(staging, model, result, data, windows, settings, parts)
+            files.write_outputs(staging, data.columns, parts)
+            files.write_pictures(staging, model, result, data, windows, settings, parts)
         names = sorted(path.name for path in staging.iterdir())
     if diverged:
         epoch = len(result.history["loss"]) + 1
@@ -184,7 +211,7 @@ def _print_comparison(columns: tuple[str, ...], part: job.Part) -> None:
     count, steps, _ = part.actual.shape
     for window, step in islice(np.ndindex(count, steps), SHOWN_ROWS):
         pairs = zip(part.actual[window, step], part.output[window, step], strict=True)
-        numbers = [f"{number:.4g}" for pair in islice(pairs, len(shown)) for number in pair]
+        numbers = [reading.numbers(n) for pair in islice(pairs, len(shown)) for n in pair]
         ends = step == steps - 1
         place = (str(window), str(step), str(part.rows[window, step]))
         grid.add_row(*place, *numbers, end_section=ends and steps > 1)
@@ -195,7 +222,9 @@ def _print_comparison(columns: tuple[str, ...], part: job.Part) -> None:
     if len(shown) < len(columns):
         console.print(f"... and {len(columns) - len(shown):,} more columns, all in output.csv")
     for use, meaning in (("training", "windows trained on"), ("validation", "windows held out")):
-        error = np.abs(part.output - part.actual)[part.used_for == use]
+        mine = part.used_for == use
+        error = np.abs(part.output[mine] - part.actual[mine])
+        error = error[~np.isnan(error)]  # nobody knows how far off a missing value is
         if error.size:
             console.print(
                 f"error, {meaning}: {error.mean():.4g} on average, {error.max():.4g} at worst"
@@ -203,10 +232,13 @@ def _print_comparison(columns: tuple[str, ...], part: job.Part) -> None:
     console.print()
 
 
-def _read(source: Path | None, name: str, columns: str | None) -> table.Table:
-    if source is None:
-        if columns is not None:
-            raise ValueError("--columns is for a CSV file")
-        return table.read_dataset(name)
-    wanted = None if columns is None else [column.strip() for column in columns.split(",")]
-    return table.read_csv(source, wanted)
+def _read(
+    source: Path | None, name: str, columns: str | None, time: str | None, missing: str
+) -> tuple[table.Table, Times | None]:
+    if source is not None:
+        names = options.names(columns)
+        return reading.read(source, names, time, missing=missing != "refuse")
+    for option, value in (("--columns", columns), ("--time", time)):
+        if value is not None:
+            raise ValueError(f"{option} is for a CSV file")
+    return table.read_dataset(name), None

@@ -6,14 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import jax
 import numpy as np
 import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import job, results, series, study, table, translation
+from lstmcore import job, series, study, table, translation
+from lstmcore.cli import options, reading
 from lstmcore.cli.terminal import clear_errors, console
+from lstmcore.job.folder import Origin, read_settings
 
 MOST_WINDOWS = 1024  # that the model is run on
 MOST_PAIRS = 32  # of a translator
@@ -45,6 +46,7 @@ def inspect(
             "[dim]\\[default: as in training; without settings.json all rows][/dim]",
         ),
     ] = None,
+    time: options.Time = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -56,7 +58,7 @@ def inspect(
 ) -> None:
     """Write a page that shows every gate of a trained model, unit by unit and step by step.
 
-    The table is cut and scaled as lstmcore fit did. The page holds all it needs, so it can be
+    The table is prepared and cut as lstmcore fit did. The page holds all it needs, so it can be
     opened, kept and sent without lstmcore and without a network.
 
     Of a translator, the page shows held-out pairs, while it translates them.
@@ -68,28 +70,29 @@ def inspect(
             raise ValueError(f"--output {page} is not the name of a page: let it end in .html")
         lstm, params = lc.load(path)
         if isinstance(lstm, lc.Seq2Seq):
-            if source is not None or window is not None:
+            if any(option is not None for option in (source, window, time)):
                 raise ValueError(
-                    f"{path} is a translator, which reads no table: leave CSV and --window out"
+                    f"{path} is a translator, which reads no table: leave CSV, --window and "
+                    "--time out"
                 )
             _inspect_translator(path.parent, page)
             return
         if isinstance(lstm, lc.DenseAutoencoder):
             raise ValueError(f"{path} holds a dense autoencoder, which has no gates to look at")
         made = path.with_name("settings.json")
-        origin = results.read_settings(made) if made.exists() else None
+        origin = read_settings(made) if made.exists() else None
         if origin is None:
-            console.print(f"no settings.json beside {escape(str(path))}: nothing is scaled")
+            console.print(f"no settings.json beside {escape(str(path))}: nothing is prepared")
         name = str(source) if source is not None or origin is None else origin.source
-        data = _read(path, source, origin)
+        data = _read(path, source, time, origin)
         if len(data.columns) != lstm.features:
             raise ValueError(
                 f"{name} has {len(data.columns)} columns to read ({', '.join(data.columns)}), but "
                 f"the model reads {lstm.features}"
             )
-        first = origin.settings.first_row if origin and source is None else 0
-        whole = len(data.values) - first
-        length = origin.settings.window if origin else whole
+        lost = origin.prepared.lost if origin else 0
+        first = lost + (origin.settings.first_row if origin and source is None else 0)
+        length = origin.settings.window if origin else len(data.values)
         length = length if window is None else window
         rows = series.windows(np.arange(first, len(data.values)), length)[:, :, 0]
         chosen = rows[job.side_by_side(len(rows), length, length * MOST_WINDOWS)]
@@ -128,10 +131,11 @@ def _inspect_translator(folder: Path, page: Path) -> None:
     console.print(f"{escape(title)}\nwrote [bold]{escape(str(page))}[/bold]", soft_wrap=True)
 
 
-def _read(path: Path, source: Path | None, origin: results.Origin | None) -> table.Table:
-    columns = None if origin is None else list(origin.columns)
+def _read(path: Path, source: Path | None, time: str | None, origin: Origin | None) -> table.Table:
+    columns = () if origin is None else origin.columns
+    missing = origin is not None and origin.prepared.preparation.missing != "refuse"
     if source is not None:
-        return table.read_csv(source, columns)
+        return reading.read(source, columns, time, missing=missing)[0]
     if origin is None:
         raise ValueError(
             f"there is no settings.json beside {path} that tells its table: name a CSV, lstmcore "
@@ -142,7 +146,8 @@ def _read(path: Path, source: Path | None, origin: results.Origin | None) -> tab
         if (data.columns, len(data.values)) == (origin.columns, origin.rows):
             return data  # else it was a CSV file of that name
     try:
-        return table.read_csv(origin.source, columns)
+        given = origin.time if time is None else time
+        return reading.read(Path(origin.source), columns, given, missing=missing)[0]
     except FileNotFoundError:
         raise FileNotFoundError(
             f"the table that the model was trained on, {origin.source}, is not here: name it, "
@@ -150,12 +155,24 @@ def _read(path: Path, source: Path | None, origin: results.Origin | None) -> tab
         ) from None
 
 
-def _run(lstm, params, data: table.Table, rows: np.ndarray, origin) -> study.Run:
+def _run(lstm, params, data: table.Table, rows: np.ndarray, origin: Origin | None) -> study.Run:
     """The run on windows of the table, its inputs and outputs in units of the table."""
-    scaler = series.fit_scaler(data.values, "none") if origin is None else origin.scaler
+    prepared = origin.prepared if origin else series.Preparation(scaling="none").fit(data.values)
+    # What the windows are made from begins this many rows before the first of them.
+    values = data.values[rows[0, 0] - prepared.lost :]
+    places = rows - rows[0, 0]
     with np.errstate(over="ignore"):
-        x = scaler.apply(data.values).astype(np.float32)
+        x = prepared.apply(values).astype(np.float32)[places]
     if not np.isfinite(x).all():
-        raise ValueError("the scaled table holds numbers that float32 cannot hold")
-    run = study.run(lstm, params, x[rows])
-    return replace(run, inputs=data.values[rows], outputs=jax.tree.map(scaler.invert, run.outputs))
+        raise ValueError("the prepared table holds numbers that float32 cannot hold")
+    run = study.run(lstm, params, x)
+    made_from = prepared.filled(values)[places[:, :1] + np.arange(prepared.lost + places.shape[1])]
+    run = replace(run, inputs=made_from[:, prepared.lost :])
+    if origin is None:
+        return run
+    written = run.outputs if isinstance(run.outputs, tuple) else (run.outputs,)
+    shown = tuple(
+        job.in_units(prepared, name, np.asarray(output), x, made_from)
+        for name, output in zip(origin.settings.parts, written, strict=True)
+    )
+    return replace(run, outputs=shown if isinstance(run.outputs, tuple) else shown[0])

@@ -55,6 +55,14 @@ Scaling = Annotated[
     Literal["standard", "minmax", "none"],
     typer.Option(help="Of each column, fitted on the training part; results keep its units."),
 ]
+Stride = Annotated[
+    str,
+    typer.Option(
+        metavar="ROWS",
+        help="Rows from one window to the next; auto: 1, or what it takes for at most 20,000 "
+        "windows.",
+    ),
+]
 Window = Annotated[int, typer.Option(metavar="ROWS", help="Rows that the model reads.")]
 Units = Annotated[
     str, typer.Option(metavar="SIZES", help="Sizes of the LSTM layers, separated by commas.")
@@ -86,6 +94,16 @@ def preparation(missing: str, difference: str | None, scaling: str) -> series.Pr
     """The three options of preparation as one."""
     lags = () if difference is None else sizes(difference, "--difference")
     return series.Preparation(missing, lags, scaling)
+
+
+def stride(text: str) -> int | str:
+    """The number in `--stride 5`, or the word auto."""
+    try:
+        return text if text == "auto" else int(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is neither a number of rows nor auto", param_hint="--stride"
+        ) from None
 
 
 def settings(preset: AnySettings, given: Mapping[str, Any]) -> AnySettings:

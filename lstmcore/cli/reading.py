@@ -13,26 +13,38 @@ from lstmcore.table import Table
 
 
 def read(
-    source: Path, columns: Sequence[str], time: str | None, leave_out: Sequence[str] = ()
+    source: Path,
+    columns: Sequence[str],
+    time: str | None,
+    leave_out: Sequence[str] = (),
+    *,
+    missing: bool = True,
 ) -> tuple[Table, Times | None]:
     """The table with a row for each step, and its times if it has some.
 
     Args:
-      source: the CSV file; values may be missing.
+      source: the CSV file.
       columns: names of those to read; none for all numeric ones but `leave_out`.
       time: name of the column of times, or None.
+      missing: whether values, and rows in time, may be missing.
 
     Raises:
       ValueError, OSError: as `table.read_csv` and `table.regular`.
     """
-    data = table.read_csv(source, list(columns) or None, missing=True, time=time)
+    data = table.read_csv(source, list(columns) or None, missing=missing, time=time)
     if not columns and set(leave_out) & set(data.columns):
         kept = [place for place, name in enumerate(data.columns) if name not in leave_out]
         if not kept:
             raise ValueError(f"{source} has no numeric column besides {', '.join(leave_out)}")
         names = tuple(data.columns[place] for place in kept)
         data = data._replace(columns=names, values=data.values[:, kept])
-    return table.regular(data)
+    whole, times = table.regular(data)
+    if times and times.gaps and not missing:
+        raise ValueError(
+            f"{source} leaves out {times.gaps:,} rows in time, of which there should be one every "
+            f"{times.interval}: add them, or have them filled with --missing forward"
+        )
+    return whole, times
 
 
 def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:

@@ -29,18 +29,21 @@ def clear_errors(folder: Path | None = None) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        messages.print(f"[red]interrupted:[/red] {_left(folder)}", soft_wrap=True)
+        left = _left(folder) or "nothing was written"
+        messages.print(f"[red]interrupted:[/red] {left}", soft_wrap=True)
         raise typer.Exit(130) from None
     except (ValueError, OSError, ImportError, jax.errors.JaxRuntimeError) as error:
         messages.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+        if isinstance(error, OSError) and (left := _left(folder)):  # such as a full disk
+            messages.print(left, soft_wrap=True)
         raise typer.Exit(1) from error
 
 
 def _left(folder: Path | None) -> str:
-    """What is left of a run that was interrupted."""
+    """What is left of a run that did not end; empty if that is nothing."""
     checkpoint = None if folder is None else folder / results.UNFINISHED / results.CHECKPOINT
     if checkpoint is None or not checkpoint.exists():
-        return "nothing was written"
+        return ""
     return (
         f"training so far is kept in {escape(str(checkpoint))}; the same command with --resume "
         "goes on from there"

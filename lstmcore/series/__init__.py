@@ -19,7 +19,13 @@ from lstmcore.series.scaling import Scaler, fit_scaler
 from lstmcore.series.splitting import Split, rolling_origins, split
 from lstmcore.series.timeline import Times, check_times, insert_gaps
 from lstmcore.series.unit_root import Stationarity, stationarity
-from lstmcore.series.windowing import temporalize, tutorial_series, unwindow, windows
+from lstmcore.series.windowing import (
+    stride_for,
+    temporalize,
+    tutorial_series,
+    unwindow,
+    windows,
+)
 
 __all__ = [
     "Filling",
@@ -39,6 +45,7 @@ __all__ = [
     "rolling_origins",
     "split",
     "stationarity",
+    "stride_for",
     "temporalize",
     "tutorial_series",
     "undifference",

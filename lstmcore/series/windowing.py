@@ -9,8 +9,9 @@ from lstmcore import checks
 from lstmcore.series.arguments import as_numbers, as_table
 
 CELLS_AT_ONCE = 2**22  # of windows that are sorted at a time for a median: some 100 MB
+MOST_WINDOWS, MOST_NUMBERS = 20_000, 2**26  # numbers in all windows: 256 MiB of float32
 
-__all__ = ["temporalize", "tutorial_series", "unwindow", "windows"]
+__all__ = ["stride_for", "temporalize", "tutorial_series", "unwindow", "windows"]
 
 
 def windows(table, length: int, horizon: int = 0, stride: int = 1):
@@ -50,6 +51,35 @@ def windows(table, length: int, horizon: int = 0, stride: int = 1):
         )
     spans = sliding_window_view(table, span, axis=0)[::stride].swapaxes(1, 2)
     return (spans[:, :length], spans[:, length:]) if horizon else spans
+
+
+def stride_for(stride: int | str, windows: int, numbers: int) -> int:
+    """Rows from one window to the next, so that training takes neither forever nor all memory.
+
+    Args:
+      stride: a number of rows, which is what is returned; or "auto": 1, or what it takes for at
+        most 20,000 windows, and 2**26 numbers in all of them (256 MiB of float32).
+      windows: how many there are with a stride of 1.
+      numbers: that one window holds.
+
+    Returns:
+      int, at least 1.
+
+    Raises:
+      ValueError: a stride below 1, or another word than "auto".
+      TypeError: a stride that is neither a whole number nor a word.
+
+    Examples:
+      >>> from lstmcore import series
+      >>> [series.stride_for("auto", windows, numbers=72) for windows in (20_000, 100_000)]
+      [1, 5]
+    """
+    if not isinstance(stride, str):
+        return checks.check_count("stride", stride)
+    if stride != "auto":
+        raise ValueError(f"stride must be a number of rows or 'auto', got {stride!r}")
+    most = max(1, min(MOST_WINDOWS, MOST_NUMBERS // max(1, numbers)))
+    return max(1, -(-windows // most))
 
 
 def unwindow(windows, stride: int = 1, how: str = "mean") -> np.ndarray:
