@@ -11,8 +11,8 @@ import pytest
 import lstmcore as lc
 from lstmcore import forecasting
 from lstmcore.forecasting import Settings, Trained, backtest, train
-from lstmcore.forecasting.settings import MOST_WINDOWS
 from lstmcore.series import Preparation
+from lstmcore.series.windowing import MOST_WINDOWS
 
 ROWS, WINDOW, HORIZON = 160, 6, 3
 NAMES = ("plan", "load", "wind")  # known in advance, to forecast, only its past

@@ -21,7 +21,6 @@ from lstmcore.train import fit
 
 METHODS = ("reconstruction", "prediction")
 COMBINATIONS = ("mean", "median")
-MOST_WINDOWS, MOST_NUMBERS = 20_000, 2**26  # of training data, where stride is "auto"
 
 
 @dataclass(frozen=True)
@@ -183,11 +182,8 @@ def build(settings: Settings, features: int) -> Autoencoder | StackedLSTM:
 
 def training_windows(scaled: np.ndarray, settings: Settings) -> np.ndarray:
     """Windows of `settings.span` rows, float32 [N, span, F]."""
-    if isinstance(settings.stride, int):
-        stride = settings.stride
-    else:
-        most = max(1, min(MOST_WINDOWS, MOST_NUMBERS // (settings.span * scaled.shape[1])))
-        stride = max(1, -(-(len(scaled) - settings.span + 1) // most))
+    count = len(scaled) - settings.span + 1
+    stride = series.stride_for(settings.stride, count, settings.span * scaled.shape[1])
     return np.ascontiguousarray(series.windows(scaled, settings.span, stride=stride))
 
 

@@ -9,12 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks, layout
-from lstmcore.series import Preparation
+from lstmcore.series import Preparation, stride_for
 
 __all__ = ["Settings"]
-
-MOST_WINDOWS = 20_000  # that stride="auto" makes to train on
-MOST_NUMBERS = 2**26  # that they hold together: 256 MiB
 
 
 @dataclass(frozen=True)
@@ -117,10 +114,7 @@ class Settings:
 
     def stride_for(self, windows: int, features: int) -> int:
         """Rows between windows, if a stride of 1 makes so many."""
-        if self.stride != "auto":
-            return int(self.stride)
-        numbers = (self.window + self.horizon) * features
-        return -(-windows // max(1, min(MOST_WINDOWS, MOST_NUMBERS // numbers)))
+        return stride_for(self.stride, windows, (self.window + self.horizon) * features)
 
 
 class Columns(NamedTuple):
