@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lstmcore.study.plots.style import COLOURS, panels, plain
 from lstmcore.study.plots.timeline import label_steps
@@ -190,6 +191,7 @@ def _draw_correlation(panel: Axes, check: LagCheck) -> None:
     )
     panel.set_ylim(min(-0.25, heights.min() - 0.05), max(1.15, heights.max() + 0.15))
     panel.set(xlabel="rows back", ylabel="correlation of changes")
+    panel.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     panel.set_title("forecast with earlier truth", loc="left", fontsize="medium")
 
 
