@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from lstmcore import checks, layout
+from lstmcore import checks, layout, layouts
 from lstmcore.activations import Activation, resolve
 from lstmcore.hyperparameters import normalise
 from lstmcore.layers import dense
@@ -55,7 +55,7 @@ class DenseAutoencoder:
     @property
     def layers(self) -> dict[str, layout.Layer]:
         """{name: Layer(kind, features, units)}, in reading order."""
-        return layout.dense_autoencoder(self.features, self.units, self.tied)
+        return layouts.dense_autoencoder(self.features, self.units, self.tied)
 
     def init(self, key: jax.Array, dtype=jnp.float32) -> dict:
         """Fresh weights, drawn as by `init_dense`; a tied layer has a bias of zeros alone."""

@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.layout import LAYOUTS, Layer, activations, check_params
+from lstmcore.layout import Layer, activations, check_params
+from lstmcore.layouts import LAYOUTS
 from lstmcore.reference.activations import resolve
 
 __all__ = ["load", "save"]

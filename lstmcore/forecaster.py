@@ -16,7 +16,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from lstmcore import checks, layout, recursion
+from lstmcore import checks, layout, layouts, recursion
 from lstmcore.activations import Activation
 from lstmcore.dtypes import check_key
 from lstmcore.hyperparameters import activations_of, check_activations, sizes_of
@@ -93,7 +93,7 @@ class Forecaster:
     @property
     def layers(self) -> dict[str, layout.Layer]:
         """{name: Layer(kind, features, units)}, in reading order."""
-        return layout.forecaster(**sizes_of(self))
+        return layouts.forecaster(**sizes_of(self))
 
     def init(self, key: jax.Array, dtype=jnp.float32) -> dict:
         """Fresh weights, drawn as by `init_lstm` and `init_dense`."""

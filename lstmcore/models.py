@@ -16,7 +16,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from lstmcore import layout
+from lstmcore import layout, layouts
 from lstmcore.activations import Activation
 from lstmcore.hyperparameters import activations_of, normalise
 from lstmcore.layers import dense, time_distributed
@@ -73,7 +73,7 @@ class Autoencoder:
     @property
     def layers(self) -> dict[str, layout.Layer]:
         """{name: Layer(kind, features, units)}, in reading order."""
-        return layout.autoencoder(self.features, self.units, self.steps, self.conditional)
+        return layouts.autoencoder(self.features, self.units, self.steps, self.conditional)
 
     def init(self, key: jax.Array, dtype=jnp.float32) -> dict:
         """Fresh weights, drawn as by `init_lstm` and `init_dense`."""
@@ -166,7 +166,9 @@ class CompositeAutoencoder:
     @property
     def layers(self) -> dict[str, layout.Layer]:
         """{name: Layer(kind, features, units)}, in reading order."""
-        return layout.composite_autoencoder(self.features, self.units, self.steps, self.conditional)
+        return layouts.composite_autoencoder(
+            self.features, self.units, self.steps, self.conditional
+        )
 
     def init(self, key: jax.Array, dtype=jnp.float32) -> dict:
         """Fresh weights, drawn as by `init_lstm` and `init_dense`."""
@@ -245,7 +247,7 @@ class StackedLSTM:
     @property
     def layers(self) -> dict[str, layout.Layer]:
         """{name: Layer(kind, features, units)}, in reading order."""
-        return layout.stacked_lstm(self.features, self.units, self.outputs, self.residual)
+        return layouts.stacked_lstm(self.features, self.units, self.outputs, self.residual)
 
     def init(self, key: jax.Array, dtype=jnp.float32) -> dict:
         """Fresh weights, drawn as by `init_lstm` and `init_dense`."""

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstmcore import checks, decoder, layout
+from lstmcore import checks, decoder, layout, layouts
 from lstmcore.activations import Activation
 from lstmcore.dtypes import check_key
 from lstmcore.hyperparameters import activations_of, check_activations, sizes_of
@@ -130,7 +130,7 @@ class Seq2Seq:
     @property
     def layers(self) -> dict[str, layout.Layer]:
         """{name: Layer(kind, features, units)}, in reading order."""
-        return layout.seq2seq(**sizes_of(self))
+        return layouts.seq2seq(**sizes_of(self))
 
     def init(self, key: jax.Array, dtype=jnp.float32) -> dict:
         """Fresh weights, drawn as by `init_embedding`, `init_lstm`, `init_dense`, ..."""

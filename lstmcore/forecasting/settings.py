@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore import checks, layout
+from lstmcore import checks, layout, layouts
 from lstmcore.series import Preparation, stride_for
 
 __all__ = ["Settings"]
@@ -87,7 +87,7 @@ class Settings:
             kind = type(self.preparation).__name__
             raise TypeError(f"preparation must be a series.Preparation, got {kind}")
         options = {"mode": self.mode, "quantiles": self.quantiles, "dropout": self.dropout}
-        layout.forecaster(1, self.units, self.horizon, **options)
+        layouts.forecaster(1, self.units, self.horizon, **options)
         if self.quantiles and 0.5 not in self.quantiles:
             raise ValueError(
                 f"quantiles must hold 0.5, the point forecast, got {self.quantiles}: write for "
