@@ -5,6 +5,7 @@ HYPOTHESIS_PROFILE=thorough pytest           many examples
 """
 
 import os
+import signal
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # before anything imports keras
@@ -30,6 +31,10 @@ if PROFILE == "few":
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}"
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell without job control starts what is in the background so; tests send real ones.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # An example costs a compilation, so time per example says nothing and examples are few; the same
 # ones in each CI run, so that a red run means a changed program.
