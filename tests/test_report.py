@@ -40,7 +40,7 @@ def a_series():
         ),
         figures.Panel("score", [figures.Curve("score", rows, values**2)], level=0.9),
     ]
-    return figures.series(panels, LABELS, [figures.Span(3, 5, "event", "#D55E00")])
+    return figures.series(panels, figures.Axis(LABELS), [figures.Span(3, 5, "event", "#D55E00")])
 
 
 def test_a_series_shows_curves_bands_level_and_spans():
@@ -60,7 +60,7 @@ def test_gates_are_those_of_the_run_by_length_of_memory():
     x = jax.random.normal(jax.random.key(1), (2, 30, 1))
     run = study.run(model, model.init(jax.random.key(0)), x)
     above = figures.Panel("load", [figures.Curve("true", np.arange(30), np.ones(30))])
-    figure = figures.gates(run, "lstm_0", 1, range(30), LABELS, above=[above])
+    figure = figures.gates(run, "lstm_0", 1, range(30), figures.Axis(LABELS), above=[above])
     maps = [trace for trace in figure.data if trace.type == "heatmap"]
     titles = [note.text for note in figure.layout.annotations]
     assert titles == ["load", *(f"{words} of lstm_0" for words in figures.GATES.values())]
@@ -73,7 +73,7 @@ def test_gates_are_those_of_the_run_by_length_of_memory():
 
 def a_page(path):
     parts = [
-        page.verdict("Nothing <found> & well", good=True),
+        page.verdict(["Nothing <found> & well"], good=True),
         page.heading("A & B"),
         page.paragraph("</script><script>alert(1)</script>"),
         page.listing(["one", "<two>"]),
@@ -87,7 +87,7 @@ def test_a_page_says_what_it_was_given_and_runs_none_of_it(tmp_path):
     text = a_page(tmp_path / "page.html").read_text(encoding="utf-8")
     words = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
     assert "<title>Load &lt;of&gt; May</title>" in words
-    assert '<p class="verdict good">Nothing &lt;found&gt; &amp; well</p>' in words
+    assert '<div class="verdict good"><p>Nothing &lt;found&gt; &amp; well</p></div>' in words
     assert "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in words
     assert '<td class="word">ours &amp; theirs</td><td class="number">1,000.2</td>' in words
     assert "<figcaption>the &lt;series&gt;</figcaption>" in words

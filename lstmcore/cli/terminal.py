@@ -15,7 +15,9 @@ from rich.table import Table as Grid
 
 from lstmcore import results
 from lstmcore.text import numeric
+from lstmcore.train import NonFiniteLossError
 
+NOTHING = "nothing was written"
 console = Console(highlight=False)
 messages = Console(stderr=True, highlight=False)
 
@@ -31,8 +33,18 @@ def clear_errors(folder: Path | None = None) -> Iterator[None]:
     except KeyboardInterrupt:
         messages.print(f"[red]interrupted:[/red] {_left(folder)}", soft_wrap=True)
         raise typer.Exit(130) from None
+    except NonFiniteLossError as error:
+        epoch = len(error.result.history["loss"]) + 1
+        messages.print(
+            f"[red]error:[/red] training diverged in epoch {epoch}: lower --learning-rate, or "
+            "scale the data",
+            soft_wrap=True,
+        )
+        raise typer.Exit(1) from error
     except (ValueError, OSError, ImportError, jax.errors.JaxRuntimeError) as error:
         messages.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+        if folder is not None and (kept := _left(folder)) != NOTHING:
+            messages.print(kept, soft_wrap=True)
         raise typer.Exit(1) from error
 
 
@@ -40,7 +52,7 @@ def _left(folder: Path | None) -> str:
     """What is left of a run that was interrupted."""
     checkpoint = None if folder is None else folder / results.UNFINISHED / results.CHECKPOINT
     if checkpoint is None or not checkpoint.exists():
-        return "nothing was written"
+        return NOTHING
     return (
         f"training so far is kept in {escape(str(checkpoint))}; the same command with --resume "
         "goes on from there"
