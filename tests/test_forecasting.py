@@ -546,7 +546,7 @@ VALUES = table()
         (
             lambda: backtest(VALUES, NAMES, SMALL, folds=60),
             ValueError,
-            "60 forecasts of 3 rows after at least 12 rows need 192 rows",
+            "60 forecasts of 3 rows after at least 13 rows need 193 rows",
         ),
     ],
 )

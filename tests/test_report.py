@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 import lstmcore as lc
 from lstmcore import study
-from lstmcore.report import figures, page
+from lstmcore.report import curves, figures, page
 
 numbers = st.floats(-10, 10) | st.just(np.nan)
 LABELS = [f"2026-01-{day:02}" for day in range(1, 31)]
@@ -20,7 +20,7 @@ LABELS = [f"2026-01-{day:02}" for day in range(1, 31)]
 
 @given(arrays(float, st.integers(0, 200), elements=numbers), st.sampled_from([2, 6, 50]))
 def test_a_thinned_line_keeps_its_extremes(values, most):
-    chosen = figures.thin(values, most)
+    chosen = curves.thin(values, most)
     assert len(chosen) <= most
     assert (np.diff(chosen) > 0).all()
     if len(values) <= most:
@@ -33,14 +33,14 @@ def test_a_thinned_line_keeps_its_extremes(values, most):
 def a_series():
     rows, values = np.arange(30), np.sin(np.arange(30.0))
     panels = [
-        figures.Panel(
+        curves.Panel(
             "load",
-            [figures.Curve("true", rows, values), figures.Curve("model", rows[20:], values[20:])],
-            [figures.Band("80 %", rows[20:], values[20:] - 1, values[20:] + 1)],
+            [curves.Curve("true", rows, values), curves.Curve("model", rows[20:], values[20:])],
+            [curves.Band("80 %", rows[20:], values[20:] - 1, values[20:] + 1)],
         ),
-        figures.Panel("score", [figures.Curve("score", rows, values**2)], level=0.9),
+        curves.Panel("score", [curves.Curve("score", rows, values**2)], level=0.9),
     ]
-    return figures.series(panels, figures.Axis(LABELS), [figures.Span(3, 5, "event", "#D55E00")])
+    return figures.series(panels, curves.Axis(LABELS), [curves.Span(3, 5, "event", "#D55E00")])
 
 
 def test_a_series_shows_curves_bands_level_and_spans():
@@ -59,8 +59,8 @@ def test_gates_are_those_of_the_run_by_length_of_memory():
     model = lc.StackedLSTM(features=1, units=5, outputs=1)
     x = jax.random.normal(jax.random.key(1), (2, 30, 1))
     run = study.run(model, model.init(jax.random.key(0)), x)
-    above = figures.Panel("load", [figures.Curve("true", np.arange(30), np.ones(30))])
-    figure = figures.gates(run, "lstm_0", 1, range(30), figures.Axis(LABELS), above=[above])
+    above = curves.Panel("load", [curves.Curve("true", np.arange(30), np.ones(30))])
+    figure = figures.gates(run, "lstm_0", 1, range(30), curves.Axis(LABELS), above=[above])
     maps = [trace for trace in figure.data if trace.type == "heatmap"]
     titles = [note.text for note in figure.layout.annotations]
     assert titles == ["load", *(f"{words} of lstm_0" for words in figures.GATES.values())]

@@ -167,6 +167,8 @@ def _check(source: Path, data: Table, settings: Settings, folds: int) -> None:
             f"the test part has {count(test, 'row')}, but --horizon is {settings.horizon}: raise "
             "--test, use more data, or forecast fewer rows"
         )
+    prepared = settings.preparation.fit(data.values, rows=split.training.stop)
+    reading.check_range(source, data, prepared)
     if (settings.season or 0) >= split.training.stop:
         raise ValueError(
             f"--season is {settings.season}, but the training part has "

@@ -52,14 +52,13 @@ def read(
     return data, times
 
 
-def check(source: Path, data: Table, missing: str, start: int = 0) -> None:
+def check(source: Path, data: Table, missing: str) -> None:
     """What would else be found out when training is over, or in words of the Python API.
 
     Args:
       source: where the table is from.
       data: the table.
       missing: how missing values are filled.
-      start: what stands before it counts as known.
 
     Raises:
       ValueError: missing values that are refused or have nothing before them, or numbers too large
@@ -78,11 +77,11 @@ def check(source: Path, data: Table, missing: str, start: int = 0) -> None:
                 f"{where}: {count(len(rows), 'value')} missing, the first at "
                 f"{data.labels[rows[0]]}; --missing forward or mean fills them"
             )
-        if missing == "forward" and not start and rows[0] == 0:
+        if missing == "forward" and rows[0] == 0:
             known = int(np.argmin(gone[:, place]))
             raise ValueError(
-                f"{where}: the first {count(known, 'value')} missing, and none before to fill "
-                "with: start the table later, leave the column out, or use --missing mean"
+                f"{where}: no value in the first {count(known, 'row')}, and none before to fill "
+                "it with: start the table later, leave the column out, or use --missing mean"
             )
     large = np.argwhere(np.abs(data.values) >= LARGEST)
     if len(large):
@@ -90,6 +89,23 @@ def check(source: Path, data: Table, missing: str, start: int = 0) -> None:
         raise ValueError(
             f"{source}, column {data.columns[place]!r}: {data.values[row, place]:g} at "
             f"{data.labels[row]} is too large to compute with; replace or remove it first"
+        )
+
+
+def check_range(source: Path, data: Table, prepared: Prepared) -> None:
+    """Every number, prepared as it will be, can be given to a model.
+
+    Raises:
+      ValueError: one cannot.
+    """
+    with np.errstate(over="ignore"):
+        far = np.argwhere(np.abs(prepared.apply(data.values)) > np.finfo(np.float32).max)
+    if len(far):
+        row, place = far[0] + [prepared.lost, 0]
+        raise ValueError(
+            f"{source}, column {data.columns[place]!r}: {data.values[row, place]:g} at "
+            f"{data.labels[row]} is too far from the values of the training part to compute with; "
+            "replace or remove it first"
         )
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from lstmcore.forecasting.report import ERRORS, SHARE, Made, apart, error_cells, interval
 from lstmcore.forecasting.sentences import explanations, is_good, sentences
-from lstmcore.report import figures, page
+from lstmcore.report import curves, figures, page
 from lstmcore.study.plots.style import COLOURS
 from lstmcore.text import count
 
@@ -25,7 +25,7 @@ def parts(made: Made, lag_check: Figure | None) -> list[str]:
         f"from each row of the test part, which begins at {labels[made.trained.split.test.start]}. "
         "Nothing was fitted to it."
     )
-    axis = figures.time_axis([*labels, *made.ahead], made.data.label_name)
+    axis = curves.time_axis([*labels, *made.ahead], made.data.label_name)
     cells = error_cells(made.trained.targets, evaluation.scores)
     written = [
         page.verdict(sentences(evaluation), good=is_good(evaluation)),
@@ -55,7 +55,7 @@ def parts(made: Made, lag_check: Figure | None) -> list[str]:
     return [*written, page.heading("The gates"), page.picture(*_gates(made, axis))]
 
 
-def _series(made: Made, axis: figures.Axis) -> tuple:
+def _series(made: Made, axis: curves.Axis) -> tuple:
     """(figure, caption): the data, what was forecast in the test part, and what is to come."""
     data, evaluation, horizon = made.data, made.evaluation, made.trained.settings.horizon
     rows, targets = len(data.values), made.trained.targets
@@ -66,18 +66,18 @@ def _series(made: Made, axis: figures.Axis) -> tuple:
     for place, target in enumerate(targets[:SHOWN_TARGETS]):
         column = data.columns.index(target)
         tested = evaluation.forecast.point[chosen, :, place].ravel()
-        curves = [
-            figures.Curve("data", np.arange(rows), data.values[:, column]),
-            figures.Curve("forecast in the test part", forecast, tested, COLOURS[1]),
+        lines = [
+            curves.Curve("data", np.arange(rows), data.values[:, column]),
+            curves.Curve("forecast in the test part", forecast, tested, COLOURS[1]),
         ]
         bands = []
         if made.forecast is not None:
             point = made.forecast.point[0, :, place]
-            curves.append(figures.Curve("forecast", after, point, COLOURS[2]))
+            lines.append(curves.Curve("forecast", after, point, COLOURS[2]))
             if (ends := interval(made.forecast)) is not None:
                 low, high = (end[0, :, place] for end in ends)
-                bands.append(figures.Band(f"interval of {SHARE:.0%}", after, low, high, COLOURS[2]))
-        panels.append(figures.Panel(target, curves, bands))
+                bands.append(curves.Band(f"interval of {SHARE:.0%}", after, low, high, COLOURS[2]))
+        panels.append(curves.Panel(target, lines, bands))
     length = max(SHOWN_ROWS, SHOWN_HORIZONS * horizon)
     first = max(made.trained.split.test.start, rows - length)
     # The first row of the test part has something before it to go on from.
@@ -100,7 +100,7 @@ def _series(made: Made, axis: figures.Axis) -> tuple:
     return figures.series(panels, axis, shown=shown, height=300), caption
 
 
-def _gates(made: Made, axis: figures.Axis) -> tuple:
+def _gates(made: Made, axis: curves.Axis) -> tuple:
     """(figure, caption): the gates of the first layer while it read the last window."""
     last = int(made.evaluation.forecast.origins[-1])
     run = made.trained.run(made.data.values, [last])
@@ -110,8 +110,8 @@ def _gates(made: Made, axis: figures.Axis) -> tuple:
     above = []
     for target in made.trained.targets[:SHOWN_TARGETS]:
         column = made.data.columns.index(target)
-        read = figures.Curve("data", rows, made.data.values[rows, column])
-        above.append(figures.Panel(target, [read]))
+        read = curves.Curve("data", rows, made.data.values[rows, column])
+        above.append(curves.Panel(target, [read]))
     caption = (
         f"A line for each unit of {layer}, the longest memory on top, while it read what came "
         f"before the last forecast of the test part, that from {made.data.labels[last]} on."

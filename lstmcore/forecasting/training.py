@@ -65,16 +65,6 @@ def train(
     names = tuple(columns)
     order, targets, known = arrange(names, settings)
     table = as_table(values, names)[:, order]
-    split = check_rows(len(table), settings)
-    first, span = settings.preparation.lost, settings.window + settings.horizon
-    prepared = settings.preparation.fit(table, rows=split.training.stop)
-    seen = prepared.apply(table[: split.validation.stop])
-    if np.abs(seen).max() > np.finfo(np.float32).max:
-        raise ValueError(
-            "prepared, some values do not fit into float32: scale them (scaling='standard'), or "
-            "look for a column that hardly changes in the training part"
-        )
-    seen = seen.astype(np.float32)
     model = Forecaster(
         table.shape[1],
         settings.units,
@@ -85,6 +75,16 @@ def train(
         quantiles=settings.quantiles,
         dropout=settings.dropout,
     )
+    split = check_rows(len(table), settings)
+    first, span = settings.preparation.lost, settings.window + settings.horizon
+    prepared = settings.preparation.fit(table, rows=split.training.stop)
+    seen = prepared.apply(table[: split.validation.stop])
+    if np.abs(seen).max() > np.finfo(np.float32).max:
+        raise ValueError(
+            "prepared, some values do not fit into float32: scale them (scaling='standard'), or "
+            "look for a column that hardly changes in the training part"
+        )
+    seen = seen.astype(np.float32)
     end = split.training.stop - first
     stride = settings.stride_for(end - span + 1, table.shape[1])
     given = {"watch": watch, "checkpoint": checkpoint}
