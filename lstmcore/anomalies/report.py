@@ -23,7 +23,7 @@ FILES = (
 )  # fmt: skip
 SHOWN_COLUMNS = 6  # of a wide table, in pictures
 EVENTS = ("first", "last", "rows", "peak", "score", "times_threshold", "column", "share")
-METRICS = ("compared with the labels", "precision", "recall", "F1", "")
+METRICS = ("counted", "precision", "recall", "F1", "")
 
 
 class Found(NamedTuple):
@@ -81,15 +81,15 @@ def metric_cells(found: Found) -> list[list[str]]:
         return []
     flags = verdict.scores > verdict.threshold.value
     by_event = metrics.eventwise(labels, verdict.events)
-    counted = f"{by_event.detected:,} detected, {by_event.labelled:,} labelled"
+    counted = f"{by_event.detected:,} found, {by_event.labelled:,} labelled"
     rows: list[tuple] = [
         ("events", by_event, counted),
-        ("rows", metrics.pointwise(labels, flags), "long events count for more"),
+        ("rows", metrics.pointwise(labels, flags), "long events weigh more"),
     ]
     known = np.isfinite(verdict.scores)
     if labels[known].any():
         best = metrics.best_f1(labels[known], verdict.scores[known])
-        hint = f"threshold {best.threshold:.4g}, chosen by the labels"
+        hint = f"threshold {best.threshold:.4g}, by the labels"
         rows.append(("rows, at best", best, hint))
     return [
         [name, f"{good.precision:.3f}", f"{good.recall:.3f}", f"{good.f1:.3f}", hint]

@@ -52,11 +52,12 @@ def parts(found: Found, outputs: np.ndarray) -> list[str]:
     if cells := metric_cells(found):
         written += [
             page.heading("Compared with the labels"),
-            page.grid(["", *METRICS[1:]], cells),
+            page.grid(METRICS, cells),
             page.paragraph(
                 "Precision: which share of what was found is labelled. Recall: which share of "
-                "what is labelled was found. F1: their harmonic mean. An event counts as found if "
-                "one of its rows is."
+                "what is labelled was found. F1: their harmonic mean. A labelled event counts as "
+                "found if one of its rows is. The threshold of the last line is the one that "
+                "suits these labels best: what it reaches is an upper bound."
             ),
         ]
     looked = look(found.detector, data.values, [stretch for _, stretch in stretches])

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from lstmcore.anomalies.verdict import LEVELS, Verdict
-from lstmcore.text import count
+from lstmcore.text import count, listed
 
 
 def sentence(verdict: Verdict, labels: Sequence) -> str:
@@ -69,6 +69,17 @@ def promises(
     if unscored:
         said.append(f"{count(unscored, 'row')} without a score: missing, or without rows before")
     return said
+
+
+def echoes(verdict: Verdict, lags: Sequence[int]) -> list[str]:
+    """What differences do to events."""
+    if not verdict.events or not lags:
+        return []
+    after = listed([count(lag, "row") for lag in lags])
+    return [
+        f"an event may have an echo {after} after it, where the rows are compared with those of "
+        "the event"
+    ]
 
 
 def close_together(verdict: Verdict, window: int) -> list[str]:

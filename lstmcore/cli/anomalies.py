@@ -11,7 +11,7 @@ from rich.markup import escape
 
 import lstmcore as lc
 from lstmcore import results
-from lstmcore.anomalies.sentences import close_together, promises, sentence
+from lstmcore.anomalies.sentences import close_together, echoes, promises, sentence
 from lstmcore.anomalies.verdict import check_choices
 from lstmcore.cli import options, reading
 from lstmcore.cli.terminal import clear_errors, console, grid, sizes
@@ -146,6 +146,7 @@ def anomalies(
                 verdict = lc.anomalies.judge(detector, data.values, **judging)
                 notes = reading.notes(data, times, detector.prepared)
                 notes += promises(verdict, threshold, level, len(normal.values), train is None)
+                notes += echoes(verdict, settings.preparation.difference)
                 notes += close_together(verdict, settings.window)
                 if known is not None and not known.any():
                     notes.append(f"{labels} marks no row, so there is nothing to compare with")
@@ -225,4 +226,4 @@ def _print(found, report) -> None:
         hidden = len(found.verdict.events) - len(shown)
         console.print(f"the {len(shown)} strangest; {hidden:,} more are in events.csv\n")
     if cells := report.metric_cells(found):
-        grid("how good it is", report.METRICS, cells)
+        grid("compared with the labels", report.METRICS, cells)

@@ -15,7 +15,7 @@ from lstmcore.table import Table
 from lstmcore.text import count, listed
 
 FILLED = {"forward": "the last known value", "mean": "the mean of the training part"}
-MANY_BEYOND = 0.05  # of the rows after the training part
+MANY_BEYOND = 0.1  # of the rows after the training part
 
 
 def read(
@@ -157,9 +157,12 @@ def stationary(data: Table, prepared: Prepared, rows: int) -> list[str]:
     by_verdict: dict[str, list[str]] = {}
     for name, test in zip(data.columns, tests, strict=True):
         by_verdict.setdefault(test.verdict, []).append(name)
+    hint = (
+        f"{'another difference' if prepared.preparation.difference else '--difference 1'} may help"
+    )
     return [
-        f"as the model reads {'it' if len(names) == 1 else 'them'}, {listed(names)}: "
-        + verdict.replace("take differences", "--difference 1 may help")
+        f"{listed(names)}, as the model reads {'it, is' if len(names) == 1 else 'them, are'} "
+        + verdict.replace("take differences", hint)
         for verdict, names in by_verdict.items()
         if verdict != "constant"
     ]
@@ -175,7 +178,9 @@ def beyond(data: Table, prepared: Prepared, rows: int) -> list[str]:
     said = []
     for name, share in zip(data.columns, outside.mean(axis=0), strict=True):
         if share > MANY_BEYOND:
-            hint = "" if prepared.preparation.difference else "; --difference 1 takes out a drift"
+            hint = (
+                "" if prepared.preparation.difference else "; if it drifts, --difference 1 may help"
+            )
             said.append(
                 f"{name} lies outside of its range in the training part in {share:.0%} of the rows "
                 f"after it, where the model has never been{hint}"

@@ -20,10 +20,11 @@ def parts(made: Made, lag_check: Figure | None) -> list[str]:
     """The page in parts for `report.page.write`. lag_check: of the first target."""
     evaluation, header = made.evaluation, ["target", "forecast", *ERRORS]
     settings, labels = made.trained.settings, made.data.labels
+    forecasts = count(len(evaluation.actual), "forecast")
     tested = (
-        f"{count(len(evaluation.actual), 'forecast')} of {count(settings.horizon, 'row')}, one "
-        f"from each row of the test part, which begins at {labels[made.trained.split.test.start]}. "
-        "Nothing was fitted to it."
+        f"{forecasts} of {count(settings.horizon, 'row')}: the first begins where the test part "
+        f"does, at {labels[made.trained.split.test.start]}, each other a row later. Nothing was "
+        "fitted to the test part."
     )
     axis = curves.time_axis([*labels, *made.ahead], made.data.label_name)
     cells = error_cells(made.trained.targets, evaluation.scores)

@@ -13,7 +13,7 @@ from lstmcore.text import listed
 
 RIVALS = {NAIVE: "the last value repeated", SEASONAL: "the last season repeated"}
 MUCH = 2.0  # times the error of a rival, from which on percents are hard to read
-NARROW, WIDE = 0.15, 0.1  # how far the coverage of an interval may be from its share
+NARROW = 0.15  # how far the coverage of an interval may be below its share
 METRICS = (
     "MAE: mean absolute error, in the units of the column.",
     "RMSE: root of the mean squared error, likewise; large errors count for more.",
@@ -119,13 +119,14 @@ def _coverage(evaluation: Evaluation) -> list[str]:
     """Whether the interval holds what it should."""
     if evaluation.covered is None or evaluation.share is None:
         return []
-    share, covered = evaluation.share, evaluation.covered.tolist()
-    pairs = zip(covered, evaluation.forecast.targets, strict=True)
-    held = listed([f"{part:.0%} of {target}" for part, target in pairs])
+    share = evaluation.share
+    covered = dict(
+        zip(evaluation.forecast.targets, evaluation.covered.tolist(), strict=True),
+    )
+    held = listed([f"{part:.0%} of {target}" for target, part in covered.items()])
     said = f"The interval of {share:.0%} held {held} in the test part"
-    known = [part for part in covered if not np.isnan(part)]
-    if known and min(known) < share - NARROW:
-        return [f"{said}: it is too narrow to rely on."]
-    if known and max(known) > share + WIDE:
-        return [f"{said}: it is wider than it need be."]
+    narrow = [target for target, part in covered.items() if part < share - NARROW]
+    if narrow:
+        which = "it is" if len(narrow) == len(covered) else f"for {listed(narrow)} it is"
+        return [f"{said}: {which} too narrow to rely on."]
     return [f"{said}."]
