@@ -378,7 +378,7 @@ def test_damaged_folders(tmp_path):
     changed = jax.tree.map(lambda leaf: leaf + 1, trained("plain").params)
     lc.save(tmp_path / "model.safetensors", trained("plain").model, changed)
     with pytest.raises(
-        ValueError, match="model.safetensors does not belong to forecast.json beside it"
+        ValueError, match=r"model\.safetensors does not belong to forecast\.json beside it"
     ):
         Trained.load(tmp_path)
 

@@ -109,7 +109,7 @@ def _subplots(titles: Sequence[str], height: int, xtitle: str):
         1,
         shared_xaxes=True,
         vertical_spacing=min(0.2, 34 / total),
-        subplot_titles=[html.escape(title) for title in titles],
+        subplot_titles=[_plain(title) for title in titles],
     )
     figure.update_layout(
         template="plotly_white",
@@ -120,7 +120,7 @@ def _subplots(titles: Sequence[str], height: int, xtitle: str):
     )
     figure.update_annotations(x=0, xanchor="left", font_size=13)
     figure.update_xaxes(exponentformat="none")
-    figure.update_xaxes(title_text=html.escape(xtitle), row=len(titles), col=1)
+    figure.update_xaxes(title_text=_plain(xtitle), row=len(titles), col=1)
     return figure
 
 
@@ -128,7 +128,7 @@ def _draw(figure, panel: Panel, place: int, places: Sequence, detail=()) -> None
     """A panel, in row `place` of the figure."""
     known = {trace.name for trace in figure.data}  # a name stands in the legend once
     for band in panel.bands:
-        name = html.escape(band.name)
+        name = _plain(band.name)
         style = {"mode": "lines", "line_width": 0, "hoverinfo": "skip", "row": place, "col": 1}
         style |= {"x": _at(places, band.rows), "legendgroup": name}
         figure.add_scatter(y=band.high, showlegend=False, **style)
@@ -141,7 +141,7 @@ def _draw(figure, panel: Panel, place: int, places: Sequence, detail=()) -> None
             **style,
         )
     for curve in panel.curves:
-        name = html.escape(curve.name)
+        name = _plain(curve.name)
         chosen = points(curve, detail)
         figure.add_scatter(
             x=_at(places, curve.rows[chosen]),
@@ -185,7 +185,7 @@ def _mark(figure, places: Sequence, spans: Sequence[Span], *, filled: bool = Tru
             y=[None],
             mode="markers",
             marker={"symbol": "square", "size": 12, "color": _transparent(colour, 0.5)},
-            name=html.escape(name),
+            name=_plain(name),
         )
 
 
@@ -196,3 +196,11 @@ def _at(places: Sequence, rows) -> list:
 def _transparent(colour: str, share: float) -> str:
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, {share})"
+
+
+def _plain(text: str) -> str:
+    """Text as it stands: plotly takes some of HTML for markup, and what is between $ for a formula.
+
+    The texts of a figure decode what is escaped here.
+    """
+    return html.escape(text).replace("$", "&#36;")
