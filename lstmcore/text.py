@@ -1,4 +1,4 @@
-"""A table as plain text, for what is printed without any library for it."""
+"""What is printed as plain text: tables, numbers of things, lists of names."""
 
 from __future__ import annotations
 
@@ -27,6 +27,26 @@ def text_table(
     if last:
         lines += [rule, line(last)]
     return "\n".join(lines)
+
+
+def count(number: int, word: str) -> str:
+    """So many of something that has a plural in -s.
+
+    Examples:
+      >>> count(1, "row"), count(1200, "row")
+      ('1 row', '1,200 rows')
+    """
+    return f"{number:,} {word}{'s' * (number != 1)}"
+
+
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """Names as in a sentence.
+
+    Examples:
+      >>> listed(["load", "price", "wind"]), listed(["load", "price"]), listed(["load"])
+      ('load, price and wind', 'load and price', 'load')
+    """
+    return f" {last} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def numeric(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[bool]:

@@ -378,7 +378,7 @@ def test_damaged_folders(tmp_path):
     changed = jax.tree.map(lambda leaf: leaf + 1, trained("plain").params)
     lc.save(tmp_path / "model.safetensors", trained("plain").model, changed)
     with pytest.raises(
-        ValueError, match=r"model.safetensors does not belong to forecast.json beside it"
+        ValueError, match=r"model\.safetensors does not belong to forecast\.json beside it"
     ):
         Trained.load(tmp_path)
 
@@ -546,7 +546,7 @@ VALUES = table()
         (
             lambda: backtest(VALUES, NAMES, SMALL, folds=60),
             ValueError,
-            "60 forecasts of 3 rows after at least 12 rows need 192 rows",
+            "60 forecasts of 3 rows after at least 13 rows need 193 rows",
         ),
     ],
 )

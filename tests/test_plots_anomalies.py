@@ -19,12 +19,15 @@ draw = partial(plots.plot_anomalies, VALUES, SCORES, 2.5, FOUND)
 
 
 def spans(axes, colour):
-    """(left, right, height) of what is shaded in a colour."""
-    return [
-        (patch.get_x(), patch.get_x() + patch.get_width(), patch.get_height())
-        for patch in axes.patches
-        if patch.get_facecolor()[:3] == to_rgba(colour)[:3]
-    ]
+    """(left, right, height) of what is shaded in a colour; the height is a share of the panel's."""
+    found = []
+    for shaded in axes.collections:
+        assert shaded.get_transform() == axes.get_xaxis_transform()
+        for path in shaded.get_paths():
+            (left, low), (right, high) = path.get_extents().get_points()
+            if (shaded.get_facecolor()[0, :3] == to_rgba(colour)[:3]).all():
+                found.append((left, right, high - low))
+    return found
 
 
 def test_panels_lines_and_events():

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 import lstmcore as lc
 from lstmcore import study
-from lstmcore.report import figures, page
+from lstmcore.report import curves, figures, page
 
 numbers = st.floats(-10, 10) | st.just(np.nan)
 LABELS = [f"2026-01-{day:02}" for day in range(1, 31)]
@@ -20,7 +20,7 @@ LABELS = [f"2026-01-{day:02}" for day in range(1, 31)]
 
 @given(arrays(float, st.integers(0, 200), elements=numbers), st.sampled_from([2, 6, 50]))
 def test_a_thinned_line_keeps_its_extremes(values, most):
-    chosen = figures.thin(values, most)
+    chosen = curves.thin(values, most)
     assert len(chosen) <= most
     assert (np.diff(chosen) > 0).all()
     if len(values) <= most:
@@ -33,14 +33,14 @@ def test_a_thinned_line_keeps_its_extremes(values, most):
 def a_series():
     rows, values = np.arange(30), np.sin(np.arange(30.0))
     panels = [
-        figures.Panel(
+        curves.Panel(
             "load",
-            [figures.Curve("true", rows, values), figures.Curve("model", rows[20:], values[20:])],
-            [figures.Band("80 %", rows[20:], values[20:] - 1, values[20:] + 1)],
+            [curves.Curve("true", rows, values), curves.Curve("model", rows[20:], values[20:])],
+            [curves.Band("80 %", rows[20:], values[20:] - 1, values[20:] + 1)],
         ),
-        figures.Panel("score", [figures.Curve("score", rows, values**2)], level=0.9),
+        curves.Panel("score", [curves.Curve("score", rows, values**2)], level=0.9),
     ]
-    return figures.series(panels, LABELS, [figures.Span(3, 5, "event", "#D55E00")])
+    return figures.series(panels, curves.Axis(LABELS), [curves.Span(3, 5, "event", "#D55E00")])
 
 
 def test_a_series_shows_curves_bands_level_and_spans():
@@ -55,12 +55,66 @@ def test_a_series_shows_curves_bands_level_and_spans():
     assert (level.y0, level.yref) == (0.9, "y2")
 
 
+def test_a_figure_opens_on_the_rows_shown():
+    rows, values = np.arange(30), np.arange(30.0)
+    panel = curves.Panel("load", [curves.Curve("true", rows, values)])
+    figure = figures.series([panel], curves.Axis(LABELS), shown=(10, 21))
+    assert figure.layout.xaxis.range == ("2026-01-11", "2026-01-21")
+    low, high = figure.layout.yaxis.range
+    assert low < 10 < 20 < high < 22
+    assert len(figure.data[0].x) == 30  # all is there, to zoom out to
+
+
+@given(st.integers(5000, 20_000), st.integers(0, 19_000), st.integers(1, 3000))
+def test_a_long_line_is_drawn_in_full_where_one_looks_closer(length, first, shown):
+    stop = min(first + shown, length)
+    curve = curves.Curve("true", np.arange(length), np.random.default_rng(0).normal(size=length))
+    chosen = curves.points(curve, [(first, stop)])
+    assert (np.diff(chosen) > 0).all()
+    assert set(range(first, stop)) <= set(chosen.tolist())
+    assert set(curves.thin(curve.values)) <= set(chosen)
+    assert len(chosen) <= curves.MOST_POINTS + shown
+
+
+@pytest.mark.parametrize(
+    ("labels", "places"),
+    [
+        (["20240131", "20240201"], ["2024-01-31T00:00:00", "2024-02-01T00:00:00"]),
+        (["2024-01-31 12:00:00.5", "2024-01-31 12:00:01"],
+         ["2024-01-31T12:00:00.500000", "2024-01-31T12:00:01.000000"]),
+        (["1700", "1701.5"], [1700.0, 1701.5]),
+        (["3", "2"], range(2)),
+        (["a", "a"], range(2)),
+        (["2024-01-31", "soon"], range(2)),
+        (range(4, 6), range(2)),
+    ],
+)  # fmt: skip
+def test_the_time_axis_has_a_place_for_each_row(labels, places):
+    axis = curves.time_axis(labels, "when")
+    assert axis.places == places
+    assert axis.title == ("row, counted from 0" if places == range(2) else "when")
+
+
+def test_names_are_no_html_in_figures(browser, tmp_path):
+    name = "<b>x</b><a href='http://nowhere'>y</a></script> $^$"
+    flat = np.arange(30), np.ones(30)
+    panel = curves.Panel(name, [curves.Curve(name, *flat), curves.Curve("other", *flat)])
+    drawn = figures.series([panel], curves.Axis(LABELS, name))
+    path = page.write(tmp_path / "page.html", name, [page.picture(drawn, name)])
+    opened = open_file(browser, path, ".main-svg")
+    assert opened.locator(".annotation-text").text_content() == name
+    assert opened.locator(".xtitle").text_content() == name
+    assert opened.locator(".legendtext").first.text_content() == name
+    assert opened.locator("a[href^='http://nowhere']").count() == 0
+    assert_sound(opened)
+
+
 def test_gates_are_those_of_the_run_by_length_of_memory():
     model = lc.StackedLSTM(features=1, units=5, outputs=1)
     x = jax.random.normal(jax.random.key(1), (2, 30, 1))
     run = study.run(model, model.init(jax.random.key(0)), x)
-    above = figures.Panel("load", [figures.Curve("true", np.arange(30), np.ones(30))])
-    figure = figures.gates(run, "lstm_0", 1, range(30), LABELS, above=[above])
+    above = curves.Panel("load", [curves.Curve("true", np.arange(30), np.ones(30))])
+    figure = figures.gates(run, "lstm_0", 1, range(30), curves.Axis(LABELS), above=[above])
     maps = [trace for trace in figure.data if trace.type == "heatmap"]
     titles = [note.text for note in figure.layout.annotations]
     assert titles == ["load", *(f"{words} of lstm_0" for words in figures.GATES.values())]
@@ -73,7 +127,7 @@ def test_gates_are_those_of_the_run_by_length_of_memory():
 
 def a_page(path):
     parts = [
-        page.verdict("Nothing <found> & well", good=True),
+        page.verdict(["Nothing <found> & well"], good=True),
         page.heading("A & B"),
         page.paragraph("</script><script>alert(1)</script>"),
         page.listing(["one", "<two>"]),
@@ -87,7 +141,7 @@ def test_a_page_says_what_it_was_given_and_runs_none_of_it(tmp_path):
     text = a_page(tmp_path / "page.html").read_text(encoding="utf-8")
     words = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
     assert "<title>Load &lt;of&gt; May</title>" in words
-    assert '<p class="verdict good">Nothing &lt;found&gt; &amp; well</p>' in words
+    assert '<div class="verdict good"><p>Nothing &lt;found&gt; &amp; well</p></div>' in words
     assert "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in words
     assert '<td class="word">ours &amp; theirs</td><td class="number">1,000.2</td>' in words
     assert "<figcaption>the &lt;series&gt;</figcaption>" in words

@@ -48,11 +48,12 @@ def look(
     running, read = None, 0
     if detector.settings.method == "prediction":
         running = stream(detector.model, detector.params)
-    for first, last in stretches:
-        first, last = max(first - lost, 0), min(last - lost, len(scaled))
+    for stretch in stretches:
+        first, last = max(stretch[0] - lost, 0), min(stretch[1] - lost, len(scaled))
         if first >= last:
             raise ValueError(
-                f"the stretch {(first + lost, last + lost)} holds no row of the series"
+                f"the stretch {tuple(stretch)} holds no row of the series"
+                + f" once differencing has taken {lost} of them" * bool(lost)
             )
         if running is None:
             rows = _windows(first, last, len(scaled), detector.settings.window)

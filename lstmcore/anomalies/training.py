@@ -17,6 +17,7 @@ from lstmcore import checks, layout, series
 from lstmcore.anomalies.detector import Detector, scaled_rows, table_of
 from lstmcore.models import Autoencoder, StackedLSTM
 from lstmcore.noise import corrupt
+from lstmcore.text import count
 from lstmcore.train import fit
 
 METHODS = ("reconstruction", "prediction")
@@ -216,8 +217,9 @@ def _first_held_out(rows: int, settings: Settings) -> int:
     needed = settings.span + settings.preparation.lost
     if rows - held_out < needed:
         raise ValueError(
-            f"values has {rows} rows, of which {held_out} are held out, but training needs at "
-            f"least {needed} (a window of {settings.span} and {settings.preparation.lost} lost to "
-            "differencing): use more data, a shorter window or validation=0"
+            f"values has {count(rows, 'row')}, of which {held_out} are held out, but training "
+            f"needs at least {needed} (a window of {settings.span} and "
+            f"{settings.preparation.lost} lost to differencing): use more data, a shorter "
+            "window or validation=0"
         )
     return rows - held_out

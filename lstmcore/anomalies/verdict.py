@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore import layout
+from lstmcore import checks, layout
 from lstmcore.anomalies import thresholds
 from lstmcore.anomalies.detector import Detector
 from lstmcore.anomalies.event import Event, events
@@ -65,7 +65,8 @@ def judge(
       Verdict.
 
     Raises:
-      ValueError: an unknown choice, a level for the maximum, or what the parts refuse.
+      ValueError: an unknown choice, a level for the maximum or outside of its range, or what the
+        parts refuse.
 
     Examples:
       >>> from lstmcore import anomalies
@@ -77,15 +78,7 @@ def judge(
       >>> any(event.start <= 201 < event.stop for event in verdict.events)
       True
     """
-    layout.check_choice("score", score, SCORES)
-    layout.check_choice("threshold", threshold, THRESHOLDS)
-    if threshold == "gaussian" and score != "mahalanobis":
-        raise ValueError(
-            f"a gaussian threshold is one of the score 'mahalanobis', got score {score!r}: choose "
-            "that, or another threshold"
-        )
-    if threshold == "maximum" and level is not None:
-        raise ValueError("level is for a quantile or a probability: the maximum has none")
+    check_choices(score, threshold, level, gap, minimum)
     normal = detector.training_errors
     rate, share = (mean_absolute if score == "mean" else largest), shares
     if score == "mahalanobis":
@@ -98,6 +91,29 @@ def judge(
     limit = _threshold(threshold, rate(normal), errors.shape[1], level)
     found = events(scores, limit, gap=gap, minimum=minimum)
     return Verdict(scores, share(errors), limit, found, rate)
+
+
+def check_choices(
+    score: str, threshold: str, level: float | None, gap: int = 0, minimum: int = 1
+) -> None:
+    """What `judge` refuses before it looks at a series; to be asked before training.
+
+    Raises:
+      ValueError, TypeError: as `judge`.
+    """
+    layout.check_choice("score", score, SCORES)
+    layout.check_choice("threshold", threshold, THRESHOLDS)
+    if threshold == "gaussian" and score != "mahalanobis":
+        raise ValueError(
+            f"a gaussian threshold is one of the score 'mahalanobis', got score {score!r}: choose "
+            "that, or another threshold"
+        )
+    if threshold == "maximum" and level is not None:
+        raise ValueError("level is for a quantile or a probability: the maximum has none")
+    if level is not None and not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, got {level}")
+    checks.check_count("gap", gap, minimum=0)
+    checks.check_count("minimum", minimum)
 
 
 def _threshold(kind: str, normal: np.ndarray, features: int, level: float | None) -> Threshold:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -11,13 +12,17 @@ from rich.markup import escape
 
 import lstmcore as lc
 from lstmcore import results
+from lstmcore.anomalies.sentences import close_together, echoes, promises, sentence
+from lstmcore.anomalies.verdict import check_choices
 from lstmcore.cli import options, reading
 from lstmcore.cli.terminal import clear_errors, console, grid, sizes
 from lstmcore.table import Table
+from lstmcore.text import count
 
 PRESET = lc.anomalies.Settings()
 UNITS, PATIENCE = ",".join(map(str, PRESET.units)), PRESET.patience or 0
 SHOWN_EVENTS = 20  # in the terminal; events.csv has all
+FEWEST_FOR_PEAKS = 500  # rows, of which 2 % are the tail that is fitted
 
 
 def anomalies(
@@ -37,8 +42,8 @@ def anomalies(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="A column that is not 0 where a row is known to be strange: to compare with, "
-            "never to learn from.",
+            help="A column that is not 0 where a row is known to be strange (empty: it is not): to "
+            "compare with, never to learn from.",
         ),
     ] = None,
     columns: options.Columns = None,
@@ -82,6 +87,9 @@ def anomalies(
     minimum: Annotated[
         int, typer.Option(metavar="ROWS", help="Leave out events of fewer rows.")
     ] = 1,
+    validation: Annotated[
+        float, typer.Option(help="Share of the training rows, the last, to stop training by.")
+    ] = PRESET.validation,
     epochs: options.Epochs = PRESET.epochs,
     batch_size: options.BatchSize = PRESET.batch_size,
     learning_rate: options.LearningRate = PRESET.learning_rate,
@@ -98,6 +106,14 @@ def anomalies(
     """
     given = dict(locals())
     with clear_errors(output):
+        judging: dict[str, Any] = {"score": score, "threshold": threshold, "level": level}
+        judging |= {"gap": gap, "minimum": minimum}
+        check_choices(**judging)
+        reading.require("plotly", "the report")
+        if labels is not None:
+            reading.require("sklearn", "--labels")
+        if threshold in ("gaussian", "peaks"):
+            reading.require("scipy", f"--threshold {threshold}")
         from lstmcore.anomalies import report  # matplotlib is for this alone
 
         for path in filter(None, (source, train)):
@@ -108,41 +124,39 @@ def anomalies(
         normal = _normal(source, data, train, train_share, time)
         given["preparation"] = options.preparation(missing, difference, scaling)
         settings = options.settings(PRESET, given | {"units": sizes(units)})
-        _say(source, train, data, normal)
+        _check(source, data, train, normal, settings, threshold)
+        _say(source, train, data, len(normal.values))
+        learnt = {
+            "columns": list(data.columns),
+            "trained_rows": len(normal.values),
+            "settings": asdict(settings),
+        }
         with results.output_folder(output, report.FILES, resume=resume) as staging:
-            described = {
-                "source": str(source),
-                "trained_on": str(train or source),
-                "trained_rows": len(normal),
-                "columns": list(data.columns),
-                "rows": len(data.values),
-                "interval": times.interval if times else None,
-                "score": score,
-                "threshold": threshold,
-                "level": level,
-                "gap": gap,
-                "minimum": minimum,
-            }
+            results.goes_on(staging, learnt)  # which table is judged, and how, may differ
             detector = lc.anomalies.train(
-                normal,
+                normal.values,
                 settings,
                 progress=True,
                 checkpoint=staging / results.CHECKPOINT,
                 resume=resume,
             )
-            report.write_model(staging, detector, described)
-            verdict = lc.anomalies.judge(
-                detector,
-                data.values,
-                score=score,
-                threshold=threshold,
-                level=level,
-                gap=gap,
-                minimum=minimum,
-            )
-            notes = reading.notes(data, times, detector.prepared)
-            found = report.Found(str(source), data, detector, verdict, known, notes)
-            report.write(staging, found)
+            judged = {
+                "source": str(source),
+                "trained_on": str(train or source),
+                "rows": len(data.values),
+                "interval": times.interval if times else None,
+            }
+            report.write_model(staging, detector, learnt | judged | judging)
+            with console.status("scoring the series, writing the report ..."):
+                verdict = lc.anomalies.judge(detector, data.values, **judging)
+                notes = reading.notes(data, times, detector.prepared)
+                notes += promises(verdict, threshold, level, len(normal.values), train is None)
+                notes += echoes(verdict, settings.preparation.difference)
+                notes += close_together(verdict, settings.window)
+                if known is not None and not known.any():
+                    notes.append(f"{labels} marks no row, so there is nothing to compare with")
+                found = report.Found(str(source), data, detector, verdict, known, notes)
+                report.write(staging, found)
             names = sorted(path.name for path in staging.iterdir())
         _print(found, report)
         console.print(f"wrote to [bold]{escape(str(output))}[/bold]: {', '.join(names)}")
@@ -156,22 +170,47 @@ def _labels(source: Path, name: str, time: str | None, rows: int) -> np.ndarray:
     return np.nan_to_num(marks.values[:, 0]) != 0
 
 
-def _normal(
-    source: Path, data: Table, train: Path | None, share: float, time: str | None
-) -> np.ndarray:
+def _normal(source: Path, data: Table, train: Path | None, share: float, time: str | None) -> Table:
     """The rows to train on."""
     if train is not None:
-        return reading.read(train, data.columns, time)[0].values
+        return reading.read(train, data.columns, time)[0]
     if not 0 < share <= 1:
         raise ValueError(f"--train-share must be above 0 and at most 1, got {share}")
-    return data.values[: max(1, round(share * len(data.values)))]
+    rows = max(1, round(share * len(data.values)))
+    return data._replace(values=data.values[:rows], labels=data.labels[:rows])
 
 
-def _say(source: Path, train: Path | None, data: Table, normal: np.ndarray) -> None:
-    where = f"{len(normal):,} rows of {train}" if train else f"the first {len(normal):,} of them"
+def _check(
+    source: Path,
+    data: Table,
+    train: Path | None,
+    normal: Table,
+    settings: lc.anomalies.Settings,
+    threshold: str,
+) -> None:
+    """What would else be found out when training is over."""
+    reading.check(train or source, normal, settings.preparation.missing)
+    reading.check(source, data, settings.preparation.missing)
+    rows, needed = len(data.values), settings.window + settings.preparation.lost
+    if rows < needed + (settings.method == "prediction"):
+        raise ValueError(
+            f"{source} has {count(rows, 'row')}, too few for --window {settings.window}: use more "
+            "data or a shorter window"
+        )
+    if len(normal.values) > settings.preparation.lost:
+        reading.check_range(source, data, settings.preparation.fit(normal.values))
+    if threshold == "peaks" and len(normal.values) < FEWEST_FOR_PEAKS:
+        raise ValueError(
+            f"--threshold peaks needs at least {FEWEST_FOR_PEAKS} rows to train on, and there are "
+            f"{len(normal.values)}: use --threshold quantile"
+        )
+
+
+def _say(source: Path, train: Path | None, data: Table, rows: int) -> None:
+    where = f"{count(rows, 'row')} of {train}" if train else f"the first {rows:,} of them"
     console.print(
-        f"[bold]{escape(str(source))}[/bold]: {len(data.values):,} rows of "
-        f"{escape(', '.join(data.columns))}; trained on {escape(where)}\n",
+        f"[bold]{escape(str(source))}[/bold]: {count(len(data.values), 'row')} of "
+        f"{escape(', '.join(data.columns))}; training on {escape(where)}\n",
         soft_wrap=True,
     )
 
@@ -180,12 +219,16 @@ def _print(found, report) -> None:
     console.print()
     for note in found.notes:
         console.print(f"- {escape(note)}")
-    console.print(f"\n[bold]{escape(found.sentence)}[/bold]\n")
-    rows = report.event_rows(found)
-    if rows:
-        grid("events", report.header(), rows[:SHOWN_EVENTS])
-    if len(rows) > SHOWN_EVENTS:
-        console.print(f"... and {len(rows) - SHOWN_EVENTS:,} more, all in events.csv")
-    if found.labels is not None:
-        header = ["compared with the labels", "precision", "recall", "F1", ""]
-        grid("how good it is", header, report.metric_rows(found))
+    console.print(f"\n[bold]{escape(sentence(found.verdict, found.data.labels))}[/bold]\n")
+    shown = report.strangest(found, SHOWN_EVENTS)
+    cells = [
+        [str(first), str(last), f"{rows:,}", f"{times:.3g}", column]
+        for first, last, rows, _, _, times, column, _ in report.event_rows(found, shown)
+    ]
+    if cells:
+        grid("events", ["first", "last", "rows", "× threshold", "mostly in"], cells)
+    if len(shown) < len(found.verdict.events):
+        hidden = len(found.verdict.events) - len(shown)
+        console.print(f"the {len(shown)} strangest; {hidden:,} more are in events.csv\n")
+    if cells := report.metric_cells(found):
+        grid("compared with the labels", report.METRICS, cells)

@@ -211,7 +211,7 @@ def _print_comparison(columns: tuple[str, ...], part: job.Part) -> None:
     count, steps, _ = part.actual.shape
     for window, step in islice(np.ndindex(count, steps), SHOWN_ROWS):
         pairs = zip(part.actual[window, step], part.output[window, step], strict=True)
-        numbers = [reading.numbers(n) for pair in islice(pairs, len(shown)) for n in pair]
+        numbers = [_number(n) for pair in islice(pairs, len(shown)) for n in pair]
         ends = step == steps - 1
         place = (str(window), str(step), str(part.rows[window, step]))
         grid.add_row(*place, *numbers, end_section=ends and steps > 1)
@@ -242,3 +242,7 @@ def _read(
         if value is not None:
             raise ValueError(f"{option} is for a CSV file")
     return table.read_dataset(name), None
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if np.isfinite(value) else ""  # missing

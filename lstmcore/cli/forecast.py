@@ -13,9 +13,12 @@ import lstmcore as lc
 from lstmcore import results
 from lstmcore.cli import options, reading
 from lstmcore.cli.terminal import clear_errors, console, grid, sizes
-from lstmcore.forecasting.settings import arrange
+from lstmcore.forecasting.rolling import origins_of
+from lstmcore.forecasting.settings import Settings, arrange
+from lstmcore.forecasting.training import check_rows
 from lstmcore.series import Times
 from lstmcore.table import Table
+from lstmcore.text import count, listed
 
 PRESET = lc.forecasting.Settings()
 UNITS, PATIENCE = ",".join(map(str, PRESET.units)), PRESET.patience or 0
@@ -90,6 +93,7 @@ def forecast(
     """
     given = dict(locals())
     with clear_errors(output):
+        reading.require("plotly", "the report")
         from lstmcore.forecasting import report  # matplotlib is for this alone
 
         results.refuse_to_overwrite(source, output, report.FILES)
@@ -103,9 +107,11 @@ def forecast(
         settings = options.settings(PRESET, given)
         whole, times = reading.read(source, options.names(columns), time)
         data, future = _without_future(whole, settings)
-        said = f"{len(data.values):,} rows of {', '.join(data.columns)}"
+        _check(source, data, settings, folds)
+        said = f"{count(len(data.values), 'row')} of {', '.join(data.columns)}"
         console.print(f"[bold]{escape(str(source))}[/bold]: {escape(said)}\n", soft_wrap=True)
         with results.output_folder(output, report.FILES, resume=resume) as staging:
+            results.goes_on(staging, _described(source, data, times, settings))
             trained = lc.forecasting.train(
                 data.values,
                 data.columns,
@@ -114,44 +120,65 @@ def forecast(
                 checkpoint=staging / results.CHECKPOINT,
                 resume=resume,
             )
-            report.write_model(staging, trained, _described(source, data, times))
-            samples = SAMPLES if dropout else 0
+            report.write_model(staging, trained)
+            # Quantiles are an interval themselves, and dropout is then for training alone.
+            samples = SAMPLES if dropout and not quantiles else 0
             backtest = None
             if folds:
-                with console.status(f"training anew for {folds} origins ..."):
+                with console.status(f"training anew for {count(folds, 'fold')} ..."):
                     backtest = lc.forecasting.backtest(data.values, data.columns, settings, folds)
-            ahead = _ahead(data, times, horizon)
-            made = report.Made(
-                str(source),
-                data,
-                trained,
-                trained.evaluate(data.values, samples=samples),
-                backtest,
-                _forecast(trained, data, future, samples),
-                ahead,
-                _notes(data, times, trained, future),
-            )
-            report.write(staging, made)
+            with console.status("forecasting the test part, writing the report ..."):
+                made = report.Made(
+                    str(source),
+                    data,
+                    trained,
+                    trained.evaluate(data.values, samples=samples),
+                    backtest,
+                    _forecast(trained, data, future, samples),
+                    _ahead(data, times, horizon),
+                    _notes(data, times, trained, future),
+                )
+                report.write(staging, made)
             written = sorted(path.name for path in staging.iterdir())
         _print(made, report)
         console.print(f"wrote to [bold]{escape(str(output))}[/bold]: {', '.join(written)}")
 
 
-def _without_future(data: Table, settings) -> tuple[Table, np.ndarray]:
+def _without_future(data: Table, settings: Settings) -> tuple[Table, np.ndarray]:
     """(the table up to its last target, the known columns of the rows after that)."""
+    arrange(data.columns, settings)  # names that there are
     if not settings.known:
         return data, np.zeros((0, 0))
-    for name in settings.known:
-        if name not in data.columns:
-            raise ValueError(
-                f"--known names {name!r} but the columns are {', '.join(data.columns)}"
-            )
     places = [data.columns.index(name) for name in settings.known]
     others = [place for place in range(len(data.columns)) if place not in places]
     there = np.flatnonzero(np.isfinite(data.values[:, others]).any(axis=1))
     end = int(there[-1]) + 1 if len(there) else 0
     future = data.values[end:, places]
     return data._replace(values=data.values[:end], labels=data.labels[:end]), future
+
+
+def _check(source: Path, data: Table, settings: Settings, folds: int) -> None:
+    """What would else be found out when training is over."""
+    reading.check(source, data, settings.preparation.missing)
+    rows = len(data.values)
+    split = check_rows(rows, settings)
+    test = split.test.stop - split.test.start
+    if test < settings.horizon:
+        raise ValueError(
+            f"the test part has {count(test, 'row')}, but --horizon is {settings.horizon}: raise "
+            "--test, use more data, or forecast fewer rows"
+        )
+    prepared = settings.preparation.fit(data.values, rows=split.training.stop)
+    reading.check_range(source, data, prepared)
+    if (settings.season or 0) >= split.training.stop:
+        raise ValueError(
+            f"--season is {settings.season}, but the training part has "
+            f"{count(split.training.stop, 'row')}: it must hold more than a season"
+        )
+    if folds < 0:
+        raise ValueError(f"--folds must be at least 0, got {folds}")
+    if folds:
+        origins_of(rows, settings, folds)
 
 
 def _forecast(trained, data: Table, future: np.ndarray, samples: int):
@@ -176,39 +203,48 @@ def _notes(data: Table, times: Times | None, trained, future: np.ndarray) -> lis
     order = arrange(data.columns, trained.settings).order
     names = tuple(data.columns[place] for place in order)
     ordered = data._replace(columns=names, values=data.values[:, order])
+    end = trained.split.training.stop
     notes = reading.notes(ordered, times, trained.prepared)
-    notes += reading.stationary(ordered, trained.prepared, trained.split.training.stop)
+    notes += reading.stationary(ordered, trained.prepared, end)
+    notes += reading.beyond(ordered, trained.prepared, end)
     if trained.stride > 1:
-        notes.append(f"trained on the window at every {trained.stride}th row")
+        notes.append(f"of the windows to train on, one in {trained.stride} was used")
     if trained.settings.known and len(future) < trained.model.horizon:
-        known = ", ".join(trained.settings.known)
         notes.append(
-            f"no forecast beyond the last row: {known} must be known for {trained.model.horizon} "
-            f"rows after it, and {len(future)} are there"
+            f"no forecast beyond the last row: {listed(trained.settings.known)} must be known for "
+            f"the {count(trained.model.horizon, 'row')} after it, and {len(future)} are there"
+        )
+    elif trained.settings.known and not np.isfinite(future[: trained.model.horizon]).all():
+        notes.append(
+            f"no forecast beyond the last row: a value of {listed(trained.settings.known, 'or')} "
+            "is missing there"
         )
     return notes
 
 
-def _described(source: Path, data: Table, times: Times | None) -> dict:
+def _described(source: Path, data: Table, times: Times | None, settings: Settings) -> dict:
     return {
         "source": str(source),
         "columns": list(data.columns),
         "rows": len(data.values),
         "interval": times.interval if times else None,
+        "settings": settings.to_json(),
     }
 
 
 def _print(made, report) -> None:
+    from lstmcore.forecasting.sentences import sentences
+
     console.print()
     for note in made.notes:
         console.print(f"- {escape(note)}")
     console.print()
     header = ["target", "forecast", *report.ERRORS]
-    rows = report.error_rows(made.trained.targets, made.evaluation.scores)
-    grid("errors in the test part", header, rows)
+    cells = report.error_cells(made.trained.targets, made.evaluation.scores)
+    grid("errors in the test part", header, cells)
     if made.backtest is not None:
-        rows = report.error_rows(made.trained.targets, made.backtest.scores)
-        grid(f"errors in {len(made.backtest.origins)} folds", header, rows)
-    for sentence in made.sentences:
+        cells = report.error_cells(made.trained.targets, made.backtest.scores)
+        grid(f"errors in {count(len(made.backtest.origins), 'fold')}", header, cells)
+    for sentence in sentences(made.evaluation):
         console.print(f"[bold]{escape(sentence)}[/bold]")
     console.print()

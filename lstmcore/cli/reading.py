@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from lstmcore import series, table
 from lstmcore.series import Prepared, Times
+from lstmcore.series.arguments import LARGEST
 from lstmcore.table import Table
+from lstmcore.text import count, listed
+
+FILLED = {"forward": "the last known value", "mean": "the mean of the training part"}
+MANY_BEYOND = 0.1  # of the rows after the training part
 
 
 def read(
@@ -22,15 +28,23 @@ def read(
 ) -> tuple[Table, Times | None]:
     """The table with a row for each step, and its times if it has some.
 
+    Labels that name several rows, such as places, say nothing of time: then rows are numbered.
+
     Args:
       source: the CSV file.
       columns: names of those to read; none for all numeric ones but `leave_out`.
       time: name of the column of times, or None.
+      leave_out: names of columns that are for something else.
       missing: whether values, and rows in time, may be missing.
 
     Raises:
-      ValueError, OSError: as `table.read_csv` and `table.regular`.
+      ValueError, OSError: as `table.read_csv` and `table.regular`; or a column to read that is to
+        be left out.
     """
+    if both := set(columns) & set(leave_out):
+        raise ValueError(
+            f"{min(both)!r} is among --columns and --labels: labels are not learnt from"
+        )
     data = table.read_csv(source, list(columns) or None, missing=missing, time=time)
     if not columns and set(leave_out) & set(data.columns):
         kept = [place for place, name in enumerate(data.columns) if name not in leave_out]
@@ -38,53 +52,155 @@ def read(
             raise ValueError(f"{source} has no numeric column besides {', '.join(leave_out)}")
         names = tuple(data.columns[place] for place in kept)
         data = data._replace(columns=names, values=data.values[:, kept])
-    whole, times = table.regular(data)
+    data, times = table.regular(data)
     if times and times.gaps and not missing:
         raise ValueError(
             f"{source} leaves out {times.gaps:,} rows in time, of which there should be one every "
             f"{times.interval}: add them, or have them filled with --missing forward"
         )
-    return whole, times
+    if times is None and len(set(data.labels)) < len(data.labels):
+        data = data._replace(labels=range(len(data.labels)), label_name="row")
+    return data, times
+
+
+def check(source: Path, data: Table, missing: str) -> None:
+    """What would else be found out when training is over, or in words of the Python API.
+
+    Args:
+      source: where the table is from.
+      data: the table.
+      missing: how missing values are filled.
+
+    Raises:
+      ValueError: missing values that are refused or have nothing before them, or numbers too large
+        to compute with.
+    """
+    gone = np.isnan(data.values)
+    for place, name in enumerate(data.columns):
+        rows = np.flatnonzero(gone[:, place])
+        if not len(rows):
+            continue
+        where = f"{source}, column {name!r}"
+        if len(rows) == len(data.values):
+            raise ValueError(f"{where}: no row has a value; leave the column out with --columns")
+        if missing == "refuse":
+            raise ValueError(
+                f"{where}: {count(len(rows), 'value')} missing, the first at "
+                f"{data.labels[rows[0]]}; --missing forward or mean fills them"
+            )
+        if missing == "forward" and rows[0] == 0:
+            known = int(np.argmin(gone[:, place]))
+            raise ValueError(
+                f"{where}: no value in the first {count(known, 'row')}, and none before to fill "
+                "it with: start the table later, leave the column out, or use --missing mean"
+            )
+    large = np.argwhere(np.abs(data.values) >= LARGEST)
+    if len(large):
+        row, place = large[0]
+        raise ValueError(
+            f"{source}, column {data.columns[place]!r}: {data.values[row, place]:g} at "
+            f"{data.labels[row]} is too large to compute with; replace or remove it first"
+        )
+
+
+def check_range(source: Path, data: Table, prepared: Prepared) -> None:
+    """Every number, prepared as it will be, can be given to a model.
+
+    Raises:
+      ValueError: one cannot.
+    """
+    with np.errstate(over="ignore"):
+        far = np.argwhere(np.abs(prepared.apply(data.values)) > np.finfo(np.float32).max)
+    if len(far):
+        row, place = far[0] + [prepared.lost, 0]
+        raise ValueError(
+            f"{source}, column {data.columns[place]!r}: {data.values[row, place]:g} at "
+            f"{data.labels[row]} is too far from the values of the training part to compute with; "
+            "replace or remove it first"
+        )
+
+
+def require(package: str, why: str) -> None:
+    """Ask for a package before training rather than after it.
+
+    Raises:
+      ImportError: it is not installed.
+    """
+    if find_spec(package) is None:
+        name = {"sklearn": "scikit-learn"}.get(package, package)
+        raise ImportError(f"{why} needs the package {name}: pip install {name}")
 
 
 def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:
     """What was found in a table, and what was done about it, in sentences."""
-    rows = f"{len(data.values):,} rows of {', '.join(data.columns)}"
-    regular = times is not None and not times.interval.replace(".", "").isdigit()
-    said = [f"{rows}, one every {times.interval}" if times and regular else rows]
+    said = [_size(data, times)]
     if times and times.gaps:
-        said.append(f"{times.gaps:,} rows were left out in time and are missing values")
+        said.append(f"{count(times.gaps, 'row')} left out in time: taken as missing values")
     holes = series.missing(data.values, data.columns)
     if holes.counts.any():
-        ways = {"forward": "the last known value", "mean": "the mean of the training part"}
-        way = ways[prepared.preparation.missing]
+        way = FILLED[prepared.preparation.missing]
         said += [f"{line}; filled with {way}" for line in str(holes).splitlines()]
-    if lags := prepared.preparation.difference:
-        said.append(f"differences of {' and then '.join(map(str, lags))} rows are taken")
+    lags = prepared.preparation.difference
+    if lags:
+        words = [f"the row {count(lag, 'row')} before" for lag in lags]
+        said.append(f"the model reads differences to {' and then to '.join(words)}")
     constant = [name for name, is_so in zip(data.columns, prepared.constant, strict=True) if is_so]
     if constant:
+        verb = "never changes" if len(constant) == 1 else "never change"
         after = " once differences are taken" if lags else ""
         said.append(
-            f"{', '.join(constant)} never changes in the training part{after}: there is nothing "
-            "to learn from it"
+            f"{listed(constant)} {verb} in the training part{after}: there is nothing to learn "
+            "from it"
         )
     return said
 
 
 def stationary(data: Table, prepared: Prepared, rows: int) -> list[str]:
-    """The verdict of tests of stationarity on the training part as the model sees it.
+    """What tests of stationarity say of the training part as the model reads it.
 
-    None where statsmodels is missing, which makes them.
+    Nothing where statsmodels is missing, which makes them, or where there are too few rows.
     """
     try:
         tests = series.stationarity(prepared.apply(data.values[:rows]))
-    except ImportError:
+    except (ImportError, ValueError):
         return []
     tests = tests if isinstance(tests[0], tuple) else (tests,)
-    pairs = zip(data.columns, tests, strict=True)
-    return [f"{name} as the model sees it: {test}" for name, test in pairs]
+    by_verdict: dict[str, list[str]] = {}
+    for name, test in zip(data.columns, tests, strict=True):
+        by_verdict.setdefault(test.verdict, []).append(name)
+    hint = (
+        f"{'another difference' if prepared.preparation.difference else '--difference 1'} may help"
+    )
+    return [
+        f"{listed(names)}, as the model reads {'it, is' if len(names) == 1 else 'them, are'} "
+        + verdict.replace("take differences", hint)
+        for verdict, names in by_verdict.items()
+        if verdict != "constant"
+    ]
 
 
-def numbers(value) -> str:
-    """A number as in the tables of a report."""
-    return "" if value is None or not np.isfinite(value) else f"{value:.4g}"
+def beyond(data: Table, prepared: Prepared, rows: int) -> list[str]:
+    """Columns that go where the model has not been: beyond their range in the training part."""
+    read = prepared.apply(data.values)
+    training, later = read[: rows - prepared.lost], read[rows - prepared.lost :]
+    if not len(training) or not len(later):
+        return []
+    outside = (later < training.min(axis=0)) | (later > training.max(axis=0))
+    said = []
+    for name, share in zip(data.columns, outside.mean(axis=0), strict=True):
+        if share > MANY_BEYOND:
+            hint = (
+                "" if prepared.preparation.difference else "; if it drifts, --difference 1 may help"
+            )
+            said.append(
+                f"{name} lies outside of its range in the training part in {share:.0%} of the rows "
+                f"after it, where the model has never been{hint}"
+            )
+    return said
+
+
+def _size(data: Table, times: Times | None) -> str:
+    rows = f"{count(len(data.values), 'row')} of {', '.join(data.columns)}"
+    if times is None or times.interval.replace(".", "").isdigit():
+        return rows
+    return f"{rows}, one every {times.interval.removeprefix('1 ')}"

@@ -15,6 +15,7 @@ from rich.table import Table as Grid
 
 from lstmcore import results
 from lstmcore.text import numeric
+from lstmcore.train import NonFiniteLossError
 
 console = Console(highlight=False)
 messages = Console(stderr=True, highlight=False)
@@ -32,9 +33,18 @@ def clear_errors(folder: Path | None = None) -> Iterator[None]:
         left = _left(folder) or "nothing was written"
         messages.print(f"[red]interrupted:[/red] {left}", soft_wrap=True)
         raise typer.Exit(130) from None
+    except NonFiniteLossError as error:
+        epoch = len(error.result.history["loss"]) + 1
+        messages.print(
+            f"[red]error:[/red] training diverged in epoch {epoch}: lower --learning-rate, or "
+            "scale the data",
+            soft_wrap=True,
+        )
+        raise typer.Exit(1) from error
     except (ValueError, OSError, ImportError, jax.errors.JaxRuntimeError) as error:
         messages.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
-        if isinstance(error, OSError) and (left := _left(folder)):  # such as a full disk
+        # Whatever it was, such as a full disk, what was learned is not lost.
+        if left := _left(folder):
             messages.print(left, soft_wrap=True)
         raise typer.Exit(1) from error
 

@@ -23,7 +23,7 @@ from lstmcore.forecasting.evaluation import (
 from lstmcore.forecasting.metrics import mase_scale
 from lstmcore.forecasting.settings import Settings, as_table
 from lstmcore.forecasting.trained import Trained
-from lstmcore.forecasting.training import train
+from lstmcore.forecasting.training import check_rows, train
 from lstmcore.text import text_table
 
 __all__ = ["Backtest", "backtest"]
@@ -110,10 +110,7 @@ def backtest(
     settings = replace(Settings() if settings is None else settings, test=0.0)
     table = as_table(values, columns)
     horizon, season = settings.horizon, settings.season
-    if minimum is None:
-        minimum = settings.window + horizon + settings.preparation.lost
-    minimum = max(checks.check_count("minimum", minimum), season or 0)
-    origins = series.rolling_origins(len(table), folds, horizon, minimum)
+    origins = origins_of(len(table), settings, folds, minimum)
     known = [list(columns).index(name) for name in settings.known]
     actuals, found, by_fold = [], [], []
     trained = train(table[: origins[0]], columns, settings)
@@ -144,3 +141,13 @@ def backtest(
         for name, one in joined.items()
     }
     return Backtest(origins, trained.targets, actual, joined, each, pooled, season, trained)
+
+
+def origins_of(rows: int, settings: Settings, folds: int, minimum: int | None = None) -> np.ndarray:
+    """The origins of a backtest on so many rows; arguments and errors as in `backtest`."""
+    if minimum is None:
+        minimum = settings.window + settings.horizon + settings.preparation.lost
+    minimum = max(checks.check_count("minimum", minimum), (settings.season or 0) + 1)  # for MASE
+    origins = series.rolling_origins(rows, folds, settings.horizon, minimum)
+    check_rows(int(origins[0]), replace(settings, test=0.0))
+    return origins

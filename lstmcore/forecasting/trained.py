@@ -127,13 +127,18 @@ class Trained:
 
         Raises:
           ValueError: origins without a window before them, missing known values, samples of a model
-            without dropout, or values that the preparation refuses.
+            without dropout or with quantiles, or values that the preparation refuses.
           TypeError: arguments of another kind.
         """
         samples = checks.check_count("samples", samples, minimum=0)
         if samples and not self.model.dropout:
             raise ValueError(
                 "samples differ by what dropout drops: train with dropout, such as 0.1"
+            )
+        if samples and self.model.quantiles:
+            raise ValueError(
+                "samples are of a model that forecasts the mean, and this one forecasts quantiles: "
+                "leave samples out, or train without quantiles"
             )
         filled, prepared, origins = self._rows(values, origins, future)
         key = jax.random.key(self.settings.seed) if key is None else key

@@ -13,6 +13,7 @@ from lstmcore import series
 from lstmcore.forecaster import Forecaster
 from lstmcore.forecasting.settings import Settings, arrange, as_table
 from lstmcore.forecasting.trained import Trained
+from lstmcore.text import count
 from lstmcore.train import fit
 
 __all__ = ["train"]
@@ -64,24 +65,6 @@ def train(
     names = tuple(columns)
     order, targets, known = arrange(names, settings)
     table = as_table(values, names)[:, order]
-    split = series.split(len(table), settings.validation, settings.test)
-    # Differences lose the first rows; a table without any to spare is told what it lacks.
-    first = settings.preparation.lost
-    if split.training.stop - first < (span := settings.window + settings.horizon):
-        raise ValueError(
-            f"the training part has {split.training.stop} of {len(table)} rows"
-            + f", {first} of which differencing takes," * bool(first)
-            + f" but one window of {settings.window} rows and a horizon of {settings.horizon} need "
-            f"{span}: use more data, a shorter window, or hold out less"
-        )
-    prepared = settings.preparation.fit(table, rows=split.training.stop)
-    seen = prepared.apply(table[: split.validation.stop])
-    if np.abs(seen).max() > np.finfo(np.float32).max:
-        raise ValueError(
-            "prepared, some values do not fit into float32: scale them (scaling='standard'), or "
-            "look for a column that hardly changes in the training part"
-        )
-    seen = seen.astype(np.float32)
     model = Forecaster(
         table.shape[1],
         settings.units,
@@ -92,6 +75,16 @@ def train(
         quantiles=settings.quantiles,
         dropout=settings.dropout,
     )
+    split = check_rows(len(table), settings)
+    first, span = settings.preparation.lost, settings.window + settings.horizon
+    prepared = settings.preparation.fit(table, rows=split.training.stop)
+    seen = prepared.apply(table[: split.validation.stop])
+    if np.abs(seen).max() > np.finfo(np.float32).max:
+        raise ValueError(
+            "prepared, some values do not fit into float32: scale them (scaling='standard'), or "
+            "look for a column that hardly changes in the training part"
+        )
+    seen = seen.astype(np.float32)
     end = split.training.stop - first
     stride = settings.stride_for(end - span + 1, table.shape[1])
     given = {"watch": watch, "checkpoint": checkpoint}
@@ -126,6 +119,38 @@ def train(
     )
 
 
+def check_rows(rows: int, settings: Settings) -> series.Split:
+    """Which of so many rows are trained on and held out.
+
+    Raises:
+      ValueError: a part is too short.
+    """
+    split = series.split(rows, settings.validation, settings.test)
+    # Differences lose the first rows; a table without any to spare is told what it lacks.
+    first, span = settings.preparation.lost, settings.window + settings.horizon
+    if split.training.stop - first < span:
+        raise ValueError(
+            f"the training part has {split.training.stop} of {rows} rows"
+            + f", {first} of which differencing takes," * bool(first)
+            + f" but one window of {settings.window} rows and a horizon of {settings.horizon} need "
+            f"{span}: use more data, a shorter window, or hold out less"
+        )
+    held_out = split.validation.stop - split.validation.start
+    recursive = settings.mode == "recursive"
+    if settings.validation and held_out < (span if recursive else settings.horizon):
+        raise ValueError(
+            f"the validation part has {count(held_out, 'row')}, but "
+            + (
+                f"a window of {settings.window} rows and a horizon of {settings.horizon} need "
+                f"{span} (of a recursive forecaster, all within it)"
+                if recursive
+                else f"the horizon is {settings.horizon}"
+            )
+            + ": raise validation or use more data; validation=0 holds nothing out"
+        )
+    return split
+
+
 def _noise(model: Forecaster, params: dict, held_out: dict | None) -> np.ndarray:
     """How far held-out rows are from their forecast: [horizon, targets], for samples of dropout.
 
@@ -133,7 +158,7 @@ def _noise(model: Forecaster, params: dict, held_out: dict | None) -> np.ndarray
     around it, estimated on data that were not trained on (Zhu & Laptev 2017, "Deep and Confident
     Prediction for Time Series at Uber", section III-B).
     """
-    if held_out is None or not model.dropout:
+    if held_out is None or not model.dropout or model.quantiles:
         return np.zeros((model.horizon, model.targets or 0))
     return np.asarray(_root_mean_square(model, params, held_out), float)
 
@@ -148,17 +173,6 @@ def _held_out(model: Forecaster, seen: np.ndarray, end: int, settings: Settings)
     """Validation windows: those whose rows to forecast lie after the first `end`."""
     start = end if model.mode == "recursive" else end - settings.window
     rows, span = len(seen) - start, settings.window + settings.horizon
-    if rows < span:
-        raise ValueError(
-            f"the validation part has {len(seen) - end} rows, but "
-            + (
-                f"a window of {settings.window} rows and a horizon of {settings.horizon} need "
-                f"{span} (of a recursive forecaster, all within it)"
-                if model.mode == "recursive"
-                else f"the horizon is {settings.horizon}"
-            )
-            + ": raise validation or use more data; validation=0 holds nothing out"
-        )
     stride = settings.stride_for(rows - span + 1, seen.shape[1])
     return _examples(model, seen[start:], settings.window, stride)
 

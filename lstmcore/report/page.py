@@ -1,7 +1,7 @@
 """A page of HTML from its parts; each part is a string of HTML, made by one of the functions here.
 
 page.write("report.html", "Load of May", [
-    page.verdict("No event above the threshold.", good=True),
+    page.verdict(["No event above the threshold."], good=True),
     page.grid(["", "MAE"], [["model", "1.2"], ["naive", "2.3"]]),
     page.picture(figure, "the series"),
 ])
@@ -58,9 +58,10 @@ def paragraph(text: str) -> str:
     return f"<p>{html.escape(text)}</p>"
 
 
-def verdict(text: str, *, good: bool) -> str:
-    """What a reader in a hurry should know."""
-    return f'<p class="verdict {"good" if good else "bad"}">{html.escape(text)}</p>'
+def verdict(sentences: Sequence[str], *, good: bool) -> str:
+    """What a reader in a hurry should know, a paragraph each."""
+    text = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
+    return f'<div class="verdict {"good" if good else "bad"}">{text}</div>'
 
 
 def listing(items: Sequence[str]) -> str:
@@ -88,7 +89,8 @@ def picture(figure, caption: str) -> str:
     drawn = figure.to_html(
         full_html=False,
         include_plotlyjs=False,
-        config={"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d"]},
+        # A double click shows all, also of a figure that opens on a part.
+        config={"displaylogo": False, "responsive": True, "doubleClick": "autosize"},
     )
     return f"<figure>{drawn}<figcaption>{html.escape(caption)}</figcaption></figure>"
 

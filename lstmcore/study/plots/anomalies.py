@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lstmcore.anomalies.event import Event, events
@@ -101,13 +102,8 @@ def plot_anomalies(
         named["labelled"] = {"color": LABELLED, "linewidth": 5}
     labelled = events(np.asarray(labels).astype(bool)) if labels is not None else []
     for panel in grid[:, 0]:
-        for event in found:
-            edges = event.start - 0.5, event.stop - 0.5
-            panel.axvspan(*edges, color=DETECTED, alpha=0.35, linewidth=1, zorder=0.5)
-        for event in labelled:
-            edges = event.start - 0.5, event.stop - 0.5
-            low, high = LABEL_BAND
-            panel.axvspan(*edges, ymin=low, ymax=high, color=LABELLED, linewidth=0)
+        _shade(panel, found, (0, 1), color=DETECTED, alpha=0.35, linewidth=1, zorder=0.5)
+        _shade(panel, labelled, LABEL_BAND, color=LABELLED, linewidth=0)
         panel.grid(alpha=0.3)
         last = panel is of_scores
         label_steps(panel, xlabel if last else "", times, rows)
@@ -118,3 +114,11 @@ def plot_anomalies(
     if how:
         of_scores.set_title(f"threshold: {plain(how)}", loc="left", fontsize="small")
     return figure
+
+
+def _shade(panel: Axes, stretches: Sequence[Event], heights: tuple[float, float], **style) -> None:
+    """All stretches as one artist: thousands of single ones take longer than all else."""
+    low, high = heights
+    widths = [(event.start - 0.5, event.stop - event.start) for event in stretches]
+    across = panel.get_xaxis_transform()  # heights are shares of the panel's
+    panel.broken_barh(widths, (low, high - low), transform=across, **style)

@@ -1,0 +1,129 @@
+"""What a figure is made of: curves, bands and spans of rows, and the time axis they stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmcore.series.time_text import read_times
+from lstmcore.study.plots.style import COLOURS
+
+MOST_POINTS = 4000  # of a line; of more, the lowest and highest of each stretch are drawn
+
+
+class Curve(NamedTuple):
+    """A line. values: [n], NaN leaves a gap; rows: [n], places on the time axis."""
+
+    name: str
+    rows: np.ndarray
+    values: np.ndarray
+    colour: str = COLOURS[0]
+    dash: str = "solid"
+
+
+class Band(NamedTuple):
+    """The room between two lines, such as an interval; low, high: [n]."""
+
+    name: str
+    rows: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    colour: str = COLOURS[0]
+
+
+class Panel(NamedTuple):
+    """One of several plots over the same time. level: a horizontal line, such as a threshold."""
+
+    title: str
+    curves: Sequence[Curve]
+    bands: Sequence[Band] = ()
+    level: float | None = None
+
+
+class Span(NamedTuple):
+    """A stretch of rows, first to last, both included."""
+
+    first: int
+    last: int
+    name: str
+    colour: str
+
+
+class Axis(NamedTuple):
+    """The time axis. places: where each row stands, dates as text or numbers; title: what it is."""
+
+    places: Sequence
+    title: str = ""
+
+
+def time_axis(labels: Sequence, title: str = "") -> Axis:
+    """An axis of times, if the labels of the rows are times in order, or of the rows' numbers.
+
+    A browser takes equal labels for one place, and words for places without an order.
+
+    Examples:
+      >>> time_axis(["20240131", "20240201"], "day")
+      Axis(places=['2024-01-31T00:00:00', '2024-02-01T00:00:00'], title='day')
+      >>> time_axis(["spring", "summer", "spring"], "season")
+      Axis(places=range(0, 3), title='row, counted from 0')
+    """
+    numbered = Axis(range(len(labels)), "row, counted from 0")
+    if isinstance(labels, range):
+        return numbered
+    try:
+        times = read_times([str(label).strip() for label in labels])
+    except ValueError:
+        return numbered
+    if times is None or not (times[1:] > times[:-1]).all():
+        return numbered
+    if times.dtype.kind != "M":
+        return Axis(times.tolist(), title)
+    seconds = times.astype("datetime64[s]")
+    exact = seconds if (seconds == times).all() else times
+    return Axis(np.datetime_as_string(exact).tolist(), title)
+
+
+def thin(values: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
+    """Indices of `values` [n] that show the same line: all, or the extremes of each stretch.
+
+    Examples:
+      >>> thin(np.array([0, 5, 1, 0, -7, 2, 0, 1]), most=4).tolist()
+      [0, 1, 4, 5]
+    """
+    values = np.asarray(values, float)
+    if len(values) <= most:
+        return np.arange(len(values))
+    length = -(-len(values) // (most // 2))
+    padded = np.full(-(-len(values) // length) * length, np.nan)
+    padded[: len(values)] = values
+    stretches = padded.reshape(-1, length)
+    low = np.where(np.isnan(stretches), np.inf, stretches).argmin(axis=1)
+    high = np.where(np.isnan(stretches), -np.inf, stretches).argmax(axis=1)
+    first = np.arange(len(stretches)) * length
+    chosen = np.unique(np.concatenate([first + low, first + high]))
+    return chosen[chosen < len(values)]
+
+
+def points(curve: Curve, detail: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Which points of a curve are drawn: those of `thin`, and more of them in the stretches."""
+    chosen = [thin(curve.values)]
+    for first, stop in detail:
+        inside = np.flatnonzero((curve.rows >= first) & (curve.rows < stop))
+        chosen.append(inside[thin(np.asarray(curve.values)[inside])])
+    return np.unique(np.concatenate(chosen))
+
+
+def limits(panel: Panel, first: int, stop: int) -> list[float] | None:
+    """The lowest and highest number of a panel within these rows, and some room."""
+    lines = [(curve.rows, curve.values) for curve in panel.curves]
+    lines += [(band.rows, end) for band in panel.bands for end in (band.low, band.high)]
+    parts = [np.asarray(line)[(rows >= first) & (rows < stop)] for rows, line in lines]
+    numbers = np.concatenate(parts)
+    numbers = numbers[np.isfinite(numbers)]
+    if not len(numbers):
+        return None
+    low, high = float(numbers.min()), float(numbers.max())
+    room = 0.06 * (high - low) or 1.0
+    return [low - room, high + room]
