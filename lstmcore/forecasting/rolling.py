@@ -112,7 +112,7 @@ def backtest(
     horizon, season = settings.horizon, settings.season
     if minimum is None:
         minimum = settings.window + horizon + settings.preparation.lost
-    minimum = max(checks.check_count("minimum", minimum), season or 0)
+    minimum = max(checks.check_count("minimum", minimum), (season or 0) + 1)  # MASE takes one more
     origins = series.rolling_origins(len(table), folds, horizon, minimum)
     known = [list(columns).index(name) for name in settings.known]
     actuals, found, by_fold = [], [], []
@@ -128,8 +128,9 @@ def backtest(
             MODEL: trained.forecast(past, future=future).point,
             **baselines_of(filled, [origin], horizon, season),
         }
-        actual = trained.table(table)[None, origin : origin + horizon, :count]
-        scale = mase_scale(filled, season or 1)
+        truth = trained.table(table)[:, :count]
+        actual = truth[None, origin : origin + horizon]
+        scale = mase_scale(truth[:origin], season or 1)
         actuals.append(actual)
         found.append(every)
         by_fold.append({name: scores_of(actual, one, scale) for name, one in every.items()})

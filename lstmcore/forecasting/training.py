@@ -11,7 +11,7 @@ import numpy as np
 
 from lstmcore import series
 from lstmcore.forecaster import Forecaster
-from lstmcore.forecasting.settings import Settings, arrange, as_table
+from lstmcore.forecasting.settings import Settings, arrange, as_float32, as_table
 from lstmcore.forecasting.trained import Trained
 from lstmcore.train import fit
 
@@ -74,14 +74,14 @@ def train(
             + f" but one window of {settings.window} rows and a horizon of {settings.horizon} need "
             f"{span}: use more data, a shorter window, or hold out less"
         )
-    prepared = settings.preparation.fit(table, rows=split.training.stop)
-    seen = prepared.apply(table[: split.validation.stop])
-    if np.abs(seen).max() > np.finfo(np.float32).max:
+    # For `evaluate`, which comes after all the time that training takes.
+    if settings.test and (settings.season or 0) >= split.training.stop:
         raise ValueError(
-            "prepared, some values do not fit into float32: scale them (scaling='standard'), or "
-            "look for a column that hardly changes in the training part"
+            f"season is {settings.season} rows, but the training part has {split.training.stop}: "
+            "use a shorter season, or more data"
         )
-    seen = seen.astype(np.float32)
+    prepared = settings.preparation.fit(table, rows=split.training.stop)
+    seen = as_float32(prepared.apply(table[: split.validation.stop]))
     model = Forecaster(
         table.shape[1],
         settings.units,
