@@ -129,6 +129,8 @@ class Forecaster:
           TypeError: arguments of another kind.
         """
         self._check(params, x, future, edits, key)
+        if mask is not None:
+            checks.check_mask(mask, x.shape[0], x.shape[1])
         x = jnp.asarray(x, params["head"].kernel.dtype)
         if future is not None:
             future = jnp.asarray(future, x.dtype)

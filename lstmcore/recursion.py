@@ -16,10 +16,9 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
-from lstmcore.cell import lstm_step
 from lstmcore.hyperparameters import activations_of
 from lstmcore.layers import dense, time_distributed
-from lstmcore.stack import Noise, run_stack
+from lstmcore.stack import run_stack, step_stack
 from lstmcore.types import Trace
 
 
@@ -47,12 +46,17 @@ def write(model, params, x, future, mask, edits, noise):
         states, written = carry
         t, known = inputs
         row = jnp.concatenate([written, known], axis=1)
-        states, looked = _step(model, params, row, states, edits, noise, t)
-        return (states, head(states[-1].h)), (written, looked)
+        options = {"t": t, "edits": edits, "noise": noise, **activations_of(model)}
+        shown, states, gates = step_stack(params, "lstm", row, states, **options)
+        looked = {
+            name: Trace(state.h, state.c, gates[name])
+            for name, state in zip(gates, states, strict=True)
+        }
+        return (states, head(shown)), (written, looked)
 
     known = jnp.zeros((batch, model.horizon, 0), x.dtype) if future is None else future
     inputs = jnp.arange(timesteps, steps), known[:, 1:].swapaxes(0, 1)
-    (_, last), written = jax.lax.scan(advance, (finals, head(finals[-1].h)), inputs)
+    (_, last), written = jax.lax.scan(advance, (tuple(finals), head(finals[-1].h)), inputs)
     forecasts, wrote = jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), written)
     traces = {name: jax.tree.map(_one_after_the_other, read[name], wrote[name]) for name in read}
     return jnp.concatenate([forecasts, last[:, None]], axis=1), traces
@@ -88,27 +92,8 @@ def _with_next_known(model, x, future, mask):
     return jnp.concatenate([x[:, :, : model.targets], following], axis=2)
 
 
-def _step(model, params, x_t, states, edits, noise, t):
-    """One step of all layers: (their states, {name: Trace of this step})."""
-    after, traces = [], {}
-    for place, state in enumerate(states):
-        name = f"lstm_{place}"
-        if noise is not None:
-            x_t, state = _disturbed(x_t, state, noise[name])
-        options = {"edit": edits.get(name), "t": t, **activations_of(model)}
-        state, gates = lstm_step(params[name], x_t, state, **options)
-        after.append(state)
-        traces[name] = Trace(state.h, state.c, gates)
-        x_t = state.h
-    return after, traces
-
-
 def _head(params, noise, h):
     return dense(params["head"], h if noise is None else h * noise["head"].x)
-
-
-def _disturbed(x_t, state, noise: Noise):
-    return x_t * noise.x, state if noise.h is None else state._replace(h=state.h * noise.h)
 
 
 def _call(edit, gates, t):

@@ -279,6 +279,10 @@ PARAMS = weights(MODEL)
 make = partial(lc.Forecaster, 3, 4)
 
 
+def masked(model, mask):
+    return model.apply(weights(model), X, FUTURE, mask=mask)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -326,6 +330,15 @@ make = partial(lc.Forecaster, 3, 4)
         (lambda: MODEL.apply(PARAMS, X[:, :0], FUTURE), ValueError, "x has no steps: a forecast"),
         (lambda: MODEL.apply(PARAMS, X.tolist(), FUTURE), TypeError, "x must be an array"),
         (lambda: MODEL.apply(PARAMS, X, FUTURE, key=3), TypeError, "key must be a random key"),
+        *(
+            (partial(masked, model, mask), error, message)
+            for model in (MODEL, RECURSIVE["recursive, known"])
+            for mask, error, message in (
+                (np.ones((B, T + 1), bool), ValueError, r"mask has shape \(3, 6\) but x needs"),
+                (np.ones((B, T)), ValueError, "mask must be bool"),
+                ([[True] * T] * B, TypeError, "mask must be an array"),
+            )
+        ),
         (
             lambda: MODEL.apply(PARAMS, X, FUTURE, edits={"head": None}),
             ValueError,

@@ -195,7 +195,9 @@ def test_samples_of_dropout():
     found = model.forecast(values, [50, 60], samples=20)
     assert found.samples.shape == (2, HORIZON, 2, 20)
     assert (found.samples.std(axis=-1) > 0).all()
-    np.testing.assert_allclose(found.point, found.samples.mean(axis=-1))
+    silent = replace(model, noise=np.zeros_like(model.noise)).forecast(values, [50, 60], samples=20)
+    np.testing.assert_allclose(found.point, silent.samples.mean(axis=-1))
+    np.testing.assert_array_equal(found.point, silent.point)  # which the noise does not blur
     low, high = found.interval(0.5)
     np.testing.assert_array_equal(low, np.quantile(found.samples, 0.25, axis=-1))
     assert (low < high).all()
@@ -203,6 +205,32 @@ def test_samples_of_dropout():
     np.testing.assert_array_equal(found.samples, again.samples)
     other = model.forecast(values, [50, 60], samples=20, key=jax.random.key(5))
     assert (found.samples != other.samples).all(axis=-1).any()
+
+
+def test_noise_of_samples_is_that_of_the_validation_part():
+    """Normal, of the right size, and independent of which units are dropped, and of each other."""
+    model, values = trained("dropout"), table()
+    silent = replace(model, noise=np.zeros_like(model.noise))
+    origins, samples = np.arange(30, 110), 30
+    drawn = [one.forecast(values, origins, samples=samples).samples for one in (model, silent)]
+    scale = model.prepared.select(range(2)).scaler.scale[:, None]
+    noise = (drawn[0] - drawn[1]) / scale / model.noise[..., None]
+    assert noise.size == 14_400
+    np.testing.assert_allclose([noise.mean(), noise.std()], [0, 1], atol=0.05)
+    flat = noise.reshape(-1, samples)
+    apart = np.corrcoef(flat)[np.triu_indices(len(flat), 1)]
+    assert apart.std() < 1.2 / np.sqrt(samples)
+    # A key that draws the noise must not draw what is dropped: the same bits come out for both.
+    dropped = drawn[1] - drawn[1].mean(axis=-1, keepdims=True)
+    together = np.corrcoef(noise.ravel(), dropped.ravel())[0, 1]
+    assert abs(together) < 4 / np.sqrt(noise.size)
+    expected = []
+    for origin in range(model.split.validation.start, model.split.validation.stop - HORIZON + 1):
+        point = model.forecast(values, [origin]).point[0]
+        expected.append((point - values[origin : origin + HORIZON][:, [2, 1]]) / scale[:, 0])
+    np.testing.assert_allclose(
+        model.noise, np.sqrt(np.mean(np.square(expected), axis=0)), rtol=1e-4
+    )
 
 
 def test_an_interval_of_samples_covers_the_noise_of_the_data():
@@ -280,13 +308,23 @@ def test_the_report():
 
 
 def test_missing_truth_is_not_scored():
+    """Not in errors, not in the scale of MASE, not in the lag check: it is not filled in there."""
     model, values = trained("filled"), table()
-    gap = ROWS - 5
-    values[gap, 1] = np.nan
+    values[[ROWS - 5, 40, 41], 1] = np.nan
     found = model.evaluate(values)
     assert np.isnan(found.actual).sum() == HORIZON  # each of three forecasts has a step there
-    assert np.isfinite(found.scores["model"].mae).all()
-    assert np.isfinite(found.lag["load"][0].skill)
+    load = values[:, 1]
+    scale = np.nanmean(np.abs(load[12:] - load[:-12])[: model.split.training.stop - 12])
+    scores = found.scores["model"]
+    np.testing.assert_allclose(scores.mase, scores.mae / scale)
+    check, last = found.lag["load"][0], load[found.forecast.origins - 1]
+    assert np.isnan(last).sum() == 1
+    last = np.where(np.isnan(last), load[ROWS - 6], last)
+    actual, point = found.actual[:, 0, 0], found.forecast.point[:, 0, 0]
+    by_hand = 1 - np.nanmean((point - actual) ** 2) / np.nanmean((last - actual) ** 2)
+    assert check.skill == pytest.approx(by_hand)
+    values[ROWS - 20 :: 2, 1] = np.nan
+    assert model.evaluate(values).lag["load"] == ()
 
 
 # Backtest.
@@ -317,6 +355,28 @@ def test_backtest():
     again = backtest(other, NAMES, settings, folds=2)
     for name, forecasts in found.forecasts.items():
         np.testing.assert_array_equal(forecasts, again.forecasts[name])
+
+
+def test_a_backtest_with_holes():
+    """The scale of MASE is that of the known rows of the past, and not of what stands in."""
+    values = table()
+    values[[30, 31, ROWS - 9, ROWS - 2], 1] = np.nan
+    settings = replace(KINDS["filled"], epochs=1)
+    found = backtest(values, NAMES, settings, folds=2)
+    load = values[:, 1]
+    for fold, origin in enumerate(found.origins):
+        scale = np.nanmean(np.abs(load[12:origin] - load[: origin - 12]))
+        scores = found.by_fold["naive"]
+        assert scores.mase[fold] == pytest.approx(scores.mae[fold] / scale)
+
+
+def test_a_backtest_with_hardly_a_season():
+    """The naive forecast takes a season before the first origin, the scale of MASE a row more."""
+    settings = replace(SMALL, season=ROWS - 7, epochs=1, validation=0.0)
+    with pytest.raises(ValueError, match=f"after at least {ROWS - 5} rows need {ROWS + 1}"):
+        backtest(table(), NAMES, replace(settings, season=ROWS - 6), folds=2)
+    found = backtest(table(), NAMES, settings, folds=2)
+    assert np.isfinite(found.scores["seasonal naive"].mase).all()
 
 
 def test_backtest_without_refitting():
@@ -395,6 +455,16 @@ def test_windows_to_train_on_are_bounded():
     assert Settings().stride_for(MOST_WINDOWS, features=1) == 1
     assert Settings(stride=7).stride_for(10**6, features=1) == 7
     assert Settings(window=10**6).stride_for(1000, features=100) == 1000
+
+
+def test_numbers_of_numpy_are_plain_ones():
+    plain = Settings(seed=3, dropout=0.5, learning_rate=0.25, validation=0.125, test=0.25)
+    given = {
+        name: getattr(plain, name) for name in ("dropout", "learning_rate", "validation", "test")
+    }
+    found = Settings(seed=np.int64(3), **{name: np.float32(value) for name, value in given.items()})
+    assert found == plain
+    assert json.dumps(found.to_json()) == json.dumps(plain.to_json())
 
 
 def test_settings_come_back_from_json():
@@ -498,6 +568,19 @@ VALUES = table()
             ValueError,
             "origins is empty: name at least one row",
         ),
+        (lambda: trained("plain").forecast(VALUES, []), ValueError, "origins is empty"),
+        (
+            lambda: trained("plain").forecast(np.where(VALUES > 100, 1e60, VALUES), [50]),
+            ValueError,
+            "prepared, some values do not fit into float32: .* hardly changes in the training",
+        ),
+        (
+            lambda: train(VALUES, NAMES, replace(SMALL, season=112)),
+            ValueError,
+            "season is 112 rows, but the training part has 112: use a shorter season, or more data",
+        ),
+        (lambda: Settings(learning_rate="a"), TypeError, "learning_rate must be a number, got 'a'"),
+        (lambda: Settings(dropout="a"), TypeError, "dropout must be a number, got 'a'"),
         (
             lambda: trained("plain").forecast(VALUES),
             ValueError,

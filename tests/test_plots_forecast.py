@@ -125,6 +125,22 @@ def test_what_never_changes_can_be_drawn():
         assert_drawable(plot_lag_check(check, actual, forecast, ones))
 
 
+def test_a_lag_check_with_holes():
+    """The bar that stands out is that of the lag that the first panel moves by."""
+    _, actual, written, last = checked(lambda actual, last, rng: last)
+    actual = actual.copy()  # which shares memory with the last values
+    actual[::7] = np.nan
+    figure = plot_lag_check(lag_check(actual, written, last), actual, written, last)
+    assert_drawable(figure)
+    assert np.isfinite(figure.axes[2].get_xlim()).all()
+    line = np.arange(40.0)  # of which there is no correlation, but a distance
+    overlay, correlation, _ = plot_lag_check(
+        lag_check(line[1:], line[:-1], line[:-1]), line[1:], line[:-1], line[:-1]
+    ).axes
+    assert "forecast, 1 row back" in words(overlay)
+    assert [text.get_text() for text in correlation.texts] == ["lag 1"]
+
+
 def test_a_lag_check_in_axes_of_ones_own():
     given = checked(lambda actual, last, rng: last)
     draw = lambda axes: plot_lag_check(*given, axes=axes)  # noqa: E731

@@ -31,6 +31,12 @@ REGULAR = {
     ],
     "1 hour": ["2024-01-01T00", "2024-01-01T01", "2024-01-01T02", "2024-01-01T03"],
     "1 day ": ["20240131", "20240201", "20240202", "20240203"],
+    "30 minutes": ["20240131T1200", "20240131T1230", "20240131T1300", "20240131T1330"],
+    "30 seconds": ["20240131 120000Z", "20240131 120030Z", "20240131 120100Z", "20240131 120130Z"],
+    "7 days ": ["2024-W51", "2024-W52", "2025-W01", "2025-W02"],
+    "1 day  ": ["2024W525", "2024W526", "2024W527", "2025W011"],
+    "1 day   ": ["2024-W52-5", "2024-W52-6", "2024-W52-7", "2025-W01-1"],
+    "1000000000": [1712011200 * 10**9 + second * 10**9 for second in range(4)],
     "3600000": [1712011200000 + 3600000 * hour for hour in range(4)],
     "1": [1999, 2000, 2001, 2002],
     "0.1": [0.1, 0.2, 0.3, 0.4],
@@ -124,6 +130,20 @@ def test_changing_clocks_are_taken_to_utc():
     assert times.times[0] == np.datetime64("2024-10-26T23:00")
     assert times.labels_after(1) == ["2024-10-27T04:00+00:00"]
     assert series.insert_gaps(range(4), times)[1][2:4] == [labels[2], "2024-10-27T02:00+00:00"]
+
+
+def test_days_where_clocks_change_are_days():
+    """Midnight in Berlin: 23 hours from one to the next, but one day."""
+    labels = [
+        "2024-03-30T00:00+01:00", "2024-03-31T00:00+01:00",
+        "2024-04-01T00:00+02:00", "2024-04-03T00:00+02:00",
+    ]  # fmt: skip
+    times = series.check_times(labels)
+    assert (times.interval, times.gaps) == ("1 day", 1)
+    assert times.labels_after(1) == ["2024-04-04T00:00"]  # nobody says which offset it has
+    assert series.insert_gaps(range(4), times)[1][2:4] == [labels[2], "2024-04-02T00:00"]
+    months = series.check_times(["2024-03-01 06:00+01:00", "2024-04-01 06:00+02:00"])
+    assert months.interval == "1 month"
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ class Evaluation(NamedTuple):
       baselines: {"naive": [N, horizon, targets]}, and "seasonal naive" if there is a season.
       scores: Scores [targets] of "model" and of each baseline.
       by_step: the same for each step ahead, [horizon, targets].
-      lag: for each target, a LagCheck for each step ahead; () if there are fewer than 20 forecasts.
+      lag: for each target, a LagCheck for each step ahead; () if there are fewer than 20 forecasts
+        whose truth is known.
       season: rows of a season, or None.
       share, covered: share of the truth that an interval should cover, and [targets] that it does;
         None without an interval.
@@ -81,7 +82,7 @@ class Evaluation(NamedTuple):
             checked = self.lag[target]
             lines += map(str, checked if len(checked) < 3 else (checked[0], checked[-1]))
             if not checked:
-                lines.append(f"no lag check: it takes {FEWEST} forecasts")
+                lines.append(f"no lag check: it takes {FEWEST} forecasts with a truth")
             lines.append("")
         return "\n".join(lines[:-1])
 
@@ -109,7 +110,8 @@ def evaluate(trained: Trained, values, samples: int = 0) -> Evaluation:
     forecast = trained.forecast(values, origins, samples=samples)
     season = trained.settings.season
     baselines = baselines_of(filled, origins, horizon, season)
-    scale = mase_scale(filled[:training], season or 1)
+    # Of the table as it is: what was filled in by the naive forecast would be without error.
+    scale = mase_scale(table[:training, :count], season or 1)
     every = {MODEL: forecast.point, **baselines}
     share, covered = _interval(forecast, actual)
     return Evaluation(
@@ -119,7 +121,9 @@ def evaluate(trained: Trained, values, samples: int = 0) -> Evaluation:
         scores={name: scores_of(actual, found, scale) for name, found in every.items()},
         by_step={name: scores_of(actual, found, scale, 0) for name, found in every.items()},
         lag={
-            target: _lag_checks(filled[:, place], forecast.point[:, :, place], origins)
+            target: _lag_checks(
+                actual[:, :, place], forecast.point[:, :, place], filled[origins - 1, place]
+            )
             for place, target in enumerate(forecast.targets)
         },
         season=season,
@@ -170,15 +174,14 @@ def _interval(forecast: Forecast, actual):
     return share, coverage(actual, *forecast.interval(share))
 
 
-def _lag_checks(values, forecast, origins) -> tuple[LagCheck, ...]:
-    """One for each step ahead, of one target: values [rows], forecast [N, horizon]."""
-    if len(origins) < FEWEST:
+def _lag_checks(actual, forecast, last) -> tuple[LagCheck, ...]:
+    """One for each step ahead, of one target: actual, forecast [N, horizon], last [N]."""
+    actual, forecast, last = (values[-MOST_CHECKED:] for values in (actual, forecast, last))
+    if np.isfinite(actual).sum(axis=0).min() < FEWEST:
         return ()
-    origins, forecast = origins[-MOST_CHECKED:], forecast[-MOST_CHECKED:]
-    last = values[origins - 1]
     return tuple(
-        lag_check(values[origins + step], forecast[:, step], last, step + 1)
-        for step in range(forecast.shape[1])
+        lag_check(actual[:, step], forecast[:, step], last, step + 1)
+        for step in range(actual.shape[1])
     )
 
 

@@ -13,7 +13,8 @@ Three measurements tell it from one that knows what comes:
 
 "Significantly" is in the sense of Diebold & Mariano (1995), "Comparing Predictive Accuracy": a mean
 over the steps against its standard error, which takes into account that neighbouring steps are
-alike (Newey & West 1987).
+alike (Newey & West 1987), and that forecasts far ahead overlap, so that few of them are independent
+(Harvey, Leybourne & Newbold 1997, "Testing the equality of prediction mean squared errors").
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ class LagCheck(NamedTuple):
       lags: int [K], rows back: 0, 1, ...
       correlation: [K], of the forecast's changes from row to row with those of the truth so many
         rows before. (The numbers themselves would correlate at all lags in any slow series.) NaN
-        where one of them never changes.
+        where one of them never changes, or there is no pair of rows to take the change of.
       distance: [K], root mean squared difference of the forecast to the truth so many rows before.
-      best_lag: the lag of the largest correlation; of the smallest distance, if there is none.
+      best_lag: the lag of the largest correlation; of the smallest distance, if there is none; 0 of
+        a forecast that never changes.
       skill: 1 - mean squared error / that of the last value; at most 1, below 0 if it is worse.
       skill_over_smoothing: the same against the best smoothing of the last values.
       anticipation: share of the true changes that was forecast; NaN if nothing ever changes.
@@ -92,18 +94,20 @@ def lag_check(
     On a random walk the last value is the best forecast there is (and follows).
 
     Args:
-      actual: [N], the truth at consecutive rows.
+      actual: [N], the truth at consecutive rows; where it is NaN nothing is compared.
       forecast: [N], what was forecast for them.
       last: [N], the last value that was known when each was forecast, `step` rows before it.
       step: rows between the last value and what is forecast.
       max_lag: K - 1, the largest lag looked at; None: `step` + 10, but no more than N / 4.
-      level: of significance, the chance to be wrong that is accepted.
+      level: of significance, the chance to be wrong that is accepted. It is some per cent higher
+        where the rows make less than about ten stretches of `step`.
 
     Returns:
       LagCheck.
 
     Raises:
-      ValueError: unequal lengths, fewer than 20 steps, or numbers that are not finite.
+      ValueError: unequal lengths, fewer than 20 steps with a truth, or other numbers that are not
+        finite.
       TypeError: arguments of another kind.
 
     Examples:
@@ -124,25 +128,29 @@ def lag_check(
     if not 0 < level <= 0.5:
         raise ValueError(f"level must be above 0 and at most 0.5, got {level!r}")
     limit = -NormalDist().inv_cdf(level)
+    # Units do not matter, so that squares of squares neither overflow nor vanish.
+    unit, rounding, (actual, forecast, last) = _in_own_units(actual, forecast, last)
     lags = np.arange(max_lag + 1)
     # The same steps for every lag: those that have a truth so many rows before.
     later = forecast[max_lag:]
-    earlier = np.stack([actual[max_lag - lag : count - lag] for lag in lags])
-    distance = np.sqrt(((later - earlier) ** 2).mean(axis=1))
-    correlation = np.array([_correlation(np.diff(later), np.diff(truth)) for truth in earlier])
-    # Of what never changes there is no correlation, and the distance must do.
-    best = int(distance.argmin() if np.isnan(correlation).all() else np.nanargmax(correlation))
-
-    change, expected = actual - last, forecast - last
-    error = (actual - forecast) ** 2
-    smoothed = _best_smoothing(actual, last)
-    power = (change**2).mean()
-    ahead = all(
-        _mean_over_its_error(other - error, step) > limit
-        for other in (change**2, (actual - smoothed) ** 2)
+    earlier = [actual[max_lag - lag : count - lag] for lag in lags]
+    distance = np.array([_root_mean_square(later - truth) for truth in earlier])
+    correlation = np.array(
+        [_correlation(np.diff(later), np.diff(truth), rounding) for truth in earlier]
     )
+    if not np.isnan(correlation).all():
+        best = int(np.nanargmax(correlation))
+    else:  # something changes evenly, and the distance must do; what never changes has no lag
+        best = int(np.nanargmin(distance)) if np.ptp(later) > rounding else 0
+    resembles = best > 0 and distance[best] < np.nanstd(earlier[best])
+
+    smoothed = _best_smoothing(actual, last)
+    known = ~np.isnan(actual)
+    change, expected = (actual - last)[known], (forecast - last)[known]
+    error, missed = ((actual - other)[known] ** 2 for other in (forecast, smoothed))
+    power = (change**2).mean()
+    ahead = all(_mean_over_its_error(other - error, step) > limit for other in (change**2, missed))
     nearer_to_last = _mean_over_its_error(error - expected**2, step) > limit
-    resembles = best > 0 and distance[best] < earlier[best].std()
     follows = bool(not ahead and nearer_to_last and resembles)
     return LagCheck(
         verdict=AHEAD if ahead else FOLLOWS if follows else NO_BETTER,
@@ -150,12 +158,12 @@ def lag_check(
         step=step,
         lags=lags,
         correlation=correlation,
-        distance=distance,
+        distance=unit * distance,
         best_lag=best,
         skill=_skill(error.mean(), power),
-        skill_over_smoothing=_skill(error.mean(), min(power, ((actual - smoothed) ** 2).mean())),
+        skill_over_smoothing=_skill(error.mean(), min(power, missed.mean())),
         anticipation=float((expected * change).mean() / power) if power else np.nan,
-        direction=_correlation(expected, change),
+        direction=_correlation(expected, change, rounding),
     )
 
 
@@ -166,16 +174,19 @@ def _best_smoothing(actual: np.ndarray, last: np.ndarray) -> np.ndarray:
     for row, value in enumerate(last):
         level = level + SMOOTHINGS * (value - level)
         smoothed[row] = level
-    errors = ((actual[:, None] - smoothed) ** 2).mean(axis=0)
+    errors = np.nanmean((actual[:, None] - smoothed) ** 2, axis=0)
     return smoothed[:, errors.argmin()]
 
 
 def _mean_over_its_error(values: np.ndarray, step: int) -> float:
     """The mean in standard errors of it, for values that are correlated over some rows.
 
-    Errors of forecasts `step` rows ahead overlap in step - 1 rows.
+    Errors of forecasts `step` rows ahead overlap in step - 1 rows. The standard error of few such
+    stretches is too small; what it is corrected by is that of Harvey et al. (1997), equation 9.
     """
     count, mean = len(values), values.mean()
+    step = min(step, count)
+    correction = (count + 1 - 2 * step + step * (step - 1) / count) / count
     deviations = values - mean
     reach = min(max(2 * (step - 1), round(4 * (count / 100) ** (2 / 9))), count // 3)
     variance = deviations @ deviations
@@ -185,13 +196,32 @@ def _mean_over_its_error(values: np.ndarray, step: int) -> float:
     rounding = np.finfo(float).eps * np.abs(values).max()
     if variance <= count * rounding**2:
         return float(np.sign(mean) * np.inf) if abs(mean) > rounding else 0.0
-    return float(mean * count / np.sqrt(variance))
+    return float(mean * count * np.sqrt(correction / variance))
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    size = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / size) if size else np.nan
+def _correlation(a: np.ndarray, b: np.ndarray, rounding: float) -> float:
+    """Where both are known; NaN if one of them never changes, but for rounding."""
+    known = ~(np.isnan(a) | np.isnan(b))
+    if not known.any():
+        return np.nan
+    a, b = (values[known] - values[known].mean() for values in (a, b))
+    if min(np.abs(a).max(), np.abs(b).max()) <= rounding:
+        return np.nan
+    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+
+
+def _root_mean_square(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.sqrt((known**2).mean())) if len(known) else np.nan
+
+
+def _in_own_units(*series: np.ndarray) -> tuple[float, float, list[np.ndarray]]:
+    """(unit, how far apart equal changes may come out, the series from -1 to 1 in this unit)."""
+    offset = series[-1][0]
+    moved = [values - offset for values in series]
+    unit = max(float(np.nanmax(np.abs(values))) for values in moved) or 1.0
+    largest = max(float(np.nanmax(np.abs(values))) for values in series)
+    return unit, 4 * np.finfo(float).eps * largest / unit, [values / unit for values in moved]
 
 
 def _skill(error: float, baseline: float) -> float:
@@ -207,16 +237,18 @@ def _checked(actual, forecast, last) -> tuple[np.ndarray, ...]:
         if values.dtype.kind not in "iuf":
             raise TypeError(f"{name} must be real numbers, got {values.dtype}")
         checks.check_array(name, values, "steps", "one column and one step ahead at a time")
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name} holds NaN or infinity: fill or leave out such rows first")
+        if not (np.isfinite(values) | (np.isnan(values) & (name == "actual"))).all():
+            raise ValueError(
+                f"{name} holds infinity, or NaN, which only actual may: leave out such rows first"
+            )
         arrays[name] = values.astype(float)
     lengths = {name: len(values) for name, values in arrays.items()}
     if len(set(lengths.values())) > 1:
         described = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise ValueError(f"actual, forecast and last must have equally many steps, got {described}")
-    if lengths["actual"] < FEWEST:
+    if (known := int(np.isfinite(arrays["actual"]).sum())) < FEWEST:
         raise ValueError(
-            f"a lag check needs at least {FEWEST} consecutive steps, got {lengths['actual']}: test "
-            "on more rows"
+            f"a lag check needs at least {FEWEST} steps with a truth, got {known}: test on more "
+            "rows"
         )
     return tuple(arrays.values())

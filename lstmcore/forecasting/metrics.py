@@ -206,6 +206,8 @@ def seasonal_naive(values, origins, horizon: int, season: int) -> np.ndarray:
 def check_origins(origins, first: int, last: int) -> np.ndarray:
     """Rows from `first` to `last`, as int [N]."""
     origins = np.asarray(origins)
+    if not origins.size:
+        raise ValueError("origins is empty: name at least one row to start from")
     if origins.dtype.kind not in "iu":
         raise TypeError(f"origins must be rows, whole numbers, got {origins.dtype}")
     checks.check_array("origins", origins, "forecasts")

@@ -125,8 +125,9 @@ def backtest(
             MODEL: trained.forecast(past, future=future).point,
             **baselines_of(filled, [origin], horizon, season),
         }
-        actual = trained.table(table)[None, origin : origin + horizon, :count]
-        scale = mase_scale(filled, season or 1)
+        truth = trained.table(table)[:, :count]
+        actual = truth[None, origin : origin + horizon]
+        scale = mase_scale(truth[:origin], season or 1)
         actuals.append(actual)
         found.append(every)
         by_fold.append({name: scores_of(actual, one, scale) for name, one in every.items()})

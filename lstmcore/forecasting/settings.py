@@ -72,9 +72,11 @@ class Settings:
                 object.__setattr__(self, name, checks.check_count(name, getattr(self, name)))
         if self.stride != "auto":
             object.__setattr__(self, "stride", checks.check_count("stride", self.stride))
-        checks.check_count("seed", self.seed, minimum=0)
+        object.__setattr__(self, "seed", checks.check_count("seed", self.seed, minimum=0))
         if self.seed >= 2**63:
             raise ValueError(f"seed must be below 2**63, got {self.seed}")
+        for name in ("learning_rate", "dropout", "validation", "test"):
+            object.__setattr__(self, name, _number(name, getattr(self, name)))
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate}")
         for name in ("validation", "test"):
@@ -169,6 +171,27 @@ def as_table(values, columns: Sequence[str]) -> np.ndarray:
             f"{', '.join(columns)}"
         )
     return table.astype(float)
+
+
+def as_float32(prepared: np.ndarray) -> np.ndarray:
+    """A prepared table as a model reads it.
+
+    Raises:
+      ValueError: numbers that are too large.
+    """
+    if np.abs(prepared).max() > np.finfo(np.float32).max:
+        raise ValueError(
+            "prepared, some values do not fit into float32: scale them (scaling='standard'), or "
+            "look for a column that hardly changes in the training part"
+        )
+    return prepared.astype(np.float32)
+
+
+def _number(name: str, value) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
 
 
 def _names(what: str, names) -> tuple[str, ...]:

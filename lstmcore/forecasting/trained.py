@@ -16,7 +16,7 @@ from lstmcore.forecaster import Forecaster
 from lstmcore.forecasting import storage
 from lstmcore.forecasting.evaluation import Evaluation, evaluate
 from lstmcore.forecasting.metrics import check_origins
-from lstmcore.forecasting.settings import Settings, arrange, as_table
+from lstmcore.forecasting.settings import Settings, arrange, as_float32, as_table
 from lstmcore.series import Prepared, Split
 from lstmcore.study.run import Run
 
@@ -32,8 +32,8 @@ class Forecast(NamedTuple):
     Attributes:
       origins: int [N], the row that each starts with.
       targets: names of the columns that are forecast.
-      point: [N, horizon, targets]: the mean, the median if there are quantiles, or the mean of the
-        samples.
+      point: [N, horizon, targets]: the mean, the median if there are quantiles, or the mean over
+        what dropout drops, without the noise of the samples.
       levels: Q quantiles.
       quantiles: [N, horizon, targets, Q], or None.
       samples: [N, horizon, targets, S], or None.
@@ -142,7 +142,9 @@ class Trained:
             )
         filled, prepared, origins = self._rows(values, origins, future)
         key = jax.random.key(self.settings.seed) if key is None else key
-        keys = [None] if not samples else jax.random.split(key, samples)
+        # Two keys, or the noise would be made of the same bits as what dropout drops.
+        dropout_key, noise_key = jax.random.split(key)
+        keys = [None] if not samples else jax.random.split(dropout_key, samples)
         # Whole batches of one size, the last filled up with its last window: one compilation.
         numbers = self.settings.window * self.model.features
         most = max(1, min(MOST_AT_ONCE, MOST_NUMBERS // numbers))
@@ -153,21 +155,19 @@ class Trained:
             padded = np.pad(some, (0, size - len(some)), mode="edge")
             inputs = self._inputs(prepared, padded)
             drawn = [_apply(self.model, self.params, *inputs, key) for key in keys]
-            if samples:
-                drawn = [
-                    one + self.noise * _normal(jax.random.fold_in(key, start), one.shape)
-                    for one, key in zip(drawn, keys, strict=True)
-                ]
             written.append(np.stack(drawn, axis=-1)[: len(some)])
         output = np.concatenate(written).astype(float)
-        output = self._in_units(output, filled, origins)
-        told = Forecast(origins, self.targets, output[..., 0])
+        in_units = partial(self._in_units, filled=filled, origins=origins)
         if samples:
-            return told._replace(point=output.mean(axis=-1), samples=output)
-        if (levels := self.settings.quantiles) == ():
-            return told
-        median = output[..., levels.index(0.5)]
-        return told._replace(point=median, levels=levels, quantiles=output)
+            point = in_units(output.mean(axis=-1, keepdims=True))[..., 0]
+            normal = np.asarray(jax.random.normal(noise_key, output.shape))
+            noisy = in_units(output + self.noise[..., None] * normal)
+            return Forecast(origins, self.targets, point, samples=noisy)
+        if levels := self.settings.quantiles:
+            output = in_units(output[..., 0])
+            median = output[..., levels.index(0.5)]
+            return Forecast(origins, self.targets, median, levels, quantiles=output)
+        return Forecast(origins, self.targets, in_units(output)[..., 0])
 
     def run(self, values, origins=None, *, future=None, edits: Mapping | None = None) -> Run:
         """The run of `study.run` while it forecasts: every gate of every step.
@@ -227,14 +227,11 @@ class Trained:
         if origins is None:
             origins = np.array([rows])
         origins = check_origins(origins, first, rows)
-        if not len(origins):
-            raise ValueError("origins is empty: name at least one row to start from")
         filled = self.prepared.filled(table)
         beyond = int(origins.max()) + horizon - rows
         if self.model.known and beyond > 0:
             filled = self._extended(filled, future, beyond)
-        prepared = self.prepared.apply(filled).astype(np.float32)
-        return filled, prepared, origins
+        return filled, as_float32(self.prepared.apply(filled)), origins
 
     def _extended(self, filled: np.ndarray, future, rows: int) -> np.ndarray:
         """With the known columns of rows to come; the others, which nobody reads, as they were."""
@@ -261,19 +258,12 @@ class Trained:
             return x, None
         return x, prepared[places + np.arange(self.model.horizon), -self.model.known :]
 
-    def _in_units(self, output: np.ndarray, filled: np.ndarray, origins: np.ndarray):
-        """[N, horizon, targets, ...] with one more axis at the end for samples, in data units."""
-        if self.model.quantiles:
-            output = output[..., 0]
+    def _in_units(self, output: np.ndarray, *, filled: np.ndarray, origins: np.ndarray):
+        """[N, horizon, targets, samples or quantiles], from model units to data units."""
         count, lost = len(self.targets), self.prepared.lost
         before = filled[origins[:, None] + np.arange(-lost, 0), :count] if lost else None
         inverse = self.prepared.select(range(count)).invert
         return np.moveaxis(inverse(np.moveaxis(output, -1, 0), before), 0, -1)
-
-
-@partial(jax.jit, static_argnums=1)
-def _normal(key, shape) -> jax.Array:
-    return jax.random.normal(key, shape)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -11,7 +11,7 @@ import numpy as np
 
 from lstmcore import series
 from lstmcore.forecaster import Forecaster
-from lstmcore.forecasting.settings import Settings, arrange, as_table
+from lstmcore.forecasting.settings import Settings, arrange, as_float32, as_table
 from lstmcore.forecasting.trained import Trained
 from lstmcore.text import count
 from lstmcore.train import fit
@@ -78,13 +78,7 @@ def train(
     split = check_rows(len(table), settings)
     first, span = settings.preparation.lost, settings.window + settings.horizon
     prepared = settings.preparation.fit(table, rows=split.training.stop)
-    seen = prepared.apply(table[: split.validation.stop])
-    if np.abs(seen).max() > np.finfo(np.float32).max:
-        raise ValueError(
-            "prepared, some values do not fit into float32: scale them (scaling='standard'), or "
-            "look for a column that hardly changes in the training part"
-        )
-    seen = seen.astype(np.float32)
+    seen = as_float32(prepared.apply(table[: split.validation.stop]))
     end = split.training.stop - first
     stride = settings.stride_for(end - span + 1, table.shape[1])
     given = {"watch": watch, "checkpoint": checkpoint}
@@ -134,6 +128,12 @@ def check_rows(rows: int, settings: Settings) -> series.Split:
             + f", {first} of which differencing takes," * bool(first)
             + f" but one window of {settings.window} rows and a horizon of {settings.horizon} need "
             f"{span}: use more data, a shorter window, or hold out less"
+        )
+    # For `evaluate`, which comes after all the time that training takes.
+    if settings.test and (settings.season or 0) >= split.training.stop:
+        raise ValueError(
+            f"season is {settings.season} rows, but the training part has {split.training.stop}: "
+            "use a shorter season, or more data"
         )
     held_out = split.validation.stop - split.validation.start
     recursive = settings.mode == "recursive"

@@ -142,7 +142,7 @@ def _commonest(steps: np.ndarray):
 
 def _text(unit: str, step: float) -> str:
     if unit == "number":
-        return f"{step:.6g}" if step % 1 else f"{step:.0f}"
+        return f"{step:.6g}" if step % 1 else f"{step:.15g}"
     if unit == "microsecond":
         unit, size = next((name, size) for name, size in UNITS if step % size == 0)
         step //= size

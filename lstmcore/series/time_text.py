@@ -11,8 +11,10 @@ import numpy as np
 
 AMBIGUOUS_DATE = re.compile(r"\d{1,4}[./]\d{1,2}[./]\d{1,4}\b.*")  # which is the month?
 ZONE = re.compile(r"(Z|[+-]\d\d(:?\d\d){0,2})$")
-# numpy's unit for a time written in so many characters.
-UNIT_OF_LENGTH = {7: "M", 8: "D", 10: "D", 13: "h", 16: "m", 19: "s", 23: "ms"}
+# numpy's unit for a time written in so many digits.
+UNIT_OF_DIGITS = {6: "M", 8: "D", 10: "h", 12: "m", 14: "s", 17: "ms"}
+WEEK = re.compile(r"\d{4}(-?)W\d\d(-?\d)?")
+LONGEST_WHOLE = 2**63  # a larger number is written with an exponent
 
 __all__ = ["read_times", "write_times"]
 
@@ -45,16 +47,43 @@ def read_times(texts: list[str]) -> np.ndarray | None:
 def write_times(times: np.ndarray, labels: Sequence[str]) -> list[str]:
     """Text of times, in the format of these labels."""
     if times.dtype.kind == "f":
-        return [f"{number:.15g}" for number in times.tolist()]
-    zones = {found.group() if (found := ZONE.search(label[10:])) else "" for label in labels}
-    zone = zones.pop() if len(zones) == 1 else "+00:00"  # different ones were converted to UTC
-    length = max(len(label) - len(zone) for label in labels)
-    unit: Any = UNIT_OF_LENGTH.get(length, "us" if length > 19 else "s")
+        return list(map(_number_text, times.tolist()))
+    if week := WEEK.fullmatch(labels[0]):
+        return [_week_text(time, *week.groups()) for time in times.tolist()]
+    zones = {_zone(label) for label in labels}
+    if len(zones) == 1:
+        zone = zones.pop()
+    else:  # see `_dates`: the clock was kept, or they were converted to UTC
+        zone = "" if len({_clock(label) for label in labels}) == 1 else "+00:00"
+    digits = max(sum(map(str.isdigit, label.removesuffix(_zone(label)))) for label in labels)
+    unit: Any = UNIT_OF_DIGITS.get(digits, "us" if digits > 14 else "s")
     texts = np.datetime_as_string(times, unit=unit).tolist()
-    if length == 8:
-        return [text.replace("-", "") for text in texts]
-    separator = labels[0][10:11] or "T"
-    return [text.replace("T", separator) + zone for text in texts]
+    basic = "-" not in labels[0][:10]  # 20240131T1230
+    separator = labels[0][8:9] if basic else labels[0][10:11]
+    if basic:
+        texts = [text.replace("-", "").replace(":", "") for text in texts]
+    return [text.replace("T", separator or "T") + zone for text in texts]
+
+
+def _zone(label: str) -> str:
+    """The offset from UTC that a date-time ends with; "" if it has none."""
+    found = ZONE.search(label[10:])
+    return found.group() if found else ""
+
+
+def _clock(label: str) -> str:
+    """What the clock shows, without the date."""
+    return label[10:].removesuffix(_zone(label))
+
+
+def _number_text(number: float) -> str:
+    whole = number % 1 == 0 and abs(number) < LONGEST_WHOLE
+    return f"{number:.0f}" if whole else f"{number:.15g}"
+
+
+def _week_text(time: datetime, dash: str, day: str | None) -> str:
+    year, week, weekday = time.isocalendar()
+    return f"{year}{dash}W{week:02}" + (f"{dash}{weekday}" if day else "")
 
 
 def _reads(read, text: str) -> bool:
@@ -98,5 +127,7 @@ def _dates(texts: list[str], read=datetime.fromisoformat) -> np.ndarray:
                 f"row {row} ({texts[row]}) and row 0 ({texts[0]}): one has an offset from UTC and "
                 "the other has none; write all times in one format"
             )
-        moments = [moment - offset for moment, offset in zip(moments, offsets, strict=True)]
+        # Where clocks change, days have 23 or 25 hours, but they are days.
+        if any(moment.time() != moments[0].time() for moment in moments):
+            moments = [moment - offset for moment, offset in zip(moments, offsets, strict=True)]
     return np.array([moment.replace(tzinfo=None) for moment in moments], "M8[us]")

@@ -54,9 +54,11 @@ class Times(NamedTuple):
 def check_times(labels: Sequence) -> Times | None:
     """Whether labels are times in order, at regular steps.
 
-    Times are dates or date-times in ISO 8601 (2024-01-31, 20240131, 2024-01, 2024-01-31 12:30:00.5,
-    2024-01-31T12:30Z, ...+01:00), or plain numbers (years, seconds). One offset from UTC for all is
-    left as it is; different ones, as where clocks change, are converted to UTC.
+    Times are dates or date-times in ISO 8601 (2024-01-31, 20240131, 2024-01, 2024-W05,
+    2024-01-31 12:30:00.5, 2024-01-31T12:30Z, ...+01:00), or plain numbers (years, seconds). One
+    offset from UTC for all is left as it is. Different ones, as where clocks change, are converted
+    to UTC, but for days at one time of the clock, which go by the clock; times to come then have no
+    offset.
 
     Months, quarters and years are regular, on the same day of each or on the last, and so are days
     of which all weekends are missing. Rows may be left out: see `insert_gaps`. Numbers may be

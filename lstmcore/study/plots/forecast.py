@@ -111,7 +111,7 @@ def plot_lag_check(
 
     Args:
       check: from `lag_check(actual, forecast, last, step)`.
-      actual, forecast, last: [N], as given to it.
+      actual, forecast, last: [N], as given to it; what is NaN is left out.
       stretch: steps of the first panel; None takes the last 80.
       ylabel: name of the column.
       axes: three Axes to draw into, as from `figure.subplots(1, 3)`.
@@ -176,7 +176,7 @@ def _draw_overlay(panel: Axes, check: LagCheck, truth, written, steps) -> None:
 
 def _draw_correlation(panel: Axes, check: LagCheck) -> None:
     heights = np.nan_to_num(check.correlation)  # of what never changes there is none
-    peak = int(heights.argmax())
+    peak = check.best_lag
     colours = [FORECAST if lag == peak else "0.7" for lag in check.lags]
     panel.bar(check.lags, heights, color=colours, width=0.7)
     panel.axhline(0, color="0.3", linewidth=0.8)
@@ -206,7 +206,7 @@ def _draw_changes(panel: Axes, check: LagCheck, came, expected) -> None:
     else:
         title = "nothing changes"
     # One scale for both, so that the diagonal is one, and a flat cloud flat.
-    limit = 1.08 * max(np.abs(came).max(), np.abs(expected).max()) or 1.0
+    limit = 1.08 * max(np.nanmax(np.abs(came)), np.nanmax(np.abs(expected))) or 1.0
     panel.set(xlim=(-limit, limit), ylim=(-limit, limit))
     panel.set(xlabel="change that came", ylabel="change that was forecast")
     panel.set_title(title, loc="left", fontsize="medium")
