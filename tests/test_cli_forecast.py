@@ -228,6 +228,15 @@ def test_columns_known_in_advance(table, tmp_path):
     assert run.settings()["rows"] == ROWS - 2
 
 
+@pytest.mark.parametrize("command", ["forecast", "anomalies"])
+def test_help_explains_each_option(command):
+    run = call(command, "--help")
+    assert run.exit_code == 0
+    options = re.findall(r"(--[a-z-]+) +(?:[A-Z]+|<\S+>) +(\S+ \S+)", run.text)
+    assert len(options) >= 20
+    assert "The output folder receives report.html" in run.text
+
+
 def test_columns_that_are_not_known_ahead_leave_no_forecast(table, tmp_path):
     """The page is made all the same, gates among them."""
     whole = values()

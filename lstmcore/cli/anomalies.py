@@ -98,11 +98,11 @@ def anomalies(
     resume: options.Resume = False,
     output: options.Output = Path("lstmcore-anomalies"),
 ) -> None:
-    """Train on what is normal; find the stretches of a table that the model cannot write.
+    """Train on what is normal; find the stretches that the model cannot write.
 
-    The output folder receives report.html (the series, scores, threshold, events
-    and the gates around them), scores.csv, events.csv, two pictures and the
-    trained detector, which lc.anomalies.Detector.load reads.
+    The output folder receives report.html (the series, scores, threshold,
+    events and the gates around them), scores.csv, events.csv, two pictures and
+    the trained detector, which lc.anomalies.Detector.load reads.
     """
     given = dict(locals())
     with clear_errors(output):

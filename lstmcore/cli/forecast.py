@@ -87,9 +87,10 @@ def forecast(
 ) -> None:
     """Forecast the rows after the last; say whether that beats the naive forecasts.
 
-    The output folder receives report.html (errors beside those of naive forecasts,
-    the forecast, the lag check and the gates), forecast.csv, test.csv, errors.csv,
-    pictures and the model, which lc.forecasting.Trained.load reads.
+    The output folder receives report.html (errors beside those of naive
+    forecasts, the forecast, the lag check and the gates), forecast.csv,
+    test.csv, errors.csv, backtest.csv (of --folds), pictures, and the model,
+    which lc.forecasting.Trained.load reads.
     """
     given = dict(locals())
     with clear_errors(output):

@@ -50,7 +50,8 @@ def parts(made: Made, lag_check: Figure | None) -> list[str]:
             f"Does the forecast of {made.trained.targets[0]}, 1 row ahead, merely follow the last "
             "value? One that does lies on the truth once it is moved back (left), goes with the "
             "changes of the truth some rows before (middle, a lag above 0), and is a flat cloud "
-            "(right). One that is right has its lag at 0 and lies along the diagonal."
+            "(right). One that foresaw every change would have its lag at 0 and lie along the "
+            "diagonal."
         )
         written += [page.heading("Lag check"), page.image(lag_check, caption)]
     return [*written, page.heading("The gates"), page.picture(*_gates(made, axis))]
@@ -117,4 +118,6 @@ def _gates(made: Made, axis: curves.Axis) -> tuple:
         f"A line for each unit of {layer}, the longest memory on top, while it read what came "
         f"before the last forecast of the test part, that from {made.data.labels[last]} on."
     )
+    if rows[-1] >= last:
+        caption += " From there on it read its own forecasts, not the data."
     return figures.gates(run, layer, 0, rows, axis, above=above), caption
