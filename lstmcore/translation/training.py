@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import optax
 
-from lstmcore import checks, layout, tokens
+from lstmcore import checks, layout, layouts, tokens
 from lstmcore.batching import Buckets, buckets
 from lstmcore.losses import cross_entropy
 from lstmcore.seq2seq import Seq2Seq
@@ -64,7 +64,7 @@ class Settings:
     def __post_init__(self):
         object.__setattr__(self, "units", layout.check_units("units", self.units))
         layout.check_choice("level", self.level, LEVELS)
-        layout.check_choice("attention", self.attention, ("none", *layout.ATTENTIONS))
+        layout.check_choice("attention", self.attention, ("none", *layouts.ATTENTIONS))
         for name in ("epochs", "batch_size", "max_length", "buckets"):
             checks.check_count(name, getattr(self, name))
         checks.check_count("seed", self.seed, minimum=0)
