@@ -60,11 +60,13 @@ def main() -> None:
     if options.train is not None:
         train(options.train, options.epochs, options.undisturbed)
         return
+    if options.epochs < (fewest := 2 * (options.kills + 1)):
+        parser.error(f"--kills {options.kills} needs --epochs {fewest} at least")
     with tempfile.TemporaryDirectory() as folder:
         found = survive(Path(folder), options.kills, options.epochs, options.seed)
     print(f"killed after epoch {', '.join(map(str, found.reached))} of {options.epochs}")
     print(f"{found.while_writing} of {len(found.reached)} kills fell into a write")
-    print("params and losses are " + "THE SAME, bit for bit" * found.identical or "DIFFERENT")
+    print(f"params and losses are {'THE SAME, bit for bit' if found.identical else 'DIFFERENT'}")
     sys.exit(not found.identical)
 
 

@@ -127,11 +127,17 @@ class LatentFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         chunks = [x[start : start + ROWS_AT_ONCE] for start in starts]
         return np.concatenate([_codes(self.model, self.params_, chunk) for chunk in chunks])
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]  # what the model computes in
+        return tags
+
     def _examples(self, X, *, fitting: bool) -> np.ndarray:
         """X as the model reads it, checked by scikit-learn as a table."""
         size, dense = self.model.features, isinstance(self.model, DenseAutoencoder)
-        if np.ndim(X) == 3:
-            shape = np.shape(X)
+        shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+        if len(shape) == 3:
             if dense or shape[2] != size:
                 wants = f"[N, {size}], X.reshape(len(X), -1)" if dense else f"[N, T, {size}]"
                 raise ValueError(f"X has shape {shape} but the model reads {wants}")

@@ -215,7 +215,11 @@ def _layer(name: str, layer: Layer, tensors: dict):
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; renamed to `path` on success, else removed."""
+    """A temporary path beside `path` to write to; renamed to `path` on success, else removed.
+
+    A link stays one: what it leads to is replaced.
+    """
+    path = os.path.realpath(path)
     with temporary_path(path) as temporary:
         yield temporary
         _to_disk(temporary)  # or a power cut could leave the new name on an empty file
@@ -225,7 +229,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 @contextmanager
 def temporary_path(path: str | os.PathLike) -> Iterator[Path]:
     """A path beside `path`, of the same ending, that nobody else uses; what is there goes."""
-    path = Path(path)
+    path = Path(os.path.realpath(path))
     temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:TOKEN]}{path.suffix}")
     try:
         yield temporary
@@ -235,7 +239,7 @@ def temporary_path(path: str | os.PathLike) -> Iterator[Path]:
 
 def remove_leftovers(path: str | os.PathLike) -> None:
     """Remove what killed processes left when they wrote this file: theirs, and no other's."""
-    path = Path(path)
+    path = Path(os.path.realpath(path))
     name, suffix = re.escape(path.name), re.escape(path.suffix)
     leftover = re.compile(rf"\.{name}-[0-9a-f]{{{TOKEN}}}{suffix}")
     if path.parent.is_dir():

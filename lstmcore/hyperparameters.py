@@ -20,7 +20,10 @@ def normalise(model) -> None:
         if isinstance(getattr(model, name, None), np.integer):
             object.__setattr__(model, name, int(getattr(model, name)))
     check_activations(model)
-    _ = model.layers  # describing them checks what is left: steps, outputs
+    _ = model.layers  # describing them checks what is left: steps, outputs, flags
+    for name in ("conditional", "tied", "residual"):
+        if hasattr(model, name):
+            object.__setattr__(model, name, bool(getattr(model, name)))
 
 
 def check_activations(model) -> None:

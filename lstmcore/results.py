@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import platform
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import jax
 import numpy as np
 
 from lstmcore import __version__, files
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 CHECKPOINT, SETTINGS = "checkpoint.safetensors", "settings.json"
 # All that `lstmcore fit` may write: what an earlier run left, and this one did not write, goes.
@@ -43,8 +49,49 @@ def output_folder(
 
     Raises:
       OSError: the folder cannot be made or written to; the message says which and why.
+      ValueError: another run is writing to it.
     """
     is_new = not folder.exists()
+    with _alone(folder), _staging(folder, patterns, resume, is_new) as staging:
+        yield staging
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The folder is made, and held against other runs; a process that is killed lets go of it.
+
+    (Where the system has locks: not on Windows, nor on all network drives.)
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    with ExitStack() as held:
+        if fcntl is not None:
+            descriptor = os.open(folder, os.O_RDONLY)
+            held.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(
+                    f"another run is writing to {folder}: wait for its end, or choose another "
+                    "folder with --output"
+                ) from None
+            except OSError:
+                pass  # a file system without locks
+        yield
+
+
+def _unwritable(folder: Path, error: OSError) -> OSError:
+    return OSError(
+        f"cannot write to the output folder {folder} ({error.strerror}): choose another with "
+        "--output"
+    )
+
+
+@contextmanager
+def _staging(folder: Path, patterns: Sequence[str], resume: bool, is_new: bool) -> Iterator[Path]:
+    """`output_folder`, of a folder that no other run writes to."""
     staging = folder / UNFINISHED
     kept = staging / CHECKPOINT
     try:
@@ -59,10 +106,7 @@ def output_folder(
                 shutil.copy(folder / CHECKPOINT, temporary)
             copied = _stamp(kept)
     except OSError as error:
-        raise OSError(
-            f"cannot write to the output folder {folder} ({error.strerror}): choose another with "
-            "--output"
-        ) from error
+        raise _unwritable(folder, error) from error
     finished = False
     try:
         yield staging

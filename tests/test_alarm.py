@@ -9,6 +9,7 @@ from test_anomalies import table, untrained
 
 from lstmcore import anomalies, series
 from lstmcore.anomalies import Alarm, Settings
+from lstmcore.files import read_tensors, write_tensors
 
 PREDICTION = Settings("prediction", window=4, units=3)
 KINDS = {
@@ -120,10 +121,51 @@ def test_files_of_other_alarms(tmp_path):
     wider = Alarm.of(untrained(replace(PREDICTION, units=5), values), 1.0)
     with pytest.raises(ValueError, match="holds an alarm of another detector"):
         wider.resume(tmp_path / "alarm")
+    prepared = untrained(replace(PREDICTION, preparation=series.Preparation("mean")), values)
+    Alarm.of(prepared, 1.0).resume(tmp_path / "alarm")  # sizes are all that can be compared
     with pytest.raises(ValueError, match="holds no alarm"):
         alarm.resume(tmp_path / "stream")
     with pytest.raises(FileNotFoundError, match="there is no file"):
         alarm.resume(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": 1}', '{"format": 1, "read": -5}',
+                                  '{"format": 2, "read": 5}'])  # fmt: skip
+def test_a_damaged_file(text, tmp_path):
+    alarm = Alarm.of(untrained(PREDICTION, table(30)), 1.0)
+    alarm.save(tmp_path / "alarm")
+    _, tensors = read_tensors(tmp_path / "alarm")
+    write_tensors(tmp_path / "alarm", tensors, {"lstmcore_alarm": text})
+    with pytest.raises(ValueError, match="is damaged, or of another version of lstmcore: "):
+        alarm.resume(tmp_path / "alarm")
+
+
+def test_a_resumed_alarm_has_its_own_threshold(tmp_path):
+    values = table(20)
+    detector = untrained(PREDICTION, values)
+    *_, alarm = watch(Alarm.of(detector, 1e-9), values)
+    assert alarm.on
+    alarm.save(tmp_path / "alarm")
+    assert Alarm.of(detector, 1e-9).resume(tmp_path / "alarm").on
+    assert not Alarm.of(detector, 1e9).resume(tmp_path / "alarm").on
+
+
+def test_a_model_that_overflows_is_no_missing_error():
+    """Else an alarm would fall silent for good: NaN is above no threshold."""
+    values = table(30)
+    settings = replace(PREDICTION, units=(8, 8), activation="relu")
+    detector = untrained(settings, values)
+    detector = replace(detector, params=jax.tree.map(lambda leaf: 4 * leaf, detector.params))
+    strange = values.copy()
+    strange[12:16] = [1e38, -1e38]
+    message = "what the model writes is not finite: are they in the same units"
+    with pytest.raises(ValueError, match=message):
+        detector.errors(strange)
+    *_, alarm = watch(Alarm.of(detector, 1.0), values[:12])
+    with pytest.raises(ValueError, match=message):
+        watch(alarm, strange[12:])
+    scores, *_ = watch(alarm, values[12:])  # without these rows it goes on
+    assert np.isfinite(scores).all()
 
 
 def test_what_is_refused():
@@ -133,6 +175,8 @@ def test_what_is_refused():
         Alarm.of(untrained(Settings(window=4, units=3), values), 1.0)
     with pytest.raises(TypeError, match="score must be a function of errors, got str"):
         Alarm.of(detector, 1.0, "mean")
+    with pytest.raises(ValueError, match="threshold is NaN"):
+        Alarm.of(detector, np.nan)
     alarm = Alarm.of(detector, 1.0)
     for row in (values[:2], values[0, :1], 3.0):
         with pytest.raises(ValueError, match=r"row must be \[2\], one number for each feature"):

@@ -137,3 +137,39 @@ def test_what_is_no_flags():
         metrics.best_f1(LABELS, np.full(10, np.inf))
     with pytest.raises(ValueError, match="scores must be floating point, got bool"):
         metrics.best_f1(LABELS, FLAGS)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_the_best_threshold_flags_what_it_says_in_the_dtype_of_the_scores(dtype):
+    """One in float64 that is just below a score in float32 is that score, once they compare."""
+    scores = np.array([0.1, 0.5, 0.4, 0.9, 0.3], dtype)
+    labels = np.array([0, 0, 1, 1, 0])
+    best = metrics.best_f1(labels, scores)
+    at_best = metrics.pointwise(labels, scores > best.threshold)
+    assert at_best == pytest.approx((best.precision, best.recall, best.f1))
+    found = metrics.pointwise(labels, events(scores, best.threshold))
+    assert found == at_best
+
+
+def test_large_scores_and_missing_ones():
+    """1e17 - 1 is 1e17."""
+    best = metrics.best_f1(np.array([1, 1, 0, 1]), np.array([np.nan, np.nan, 2e17, 1e17]))
+    assert best[:3] == pytest.approx((2 / 5, 1 / 2, 1 / 3))
+
+
+def test_point_adjustment_passes_over_missing_scores():
+    scores = np.array([1.0, np.nan, 3.0, np.nan, 2.0])
+    labels = np.array([0, 1, 1, 0, 1])
+    np.testing.assert_array_equal(metrics.point_adjusted(labels, scores), [1, 3, 3, np.nan, 2])
+
+
+@pytest.mark.parametrize("labels", [[1, 0, 0, 1], [1, 1, 1, 1], [0, 0, 0, 1]])
+def test_events_at_both_ends_and_everything_flagged(labels):
+    labels = np.array(labels)
+    share, count = labels.mean(), len(events(labels == 1))
+    every = np.ones(4, bool)
+    assert metrics.pointwise(labels, every)[:2] == (share, 1)
+    assert metrics.eventwise(labels, every)[:5] == (1, 1, 1, count, 1)
+    constant = metrics.best_f1(labels, np.full(4, 7.0))
+    assert constant[:3] == pytest.approx((2 * share / (1 + share), share, 1))
+    assert constant.threshold < 7

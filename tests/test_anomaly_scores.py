@@ -97,6 +97,8 @@ def test_what_is_no_errors(use):
         use(np.ones(3))
     with pytest.raises(ValueError, match="errors must be floating point, got int64"):
         use(np.ones((3, 2), int))
+    with pytest.raises(ValueError, match=r"errors must be finite, or NaN .* got an infinite one"):
+        use(np.array([[1.0], [-np.inf], [2.0]]))
 
 
 def test_what_fits_no_gaussian():

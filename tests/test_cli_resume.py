@@ -92,7 +92,7 @@ def test_killed_and_interrupted_it_ends_as_if_it_had_never_been_stopped(table, w
     assert killed.returncode == -signal.SIGKILL
     assert set(contents(folder / "unfinished")) == {kept.name, "settings.json"}
     assert epochs_in(kept) == 1
-    interrupted = stopped("SIGINT", table, folder, "--resume")
+    interrupted = stopped("SIGTERM", table, folder, "--resume")  # which does as Ctrl-C does
     assert interrupted.returncode == 130, interrupted.stderr
     expected = (
         f"interrupted: training so far is kept in {kept}; the same command with --resume goes"

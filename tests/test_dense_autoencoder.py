@@ -153,6 +153,8 @@ def test_files_and_the_numpy_engine(model, model_path):
 def test_models_are_values_and_functions_may_be_activations():
     assert hash(UNTIED) == hash(lc.DenseAutoencoder(6, [4, np.int64(2)]))
     assert UNTIED != TIED
+    flagged = lc.DenseAutoencoder(6, (4, 2), tied=np.bool_(True))
+    assert (flagged, type(flagged.tied)) == (TIED, bool)  # as a file can hold it
     own = lc.DenseAutoencoder(6, (4, 2), jnp.tanh)
     params = weights(own)
     static = jax.jit(lambda model, params, x: model.apply(params, x)[0], static_argnums=0)

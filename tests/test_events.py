@@ -74,6 +74,7 @@ WRONG = [
     ((np.ones(3, bool), 1.0), {}, "scores are flags already"),
     ((np.ones((3, 1)), 1.0), {}, r"scores must have 1 axes \[rows\]"),
     ((np.array(["a"]), 1.0), {}, "scores must hold real numbers or bool, got <U1"),
+    ((np.ones(3), np.nan), {}, "threshold is NaN, above which nothing would ever be flagged"),
     ((np.ones(3), 1.0), {"gap": -1}, "gap must be at least 0, got -1"),
     ((np.ones(3), 1.0), {"minimum": 0}, "minimum must be at least 1, got 0"),
 ]
@@ -90,3 +91,5 @@ def test_no_array_and_no_row():
         events([1.0, 2.0], 1.5)
     with pytest.raises(ValueError, match="does not lie in a series of 2 rows"):
         flags_of([Event(1, 3, 1, 1.0)], 2)
+    with pytest.raises(TypeError, match="threshold must be a number or a Threshold, got 'high'"):
+        events(np.ones(3), "high")

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_checks
 
 from lstmcore.features import LatentFeatures
 
@@ -113,6 +114,13 @@ def test_in_a_grid_search():
     assert len(search.cv_results_["params"]) == 2
     assert search.best_params_["latentfeatures__model"] in (small, large)
     assert search.best_score_ > 0.8
+
+
+def test_what_scikit_learn_asks_of_a_transformer():
+    """Two of its checks that this one did not pass; all others are passed, too."""
+    features = LatentFeatures(lc.Autoencoder(1, 2), epochs=1)
+    estimator_checks.check_transformer_data_not_an_array("LatentFeatures", features)
+    estimator_checks.check_transformer_preserve_dtypes("LatentFeatures", features)
 
 
 def test_names_of_columns_are_kept_and_checked():

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 import jax
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from strategies import SMALL, assert_same, random_mask, weights
 
 import lstmcore as lc
-from lstmcore import reference
+from lstmcore import files, reference
 from lstmcore.activations import NAMED
 from lstmcore.files import atomic_path
 
@@ -156,6 +157,23 @@ def test_failing_save_changes_nothing(owner, name, failure, old, tmp_path, monke
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == (
         {} if old is None else {file.name: old}
     )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_stays_one_and_what_it_leads_to_is_replaced(tmp_path):
+    link, target = tmp_path / "link", tmp_path / "there" / "file"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    for text in ("1", "2"):  # it leads nowhere, then to a file
+        left = target.with_name(".file-0123abcd")
+        left.touch()
+        files.remove_leftovers(link)
+        assert not left.exists()
+        with files.atomic_path(link) as temporary:
+            assert temporary.parent == target.parent  # or renaming may not be one step
+            temporary.write_text(text)
+        assert (link.is_symlink(), target.read_text()) == (True, text)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "link", "there"]
 
 
 @pytest.mark.parametrize("written", [None, "half of it"])

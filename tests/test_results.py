@@ -66,6 +66,19 @@ def test_results_appear_together_and_those_of_an_earlier_run_go(folder):
     assert contents(folder) == {"model": "2", "b.png": "2", "notes.txt": "mine"}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are not locked there")
+def test_another_run_in_the_same_folder_is_refused_and_harms_nothing(folder):
+    with results.output_folder(folder) as staging:
+        write(staging, checkpoint="1", model="1")
+        with pytest.raises(ValueError, match=r"another run is writing to .*run: wait for its end"):
+            run(folder, model="2")
+        with results.output_folder(folder.with_name("other")):
+            pass
+    assert contents(folder) == {CHECKPOINT: "1", "model": "1"}
+    run(folder, model="2")
+    assert contents(folder) == {"model": "2"}
+
+
 @pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt(), SystemExit(1)])
 def test_a_run_that_fails_without_a_checkpoint_changes_nothing(failure, folder):
     with pytest.raises(type(failure)):

@@ -93,9 +93,8 @@ def measure(labels, learned, scores, gap: int) -> dict:
     threshold = anomalies.thresholds.maximum(learned)
     found = anomalies.events(scores, threshold, gap=gap)
     by_event = anomalies.metrics.eventwise(labels, found)
-    by_row = anomalies.metrics.pointwise(labels, np.nan_to_num(scores) > threshold.value)
-    known = np.isfinite(scores)
-    best = anomalies.metrics.best_f1(labels[known], scores[known])
+    by_row = anomalies.metrics.pointwise(labels, scores > threshold.value)
+    best = anomalies.metrics.best_f1(labels, scores)  # a row without a score cannot be found
     return {
         "events": {name: round(getattr(by_event, name), 4) for name in NUMBERS},
         "labelled": by_event.labelled,

@@ -10,12 +10,15 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 import numpy as np
 
-from lstmcore.anomalies.detector import Detector, scaled_rows, table_of
+from lstmcore import checks
+from lstmcore.anomalies.detector import Detector, finite, scaled_rows, table_of
+from lstmcore.anomalies.event import limit_of
 from lstmcore.anomalies.scores import mean_absolute
 from lstmcore.files import read_tensors, write_tensors
 from lstmcore.streaming import Stream, stream
 from lstmcore.types import LSTMState
 
+FORMAT = 1
 KEY = "lstmcore_alarm"  # of the one entry in the file's metadata
 ARRAYS = ("recent", "predictions", "errors")
 
@@ -43,7 +46,6 @@ class Alarm:
       errors: [F], of the last row, in scaled units, signed; `shares(alarm.errors[None])` tells
         which feature caused an alarm.
       read: rows so far.
-      on: whether the last row's score is above the threshold.
     """
 
     detector: Detector
@@ -54,7 +56,11 @@ class Alarm:
     predictions: np.ndarray
     errors: np.ndarray
     read: int
-    on: bool
+
+    @property
+    def on(self) -> bool:
+        """Whether the last row's score is above the threshold."""
+        return bool(np.asarray(self.score(self.errors[None]))[0] > self.threshold)
 
     @classmethod
     def of(cls, detector: Detector, threshold, score: Callable = mean_absolute) -> Alarm:
@@ -66,8 +72,8 @@ class Alarm:
           score: what the threshold was computed from.
 
         Raises:
-          ValueError: a detector that reconstructs.
-          TypeError: a score that is no function.
+          ValueError: a detector that reconstructs, or a threshold that is NaN.
+          TypeError: a score that is no function, or a threshold that is no number.
 
         Examples:
           >>> from lstmcore import anomalies
@@ -93,14 +99,13 @@ class Alarm:
         ahead = settings.ahead
         return cls(
             detector,
-            float(getattr(threshold, "value", threshold)),
+            limit_of(threshold),
             score,
             stream(detector.model, detector.params),
             recent=np.full((max(1, detector.prepared.lost), features), np.nan),
             predictions=np.full((ahead, ahead, features), np.nan, np.float32),
             errors=np.full(features, np.nan),
             read=0,
-            on=False,
         )
 
     def step(self, row) -> tuple[float, Alarm]:
@@ -114,7 +119,8 @@ class Alarm:
           are missing, as in `Detector.errors`.
 
         Raises:
-          ValueError: another number of features, or a value that the preparation refuses.
+          ValueError: another number of features, a value that the preparation refuses, or one so
+            large that the model overflows. This alarm is as it was, to go on with the next row.
         """
         prepared, settings = self.detector.prepared, self.detector.settings
         row = np.asarray(row)
@@ -138,7 +144,7 @@ class Alarm:
                 errors = scaled - combine(predictions[ways, ways].astype(float), axis=0)
                 errors[np.isnan(row)] = np.nan
             y, running = running.step(jnp.asarray(scaled[None]))
-            newest = np.asarray(y).reshape(1, settings.ahead, -1)
+            newest = finite(y).reshape(1, settings.ahead, -1)
             predictions = np.concatenate([newest, predictions])[: settings.ahead]
         score = float(np.asarray(self.score(errors[None]))[0])
         after = replace(
@@ -148,7 +154,6 @@ class Alarm:
             predictions=predictions,
             errors=errors,
             read=self.read + 1,
-            on=score > self.threshold,
         )
         return score, after
 
@@ -160,8 +165,7 @@ class Alarm:
           ImportError: safetensors is missing.
         """
         tensors = {name: getattr(self, name) for name in ARRAYS} | self._states()
-        state = {"format": 1, "read": self.read, "on": self.on}
-        write_tensors(path, tensors, {KEY: json.dumps(state)})
+        write_tensors(path, tensors, {KEY: json.dumps({"format": FORMAT, "read": self.read})})
 
     def resume(self, path: str | os.PathLike) -> Alarm:
         """This alarm, as it was when `save` wrote the file.
@@ -178,10 +182,18 @@ class Alarm:
         metadata, tensors = read_tensors(path)
         if KEY not in metadata:
             raise ValueError(f"{path} holds no alarm: such files come from alarm.save")
+        try:
+            state = json.loads(metadata[KEY])
+            if state["format"] != FORMAT:
+                raise ValueError(f"it is not described in format {FORMAT}")
+            read = checks.check_count("read", state["read"], minimum=0)
+        except (LookupError, TypeError, ValueError, RecursionError) as error:
+            raise ValueError(
+                f"{path} is damaged, or of another version of lstmcore: {error}"
+            ) from error
         own = {name: getattr(self, name) for name in ARRAYS} | self._states()
-        if {n: a.shape for n, a in tensors.items()} != {n: a.shape for n, a in own.items()}:
+        if _kinds(tensors) != _kinds(own):
             raise ValueError(f"{path} holds an alarm of another detector: its sizes do not fit")
-        state = json.loads(metadata[KEY])
         states = {
             layer: LSTMState(*(jnp.asarray(tensors[f"{layer}/{field}"]) for field in ("h", "c")))
             for layer in self.stream.states
@@ -189,8 +201,7 @@ class Alarm:
         return replace(
             self,
             stream=replace(self.stream, states=states),
-            read=state["read"],
-            on=state["on"],
+            read=read,
             recent=tensors["recent"],
             predictions=tensors["predictions"],
             errors=tensors["errors"],
@@ -205,3 +216,7 @@ class Alarm:
             for layer, state in self.stream.states.items()
             for field in state._fields
         }
+
+
+def _kinds(tensors: dict) -> dict:
+    return {name: (tensor.shape, str(tensor.dtype)) for name, tensor in tensors.items()}

@@ -67,8 +67,9 @@ class Detector:
           after those: until then the model has read less than it was trained to.
 
         Raises:
-          ValueError: too few rows, another number of columns, or values that the preparation
-            refuses, such as missing ones if it is to refuse them.
+          ValueError: too few rows, another number of columns, values that the preparation
+            refuses, such as missing ones if it is to refuse them, or values so large that the model
+            overflows.
         """
         table = table_of(values)
         return np.where(np.isnan(table), np.nan, self._errors(table))
@@ -156,6 +157,17 @@ def scaled_rows(prepared: series.Prepared, table: np.ndarray) -> np.ndarray:
     return scaled
 
 
+def finite(written) -> np.ndarray:
+    """What a model wrote, unless it overflowed: NaN would count as missing, not as strange."""
+    written = np.asarray(written)
+    if not np.isfinite(written).all():
+        raise ValueError(
+            "values are so far from those that were trained on that what the model writes is not "
+            "finite: are they in the same units?"
+        )
+    return written
+
+
 def _reconstructed(model, params, scaled: np.ndarray, length: int) -> Iterator[np.ndarray]:
     """What the model writes for every window, some at a time: [N, length, F]."""
     windows = series.windows(scaled, length)
@@ -163,7 +175,7 @@ def _reconstructed(model, params, scaled: np.ndarray, length: int) -> Iterator[n
         some = windows[start : start + WINDOWS_AT_ONCE]
         # Filled up to one size, or the last ones would be compiled for themselves.
         padding = ((0, WINDOWS_AT_ONCE - len(some)), (0, 0), (0, 0))
-        yield np.asarray(_written(model, params, np.pad(some, padding)))[: len(some)]
+        yield finite(_written(model, params, np.pad(some, padding)))[: len(some)]
 
 
 def _predicted(model, params, scaled: np.ndarray, ahead: int) -> Iterator[np.ndarray]:
@@ -174,7 +186,7 @@ def _predicted(model, params, scaled: np.ndarray, ahead: int) -> Iterator[np.nda
         padding = ((0, STEPS_AT_ONCE - len(some)), (0, 0))
         padded = jnp.asarray(np.pad(some, padding))  # at the end, where no step comes after it
         y, running = running.step(padded[None])
-        yield np.asarray(y)[0, : len(some)].reshape(len(some), ahead, -1)
+        yield finite(np.asarray(y)[0, : len(some)]).reshape(len(some), ahead, -1)
 
 
 def _rows_of(pieces: Iterator[np.ndarray], how: str) -> Iterator[np.ndarray]:

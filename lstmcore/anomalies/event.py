@@ -40,9 +40,9 @@ def events(scores, threshold=None, *, gap: int = 0, minimum: int = 1) -> list[Ev
       A list of Event, in the order of time. (For 100,000 rows it takes milliseconds.)
 
     Raises:
-      ValueError: scores without a threshold, flags with one, `gap` below 0, `minimum` below 1, or
-        an array that is not [rows].
-      TypeError: scores that are no array.
+      ValueError: scores without a threshold, flags with one, a threshold that is NaN, `gap` below
+        0, `minimum` below 1, or an array that is not [rows].
+      TypeError: scores that are no array, or a threshold that is no number.
 
     Examples:
       >>> scores = np.array([0.0, 3.0, 0.0, 5.0, 0.0, 0.0, 4.0])
@@ -118,4 +118,16 @@ def _flags(scores, threshold) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(
             "scores need a threshold: events(scores, threshold); for flags write scores == 1"
         )
-    return scores, scores > float(getattr(threshold, "value", threshold))
+    return scores, scores > limit_of(threshold)
+
+
+def limit_of(threshold) -> float:
+    """The number of a threshold, be it one or a `thresholds.Threshold`."""
+    limit = getattr(threshold, "value", threshold)
+    try:
+        limit = float(limit)
+    except (TypeError, ValueError):
+        raise TypeError(f"threshold must be a number or a Threshold, got {threshold!r}") from None
+    if np.isnan(limit):
+        raise ValueError("threshold is NaN, above which nothing would ever be flagged")
+    return limit

@@ -69,7 +69,9 @@ def look(
 
 def _windows(first: int, last: int, rows: int, length: int) -> np.ndarray:
     """[n, length]: rows of neighbouring windows that cover first to last, or as much as fits."""
-    count = max(1, min(-(-(last - first) // length), rows // length))
+    if rows < length:
+        raise ValueError(f"values give {rows} rows to read, but a window has {length}")
+    count = min(-(-(last - first) // length), rows // length)
     start = min(first, rows - count * length)
     return start + np.arange(count * length).reshape(count, length)
 

@@ -163,20 +163,22 @@ def best_f1(labels, scores, *, point_adjust: bool = False) -> BestF1:
     checks.check_array("scores", scores, "rows", "one score for each row")
     checks.check_floating("scores", scores)
     _check_length("scores", scores, labels)
-    scores = np.asarray(scores, float)
+    scores = np.asarray(scores)
     there = ~np.isnan(scores)
     if not there.any() or np.isinf(scores).any():
         raise ValueError("scores must hold finite numbers (NaN where a row has none)")
     lowest = scores[there].min()
-    scores = np.where(there, scores, lowest - 1)
+    scores = np.where(there, scores, _just_below(lowest))
     if point_adjust:
         scores = point_adjusted(labels, scores)
-    precision, recall, thresholds = _sklearn().precision_recall_curve(labels, scores)
+    curve = _sklearn().precision_recall_curve
+    precision, recall, thresholds = curve(labels, scores.astype(float))
     usable = thresholds >= lowest  # lower ones flag what has no score
     precision, recall, thresholds = precision[:-1][usable], recall[:-1][usable], thresholds[usable]
     f1 = 2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)
     best = int(f1.argmax())
-    below = np.nextafter(thresholds[best], -np.inf)  # its rows are flagged with scores equal to it
+    # Rows with a score equal to it are flagged: below it is the next number of the scores' dtype.
+    below = _just_below(scores.dtype.type(thresholds[best]))
     return BestF1(float(f1[best]), float(precision[best]), float(recall[best]), float(below))
 
 
@@ -185,7 +187,7 @@ def point_adjusted(labels, scores) -> np.ndarray:
 
     Args:
       labels: bool or 0/1 [rows].
-      scores: [rows], scores or flags.
+      scores: [rows], scores or flags; NaN is none, and stays only where a whole event has none.
 
     Returns:
       [rows], in the dtype of `scores`.
@@ -198,8 +200,12 @@ def point_adjusted(labels, scores) -> np.ndarray:
     _check_length("scores", adjusted, labels)
     for event in events(labels):
         rows = slice(event.start, event.stop)
-        adjusted[rows] = adjusted[rows].max()
+        adjusted[rows] = np.fmax.reduce(adjusted[rows])
     return adjusted
+
+
+def _just_below(number: np.floating) -> np.floating:
+    return np.nextafter(number, number.dtype.type(-np.inf))
 
 
 def _labels(labels) -> np.ndarray:

@@ -3,7 +3,8 @@
     errors [rows, F]  ->  mean_absolute, largest, or Gaussian.score  ->  scores [rows]
 
 The larger a score, the stranger the row. A missing error (NaN) is no error: the scores by size use
-the features that are there, and are NaN where there is none; the Gaussian one needs them all.
+the features that are there, and are NaN where there is none; the Gaussian one needs them all. An
+infinite error is refused: it is not missing, and has no finite score.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ def mean_absolute(errors) -> np.ndarray:
       [rows], in units of the errors.
 
     Raises:
-      ValueError, TypeError: errors that are not a floating-point array [rows, F].
+      ValueError, TypeError: errors that are not a floating-point array [rows, F], or infinite.
 
     Examples:
       >>> mean_absolute(np.array([[1.0, -3.0], [np.nan, 2.0], [np.nan, np.nan]])).tolist()
       [2.0, 2.0, nan]
     """
     errors = _errors(errors)
-    there = np.isfinite(errors)
+    there = ~np.isnan(errors)
     total = np.where(there, np.abs(errors), 0).sum(axis=1)
     count = there.sum(axis=1)
     return np.where(count, total / np.maximum(count, 1), np.nan)
@@ -48,7 +49,7 @@ def largest(errors) -> np.ndarray:
       [3.0, 2.0]
     """
     errors = _errors(errors)
-    there = np.isfinite(errors)
+    there = ~np.isnan(errors)
     sizes = np.where(there, np.abs(errors), -np.inf).max(axis=1)
     return np.where(there.any(axis=1), sizes, np.nan)
 
@@ -132,6 +133,8 @@ def fit_gaussian(errors, regularisation: float = 1e-6) -> Gaussian:
 
     Malhotra et al. (2016), "LSTM-based Encoder-Decoder for Multi-sensor Anomaly Detection", fit
     them by maximum likelihood on rows that were not trained on: give `detector.held_out_errors`.
+    They fit them to the sizes of errors, |x - x'|; here, as in Malhotra et al. (2015), the sign is
+    kept, without which no error is Gaussian and `thresholds.gaussian` would not hold.
 
     Errors of a column that never change leave the covariance singular. So the diagonal is raised,
     by `regularisation` times the largest variance (times 1 if there is none). A pseudo-inverse
@@ -156,7 +159,7 @@ def fit_gaussian(errors, regularisation: float = 1e-6) -> Gaussian:
     errors = _errors(errors)
     if not 0 < regularisation < np.inf:
         raise ValueError(f"regularisation must be a number above 0, got {regularisation}")
-    complete = errors[np.isfinite(errors).all(axis=1)].astype(float)
+    complete = errors[~np.isnan(errors).any(axis=1)].astype(float)
     if len(complete) < 2:
         raise ValueError(
             f"errors has {len(complete)} rows without a missing value: a Gaussian needs at least 2"
@@ -171,4 +174,7 @@ def fit_gaussian(errors, regularisation: float = 1e-6) -> Gaussian:
 def _errors(errors) -> np.ndarray:
     checks.check_array("errors", errors, "rows features", "errors[:, None] adds a feature axis")
     checks.check_floating("errors", errors)
-    return np.asarray(errors)
+    errors = np.asarray(errors)
+    if np.isinf(errors).any():
+        raise ValueError("errors must be finite, or NaN where one is missing, got an infinite one")
+    return errors

@@ -112,8 +112,14 @@ def peaks_over_threshold(scores, probability: float = 1e-4, *, initial: float = 
     by a heavy tail: a shape of 0.5 or more, and a threshold far above the largest score that
     nothing will ever reach. `how` tells all three. Then raise `initial`, or use `quantile`.
 
+    Few scores hold little about their tail. With 500 of them, ten above t, the threshold for 0.0001
+    was exceeded with probability 0.001 to 0.002 in the mean over samples of six distributions; with
+    4,000 it was 0.0002 to 0.0003. A shape of -1 or less is a sign of it, or of scores with an upper
+    end: the likelihood then has no maximum (Smith 1985), and the threshold is about the largest
+    score.
+
     Args:
-      scores: [rows], of normal rows; some hundreds at least.
+      scores: [rows], of normal rows; some thousands, or a lower `initial`.
       probability: q, of a false alarm in one row; below the share of scores above t.
       initial: t as a quantile of the scores, between 0 and 1.
 

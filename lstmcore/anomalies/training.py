@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -94,10 +93,7 @@ class Settings:
                 f"preparation must be a series.Preparation, got {type(self.preparation).__name__}"
             )
         for name in ("masking", "validation"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be at least 0 and below 1, got {getattr(self, name)}"
-                )
+            layout.check_rate(name, getattr(self, name))
         if not 0 <= self.gaussian < np.inf:
             raise ValueError(f"gaussian must be a number from 0 on, got {self.gaussian}")
         if not 0 < self.learning_rate < np.inf:
@@ -142,7 +138,6 @@ def train(
       ((200, 1), 180)
     """
     settings = Settings() if settings is None else settings
-    surviving: dict[str, Any] = {"checkpoint": checkpoint, "resume": resume}
     table = table_of(values)
     first_held_out = _first_held_out(len(table), settings)
     prepared = settings.preparation.fit(table, rows=first_held_out)
@@ -151,13 +146,12 @@ def train(
     training = training_windows(scaled[:boundary], settings)
     held_out = training_windows(scaled[boundary:], settings) if settings.validation else None
     model = build(settings, table.shape[1])
-    noisy = settings.masking > 0 or settings.gaussian > 0
     init_key, key = jax.random.split(jax.random.key(settings.seed))
     result = fit(
-        partial(noisy_loss if noisy else loss, model, settings),
-        jax.jit(model.init)(init_key),
+        _loss(model, replace(settings, seed=0)),
+        _init(model, init_key),
         training,
-        optimizer=optax.adam(settings.learning_rate),
+        optimizer=_optimizer(settings.learning_rate),
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         key=key,
@@ -165,7 +159,8 @@ def train(
         patience=settings.patience,
         watch=watch,
         progress=progress,
-        **{name: value for name, value in surviving.items() if value},
+        checkpoint=checkpoint,
+        resume=resume,
     )
     detector = Detector(
         model, result.params, prepared, settings, result.history, np.zeros((0, 0)), first_held_out
@@ -198,6 +193,25 @@ def noisy_loss(model, settings: Settings, params, batch, key=None):
     read = batch[:, : settings.window]
     read = corrupt(key, read, masking=settings.masking, gaussian=settings.gaussian)
     return _error(model, settings, params, read, batch)
+
+
+# The same objects for settings that differ in the seed alone, so that nothing is compiled again.
+
+
+@cache
+def _loss(model, settings: Settings) -> Callable:
+    noisy = settings.masking > 0 or settings.gaussian > 0
+    return partial(noisy_loss if noisy else loss, model, settings)
+
+
+@partial(jax.jit, static_argnums=0)
+def _init(model, key) -> dict:
+    return model.init(key)
+
+
+@cache
+def _optimizer(learning_rate: float):
+    return optax.adam(learning_rate)
 
 
 def _error(model, settings: Settings, params, read, batch):

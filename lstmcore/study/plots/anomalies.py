@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lstmcore.anomalies.event import Event, events
+from lstmcore.anomalies.event import Event, events, limit_of
 from lstmcore.study.plots.style import COLOURS, panels, plain
 from lstmcore.study.plots.timeline import label_steps, legend_above
 
@@ -49,9 +49,9 @@ def plot_anomalies(
       axes: F + 1 Axes to draw into, as from `figure.subplots(F + 1)`.
 
     Raises:
-      ValueError: arrays of different lengths, a wrong number of names, or `axes` that are more or
-        fewer than F + 1.
-      TypeError: `axes` that are none.
+      ValueError: arrays of different lengths, a wrong number of names, a threshold that is NaN, or
+        `axes` that are more or fewer than F + 1.
+      TypeError: `axes` that are none, or a threshold that is no number.
 
     Examples:
       >>> figure = plot_anomalies(
@@ -89,8 +89,8 @@ def plot_anomalies(
             panel.plot(np.asarray(outputs)[:, column], "--", color=EXPECTED, linewidth=0.9)
         panel.set_ylabel(plain(name))
     of_scores.plot(scores, color=COLOURS[6], linewidth=0.9)
-    value, how = float(getattr(threshold, "value", threshold)), getattr(threshold, "how", "")
-    of_scores.axhline(value, color=DETECTED, linestyle="--", linewidth=1)
+    how = getattr(threshold, "how", "")
+    of_scores.axhline(limit_of(threshold), color=DETECTED, linestyle="--", linewidth=1)
     of_scores.set_ylabel("score")
     named: dict[str, dict] = {"series": {"color": COLOURS[0]}}
     if outputs is not None:
