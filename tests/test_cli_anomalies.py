@@ -251,13 +251,6 @@ def test_options(options, judging, table, tmp_path):
 # Tables and labels that are not as one wishes.
 
 
-def missing():
-    table = values()
-    table[-3:, 0] = np.nan
-    table[60:62, 1] = np.nan
-    return lines(table)
-
-
 def at_both_ends():
     table = values(strange=None)
     table[[0, -1]] += 40
@@ -275,7 +268,6 @@ def huge():
 
 
 HARD = {
-    "missing": (missing, [], "load: 3 of 200 values missing .*; filled with the last known value"),
     "event at the ends": (
         at_both_ends,
         ["--train-share", 0.9, "--threshold", "quantile", "--level", 0.5],
@@ -304,13 +296,17 @@ def test_hard_tables(make, options, note, table, tmp_path):
 
 
 def test_rows_without_a_value_have_no_score(table, tmp_path):
-    table.write_text(lines(values()[:, 0:1] * np.where(np.arange(ROWS) == 60, np.nan, 1)[:, None],
-                           ("load",)))  # fmt: skip
+    """The page is made of them, too."""
+    whole = values()[:, :1]
+    whole[[60, -1]] = np.nan
+    table.write_text(lines(whole, ("load",)))
     run = call("anomalies", table, *SMALL, "-o", tmp_path / "run")
     rows = run.rows("scores.csv")
-    assert [row["date"] for row in rows if not row["score"]] == [days()[60]]
+    assert [row["date"] for row in rows if not row["score"]] == [days()[60], days()[-1]]
     assert (rows[60]["load"], rows[60]["flagged"], rows[60]["event"]) == ("", "0", "")
-    assert "1 row without a score" in run.text
+    assert "2 rows without a score" in run.text
+    assert "load: 2 of 200 values missing" in run.text
+    assert "filled with the last known value" in run.text
 
 
 @pytest.mark.usefixtures("plain_report")
