@@ -142,7 +142,7 @@ def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:
         said += [f"{line}; filled with {way}" for line in str(holes).splitlines()]
     lags = prepared.preparation.difference
     if lags:
-        words = [f"the row {count(lag, 'row')} before" for lag in lags]
+        words = ["the row before" if lag == 1 else f"{lag:,} rows before" for lag in lags]
         said.append(f"the model reads differences to {' and then to '.join(words)}")
     constant = [name for name, is_so in zip(data.columns, prepared.constant, strict=True) if is_so]
     if constant:
