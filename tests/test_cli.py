@@ -200,7 +200,7 @@ def test_missing_values_and_differences(mode, table, tmp_path):
     assert "1 row left out in time" in run.text
     assert "load: 2 of 30 values missing" in run.text
     assert "filled with the last known value" in run.text
-    assert "differences of 5 and then 1 rows are taken" in run.text
+    assert "differences to 5 rows before and then to the row before" in run.text
     assert re.search(r"error, windows trained on: [\d.]+ on average, [\d.]+ at worst", run.text)
     settings = run.settings()
     assert (settings["time"], settings["rows"]) == ("when", 30)
