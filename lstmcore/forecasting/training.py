@@ -81,10 +81,6 @@ def train(
     seen = as_float32(prepared.apply(table[: split.validation.stop]))
     end = split.training.stop - first
     stride = settings.stride_for(end - span + 1, table.shape[1])
-    given = {"watch": watch, "checkpoint": checkpoint}
-    options = {name: value for name, value in given.items() if value is not None}
-    if resume:
-        options["resume"] = resume
     init_key, key = jax.random.split(jax.random.key(settings.seed))
     held_out = _held_out(model, seen, end, settings) if settings.validation else None
     result = fit(
@@ -97,8 +93,10 @@ def train(
         key=key,
         validation=held_out,
         patience=settings.patience,
+        watch=watch,
         progress=progress,
-        **options,
+        checkpoint=checkpoint,
+        resume=resume,
     )
     return Trained(
         settings=settings,
