@@ -105,6 +105,11 @@ def test_naive_forecasts_one_number_at_a_time(seed, horizon, season):
     np.testing.assert_array_equal(repeated, np.repeat(values[origins - 1, None], horizon, axis=1))
 
 
+def test_a_season_is_repeated_as_often_as_it_takes():
+    found = forecasting.seasonal_naive([[1], [2], [3], [4]], [4], horizon=8, season=3)
+    assert found[0, :, 0].tolist() == [2, 3, 4, 2, 3, 4, 2, 3]
+
+
 @given(seed=seeds)
 def test_naive_forecasts_do_not_see_the_future(seed):
     rng = np.random.default_rng(seed)

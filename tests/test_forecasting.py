@@ -177,6 +177,9 @@ def test_beyond_the_end_what_is_known_is_given(kind):
     last = values[origin:, :1]
     over = model.forecast(values[: origin + 1], [origin], future=last[1:]).point
     np.testing.assert_allclose(over, inside.point, rtol=1e-6)
+    longer = np.concatenate([values[origin:, :1], [[9.0], [9.0]]])  # than anybody asks for
+    more = model.forecast(values[:origin], future=longer).point
+    np.testing.assert_array_equal(more, outside.point)
 
 
 def test_quantiles_and_their_interval():
@@ -221,9 +224,17 @@ def test_noise_of_samples_is_that_of_the_validation_part():
     apart = np.corrcoef(flat)[np.triu_indices(len(flat), 1)]
     assert apart.std() < 1.2 / np.sqrt(samples)
     # A key that draws the noise must not draw what is dropped: the same bits come out for both.
-    dropped = drawn[1] - drawn[1].mean(axis=-1, keepdims=True)
-    together = np.corrcoef(noise.ravel(), dropped.ravel())[0, 1]
-    assert abs(together) < 4 / np.sqrt(noise.size)
+    layer = model.params["lstm_0"]
+    strong = model.params | {
+        "lstm_0": layer._replace(recurrent_kernel=4 * layer.recurrent_kernel)
+    }  # so that it matters what of the state is dropped
+    noisy, dropped = (
+        replace(one, params=strong).forecast(values, [50], samples=500).samples
+        for one in (model, silent)
+    )
+    both = [each.reshape(-1, 500) for each in (noisy - dropped, dropped)]
+    together = np.corrcoef(*both)[: len(both[0]), len(both[0]) :]
+    assert np.abs(together).max() < 4.5 / np.sqrt(500)
     expected = []
     for origin in range(model.split.validation.start, model.split.validation.stop - HORIZON + 1):
         point = model.forecast(values, [origin]).point[0]

@@ -260,7 +260,7 @@ def test_a_forecast_that_never_changes_has_no_lag(rng):
     assert lag_check(walk[1:], np.full(99, 3.0), walk[:-1]).best_lag == 0
 
 
-@pytest.mark.parametrize(("rows", "step"), [(60, 24), (60, 48)])
+@pytest.mark.parametrize(("rows", "step"), [(60, 24), (60, 48), (250, 36)])
 def test_few_independent_stretches_are_no_proof(rows, step):
     """Two independent errors cannot tell; without a correction 12 to 16 % were ahead."""
     forecasts = (

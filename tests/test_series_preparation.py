@@ -131,6 +131,13 @@ def test_a_column_that_becomes_constant_is_told_of_and_not_stretched():
     assert Preparation().fit(table).constant.tolist() == [False, False, True, False]
 
 
+def test_small_numbers_are_stretched_too():
+    table = np.random.default_rng(0).normal(size=(50, 1)) * 1e-30
+    for scaling in ("standard", "minmax"):
+        values = Preparation(scaling=scaling).fit(table).apply(table)
+        assert 1 <= np.ptp(values) < 6
+
+
 def test_a_small_change_beside_a_large_value_is_a_change():
     table = 1e6 + np.random.default_rng(0).normal(size=(50, 1)) * 1e-6
     assert not Preparation(difference=(1, 1)).fit(table).constant.any()
@@ -140,13 +147,13 @@ def test_a_small_change_beside_a_large_value_is_a_change():
 
 
 def test_what_stands_in_for_missing_values():
-    table = np.array([[1.0], [np.nan], [np.nan], [4.0], [np.nan], [100.0]])
+    table = np.array([[1.0], [np.nan], [1.0], [4.0], [np.nan], [100.0]])
     filled = {
         how: Preparation(missing=how).fit(table, 4).filled(table)[:, 0].tolist()
         for how in ("forward", "mean")
     }
-    assert filled == {"forward": [1, 1, 1, 4, 4, 100], "mean": [1, 2.5, 2.5, 4, 2.5, 100]}
-    assert np.isnan(table).sum() == 3  # which is left alone
+    assert filled == {"forward": [1, 1, 1, 4, 4, 100], "mean": [1, 2, 1, 4, 2, 100]}
+    assert np.isnan(table).sum() == 2  # which is left alone
 
 
 def test_missing_values_are_counted():

@@ -286,6 +286,13 @@ def test_parts_of_a_file_are_read_as_the_whole(read, lines):
             assert one == other
 
 
+def test_a_column_may_start_with_missing_values_for_longer_than_a_part(read, monkeypatch):
+    monkeypatch.setattr(csv_cells, "ROWS_AT_ONCE", 2)
+    columns, values, *_ = read("a,b\n1,\n2,\n3,\n4,9\n", missing=True)
+    assert columns == ("a", "b")
+    np.testing.assert_array_equal(values[:, 1], [np.nan, np.nan, np.nan, 9])
+
+
 def test_the_text_of_a_file_is_not_kept(read, monkeypatch):
     monkeypatch.setattr(csv_cells, "ROWS_AT_ONCE", 500)
     text = "a,b,c\n" + "1.25,2.5,3.75\n" * 20_000
