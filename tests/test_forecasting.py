@@ -484,25 +484,16 @@ def test_settings_come_back_from_json():
         assert Settings.from_json(json.loads(text)) == settings
 
 
-def test_what_is_given_to_fit_is_passed_on(monkeypatch):
-    from lstmcore.forecasting import training
-
-    seen = {}
-
-    def no_fit(loss, params, data, **options):
-        seen.update(options)
-        return lc.FitResult(params, {"loss": np.zeros(1)})
-
-    monkeypatch.setattr(training, "fit", no_fit)
-    train(table(), NAMES, SMALL)
-    assert not {"checkpoint", "resume", "watch"} & set(seen)
-    train(table(), NAMES, SMALL, checkpoint="there", resume=True, watch=print, progress=True)
-    assert (seen["checkpoint"], seen["resume"], seen["watch"], seen["progress"]) == (
-        "there",
-        True,
-        print,
-        True,
-    )
+def test_training_goes_on_from_its_checkpoint(tmp_path):
+    seen = []
+    keeps = {"checkpoint": tmp_path / "run.safetensors", "resume": True}
+    train(table(), NAMES, replace(SMALL, epochs=1, patience=None), **keeps)
+    settings = replace(SMALL, epochs=2, patience=None)
+    resumed = train(table(), NAMES, settings, watch=lambda *told: seen.append(told[0]), **keeps)
+    assert seen == [2]
+    whole = train(table(), NAMES, settings)
+    np.testing.assert_array_equal(resumed.history["loss"], whole.history["loss"])
+    jax.tree.map(np.testing.assert_array_equal, resumed.params, whole.params)
 
 
 VALUES = table()
