@@ -1,4 +1,4 @@
-"""From a detector to a verdict: which errors give the threshold, and which the Gaussian."""
+"""Which errors the Gaussian of a verdict is fitted to."""
 
 from dataclasses import replace
 
@@ -17,20 +17,6 @@ NORMAL = np.random.default_rng(0).normal(size=(100, 2)) * np.repeat(
 )
 DETECTOR = replace(SEEN, training_errors=NORMAL, held_out=60)
 ERRORS = SEEN.errors(VALUES)
-
-
-@pytest.mark.parametrize(
-    ("score", "rate"), [("mean", anomalies.mean_absolute), ("largest", anomalies.largest)]
-)
-def test_the_threshold_is_of_normal_rows_and_the_scores_of_the_series(score, rate):
-    verdict = anomalies.judge(DETECTOR, VALUES, score=score, gap=2, minimum=2)
-    np.testing.assert_array_equal(verdict.scores, rate(ERRORS))
-    np.testing.assert_array_equal(verdict.shares, anomalies.shares(ERRORS))
-    assert verdict.threshold == thresholds.maximum(rate(NORMAL))
-    assert verdict.events == anomalies.events(verdict.scores, verdict.threshold, gap=2, minimum=2)
-    quantile = anomalies.judge(DETECTOR, VALUES, score=score, threshold="quantile", level=0.5)
-    assert quantile.threshold == thresholds.quantile(rate(NORMAL), 0.5)
-    assert quantile.events
 
 
 @pytest.mark.parametrize(("held_out", "fitted"), [(60, NORMAL[60:]), (98, NORMAL), (100, NORMAL)])
