@@ -15,6 +15,7 @@ PREDICTION = Settings("prediction", window=4, units=3)
 KINDS = {
     "one ahead": {},
     "several ahead": {"ahead": 3},
+    "further ahead than a window": {"ahead": 6},
     "median, two layers": {"ahead": 4, "combine": "median", "units": (3, 2)},
     "differenced": {"ahead": 2, "preparation": series.Preparation(difference=(5, 1))},
     "filled with the mean": {"preparation": series.Preparation(missing="mean")},

@@ -202,9 +202,11 @@ def test_a_list_and_one_axis_will_do(method):
 # Training.
 
 
-def test_held_out_rows_are_not_learned_from():
+@pytest.mark.parametrize("lags", [(), (2,)])
+def test_held_out_rows_are_not_learned_from(lags):
     """Without patience they do not even choose the epoch."""
-    settings = replace(QUICK["reconstruction"], epochs=2, patience=None)
+    preparation = series.Preparation(difference=lags)
+    settings = replace(QUICK["reconstruction"], epochs=2, patience=None, preparation=preparation)
     values = table(100, features=1)
     changed = values.copy()
     changed[90:] = 3 * values[90:] + 7

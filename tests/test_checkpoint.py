@@ -570,6 +570,17 @@ def test_any_byte_changed(sound, tmp_path):
     assert harmless < len(positions) / 20  # one blank for another between the words of the header
 
 
+def test_the_same_bytes_as_other_numbers(path):
+    """The digest is of dtypes and shapes, too."""
+    stopped(path, 2)
+    metadata, tensors = read_tensors(path)
+    for change in (lambda losses: losses.view(np.int32), lambda losses: losses[:, None]):
+        changed = tensors | {"history['loss']": change(tensors["history['loss']"])}
+        write_tensors(path, changed, metadata)
+        with pytest.raises(ValueError, match="is damaged: it does not hold what was written"):
+            fit(checkpoint=path, resume=True)
+
+
 def test_files_of_another_kind(path):
     model = lc.StackedLSTM(1, 2, outputs=1)
     lc.save(path, model, model.init(KEY))

@@ -101,6 +101,16 @@ def test_padding_does_not_matter(forced):
     close(masked, jax.value_and_grad(loss)(params, X[:, :length], None), rtol=1e-4)
 
 
+@pytest.mark.parametrize("conditional", [False, True])
+def test_a_decoder_with_steps_of_its_own_is_not_masked(conditional):
+    """Not even if they happen to be as many as were read."""
+    model = lc.Autoencoder(2, 3, steps=5, conditional=conditional)
+    mask = lc.length_mask(np.array([2, 5, 0]), 5)
+    _, traces = model.apply(model.init(KEY), X, mask=mask)
+    assert (traces["decoder_0"].gates.forget > 0).all()
+    assert ((traces["encoder_0"].gates.forget > 0).all(axis=2) == mask).all()
+
+
 @pytest.mark.parametrize("forced", [False, True])
 def test_steps_in_between_that_are_masked_are_passed_over(forced):
     params = weights(MODEL)

@@ -35,6 +35,8 @@ def test_both_at_once_are_drawn_apart():
     masked = lc.corrupt(KEY, X, masking=0.3) == 0
     np.testing.assert_array_equal(both == 0, masked)  # a masked number is 0, without noise
     np.testing.assert_array_equal(both[~masked], lc.corrupt(KEY, X, gaussian=0.2)[~masked])
+    noise = both[~masked] - 3  # of one key it would be that of the larger draws alone
+    assert noise.mean() == pytest.approx(0, abs=0.2 * 5 / 70_000**0.5)
 
 
 def test_without_a_key_or_without_noise_nothing_happens():

@@ -159,6 +159,18 @@ def test_failing_save_changes_nothing(owner, name, failure, old, tmp_path, monke
     )
 
 
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """A power cut could else leave the name on an empty file."""
+    done = []
+    for call in (os.fsync, os.replace):
+        monkeypatch.setattr(
+            os, call.__name__, lambda *given, call=call: (done.append(call), call(*given))
+        )
+    with files.atomic_path(tmp_path / "file") as temporary:
+        temporary.write_text("all of it")
+    assert [call.__name__ for call in done] == ["fsync", "replace"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
 def test_a_link_stays_one_and_what_it_leads_to_is_replaced(tmp_path):
     link, target = tmp_path / "link", tmp_path / "there" / "file"
