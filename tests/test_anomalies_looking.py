@@ -1,80 +1,86 @@
-"""What a detector's gates did in a stretch is what the model does when it reads the series."""
+"""The gates around an event are those of the model that scored it."""
 
-from functools import cache
+from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
+from test_anomalies import table, untrained
 
-from lstmcore import anomalies
-from lstmcore.anomalies import looking
-from lstmcore.anomalies.detector import scaled_rows
-from lstmcore.anomalies.looking import look
-from lstmcore.series import Preparation
-from lstmcore.study import run as study_run
+from lstmcore import anomalies, series
+from lstmcore.anomalies import Settings, detector
 
-ROWS, LENGTH = 90, 8
-VALUES = np.random.default_rng(0).normal(size=(ROWS, 2)).cumsum(axis=0)
-QUANTITIES = ("input", "forget", "candidate", "output", "c", "h")
+LAGGED = series.Preparation(difference=(2,))
+PREDICTION = Settings("prediction", window=4, units=(3, 2), preparation=LAGGED)
+RECONSTRUCTION = Settings(window=5, units=(3, 2), preparation=LAGGED)
+VALUES = table(40)
 
 
-@cache
-def detector(method: str, difference: tuple = ()):
-    settings = anomalies.Settings(
-        method=method, window=LENGTH, units=(3, 2), epochs=1, batch_size=64, validation=0.2,
-        preparation=Preparation(difference=difference),
-    )  # fmt: skip
-    return anomalies.train(VALUES, settings)
+def scaled_by(found):
+    return found.prepared.apply(VALUES).astype(np.float32)
 
 
-@pytest.fixture(autouse=True)
-def few_steps_at_once(monkeypatch):
-    """So that a short series takes several calls of the stream."""
-    monkeypatch.setattr(looking, "STEPS_AT_ONCE", 16)
+def test_a_prediction_is_shown_as_it_came_from_the_start_of_the_series(monkeypatch):
+    """In any order of the stretches, and read in pieces; what reaches too far is cut."""
+    monkeypatch.setattr("lstmcore.anomalies.looking.STEPS_AT_ONCE", 8)
+    found = untrained(PREDICTION, VALUES)
+    y, whole = found.model.apply(found.params, scaled_by(found)[None])
+    stretches = [(30, 36), (5, 9), (20, 99), (-3, 4)]
+    expected = [range(30, 36), range(5, 9), range(20, 40), range(2, 4)]
+    looked = list(anomalies.look(found, VALUES, stretches))
+    for (rows, run), inside in zip(looked, expected, strict=True):
+        assert rows.tolist() == list(inside)
+        places = rows - 2
+        np.testing.assert_allclose(run.outputs[0], y[0, places], atol=1e-6)
+        for layer in ("lstm_0", "lstm_1"):
+            expected_trace = jax.tree.map(lambda leaf, at=places: leaf[:, at], whole[layer])
+            jax.tree.map(
+                lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), run[layer], expected_trace
+            )
 
 
-@pytest.mark.parametrize("difference", [(), (3, 1)])
-def test_a_model_that_predicts_reads_the_whole_series(difference):
-    """Out of order, at both ends, over one another: each as if nothing else had been asked."""
-    found = detector("prediction", difference)
-    lost = sum(difference)
-    stretches = [(40, 50), (60, 61), (0, 10), (45, 55), (80, 200)]
-    scaled = scaled_rows(found.prepared, VALUES)
-    whole = study_run(found.model, found.params, scaled[None])
-    for (first, stop), (rows, seen) in zip(stretches, look(found, VALUES, stretches), strict=True):
-        np.testing.assert_array_equal(rows, np.arange(max(first, lost), min(stop, ROWS)))
-        assert seen.layers == ("lstm_0", "lstm_1")
-        np.testing.assert_array_equal(seen.inputs[0], scaled[rows - lost])
-        for layer in seen.layers:
-            for name in QUANTITIES:
-                expected = np.asarray(whole[layer, name])[:, rows - lost]
-                np.testing.assert_allclose(seen[layer, name], expected, rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize(
+    ("stretch", "first", "last"),
+    [((20, 26), 20, 29), ((0, 3), 2, 6), ((38, 40), 35, 39), ((0, 40), 2, 36)],
+)
+def test_a_reconstruction_is_shown_in_whole_windows(stretch, first, last):
+    """Each of which is read from zeros."""
+    found = untrained(RECONSTRUCTION, VALUES)
+    ((rows, run),) = anomalies.look(found, VALUES, [stretch])
+    assert rows.tolist() == list(range(first, last + 1))
+    assert run.layers == ("encoder_0", "encoder_1")
+    windows = scaled_by(found)[rows - 2].reshape(-1, 5, 2)
+    _, traces = found.model.apply(found.params, windows)
+    expected = np.asarray(traces["encoder_1"].gates.forget).reshape(1, -1, 2)
+    np.testing.assert_allclose(run["encoder_1", "forget"], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("difference", [(), (3, 1)])
-def test_a_model_that_reconstructs_reads_windows(difference):
-    found = detector("reconstruction", difference)
-    lost = sum(difference)
-    scaled = scaled_rows(found.prepared, VALUES)
-    for first, stop in [(40, 50), (0, 7), (80, 200), (0, 1000)]:
-        ((rows, seen),) = look(found, VALUES, [(first, stop)])
-        assert len(rows) % LENGTH == 0
-        np.testing.assert_array_equal(rows, rows[0] + np.arange(len(rows)))
-        assert lost <= rows[0]
-        assert rows[-1] < ROWS
-        whole_windows = (ROWS - lost) // LENGTH * LENGTH
-        wanted = np.arange(max(first, lost), min(stop, ROWS))
-        assert set(wanted) <= set(rows) or len(rows) == whole_windows
-        windows = scaled[rows - lost].reshape(-1, LENGTH, 2)
-        each = study_run(found.model, found.params, windows)
-        assert seen.layers == ("encoder_0", "encoder_1")
-        for layer in seen.layers:
-            for name in QUANTITIES:
-                expected = np.asarray(each[layer, name]).reshape(1, len(rows), -1)
-                np.testing.assert_allclose(seen[layer, name], expected, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("method", ["prediction", "reconstruction"])
-def test_a_stretch_without_rows(method):
-    for stretch in [(10, 10), (90, 95), (0, 3)]:
+def test_what_cannot_be_looked_at():
+    found = untrained(RECONSTRUCTION, VALUES)
+    for stretch in [(7, 7), (0, 2), (40, 50)]:
         with pytest.raises(ValueError, match="holds no row of the series"):
-            list(look(detector(method, (3, 1)), VALUES, [stretch]))
+            next(anomalies.look(found, VALUES, [stretch]))
+    with pytest.raises(ValueError, match="values give 4 rows to read, but a window has 5"):
+        next(anomalies.look(found, VALUES[:6], [(3, 5)]))
+    with pytest.raises(ValueError, match="table has 1 columns but was prepared for 2"):
+        next(anomalies.look(found, VALUES[:, :1], [(3, 5)]))
+
+
+@pytest.mark.parametrize("length", [1, 3])
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 1, 1, 1), (2, 5, 1), (8,), (1, 9)])
+def test_rows_of_windows_are_given_as_soon_as_they_are_final(length, sizes):
+    """Pieces smaller than a window are put together, too."""
+    windows = np.random.default_rng(0).normal(size=(sum(sizes), length, 2))
+    pieces = iter(np.split(windows, np.cumsum(sizes)[:-1]))
+    rows = np.concatenate(list(detector._rows_of(pieces, "median")))
+    np.testing.assert_array_equal(rows, series.unwindow(windows, how="median"))
+
+
+def test_training_again_with_another_seed_compiles_nothing():
+    from lstmcore import train
+
+    settings = replace(PREDICTION, epochs=1, units=3, gaussian=0.1)
+    anomalies.train(VALUES, settings)
+    compiled = train.run_epochs._cache_size()
+    anomalies.train(VALUES, replace(settings, seed=5))
+    assert train.run_epochs._cache_size() == compiled

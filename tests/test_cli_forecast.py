@@ -369,7 +369,7 @@ OPTIONS = {
     "horizon": (["--horizon", 20, "--test", 0.1], "the test part has 16 rows, but --horizon is 20"),
     "no test part": (["--test", 0], "the test part has 0 rows"),
     "window": (["--window", 500], "one window of 500 rows and a horizon of 2 need 502"),
-    "season": (["--season", 500], "--season is 500, but the training part has 112 rows"),
+    "season": (["--season", 500], "season is 500 rows, but the training part has 112: use a"),
     "folds": (["--folds", 100], "100 forecasts of 2 rows after at least 6 rows need 206 rows"),
     "negative folds": (["--folds", -1], "--folds must be at least 0, got -1"),
     "targets": (["--targets", "wind"], "targets names 'wind' but the columns are load"),

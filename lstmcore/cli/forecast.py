@@ -171,11 +171,6 @@ def _check(source: Path, data: Table, settings: Settings, folds: int) -> None:
         )
     prepared = settings.preparation.fit(data.values, rows=split.training.stop)
     reading.check_range(source, data, prepared)
-    if (settings.season or 0) >= split.training.stop:
-        raise ValueError(
-            f"--season is {settings.season}, but the training part has "
-            f"{count(split.training.stop, 'row')}: it must hold more than a season"
-        )
     if folds < 0:
         raise ValueError(f"--folds must be at least 0, got {folds}")
     if folds:
