@@ -23,7 +23,7 @@ class Times(NamedTuple):
     """The times of the rows of a table, which are regular but for rows that are left out.
 
     Attributes:
-      times: datetime64[us] [rows], or float64 [rows] if they are plain numbers.
+      times: [rows], of datetime64 in microseconds, or float64 if they are plain numbers.
       interval: from one row to the next, to read: "5 minutes", "1 month", or "1" of numbers.
       gaps: how many rows are left out.
       positions: int [rows], where each row stands in the series without gaps: 0, 1, 3, ...
