@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks, files, study
 from lstmcore.decoding.beam import beam_search
 from lstmcore.decoding.greedy import greedy
+from lstmcore.programs import compiled
 from lstmcore.seq2seq import Seq2Seq
 from lstmcore.tokens import JOINER, split, strings
 from lstmcore.vocabulary import PADDING, Vocabulary
@@ -186,6 +186,6 @@ def _rows(texts: int) -> int:
     return 1 << (texts - 1).bit_length()
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _encode(model: Seq2Seq, params, ids):
     return model.encode(params, ids)[0]
