@@ -218,8 +218,10 @@ def step(
     product = partial(jnp.matmul, preferred_element_type=wide)
 
     z = product(x_t, params.kernel) + product(state.h, params.recurrent_kernel)
-    z_i, z_f, z_g, z_o = jnp.split(z + params.bias.astype(wide), 4, axis=-1)
-    p_i, p_f, p_o = (None,) * 3 if params.peephole is None else params.peephole.astype(wide)
+    z_i, z_f, z_g, z_o = jnp.split(z + jnp.atleast_2d(params.bias).astype(wide), 4, axis=-1)
+    p_i, p_f, p_o = (None,) * 3
+    if params.peephole is not None:
+        p_i, p_f, p_o = params.peephole.astype(wide)[:, None]
 
     def gate(z, peephole, c):
         return recurrent_activation(z if peephole is None else z + peephole * c)

@@ -79,7 +79,8 @@ def dense(params: DenseParams, x: jax.Array) -> jax.Array:
     checks.check_floating("x", x)
     checks.check_features("x", x, features, "params.kernel")
     kernel, bias = map(jnp.asarray, params)
-    return jnp.asarray(x, kernel.dtype) @ kernel + bias
+    x = jnp.asarray(x, kernel.dtype)
+    return x @ kernel + jnp.expand_dims(bias, range(x.ndim - 1))
 
 
 def init_embedding(
