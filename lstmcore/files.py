@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.io.atomic import atomic_path, flush, temporary_path
 from lstmcore.layout import Layer, activations, check_params
 from lstmcore.layouts import LAYOUTS
 from lstmcore.reference.activations import resolve
@@ -26,7 +23,6 @@ __all__ = ["load", "save"]
 
 FORMAT = 1
 KEY = "lstmcore"  # of the one entry in the file's metadata
-TOKEN = 8  # characters that tell temporary names apart
 
 
 def save(path: str | os.PathLike, model, params: dict) -> None:
@@ -175,7 +171,7 @@ def try_tensors(path: str | os.PathLike, tensors: dict, metadata: dict[str, str]
     data = _serialised(tensors, metadata)
     with temporary_path(path) as temporary:
         temporary.write_bytes(data)
-        _to_disk(temporary)
+        flush(temporary)
 
 
 def _serialised(tensors: dict, metadata: dict[str, str]) -> bytes:
@@ -211,46 +207,6 @@ def _layer(name: str, layer: Layer, tensors: dict):
         if f"{name}/{field}" in tensors:
             weights[field] = tensors.pop(f"{name}/{field}")
     return layer.kind(**weights)
-
-
-@contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; renamed to `path` on success, else removed.
-
-    A link stays one: what it leads to is replaced.
-    """
-    path = os.path.realpath(path)
-    with temporary_path(path) as temporary:
-        yield temporary
-        _to_disk(temporary)  # or a power cut could leave the new name on an empty file
-        os.replace(temporary, path)
-
-
-@contextmanager
-def temporary_path(path: str | os.PathLike) -> Iterator[Path]:
-    """A path beside `path`, of the same ending, that nobody else uses; what is there goes."""
-    path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:TOKEN]}{path.suffix}")
-    try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def remove_leftovers(path: str | os.PathLike) -> None:
-    """Remove what killed processes left when they wrote this file: theirs, and no other's."""
-    path = Path(os.path.realpath(path))
-    name, suffix = re.escape(path.name), re.escape(path.suffix)
-    leftover = re.compile(rf"\.{name}-[0-9a-f]{{{TOKEN}}}{suffix}")
-    if path.parent.is_dir():
-        for file in path.parent.iterdir():
-            if leftover.fullmatch(file.name):
-                file.unlink(missing_ok=True)
-
-
-def _to_disk(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _safetensors():
