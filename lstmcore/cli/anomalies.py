@@ -11,14 +11,15 @@ import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import results
+from lstmcore import run_folder
 from lstmcore.anomalies.sentences import close_together, echoes, promises, sentence
 from lstmcore.anomalies.verdict import check_choices
 from lstmcore.cli import options, reading
-from lstmcore.cli.terminal import clear_errors, console, grid, sizes
+from lstmcore.cli.terminal import clear_errors, console, grid, sizes, warn
 from lstmcore.table import Table
 from lstmcore.text import count
 
+KIND, OUTPUT = "lstmcore anomalies", "lstmcore-anomalies"
 PRESET = lc.anomalies.Settings()
 UNITS, PATIENCE = ",".join(map(str, PRESET.units)), PRESET.patience or 0
 SHOWN_EVENTS = 20  # in the terminal; events.csv has all
@@ -96,7 +97,8 @@ def anomalies(
     patience: options.Patience = PATIENCE,
     seed: options.Seed = 0,
     resume: options.Resume = False,
-    output: options.Output = Path("lstmcore-anomalies"),
+    force: options.Force = False,
+    output: Annotated[Path | None, options.output(OUTPUT)] = None,
 ) -> None:
     """Train on what is normal; find the stretches that the model cannot write.
 
@@ -105,7 +107,7 @@ def anomalies(
     the trained detector, which lc.anomalies.Detector.load reads.
     """
     given = dict(locals())
-    with clear_errors(output):
+    with clear_errors() as command:
         judging: dict[str, Any] = {"score": score, "threshold": threshold, "level": level}
         judging |= {"gap": gap, "minimum": minimum}
         check_choices(**judging)
@@ -116,8 +118,10 @@ def anomalies(
             reading.require("scipy", f"--threshold {threshold}")
         from lstmcore.anomalies import report  # matplotlib is for this alone
 
-        for path in filter(None, (source, train)):
-            results.refuse_to_overwrite(path, output, report.FILES)
+        replacing = {"resume": resume, "force": force}
+        inputs = [source] if train is None else [source, train]
+        folder = run_folder.choose_folder(output, OUTPUT, KIND, **replacing, inputs=inputs)
+        command.folder = folder
         wanted = options.names(columns)
         data, times = reading.read(source, wanted, time, () if labels is None else (labels,))
         known = None if labels is None else _labels(source, labels, time, len(data.values))
@@ -131,13 +135,14 @@ def anomalies(
             "trained_rows": len(normal.values),
             "settings": asdict(settings),
         }
-        with results.output_folder(output, report.FILES, resume=resume) as staging:
-            results.goes_on(staging, learnt)  # which table is judged, and how, may differ
+        with run_folder.output_folder(folder, KIND, **replacing, say=warn) as staging:
+            # Which table is judged, and how, may differ.
+            run_folder.record_settings(staging, learnt)
             detector = lc.anomalies.train(
                 normal.values,
                 settings,
                 progress=True,
-                checkpoint=staging / results.CHECKPOINT,
+                checkpoint=staging / run_folder.CHECKPOINT,
                 resume=resume,
             )
             judged = {
@@ -157,9 +162,8 @@ def anomalies(
                     notes.append(f"{labels} marks no row, so there is nothing to compare with")
                 found = report.Found(str(source), data, detector, verdict, known, notes)
                 report.write(staging, found)
-            names = sorted(path.name for path in staging.iterdir())
         _print(found, report)
-        console.print(f"wrote to [bold]{escape(str(output))}[/bold]: {', '.join(names)}")
+        console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
 
 
 def _labels(source: Path, name: str, time: str | None, rows: int) -> np.ndarray:

@@ -11,10 +11,12 @@ import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import results, translation
-from lstmcore.cli.terminal import clear_errors, console, messages, sizes
+from lstmcore import run_folder, translation
+from lstmcore.cli import options
+from lstmcore.cli.terminal import clear_errors, console, messages, sizes, warn
 from lstmcore.cli.watch import Watch, status
 
+KIND, OUTPUT = "lstmcore translate train", "lstmcore-translator"
 SHOWN_TOKENS = 10  # that are unknown
 
 app = typer.Typer(
@@ -86,9 +88,8 @@ def train(
         int | None, _option("Most tokens of a text; longer pairs are left out.", "max_length")
     ] = None,
     seed: Annotated[int | None, _option("Same seed, same result.", "seed")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path(
-        "lstmcore-translator"
-    ),
+    force: options.Force = False,
+    output: Annotated[Path | None, options.output(OUTPUT)] = None,
 ) -> None:
     """Train on pairs of texts; show losses, exact matches and samples meanwhile.
 
@@ -108,16 +109,15 @@ def train(
         names = {field.name for field in fields(translation.Settings)}
         given["bidirectional"] = not (one_direction or reverse_source)
         settings = translation.Settings(**{k: v for k, v in given.items() if k in names})
-        results.refuse_to_overwrite(pairs, output, report.FILES)
-        _train(pairs, settings, output, report)
+        folder = run_folder.choose_folder(output, OUTPUT, KIND, force=force, inputs=[pairs])
+        _train(pairs, settings, folder, force, report)
 
 
-def _train(path: Path, settings: translation.Settings, folder: Path, report) -> None:
+def _train(path: Path, settings: translation.Settings, folder: Path, force: bool, report) -> None:
     read = translation.read_pairs(path)
     console.print(f"[bold]{escape(str(path))}[/bold]: {len(read):,} pairs", soft_wrap=True)
     found, unfinished = None, None
-    patterns = (*report.FILES, *report.PICTURES, results.PAGE)
-    with results.output_folder(folder, patterns) as staging:
+    with run_folder.output_folder(folder, KIND, force=force, say=warn) as staging:
         trained = _watched(read, settings)
         report.write_translator(staging, trained, settings, source=path)
         diverged = isinstance(trained.stopped, lc.NonFiniteLossError)
@@ -126,7 +126,6 @@ def _train(path: Path, settings: translation.Settings, folder: Path, report) -> 
                 found = None if diverged else report.write_translations(staging, trained)
         except (Exception, KeyboardInterrupt) as error:  # the translator itself must not be lost
             unfinished = error
-        names = sorted(result.name for result in staging.iterdir())
     if found is not None:
         console.print(
             f"\n{len(trained.held_out):,} held-out pairs: exact match "
@@ -134,7 +133,7 @@ def _train(path: Path, settings: translation.Settings, folder: Path, report) -> 
             f"chrF {found['chrF']:.1f}"
         )
     console.print(f"\n{lc.summary(trained.translator.model)}\n", style="dim", soft_wrap=True)
-    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {', '.join(names)}")
+    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
     if diverged:
         epoch = len(trained.history["loss"]) + 1
         raise ValueError(
