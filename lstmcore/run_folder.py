@@ -12,11 +12,11 @@ from pathlib import Path
 
 from lstmcore.io import manifest
 from lstmcore.io.atomic import atomic_path
+from lstmcore.io.locks import BusyError
 from lstmcore.io.manifest import MANIFEST, MARKER
 from lstmcore.io.places import obstacle
 from lstmcore.io.staging import (
     CHECKPOINT,
-    BusyError,
     Staging,
     claimed,
     is_claimed,

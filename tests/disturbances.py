@@ -1,8 +1,8 @@
 """A process that is killed, a disk that is full or read-only: at any operation on files.
 
-`count(body)` tells how many operations a body makes; `killed(body, at)` and `failing(body, at, ...)`
-let the one with that number, and all after it, fail. The world is then as a dead process leaves it:
-no code that cleans up can change a file any more.
+`count(body)` tells how many operations a body makes; the others let the one with a number, and all
+after it, fail. After a kill the world is as a dead process leaves it: no code that cleans up can
+change a file any more.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Killed(BaseException):
 
 
 class _Disturbance:
-    """Counts operations; from number `at` on they raise `error`, but for those that are `spared`."""
+    """Counts operations but for those that are `spared`; from number `at` on they raise `error`."""
 
     def __init__(self, at: int | None, error: Callable[[], BaseException], spared=()):
         self.at, self.error, self.spared, self.count = at, error, spared, 0

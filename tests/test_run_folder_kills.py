@@ -42,9 +42,10 @@ def interrupt(folder, files, **options):
     def stop(*_):
         raise KeyboardInterrupt
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(staging.Staging, "publish", stop)
-        begin(folder, files, **options)
+        with pytest.raises(KeyboardInterrupt):
+            begin(folder, files, **options)
 
 
 def contents(folder: Path) -> dict[str, str] | None:
@@ -87,14 +88,15 @@ def stopped_beside_earlier(folder):
     interrupt(folder, NEW, force=True)
 
 
-SCENES = {
-    "new": (nothing, {}),
-    "empty": (empty, {}),
-    "replaced": (earlier, {"force": True}),
-    "trained for longer": (earlier, {"resume": True}),
-    "resumed": (stopped, {"resume": True}),
-    "resumed beside an earlier run": (stopped_beside_earlier, {"resume": True}),
-    "begun anew": (stopped_beside_earlier, {"force": True}),
+SCENES = {  # and whether the system can exchange two folders in one step
+    "new": (nothing, {}, True),
+    "empty": (empty, {}, True),
+    "replaced": (earlier, {"force": True}, True),
+    "replaced by two renames": (earlier, {"force": True}, False),
+    "trained for longer": (earlier, {"resume": True}, True),
+    "resumed": (stopped, {"resume": True}, True),
+    "resumed beside an earlier run": (stopped_beside_earlier, {"resume": True}, True),
+    "begun anew by two renames": (stopped_beside_earlier, {"force": True}, False),
 }
 
 
@@ -104,18 +106,12 @@ def _no_waiting(monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
-@pytest.fixture(params=[True, False], ids=["exchange", "two renames"])
-def exchange(request, monkeypatch):
-    """Whether the system can exchange folders in one step."""
-    if not request.param:
-        monkeypatch.setattr(staging, "exchange", lambda *_: False)
-    return request.param
-
-
 @pytest.fixture(params=SCENES)
-def scene(request, tmp_path):
-    """(a function that makes a place with an output folder in it, options of the run)."""
-    prepare, options = SCENES[request.param]
+def scene(request, tmp_path, monkeypatch):
+    """(a function that makes a place with an output folder in it, options, can exchange)."""
+    prepare, options, can_exchange = SCENES[request.param]
+    if not can_exchange:
+        monkeypatch.setattr(staging, "exchange", lambda *_: False)
     original = tmp_path / "original"
     for name, text in FOREIGN.items():
         (original / name).parent.mkdir(exist_ok=True, parents=True)
@@ -126,7 +122,7 @@ def scene(request, tmp_path):
         shutil.rmtree(tmp_path / name, ignore_errors=True)
         return shutil.copytree(original, tmp_path / name, symlinks=True) / "run"
 
-    return copy, options
+    return copy, options, can_exchange
 
 
 def check_next_run(folder: Path, options: dict) -> None:
@@ -144,8 +140,8 @@ def check_foreign(place: Path, *, hidden: bool) -> None:
     assert not others or (hidden and all(name.startswith(".run.lstmcore-") for name in others))
 
 
-def test_killed_at_every_operation(scene, exchange):
-    copy, options = scene
+def test_killed_at_every_operation(scene):
+    copy, options, can_exchange = scene
     run = partial(begin, files=NEW, **options)
     operations = count(partial(run, copy("counted")))
     assert operations > 30
@@ -155,7 +151,7 @@ def test_killed_at_every_operation(scene, exchange):
         folder = copy("killed")
         assert killed(partial(run, folder), at)
         now = without_settings(contents(folder))
-        was_renamed = staging.previous_of(folder).exists() and not exchange
+        was_renamed = staging.previous_of(folder).exists() and not can_exchange
         assert now in (old, without_settings(NEW)) or (was_renamed and now is None), at
         assert now is None or is_whole(folder)
         check_foreign(folder.parent, hidden=True)
@@ -169,7 +165,7 @@ def test_killed_at_every_operation(scene, exchange):
 
 @pytest.mark.parametrize("disturb", [full_disk, read_only])
 def test_a_full_or_read_only_disk_at_every_operation(disturb, scene):
-    copy, options = scene
+    copy, options, _ = scene
     run = partial(begin, files=NEW, say=lambda _: None, **options)
     operations = count(partial(run, copy("counted")))
     old, failures = without_settings(contents(copy("before"))), 0

@@ -29,19 +29,11 @@ from pathlib import Path
 from lstmcore.io import manifest
 from lstmcore.io.atomic import flush, flush_folder
 from lstmcore.io.exchange import exchange
+from lstmcore.io.locks import BusyError, lock
 from lstmcore.io.manifest import MANIFEST, MARKER
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 CHECKPOINT = "checkpoint.safetensors"  # of a run that has not ended
 NOTE = "lstmcore works in this folder, and moves and deletes it: put nothing of your own here.\n"
-
-
-class BusyError(ValueError):
-    """Another process holds the folder."""
 
 
 class Staging:
@@ -138,8 +130,7 @@ class Staging:
 def claimed(folder: Path, say: Callable[[str], object] = warnings.warn) -> Iterator[Staging]:
     """Hold the staging folder of `folder`, which is made, against other processes.
 
-    What a killed process has left is put right first. A process that is killed lets go. (Where the
-    system has locks: not on Windows, nor on some network drives.)
+    What a killed process has left is put right first.
 
     Args:
       folder: an absolute path, which may lead nowhere yet.
@@ -268,21 +259,14 @@ def _lock(folder: Path, held: ExitStack) -> bool:
     Raises:
       BusyError: another process holds it.
     """
-    if fcntl is None:
-        return folder.exists()
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
-    except OSError:  # a link or a file, or a folder that may not be read
+    except OSError:  # it may not be read; and Windows opens no folders
         return True
     held.callback(os.close, descriptor)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise BusyError(f"another process is writing to {folder}") from None
-    except OSError:
-        pass  # a file system without locks
+    lock(descriptor)
     return folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat())
 
 
