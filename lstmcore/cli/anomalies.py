@@ -15,6 +15,7 @@ from lstmcore import results
 from lstmcore.anomalies.sentences import close_together, echoes, promises, sentence
 from lstmcore.anomalies.verdict import check_choices
 from lstmcore.cli import options, reading
+from lstmcore.cli.packages import require
 from lstmcore.cli.terminal import clear_errors, console, grid, sizes
 from lstmcore.table import Table
 from lstmcore.text import count
@@ -109,11 +110,10 @@ def anomalies(
         judging: dict[str, Any] = {"score": score, "threshold": threshold, "level": level}
         judging |= {"gap": gap, "minimum": minimum}
         check_choices(**judging)
-        reading.require("plotly", "the report")
         if labels is not None:
-            reading.require("sklearn", "--labels")
+            require("sklearn", "anomalies", "--labels")
         if threshold in ("gaussian", "peaks"):
-            reading.require("scipy", f"--threshold {threshold}")
+            require("scipy", "anomalies", f"--threshold {threshold}")
         from lstmcore.anomalies import report  # matplotlib is for this alone
 
         for path in filter(None, (source, train)):
