@@ -242,7 +242,7 @@ class Prepared(NamedTuple):
             constant = np.array(stored["constant"])
             scaler = Scaler(np.array(stored["offset"], float), np.array(stored["scale"], float))
             means = None if stored["means"] is None else np.array(stored["means"], float)
-            names = stored.get("columns")  # version 0.14 and before did not know them
+            names = stored.get("columns")  # earlier versions stored no names
             names = None if names is None else tuple(map(str, names))
         except (LookupError, TypeError, ValueError) as error:
             raise ValueError(f"this is no stored preparation ({error!r})") from error
