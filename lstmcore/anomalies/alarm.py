@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.anomalies.detector import Detector, finite, scaled_rows, table_of
+from lstmcore.anomalies.detector import Detector, finite, scaled_rows
 from lstmcore.anomalies.event import limit_of
 from lstmcore.anomalies.scores import mean_absolute
 from lstmcore.io.reading import damaged
 from lstmcore.io.tensors import Kind, open_tensors, write_tensors
+from lstmcore.series.arguments import as_numbers, as_row
 from lstmcore.stream_files import named, weights_digest
 from lstmcore.streaming import Stream, stream
 from lstmcore.types import LSTMState
@@ -114,25 +115,28 @@ class Alarm:
         """Score a row against what was predicted for it, and read it.
 
         Args:
-          row: numbers [F], in units of the data; NaN is missing.
+          row: numbers [F], in units of the data; NaN is missing. Those of a dict or of a row of a
+            data frame are matched by name, if the detector was trained on a table with names.
 
         Returns:
           (score, the alarm after this row). The score is NaN for the first rows and where values
           are missing, as in `Detector.errors`.
 
         Raises:
-          ValueError: another number of features, a value that the preparation refuses, or one so
+          ValueError: other features, a value that the preparation refuses, or one so
             large that the model overflows. This alarm is as it was, to go on with the next row.
         """
         prepared, settings = self.detector.prepared, self.detector.settings
-        row = np.asarray(row)
+        row = as_row(row, prepared.columns)
         if row.shape != (prepared.features,):
             raise ValueError(
                 f"row must be [{prepared.features}], one number for each feature, got shape "
                 f"{row.shape}"
             )
         known = min(self.read, len(self.recent))
-        table = np.concatenate([self.recent[len(self.recent) - known :], table_of(row).T])
+        table = np.concatenate(
+            [self.recent[len(self.recent) - known :], as_numbers("values", row)[None]]
+        )
         filled = prepared.filled(table)
         recent = np.concatenate([self.recent, filled[-1:]])[1:]
         errors = np.full(prepared.features, np.nan)
