@@ -13,9 +13,10 @@ import numpy as np
 import optax
 
 from lstmcore import checks, layout, series
-from lstmcore.anomalies.detector import Detector, scaled_rows, table_of
+from lstmcore.anomalies.detector import Detector, scaled_rows
 from lstmcore.models import Autoencoder, StackedLSTM
 from lstmcore.noise import corrupt
+from lstmcore.series.arguments import as_table, column_names
 from lstmcore.text import count
 from lstmcore.train import fit
 
@@ -117,8 +118,9 @@ def train(
     """Fit preparation and model to normal rows.
 
     Args:
-      values: numbers [rows, F] or [rows], in the order of time. Anomalies among them are learned,
-        and raise the thresholds.
+      values: numbers [rows, F] or [rows], in the order of time: an array, a data frame or a dict of
+        columns, whose names the detector keeps. Anomalies among them are learned, and raise the
+        thresholds.
       settings: None takes `Settings()`.
       watch, progress, checkpoint, resume: as in `lc.fit`.
 
@@ -138,9 +140,10 @@ def train(
       ((200, 1), 180)
     """
     settings = Settings() if settings is None else settings
-    table = table_of(values)
+    table = as_table(values, name="values")
     first_held_out = _first_held_out(len(table), settings)
     prepared = settings.preparation.fit(table, rows=first_held_out)
+    prepared = prepared._replace(columns=column_names(values))
     scaled = scaled_rows(prepared, table)
     boundary = first_held_out - settings.preparation.lost
     training = training_windows(scaled[:boundary], settings)

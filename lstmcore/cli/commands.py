@@ -64,7 +64,7 @@ class Commands(Group):
 
 def _name(context) -> str:
     """The command without the program, such as "translate train"."""
-    names = []
+    names: list[str] = []
     while context.parent is not None:
         names.insert(0, context.info_name)
         context = context.parent
@@ -96,7 +96,7 @@ def check_jax() -> None:
     """
     import jax
 
-    platforms = jax.config.jax_platforms
+    platforms = jax.config.jax_platforms  # type: ignore[attr-defined]
     if not platforms or "cpu" in platforms.split(","):
         return  # there is a CPU at least, whose number of devices is still to be chosen
     try:
