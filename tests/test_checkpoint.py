@@ -18,7 +18,7 @@ from safetensors.numpy import save as to_safetensors
 import lstmcore as lc
 from lstmcore import train
 from lstmcore.batching import Buckets
-from lstmcore.files import read_tensors, write_tensors
+from lstmcore.io.tensors import read_tensors, write_tensors
 from lstmcore.training import checkpoint
 
 RNG = np.random.default_rng(0)

@@ -32,7 +32,7 @@ def values(seed=0, strange=STRANGE):
 
 
 def days():
-    return (np.datetime64("2024-01-01") + np.arange(ROWS)).astype(str).tolist()
+    return (np.datetime64("2024-01-01") + np.arange(ROWS).astype("m8[D]")).astype(str).tolist()
 
 
 def marks(rows=STRANGE):

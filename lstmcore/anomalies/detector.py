@@ -95,7 +95,6 @@ class Detector:
 
         Raises:
           OSError: it cannot be written to.
-          ImportError: safetensors is missing.
         """
         from lstmcore.anomalies.folder import save
 
@@ -108,7 +107,6 @@ class Detector:
         Raises:
           FileNotFoundError: the folder, or a file in it, is not there.
           ValueError: a file is damaged, or the files are not of one detector.
-          ImportError: safetensors is missing.
         """
         from lstmcore.anomalies.folder import load
 

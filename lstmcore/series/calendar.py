@@ -57,7 +57,8 @@ class Calendar(NamedTuple):
             days = np.busday_offset(EPOCH, count.astype(int))
         else:
             months = count.astype("M8[M]")
-            days = months.astype("M8[D]") + np.minimum(self.day, _last_day(months))
+            day = np.minimum(self.day, _last_day(months))
+            days = months.astype("M8[D]") + day.astype("m8[D]")
         return days.astype("M8[us]") + self.time_of_day
 
 
@@ -153,4 +154,5 @@ def _text(unit: str, step: float) -> str:
 
 def _last_day(months: np.ndarray) -> np.ndarray:
     """Of each month, counted from 0 on."""
-    return ((months + 1).astype("M8[D]") - months.astype("M8[D]")).astype(int) - 1
+    following = months + np.timedelta64(1, "M")
+    return (following.astype("M8[D]") - months.astype("M8[D]")).astype(int) - 1

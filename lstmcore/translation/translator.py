@@ -17,6 +17,7 @@ import numpy as np
 from lstmcore import checks, files, study
 from lstmcore.decoding.beam import beam_search
 from lstmcore.decoding.greedy import greedy
+from lstmcore.io.atomic import atomic_path
 from lstmcore.seq2seq import Seq2Seq
 from lstmcore.tokens import JOINER, strings
 from lstmcore.vocabulary import PADDING, Vocabulary
@@ -141,7 +142,7 @@ class Translator:
             "target": json.loads(self.target.to_json()),
             "max_length": self.max_length,
         }
-        with files.atomic_path(folder / VOCABULARIES) as temporary:
+        with atomic_path(folder / VOCABULARIES) as temporary:
             temporary.write_text(json.dumps(description), encoding="utf-8")
         files.save(folder / MODEL, self.model, self.params)
 
