@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
+from unicodedata import normalize
 
 import jax
 import numpy as np
@@ -121,7 +122,7 @@ def train(
     learned until then.
 
     Args:
-      pairs: [(source, target), ...].
+      pairs: [(source, target), ...]; they are trained on in the Unicode normal form NFC.
       settings: None takes `Settings()`.
       watch: called after each epoch with a `Progress`, for instance to print samples.
       progress: show a bar (needs rich: `lstmcore[cli]`).
@@ -208,7 +209,11 @@ def loss(model: Seq2Seq, params, batch, key=None):
 
 
 def _short_enough(pairs: Sequence[Pair], settings: Settings) -> list[Pair]:
-    """The pairs that have no more than `max_length` tokens on either side, END included."""
+    """The pairs that have no more than `max_length` tokens on either side, END included.
+
+    Both texts are brought into the normal form NFC, so that one word is one token however it is
+    typed.
+    """
     if not len(pairs):
         raise ValueError("pairs is empty: there is nothing to train on")
     for number, pair in enumerate(pairs):
@@ -217,7 +222,7 @@ def _short_enough(pairs: Sequence[Pair], settings: Settings) -> list[Pair]:
     most, level = settings.max_length - 1, settings.level
     short = [
         (source, target)
-        for source, target in pairs
+        for source, target in (map(partial(normalize, "NFC"), pair) for pair in pairs)
         if max(len(tokens.split(text, level)) for text in (source, target)) <= most
     ]
     if not short:
