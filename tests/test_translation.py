@@ -249,7 +249,7 @@ SETTINGS = {
     "buckets": ({"buckets": 0}, "buckets must be at least 1, got 0"),
     "patience": ({"patience": 0}, "patience must be at least 1, got 0"),
     "seed": ({"seed": -1}, "seed must be at least 0, got -1"),
-    "large seed": ({"seed": 2**63}, "seed must be below"),
+    "large seed": ({"seed": 2**63}, "seed must be at most"),
     "learning rate": ({"learning_rate": 0.0}, "learning_rate must be a positive number, got 0"),
     "NaN": ({"learning_rate": float("nan")}, "learning_rate must be a positive number, got nan"),
     "clip": ({"clip": float("inf")}, "clip must be a positive number, got inf"),

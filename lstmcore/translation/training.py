@@ -68,9 +68,7 @@ class Settings:
         layout.check_choice("attention", self.attention, ("none", *layouts.ATTENTIONS))
         for name in ("epochs", "batch_size", "max_length", "buckets"):
             checks.check_count(name, getattr(self, name))
-        checks.check_count("seed", self.seed, minimum=0)
-        if self.seed >= 2**63:
-            raise ValueError(f"seed must be below 2**63, got {self.seed}")
+        checks.check_seed("seed", self.seed)
         if self.patience is not None:
             checks.check_count("patience", self.patience)
         for name in ("learning_rate", "clip"):
