@@ -92,7 +92,9 @@ def arrange(
         starts = _starts(times.times)
         if len(starts) < len(values):
             doubled = len(values) - len(starts)
-            notes.append(f"{count(doubled, 'row')} with a time that was there: {options.duplicates}")
+            notes.append(
+                f"{count(doubled, 'row')} with a time that was there: {options.duplicates}"
+            )
             values = _join(values, starts, [options.duplicates] * len(columns))
             times, rows = times.take(starts), rows[starts]
     if options.resample is None:

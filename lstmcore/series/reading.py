@@ -125,7 +125,9 @@ def read_csv(
     start, stop = _filled(sheet, values)
     rows, values = np.arange(start, stop), values[start:stop]
     times = _read_times(sheet, places, rows, options)
-    if (chosen_rows := _one_series(sheet, fields, values, places, times, rows, options)) is not None:
+    if (
+        chosen_rows := _one_series(sheet, fields, values, places, times, rows, options)
+    ) is not None:
         rows, values = rows[chosen_rows], values[chosen_rows]
         times = None if times is None else times.take(chosen_rows)
     fields, values = leave_out_counts(sheet, fields, values, asked=bool(chosen))
@@ -159,9 +161,7 @@ def _resolve(sheet: Sheet, name: str) -> tuple[int, str | None]:
         name, _, category = name.rpartition("=")
     if names.count(name) != 1:
         problem = "more than one column" if name in names else "no column"
-        raise ValueError(
-            f"{sheet.path} has {problem} {name[:60]!r}: its columns are {few(names)}"
-        )
+        raise ValueError(f"{sheet.path} has {problem} {name[:60]!r}: its columns are {few(names)}")
     return names.index(name), category
 
 

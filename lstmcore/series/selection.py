@@ -72,7 +72,9 @@ def select(
             if category is None and content.kind != "text":
                 fields.append(Field(column.name, place, content))
                 continue
-            words = categories(sheet, column, content, options.na) if category is None else [category]
+            words = (
+                categories(sheet, column, content, options.na) if category is None else [category]
+            )
             is_truth = category is None and len(words) == 1
             fields += [
                 Field(column.name if is_truth else f"{column.name}={word}", place, content, word)
@@ -84,7 +86,9 @@ def select(
         if place in times:
             continue
         content = examine(column, options.na)
-        if content.kind in ("text", "mixed") and (content.kind == "text" or is_key_name(column.name)):
+        if content.kind in ("text", "mixed") and (
+            content.kind == "text" or is_key_name(column.name)
+        ):
             left_out.append(f"{column.name[:32]} ({content.word.text[:20]!r})")  # type: ignore[union-attr]
         elif content.kind == "empty":
             left_out += [] if column.is_unnamed else [f"{column.name[:32]} (empty)"]
