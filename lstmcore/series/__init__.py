@@ -2,6 +2,7 @@
 
 What is where:
 
+    reading                 a file as people have it to a table, step by step
     preparation             all of it at once, learnt from the training part alone
     filling                 missing values: counted, and what stands in for them
     differencing, scaling   trend and season taken out; a range that suits an LSTM; both undone
@@ -16,8 +17,11 @@ What is where:
 from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import Filling, Missing, fit_filling, missing
 from lstmcore.series.preparation import Preparation, Prepared
+from lstmcore.series.read_options import ReadOptions
+from lstmcore.series.reading import DATASETS, read_csv, read_dataset
 from lstmcore.series.scaling import Scaler, fit_scaler
 from lstmcore.series.splitting import Split, rolling_origins, split
+from lstmcore.series.table import Table, regular
 from lstmcore.series.time_column import TimeColumn, join_columns, read_times
 from lstmcore.series.time_errors import (
     AmbiguousTimesError,
@@ -40,6 +44,7 @@ from lstmcore.series.windowing import (
 )
 
 __all__ = [
+    "DATASETS",
     "AmbiguousTimesError",
     "DuplicateTimesError",
     "Filling",
@@ -49,9 +54,11 @@ __all__ = [
     "MixedTimesError",
     "Preparation",
     "Prepared",
+    "ReadOptions",
     "Scaler",
     "Split",
     "Stationarity",
+    "Table",
     "TimeColumn",
     "TimeLabels",
     "Times",
@@ -64,7 +71,10 @@ __all__ = [
     "insert_gaps",
     "join_columns",
     "missing",
+    "read_csv",
+    "read_dataset",
     "read_times",
+    "regular",
     "rolling_origins",
     "split",
     "stationarity",
