@@ -3,6 +3,7 @@
 from dataclasses import fields, replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_anomalies import table, untrained
@@ -140,7 +141,7 @@ def test_a_damaged_file(text, tmp_path):
     alarm.save(tmp_path / "alarm")
     _, tensors = read_tensors(tmp_path / "alarm")
     write_tensors(tmp_path / "alarm", tensors, {"lstmcore_alarm": text})
-    with pytest.raises(ValueError, match=r"alarm is damaged(, or of another version of lstmcore)?: "):
+    with pytest.raises(ValueError, match=r"alarm is damaged(, or of another version.*)?: "):
         alarm.resume(tmp_path / "alarm")
 
 

@@ -87,7 +87,7 @@ def test_what_is_no_regular_file(load, tmp_path):
     for path in ("/dev/zero", "/dev/null"):
         with pytest.raises(ValueError, match=f"{path} is a pipe or a device: give the path of a"):
             load(path)
-    with pytest.raises(ValueError, match=r"'a\x00b' cannot be the name of a file"):
+    with pytest.raises(ValueError, match=r"'a\\x00b' cannot be the name of a file"):
         load("a\0b")
 
 

@@ -189,7 +189,7 @@ class Alarm:
             with damaged(path):
                 if description["format"] != FORMAT:
                     raise ValueError(f"it is not described in format {FORMAT}")
-                read = checks.check_count("read", description["read"], minimum=0)
+                read = checks.check_count("read", description["read"], 0, maximum=2**63 - 1)
                 detector = description.get("detector")  # files of lstmcore 0.1 do not tell
             if file.kinds != {name: Kind.of(array) for name, array in self._arrays().items()}:
                 raise ValueError(f"{path} holds an alarm of another detector: its sizes do not fit")

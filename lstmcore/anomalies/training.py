@@ -86,9 +86,7 @@ class Settings:
                 raise ValueError(f'stride must be a number of rows or "auto", got {self.stride!r}')
         else:
             checks.check_count("stride", self.stride)
-        checks.check_count("seed", self.seed, minimum=0)
-        if self.seed >= 2**63:
-            raise ValueError(f"seed must be below 2**63, got {self.seed}")
+        checks.check_seed("seed", self.seed)
         if not isinstance(self.preparation, series.Preparation):
             raise TypeError(
                 f"preparation must be a series.Preparation, got {type(self.preparation).__name__}"

@@ -121,7 +121,7 @@ def _inspect_translator(folder: Path, page: Path) -> None:
             f"there is no {pairs.name} in {folder}, whose pairs are shown: see study.inspect for "
             "texts of your own"
         )
-    held_out = translation.read_pairs(pairs)[1:]  # without the heading
+    held_out = translation.read_pairs(pairs, (1, 2))  # its heading is left out
     run = translator.run([source for source, _ in held_out[:MOST_PAIRS]])
     tokens = [
         translator.source.labels(ids[: mask.sum()])

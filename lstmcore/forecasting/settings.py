@@ -74,9 +74,7 @@ class Settings:
                 object.__setattr__(self, name, checks.check_count(name, getattr(self, name)))
         if self.stride != "auto":
             object.__setattr__(self, "stride", checks.check_count("stride", self.stride))
-        object.__setattr__(self, "seed", checks.check_count("seed", self.seed, minimum=0))
-        if self.seed >= 2**63:
-            raise ValueError(f"seed must be below 2**63, got {self.seed}")
+        object.__setattr__(self, "seed", checks.check_seed("seed", self.seed))
         for name in ("learning_rate", "dropout", "validation", "test"):
             object.__setattr__(self, name, _number(name, getattr(self, name)))
         if not 0 < self.learning_rate < float("inf"):

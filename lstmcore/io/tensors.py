@@ -219,7 +219,7 @@ def _entry(name: str, entry) -> tuple[int, int, Kind]:
 
 def _read_array(file: BufferedReader, kind: Kind, name: str, path) -> np.ndarray:
     try:
-        array = np.empty(kind.shape, _little_endian(kind.dtype))
+        array = np.empty(kind.shape, _little_endian(kind.dtype, path))
     except MemoryError:
         gigabytes = kind.nbytes / 1e9
         raise OSError(errno.ENOMEM, f"{path} needs {gigabytes:.1f} GB for {name!r}") from None
@@ -230,13 +230,16 @@ def _read_array(file: BufferedReader, kind: Kind, name: str, path) -> np.ndarray
     return array
 
 
-def _little_endian(dtype: str) -> np.dtype:
+def _little_endian(dtype: str, path) -> np.dtype:
     if dtype != "bfloat16":
         return np.dtype(dtype).newbyteorder("<")
     try:
         import ml_dtypes
     except ImportError as error:
-        raise ValueError("bfloat16 needs the package ml_dtypes, which comes with JAX") from error
+        raise ValueError(
+            f"{path} holds bfloat16, which needs the package ml_dtypes: pip install ml_dtypes, or "
+            "save float32"
+        ) from error
     return np.dtype(ml_dtypes.bfloat16)
 
 
