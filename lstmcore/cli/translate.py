@@ -12,6 +12,7 @@ from rich.markup import escape
 
 import lstmcore as lc
 from lstmcore import results, translation
+from lstmcore.cli.commands import HELP_OPTIONS, SUMMARIES, Command, Group
 from lstmcore.cli.terminal import clear_errors, console, messages, sizes
 from lstmcore.cli.watch import Watch, status
 from lstmcore.text import count
@@ -21,10 +22,10 @@ SHOWN_TOKENS = 10  # that are unknown
 SHOWN_LETTERS = 40  # of the first pair
 
 app = typer.Typer(
-    no_args_is_help=True,
+    cls=Group,
     rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train an encoder-decoder with attention on pairs of texts, and translate with it.",
+    context_settings=HELP_OPTIONS,
+    help=SUMMARIES["translate"],
 )
 
 
@@ -39,7 +40,7 @@ def _option(help: str, field: str):
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def train(
     pairs: Annotated[
         Path,
@@ -196,7 +197,7 @@ def _watched(pairs: list, settings: translation.Settings) -> translation.Trained
     return trained
 
 
-@app.command()
+@app.command(cls=Command)
 def run(
     folder: Annotated[
         Path,
