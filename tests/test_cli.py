@@ -8,12 +8,12 @@ import jax
 import numpy as np
 import pytest
 from command import Run, call
+from lstmcore.table import read_dataset
 from matplotlib import pyplot
 
 import lstmcore as lc
 from lstmcore import job, reference, series
 from lstmcore.job import folder as job_folder
-from lstmcore.table import read_dataset
 
 # The smallest model and the fewest batches: what costs time here is compiling.
 SMALL = ("--window", "3", "--units", "2", "--epochs", "2", "--batch-size", "512")
