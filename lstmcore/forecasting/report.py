@@ -15,6 +15,7 @@ from lstmcore.forecasting.rolling import Backtest
 from lstmcore.forecasting.trained import Forecast, Trained
 from lstmcore.study import plots
 from lstmcore.table import Table
+from lstmcore.text import shorten
 
 FILES = (
     "model.safetensors", "forecast.json", "settings.json", "history.csv", "forecast.csv",
@@ -60,7 +61,7 @@ def error_rows(targets: Sequence[str], scores) -> Iterator[list]:
 def error_cells(targets: Sequence[str], scores) -> list[list[str]]:
     """`error_rows` to read."""
     return [
-        [target, name, *("-" if np.isnan(error) else f"{error:.4g}" for error in errors)]
+        [shorten(target), name, *("-" if np.isnan(error) else f"{error:.4g}" for error in errors)]
         for target, name, *errors in error_rows(targets, scores)
     ]
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from lstmcore import checks, layout, layouts
 from lstmcore.series import Preparation, arguments, stride_for
+from lstmcore.text import few, shorten
 
 __all__ = ["Settings"]
 
@@ -141,10 +142,7 @@ def arrange(columns: Sequence[str], settings: Settings) -> Columns:
     for kind in ("targets", "known"):
         for name in getattr(settings, kind):
             if name not in names:
-                raise ValueError(
-                    f"{kind} names {arguments.shorten(name)!r} but the columns are "
-                    f"{arguments.some_names(names)}"
-                )
+                raise ValueError(f"{kind} names {shorten(name)!r} but the columns are {few(names)}")
     if both := set(settings.targets) & set(settings.known):
         raise ValueError(
             f"{min(both)!r} is among targets and known: what is known needs no forecast"
@@ -214,5 +212,5 @@ def _names(what: str, names) -> tuple[str, ...]:
         )
     if len(set(names)) < len(names):
         twice = Counter(names).most_common(1)[0][0]
-        raise ValueError(f"{what} holds a name twice: {arguments.some_names([twice, twice])}")
+        raise ValueError(f"{what} holds a name twice: {few([twice, twice])}")
     return tuple(names)
