@@ -152,7 +152,7 @@ def _without_future(data: Table, settings: Settings) -> tuple[Table, np.ndarray]
     if not settings.known:
         return data, np.zeros((0, 0))
     places = [data.columns.index(name) for name in settings.known]
-    others = [place for place in range(len(data.columns)) if place not in places]
+    others = np.setdiff1d(np.arange(len(data.columns)), places)
     there = np.flatnonzero(np.isfinite(data.values[:, others]).any(axis=1))
     end = int(there[-1]) + 1 if len(there) else 0
     future = data.values[end:, places]

@@ -139,19 +139,23 @@ def arrange(columns: Sequence[str], settings: Settings) -> Columns:
       ValueError: names that there are not, or twice, or that are on both sides.
     """
     names = _names("columns", columns)
+    every = set(names)
     for kind in ("targets", "known"):
         for name in getattr(settings, kind):
-            if name not in names:
+            if name not in every:
                 raise ValueError(f"{kind} names {shorten(name)!r} but the columns are {few(names)}")
     if both := set(settings.targets) & set(settings.known):
         raise ValueError(
             f"{min(both)!r} is among targets and known: what is known needs no forecast"
         )
-    targets = settings.targets or tuple(name for name in names if name not in settings.known)
+    known = set(settings.known)
+    targets = settings.targets or tuple(name for name in names if name not in known)
     if not targets:
         raise ValueError("all columns are known in advance: leave one to forecast")
-    past = [name for name in names if name not in (*targets, *settings.known)]
-    order = [names.index(name) for name in (*targets, *past, *settings.known)]
+    place = {name: number for number, name in enumerate(names)}
+    others = place.keys() - {*targets, *settings.known}
+    past = [name for name in names if name in others]
+    order = [place[name] for name in (*targets, *past, *settings.known)]
     return Columns(order, len(targets), len(settings.known))
 
 
