@@ -127,7 +127,9 @@ def fit(
       params: pytree of floating-point arrays to start from; not changed.
       data: array, or pytree of arrays, with examples along the first axis. Or Buckets of them, for
         sequences of unequal length: each batch is then of one bucket.
-      optimizer: of optax; None stands for `optax.adam(1e-3)`.
+      optimizer: of optax, also one that measures the loss itself (`optax.lbfgs()`, best with all
+        examples in one batch); None stands for `optax.adam(1e-3)`, with moments of at least float32
+        also for narrower params.
       epochs: how often to go through the data.
       batch_size: examples per step; the last batch of an epoch (of each bucket) holds what is left.
       key: random key for a new order of examples in each epoch, with Buckets also of the batches of
@@ -263,10 +265,13 @@ def fit(
 
 
 def _diverged(epoch: int, epochs: int, result: FitResult) -> NonFiniteLossError:
+    narrow = any(leaf.dtype == np.float16 for leaf in jax.tree.leaves(result.params))
+    eps = "raise the optimizer's eps (1e-8 is 0 in float16: optax.adam(1e-3, eps=1e-4)), "
     return NonFiniteLossError(
         f"a loss, a gradient or a weight became NaN or infinite in epoch {epoch} of {epochs}: "
-        "lower the learning rate, clip gradients (optax.clip_by_global_norm), scale the data, or "
-        "look for NaN in data and validation; finite params are in this error's .result",
+        f"{eps if narrow else ''}lower the learning rate, clip gradients "
+        "(optax.clip_by_global_norm), scale the data, or look for NaN in data and validation; "
+        "finite params are in this error's .result",
         result,
     )
 

@@ -13,6 +13,7 @@ from unicodedata import normalize
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.io.json_text import parse_json
 from lstmcore.tokens import JOINER, is_token, join, split, strings
 
 PADDING, START, END, UNKNOWN = 0, 1, 2, 3
@@ -230,8 +231,14 @@ class Vocabulary:
         return [name.removeprefix(JOINER) or name for name in shown]
 
     def to_json(self) -> str:
-        """The vocabulary as JSON text, in ASCII."""
-        return json.dumps({"format": FORMAT, "level": self.level, "tokens": self.tokens})
+        """The vocabulary as JSON text, in ASCII.
+
+        Raises:
+          ValueError: so many or so long tokens that `from_json` would refuse them: some 250,000.
+        """
+        text = json.dumps({"format": FORMAT, "level": self.level, "tokens": self.tokens})
+        parse_json(text, f"the JSON of a vocabulary of {self.size:,} ids")
+        return text
 
     @classmethod
     def from_json(cls, text: str) -> Vocabulary:
@@ -247,7 +254,7 @@ class Vocabulary:
           True
         """
         try:
-            found = json.loads(text)
+            found = parse_json(text, "text")
         except (ValueError, TypeError) as error:
             raise ValueError(f"text is not the JSON of a vocabulary: {error}") from None
         if not isinstance(found, dict) or set(found) != {"format", "level", "tokens"}:
@@ -257,14 +264,17 @@ class Vocabulary:
             )
         if found["format"] != FORMAT:
             raise ValueError(
-                f"text has format {found['format']!r}, this version of lstmcore reads {FORMAT}"
+                f"the vocabulary in text has format {_shortened(repr(found['format']))}, this "
+                f"version of lstmcore reads {FORMAT}"
             )
         if not isinstance(found["tokens"], list):
-            raise ValueError(f"tokens must be a list, got {type(found['tokens']).__name__}")
+            kind = type(found["tokens"]).__name__
+            raise ValueError(f"text is a vocabulary whose tokens must be a list, got {kind}")
         try:
             return cls(tuple(found["tokens"]), found["level"])
-        except TypeError as error:
-            raise ValueError(f"text is not the JSON of a vocabulary: {error}") from None
+        except (TypeError, ValueError) as error:
+            reason = _shortened(str(error), 200)
+            raise ValueError(f"text is not the JSON of a vocabulary: {reason}") from None
 
     def __repr__(self):
         some = ", ".join(map(repr, self.tokens[:5])) + (", ..." if len(self.tokens) > 5 else "")

@@ -553,9 +553,9 @@ def test_cut_anywhere(sound, tmp_path_factory, data):
         fit(checkpoint=path, resume=True)
 
 
-def test_any_byte_changed(sound, tmp_path):
+def test_any_byte_changed(sound, tmp_path, rng):
     path, whole, harmless = tmp_path / "changed", fit(epochs=2), 0
-    positions = RNG.choice(len(sound), 200, replace=False)
+    positions = rng.choice(len(sound), 200, replace=False)
     for position in positions:
         changed = bytearray(sound)
         changed[position] ^= 1

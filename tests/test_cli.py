@@ -244,8 +244,8 @@ def test_rows_that_are_left_out_are_refused_unless_said_otherwise(table, tmp_pat
 @pytest.mark.parametrize(
     ("dates", "message"),
     [
-        (["2026-01-01", "2026-01-03", "2026-01-02"], "comes before row 1 .*: sort the file"),
-        (["2026-01-01", "2026-01-02", "2026-01-02"], "has the same time as row 1"),
+        (["2026-01-01", "2026-01-03", "2026-01-02"], "comes before 2026-01-03, .*: sort the rows"),
+        (["2026-01-01", "2026-01-02", "2026-01-02"], "has the same time as the row before"),
     ],
 )
 def test_times_are_checked(dates, message, table, tmp_path):

@@ -452,12 +452,12 @@ TABLES = {
     "too far": (with_cell(190, "1e100"), "'load': 1e[+]100 at 2024-07-09 is too far from the"),
     "one time twice": (
         lines(values(), labels=[*days()[:40], days()[39], *days()[41:]]),
-        r"row 40 \(2024-02-09\) has the same time as row 39",
+        r"row 40 \(2024-02-09\) has the same time as the row before",
     ),
-    "unsorted": (lines(values(), labels=days()[::-1]), "sort the file by time"),
+    "unsorted": (lines(values(), labels=days()[::-1]), "sort the rows by time"),
     "irregular": (
         lines(values(), labels=[*days()[:40], "2024-02-10T05:00", *days()[41:]]),
-        "the rows are not at regular times",
+        "but most rows are 1 day apart",
     ),
 }
 OPTIONS = {

@@ -352,12 +352,12 @@ TABLES = {
     "too far": (with_cell(150, "1e100"), "'load': 1e[+]100 at 2024-05-30 is too far from the"),
     "one time twice": (
         with_labels(lambda labels: labels.__setitem__(40, labels[39])),
-        r"row 40 \(2024-02-09\) has the same time as row 39",
+        r"row 40 \(2024-02-09\) has the same time as the row before",
     ),
-    "unsorted": (with_labels(swap), "row 41 .* comes before row 40 .*: sort the file by time"),
+    "unsorted": (with_labels(swap), "row 41 .* comes before .*: sort the rows by time"),
     "irregular": (
         with_labels(lambda labels: labels.__setitem__(40, "2024-02-10T05:00")),
-        "the rows are not at regular times: most are 1 day apart",
+        "but most rows are 1 day apart",
     ),
 }
 OPTIONS = {

@@ -242,14 +242,24 @@ SOUND = json.loads(AB.to_json())
         (None, "text is not the JSON of a vocabulary"),
         ("[]", r"must be an object with format, level and tokens, got '\[\]'"),
         (json.dumps({"tokens": ["a"]}), "must be an object with format, level and tokens"),
-        (json.dumps(SOUND | {"format": 2}), "text has format 2, this version of lstmcore reads 1"),
+        (json.dumps(SOUND | {"format": 2}), "text has format 2, this version of ls"),
         (json.dumps(SOUND | {"level": "byte"}), "level must be 'character' or 'word', got 'byte'"),
         (json.dumps(SOUND | {"tokens": "ab"}), "tokens must be a list, got str"),
         (json.dumps(SOUND | {"tokens": []}), "tokens is empty"),
         (json.dumps(SOUND | {"tokens": ["a", 1]}), r"tokens\[1\] must be a string, got int"),
         (json.dumps(SOUND | {"tokens": ["a", "a"]}), "tokens holds 'a' 2 times"),
+        ("[" * 100_000, "text is damaged: nested more than 32 levels deep"),
+        (json.dumps(SOUND)[:-1] + ', "level": "word"}', "'level' appears twice in one object"),
+        (json.dumps(SOUND | {"format": 10**400}), "does not fit 64 bits"),
+        ('{"tokens": ["' + "a" * 2**22 + '"]}', "bytes of JSON, expected at most 4,194,304"),
     ],
 )
 def test_damaged_json(damaged, message):
     with pytest.raises(ValueError, match=message):
         lc.Vocabulary.from_json(damaged)
+
+
+def test_no_text_that_could_not_be_read():
+    vocabulary = lc.Vocabulary(tuple(f"w{number}" for number in range(250_000)), "word")
+    with pytest.raises(ValueError, match="of 250,004 ids is damaged: more than 250,000 values"):
+        vocabulary.to_json()

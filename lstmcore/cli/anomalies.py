@@ -16,6 +16,7 @@ from lstmcore.anomalies.verdict import check_choices
 from lstmcore.cli import options, reading
 from lstmcore.cli.intervals import check_intervals, shared_rows
 from lstmcore.cli.labels import learnt_rows, read_labels, without_labels
+from lstmcore.cli.packages import require
 from lstmcore.cli.terminal import clear_errors, console, grid, sizes
 from lstmcore.series import Times
 from lstmcore.table import Table
@@ -111,11 +112,10 @@ def anomalies(
         judging: dict[str, Any] = {"score": score, "threshold": threshold, "level": level}
         judging |= {"gap": gap, "minimum": minimum}
         check_choices(**judging)
-        reading.require("plotly", "the report")
         if labels is not None:
-            reading.require("sklearn", "--labels")
+            require("sklearn", "anomalies", "--labels")
         if threshold in ("gaussian", "peaks"):
-            reading.require("scipy", f"--threshold {threshold}")
+            require("scipy", "anomalies", f"--threshold {threshold}")
         from lstmcore.anomalies import report  # matplotlib is for this alone
 
         for path in filter(None, (source, train)):

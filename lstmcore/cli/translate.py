@@ -12,6 +12,7 @@ from rich.markup import escape
 
 import lstmcore as lc
 from lstmcore import results, translation
+from lstmcore.cli.commands import HELP_OPTIONS, SUMMARIES, Command, Group
 from lstmcore.cli.terminal import clear_errors, console, messages, sizes
 from lstmcore.cli.watch import Watch, status
 from lstmcore.text import count, shorten
@@ -20,10 +21,10 @@ from lstmcore.translation.pairs import read_pair_file
 SHOWN_TOKENS = 10  # that are unknown
 
 app = typer.Typer(
-    no_args_is_help=True,
+    cls=Group,
     rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train an encoder-decoder with attention on pairs of texts, and translate with it.",
+    context_settings=HELP_OPTIONS,
+    help=SUMMARIES["translate"],
 )
 
 
@@ -38,7 +39,7 @@ def _option(help: str, field: str):
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def train(
     pairs: Annotated[
         Path,
@@ -191,7 +192,7 @@ def _watched(pairs: list, settings: translation.Settings) -> translation.Trained
     return trained
 
 
-@app.command()
+@app.command(cls=Command)
 def run(
     folder: Annotated[
         Path,
