@@ -20,7 +20,7 @@ from lstmcore.cli.packages import require
 from lstmcore.cli.terminal import clear_errors, console, grid, sizes
 from lstmcore.series import Times
 from lstmcore.table import Table
-from lstmcore.text import count
+from lstmcore.text import count, few
 
 PRESET = lc.anomalies.Settings()
 UNITS, PATIENCE = ",".join(map(str, PRESET.units)), PRESET.patience or 0
@@ -218,7 +218,7 @@ def _say(source: Path, train: Path | None, data: Table, rows: int) -> None:
     where = f"{count(rows, 'row')} of {train}" if train else f"the first {rows:,} of them"
     console.print(
         f"[bold]{escape(str(source))}[/bold]: {count(len(data.values), 'row')} of "
-        f"{escape(', '.join(data.columns))}; training on {escape(where)}\n",
+        f"{escape(few(data.columns))}; training on {escape(where)}\n",
         soft_wrap=True,
     )
 

@@ -16,6 +16,7 @@ from lstmcore.cli import options, reading
 from lstmcore.cli.intervals import check_intervals
 from lstmcore.cli.terminal import clear_errors, console
 from lstmcore.job.folder import Origin, read_settings
+from lstmcore.text import few
 
 MOST_WINDOWS = 1024  # that the model is run on
 MOST_PAIRS = 32  # of a translator
@@ -88,7 +89,7 @@ def inspect(
         data = _read(path, source, time, origin)
         if len(data.columns) != lstm.features:
             raise ValueError(
-                f"{name} has {len(data.columns)} columns to read ({', '.join(data.columns)}), but "
+                f"{name} has {len(data.columns)} columns to read ({few(data.columns)}), but "
                 f"the model reads {lstm.features}"
             )
         lost = origin.prepared.lost if origin else 0
