@@ -10,12 +10,14 @@ What is where:
     timeline                the times beside the rows: sorted, regular, what is left out
     time_column             times in any common form, read (time_text, time_numbers, time_zone) and
                             written as they were (time_format); calendar counts months and so on
+    resample                rows sorted by time, double times merged, longer steps
     unit_root               whether a series is stationary (needs statsmodels)
 """
 
 from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import Filling, Missing, fit_filling, missing
 from lstmcore.series.preparation import Preparation, Prepared
+from lstmcore.series.resample import Resampled, merge_duplicates, resample, sort_rows
 from lstmcore.series.scaling import Scaler, fit_scaler
 from lstmcore.series.splitting import Split, rolling_origins, split
 from lstmcore.series.time_column import TimeColumn, join_columns, read_times
@@ -49,6 +51,7 @@ __all__ = [
     "MixedTimesError",
     "Preparation",
     "Prepared",
+    "Resampled",
     "Scaler",
     "Split",
     "Stationarity",
@@ -63,9 +66,12 @@ __all__ = [
     "fit_scaler",
     "insert_gaps",
     "join_columns",
+    "merge_duplicates",
     "missing",
     "read_times",
+    "resample",
     "rolling_origins",
+    "sort_rows",
     "split",
     "stationarity",
     "stride_for",

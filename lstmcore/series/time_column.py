@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -102,7 +103,7 @@ def read_times(
     empty says; all others must have it, too, but for the end of a time of day (a spreadsheet leaves
     out midnight, programs a fraction of 0) and leading zeros. An offset that is the same in all
     rows is left as it is. Different ones are converted to UTC, but for days at one time of the
-    clock, which go by the clock.
+    clock, which go by the clock. Parts of a microsecond are dropped.
 
     Args:
       labels: one per row, text as in a CSV file, or anything whose `str` is such text: numbers,
@@ -142,10 +143,13 @@ def read_times(
     if first != texts[0]:
         raise MixedTimesError("is empty: remove the row, or write its time", 0, texts[0])
     first = cells[0].decode()
-    if time_format is None and time_numbers.NUMBER.fullmatch(first):
+    is_asked = time_format is not None
+    if not is_asked and time_numbers.NUMBER.fullmatch(first):
         time_format = time_numbers.format_of(cells, texts)
     if time_format in time_numbers.NAMED_FORMATS:
         times, parts = time_numbers.read_named(cells, texts, time_format)
+        if not is_asked and time_format == "number":
+            time_numbers.check_serial_days(times, texts)
         return _with_labels(times, TimeFormat(parts), texts)
     match = time_text.matcher_of(time_format) if time_format else time_text.recognise
     if time_format is None and match(first) is None:
@@ -195,7 +199,8 @@ def _with_colons(digits: str) -> str:
 def _with_labels(times: np.ndarray, form: TimeFormat, texts: list[str]) -> TimeColumn:
     """Keep no texts where the format writes the same."""
     labels = TimeLabels(times, form)
-    return TimeColumn(times, form, labels if labels == texts else texts)
+    is_same = all(map(operator.eq, labels, texts))
+    return TimeColumn(times, form, labels if is_same else texts)
 
 
 def _from_datetimes(array: np.ndarray, time_zone: str | None) -> TimeColumn | None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lstmcore.series.calendar import find_calendar
 from lstmcore.series.time_errors import AmbiguousTimesError, ImpossibleTimesError, MixedTimesError
 from lstmcore.series.time_format import DAY, EXCEL_EPOCH, LONGEST_WHOLE, MICROSECONDS, Part
 
@@ -33,9 +34,10 @@ LIMITS = {  # what a field of a compact time may be
 }  # fmt: skip
 YEAR_10000 = 253_402_300_800  # seconds
 DECIMALS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+SERIAL_DAYS = 20_000, 80_000  # of a spreadsheet: the years 1954 to 2119
 NAMED_FORMATS = ("number", "s", "ms", "us", "ns", "excel")  # other than those of strptime
 
-__all__ = ["NAMED_FORMATS", "NUMBER", "format_of", "read_named"]
+__all__ = ["NAMED_FORMATS", "NUMBER", "check_serial_days", "format_of", "read_named"]
 
 
 def format_of(cells: np.ndarray, texts: Sequence[str]) -> str:
@@ -200,6 +202,32 @@ def read_named(
     size = MICROSECONDS[time_format]
     fraction = np.rint((numbers - np.trunc(numbers)) * size).astype(np.int64)
     return (count * size + fraction).astype("M8[us]"), (Part("epoch", f"{time_format} {most}"),)
+
+
+def check_serial_days(numbers: np.ndarray, texts: Sequence[str]) -> None:
+    """Refuse numbers that are regular as a spreadsheet's serial days, but not as numbers.
+
+    Elsewhere both readings have the same rows. Of business days, weekends would be taken for gaps.
+
+    Raises:
+      AmbiguousTimesError: they are.
+    """
+    low, high = SERIAL_DAYS
+    if len(numbers) < 3 or not (low <= numbers[0] and numbers[-1] < high):
+        return
+    if not (numbers[1:] > numbers[:-1]).all():
+        return
+    as_numbers = find_calendar(numbers)
+    if as_numbers is not None and as_numbers[1][-1] == len(numbers) - 1:
+        return
+    as_days = find_calendar(_from_serial_days(numbers, 9))
+    if as_days is not None and as_days[1][-1] == len(numbers) - 1:
+        raise AmbiguousTimesError(
+            f"may be a day as spreadsheets count them, {as_days[0].interval} from one row to the "
+            "next, or a number: pass time_format='excel' or 'number'",
+            0,
+            texts[0],
+        )
 
 
 def _as_floats(cells: np.ndarray, texts: Sequence[str]) -> np.ndarray:
