@@ -38,7 +38,7 @@ import jax.numpy as jnp
 
 from lstmcore import checks
 from lstmcore.activations import Activation, resolve
-from lstmcore.dtypes import check_key, floating_dtype, memory_dtype
+from lstmcore.dtypes import check_key, check_size, floating_dtype, memory_dtype
 from lstmcore.param_checks import check_lstm_params
 from lstmcore.types import Gates, LSTMParams, LSTMState
 
@@ -140,7 +140,7 @@ def zero_state(
       >>> lc.zero_state(batch=5, units=3).c.shape
       (5, 3)
     """
-    batch, units = checks.check_count("batch", batch, minimum=0), checks.check_count("units", units)
+    batch, units = check_size("batch", batch), checks.check_count("units", units)
     hidden = units if projection is None else checks.check_count("projection", projection)
     dtype = floating_dtype(dtype)
     return LSTMState(

@@ -14,6 +14,8 @@ import numpy as np
 
 from lstmcore.types import Gates, LSTMState
 
+MOST = 2**31 - 1
+
 
 def check_array(name: str, value, axes: str, advice: str = "") -> None:
     """`value` is an array with as many axes as `axes` names ("batch time features")."""
@@ -45,17 +47,27 @@ def check_integers(name: str, value) -> None:
         raise ValueError(f"{name} must be integers, got {value.dtype}: write {name}.astype(int)")
 
 
-def check_count(name: str, value, minimum: int = 1) -> int:
-    """`value` is a whole number of at least `minimum`; returned as a plain int."""
+def check_count(name: str, value, minimum: int = 1, maximum: int = MOST) -> int:
+    """`value` is a whole number within bounds; returned as a plain int.
+
+    The default bound is that of an int32, in which sizes and steps are counted.
+    """
     try:
         count = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         count = None
     if count is None:
-        raise TypeError(f"{name} must be a whole number, got {value!r}")
+        raise TypeError(f"{name} must be a whole number, got {_short(value)}")
     if count < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
+        raise ValueError(f"{name} must be at least {minimum}, got {_short(value)}")
+    if count > maximum:
+        raise ValueError(f"{name} must be at most {maximum:,}, got {_short(value)}")
     return count
+
+
+def check_seed(name: str, value) -> int:
+    """`value` is a whole number from 0 on that fits 64 bits; returned as a plain int."""
+    return check_count(name, value, minimum=0, maximum=2**63 - 1)
 
 
 def check_input(x, features: int, *, repeated: bool) -> None:
@@ -188,3 +200,11 @@ def check_edited(edited, gates: Gates) -> None:
                 f"edit returned gates.{field} of shape {np.shape(new)}, expected {gate.shape} "
                 "or a single number"
             )
+
+
+def _short(value) -> str:
+    """`value` as text; of a number with a thousand digits the first ones."""
+    if isinstance(value, int) and value.bit_length() > 256:  # Python may refuse to print it
+        return f"a number of about {int(value.bit_length() * 0.30103):,} digits"
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:90]}..."

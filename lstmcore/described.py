@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from lstmcore.files import atomic_path
+from lstmcore.io.atomic import atomic_path
 
 FORMAT = 1
 Content = TypeVar("Content")

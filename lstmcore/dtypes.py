@@ -1,9 +1,11 @@
-"""Which dtypes and keys JAX can work with, and at which width a layer remembers."""
+"""Which dtypes, keys and sizes JAX can work with, and at which width a layer remembers."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+
+from lstmcore.checks import check_count
 
 
 def floating_dtype(dtype):
@@ -25,6 +27,13 @@ def memory_dtype(dtype):
     A cell state sums over many steps; in 8 bits of mantissa small writes would vanish.
     """
     return dtype if jnp.finfo(dtype).bits >= 32 else jnp.dtype(jnp.float32)
+
+
+def check_size(name: str, value):
+    """The size of an axis: a whole number from 0, or a symbolic dimension of `jax.export`."""
+    if jax.export.is_symbolic_dim(value):
+        return value
+    return check_count(name, value, minimum=0)
 
 
 def check_key(key) -> None:

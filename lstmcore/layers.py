@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.dtypes import check_key, floating_dtype
+from lstmcore.dtypes import check_key, check_size, floating_dtype
 from lstmcore.param_checks import check_dense_params, check_embedding_params
 from lstmcore.types import DenseParams, EmbeddingParams
 
@@ -189,8 +189,7 @@ def repeat_vector(x: jax.Array, n: int) -> jax.Array:
     checks.check_array(
         "x", x, "batch features", "it repeats one vector per example, such as state.h"
     )
-    if not jax.export.is_symbolic_dim(n):
-        n = checks.check_count("n", n, minimum=0)
+    n = check_size("n", n)
     batch, features = x.shape
     return jnp.broadcast_to(jnp.asarray(x)[:, None, :], (batch, n, features))
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from lstmcore import __version__, files
+from lstmcore import __version__
+from lstmcore.io.atomic import atomic_path
 
 try:
     import fcntl
@@ -102,7 +103,7 @@ def _staging(folder: Path, patterns: Sequence[str], resume: bool, is_new: bool) 
         staging.mkdir(parents=True, exist_ok=True)
         copied = None
         if resume and not begun and not kept.exists() and (folder / CHECKPOINT).exists():
-            with files.atomic_path(kept) as temporary:
+            with atomic_path(kept) as temporary:
                 shutil.copy(folder / CHECKPOINT, temporary)
             copied = _stamp(kept)
     except OSError as error:
@@ -197,7 +198,7 @@ def _shown(value) -> str:
 
 def write_json(path: Path, value) -> None:
     """A file for people and programs to read, in one step."""
-    with files.atomic_path(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 

@@ -30,7 +30,7 @@ def values(seed=0, rows=ROWS):
 
 
 def days(rows=ROWS, first="2024-01-01"):
-    return (np.datetime64(first) + np.arange(rows)).astype(str).tolist()
+    return (np.datetime64(first) + np.arange(rows).astype("m8[D]")).astype(str).tolist()
 
 
 def lines(table, names=NAMES, labels=None):

@@ -72,6 +72,22 @@ def test_windows_are_cut_and_scaled_as_in_training(folder, csv):
     )
 
 
+def test_a_table_at_another_interval_is_refused(tmp_path):
+    def table(name, step):
+        times = np.datetime64("2024-01-01T00") + np.arange(12) * np.timedelta64(step, "h")
+        path = tmp_path / name
+        path.write_text("date,load\n" + "".join(f"{time},{i}\n" for i, time in enumerate(times)))
+        return path
+
+    hourly, daily = table("hourly.csv", 1), table("daily.csv", 24)
+    run = call("fit", hourly, *SMALL, "--window", 5, "-o", tmp_path / "run")
+    assert run.settings()["interval"] == "1 hour"
+    refused = call("inspect", run.folder, daily, "-o", tmp_path / "page.html")
+    assert refused.exit_code == 1
+    assert "daily.csv has a row every day, but" in refused.text
+    assert "which is trained on, one every hour" in refused.text
+
+
 def test_another_table_is_scaled_as_the_one_of_the_training(folder, csv, tmp_path):
     other = tmp_path / "other.csv"
     other.write_text("temp,noise,load\n" + "".join(f"{1000 + i},0,{i}\n" for i in range(6)))

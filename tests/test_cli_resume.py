@@ -10,7 +10,7 @@ import pytest
 from command import call
 
 from lstmcore import job
-from lstmcore.files import read_tensors
+from lstmcore.io.tensors import read_tensors
 from lstmcore.job import folder as job_folder
 
 TABLE = "load,temp\n" + "".join(f"{i % 5},{1000 + i * i}\n" for i in range(20))

@@ -12,6 +12,7 @@ import numpy as np
 from lstmcore import checks, described, files, series
 from lstmcore.anomalies.detector import Detector
 from lstmcore.anomalies.training import Settings
+from lstmcore.io.tensors import Kind, open_tensors, write_tensors
 
 MODEL, ERRORS, DESCRIPTION = "model.safetensors", "errors.safetensors", "detector.json"
 
@@ -21,7 +22,7 @@ def save(folder: str | os.PathLike, detector: Detector) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     files.save(folder / MODEL, detector.model, detector.params)
-    files.write_tensors(folder / ERRORS, {"training_errors": detector.training_errors}, {})
+    write_tensors(folder / ERRORS, {"training_errors": detector.training_errors}, {})
     description = {
         "settings": asdict(detector.settings),
         "prepared": detector.prepared.to_json(),
@@ -36,8 +37,21 @@ def load(folder: str | os.PathLike) -> Detector:
     folder = Path(folder)
     told = described.read(folder / DESCRIPTION, _parse, "detector.save")
     model, params = files.load(folder / MODEL)
-    _, tensors = files.read_tensors(folder / ERRORS)
-    return Detector(model, params, training_errors=tensors["training_errors"], **told)
+    errors = _read_errors(folder / ERRORS, told["prepared"].features, told["held_out"])
+    return Detector(model, params, training_errors=errors, **told)
+
+
+def _read_errors(path: Path, features: int, held_out: int) -> np.ndarray:
+    """The training errors, float64 [rows, features]; rows before and from `held_out` on."""
+    with open_tensors(path) as file:
+        dtype, shape = file.kinds.get("training_errors", Kind("none", ()))
+        expected = len(file.kinds) == 1 and dtype == "float64" and len(shape) == 2
+        if not expected or shape[1] != features or shape[0] < held_out:
+            raise ValueError(
+                f"{path} is damaged, or of another detector: it does not hold the training errors "
+                f"of {features} features and at least {held_out} rows"
+            )
+        return file.read()["training_errors"]
 
 
 def _parse(stored: dict) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import typer
 from rich.markup import escape
 
@@ -15,7 +14,11 @@ from lstmcore import results
 from lstmcore.anomalies.sentences import close_together, echoes, promises, sentence
 from lstmcore.anomalies.verdict import check_choices
 from lstmcore.cli import options, reading
+from lstmcore.cli.intervals import check_intervals, shared_rows
+from lstmcore.cli.labels import learnt_rows, read_labels, without_labels
+from lstmcore.cli.packages import require
 from lstmcore.cli.terminal import clear_errors, console, grid, sizes
+from lstmcore.series import Times
 from lstmcore.table import Table
 from lstmcore.text import count
 
@@ -109,26 +112,31 @@ def anomalies(
         judging: dict[str, Any] = {"score": score, "threshold": threshold, "level": level}
         judging |= {"gap": gap, "minimum": minimum}
         check_choices(**judging)
-        reading.require("plotly", "the report")
         if labels is not None:
-            reading.require("sklearn", "--labels")
+            require("sklearn", "anomalies", "--labels")
         if threshold in ("gaussian", "peaks"):
-            reading.require("scipy", f"--threshold {threshold}")
+            require("scipy", "anomalies", f"--threshold {threshold}")
         from lstmcore.anomalies import report  # matplotlib is for this alone
 
         for path in filter(None, (source, train)):
             results.refuse_to_overwrite(path, output, report.FILES)
         wanted = options.names(columns)
         data, times = reading.read(source, wanted, time, () if labels is None else (labels,))
-        known = None if labels is None else _labels(source, labels, time, len(data.values))
-        normal = _normal(source, data, train, train_share, time)
+        data, marks, said = without_labels(source, data, wanted)
+        if labels is not None:
+            marks = {labels: read_labels(source, labels, time), **marks}
+        known = None if labels is None else marks[labels]
+        normal, learnt_times = _normal(data, times, train, train_share, time)
+        check_intervals(train or source, _interval(learnt_times), source, _interval(times))
         given["preparation"] = options.preparation(missing, difference, scaling)
         settings = options.settings(PRESET, given | {"units": sizes(units)})
         _check(source, data, train, normal, settings, threshold)
+        said += learnt_rows(marks, train, time, len(normal.values))
         _say(source, train, data, len(normal.values))
         learnt = {
             "columns": list(data.columns),
             "trained_rows": len(normal.values),
+            "interval": _interval(learnt_times),
             "settings": asdict(settings),
         }
         with results.output_folder(output, report.FILES, resume=resume) as staging:
@@ -144,12 +152,14 @@ def anomalies(
                 "source": str(source),
                 "trained_on": str(train or source),
                 "rows": len(data.values),
-                "interval": times.interval if times else None,
             }
             report.write_model(staging, detector, learnt | judged | judging)
             with console.status("scoring the series, writing the report ..."):
                 verdict = lc.anomalies.judge(detector, data.values, **judging)
                 notes = reading.notes(data, times, detector.prepared)
+                notes += said
+                if train is not None:
+                    notes += shared_rows(train, learnt_times, times)
                 notes += promises(verdict, threshold, level, len(normal.values), train is None)
                 notes += echoes(verdict, settings.preparation.difference)
                 notes += close_together(verdict, settings.window)
@@ -162,22 +172,20 @@ def anomalies(
         console.print(f"wrote to [bold]{escape(str(output))}[/bold]: {', '.join(names)}")
 
 
-def _labels(source: Path, name: str, time: str | None, rows: int) -> np.ndarray:
-    """bool [rows]: where the column of labels is not 0; rows that are left out are not strange."""
-    marks, _ = reading.read(source, [name], time)
-    if len(marks.values) != rows:
-        raise ValueError(f"{source} has {len(marks.values)} rows of {name} but {rows} of data")
-    return np.nan_to_num(marks.values[:, 0]) != 0
-
-
-def _normal(source: Path, data: Table, train: Path | None, share: float, time: str | None) -> Table:
-    """The rows to train on."""
+def _normal(
+    data: Table, times: Times | None, train: Path | None, share: float, time: str | None
+) -> tuple[Table, Times | None]:
+    """The rows to train on, and their times."""
     if train is not None:
-        return reading.read(train, data.columns, time)[0]
+        return reading.read(train, data.columns, time)
     if not 0 < share <= 1:
         raise ValueError(f"--train-share must be above 0 and at most 1, got {share}")
     rows = max(1, round(share * len(data.values)))
-    return data._replace(values=data.values[:rows], labels=data.labels[:rows])
+    return data._replace(values=data.values[:rows], labels=data.labels[:rows]), times
+
+
+def _interval(times: Times | None) -> str | None:
+    return None if times is None else times.interval
 
 
 def _check(

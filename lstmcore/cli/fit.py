@@ -162,7 +162,8 @@ def _run(
     model = job.build(settings, len(data.columns))
     diverged = None
     with results.output_folder(folder, resume=resume) as staging:
-        results.goes_on(staging, files.described(name, data, windows, settings))
+        interval = times.interval if times else None
+        results.goes_on(staging, files.described(name, data, windows, settings, interval))
         rows, *notes = reading.notes(data, times, windows.prepared)
         apart = f", one every {windows.stride} rows" if windows.stride > 1 else ""
         title = f"[bold]{escape(name)}[/bold]: {escape(rows)}"

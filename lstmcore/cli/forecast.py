@@ -94,7 +94,6 @@ def forecast(
     """
     given = dict(locals())
     with clear_errors(output):
-        reading.require("plotly", "the report")
         from lstmcore.forecasting import report  # matplotlib is for this alone
 
         results.refuse_to_overwrite(source, output, report.FILES)

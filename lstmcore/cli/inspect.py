@@ -13,6 +13,7 @@ from rich.markup import escape
 import lstmcore as lc
 from lstmcore import job, series, study, table, translation
 from lstmcore.cli import options, reading
+from lstmcore.cli.intervals import check_intervals
 from lstmcore.cli.terminal import clear_errors, console
 from lstmcore.job.folder import Origin, read_settings
 
@@ -120,7 +121,7 @@ def _inspect_translator(folder: Path, page: Path) -> None:
             f"there is no {pairs.name} in {folder}, whose pairs are shown: see study.inspect for "
             "texts of your own"
         )
-    held_out = translation.read_pairs(pairs)[1:]  # without the heading
+    held_out = translation.read_pairs(pairs, (1, 2))  # its heading is left out
     run = translator.run([source for source, _ in held_out[:MOST_PAIRS]])
     tokens = [
         translator.source.labels(ids[: mask.sum()])
@@ -135,7 +136,10 @@ def _read(path: Path, source: Path | None, time: str | None, origin: Origin | No
     columns = () if origin is None else origin.columns
     missing = origin is not None and origin.prepared.preparation.missing != "refuse"
     if source is not None:
-        return reading.read(source, columns, time, missing=missing)[0]
+        data, times = reading.read(source, columns, time, missing=missing)
+        if origin is not None and times is not None:
+            check_intervals(origin.source, origin.interval, source, times.interval)
+        return data
     if origin is None:
         raise ValueError(
             f"there is no settings.json beside {path} that tells its table: name a CSV, lstmcore "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -118,17 +117,6 @@ def check_range(source: Path, data: Table, prepared: Prepared) -> None:
             f"{data.labels[row]} is too far from the values of the training part to compute with; "
             "replace or remove it first"
         )
-
-
-def require(package: str, why: str) -> None:
-    """Ask for a package before training rather than after it.
-
-    Raises:
-      ImportError: it is not installed.
-    """
-    if find_spec(package) is None:
-        name = {"sklearn": "scikit-learn"}.get(package, package)
-        raise ImportError(f"{why} needs the package {name}: pip install {name}")
 
 
 def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:

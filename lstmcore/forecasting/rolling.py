@@ -21,7 +21,7 @@ from lstmcore.forecasting.evaluation import (
     scores_of,
 )
 from lstmcore.forecasting.metrics import mase_scale
-from lstmcore.forecasting.settings import Settings, as_table
+from lstmcore.forecasting.settings import Settings, as_table, names_of
 from lstmcore.forecasting.trained import Trained
 from lstmcore.forecasting.training import check_rows, train
 from lstmcore.text import text_table
@@ -70,7 +70,7 @@ class Backtest(NamedTuple):
 
 def backtest(
     values,
-    columns: Sequence[str],
+    columns: Sequence[str] | None = None,
     settings: Settings | None = None,
     folds: int = 5,
     *,
@@ -84,7 +84,7 @@ def backtest(
 
     Args:
       values: [rows, F], in the order of time.
-      columns: F names.
+      columns: F names, or None, as in `train`.
       settings: as in `train`; `test` is not used, for the folds are what is tested.
       folds: forecasts, without overlap; the last ends with the last row.
       refit: train anew for each fold on all rows before it (an expanding window); False trains
@@ -108,10 +108,11 @@ def backtest(
       ([114, 117], (2, 1))
     """
     settings = replace(Settings() if settings is None else settings, test=0.0)
+    columns = names_of(values, columns)
     table = as_table(values, columns)
     horizon, season = settings.horizon, settings.season
     origins = origins_of(len(table), settings, folds, minimum)
-    known = [list(columns).index(name) for name in settings.known]
+    known = [columns.index(name) for name in settings.known]
     actuals, found, by_fold = [], [], []
     trained = train(table[: origins[0]], columns, settings)
     count = len(trained.targets)

@@ -11,7 +11,7 @@ import numpy as np
 
 from lstmcore import series
 from lstmcore.forecaster import Forecaster
-from lstmcore.forecasting.settings import Settings, arrange, as_float32, as_table
+from lstmcore.forecasting.settings import Settings, arrange, as_float32, as_table, names_of
 from lstmcore.forecasting.trained import Trained
 from lstmcore.text import count
 from lstmcore.train import fit
@@ -21,7 +21,7 @@ __all__ = ["train"]
 
 def train(
     values,
-    columns: Sequence[str],
+    columns: Sequence[str] | None = None,
     settings: Settings | None = None,
     *,
     watch: Callable | None = None,
@@ -38,8 +38,10 @@ def train(
 
     Args:
       values: numbers [rows, F] in the order of time, rows at equal distances; [rows] for a single
-        column. What NaN means is a matter of `settings.preparation`.
-      columns: F names.
+        column. An array, a data frame or a dict of columns. What NaN means is a matter of
+        `settings.preparation`.
+      columns: F names; None takes those of a data frame or a dict, and calls the columns of an
+        array column_0, column_1, ...
       settings: None takes `Settings()`.
       watch, progress, checkpoint, resume: of `lc.fit`.
 
@@ -62,7 +64,7 @@ def train(
       (1, 3, 1)
     """
     settings = Settings() if settings is None else settings
-    names = tuple(columns)
+    names = names_of(values, columns)
     order, targets, known = arrange(names, settings)
     table = as_table(values, names)[:, order]
     model = Forecaster(

@@ -25,13 +25,16 @@ __all__ = [
 ]  # fmt: skip
 
 
-def described(source: str, data: Table, windows: Windows, settings: Settings) -> dict:
+def described(
+    source: str, data: Table, windows: Windows, settings: Settings, interval: str | None = None
+) -> dict:
     """What settings.json tells, but for the versions."""
     return {
         "source": source,
         "columns": list(data.columns),
         "time": data.label_name if data.timed else None,
         "rows": len(data.values),
+        "interval": interval,
         "settings": settings.to_json(),
         "prepared": windows.prepared.to_json(),
     }
@@ -48,6 +51,7 @@ class Origin(NamedTuple):
 
     time: name of the column of times, None if there is none
     rows: of the table, with those that were left out in time
+    interval: from one row to the next, such as "1 hour"; None if it is not known
     """
 
     source: str
@@ -56,6 +60,7 @@ class Origin(NamedTuple):
     rows: int
     settings: Settings
     prepared: Prepared
+    interval: str | None = None
 
 
 def read_settings(path: Path) -> Origin:
@@ -76,7 +81,9 @@ def read_settings(path: Path) -> Origin:
         if prepared.preparation != settings.preparation:
             raise ValueError("settings and prepared do not fit")
         time = None if told["time"] is None else str(told["time"])
-        return Origin(str(told["source"]), columns, time, int(told["rows"]), settings, prepared)
+        rows, interval = int(told["rows"]), told.get("interval")
+        interval = None if interval is None else str(interval)
+        return Origin(str(told["source"]), columns, time, rows, settings, prepared, interval)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(
             f"{path} is damaged, or of another version of lstmcore ({error}): without it, the "

@@ -20,7 +20,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from lstmcore import __version__
-from lstmcore.files import atomic_path
+from lstmcore.io.atomic import atomic_path
 from lstmcore.text import numeric
 
 

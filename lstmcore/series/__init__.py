@@ -2,6 +2,7 @@
 
 What is where:
 
+    reading                 a file as people have it to a table, step by step
     preparation             all of it at once, learnt from the training part alone
     filling                 missing values: counted, and what stands in for them
     differencing, scaling   trend and season taken out; a range that suits an LSTM; both undone
@@ -10,16 +11,19 @@ What is where:
     timeline                the times beside the rows: sorted, regular, what is left out
     time_column             times in any common form, read (time_text, time_numbers, time_zone) and
                             written as they were (time_format); calendar counts months and so on
-    resample                rows sorted by time, double times merged, longer steps
+    resampling              rows sorted by time, double times merged, longer steps
     unit_root               whether a series is stationary (needs statsmodels)
 """
 
 from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import Filling, Missing, fit_filling, missing
 from lstmcore.series.preparation import Preparation, Prepared
-from lstmcore.series.resample import Resampled, merge_duplicates, resample, sort_rows
+from lstmcore.series.read_options import ReadOptions
+from lstmcore.series.reading import DATASETS, read_csv, read_dataset
+from lstmcore.series.resampling import Resampled, merge_duplicates, resample, sort_rows
 from lstmcore.series.scaling import Scaler, fit_scaler
 from lstmcore.series.splitting import Split, rolling_origins, split
+from lstmcore.series.table import Table, regular
 from lstmcore.series.time_column import TimeColumn, join_columns, read_times
 from lstmcore.series.time_errors import (
     AmbiguousTimesError,
@@ -42,6 +46,7 @@ from lstmcore.series.windowing import (
 )
 
 __all__ = [
+    "DATASETS",
     "AmbiguousTimesError",
     "DuplicateTimesError",
     "Filling",
@@ -51,10 +56,12 @@ __all__ = [
     "MixedTimesError",
     "Preparation",
     "Prepared",
+    "ReadOptions",
     "Resampled",
     "Scaler",
     "Split",
     "Stationarity",
+    "Table",
     "TimeColumn",
     "TimeLabels",
     "Times",
@@ -68,7 +75,10 @@ __all__ = [
     "join_columns",
     "merge_duplicates",
     "missing",
+    "read_csv",
+    "read_dataset",
     "read_times",
+    "regular",
     "resample",
     "rolling_origins",
     "sort_rows",

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lstmcore.files import remove_leftovers, try_tensors, write_tensors
+from lstmcore.io.atomic import remove_leftovers
+from lstmcore.io.tensors import try_tensors, write_tensors
 from lstmcore.training.checkpoint_files import State, contents, read_state
 from lstmcore.training.epochs import Training
 

@@ -17,8 +17,9 @@ import numpy as np
 from lstmcore import checks, files, study
 from lstmcore.decoding.beam import beam_search
 from lstmcore.decoding.greedy import greedy
+from lstmcore.io.atomic import atomic_path
 from lstmcore.seq2seq import Seq2Seq
-from lstmcore.tokens import JOINER, split, strings
+from lstmcore.tokens import JOINER, strings
 from lstmcore.vocabulary import PADDING, Vocabulary
 
 MODEL, VOCABULARIES = "model.safetensors", "vocabularies.json"
@@ -105,8 +106,8 @@ class Translator:
 
     def unknown(self, texts: Sequence[str]) -> list[str]:
         """The different tokens of the texts that the source vocabulary does not know, sorted."""
-        level, known = self.source.level, set(self.source.tokens)
-        found = {token for text in strings("texts", texts) for token in split(text, level)}
+        known = set(self.source.tokens)
+        found = {token for text in strings("texts", texts) for token in self.source.split(text)}
         bare = {token: token.removeprefix(JOINER) or token for token in found - known}
         # Where the word itself is known, what is not is that it follows without a space.
         return sorted({token if name in known else name for token, name in bare.items()})
@@ -141,7 +142,7 @@ class Translator:
             "target": json.loads(self.target.to_json()),
             "max_length": self.max_length,
         }
-        with files.atomic_path(folder / VOCABULARIES) as temporary:
+        with atomic_path(folder / VOCABULARIES) as temporary:
             temporary.write_text(json.dumps(description), encoding="utf-8")
         files.save(folder / MODEL, self.model, self.params)
 

@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 from lstmcore import __version__
-from lstmcore.files import atomic_path
+from lstmcore.io.atomic import atomic_path
 from lstmcore.study.inspector.payload import payload
 from lstmcore.study.run import Run
 

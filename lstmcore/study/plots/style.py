@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from lstmcore.study.plots.fonts import AnyScriptFigure
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", ":", "-.")
 TITLES = {
@@ -38,7 +40,7 @@ def panels(
     """
     if axes is None:
         # With some room for what stands beside a panel.
-        figure = Figure(figsize=figsize, layout=ConstrainedLayoutEngine(wspace=0.04))
+        figure = AnyScriptFigure(figsize=figsize, layout=ConstrainedLayoutEngine(wspace=0.04))
         return figure, figure.subplots(rows, columns, squeeze=False, **grid)
     given = np.array(axes, dtype=object).ravel()
     for panel in given:
