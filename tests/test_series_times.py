@@ -1,6 +1,7 @@
 """Times in any common form are read as one moment only, or refused; written, they read the same."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -19,11 +20,31 @@ FORMS = [
     ("20240108T0930", "20240108T1000", "2024-01-08T09:30", "2024-01-08T10:00"),
     ("20240108T093005Z", "20240108T093006Z", "2024-01-08T09:30:05", "2024-01-08T09:30:06"),
     ("2024-01-08T09", "2024-01-08T10", "2024-01-08T09", "2024-01-08T10"),
-    ("2024-01-08T09:30:00.5", "2024-01-08T09:30:01.0", "2024-01-08T09:30:00.5", "2024-01-08T09:30:01"),
-    ("2024-01-08 09:30:00,250", "2024-01-08 09:30:00,500", "2024-01-08T09:30:00.25", "2024-01-08T09:30:00.5"),
-    ("2024-01-08T09:30:00.000000000", "2024-01-08T09:30:00.000001000", "2024-01-08T09:30", "2024-01-08T09:30:00.000001"),
+    (
+        "2024-01-08T09:30:00.5",
+        "2024-01-08T09:30:01.0",
+        "2024-01-08T09:30:00.5",
+        "2024-01-08T09:30:01",
+    ),
+    (
+        "2024-01-08 09:30:00,250",
+        "2024-01-08 09:30:00,500",
+        "2024-01-08T09:30:00.25",
+        "2024-01-08T09:30:00.5",
+    ),
+    (
+        "2024-01-08T09:30:00.000000000",
+        "2024-01-08T09:30:00.000001000",
+        "2024-01-08T09:30",
+        "2024-01-08T09:30:00.000001",
+    ),
     ("2024-01-08T09:30+01:00", "2024-01-08T10:30+01:00", "2024-01-08T09:30", "2024-01-08T10:30"),
-    ("2024-01-08 09:30:00+0530", "2024-01-08 10:30:00+0530", "2024-01-08T09:30", "2024-01-08T10:30"),
+    (
+        "2024-01-08 09:30:00+0530",
+        "2024-01-08 10:30:00+0530",
+        "2024-01-08T09:30",
+        "2024-01-08T10:30",
+    ),
     ("2024-01", "2024-02", "2024-01-01", "2024-02-01"),
     ("2024-W01", "2024-W02", "2024-01-01", "2024-01-08"),
     ("2020-W53", "2021-W01", "2020-12-28", "2021-01-04"),
@@ -56,7 +77,12 @@ FORMS = [
     ("2024-Jan-05", "2024-Jan-06", "2024-01-05", "2024-01-06"),
     ("Friday, January 5 2024", "Saturday, January 6 2024", "2024-01-05", "2024-01-06"),
     ("Fri Jan 05 09:00:00 2024", "Fri Jan 05 10:00:00 2024", "2024-01-05T09", "2024-01-05T10"),
-    ("Fri, 05 Jan 2024 09:00:00 +0000", "Fri, 05 Jan 2024 10:00:00 +0000", "2024-01-05T09", "2024-01-05T10"),
+    (
+        "Fri, 05 Jan 2024 09:00:00 +0000",
+        "Fri, 05 Jan 2024 10:00:00 +0000",
+        "2024-01-05T09",
+        "2024-01-05T10",
+    ),
     ("05/Jan/2024:14:00:00 +0100", "05/Jan/2024:15:00:00 +0100", "2024-01-05T14", "2024-01-05T15"),
     ("5 May 2024", "6 May 2024", "2024-05-05", "2024-05-06"),
     # offsets
@@ -66,10 +92,15 @@ FORMS = [
     ("2024-01-05 10:00 +0100", "2024-01-05 11:00 +0100", "2024-01-05T10", "2024-01-05T11"),
     ("2024-01-05 10:00 UTC+1", "2024-01-05 11:00 UTC+1", "2024-01-05T10", "2024-01-05T11"),
     ("2024-01-05 UTC", "2024-01-06 UTC", "2024-01-05", "2024-01-06"),
-    ("2024-01-05T10:00+01:00[Europe/Berlin]", "2024-01-05T11:00+01:00[Europe/Berlin]", "2024-01-05T10", "2024-01-05T11"),
+    (
+        "2024-01-05T10:00+01:00[Europe/Berlin]",
+        "2024-01-05T11:00+01:00[Europe/Berlin]",
+        "2024-01-05T10",
+        "2024-01-05T11",
+    ),
     # periods
     ("01/2024", "02/2024", "2024-01-01", "2024-02-01"),
-    ("1.2024", "12.2024", "2024-01-01", "2024-12-01"),
+    ("01.2024", "12.2024", "2024-01-01", "2024-12-01"),
     ("Jan 2024", "Feb 2024", "2024-01-01", "2024-02-01"),
     ("jan-2024", "feb-2024", "2024-01-01", "2024-02-01"),
     ("2024M01", "2024M02", "2024-01-01", "2024-02-01"),
@@ -93,7 +124,7 @@ FORMS = [
     # times of one day
     ("9:00", "10:00", "1970-01-01T09", "1970-01-01T10"),
     ("09:00 AM", "01:00 PM", "1970-01-01T09", "1970-01-01T13"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("first", "second", "start", "end"), FORMS, ids=[row[0] for row in FORMS])
@@ -146,8 +177,12 @@ def test_words_are_no_times(labels):
 
 REFUSED = {
     # kind, row, part of the message
-    ("02-01-2024", "01-01-2024"): ("ambiguous", 0, "2 January 2024 as day.month.year, or 1 February "
-        "2024 as month/day/year; pass day_first=True or day_first=False"),
+    ("02-01-2024", "01-01-2024"): (
+        "ambiguous",
+        0,
+        "2 January 2024 as day.month.year, or 1 February "
+        "2024 as month/day/year; pass day_first=True or day_first=False",
+    ),
     ("01/01/2024", "01/02/2024"): ("ambiguous", 1, "day_first"),
     ("31.12.13", "01.01.14"): ("ambiguous", 0, "31 December 2013 as .* 13 December 2031 as year-"),
     ("13/01/2024", "01/13/2024"): ("mixed", 1, "in some rows the first number can only be the day"),
@@ -168,7 +203,11 @@ REFUSED = {
     ("2024-01-01 1:00 PM", "2024-01-01 13:00 PM"): ("impossible", 1, "hours before AM or PM"),
     ("2024-01-01T00+01:00", "2024-01-01T00+25:00"): ("impossible", 1, "offset from UTC"),
     ("0001-01-01T00:00+01:00", "0001-01-02T01:00+02:00"): ("impossible", 0, "years are 1 to 9999"),
-    ("2024-01-01", "soon"): ("mixed", 1, r"\('soon'\) is not a date or time in the format .* 2024-01"),
+    ("2024-01-01", "soon"): (
+        "mixed",
+        1,
+        r"\('soon'\) is not a date or time in the format .* 2024-01",
+    ),
     ("2024-01-01", ""): ("mixed", 1, r"row 1 \(''\) is not a date"),
     ("", "2024-01-01"): ("mixed", 0, r"row 0 \(''\) is empty"),
     ("2024-01", "2024-02-01"): ("mixed", 1, "write all times in one format"),
@@ -188,8 +227,9 @@ REFUSED = {
     ("20240131", "20240132"): ("impossible", 1, "time_format='number'"),
     ("2023.09", "2023.1"): ("ambiguous", 1, "may be October, its last zero lost, or January"),
     ("2023.8", "2023.9"): ("ambiguous", 0, "a year and a month, or a plain number"),
+    ("1.2024", "2.2024"): ("ambiguous", 0, "time_format='%m.%Y' or 'number'"),
     ("45292", "45323", "45352"): ("ambiguous", 0, "1 month from one row to the next.*'excel'"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("labels", "fault"), REFUSED.items(), ids=map(ascii, REFUSED))
@@ -203,6 +243,121 @@ def test_what_is_refused(labels, fault):
 
 
 def test_long_texts_are_shortened_in_messages():
-    with pytest.raises(series.MixedTimesError, match="'xxx.*[.]{3}'") as caught:
+    with pytest.raises(series.MixedTimesError, match=r"'xxx.*[.]{3}'") as caught:
         series.read_times(["2024-01-01", "x" * 10_000])
     assert len(str(caught.value)) < 300
+
+
+def test_the_order_of_day_and_month_is_as_asked_for():
+    for labels in (["02-01-2024", "03-01-2024"], ["02.01.24", "03.01.24"]):
+        january = series.read_times(labels, day_first=True).times
+        np.testing.assert_array_equal(january, np.array(["2024-01-02", "2024-01-03"], "M8[us]"))
+        firsts = series.read_times(labels, day_first=False).times
+        np.testing.assert_array_equal(firsts, np.array(["2024-02-01", "2024-03-01"], "M8[us]"))
+    assert series.read_times(["24-01-31"], day_first=False).times[0] == np.datetime64("2024-01-31")
+    for labels, day_first in ((["01/31/2024"], True), (["31/01/2024"], False)):
+        with pytest.raises(series.ImpossibleTimesError, match=f"day_first={day_first} asks for"):
+            series.read_times(labels, day_first=day_first)
+
+
+@given(
+    st.lists(st.datetimes(datetime(1970, 1, 1), datetime(2068, 1, 1)), min_size=1, max_size=9),
+    st.sampled_from(["%d/%m/%Y", "%m-%d-%Y", "%d.%m.%Y %H:%M", "%m/%d/%Y %I:%M:%S %p"]),
+)
+def test_days_and_months_are_told_apart_just_where_a_day_is_above_12(moments, form):
+    texts = [moment.strftime(form) for moment in moments]
+    expected = np.array([datetime.strptime(text, form) for text in texts], "M8[us]")
+    if any(moment.day > 12 for moment in moments) or all(m.day == m.month for m in moments):
+        np.testing.assert_array_equal(series.read_times(texts).times, expected)
+    else:
+        with pytest.raises(series.AmbiguousTimesError):
+            series.read_times(texts)
+    asked = series.read_times(texts, day_first=form.startswith("%d"))
+    np.testing.assert_array_equal(asked.times, expected)
+
+
+WRITTEN = {  # directives of strptime, and the step that they can show
+    "%Y-%m-%d %H:%M:%S.%f": timedelta(milliseconds=250),
+    "%Y-%m-%dT%H:%M:%S": timedelta(seconds=30),
+    "%d.%m.%Y %H:%M": timedelta(minutes=15),
+    "%d %B %Y %I:%M %p": timedelta(minutes=30),
+    "%A, %b %d, %Y %H:%M": timedelta(hours=3),
+    "%Y%m%d%H": timedelta(hours=1),
+    "%Y%m%d%H%M%S": timedelta(seconds=1),
+    "%b %d %Y": timedelta(days=1),
+    "%m/%d/%Y": timedelta(days=9),
+    "%d-%b-%y": timedelta(days=2),
+    "%G-W%V": timedelta(weeks=1),
+    "%G-W%V-%u": timedelta(days=1),
+    "%Y-%j": timedelta(days=1),
+}
+
+
+@given(
+    st.sampled_from(sorted(WRITTEN)),
+    st.datetimes(datetime(1970, 1, 1), datetime(2060, 1, 1)),
+    st.integers(5, 30),
+    st.integers(1, 40),
+    st.booleans(),
+)
+def test_regular_times_go_on_in_their_own_format(form, start, rows, ahead, is_asked):
+    start = start.replace(hour=start.hour // 3 * 3, minute=0, second=0, microsecond=0)
+    every = [start + WRITTEN[form] * step for step in range(rows + ahead)]
+    texts = [moment.strftime(form) for moment in every]
+    asked = {"time_format": form} if is_asked else {"day_first": form.startswith("%d")}
+    times = series.check_times(texts[:rows], **asked)
+    assert times.gaps == 0
+    assert times.labels_after(ahead) == texts[rows:]
+    assert list(times.labels) == texts[:rows]
+    assert series.check_times(texts, **asked).gaps == 0
+
+
+@given(st.sampled_from(sorted(WRITTEN)), st.permutations(range(9)))
+def test_times_in_another_order_are_unsorted(form, order):
+    moments = [datetime(2024, 1, 16) + WRITTEN[form] * step for step in order]
+    texts = [moment.strftime(form) for moment in moments]
+    if order == sorted(order):
+        assert series.check_times(texts).gaps == 0
+        return
+    row = next(row for row in range(1, 9) if order[row] < order[row - 1])
+    with pytest.raises(series.UnsortedTimesError, match="sort the rows by time") as caught:
+        series.check_times(texts)
+    assert (caught.value.kind, caught.value.row) == ("unsorted", row)
+    column, values = series.sort_rows(series.read_times(texts), order)
+    assert values[:, 0].tolist() == list(range(9))
+    assert series.check_times(column).gaps == 0
+
+
+ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"]
+
+
+@given(
+    st.sampled_from(ZONES),
+    st.datetimes(datetime(1996, 1, 1), datetime(2037, 1, 1)),
+    st.sampled_from([10, 30, 60, 180]),
+    st.sampled_from([0, *range(-200, 200, 20)]),
+    st.booleans(),
+)
+def test_local_clock_times_are_counted_in_utc(zone, start, minutes, hours, newest_first):
+    """A year of hours around a clock change: each row is where it was, and so are those to come."""
+    start = _changes(zone, start.year) + timedelta(hours=hours)
+    every = [start + timedelta(minutes=minutes) * step for step in range(600)]
+    local = [moment.astimezone(ZoneInfo(zone)) for moment in every]
+    texts = [moment.strftime("%d.%m.%Y %H:%M") for moment in local]
+    utc = np.array([moment.replace(tzinfo=None) for moment in every], "M8[us]")
+    order = slice(None, None, -1) if newest_first else slice(None)
+    column = series.read_times(texts[:500][order], day_first=True, time_zone=zone)
+    np.testing.assert_array_equal(column.times, utc[:500][order])
+    assert list(column.labels) == texts[:500][order]
+    if not newest_first:
+        times = series.check_times(column)
+        assert times.gaps == 0
+        assert times.labels_after(100) == texts[500:]
+
+
+def _changes(zone: str, year: int) -> datetime:
+    """The last clock change of a year, or its start."""
+    hours = [datetime(year, 1, 1, tzinfo=UTC) + timedelta(hours=hour) for hour in range(366 * 24)]
+    offsets = [moment.astimezone(ZoneInfo(zone)).utcoffset() for moment in hours]
+    changed = [place for place in range(1, len(hours)) if offsets[place] != offsets[place - 1]]
+    return hours[changed[-1] if changed else 0]

@@ -16,7 +16,7 @@ from lstmcore.series.time_errors import (
     MixedTimesError,
     TimesError,
 )
-from lstmcore.series.time_format import DAY, MONTHS, Part, TimeFormat, TimeLabels
+from lstmcore.series.time_format import DAY, END, FIRST, MONTHS, Part, TimeFormat, TimeLabels
 
 PIVOT = 69  # two-digit years from 69 on are of the last century, as POSIX has it
 ORDERS = {  # of three numbers, the fields number1, number2 and number3
@@ -276,8 +276,8 @@ def _settle_order(
     possible = [name for name in names if exists[name].all()]
     if day_first is not None:
         asked = names[0] if day_first else names[1]
-        if asked not in possible and not day_first and possible == names[2:]:
-            asked = names[2]
+        if asked not in possible and not day_first and names[-1] in possible:
+            asked = names[-1]
         possible = [asked]
         if not exists[asked].all():
             row = int(exists[asked].argmin())
@@ -455,6 +455,8 @@ def _with_offsets(
     by_clock = _are_days(times)
     if not by_clock:
         times = times - minutes.astype("m8[m]")
+        beyond = (times < FIRST) | (times >= END)
+        _refuse(beyond, "is not a date in UTC: years are 1 to 9999", texts)
     if time_zone is not None:
         form = TimeFormat((*parts, *blank, Part("zone", style)), time_zone, by_clock)
     elif by_clock:

@@ -62,6 +62,8 @@ def format_of(cells: np.ndarray, texts: Sequence[str]) -> str:
         return "s"
     if re.fullmatch(rb"\d{4}\.\d\d?", cells[0]):
         return _format_of_decimals(cells, texts)
+    if re.fullmatch(rb"\d\d?\.\d{4}", cells[0]):
+        return _format_of_month_first(cells, texts)
     return "number"
 
 
@@ -133,6 +135,25 @@ def _format_of_decimals(cells: np.ndarray, texts: Sequence[str]) -> str:
         "month) or 'number'",
         row,
         texts[row],
+    )
+
+
+def _format_of_month_first(cells: np.ndarray, texts: Sequence[str]) -> str:
+    """Return the format of numbers such as 01.2024, which are months if a zero leads one."""
+    months, _, years = np.strings.partition(cells, b".")
+    if not (np.strings.isdigit(years).all() and np.strings.isdigit(months).all()):
+        return "number"
+    if (np.strings.str_len(years) != 4).any() or (np.strings.str_len(months) > 2).any():
+        return "number"
+    year, month = years.astype(int), months.astype(int)
+    if (year < 1900).any() or (year > 2100).any() or (month < 1).any() or (month > 12).any():
+        return "number"
+    if np.strings.startswith(cells, b"0").any():
+        return "%m.%Y"
+    raise AmbiguousTimesError(
+        "may be a month and a year, or a plain number: pass time_format='%m.%Y' or 'number'",
+        0,
+        texts[0],
     )
 
 
