@@ -20,8 +20,8 @@ from lstmcore.anomalies.report import (
 )
 from lstmcore.anomalies.sentences import sentence
 from lstmcore.report import curves, figures, page
+from lstmcore.series import Table
 from lstmcore.study.plots.style import COLOURS
-from lstmcore.table import Table
 from lstmcore.text import count
 
 MOST_EVENTS, MOST_ROWS = 6, 400  # whose gates are drawn, those of the highest peaks
