@@ -164,7 +164,7 @@ def check_token(model, token, state) -> None:
         )
     if token.shape[:1] != batch:
         raise ValueError(
-            f"token has {len(token)} examples but state has {batch[0]}: they must agree"
+            f"token has {token.shape[0]} examples but state has {batch[0]}: they must agree"
         )
 
 

@@ -1,9 +1,12 @@
-"""Which dtypes and keys JAX can work with, and at which width a layer remembers."""
+"""Which dtypes, keys and sizes JAX can work with, and at which width a layer remembers."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+
+from lstmcore import checks
+from lstmcore.checks import check_count
 
 
 def floating_dtype(dtype):
@@ -27,6 +30,13 @@ def memory_dtype(dtype):
     return dtype if jnp.finfo(dtype).bits >= 32 else jnp.dtype(jnp.float32)
 
 
+def check_size(name: str, value):
+    """The size of an axis: a whole number from 0, or a symbolic dimension of `jax.export`."""
+    if jax.export.is_symbolic_dim(value):
+        return value
+    return check_count(name, value, minimum=0)
+
+
 def check_key(key) -> None:
     """`key` is a random key of JAX, of the new kind or the old."""
     dtype = getattr(key, "dtype", None)
@@ -34,3 +44,13 @@ def check_key(key) -> None:
         raise TypeError(
             f"key must be a random key, got {type(key).__name__}: write jax.random.key(0)"
         )
+
+
+def check_drawn(key, numbers: int, dtype) -> None:
+    """So many parameters can be drawn: `key` is a random key, and they fit into memory.
+
+    While tracing nothing is drawn; a model may be split over many computers there.
+    """
+    check_key(key)
+    if not isinstance(key, jax.core.Tracer):
+        checks.check_memory(numbers, floating_dtype(dtype).itemsize)

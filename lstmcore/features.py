@@ -95,7 +95,7 @@ class LatentFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
           TypeError: a model of another kind.
         """
         _check_model(self.model)
-        checks.check_count("seed", self.seed, minimum=0)
+        checks.check_seed("seed", self.seed)
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate}")
         corrupt(None, jnp.zeros(0), masking=self.masking, gaussian=self.gaussian)  # do they fit?

@@ -176,9 +176,10 @@ class Forecaster:
         finals, _, traces = run_stack(params, "lstm", x, **options)
         code = finals[-1].h if noise is None else finals[-1].h * noise["head"].x
         if future is not None:
-            code = jnp.concatenate([code, future.reshape(len(code), -1)], axis=1)
+            known = future.reshape(future.shape[0], self.horizon * self.known)
+            code = jnp.concatenate([code, known], axis=1)
         shape = (self.horizon, self.targets, *(len(self.quantiles),) * bool(self.quantiles))
-        forecast = dense(params["head"], code).reshape(-1, *shape)
+        forecast = dense(params["head"], code).reshape(code.shape[0], *shape)
         if self.quantiles:
             # Quantiles that are trained one by one may cross. In order they are never further from
             # the truth (Chernozhukov, Fernández-Val & Galichon 2010).

@@ -41,9 +41,10 @@ def cross_entropy(logits: jax.Array, target: jax.Array, mask: jax.Array | None =
     logits = jnp.asarray(logits)  # float64 of NumPy is float32 here, unless JAX is told otherwise
     # What stands in padding must not matter, not even NaN: its gradient would be 0 * NaN.
     wide = jnp.where(mask[:, :, None], logits, 0).astype(memory_dtype(logits.dtype))
+    examples, steps = map(jnp.arange, target.shape)
     chosen = (
         jax.nn.log_softmax(wide)
-        .at[(*jnp.indices(target.shape, sparse=True), target)]
+        .at[examples[:, None], steps[None], target]
         .get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
     )
     total = -jnp.where(mask, chosen, 0).sum()

@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
-from lstmcore.dtypes import check_key, floating_dtype, memory_dtype
+from lstmcore.dtypes import check_key, check_size, floating_dtype, memory_dtype
 from lstmcore.types import LSTMState
 
 __all__ = ["corrupt", "dropout", "dropout_mask", "zoneout"]
@@ -148,8 +148,8 @@ def zoneout(
       >>> float(mean.c.squeeze()), mean.c.shape
       (0.5, (1, 1, 1))
     """
-    batch = checks.check_count("batch", batch, minimum=0)
-    timesteps = checks.check_count("timesteps", timesteps, minimum=0)
+    batch = check_size("batch", batch)
+    timesteps = check_size("timesteps", timesteps)
     units = checks.check_count("units", units)
     hidden = units if projection is None else checks.check_count("projection", projection)
     narrow = floating_dtype(dtype)

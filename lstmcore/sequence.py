@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from lstmcore import checks, engine
 from lstmcore.activations import Activation, resolve
-from lstmcore.dtypes import memory_dtype
+from lstmcore.dtypes import check_size, memory_dtype
 from lstmcore.param_checks import check_lstm_params
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 
@@ -107,8 +107,8 @@ def lstm(
     """
     features, units = check_lstm_params(params)
     checks.check_input(x, features, repeated=repeat is not None)
-    if repeat is not None and not jax.export.is_symbolic_dim(repeat):
-        repeat = checks.check_count("repeat", repeat, minimum=0)
+    if repeat is not None:
+        repeat = check_size("repeat", repeat)
     batch, timesteps = x.shape[0], x.shape[1] if repeat is None else repeat
     params = jax.tree.map(jnp.asarray, params)
     dtype = params.kernel.dtype
@@ -223,7 +223,7 @@ def length_mask(lengths: jax.Array, timesteps: int) -> jax.Array:
     lengths = jnp.asarray(lengths)
     checks.check_array("lengths", lengths, "batch")
     checks.check_integers("lengths", lengths)
-    timesteps = checks.check_count("timesteps", timesteps, minimum=0)
+    timesteps = check_size("timesteps", timesteps)
     return jnp.arange(timesteps) < lengths[:, None]
 
 

@@ -127,7 +127,9 @@ def fit(
       params: pytree of floating-point arrays to start from; not changed.
       data: array, or pytree of arrays, with examples along the first axis. Or Buckets of them, for
         sequences of unequal length: each batch is then of one bucket.
-      optimizer: of optax; None stands for `optax.adam(1e-3)`.
+      optimizer: of optax, also one that measures the loss itself (`optax.lbfgs()`, best with all
+        examples in one batch); None stands for `optax.adam(1e-3)`, with moments of at least float32
+        also for narrower params.
       epochs: how often to go through the data.
       batch_size: examples per step; the last batch of an epoch (of each bucket) holds what is left.
       key: random key for a new order of examples in each epoch, with Buckets also of the batches of
@@ -153,7 +155,7 @@ def fit(
         as in `history`), for instance to print samples. Python is then entered in every epoch.
       checkpoint: a file of this run alone, to keep where it stands: written after the first epoch,
         then every 10 s (less often if writing takes long), and when training ends, however it ends.
-        It is replaced in one step, so that it is whole at any moment (needs safetensors).
+        It is replaced in one step, so that it is whole at any moment.
       resume: go on from `checkpoint` if there is such a file, else start. What was given must be
         the same, data, key, batch_size and chunk; `epochs` and `patience` may have grown, and
         `params` are looked at for their shapes alone. The loss, `start` and the optimizer cannot
@@ -178,7 +180,7 @@ def fit(
       FileExistsError: there is a file `checkpoint`, but no `resume`.
       OSError: the checkpoint cannot be written: found out before training starts, as far as that
         can be told. Later, the last complete file stays, and the error has its `result`.
-      ImportError: `progress` without rich, `checkpoint` without safetensors.
+      ImportError: `progress` without rich.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -263,10 +265,13 @@ def fit(
 
 
 def _diverged(epoch: int, epochs: int, result: FitResult) -> NonFiniteLossError:
+    narrow = any(leaf.dtype == np.float16 for leaf in jax.tree.leaves(result.params))
+    eps = "raise the optimizer's eps (1e-8 is 0 in float16: optax.adam(1e-3, eps=1e-4)), "
     return NonFiniteLossError(
         f"a loss, a gradient or a weight became NaN or infinite in epoch {epoch} of {epochs}: "
-        "lower the learning rate, clip gradients (optax.clip_by_global_norm), scale the data, or "
-        "look for NaN in data and validation; finite params are in this error's .result",
+        f"{eps if narrow else ''}lower the learning rate, clip gradients "
+        "(optax.clip_by_global_norm), scale the data, or look for NaN in data and validation; "
+        "finite params are in this error's .result",
         result,
     )
 

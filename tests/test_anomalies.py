@@ -356,7 +356,7 @@ WRONG_SETTINGS = [
     ({"gaussian": -1}, ValueError, "gaussian must be a number from 0 on, got -1"),
     ({"learning_rate": 0}, ValueError, "learning_rate must be a positive number, got 0"),
     ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
-    ({"seed": 2**63}, ValueError, r"seed must be below 2\*\*63"),
+    ({"seed": 2**63}, ValueError, "seed must be at most 9,223,372,036,854,775,807"),
     ({"preparation": "standard"}, TypeError, "preparation must be a series.Preparation, got str"),
 ]
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from chance import assert_share
 from scipy import stats
 
 from lstmcore.anomalies import fit_gaussian, thresholds
@@ -28,7 +29,7 @@ def test_gaussian_errors_exceed_it_as_often_as_promised(features):
     errors = np.random.default_rng(1).normal(size=(50_000, features)) * [3.0, 1.0, 0.1][:features]
     threshold = thresholds.gaussian(features, probability=0.01)
     alarms = fit_gaussian(errors).score(errors) > threshold.value
-    assert alarms.mean() == pytest.approx(0.01, rel=0.15)
+    assert_share(alarms, 0.01)
     assert f"probability 0.01 if the errors of {features} features are Gaussian" in threshold.how
 
 

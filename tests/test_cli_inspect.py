@@ -14,12 +14,12 @@ from strategies import weights
 from test_inspector import contents, decoded, numbers
 
 import lstmcore as lc
-from lstmcore import job, table
+from lstmcore import job, series
 from lstmcore.io import manifest
 
 SMALL = ("--units", 2, "--epochs", 1, "--batch-size", 512)
 ROWS = [(f"day {i}", np.sin(i), 100 + 10 * np.cos(i)) for i in range(40)]
-TABLE = "date,load,temp\n" + "".join(f"{day},{a:.4f},{b:.4f}\n" for day, a, b in ROWS)
+TABLE = "name,load,temp\n" + "".join(f"{day},{a:.4f},{b:.4f}\n" for day, a, b in ROWS)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_windows_are_cut_and_scaled_as_in_training(folder, csv):
     """The page shows units of the table; the model has read what it was trained on."""
     call("inspect", folder)
     page = contents(folder / "inspect.html")
-    data, settings = table.read_csv(csv), job.Settings(window=5)
+    data, settings = series.read_csv(csv), job.Settings(window=5)
     windows = job.cut(data, settings)
     chosen = np.arange(0, 36, 5)
     np.testing.assert_allclose(
@@ -76,6 +76,22 @@ def test_windows_are_cut_and_scaled_as_in_training(folder, csv):
     )
 
 
+def test_a_table_at_another_interval_is_refused(tmp_path):
+    def table(name, step):
+        times = np.datetime64("2024-01-01T00") + np.arange(12) * np.timedelta64(step, "h")
+        path = tmp_path / name
+        path.write_text("date,load\n" + "".join(f"{time},{i}\n" for i, time in enumerate(times)))
+        return path
+
+    hourly, daily = table("hourly.csv", 1), table("daily.csv", 24)
+    run = call("fit", hourly, *SMALL, "--window", 5, "-o", tmp_path / "run")
+    assert run.settings()["interval"] == "1 hour"
+    refused = call("inspect", run.folder, daily, "-o", tmp_path / "page.html")
+    assert refused.exit_code == 1
+    assert "daily.csv has a row every day, but" in refused.text
+    assert "which is trained on, one every hour" in refused.text
+
+
 def test_another_table_is_scaled_as_the_one_of_the_training(folder, csv, tmp_path):
     other = tmp_path / "other.csv"
     other.write_text("temp,noise,load\n" + "".join(f"{1000 + i},0,{i}\n" for i in range(6)))
@@ -83,7 +99,7 @@ def test_another_table_is_scaled_as_the_one_of_the_training(folder, csv, tmp_pat
     page = contents(tmp_path / "other.html")
     assert numbers(page["inputs"])[0, 0].tolist() == [0, 1000]  # columns by name
     model, params = lc.load(folder / "model.safetensors")
-    prepared = job.cut(table.read_csv(csv), job.Settings(window=5)).prepared
+    prepared = job.cut(series.read_csv(csv), job.Settings(window=5)).prepared
     x = prepared.scaler.apply(numbers(page["inputs"])).astype("float32")
     expected = model.apply(params, x)[1]["encoder_0"].c
     np.testing.assert_allclose(decoded(page["layers"][0], "c"), expected, atol=1e-4)
@@ -165,7 +181,7 @@ def test_a_model_without_settings_reads_the_table_as_it_is(csv, tmp_path):
     assert "no settings.json beside" in run.text
     assert "nothing is prepared" in run.text
     page = contents(tmp_path / "inspect.html")
-    values = table.read_csv(csv).values[None]  # all rows at once
+    values = series.read_csv(csv).values[None]  # all rows at once
     np.testing.assert_allclose(numbers(page["inputs"]), values, rtol=1e-6)
     expected = model.apply(params, values.astype("float32"))[1]["lstm_0"].h
     np.testing.assert_allclose(decoded(page["layers"][0], "h"), expected, atol=1e-4)

@@ -36,9 +36,9 @@ TINY = ("--level", "word", "--units", 8, "--embedding", 8, "--one-direction", "-
         "--dropout", 0)  # fmt: skip
 TEXT = "".join(f"{source}\t{target}\tremark\n" for source, target in PAIRS)
 OPTIONS = (
-    "level", "units", "embedding", "attention", "one-direction", "reverse-source", "dropout",
-    "epochs", "patience", "batch-size", "learning-rate", "validation", "max-length", "seed",
-    "output",
+    "columns", "level", "units", "embedding", "attention", "one-direction", "reverse-source",
+    "dropout", "epochs", "patience", "batch-size", "learning-rate", "validation", "max-length",
+    "seed", "output",
 )  # fmt: skip
 PLAIN = {
     "model.safetensors", "vocabularies.json", "settings.json", "history.csv", "manifest.json",
@@ -111,7 +111,9 @@ def held_out(folder) -> list[list[str]]:
 def test_everything_promised_is_written_and_said(run, pairs):
     assert run.exit_code == 0, run.text
     assert run.files() == WRITTEN <= set(re.findall(r"[\w.]+", run.text))
-    assert f"{pairs}: 36 pairs" in run.text
+    source, target = PAIRS[0]
+    assert f"{pairs}: 36 pairs, the first '{source}' -> '{target}'" in run.text
+    assert "- columns 1 and 2 of 3 are read" in run.text
     count = sum(leaf.size for leaf in jax.tree.leaves(run.model()[1]))
     assert f"total {count:,}" in run.text
     assert f"lstmcore translate run {run.folder} TEXT" in run.text

@@ -130,6 +130,82 @@ def test_the_default_optimizer_is_adam():
     jax.tree.map(np.testing.assert_array_equal, default, adam)
 
 
+def in_dtype(dtype):
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), START)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_the_default_optimizer_trains_narrow_params(dtype):
+    """In float16 the eps of Adam, 1e-8, is 0, and so is the square of a small gradient."""
+
+    def small(params, x):
+        return 1e-3 * squared_error(params, x)
+
+    params = in_dtype(dtype)
+    data = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), DATA)
+    result = lc.fit(small, params, data, epochs=300, batch_size=7)
+    assert {leaf.dtype for leaf in result.params} == {jnp.dtype(dtype)}
+    assert result.history["loss"][-1] < 0.8 * result.history["loss"][0]
+
+
+def test_an_optimizer_of_ones_own_in_float16_is_told_what_helps():
+    data = jax.tree.map(np.float16, DATA | {"x": X * [1, 1, 0]})  # a gradient of 0 for one weight
+    options = {"data": data, "epochs": 3, "batch_size": 7}
+    with pytest.raises(
+        lc.NonFiniteLossError, match=r"raise the optimizer's eps .*optax.adam\(1e-3, eps=1e-4\)"
+    ):
+        lc.fit(squared_error, in_dtype(jnp.float16), optimizer=optax.adam(1e-3), **options)
+    advised = optax.adam(1e-3, eps=1e-4)
+    result = lc.fit(squared_error, in_dtype(jnp.float16), optimizer=advised, **options)
+    assert result.history["loss"][-1] < result.history["loss"][0]
+
+
+def test_optimizers_that_search_along_a_line():
+    """They measure the loss at params of their own: `optax.lbfgs` solves least squares at once."""
+    result = fit(optimizer=optax.lbfgs(), epochs=12, batch_size=7)
+    np.testing.assert_allclose(result.params.kernel.ravel(), [1, -2, 0.5], atol=1e-3)
+    np.testing.assert_allclose(result.params.bias, [0.1], atol=1e-3)
+
+
+def test_a_search_along_a_line_sees_the_loss_of_its_batch_alone():
+    search = optax.scale_by_backtracking_linesearch(max_backtracking_steps=5)
+    optimizer = optax.chain(optax.sgd(1.0), search)
+    params, state = START, optimizer.init(START)
+    for rows in (slice(0, 4), slice(4, 7)):
+        batch = {name: leaf[rows] for name, leaf in DATA.items()}
+        value, gradient = jax.value_and_grad(squared_error)(params, batch)
+        with jax.numpy_dtype_promotion("standard"):
+            updates, state = optimizer.update(
+                gradient,
+                state,
+                params,
+                value=value,
+                grad=gradient,
+                value_fn=lambda params, batch=batch: squared_error(params, batch),
+            )
+            params = optax.apply_updates(params, updates)
+    found = fit(optimizer=optimizer, epochs=1, batch_size=4)
+    assert_trees_close(found.params, params, rtol=1e-5, atol=1e-6)
+
+    def in_pieces(params, piece, state):
+        return squared_error(params, jax.tree.map(lambda leaf: leaf[:, 0], piece)), state
+
+    steps = jax.tree.map(lambda leaf: np.repeat(leaf[:, None], 2, axis=1), DATA)
+    once, twice = (
+        lc.fit(
+            in_pieces, START, data, chunk=1, start=lambda params, batch: jnp.zeros(()), **options
+        )
+        for data, options in (
+            (steps, {"optimizer": optimizer, "epochs": 1, "batch_size": 7}),
+            (
+                jax.tree.map(lambda leaf: leaf[:, :1], steps),
+                {"optimizer": optimizer, "epochs": 2, "batch_size": 7},
+            ),
+        )
+    )
+    assert_trees_close(once.params, twice.params, rtol=1e-5, atol=1e-6)
+
+
 def test_optimizers_see_the_params():
     decayed = fit(optimizer=optax.adamw(0.0, weight_decay=1.0))
     assert decayed.params.kernel.shape == (3, 1)

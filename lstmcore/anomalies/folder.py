@@ -20,6 +20,7 @@ from lstmcore.io.description import (
     write_description,
 )
 from lstmcore.io.saved_folder import saved_folder
+from lstmcore.io.tensors import Kind, open_tensors, write_tensors
 
 MODEL, ERRORS, DESCRIPTION = "model.safetensors", "errors.safetensors", "detector.json"
 
@@ -33,7 +34,7 @@ def save(folder: str | os.PathLike, detector: Detector) -> None:
 def write_parts(folder: Path, detector: Detector) -> None:
     """Write the files of a Detector into a folder that gets a manifest later."""
     files.save(folder / MODEL, detector.model, detector.params)
-    files.write_tensors(folder / ERRORS, {"training_errors": detector.training_errors}, {})
+    write_tensors(folder / ERRORS, {"training_errors": detector.training_errors}, {})
     description = {
         "settings": asdict(detector.settings),
         "prepared": detector.prepared.to_json(),
@@ -53,14 +54,21 @@ def load(folder: str | os.PathLike) -> Detector:
     features = described["prepared"].features
     expected = build(described["settings"], features)
     check_model(folder / MODEL, model, folder / DESCRIPTION, expected)
-    _, tensors = files.read_tensors(folder / ERRORS)
-    errors = tensors.get("training_errors", np.zeros(0))
-    if errors.ndim != 2 or errors.shape[1] != features or len(errors) < described["held_out"]:
-        raise ValueError(
-            f"{folder / ERRORS} does not belong to {DESCRIPTION} beside it: it holds errors "
-            f"{list(errors.shape)}, expected [at least {described['held_out']}, {features}]"
-        )
+    errors = _read_errors(folder / ERRORS, features, described["held_out"])
     return Detector(model, params, training_errors=errors, **described)
+
+
+def _read_errors(path: Path, features: int, held_out: int) -> np.ndarray:
+    """The training errors, float64 [rows, features]; rows before and from `held_out` on."""
+    with open_tensors(path) as file:
+        dtype, shape = file.kinds.get("training_errors", Kind("none", ()))
+        expected = len(file.kinds) == 1 and dtype == "float64" and len(shape) == 2
+        if not expected or shape[1] != features or shape[0] < held_out:
+            raise ValueError(
+                f"{path} is damaged, or of another detector: it does not hold the training errors "
+                f"of {features} features and at least {held_out} rows"
+            )
+        return file.read()["training_errors"]
 
 
 def _parse(stored: dict) -> dict[str, Any]:

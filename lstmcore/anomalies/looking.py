@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from lstmcore.anomalies.detector import STEPS_AT_ONCE, Detector, scaled_rows, table_of
+from lstmcore.anomalies.detector import STEPS_AT_ONCE, Detector, scaled_rows
 from lstmcore.streaming import Stream, stream
 from lstmcore.study.end_to_end import end_to_end
 from lstmcore.study.run import Run
@@ -43,7 +43,7 @@ def look(
       >>> rows[[0, -1]].tolist(), run["encoder_0", "forget"].shape
       ([100, 115], (1, 16, 4))
     """
-    scaled = scaled_rows(detector.prepared, table_of(values))
+    scaled = scaled_rows(detector.prepared, detector.prepared.table(values, "values"))
     lost = detector.prepared.lost
     running, read = None, 0
     if detector.settings.method == "prediction":

@@ -15,11 +15,12 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 import lstmcore as lc
-from lstmcore import job, run_folder, table
+from lstmcore import job, run_folder, series
 from lstmcore.cli import options, reading
+from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console, sizes, warn
 from lstmcore.job import folder as files
-from lstmcore.series import Times
+from lstmcore.series import ReadOptions, Table, Times
 
 KIND, OUTPUT = "lstmcore fit", "lstmcore-run"
 SHOWN_ROWS, SHOWN_COLUMNS = 18, 4  # of the comparison in the terminal; output.csv has all
@@ -44,6 +45,7 @@ def _shown(value) -> str:
     return "off" if value is None else str(value)
 
 
+@reads_table
 def fit(
     source: Annotated[
         Path | None,
@@ -61,7 +63,6 @@ def fit(
         ),
     ] = None,
     columns: options.Columns = None,
-    time: options.Time = None,
     missing: options.Missing = "refuse",
     difference: options.Difference = None,
     scaling: Annotated[
@@ -108,6 +109,8 @@ def fit(
     resume: options.Resume = False,
     force: options.Force = False,
     output: Annotated[Path | None, options.output(OUTPUT)] = None,
+    *,
+    reading_options: ReadOptions,
 ) -> None:
     """Train an LSTM autoencoder, print its output beside the target values, and draw its gates.
 
@@ -147,7 +150,7 @@ def fit(
         inputs = [] if source is None else [source]
         folder = run_folder.choose_folder(output, OUTPUT, KIND, **replacing, inputs=inputs)
         command.folder = folder
-        data, times = _read(source, name, columns, time, missing)
+        data, times = _read(source, name, columns, reading_options, missing)
         settings = replace(preset, **chosen)
         if steps is not None and settings.mode == "reconstruction":
             raise ValueError("--steps is for --mode prediction or composite")
@@ -156,7 +159,7 @@ def fit(
 
 def _run(
     name: str,
-    data: table.Table,
+    data: Table,
     times: Times | None,
     settings: job.Settings,
     folder: Path,
@@ -165,8 +168,10 @@ def _run(
     windows = job.cut(data, settings)
     model = job.build(settings, len(data.columns))
     diverged = None
+    interval = times.interval if times else None
+    described = files.described(name, data, windows, settings, interval)
     with run_folder.output_folder(folder, KIND, **replacing, say=warn) as staging:
-        run_folder.record_settings(staging, files.described(name, data, windows, settings))
+        run_folder.record_settings(staging, described)
         rows, *notes = reading.notes(data, times, windows.prepared)
         apart = f", one every {windows.stride} rows" if windows.stride > 1 else ""
         title = f"[bold]{escape(name)}[/bold]: {escape(rows)}"
@@ -236,15 +241,19 @@ def _print_comparison(columns: tuple[str, ...], part: job.Part) -> None:
 
 
 def _read(
-    source: Path | None, name: str, columns: str | None, time: str | None, missing: str
-) -> tuple[table.Table, Times | None]:
+    source: Path | None,
+    name: str,
+    columns: str | None,
+    reading_options: ReadOptions,
+    missing: str,
+) -> tuple[Table, Times | None]:
     if source is not None:
         names = options.names(columns)
-        return reading.read(source, names, time, missing=missing != "refuse")
-    for option, value in (("--columns", columns), ("--time", time)):
-        if value is not None:
-            raise ValueError(f"{option} is for a CSV file")
-    return table.read_dataset(name), None
+        return reading.read(source, names, reading_options, missing=missing != "refuse")
+    given = ["columns"] * (columns is not None) + list(reading_options.to_json())
+    if given:
+        raise ValueError(f"--{given[0].replace('_', '-')} is for a CSV file")
+    return series.read_dataset(name), None
 
 
 def _number(value: float) -> str:

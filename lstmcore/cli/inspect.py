@@ -14,19 +14,24 @@ import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import job, series, study, table, translation
-from lstmcore.cli import options, reading
+from lstmcore import job, series, study, translation
+from lstmcore.cli import reading
+from lstmcore.cli.intervals import check_intervals
+from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console
 from lstmcore.io import manifest
 from lstmcore.io.description import check_model
 from lstmcore.io.manifest import MANIFEST, PAGE
 from lstmcore.job.folder import Origin, read_settings
 from lstmcore.run_folder import SETTINGS
+from lstmcore.series import ReadOptions, Table
+from lstmcore.text import few
 
 MOST_WINDOWS = 1024  # that the model is run on
 MOST_PAIRS = 32  # of a translator
 
 
+@reads_table
 def inspect(
     model: Annotated[
         Path,
@@ -53,7 +58,6 @@ def inspect(
             "[dim]\\[default: as in training; without settings.json all rows][/dim]",
         ),
     ] = None,
-    time: options.Time = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -65,6 +69,8 @@ def inspect(
     force: Annotated[
         bool, typer.Option("--force", help="Replace a file of that name that is not lstmcore's.")
     ] = False,
+    *,
+    reading_options: ReadOptions,
 ) -> None:
     """Write a page that shows every gate of a trained model, unit by unit and step by step.
 
@@ -85,10 +91,10 @@ def inspect(
             manifest.check_parts(folder, (path.name,), "lstmcore")
         lstm, params = lc.load(path)
         if isinstance(lstm, lc.Seq2Seq):
-            if any(option is not None for option in (source, window, time)):
+            if source is not None or window is not None or reading_options != ReadOptions():
                 raise ValueError(
-                    f"{path} is a translator, which reads no table: leave CSV, --window and "
-                    "--time out"
+                    f"{path} is a translator, which reads no table: leave out CSV, --window and "
+                    "options of reading"
                 )
             _inspect_translator(folder, page, force)
             return
@@ -96,11 +102,11 @@ def inspect(
             raise ValueError(f"{path} holds a dense autoencoder, which has no gates to look at")
         origin = _origin(path, lstm)
         name = str(source) if source is not None or origin is None else origin.source
-        data = _read(path, source, time, origin)
+        data = _read(path, source, reading_options, origin)
         if len(data.columns) != lstm.features:
             raise ValueError(
-                f"{name} has {len(data.columns)} columns to read ({', '.join(data.columns)}), but "
-                f"the model reads {lstm.features}"
+                f"{name} has {len(data.columns)} columns to read ({few(data.columns)}), but the "
+                f"model reads {lstm.features}"
             )
         lost = origin.prepared.lost if origin else 0
         first = lost + (origin.settings.first_row if origin and source is None else 0)
@@ -167,7 +173,7 @@ def _inspect_translator(folder: Path, page: Path, force: bool) -> None:
             f"there is no {pairs.name} in {folder}, whose pairs are shown: see study.inspect for "
             "texts of your own"
         )
-    held_out = translation.read_pairs(pairs)[1:]  # without the heading
+    held_out = translation.read_pairs(pairs, (1, 2))  # its heading is left out
     run = translator.run([source for source, _ in held_out[:MOST_PAIRS]])
     tokens = [
         translator.source.labels(ids[: mask.sum()])
@@ -179,22 +185,27 @@ def _inspect_translator(folder: Path, page: Path, force: bool) -> None:
     console.print(f"{escape(title)}\nwrote [bold]{escape(str(page))}[/bold]", soft_wrap=True)
 
 
-def _read(path: Path, source: Path | None, time: str | None, origin: Origin | None) -> table.Table:
+def _read(
+    path: Path, source: Path | None, reading_options: ReadOptions, origin: Origin | None
+) -> Table:
     columns = () if origin is None else origin.columns
     missing = origin is not None and origin.prepared.preparation.missing != "refuse"
     if source is not None:
-        return reading.read(source, columns, time, missing=missing)[0]
+        data, times = reading.read(source, columns, reading_options, missing=missing)
+        if origin is not None and times is not None:
+            check_intervals(origin.source, origin.interval, source, times.interval)
+        return data
     if origin is None:
         raise ValueError(
             f"there is no settings.json beside {path} that tells its table: name a CSV, lstmcore "
             f"inspect {path} CSV"
         )
-    if origin.source in table.DATASETS:
-        data = table.read_dataset(origin.source)
+    if origin.source in series.DATASETS:
+        data = series.read_dataset(origin.source)
         if (data.columns, len(data.values)) == (origin.columns, origin.rows):
             return data  # else it was a CSV file of that name
     try:
-        given = origin.time if time is None else time
+        given = origin.reading.updated(reading_options)
         return reading.read(Path(origin.source), columns, given, missing=missing)[0]
     except FileNotFoundError:
         raise FileNotFoundError(
@@ -203,7 +214,7 @@ def _read(path: Path, source: Path | None, time: str | None, origin: Origin | No
         ) from None
 
 
-def _run(lstm, params, data: table.Table, rows: np.ndarray, origin: Origin | None) -> study.Run:
+def _run(lstm, params, data: Table, rows: np.ndarray, origin: Origin | None) -> study.Run:
     """The run on windows of the table, its inputs and outputs in units of the table."""
     prepared = origin.prepared if origin else series.Preparation(scaling="none").fit(data.values)
     # What the windows are made from begins this many rows before the first of them.

@@ -13,17 +13,21 @@ from rich.markup import escape
 import lstmcore as lc
 from lstmcore import run_folder, translation
 from lstmcore.cli import options
+from lstmcore.cli.commands import HELP_OPTIONS, SUMMARIES, Command, Group
+from lstmcore.cli.signals import INTERRUPTED
 from lstmcore.cli.terminal import clear_errors, console, messages, sizes, warn
 from lstmcore.cli.watch import Watch, status
+from lstmcore.text import count, shorten
+from lstmcore.translation.pairs import read_pair_file
 
 KIND, OUTPUT = "lstmcore translate train", "lstmcore-translator"
 SHOWN_TOKENS = 10  # that are unknown
 
 app = typer.Typer(
-    no_args_is_help=True,
+    cls=Group,
     rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train an encoder-decoder with attention on pairs of texts, and translate with it.",
+    context_settings=HELP_OPTIONS,
+    help=SUMMARIES["translate"],
 )
 
 
@@ -38,7 +42,7 @@ def _option(help: str, field: str):
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def train(
     pairs: Annotated[
         Path,
@@ -48,6 +52,14 @@ def train(
             show_default=False,
         ),
     ],
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help="Columns of source and target, counted from 1, such as 2,4. "
+            "[dim]\\[default: 1,2][/dim]",
+        ),
+    ] = None,
     level: Annotated[
         Literal["character", "word"] | None, _option("What a token is: character or word.", "level")
     ] = None,
@@ -110,12 +122,26 @@ def train(
         given["bidirectional"] = not (one_direction or reverse_source)
         settings = translation.Settings(**{k: v for k, v in given.items() if k in names})
         folder = run_folder.choose_folder(output, OUTPUT, KIND, force=force, inputs=[pairs])
-        _train(pairs, settings, folder, force, report)
+        chosen = None if columns is None else sizes(columns, "--columns")
+        _train(pairs, settings, folder, force, report, chosen)
 
 
-def _train(path: Path, settings: translation.Settings, folder: Path, force: bool, report) -> None:
-    read = translation.read_pairs(path)
-    console.print(f"[bold]{escape(str(path))}[/bold]: {len(read):,} pairs", soft_wrap=True)
+def _train(
+    path: Path,
+    settings: translation.Settings,
+    folder: Path,
+    force: bool,
+    report,
+    columns: tuple | None,
+) -> None:
+    read, notes = read_pair_file(path, columns)
+    first = " -> ".join(repr(shorten(text)) for text in read[0])
+    console.print(
+        f"[bold]{escape(str(path))}[/bold]: {count(len(read), 'pair')}, the first {escape(first)}",
+        soft_wrap=True,
+    )
+    for note in notes:
+        console.print(f"- {escape(note)}", soft_wrap=True)
     found, unfinished = None, None
     with run_folder.output_folder(folder, KIND, force=force, say=warn) as staging:
         trained = _watched(read, settings)
@@ -128,7 +154,7 @@ def _train(path: Path, settings: translation.Settings, folder: Path, force: bool
             unfinished = error
     if found is not None:
         console.print(
-            f"\n{len(trained.held_out):,} held-out pairs: exact match "
+            f"\n{count(len(trained.held_out), 'held-out pair')}: exact match "
             f"[bold]{found['exact match']:.1%}[/bold], BLEU {found['BLEU']:.1f}, "
             f"chrF {found['chrF']:.1f}"
         )
@@ -142,7 +168,7 @@ def _train(path: Path, settings: translation.Settings, folder: Path, force: bool
         )
     if isinstance(unfinished, KeyboardInterrupt):
         messages.print("[red]interrupted:[/red] the translator is kept, other results are missing")
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
     if unfinished is not None:
         raise unfinished
     command = f"lstmcore translate run {escape(str(folder))} TEXT"
@@ -160,14 +186,18 @@ def _watched(pairs: list, settings: translation.Settings) -> translation.Trained
                 f"({settings.learning_rate:g}); nothing was written"
             ) from error
     if trained.left_out:
-        console.print(f"left out: {trained.left_out:,} pairs of over {settings.max_length} tokens")
+        console.print(
+            f"left out: {count(trained.left_out, 'pair')} of over {settings.max_length} tokens"
+        )
     if isinstance(trained.stopped, KeyboardInterrupt):
         done = len(trained.history["loss"])
-        console.print(f"[red]interrupted[/red] after {done} epochs: what was learned is kept")
+        console.print(
+            f"[red]interrupted[/red] after {count(done, 'epoch')}: what was learned is kept"
+        )
     return trained
 
 
-@app.command()
+@app.command(cls=Command)
 def run(
     folder: Annotated[
         Path,

@@ -55,9 +55,9 @@ def rollout(step: Callable, params, state, first: jax.Array, *, steps: int) -> j
 @partial(jax.jit, static_argnames=("step", "steps"))
 def _rollout(step, params, state, first, *, steps):
     state, first = jax.tree.map(jnp.asarray, (state, first))
-    if batch_of(state) != len(first):
+    if batch_of(state) != first.shape[0]:
         raise ValueError(
-            f"first has {len(first)} examples but state has {batch_of(state)}: they must agree"
+            f"first has {first.shape[0]} examples but state has {batch_of(state)}: they must agree"
         )
     advice = "step(params, x [B, F], state) -> (next x [B, F], state)"
     output = check_output(step, params, first, state, advice)

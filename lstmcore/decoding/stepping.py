@@ -105,9 +105,9 @@ def check_output(
 def check_logits(step: Callable, params, token, state, **ids: int) -> tuple[int, np.dtype]:
     """`step` gives logits [B, V], all `ids` among them; returns V and the dtype to sum in."""
     logits = check_output(step, params, token, state)
-    if len(logits.shape) != 2 or logits.shape[0] != len(token):
+    if len(logits.shape) != 2 or logits.shape[0] != token.shape[0]:
         raise ValueError(
-            f"step must return logits [batch, vocabulary] for {len(token)} tokens, got shape "
+            f"step must return logits [batch, vocabulary] for {token.shape[0]} tokens, got shape "
             f"{logits.shape}"
         )
     checks.check_floating("the logits of step", logits)

@@ -48,13 +48,17 @@ def run(way, every, params, x, state, mask, *, reverse, zoneout=None, edit=None,
 
     def segments(state):
         def cut(array):  # [B, T, ...] to [count, B, k, ...]
-            array = array[:, : count * length]
-            return array.reshape(len(array), count, length, *array.shape[2:]).swapaxes(0, 1)
+            batch, _, *rest = array.shape
+            return array[:, : count * length].reshape(batch, count, length, *rest).swapaxes(0, 1)
+
+        def join(array):  # and back
+            array = array.swapaxes(0, 1)
+            batch, _, _, *rest = array.shape
+            return array.reshape(batch, count * length, *rest)
 
         pieces = jax.tree.map(cut, whole)._replace(first=jnp.arange(count) * length)
         again = jax.checkpoint(one, prevent_cse=False)
         state, trace = jax.lax.scan(again, state, pieces, reverse=reverse)
-        join = lambda leaf: leaf.swapaxes(0, 1).reshape(len(x), count * length, -1)  # noqa: E731
         return state, jax.tree.map(join, trace)
 
     def rest(state):  # from 1 to k steps

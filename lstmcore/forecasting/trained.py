@@ -19,6 +19,7 @@ from lstmcore.forecasting.metrics import check_origins
 from lstmcore.forecasting.settings import Settings, arrange, as_float32, as_table
 from lstmcore.series import Prepared, Split
 from lstmcore.study.run import Run
+from lstmcore.text import few
 
 __all__ = ["Forecast", "Trained"]
 
@@ -113,10 +114,11 @@ class Trained:
         """Forecast `horizon` rows from each origin on, each from the rows before it alone.
 
         Args:
-          values: [rows, F], columns as in training.
+          values: [rows, F], columns as in training; those of a data frame or a dict are matched by
+            name, whatever their order.
           origins: int [N], the row that each forecast starts with; None: the one after the last.
           future: [rows after the last, known], the columns known in advance, in the order of
-            `settings.known`, for forecasts that reach beyond the end of `values`.
+            `settings.known` (or with names), for forecasts that reach beyond the end of `values`.
           samples: S forecasts with dropout left on, each with units dropped at random (Gal &
             Ghahramani 2016) and with the model's `noise` (Zhu & Laptev 2017): for a model trained
             with dropout.
@@ -242,9 +244,9 @@ class Trained:
         if future is None:
             raise ValueError(
                 f"future is missing: the forecast reaches {rows} rows beyond the end of values, "
-                f"and {', '.join(known)} must be known there: pass future [{rows}, {len(known)}]"
+                f"and {few(known)} must be known there: pass future [{rows}, {len(known)}]"
             )
-        future = as_table(future, known)
+        future = as_table(future, known, "future")
         if len(future) < rows:
             raise ValueError(f"future has {len(future)} rows but the forecast needs {rows}")
         if not np.isfinite(future[:rows]).all():

@@ -11,7 +11,14 @@ import numpy as np
 
 from lstmcore import series
 from lstmcore.forecaster import Forecaster
-from lstmcore.forecasting.settings import Settings, arrange, as_float32, as_table, build
+from lstmcore.forecasting.settings import (
+    Settings,
+    arrange,
+    as_float32,
+    as_table,
+    build,
+    names_of,
+)
 from lstmcore.forecasting.trained import Trained
 from lstmcore.text import count
 from lstmcore.train import fit
@@ -21,7 +28,7 @@ __all__ = ["train"]
 
 def train(
     values,
-    columns: Sequence[str],
+    columns: Sequence[str] | None = None,
     settings: Settings | None = None,
     *,
     watch: Callable | None = None,
@@ -38,8 +45,10 @@ def train(
 
     Args:
       values: numbers [rows, F] in the order of time, rows at equal distances; [rows] for a single
-        column. What NaN means is a matter of `settings.preparation`.
-      columns: F names.
+        column. An array, a data frame or a dict of columns. What NaN means is a matter of
+        `settings.preparation`.
+      columns: F names; None takes those of a data frame or a dict, and calls the columns of an
+        array column_0, column_1, ...
       settings: None takes `Settings()`.
       watch, progress, checkpoint, resume: of `lc.fit`.
 
@@ -62,7 +71,7 @@ def train(
       (1, 3, 1)
     """
     settings = Settings() if settings is None else settings
-    names = tuple(columns)
+    names = names_of(values, columns)
     table = as_table(values, names)[:, arrange(names, settings).order]
     model = build(settings, names)
     split = check_rows(len(table), settings)

@@ -8,7 +8,7 @@ import os
 import re
 from typing import Any
 
-from lstmcore.io.opening import read_bytes
+from lstmcore.io.reading import read_bytes
 
 __all__ = ["parse_json", "read_json"]
 

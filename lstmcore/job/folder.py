@@ -13,9 +13,8 @@ from lstmcore.io.description import read_description
 from lstmcore.job.cutting import Windows, side_by_side
 from lstmcore.job.settings import Settings
 from lstmcore.job.writing import Part, encoder_run
-from lstmcore.series import Prepared
+from lstmcore.series import Prepared, ReadOptions, Table
 from lstmcore.study import plots
-from lstmcore.table import Table
 from lstmcore.train import FitResult
 
 NUMBERS_AT_ONCE = 2**18  # of output.csv: some 10 MB as Python objects
@@ -25,13 +24,16 @@ __all__ = [
 ]  # fmt: skip
 
 
-def described(source: str, data: Table, windows: Windows, settings: Settings) -> dict:
+def described(
+    source: str, data: Table, windows: Windows, settings: Settings, interval: str | None = None
+) -> dict:
     """What settings.json tells, but for the versions."""
     return {
         "source": source,
         "columns": list(data.columns),
-        "time": data.label_name if data.timed else None,
+        "reading": data.options.to_json(),
         "rows": len(data.values),
+        "interval": interval,
         "settings": settings.to_json(),
         "prepared": windows.prepared.to_json(),
     }
@@ -46,16 +48,18 @@ def write_model(folder: Path, model, result: FitResult) -> None:
 class Origin(NamedTuple):
     """What settings.json tells of a model: its table, and how that was cut and prepared.
 
-    time: name of the column of times, None if there is none
+    reading: how the table was read
     rows: of the table, with those that were left out in time
+    interval: from one row to the next, such as "1 hour"; None if it is not known
     """
 
     source: str
     columns: tuple[str, ...]
-    time: str | None
+    reading: ReadOptions
     rows: int
     settings: Settings
     prepared: Prepared
+    interval: str | None = None
 
 
 def read_settings(path: Path) -> Origin:
@@ -75,9 +79,10 @@ def _parse(stored: dict) -> Origin:
         raise ValueError("columns and prepared do not fit")
     if prepared.preparation != settings.preparation:
         raise ValueError("settings and prepared do not fit")
-    time = None if stored["time"] is None else str(stored["time"])
-    rows = checks.check_count("rows", stored["rows"])
-    return Origin(str(stored["source"]), columns, time, rows, settings, prepared)
+    reading = ReadOptions.from_json(stored.get("reading", {"time": stored.get("time")}))
+    rows, interval = checks.check_count("rows", stored["rows"]), stored.get("interval")
+    interval = None if interval is None else str(interval)
+    return Origin(str(stored["source"]), columns, reading, rows, settings, prepared, interval)
 
 
 def write_outputs(folder: Path, columns: tuple[str, ...], parts: list[Part]) -> None:

@@ -30,9 +30,24 @@ def check_optimizer(optimizer):
 
 @cache
 def _default_optimizer():
+    """Adam, whose moments are float32 at least.
+
+    In float16 its eps of 1e-8 is 0, and so is the square of any gradient below 2e-4.
+    """
     import optax
 
-    return optax.adam(1e-3)
+    adam = optax.adam(1e-3)
+
+    def widened(tree):
+        return jax.tree.map(lambda leaf: leaf.astype(memory_dtype(leaf.dtype)), tree)
+
+    def init(params):
+        return adam.init(widened(params))
+
+    def update(gradients, state, params=None):
+        return adam.update(widened(gradients), state)
+
+    return optax.GradientTransformation(init, update)
 
 
 def floating_params(params):

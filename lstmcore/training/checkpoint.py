@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from lstmcore.files import try_tensors, write_tensors
 from lstmcore.io.atomic import remove_leftovers
 from lstmcore.io.locks import BusyError, alone
+from lstmcore.io.tensors import try_tensors, write_tensors
 from lstmcore.training.checkpoint_files import State, contents, read_state
 from lstmcore.training.epochs import Training
 

@@ -144,15 +144,16 @@ def run_epochs(
 
 def _whole(plan) -> tuple[Callable, Callable]:
     """What is done with a batch: (step of the optimizer, measurement of the loss)."""
+    loss = spread(plan.loss, plan.devices)
     gradient = spread(jax.value_and_grad(plan.loss), plan.devices)
     descend = _descent(plan.optimizer)
 
     def learn(steps, batch):
         steps, noise = _with_noise(steps)
         value, gradients = gradient(steps.params, batch, **noise)
-        return descend(steps, value, gradients), value
+        return descend(steps, value, gradients, lambda params: loss(params, batch, **noise)), value
 
-    return learn, spread(plan.loss, plan.devices)
+    return learn, loss
 
 
 def _truncated(plan) -> tuple[Callable, Callable]:
@@ -171,8 +172,13 @@ def _truncated(plan) -> tuple[Callable, Callable]:
         def visit(carry, piece):
             steps, state, first = carry
             steps, noise = _with_noise(steps)
-            (value, state), gradients = gradient(steps.params, piece, state, first, batch, **noise)
-            return (descend(steps, value, gradients), state, jnp.bool(False)), value
+            given = piece, state, first, batch
+            (value, state), gradients = gradient(steps.params, *given, **noise)
+
+            def value_of(params):
+                return loss_of_piece(params, *given, **noise)[0]
+
+            return (descend(steps, value, gradients, value_of), state, jnp.bool(False)), value
 
         gradient = jax.value_and_grad(loss_of_piece, has_aux=True)
         carry = steps, plan.start(steps.params, batch), jnp.bool(True)
@@ -198,15 +204,19 @@ def _with_noise(steps: Steps) -> tuple[Steps, dict]:
 
 
 def _descent(optimizer) -> Callable:
-    """One step of the optimizer."""
+    """One step of the optimizer.
+
+    `value_of(params)` is the loss of the batch at other params, for a line search (`optax.lbfgs`).
+    """
     import optax
 
     update = optax.with_extra_args_support(optimizer).update
 
-    def descend(steps, value, gradients):
+    def descend(steps, value, gradients, value_of):
         params, state, finite, _ = steps
         with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes; a strict caller may not
-            updates, state = update(gradients, state, params, value=value)
+            measured = {"value": value, "grad": gradients, "value_fn": value_of}
+            updates, state = update(gradients, state, params, **measured)
             new_params = optax.apply_updates(params, updates)
         # The params before a step that went wrong are the last finite ones: freeze them.
         finite &= jnp.isfinite(value) & _all_finite(new_params)

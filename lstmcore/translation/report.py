@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -45,9 +44,7 @@ def write_translations(folder: Path, trained: Trained) -> dict[str, float] | Non
     translator = trained.translator
     shown = (trained.held_out or trained.training)[0]
     for name, figure in pictures(translator, shown[0], trained.history).items():
-        with atomic_path(folder / name) as path, warnings.catch_warnings():
-            # Characters that the font has not are drawn as boxes; warnings say no more.
-            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        with atomic_path(folder / name) as path:
             figure.savefig(path, dpi=120)
     if not trained.held_out:
         return None

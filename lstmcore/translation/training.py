@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
+from unicodedata import normalize
 
 import jax
 import numpy as np
@@ -67,9 +68,7 @@ class Settings:
         layout.check_choice("attention", self.attention, ("none", *layouts.ATTENTIONS))
         for name in ("epochs", "batch_size", "max_length", "buckets"):
             checks.check_count(name, getattr(self, name))
-        checks.check_count("seed", self.seed, minimum=0)
-        if self.seed >= 2**63:
-            raise ValueError(f"seed must be below 2**63, got {self.seed}")
+        checks.check_seed("seed", self.seed)
         if self.patience is not None:
             checks.check_count("patience", self.patience)
         for name in ("learning_rate", "clip"):
@@ -123,7 +122,7 @@ def train(
     learned until then.
 
     Args:
-      pairs: [(source, target), ...].
+      pairs: [(source, target), ...]; they are trained on in the Unicode normal form NFC.
       settings: None takes `Settings()`.
       watch: called after each epoch with a `Progress`, for instance to print samples.
       progress: show a bar (needs rich: `lstmcore[cli]`).
@@ -210,7 +209,11 @@ def loss(model: Seq2Seq, params, batch, key=None):
 
 
 def _short_enough(pairs: Sequence[Pair], settings: Settings) -> list[Pair]:
-    """The pairs that have no more than `max_length` tokens on either side, END included."""
+    """The pairs that have no more than `max_length` tokens on either side, END included.
+
+    Both texts are brought into the normal form NFC, so that one word is one token however it is
+    typed.
+    """
     if not len(pairs):
         raise ValueError("pairs is empty: there is nothing to train on")
     for number, pair in enumerate(pairs):
@@ -219,7 +222,7 @@ def _short_enough(pairs: Sequence[Pair], settings: Settings) -> list[Pair]:
     most, level = settings.max_length - 1, settings.level
     short = [
         (source, target)
-        for source, target in pairs
+        for source, target in (map(partial(normalize, "NFC"), pair) for pair in pairs)
         if max(len(tokens.split(text, level)) for text in (source, target)) <= most
     ]
     if not short:

@@ -21,7 +21,7 @@ from lstmcore.io import manifest
 from lstmcore.io.description import read_description, write_description
 from lstmcore.io.saved_folder import saved_folder
 from lstmcore.seq2seq import Seq2Seq
-from lstmcore.tokens import JOINER, split, strings
+from lstmcore.tokens import JOINER, strings
 from lstmcore.vocabulary import PADDING, Vocabulary
 
 MODEL, VOCABULARIES = "model.safetensors", "vocabularies.json"
@@ -108,8 +108,8 @@ class Translator:
 
     def unknown(self, texts: Sequence[str]) -> list[str]:
         """The different tokens of the texts that the source vocabulary does not know, sorted."""
-        level, known = self.source.level, set(self.source.tokens)
-        found = {token for text in strings("texts", texts) for token in split(text, level)}
+        known = set(self.source.tokens)
+        found = {token for text in strings("texts", texts) for token in self.source.split(text)}
         bare = {token: token.removeprefix(JOINER) or token for token in found - known}
         # Where the word itself is known, what is not is that it follows without a space.
         return sorted({token if name in known else name for token, name in bare.items()})

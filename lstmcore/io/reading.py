@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import BinaryIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 
-__all__ = ["open_file", "read_bytes"]
+from lstmcore.text import shortened
+
+FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+__all__ = ["damaged", "open_file", "read_bytes"]
 
 
-def open_file(path: str | os.PathLike) -> tuple[BinaryIO, int]:
+def open_file(path: str | os.PathLike) -> tuple[BufferedReader, int]:
     """Open a regular file for reading; return it and its size in bytes.
 
     Nothing else is opened: a pipe would wait for a writer, and a device may never end.
@@ -21,7 +27,7 @@ def open_file(path: str | os.PathLike) -> tuple[BinaryIO, int]:
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         _check_regular(path, os.stat(path).st_mode)
-        file = os.fdopen(os.open(path, flags), "rb")
+        file = open(os.open(path, flags), "rb")  # noqa: SIM115 (the caller closes it)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {os.fspath(path)}") from None
     except ValueError as error:  # "embedded null byte", a surrogate: no file can have such a name
@@ -58,3 +64,21 @@ def _check_regular(path: str | os.PathLike, mode: int) -> None:
         raise IsADirectoryError(f"{os.fspath(path)} is a folder, not a file")
     if not stat.S_ISREG(mode):
         raise ValueError(f"{os.fspath(path)} is a pipe or a device: give the path of a file")
+
+
+@contextmanager
+def damaged(path: str | os.PathLike) -> Iterator[None]:
+    """Turn what fails about the contents of a file into a ValueError that names the file.
+
+    For code that builds objects out of parsed contents: wrong kinds, names that are missing,
+    numbers out of range.
+    """
+    try:
+        yield
+    except FAULTS as error:
+        reason = shortened(error, 300)
+        if not isinstance(error, TypeError | ValueError):  # their text alone says little: "'units'"
+            reason = f"{type(error).__name__} {reason}"
+        raise ValueError(
+            f"{os.fspath(path)} is damaged, or of another version of lstmcore: {reason}"
+        ) from error
