@@ -27,7 +27,43 @@ from lstmcore.io.manifest import MARKER
 from lstmcore.io.staging import staging_of
 from lstmcore.translation import report
 
-commands = import_module("lstmcore.cli.translate")  # `cli.translate` is a Typer
+commands = import_module("lstmcore.cli.translate")
+
+# The smallest model, and each epoch one batch: what costs time here is compiling.
+TINY = ("--level", "word", "--units", 8, "--embedding", 8, "--one-direction", "--epochs", 12,
+        "--batch-size", 27, "--validation", 0.25, "--learning-rate", 0.03,
+        "--dropout", 0)  # fmt: skip
+TEXT = "".join(f"{source}\t{target}\tremark\n" for source, target in PAIRS)
+OPTIONS = (
+    "columns", "level", "units", "embedding", "attention", "one-direction", "reverse-source",
+    "dropout", "epochs", "patience", "batch-size", "learning-rate", "validation", "max-length",
+    "seed", "output",
+)  # fmt: skip
+PLAIN = {
+    "model.safetensors", "vocabularies.json", "settings.json", "history.csv", "manifest.json",
+}  # fmt: skip
+WRITTEN = {
+    "manifest.json",
+    "model.safetensors", "vocabularies.json", "settings.json", "history.csv", "held_out.tsv",
+    "loss.png", "attention.png", "gates_encoder_0.png", "gates_decoder_0.png",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("pairs") / "my [red] pairs, é.tsv"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run_and_result(pairs, tmp_path_factory):
+    """A run of the command, and what `translation.train` gave it."""
+    results, train = [], translation.train
+
+    def remember(*arguments, **options):
+        results.append(train(*arguments, **options))
+        return results[-1]
 
     folder = tmp_path_factory.mktemp("trained") / "new" / "folder"
     with pytest.MonkeyPatch.context() as patch:
