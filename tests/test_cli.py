@@ -8,7 +8,6 @@ import jax
 import numpy as np
 import pytest
 from command import Run, call
-from lstmcore.table import read_dataset
 from matplotlib import pyplot
 
 import lstmcore as lc

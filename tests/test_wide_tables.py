@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from command import call
+from lstmcore.table import Table
 from matplotlib.figure import Figure
 
 from lstmcore import forecasting
@@ -13,7 +14,6 @@ from lstmcore.anomalies import Event, Threshold, report
 from lstmcore.forecasting.sentences import sentences
 from lstmcore.study import plots
 from lstmcore.study.plots import style
-from lstmcore.table import Table
 from lstmcore.text import few, listed, shorten
 
 WIDE = 120

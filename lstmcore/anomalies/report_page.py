@@ -22,7 +22,6 @@ from lstmcore.anomalies.report import (
 )
 from lstmcore.anomalies.sentences import sentence
 from lstmcore.report import curves, figures, page
-from lstmcore.series import Table
 from lstmcore.study.plots.style import COLOURS
 from lstmcore.text import count
 

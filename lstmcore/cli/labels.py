@@ -10,7 +10,6 @@ import numpy as np
 
 from lstmcore.cli import reading
 from lstmcore.series import ReadOptions, Table
-from lstmcore.series.arguments import some_names
 from lstmcore.text import count, few
 
 # As published data sets call them, without "is", separators and plural.
