@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from command import call
-from lstmcore.table import Table
 from matplotlib.figure import Figure
 
 from lstmcore import forecasting
 from lstmcore.anomalies import Event, Threshold, report
 from lstmcore.forecasting.sentences import sentences
+from lstmcore.series import Table
 from lstmcore.study import plots
 from lstmcore.study.plots import style
 from lstmcore.text import few, listed, shorten

@@ -226,8 +226,8 @@ def categories(sheet: Sheet, column: Column, content: Content, na: Sequence[str]
     if len(found) > min(MOST_CATEGORIES, max(1, rows // 2)):
         raise ValueError(
             f"{where(sheet, content.word.row, column)}: {content.word.text[:40]!r} is not a "
-            f"number, and {len(found):,} different texts in {count(rows, 'row')} are no categories; choose "
-            "other columns"
+            f"number, and {len(found):,} different texts in {count(rows, 'row')} are no "
+            "categories; choose other columns"
         )
     return sorted(found)
 
