@@ -9,16 +9,16 @@ from pathlib import Path
 import jax
 import typer
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
 from lstmcore import results
+from lstmcore.cli.console import PrintableConsole
 from lstmcore.text import numeric
 from lstmcore.train import NonFiniteLossError
 
-console = Console(highlight=False)
-messages = Console(stderr=True, highlight=False)
+console = PrintableConsole(highlight=False)
+messages = PrintableConsole(stderr=True, highlight=False)
 
 
 @contextmanager
