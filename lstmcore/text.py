@@ -79,14 +79,19 @@ def _escaped(match: re.Match) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
-def listed(names: Sequence[str], last: str = "and") -> str:
-    """Names as in a sentence.
+def listed(names: Sequence[str], last: str = "and", most: int = 8) -> str:
+    """Names as in a sentence; of more than `most` the first few.
 
     Examples:
       >>> listed(["load", "price", "wind"]), listed(["load", "price"]), listed(["load"])
       ('load, price and wind', 'load and price', 'load')
+      >>> listed([f"sensor {number}" for number in range(5000)])
+      'sensor 0, sensor 1, sensor 2 and 4,997 more'
     """
-    return f" {last} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+    if len(names) > most:
+        return few(names, most=3)
+    shown = [shorten(name) for name in names]
+    return f" {last} ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
 
 
 def few(names: Sequence[str], most: int = 6, longest: int = 32) -> str:
@@ -99,6 +104,17 @@ def few(names: Sequence[str], most: int = 6, longest: int = 32) -> str:
     shown = [name if len(name) <= longest else name[: longest - 1] + "…" for name in names[:most]]
     more = len(names) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
+
+
+def shorten(text: object, most: int = 40) -> str:
+    """The text of something, cut after so many letters.
+
+    Examples:
+      >>> shorten("temperature"), shorten("temperature", 5)
+      ('temperature', 'temp…')
+    """
+    text = str(text)
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def numeric(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[bool]:
