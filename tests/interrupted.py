@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from lstmcore import results
+from lstmcore.io.staging import CHECKPOINT, staging_of
 
 ROOT = Path(__file__).parents[1]
 MAIN = "from lstmcore.cli import main; main()"
@@ -20,7 +20,7 @@ def interrupt(how: signal.Signals, *arguments) -> tuple[int, str]:
     Its last argument is the folder that it is to write to. Returns (exit status, what it said).
     """
     command = [sys.executable, "-c", MAIN, *map(str, arguments)]
-    checkpoint = Path(arguments[-1]) / results.UNFINISHED / results.CHECKPOINT
+    checkpoint = staging_of(Path(arguments[-1])) / CHECKPOINT
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "dumb", "COLUMNS": "200"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment

@@ -93,8 +93,11 @@ class Detector:
     def save(self, folder: str | os.PathLike) -> None:
         """Write it into a folder, which is made if it is not there; nothing is pickled.
 
+        It replaces a detector that was saved there before; other files stay.
+
         Raises:
-          OSError: it cannot be written to.
+          FileExistsError: a file of the same name was not saved by lstmcore, or changed since.
+          OSError: the folder cannot be written to.
         """
         from lstmcore.anomalies.folder import save
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks, layout, layouts
+from lstmcore.forecaster import Forecaster
 from lstmcore.series import Preparation, arguments, stride_for
 from lstmcore.text import few, shorten
 
@@ -157,6 +158,21 @@ def arrange(columns: Sequence[str], settings: Settings) -> Columns:
     past = [name for name in names if name in others]
     order = [place[name] for name in (*targets, *past, *settings.known)]
     return Columns(order, len(targets), len(settings.known))
+
+
+def build(settings: Settings, columns: Sequence[str]) -> Forecaster:
+    """The model for these settings and columns."""
+    order, targets, known = arrange(columns, settings)
+    return Forecaster(
+        len(order),
+        settings.units,
+        settings.horizon,
+        targets=targets,
+        known=known,
+        mode=settings.mode,
+        quantiles=settings.quantiles,
+        dropout=settings.dropout,
+    )
 
 
 def as_table(values, columns: Sequence[str], name: str = "values") -> np.ndarray:

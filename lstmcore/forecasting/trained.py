@@ -203,8 +203,11 @@ class Trained:
     def save(self, folder: str | os.PathLike) -> None:
         """Write all of it into a folder, which is made if it is not there.
 
+        It replaces a forecaster that was saved there before; other files stay.
+
         Raises:
-          OSError: it cannot be written to.
+          FileExistsError: a file of the same name was not saved by lstmcore, or changed since.
+          OSError: the folder cannot be written to.
         """
         storage.save(self, folder)
 

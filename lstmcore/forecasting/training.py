@@ -11,7 +11,14 @@ import numpy as np
 
 from lstmcore import series
 from lstmcore.forecaster import Forecaster
-from lstmcore.forecasting.settings import Settings, arrange, as_float32, as_table, names_of
+from lstmcore.forecasting.settings import (
+    Settings,
+    arrange,
+    as_float32,
+    as_table,
+    build,
+    names_of,
+)
 from lstmcore.forecasting.trained import Trained
 from lstmcore.text import count
 from lstmcore.train import fit
@@ -65,18 +72,8 @@ def train(
     """
     settings = Settings() if settings is None else settings
     names = names_of(values, columns)
-    order, targets, known = arrange(names, settings)
-    table = as_table(values, names)[:, order]
-    model = Forecaster(
-        table.shape[1],
-        settings.units,
-        settings.horizon,
-        targets=targets,
-        known=known,
-        mode=settings.mode,
-        quantiles=settings.quantiles,
-        dropout=settings.dropout,
-    )
+    table = as_table(values, names)[:, arrange(names, settings).order]
+    model = build(settings, names)
     split = check_rows(len(table), settings)
     first, span = settings.preparation.lost, settings.window + settings.horizon
     prepared = settings.preparation.fit(table, rows=split.training.stop)

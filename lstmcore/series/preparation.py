@@ -258,8 +258,12 @@ class Prepared(NamedTuple):
                 raise ValueError(
                     f"the stored preparation is damaged: {name} is not {len(constant)} numbers"
                 )
-        if (means is None) != (preparation.missing != "mean") or not scaler.scale.all():
-            raise ValueError("the stored preparation is damaged: a scale of 0, or means are amiss")
+        if (means is None) != (preparation.missing != "mean"):
+            raise ValueError(
+                'the stored preparation is damaged: means go with missing="mean" alone'
+            )
+        if not (scaler.scale > 0).all():
+            raise ValueError("the stored preparation is damaged: a scale is not above 0")
         if names is not None and len(names) != len(constant):
             raise ValueError(
                 f"the stored preparation is damaged: it names {len(names)} of {len(constant)} "
