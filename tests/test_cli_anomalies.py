@@ -554,7 +554,7 @@ def test_a_package_that_an_option_needs_is_named_before_training(
 
 @pytest.mark.usefixtures("plain_report")
 def test_an_interrupted_run_tells_how_to_go_on(table, tmp_path):
-    command = ["anomalies", table, *SMALL, "--epochs", 700, "--patience", 0]
+    command = ["anomalies", table, *SMALL, "--epochs", 60, "--patience", 0]
     status, said = interrupt(signal.SIGINT, *command, "-o", tmp_path / "stopped")
     assert status == 130
     assert "Traceback" not in said

@@ -432,7 +432,7 @@ def test_the_table_is_never_overwritten(table):
 
 @pytest.mark.usefixtures("plain_report")
 def test_a_killed_run_goes_on_as_if_it_had_not_been(table, tmp_path):
-    command = ["forecast", table, *SMALL, "--epochs", 700, "--patience", 0]
+    command = ["forecast", table, *SMALL, "--epochs", 60, "--patience", 0]
     status, _ = interrupt(signal.SIGKILL, *command, "-o", tmp_path / "killed")
     assert status == -signal.SIGKILL
     assert not (tmp_path / "killed").exists()
