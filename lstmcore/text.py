@@ -77,18 +77,6 @@ def shorten(text: object, most: int = 40) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def few(names: Sequence[str], most: int = 6, longest: int = 32) -> str:
-    """The first of some names, cut if they are long, and how many more there are.
-
-    Examples:
-      >>> few(["load", "temp"]), few([f"column_{i}" for i in range(5000)], most=2)
-      ('load, temp', 'column_0, column_1 and 4,998 more')
-    """
-    shown = [name if len(name) <= longest else name[: longest - 1] + "…" for name in names[:most]]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more:,} more" if more else "")
-
-
 def numeric(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[bool]:
     """Of each column, whether its cells are numbers; an empty cell may be one.
 

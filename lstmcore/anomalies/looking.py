@@ -11,6 +11,7 @@ from lstmcore.anomalies.detector import STEPS_AT_ONCE, Detector, scaled_rows
 from lstmcore.streaming import Stream, stream
 from lstmcore.study.end_to_end import end_to_end
 from lstmcore.study.run import Run
+from lstmcore.text import count
 
 
 def look(
@@ -70,10 +71,10 @@ def look(
 def _windows(first: int, last: int, rows: int, length: int) -> np.ndarray:
     """[n, length]: rows of neighbouring windows that cover first to last, or as much as fits."""
     if rows < length:
-        raise ValueError(f"values give {rows} rows to read, but a window has {length}")
-    count = min(-(-(last - first) // length), rows // length)
-    start = min(first, rows - count * length)
-    return start + np.arange(count * length).reshape(count, length)
+        raise ValueError(f"values give {count(rows, 'row')} to read, but a window has {length}")
+    windows = min(-(-(last - first) // length), rows // length)
+    start = min(first, rows - windows * length)
+    return start + np.arange(windows * length).reshape(windows, length)
 
 
 def _advance(running: Stream, scaled: np.ndarray, read: int, until: int) -> Stream:

@@ -16,7 +16,7 @@ from lstmcore.cli import options, reading
 from lstmcore.cli.intervals import check_intervals
 from lstmcore.cli.terminal import clear_errors, console
 from lstmcore.job.folder import Origin, read_settings
-from lstmcore.text import few
+from lstmcore.text import count, few
 
 MOST_WINDOWS = 1024  # that the model is run on
 MOST_PAIRS = 32  # of a translator
@@ -99,7 +99,7 @@ def inspect(
         rows = series.windows(np.arange(first, len(data.values)), length)[:, :, 0]
         chosen = rows[job.side_by_side(len(rows), length, length * MOST_WINDOWS)]
         run = _run(lstm, params, data, chosen, origin)
-        title = f"{name}: {len(chosen):,} of {len(rows):,} windows of {length:,} rows"
+        title = f"{name}: {len(chosen):,} of {count(len(rows), 'window')} of {count(length, 'row')}"
         # A prediction as long as the window would wear the names of the rows that were read.
         is_ambiguous = getattr(lstm, "steps", None) == length
         study.inspect(

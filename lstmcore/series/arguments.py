@@ -17,7 +17,9 @@ __all__ = [
 
 
 def as_numbers(name: str, value) -> np.ndarray:
-    """Return any array of real numbers."""
+    """Return any array of real numbers; what a masked array masks is NaN."""
+    if isinstance(value, np.ma.MaskedArray) and value.dtype.kind in "iuf":
+        return np.ma.filled(value.astype(float), np.nan)
     value = np.asarray(value)
     if value.dtype.kind not in "iuf":
         raise ValueError(f"{name} must hold real numbers, got {value.dtype}")
