@@ -167,7 +167,10 @@ def as_table(values, columns: Sequence[str], name: str = "values") -> np.ndarray
       ValueError, TypeError: they are not, see `series.arguments.as_table`.
     """
     if arguments.column_names(values) is None:
-        values = np.asanyarray(values)
+        try:
+            values = np.asanyarray(values)
+        except ValueError:  # which `as_table` explains
+            return arguments.as_table(values, columns, name)
         if values.dtype.kind not in "iuf":
             raise TypeError(f"{name} must be real numbers, got {values.dtype}")
         checks.check_array(name, values[:, None] if values.ndim == 1 else values, "rows columns")
@@ -204,6 +207,10 @@ def as_float32(prepared: np.ndarray) -> np.ndarray:
 
 
 def _names(what: str, names) -> tuple[str, ...]:
+    try:
+        names = names if isinstance(names, str) else tuple(names)
+    except TypeError:
+        names = (names,)
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise TypeError(
             f"{what} must be names such as ('load', 'price'), got {reprlib.repr(names)}"

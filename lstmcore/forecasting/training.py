@@ -65,8 +65,9 @@ def train(
     """
     settings = Settings() if settings is None else settings
     names = names_of(values, columns)
+    table = as_table(values, names)
     order, targets, known = arrange(names, settings)
-    table = as_table(values, names)[:, order]
+    table = table[:, order]
     model = Forecaster(
         table.shape[1],
         settings.units,
