@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+)
 
 
 def text_table(
@@ -37,6 +42,41 @@ def count(number: int, word: str) -> str:
       ('1 row', '1,200 rows')
     """
     return f"{number:,} {word}{'s' * (number != 1)}"
+
+
+def printable(text: str) -> str:
+    r"""Text without what a terminal obeys or cannot show, which stands there escaped.
+
+    That is control characters but for line ends and tabs, marks that turn the direction of writing,
+    and surrogates, which stand for the bytes of a file name that is not UTF-8.
+
+    Examples:
+      >>> print(printable("\x1b[2J caf\udce9.csv \u202etxt"))
+      \x1b[2J caf\xe9.csv \u202etxt
+    """
+    return _UNPRINTABLE.sub(_escaped, text)
+
+
+def shortened(value: object, most: int = 60) -> str:
+    """A value as printable text of at most so many characters: its start and its end.
+
+    Examples:
+      >>> shortened("x" * 50 + "y" * 50, most=30)
+      'xxxxxxxxxxxxxxxxxx...yyyyyyyyy'
+    """
+    text = str(value)
+    text = printable(text[: 2 * most] + text[-most:] if len(text) > 3 * most else text)
+    if len(text) <= most:
+        return text
+    end = (most - 3) // 3
+    return f"{text[: most - 3 - end]}...{text[len(text) - end :]}"
+
+
+def _escaped(match: re.Match) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # Python's sign for a byte that is not UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 def listed(names: Sequence[str], last: str = "and", most: int = 8) -> str:

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from lstmcore import forecasting
 from lstmcore.anomalies import Event, Threshold, report
 from lstmcore.forecasting.sentences import sentences
+from lstmcore.series import Table
 from lstmcore.study import plots
 from lstmcore.study.plots import style
-from lstmcore.table import Table
 from lstmcore.text import few, listed, shorten
 
 WIDE = 120

@@ -14,8 +14,8 @@ from lstmcore.anomalies.detector import Detector
 from lstmcore.anomalies.event import Event
 from lstmcore.anomalies.sentences import times_threshold
 from lstmcore.anomalies.verdict import Verdict
+from lstmcore.series import Table
 from lstmcore.study import plots
-from lstmcore.table import Table
 
 FILES = (
     "model.safetensors", "errors.safetensors", "detector.json", "settings.json", "history.csv",

@@ -12,12 +12,12 @@ from rich.markup import escape
 import lstmcore as lc
 from lstmcore import results
 from lstmcore.cli import options, reading
+from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console, grid, sizes
 from lstmcore.forecasting.rolling import origins_of
 from lstmcore.forecasting.settings import Settings, arrange
 from lstmcore.forecasting.training import check_rows
-from lstmcore.series import Times
-from lstmcore.table import Table
+from lstmcore.series import ReadOptions, Table, Times
 from lstmcore.text import count, few, listed
 
 PRESET = lc.forecasting.Settings()
@@ -26,6 +26,7 @@ SHOWN_TARGETS = 10  # in the terminal; errors.csv has all
 SAMPLES = 100  # of a model with dropout
 
 
+@reads_table
 def forecast(
     source: options.Source,
     targets: Annotated[
@@ -44,7 +45,6 @@ def forecast(
         ),
     ] = None,
     columns: options.Columns = None,
-    time: options.Time = None,
     missing: options.Missing = "forward",
     difference: options.Difference = None,
     scaling: options.Scaling = "standard",
@@ -85,6 +85,8 @@ def forecast(
     seed: options.Seed = 0,
     resume: options.Resume = False,
     output: options.Output = Path("lstmcore-forecast"),
+    *,
+    reading_options: ReadOptions,
 ) -> None:
     """Forecast the rows after the last; say whether that beats the naive forecasts.
 
@@ -106,7 +108,7 @@ def forecast(
             "preparation": options.preparation(missing, difference, scaling),
         }
         settings = options.settings(PRESET, given)
-        whole, times = reading.read(source, options.names(columns), time)
+        whole, times = reading.read(source, options.names(columns), reading_options)
         data, future = _without_future(whole, settings)
         _check(source, data, settings, folds)
         said = f"{count(len(data.values), 'row')} of {few(data.columns)}"

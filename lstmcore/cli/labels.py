@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lstmcore.cli import reading
-from lstmcore.table import Table
+from lstmcore.series import ReadOptions, Table
 from lstmcore.text import count, few
 
 # As published data sets call them, without "is", separators and plural.
@@ -19,7 +19,7 @@ LABEL_NAMES = frozenset({
 })  # fmt: skip
 MOST_CLASSES = 20  # different values of a column of labels
 
-__all__ = ["labelled", "learnt_rows", "looks_like_labels", "read_labels", "without_labels"]
+__all__ = ["labelled", "learnt_rows", "looks_like_labels", "without_labels"]
 
 
 def looks_like_labels(name: str, values: np.ndarray) -> bool:
@@ -73,25 +73,20 @@ def without_labels(
     return data._replace(columns=columns, values=data.values[:, rest]), found, [said]
 
 
-def read_labels(source: Path, name: str, time: str | None) -> np.ndarray:
-    """bool [rows]: where the column of labels is not 0; rows that are left out are not marked."""
-    return labelled(reading.read(source, [name], time)[0].values[:, 0])
-
-
 def labelled(values: np.ndarray) -> np.ndarray:
     """bool [rows]: which values of a column of labels are neither 0 nor missing."""
     return np.nan_to_num(values) != 0
 
 
 def learnt_rows(
-    marks: Mapping[str, np.ndarray], train: Path | None, time: str | None, rows: int
+    marks: Mapping[str, np.ndarray], train: Path | None, options: ReadOptions, rows: int
 ) -> list[str]:
     """Sentences about labelled rows that are trained on, which the model takes to be normal.
 
     Args:
       marks: {name: bool [rows]} of the columns of labels in the judged table.
       train: the table that is trained on; None if it is the first rows of the judged one.
-      time: name of the column of times.
+      options: how to read it.
       rows: how many are trained on.
     """
     notes = []
@@ -100,7 +95,8 @@ def learnt_rows(
             trained_on = marked[:rows]
         else:
             try:
-                trained_on = read_labels(train, name, time)
+                table, _ = reading.read(train, [name], options)
+                trained_on = labelled(table.values[:, 0])
             except ValueError:  # the column need not be there: the table has been read before
                 continue
         number = int(trained_on.sum())

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lstmcore import series, table
-from lstmcore.series import Prepared, Times
+from lstmcore import series
+from lstmcore.series import Prepared, ReadOptions, Table, Times, TimesError
 from lstmcore.series.arguments import LARGEST
-from lstmcore.table import Table
 from lstmcore.text import count, few, listed, shorten
 
 FILLED = {"forward": "the last known value", "mean": "the mean of the training part"}
@@ -22,10 +21,10 @@ MANY_BEYOND = 0.1  # of the rows after the training part
 def read(
     source: Path,
     columns: Sequence[str],
-    time: str | None,
-    leave_out: Sequence[str] = (),
+    options: ReadOptions,
     *,
     missing: bool = True,
+    also: Sequence[str] = (),
 ) -> tuple[Table, Times | None]:
     """The table with a row for each step, and its times if it has some.
 
@@ -33,35 +32,67 @@ def read(
 
     Args:
       source: the CSV file.
-      columns: names of those to read; none for all numeric ones but `leave_out`.
-      time: name of the column of times, or None.
-      leave_out: names of columns that are for something else.
+      columns: names of those to read; none for all numeric ones.
+      options: how to read it.
       missing: whether values, and rows in time, may be missing.
+      also: names of columns to read after these.
 
     Raises:
-      ValueError, OSError: as `table.read_csv` and `table.regular`; or a column to read that is to
-        be left out.
+      ValueError, OSError: as `series.read_csv` and `series.regular`.
     """
-    if both := set(columns) & set(leave_out):
+    data = series.read_csv(source, columns, missing=missing, also=also, options=options)
+    if data.times and data.times.gaps and not missing:
+        raise ValueError(
+            f"{source} leaves out {count(data.times.gaps, 'row')} in time, of which there should "
+            f"be one every {data.times.interval}: add them, or have them filled with --missing "
+            "forward"
+        )
+    try:
+        data = series.regular(data)
+    except TimesError as error:
+        raise ValueError(
+            f"{source}: {error.text} {error.reason} (--resample, --consecutive)"
+        ) from error
+    if data.times is None and len(set(data.labels)) < len(data.labels):
+        data = data._replace(labels=range(len(data.labels)), label_name="row")
+    return data, data.times
+
+
+def read_beside(
+    source: Path, columns: Sequence[str], others: Sequence[str], options: ReadOptions
+) -> tuple[Table, Times | None, Table]:
+    """As `read`, with some columns that are for something else in a table of their own.
+
+    The file is read once, for it may be a pipe.
+
+    Raises:
+      ValueError: as `read`; or a column to read that is to be for something else.
+    """
+    if both := set(columns) & set(others):
         raise ValueError(
             f"{min(both)!r} is among --columns and --labels: labels are not learnt from"
         )
-    data = table.read_csv(source, list(columns) or None, missing=missing, time=time)
-    if not columns and set(leave_out) & set(data.columns):
-        kept = [place for place, name in enumerate(data.columns) if name not in leave_out]
-        if not kept:
-            raise ValueError(f"{source} has no numeric column besides {few(leave_out)}")
-        names = tuple(data.columns[place] for place in kept)
-        data = data._replace(columns=names, values=data.values[:, kept])
-    data, times = table.regular(data)
-    if times and times.gaps and not missing:
+    whole, times = read(source, columns, options, also=others)
+    beside = [place for place, name in enumerate(whole.columns) if _is_of(name, others)]
+    if len(beside) > len(others):
+        words = [whole.columns[place] for place in beside]
         raise ValueError(
-            f"{source} leaves out {times.gaps:,} rows in time, of which there should be one every "
-            f"{times.interval}: add them, or have them filled with --missing forward"
+            f"{source}: {others[0]} holds words: say which of them marks a row, such as --labels "
+            f"'{words[0]}' ({few(words)})"
         )
-    if times is None and len(set(data.labels)) < len(data.labels):
-        data = data._replace(labels=range(len(data.labels)), label_name="row")
-    return data, times
+    rest = [place for place in range(len(whole.columns)) if place not in beside]
+    data, marks = (
+        whole._replace(
+            columns=tuple(whole.columns[place] for place in places), values=whole.values[:, places]
+        )
+        for places in (rest, beside)
+    )
+    return data, times, marks
+
+
+def _is_of(name: str, columns: Sequence[str]) -> bool:
+    """Whether a column of the table comes from one of these columns of the file."""
+    return name in columns or name.rpartition("=")[0] in columns
 
 
 def check(source: Path, data: Table, missing: str) -> None:
@@ -123,7 +154,7 @@ def check_range(source: Path, data: Table, prepared: Prepared) -> None:
 
 def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:
     """What was found in a table, and what was done about it, in sentences."""
-    said = [_size(data, times)]
+    said = [_size(data, times), *data.notes]
     if times and times.gaps:
         said.append(f"{count(times.gaps, 'row')} left out in time: taken as missing values")
     holes = series.missing(data.values, data.columns)

@@ -13,6 +13,7 @@ from rich.markup import escape
 import lstmcore as lc
 from lstmcore import results, translation
 from lstmcore.cli.commands import HELP_OPTIONS, SUMMARIES, Command, Group
+from lstmcore.cli.signals import INTERRUPTED
 from lstmcore.cli.terminal import clear_errors, console, messages, sizes
 from lstmcore.cli.watch import Watch, status
 from lstmcore.text import count, shorten
@@ -163,7 +164,7 @@ def _train(
         )
     if isinstance(unfinished, KeyboardInterrupt):
         messages.print("[red]interrupted:[/red] the translator is kept, other results are missing")
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
     if unfinished is not None:
         raise unfinished
     command = f"lstmcore translate run {escape(str(folder))} TEXT"

@@ -13,8 +13,8 @@ from lstmcore import results
 from lstmcore.forecasting.evaluation import MOST_CHECKED, Evaluation
 from lstmcore.forecasting.rolling import Backtest
 from lstmcore.forecasting.trained import Forecast, Trained
+from lstmcore.series import Table
 from lstmcore.study import plots
-from lstmcore.table import Table
 from lstmcore.text import shorten
 
 FILES = (

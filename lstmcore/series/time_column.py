@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from lstmcore.series.time_errors import (
     MixedTimesError,
     TimesError,
 )
-from lstmcore.series.time_format import DAY, MONTHS, Part, TimeFormat, TimeLabels
+from lstmcore.series.time_format import DAY, END, FIRST, MONTHS, Part, TimeFormat, TimeLabels
 
 PIVOT = 69  # two-digit years from 69 on are of the last century, as POSIX has it
 ORDERS = {  # of three numbers, the fields number1, number2 and number3
@@ -102,7 +103,7 @@ def read_times(
     empty says; all others must have it, too, but for the end of a time of day (a spreadsheet leaves
     out midnight, programs a fraction of 0) and leading zeros. An offset that is the same in all
     rows is left as it is. Different ones are converted to UTC, but for days at one time of the
-    clock, which go by the clock.
+    clock, which go by the clock. Parts of a microsecond are dropped.
 
     Args:
       labels: one per row, text as in a CSV file, or anything whose `str` is such text: numbers,
@@ -142,10 +143,13 @@ def read_times(
     if first != texts[0]:
         raise MixedTimesError("is empty: remove the row, or write its time", 0, texts[0])
     first = cells[0].decode()
-    if time_format is None and time_numbers.NUMBER.fullmatch(first):
+    is_asked = time_format is not None
+    if not is_asked and time_numbers.NUMBER.fullmatch(first):
         time_format = time_numbers.format_of(cells, texts)
     if time_format in time_numbers.NAMED_FORMATS:
         times, parts = time_numbers.read_named(cells, texts, time_format)
+        if not is_asked and time_format == "number":
+            time_numbers.check_serial_days(times, texts)
         return _with_labels(times, TimeFormat(parts), texts)
     match = time_text.matcher_of(time_format) if time_format else time_text.recognise
     if time_format is None and match(first) is None:
@@ -195,7 +199,8 @@ def _with_colons(digits: str) -> str:
 def _with_labels(times: np.ndarray, form: TimeFormat, texts: list[str]) -> TimeColumn:
     """Keep no texts where the format writes the same."""
     labels = TimeLabels(times, form)
-    return TimeColumn(times, form, labels if labels == texts else texts)
+    is_same = all(map(operator.eq, labels, texts))
+    return TimeColumn(times, form, labels if is_same else texts)
 
 
 def _from_datetimes(array: np.ndarray, time_zone: str | None) -> TimeColumn | None:
@@ -271,8 +276,8 @@ def _settle_order(
     possible = [name for name in names if exists[name].all()]
     if day_first is not None:
         asked = names[0] if day_first else names[1]
-        if asked not in possible and not day_first and possible == names[2:]:
-            asked = names[2]
+        if asked not in possible and not day_first and names[-1] in possible:
+            asked = names[-1]
         possible = [asked]
         if not exists[asked].all():
             row = int(exists[asked].argmin())
@@ -450,6 +455,8 @@ def _with_offsets(
     by_clock = _are_days(times)
     if not by_clock:
         times = times - minutes.astype("m8[m]")
+        beyond = (times < FIRST) | (times >= END)
+        _refuse(beyond, "is not a date in UTC: years are 1 to 9999", texts)
     if time_zone is not None:
         form = TimeFormat((*parts, *blank, Part("zone", style)), time_zone, by_clock)
     elif by_clock:

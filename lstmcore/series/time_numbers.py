@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lstmcore.series.calendar import find_calendar
 from lstmcore.series.time_errors import AmbiguousTimesError, ImpossibleTimesError, MixedTimesError
 from lstmcore.series.time_format import DAY, EXCEL_EPOCH, LONGEST_WHOLE, MICROSECONDS, Part
 
@@ -33,9 +34,10 @@ LIMITS = {  # what a field of a compact time may be
 }  # fmt: skip
 YEAR_10000 = 253_402_300_800  # seconds
 DECIMALS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+SERIAL_DAYS = 20_000, 80_000  # of a spreadsheet: the years 1954 to 2119
 NAMED_FORMATS = ("number", "s", "ms", "us", "ns", "excel")  # other than those of strptime
 
-__all__ = ["NAMED_FORMATS", "NUMBER", "format_of", "read_named"]
+__all__ = ["NAMED_FORMATS", "NUMBER", "check_serial_days", "format_of", "read_named"]
 
 
 def format_of(cells: np.ndarray, texts: Sequence[str]) -> str:
@@ -60,6 +62,8 @@ def format_of(cells: np.ndarray, texts: Sequence[str]) -> str:
         return "s"
     if re.fullmatch(rb"\d{4}\.\d\d?", cells[0]):
         return _format_of_decimals(cells, texts)
+    if re.fullmatch(rb"\d\d?\.\d{4}", cells[0]):
+        return _format_of_month_first(cells, texts)
     return "number"
 
 
@@ -134,6 +138,25 @@ def _format_of_decimals(cells: np.ndarray, texts: Sequence[str]) -> str:
     )
 
 
+def _format_of_month_first(cells: np.ndarray, texts: Sequence[str]) -> str:
+    """Return the format of numbers such as 01.2024, which are months if a zero leads one."""
+    months, _, years = np.strings.partition(cells, b".")
+    if not (np.strings.isdigit(years).all() and np.strings.isdigit(months).all()):
+        return "number"
+    if (np.strings.str_len(years) != 4).any() or (np.strings.str_len(months) > 2).any():
+        return "number"
+    year, month = years.astype(int), months.astype(int)
+    if (year < 1900).any() or (year > 2100).any() or (month < 1).any() or (month > 12).any():
+        return "number"
+    if np.strings.startswith(cells, b"0").any():
+        return "%m.%Y"
+    raise AmbiguousTimesError(
+        "may be a month and a year, or a plain number: pass time_format='%m.%Y' or 'number'",
+        0,
+        texts[0],
+    )
+
+
 def _times_of_day(cells: np.ndarray, digits: int) -> bool:
     form = "%H%M" if digits == 4 else "%H%M%S"
     return bool(np.strings.startswith(cells, b"0").any() and _fits(cells, form).all())
@@ -200,6 +223,32 @@ def read_named(
     size = MICROSECONDS[time_format]
     fraction = np.rint((numbers - np.trunc(numbers)) * size).astype(np.int64)
     return (count * size + fraction).astype("M8[us]"), (Part("epoch", f"{time_format} {most}"),)
+
+
+def check_serial_days(numbers: np.ndarray, texts: Sequence[str]) -> None:
+    """Refuse numbers that are regular as a spreadsheet's serial days, but not as numbers.
+
+    Elsewhere both readings have the same rows. Of business days, weekends would be taken for gaps.
+
+    Raises:
+      AmbiguousTimesError: they are.
+    """
+    low, high = SERIAL_DAYS
+    if len(numbers) < 3 or not (low <= numbers[0] and numbers[-1] < high):
+        return
+    if not (numbers[1:] > numbers[:-1]).all():
+        return
+    as_numbers = find_calendar(numbers)
+    if as_numbers is not None and as_numbers[1][-1] == len(numbers) - 1:
+        return
+    as_days = find_calendar(_from_serial_days(numbers, 9))
+    if as_days is not None and as_days[1][-1] == len(numbers) - 1:
+        raise AmbiguousTimesError(
+            f"may be a day as spreadsheets count them, {as_days[0].interval} from one row to the "
+            "next, or a number: pass time_format='excel' or 'number'",
+            0,
+            texts[0],
+        )
 
 
 def _as_floats(cells: np.ndarray, texts: Sequence[str]) -> np.ndarray:

@@ -221,7 +221,7 @@ def split_fields(cells: np.ndarray, texts: Sequence[str], match=recognise) -> Fi
             column = numbers.setdefault(name, np.full(len(cells), -1, np.int64))
             column[group.rows] = constant
     parts = _padding(parts, numbers)
-    uniform &= not _has_extra_zeros(groups, chars, parts)
+    uniform &= not (_has_extra_zeros(groups, chars, parts) or _has_nanoseconds(groups, chars))
     return Fields(parts, groups[0].tail, numbers, uniform)
 
 
@@ -348,12 +348,17 @@ def _has_extra_zeros(groups: list[_Group], chars: np.ndarray, parts: tuple[Part,
     )
 
 
+def _has_nanoseconds(groups: list[_Group], chars: np.ndarray) -> bool:
+    """Return whether a fraction goes beyond the microseconds that are read."""
+    spans = [(group.rows, group.spans["fraction"]) for group in groups if "fraction" in group.spans]
+    return any((chars[rows, start + 6 : stop] != ord("0")).any() for rows, (start, stop) in spans)
+
+
 def _number(digits: np.ndarray, name: str) -> np.ndarray:
     """Turn digits, bytes [rows, n], into numbers; a fraction of a second into microseconds."""
     if name == "fraction":
-        extra = digits[:, 6] >= ord("5") if digits.shape[1] > 6 else 0
         digits = digits[:, :6]
-        return _number(digits, "") * 10 ** (6 - digits.shape[1]) + extra
+        return _number(digits, "") * 10 ** (6 - digits.shape[1])
     number = np.zeros(len(digits), np.int64)
     for column in digits.T:
         number *= 10
