@@ -13,11 +13,11 @@ from matplotlib import pyplot
 import lstmcore as lc
 from lstmcore import job, reference, series
 from lstmcore.job import folder as job_folder
-from lstmcore.table import read_dataset
+from lstmcore.series import read_dataset
 
 # The smallest model and the fewest batches: what costs time here is compiling.
 SMALL = ("--window", "3", "--units", "2", "--epochs", "2", "--batch-size", "512")
-TABLE = "date,load,temp\n" + "".join(f"day {i},{i % 5},{1000 + i * i}\n" for i in range(12))
+TABLE = "name,load,temp\n" + "".join(f"day {i},{i % 5},{1000 + i * i}\n" for i in range(12))
 OPTIONS = (
     "dataset", "columns", "mode", "window", "steps", "units", "activation", "scaling", "epochs",
     "batch-size", "learning-rate", "validation", "patience", "seed", "output", "time", "missing",
@@ -203,7 +203,7 @@ def test_missing_values_and_differences(mode, table, tmp_path):
     assert "differences to 5 rows before and then to the row before" in run.text
     assert re.search(r"error, windows trained on: [\d.]+ on average, [\d.]+ at worst", run.text)
     settings = run.settings()
-    assert (settings["time"], settings["rows"]) == ("when", 30)
+    assert (settings["reading"], settings["rows"]) == ({"time": "when"}, 30)
     assert settings["settings"]["stride"] == 2
     assert settings["prepared"]["preparation"] == {
         "missing": "forward", "difference": [5, 1], "scaling": "standard",
@@ -238,7 +238,7 @@ def test_missing_values_and_differences(mode, table, tmp_path):
 def test_rows_that_are_left_out_are_refused_unless_said_otherwise(table, tmp_path):
     table.write_text(GAPPY.replace(",,", ",2,"))
     run = call("fit", table, *SMALL, "--time", "when", "-o", tmp_path / "run")
-    assert_refused(run, "leaves out 1 rows in time, .* one every 1: .* --missing forward")
+    assert_refused(run, "leaves out 1 row in time, .* one every 1: .* --missing forward")
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ MISTAKES = {
 }
 BAD_TABLES = {
     "empty": ("", [], "is empty"),
-    "NaN": ("a,b\n1,2\n3,NaN\n", [], "line 3, column 'b': NaN is not finite"),
+    "NaN": ("a,b\n1,2\n3,NaN\n", [], "line 3, column 'b': no value"),
     "no column of times": (TABLE, ["--time", "when"], "no column 'when': its columns are"),
     "empty cell": ("a,b\n1,2\n3,\n", [], "line 3, column 'b': no value"),
     "all empty": (
@@ -308,7 +308,7 @@ BAD_TABLES = {
         "starts with 4 missing values",
     ),
     "missing column": (TABLE, ["--columns", "load, wind"], "no column 'wind': its columns are"),
-    "column of words": (TABLE, ["--columns", "date"], "line 2, column 'date': 'day 0' is not a"),
+    "column of words": (TABLE, ["--columns", "name"], "line 2, column 'name': 'day 0' is not a"),
     "unknown [red]": (TABLE, ["--columns", "[red]"], r"no column '\[red\]'"),
     "and a dataset": (TABLE, ["--dataset", "tutorial"], "a CSV file or --dataset, not both"),
 }

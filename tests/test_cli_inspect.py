@@ -13,11 +13,11 @@ from strategies import weights
 from test_inspector import contents, decoded, numbers
 
 import lstmcore as lc
-from lstmcore import job, table
+from lstmcore import job, series
 
 SMALL = ("--units", 2, "--epochs", 1, "--batch-size", 512)
 ROWS = [(f"day {i}", np.sin(i), 100 + 10 * np.cos(i)) for i in range(40)]
-TABLE = "date,load,temp\n" + "".join(f"{day},{a:.4f},{b:.4f}\n" for day, a, b in ROWS)
+TABLE = "name,load,temp\n" + "".join(f"{day},{a:.4f},{b:.4f}\n" for day, a, b in ROWS)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_windows_are_cut_and_scaled_as_in_training(folder, csv):
     """The page shows units of the table; the model has read what it was trained on."""
     call("inspect", folder)
     page = contents(folder / "inspect.html")
-    data, settings = table.read_csv(csv), job.Settings(window=5)
+    data, settings = series.read_csv(csv), job.Settings(window=5)
     windows = job.cut(data, settings)
     chosen = np.arange(0, 36, 5)
     np.testing.assert_allclose(
@@ -95,7 +95,7 @@ def test_another_table_is_scaled_as_the_one_of_the_training(folder, csv, tmp_pat
     page = contents(tmp_path / "other.html")
     assert numbers(page["inputs"])[0, 0].tolist() == [0, 1000]  # columns by name
     model, params = lc.load(folder / "model.safetensors")
-    prepared = job.cut(table.read_csv(csv), job.Settings(window=5)).prepared
+    prepared = job.cut(series.read_csv(csv), job.Settings(window=5)).prepared
     x = prepared.scaler.apply(numbers(page["inputs"])).astype("float32")
     expected = model.apply(params, x)[1]["encoder_0"].c
     np.testing.assert_allclose(decoded(page["layers"][0], "c"), expected, atol=1e-4)
@@ -177,7 +177,7 @@ def test_a_model_without_settings_reads_the_table_as_it_is(csv, tmp_path):
     assert "no settings.json beside" in run.text
     assert "nothing is prepared" in run.text
     page = contents(tmp_path / "inspect.html")
-    values = table.read_csv(csv).values[None]  # all rows at once
+    values = series.read_csv(csv).values[None]  # all rows at once
     np.testing.assert_allclose(numbers(page["inputs"]), values, rtol=1e-6)
     expected = model.apply(params, values.astype("float32"))[1]["lstm_0"].h
     np.testing.assert_allclose(decoded(page["layers"][0], "h"), expected, atol=1e-4)

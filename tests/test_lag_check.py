@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lstmcore.forecasting import lag_check
-from lstmcore.table import read_dataset
+from lstmcore.series import read_dataset
 
 SEEDS = range(25)
 AHEAD, FOLLOWS, NO_BETTER = "ahead", "follows", "no better"

@@ -15,12 +15,12 @@ from lstmcore.anomalies.sentences import close_together, echoes, promises, sente
 from lstmcore.anomalies.verdict import check_choices
 from lstmcore.cli import options, reading
 from lstmcore.cli.intervals import check_intervals, shared_rows
-from lstmcore.cli.labels import learnt_rows, read_labels, without_labels
+from lstmcore.cli.labels import labelled, learnt_rows, without_labels
 from lstmcore.cli.packages import require
+from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console, grid, sizes
-from lstmcore.series import Times
-from lstmcore.table import Table
-from lstmcore.text import count
+from lstmcore.series import ReadOptions, Table, Times
+from lstmcore.text import count, few
 
 PRESET = lc.anomalies.Settings()
 UNITS, PATIENCE = ",".join(map(str, PRESET.units)), PRESET.patience or 0
@@ -28,6 +28,7 @@ SHOWN_EVENTS = 20  # in the terminal; events.csv has all
 FEWEST_FOR_PEAKS = 500  # rows, of which 2 % are the tail that is fitted
 
 
+@reads_table
 def anomalies(
     source: options.Source,
     train: Annotated[
@@ -50,7 +51,6 @@ def anomalies(
         ),
     ] = None,
     columns: options.Columns = None,
-    time: options.Time = None,
     missing: options.Missing = "forward",
     difference: options.Difference = None,
     scaling: options.Scaling = "standard",
@@ -100,6 +100,8 @@ def anomalies(
     seed: options.Seed = 0,
     resume: options.Resume = False,
     output: options.Output = Path("lstmcore-anomalies"),
+    *,
+    reading_options: ReadOptions,
 ) -> None:
     """Train on what is normal; find the stretches that the model cannot write.
 
@@ -121,17 +123,19 @@ def anomalies(
         for path in filter(None, (source, train)):
             results.refuse_to_overwrite(path, output, report.FILES)
         wanted = options.names(columns)
-        data, times = reading.read(source, wanted, time, () if labels is None else (labels,))
+        data, times, others = reading.read_beside(
+            source, wanted, () if labels is None else (labels,), reading_options
+        )
         data, marks, said = without_labels(source, data, wanted)
         if labels is not None:
-            marks = {labels: read_labels(source, labels, time), **marks}
+            marks = {labels: labelled(others.values[:, 0]), **marks}
         known = None if labels is None else marks[labels]
-        normal, learnt_times = _normal(data, times, train, train_share, time)
+        normal, learnt_times = _normal(data, times, train, train_share, reading_options)
         check_intervals(train or source, _interval(learnt_times), source, _interval(times))
         given["preparation"] = options.preparation(missing, difference, scaling)
         settings = options.settings(PRESET, given | {"units": sizes(units)})
         _check(source, data, train, normal, settings, threshold)
-        said += learnt_rows(marks, train, time, len(normal.values))
+        said += learnt_rows(marks, train, reading_options, len(normal.values))
         _say(source, train, data, len(normal.values))
         learnt = {
             "columns": list(data.columns),
@@ -173,11 +177,15 @@ def anomalies(
 
 
 def _normal(
-    data: Table, times: Times | None, train: Path | None, share: float, time: str | None
+    data: Table,
+    times: Times | None,
+    train: Path | None,
+    share: float,
+    reading_options: ReadOptions,
 ) -> tuple[Table, Times | None]:
     """The rows to train on, and their times."""
     if train is not None:
-        return reading.read(train, data.columns, time)
+        return reading.read(train, data.columns, reading_options)
     if not 0 < share <= 1:
         raise ValueError(f"--train-share must be above 0 and at most 1, got {share}")
     rows = max(1, round(share * len(data.values)))
@@ -218,7 +226,7 @@ def _say(source: Path, train: Path | None, data: Table, rows: int) -> None:
     where = f"{count(rows, 'row')} of {train}" if train else f"the first {rows:,} of them"
     console.print(
         f"[bold]{escape(str(source))}[/bold]: {count(len(data.values), 'row')} of "
-        f"{escape(', '.join(data.columns))}; training on {escape(where)}\n",
+        f"{escape(few(data.columns))}; training on {escape(where)}\n",
         soft_wrap=True,
     )
 

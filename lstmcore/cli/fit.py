@@ -15,11 +15,12 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 import lstmcore as lc
-from lstmcore import job, results, table
+from lstmcore import job, results, series
 from lstmcore.cli import options, reading
+from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console, sizes
 from lstmcore.job import folder as files
-from lstmcore.series import Times
+from lstmcore.series import ReadOptions, Table, Times
 
 SHOWN_ROWS, SHOWN_COLUMNS = 18, 4  # of the comparison in the terminal; output.csv has all
 
@@ -43,6 +44,7 @@ def _shown(value) -> str:
     return "off" if value is None else str(value)
 
 
+@reads_table
 def fit(
     source: Annotated[
         Path | None,
@@ -60,7 +62,6 @@ def fit(
         ),
     ] = None,
     columns: options.Columns = None,
-    time: options.Time = None,
     missing: options.Missing = "refuse",
     difference: options.Difference = None,
     scaling: Annotated[
@@ -106,6 +107,8 @@ def fit(
     ] = None,
     resume: options.Resume = False,
     output: options.Output = Path("lstmcore-run"),
+    *,
+    reading_options: ReadOptions,
 ) -> None:
     """Train an LSTM autoencoder, print its output beside the target values, and draw its gates.
 
@@ -141,7 +144,7 @@ def fit(
         chosen["preparation"] = options.preparation(
             missing, difference, scaling or preset.preparation.scaling
         )
-        data, times = _read(source, name, columns, time, missing)
+        data, times = _read(source, name, columns, reading_options, missing)
         settings = replace(preset, **chosen)
         if steps is not None and settings.mode == "reconstruction":
             raise ValueError("--steps is for --mode prediction or composite")
@@ -152,7 +155,7 @@ def fit(
 
 def _run(
     name: str,
-    data: table.Table,
+    data: Table,
     times: Times | None,
     settings: job.Settings,
     folder: Path,
@@ -234,15 +237,19 @@ def _print_comparison(columns: tuple[str, ...], part: job.Part) -> None:
 
 
 def _read(
-    source: Path | None, name: str, columns: str | None, time: str | None, missing: str
-) -> tuple[table.Table, Times | None]:
+    source: Path | None,
+    name: str,
+    columns: str | None,
+    reading_options: ReadOptions,
+    missing: str,
+) -> tuple[Table, Times | None]:
     if source is not None:
         names = options.names(columns)
-        return reading.read(source, names, time, missing=missing != "refuse")
-    for option, value in (("--columns", columns), ("--time", time)):
-        if value is not None:
-            raise ValueError(f"{option} is for a CSV file")
-    return table.read_dataset(name), None
+        return reading.read(source, names, reading_options, missing=missing != "refuse")
+    given = ["columns"] * (columns is not None) + list(reading_options.to_json())
+    if given:
+        raise ValueError(f"--{given[0].replace('_', '-')} is for a CSV file")
+    return series.read_dataset(name), None
 
 
 def _number(value: float) -> str:

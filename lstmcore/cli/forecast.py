@@ -12,19 +12,21 @@ from rich.markup import escape
 import lstmcore as lc
 from lstmcore import results
 from lstmcore.cli import options, reading
+from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console, grid, sizes
 from lstmcore.forecasting.rolling import origins_of
 from lstmcore.forecasting.settings import Settings, arrange
 from lstmcore.forecasting.training import check_rows
-from lstmcore.series import Times
-from lstmcore.table import Table
-from lstmcore.text import count, listed
+from lstmcore.series import ReadOptions, Table, Times
+from lstmcore.text import count, few, listed
 
 PRESET = lc.forecasting.Settings()
 UNITS, PATIENCE = ",".join(map(str, PRESET.units)), PRESET.patience or 0
+SHOWN_TARGETS = 10  # in the terminal; errors.csv has all
 SAMPLES = 100  # of a model with dropout
 
 
+@reads_table
 def forecast(
     source: options.Source,
     targets: Annotated[
@@ -43,7 +45,6 @@ def forecast(
         ),
     ] = None,
     columns: options.Columns = None,
-    time: options.Time = None,
     missing: options.Missing = "forward",
     difference: options.Difference = None,
     scaling: options.Scaling = "standard",
@@ -84,6 +85,8 @@ def forecast(
     seed: options.Seed = 0,
     resume: options.Resume = False,
     output: options.Output = Path("lstmcore-forecast"),
+    *,
+    reading_options: ReadOptions,
 ) -> None:
     """Forecast the rows after the last; say whether that beats the naive forecasts.
 
@@ -105,10 +108,10 @@ def forecast(
             "preparation": options.preparation(missing, difference, scaling),
         }
         settings = options.settings(PRESET, given)
-        whole, times = reading.read(source, options.names(columns), time)
+        whole, times = reading.read(source, options.names(columns), reading_options)
         data, future = _without_future(whole, settings)
         _check(source, data, settings, folds)
-        said = f"{count(len(data.values), 'row')} of {', '.join(data.columns)}"
+        said = f"{count(len(data.values), 'row')} of {few(data.columns)}"
         console.print(f"[bold]{escape(str(source))}[/bold]: {escape(said)}\n", soft_wrap=True)
         with results.output_folder(output, report.FILES, resume=resume) as staging:
             results.goes_on(staging, _described(source, data, times, settings))
@@ -150,7 +153,7 @@ def _without_future(data: Table, settings: Settings) -> tuple[Table, np.ndarray]
     if not settings.known:
         return data, np.zeros((0, 0))
     places = [data.columns.index(name) for name in settings.known]
-    others = [place for place in range(len(data.columns)) if place not in places]
+    others = np.setdiff1d(np.arange(len(data.columns)), places)
     there = np.flatnonzero(np.isfinite(data.values[:, others]).any(axis=1))
     end = int(there[-1]) + 1 if len(there) else 0
     future = data.values[end:, places]
@@ -235,11 +238,15 @@ def _print(made, report) -> None:
         console.print(f"- {escape(note)}")
     console.print()
     header = ["target", "forecast", *report.ERRORS]
-    cells = report.error_cells(made.trained.targets, made.evaluation.scores)
-    grid("errors in the test part", header, cells)
+    targets = made.trained.targets
+    listed = targets[:SHOWN_TARGETS]
+    grid("errors in the test part", header, report.error_cells(listed, made.evaluation.scores))
     if made.backtest is not None:
-        cells = report.error_cells(made.trained.targets, made.backtest.scores)
-        grid(f"errors in {count(len(made.backtest.origins), 'fold')}", header, cells)
+        title = f"errors in {count(len(made.backtest.origins), 'fold')}"
+        grid(title, header, report.error_cells(listed, made.backtest.scores))
+    if len(listed) < len(targets):
+        hidden = count(len(targets) - len(listed), "more target")
+        console.print(f"the first {len(listed)} targets; {hidden} in errors.csv\n")
     for sentence in sentences(made.evaluation):
         console.print(f"[bold]{escape(sentence)}[/bold]")
     console.print()

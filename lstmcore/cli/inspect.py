@@ -11,16 +11,20 @@ import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import job, series, study, table, translation
-from lstmcore.cli import options, reading
+from lstmcore import job, series, study, translation
+from lstmcore.cli import reading
 from lstmcore.cli.intervals import check_intervals
+from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console
 from lstmcore.job.folder import Origin, read_settings
+from lstmcore.series import ReadOptions, Table
+from lstmcore.text import few
 
 MOST_WINDOWS = 1024  # that the model is run on
 MOST_PAIRS = 32  # of a translator
 
 
+@reads_table
 def inspect(
     model: Annotated[
         Path,
@@ -47,7 +51,6 @@ def inspect(
             "[dim]\\[default: as in training; without settings.json all rows][/dim]",
         ),
     ] = None,
-    time: options.Time = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -56,6 +59,8 @@ def inspect(
             help="The page. [dim]\\[default: inspect.html beside the model][/dim]",
         ),
     ] = None,
+    *,
+    reading_options: ReadOptions,
 ) -> None:
     """Write a page that shows every gate of a trained model, unit by unit and step by step.
 
@@ -71,10 +76,10 @@ def inspect(
             raise ValueError(f"--output {page} is not the name of a page: let it end in .html")
         lstm, params = lc.load(path)
         if isinstance(lstm, lc.Seq2Seq):
-            if any(option is not None for option in (source, window, time)):
+            if source is not None or window is not None or reading_options != ReadOptions():
                 raise ValueError(
-                    f"{path} is a translator, which reads no table: leave CSV, --window and "
-                    "--time out"
+                    f"{path} is a translator, which reads no table: leave out CSV, --window and "
+                    "options of reading"
                 )
             _inspect_translator(path.parent, page)
             return
@@ -85,11 +90,11 @@ def inspect(
         if origin is None:
             console.print(f"no settings.json beside {escape(str(path))}: nothing is prepared")
         name = str(source) if source is not None or origin is None else origin.source
-        data = _read(path, source, time, origin)
+        data = _read(path, source, reading_options, origin)
         if len(data.columns) != lstm.features:
             raise ValueError(
-                f"{name} has {len(data.columns)} columns to read ({', '.join(data.columns)}), but "
-                f"the model reads {lstm.features}"
+                f"{name} has {len(data.columns)} columns to read ({few(data.columns)}), but the "
+                f"model reads {lstm.features}"
             )
         lost = origin.prepared.lost if origin else 0
         first = lost + (origin.settings.first_row if origin and source is None else 0)
@@ -132,11 +137,13 @@ def _inspect_translator(folder: Path, page: Path) -> None:
     console.print(f"{escape(title)}\nwrote [bold]{escape(str(page))}[/bold]", soft_wrap=True)
 
 
-def _read(path: Path, source: Path | None, time: str | None, origin: Origin | None) -> table.Table:
+def _read(
+    path: Path, source: Path | None, reading_options: ReadOptions, origin: Origin | None
+) -> Table:
     columns = () if origin is None else origin.columns
     missing = origin is not None and origin.prepared.preparation.missing != "refuse"
     if source is not None:
-        data, times = reading.read(source, columns, time, missing=missing)
+        data, times = reading.read(source, columns, reading_options, missing=missing)
         if origin is not None and times is not None:
             check_intervals(origin.source, origin.interval, source, times.interval)
         return data
@@ -145,12 +152,12 @@ def _read(path: Path, source: Path | None, time: str | None, origin: Origin | No
             f"there is no settings.json beside {path} that tells its table: name a CSV, lstmcore "
             f"inspect {path} CSV"
         )
-    if origin.source in table.DATASETS:
-        data = table.read_dataset(origin.source)
+    if origin.source in series.DATASETS:
+        data = series.read_dataset(origin.source)
         if (data.columns, len(data.values)) == (origin.columns, origin.rows):
             return data  # else it was a CSV file of that name
     try:
-        given = origin.time if time is None else time
+        given = origin.reading.updated(reading_options)
         return reading.read(Path(origin.source), columns, given, missing=missing)[0]
     except FileNotFoundError:
         raise FileNotFoundError(
@@ -159,7 +166,7 @@ def _read(path: Path, source: Path | None, time: str | None, origin: Origin | No
         ) from None
 
 
-def _run(lstm, params, data: table.Table, rows: np.ndarray, origin: Origin | None) -> study.Run:
+def _run(lstm, params, data: Table, rows: np.ndarray, origin: Origin | None) -> study.Run:
     """The run on windows of the table, its inputs and outputs in units of the table."""
     prepared = origin.prepared if origin else series.Preparation(scaling="none").fit(data.values)
     # What the windows are made from begins this many rows before the first of them.

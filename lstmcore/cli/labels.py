@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from lstmcore.cli import reading
-from lstmcore.series.arguments import some_names
-from lstmcore.table import Table
-from lstmcore.text import count
+from lstmcore.series import ReadOptions, Table
+from lstmcore.text import count, few
 
 # As published data sets call them, without "is", separators and plural.
 LABEL_NAMES = frozenset({
@@ -20,7 +19,7 @@ LABEL_NAMES = frozenset({
 })  # fmt: skip
 MOST_CLASSES = 20  # different values of a column of labels
 
-__all__ = ["labelled", "learnt_rows", "looks_like_labels", "read_labels", "without_labels"]
+__all__ = ["labelled", "learnt_rows", "looks_like_labels", "without_labels"]
 
 
 def looks_like_labels(name: str, values: np.ndarray) -> bool:
@@ -59,7 +58,7 @@ def without_labels(
     found = {data.columns[place]: labelled(data.values[:, place]) for place in places}
     if not found:
         return data, {}, []
-    names = some_names(list(found))
+    names = few(list(found))
     looks = "looks like a column of labels" if len(found) == 1 else "look like columns of labels"
     if wanted:
         return data, found, [f"{names} {looks}, and is learnt from because --columns names it"]
@@ -74,25 +73,20 @@ def without_labels(
     return data._replace(columns=columns, values=data.values[:, rest]), found, [said]
 
 
-def read_labels(source: Path, name: str, time: str | None) -> np.ndarray:
-    """bool [rows]: where the column of labels is not 0; rows that are left out are not marked."""
-    return labelled(reading.read(source, [name], time)[0].values[:, 0])
-
-
 def labelled(values: np.ndarray) -> np.ndarray:
     """bool [rows]: which values of a column of labels are neither 0 nor missing."""
     return np.nan_to_num(values) != 0
 
 
 def learnt_rows(
-    marks: Mapping[str, np.ndarray], train: Path | None, time: str | None, rows: int
+    marks: Mapping[str, np.ndarray], train: Path | None, options: ReadOptions, rows: int
 ) -> list[str]:
     """Sentences about labelled rows that are trained on, which the model takes to be normal.
 
     Args:
       marks: {name: bool [rows]} of the columns of labels in the judged table.
       train: the table that is trained on; None if it is the first rows of the judged one.
-      time: name of the column of times.
+      options: how to read it.
       rows: how many are trained on.
     """
     notes = []
@@ -101,14 +95,15 @@ def learnt_rows(
             trained_on = marked[:rows]
         else:
             try:
-                trained_on = read_labels(train, name, time)
+                table, _ = reading.read(train, [name], options)
+                trained_on = labelled(table.values[:, 0])
             except ValueError:  # the column need not be there: the table has been read before
                 continue
         number = int(trained_on.sum())
         if number:
             notes.append(
                 f"{number:,} of the {count(rows, 'row')} trained on "
-                f"{'is' if number == 1 else 'are'} marked in {some_names([name])}: the model takes "
+                f"{'is' if number == 1 else 'are'} marked in {few([name])}: the model takes "
                 "them to be normal, and they raise the threshold; --train names a table without any"
             )
     return notes

@@ -19,7 +19,8 @@ Source = Annotated[
     typer.Argument(
         metavar="CSV",
         show_default=False,
-        help="A table with one row per time step and one column per variable.",
+        help="A table with one row per time step and one column per variable; - is the standard "
+        "input.",
     ),
 ]
 Columns = Annotated[
@@ -27,13 +28,6 @@ Columns = Annotated[
     typer.Option(
         metavar="NAMES",
         help="Columns to use, separated by commas. [dim]\\[default: all numeric][/dim]",
-    ),
-]
-Time = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Column of times. [dim]\\[default: the first, if it is called so][/dim]",
     ),
 ]
 Missing = Annotated[

@@ -8,7 +8,7 @@ import numpy as np
 
 from lstmcore import series
 from lstmcore.job.settings import Settings
-from lstmcore.table import Table
+from lstmcore.series import Table
 
 SHOWN_STEPS = 300  # of a long series in a picture
 

@@ -13,9 +13,8 @@ from lstmcore import files, results
 from lstmcore.job.cutting import Windows, side_by_side
 from lstmcore.job.settings import Settings
 from lstmcore.job.writing import Part, encoder_run
-from lstmcore.series import Prepared
+from lstmcore.series import Prepared, ReadOptions, Table
 from lstmcore.study import plots
-from lstmcore.table import Table
 from lstmcore.train import FitResult
 
 NUMBERS_AT_ONCE = 2**18  # of output.csv: some 10 MB as Python objects
@@ -32,7 +31,7 @@ def described(
     return {
         "source": source,
         "columns": list(data.columns),
-        "time": data.label_name if data.timed else None,
+        "reading": data.options.to_json(),
         "rows": len(data.values),
         "interval": interval,
         "settings": settings.to_json(),
@@ -49,14 +48,14 @@ def write_model(folder: Path, model, result: FitResult) -> None:
 class Origin(NamedTuple):
     """What settings.json tells of a model: its table, and how that was cut and prepared.
 
-    time: name of the column of times, None if there is none
+    reading: how the table was read
     rows: of the table, with those that were left out in time
     interval: from one row to the next, such as "1 hour"; None if it is not known
     """
 
     source: str
     columns: tuple[str, ...]
-    time: str | None
+    reading: ReadOptions
     rows: int
     settings: Settings
     prepared: Prepared
@@ -80,10 +79,10 @@ def read_settings(path: Path) -> Origin:
             raise ValueError("columns and prepared do not fit")
         if prepared.preparation != settings.preparation:
             raise ValueError("settings and prepared do not fit")
-        time = None if told["time"] is None else str(told["time"])
+        reading = ReadOptions.from_json(told.get("reading", {"time": told.get("time")}))
         rows, interval = int(told["rows"]), told.get("interval")
         interval = None if interval is None else str(interval)
-        return Origin(str(told["source"]), columns, time, rows, settings, prepared, interval)
+        return Origin(str(told["source"]), columns, reading, rows, settings, prepared, interval)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(
             f"{path} is damaged, or of another version of lstmcore ({error}): without it, the "

@@ -40,7 +40,7 @@ def interval(text: str) -> tuple[float, str]:
     unit = unit or UNITS.get(word.lower().removesuffix("s"), "")
     if not unit or size != int(size) or not 0 < size < 2**31:
         raise ValueError(
-            f"--resample {text[:40]!r} is no interval: use one such as 30s, 5min, 1h, 1d, 1w, 1month"
+            f"--resample {text[:40]!r} is no interval: use one such as 30s, 5min, 1h, 1d, 1month"
         )
     return int(size), unit
 

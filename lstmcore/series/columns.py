@@ -11,13 +11,16 @@ import numpy as np
 from lstmcore.series.csv import Column, Sheet
 from lstmcore.series.numbers import is_missing, read_cell
 from lstmcore.series.read_options import ReadOptions
-from lstmcore.text import few
+from lstmcore.text import count, few
 
 TRUTHS = ({"false", "true"}, {"no", "yes"}, {"off", "on"}, {"f", "t"}, {"n", "y"})
 MOST_CATEGORIES = 30
 NOT_FINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 
-__all__ = ["Content", "categories", "category_values", "examine", "numbers", "settled_mark"]
+__all__ = [
+    "Content", "categories", "category_values", "examine", "is_truth", "numbers", "settled_mark",
+    "where",
+]  # fmt: skip
 
 
 class Place(NamedTuple):
@@ -143,7 +146,7 @@ def numbers(
                 f"sign, but {content.percent.text!r} on line {sheet.line(content.percent.row):,} "
                 "has one: write all alike"
             )
-        sheet.notes.append(f"{few([column.name])}: {content.percent.text} read as a number of %")
+        sheet.notes.append(f"{few([column.name])}: numbers of %, such as {content.percent.text}")
     values = np.concatenate([_parsed(part, decimal, options.na) for part in column.parts])
     for text in options.na:
         if (number := read_cell(text).point) is not None:
@@ -200,6 +203,11 @@ def _decimal_of(
     return "."
 
 
+def is_truth(words: Sequence[str]) -> bool:
+    """Whether these words of a column are what it has for true, alone."""
+    return len(words) == 1 and any(words[0] == max(truths) for truths in TRUTHS)
+
+
 def categories(sheet: Sheet, column: Column, content: Content, na: Sequence[str]) -> list[str]:
     """The texts that a column of words holds, sorted; for true and false, and the like, true alone.
 
@@ -214,19 +222,20 @@ def categories(sheet: Sheet, column: Column, content: Content, na: Sequence[str]
     for truths in TRUTHS:
         if lowered <= truths:
             return [max(truths)]
-    if len(found) > MOST_CATEGORIES:
+    rows = sum(map(len, column.parts))
+    if len(found) > min(MOST_CATEGORIES, max(1, rows // 2)):
         raise ValueError(
-            f"{where(sheet, content.word.row, column)}: {content.word.text[:40]!r} is not a number,"
-            f" and {len(found):,} different texts are too many categories (at most "
-            f"{MOST_CATEGORIES}); choose other columns"
+            f"{where(sheet, content.word.row, column)}: {content.word.text[:40]!r} is not a "
+            f"number, and {len(found):,} different texts in {count(rows, 'row')} are no "
+            "categories; choose other columns"
         )
     return sorted(found)
 
 
 def category_values(column: Column, category: str, na: Sequence[str]) -> np.ndarray:
     """1 where a column holds this text, 0 where another, NaN where none; float64 [rows]."""
-    is_truth = any(category == max(truths) for truths in TRUTHS)
-    texts = [text.lower() if is_truth else text for text in column.texts()]
+    truth = is_truth([category])
+    texts = [text.lower() if truth else text for text in column.texts()]
     return np.array([np.nan if is_missing(text, na) else text == category for text in texts], float)
 
 

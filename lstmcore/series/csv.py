@@ -100,7 +100,7 @@ class Sheet:
     notes: list[str] = field(default_factory=list)
     rows: int = 0
     decimal: str = "."
-    _lines: list[tuple[int, Sequence[int]]] = field(default_factory=list)
+    _lines: list[tuple[int, range | np.ndarray]] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
@@ -109,14 +109,14 @@ class Sheet:
     def line(self, row: int) -> int:
         """The line of the file, counted from 1, that a row begins on."""
         first, lines = next(part for part in reversed(self._lines) if part[0] <= row)
-        return lines[row - first]
+        return int(lines[row - first])
 
     def append(self, rows: Sequence[Row]) -> None:
-        lines, cells = zip(*rows, strict=True)
+        numbers, cells = zip(*rows, strict=True)
+        is_range = numbers[-1] - numbers[0] + 1 == len(numbers)
+        lines = range(numbers[0], numbers[-1] + 1) if is_range else np.array(numbers)
         for column, texts in zip(self.columns, zip(*cells, strict=True), strict=True):
             column.append(texts)
-        if lines[-1] - lines[0] + 1 == len(lines):
-            lines = range(lines[0], lines[-1] + 1)
         self._count(lines)
 
     def append_plain(self, parts: Sequence[np.ndarray], lines: range, decimal: str) -> None:
@@ -126,7 +126,7 @@ class Sheet:
                 column.marks.add(decimal)
         self._count(lines)
 
-    def _count(self, lines: Sequence[int]) -> None:
+    def _count(self, lines: range | np.ndarray) -> None:
         self._lines.append((self.rows, lines))
         self.rows += len(lines)
 

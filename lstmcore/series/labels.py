@@ -1,8 +1,8 @@
-"""Names of rows, such as places: text that is kept as bytes until it is looked at."""
+"""Names of rows, such as places: texts that take little memory until they are looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 import numpy as np
@@ -11,16 +11,16 @@ __all__ = ["RowNames"]
 
 
 class RowNames(Sequence[str]):
-    """A sequence of texts over an array of bytes in UTF-8, or of NumPy's StringDType.
+    """A sequence of texts over a NumPy array, equal to a list of the same.
 
     Examples:
-      >>> names = RowNames(np.array([b"north", b"south"]))
-      >>> names[1], list(names[:1]), len(names)
-      ('south', ['north'], 2)
+      >>> names = RowNames(["north", "south"])
+      >>> names[1], list(names[:1]), len(names), names == ["north", "south"]
+      ('south', ['north'], 2, True)
     """
 
-    def __init__(self, texts: np.ndarray) -> None:
-        self._texts = texts
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = np.array(texts, dtype=np.dtypes.StringDType())
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -30,16 +30,13 @@ class RowNames(Sequence[str]):
     @overload
     def __getitem__(self, place: slice | np.ndarray) -> RowNames: ...
     def __getitem__(self, place):
-        if isinstance(place, slice | np.ndarray):
-            return RowNames(self._texts[place])
-        text = self._texts[place]
-        return text.decode() if isinstance(text, bytes) else str(text)
+        chosen = self._texts[place]
+        return chosen if isinstance(chosen, str) else RowNames(chosen)
 
     def __iter__(self) -> Iterator[str]:
-        for text in self._texts.tolist():
-            yield text.decode() if isinstance(text, bytes) else text
+        return iter(self._texts.tolist())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
+        return isinstance(other, Sequence) and self._texts.tolist() == list(other)
 
     __hash__ = None  # type: ignore[assignment]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +13,9 @@ NAMES_OF_SERIES = frozenset(
     ["unique_id", "series_id", "series", "item_id", "ticker", "symbol", "ts_id"]
 )
 NAMES_OF_THINGS = frozenset(
-    ["id", "item", "store", "store_id", "sensor", "sensor_id", "station", "station_id", "entity",
-     "group", "key", "country", "region", "city", "name", "product", "sku", "meter", "meter_id",
-     "device", "device_id", "asset", "location", "site", "code", "asset_id"]
+    ["id", "item", "store", "store_id", "shop", "sensor", "sensor_id", "station", "station_id",
+     "entity", "group", "key", "country", "region", "city", "name", "product", "sku", "meter",
+     "meter_id", "device", "device_id", "asset", "location", "site", "code", "asset_id"]
 )  # fmt: skip
 MOST_KEYS = 8  # columns that may tell series apart, of which pairs are tried
 
@@ -26,7 +27,7 @@ def is_key_name(name: str) -> bool:
     return name.strip().lower() in NAMES_OF_SERIES | NAMES_OF_THINGS
 
 
-def find_keys(times: np.ndarray | None, columns: dict[str, Sequence[str]]) -> tuple[str, ...]:
+def find_keys(times: np.ndarray | None, columns: Mapping[str, Any]) -> tuple[str, ...]:
     """The columns, one or two, that tell several series apart; empty if there is one series alone.
 
     Args:
@@ -47,7 +48,8 @@ def find_keys(times: np.ndarray | None, columns: dict[str, Sequence[str]]) -> tu
             return (name,)
     if times is None or (times[1:] > times[:-1]).all():
         return ()
-    for keys in [(name,) for name in named] + list(combinations(named[:MOST_KEYS], 2)):
+    pairs = combinations([name for name in codes if name in named[:MOST_KEYS]], 2)
+    for keys in [*((name,) for name in named), *pairs]:
         code = codes[keys[0]]
         for name in keys[1:]:
             code = code * (codes[name].max() + 1) + codes[name]

@@ -66,10 +66,10 @@ def read_plain(
 def _cell_ends(block: bytes, separator: int, columns: int) -> np.ndarray | None:
     """Where each cell ends, int [rows, columns]; None if lines differ in their number of cells."""
     text = np.frombuffer(block, np.uint8)
-    ends = np.flatnonzero((text == separator) | (text == NEWLINE))
-    if len(ends) % columns:
+    marks = np.flatnonzero((text == separator) | (text == NEWLINE))
+    if len(marks) % columns:
         return None
-    ends = ends.reshape(-1, columns)
+    ends = marks.reshape(-1, columns)
     ends_line = text[ends] == NEWLINE
     return ends if ends_line[:, -1].all() and not ends_line[:, :-1].any() else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 Duplicates = Literal["refuse", "mean", "first", "last"]
@@ -22,8 +22,8 @@ class ReadOptions:
         apart.
       day_first: dates such as 01-02-2024 have the day first (True) or the month (False).
       time_zone: zone of the clock that the times are from, such as Europe/Berlin.
-      time_format: of times that are written as numbers, "number", "s", "ms", "us", "ns" (since 1970)
-        or "excel" (days); or of any, with the directives of strptime, such as "%d.%m.%y".
+      time_format: of times that are written as numbers: "number", "s", "ms", "us", "ns" (since
+        1970) or "excel" (days); or of any, with the directives of strptime, such as "%d.%m.%y".
       sort: bring the rows in the order of time.
       duplicates: what becomes of rows with one time: refuse, or their mean, the first or the last.
       resample: an interval such as 5min, 1h or 1d to bring the rows to.
@@ -92,6 +92,10 @@ class ReadOptions:
     def decimal_mark(self) -> str | None:
         """The decimal mark that the caller asks for, if only by naming that of thousands."""
         return self.decimal or {".": ",", ",": "."}.get(self.thousands or "")
+
+    def updated(self, other: ReadOptions) -> ReadOptions:
+        """These options, but for what `other` sets."""
+        return replace(self, **{name: getattr(other, name) for name in other.to_json()})
 
     def to_json(self) -> dict[str, Any]:
         """What differs from the defaults, for `json.dumps`."""

@@ -72,6 +72,7 @@ def read_csv(
     columns: Sequence[str] | None = None,
     *,
     missing: bool = False,
+    also: Sequence[str] = (),
     options: ReadOptions | None = None,
     **given: Any,
 ) -> Table:
@@ -88,6 +89,7 @@ def read_csv(
         for each word: "weather=dry", "weather=wet", which are also names to ask for; one of true
         and false a single one.
       missing: whether values may be missing: they are read as NaN. Else they are an error.
+      also: names of columns to read after these, whose values may be missing, such as labels.
       options: how to read the file.
       **given: fields of ReadOptions, instead of or beside `options`.
 
@@ -119,29 +121,29 @@ def read_csv(
 
     sheet = read_sheet(path, options, is_text)
     chosen = [_resolve(sheet, name) for name in columns or ()]
-    places = find_time(sheet, options, {sheet.names[place] for place, _ in chosen})
-    fields = select(sheet, chosen, places, options)
+    beside = [_resolve(sheet, name) for name in also]
+    places = find_time(sheet, options, {sheet.names[place] for place, _ in chosen + beside})
+    fields = select(sheet, chosen, beside, places, options)
     values = values_of(sheet, fields, options)
-    start, stop = _filled(sheet, values)
+    main = sum(not field.is_beside for field in fields)
+    start, stop = _filled(sheet, values[:, :main])
     rows, values = np.arange(start, stop), values[start:stop]
     times = _read_times(sheet, places, rows, options)
-    if (
-        chosen_rows := _one_series(sheet, fields, values, places, times, rows, options)
-    ) is not None:
-        rows, values = rows[chosen_rows], values[chosen_rows]
-        times = None if times is None else times.take(chosen_rows)
+    one = _one_series(sheet, fields, values, places, times, rows, options)
+    if one is not None:
+        rows, values = rows[one], values[one]
+        times = None if times is None else times.take(one)
     fields, values = leave_out_counts(sheet, fields, values, asked=bool(chosen))
     _check_missing(sheet, fields, values, rows, missing)
     names = tuple(field.name for field in fields)
     labels, label_name = _labels(sheet, fields, places, times, rows)
-    point_out(sheet, names, values, times)
+    point_out(sheet, names, times)
     found = None
     if times is not None:
         values, times, kept, notes = arrange(values, times, names, options)
         sheet.notes.extend(notes)
-        rows = rows[kept] if kept is not None else None
         labels = times.labels
-        found = _check_times(sheet, times, places, rows, options)
+        found = _check_times(sheet, times, places, None if kept is None else rows[kept], options)
     time = ",".join(sheet.names[place] for place in places) if places else None
     return Table(
         names,
@@ -196,10 +198,11 @@ def _read_times(
         )
     except TimesError as error:
         raise _of_file(error, sheet, places, rows) from None
-    if times is None:
+    if times is None and not options.consecutive:
         raise ValueError(
             f"{where(sheet, int(rows[0]), sheet.columns[places[0]])}: {texts[0][:40]!r} is not "
-            "understood as a time: --time names another column of times, --time-format the format"
+            "understood as a time: --time names another column, --time-format the format, and "
+            "--consecutive takes the rows as they come"
         )
     return times
 
@@ -284,7 +287,7 @@ def _check_missing(
     if missing:
         return
     for place, field in enumerate(fields):
-        holes = np.isnan(values[:, place])
+        holes = np.isnan(values[:, place]) & (not field.is_beside)
         if holes.any():
             row = int(rows[holes.argmax()])
             raise ValueError(
@@ -302,9 +305,11 @@ def _labels(
 ) -> tuple[Sequence, str]:
     if times is not None:
         return times.labels, " ".join(sheet.names[place] for place in places)
-    first = sheet.columns[0]
-    if all(field.place for field in fields) and first.parts[0].dtype.kind != "f":
-        return RowNames(np.concatenate(first.parts)[rows]), first.name
+    place = places[0] if places else 0
+    column = sheet.columns[place]
+    is_text = any(part.dtype.kind != "f" for part in column.parts)
+    if is_text and place not in [field.place for field in fields]:
+        return RowNames(list(column.texts()))[rows], column.name
     return range(len(rows)), "row of the table"
 
 

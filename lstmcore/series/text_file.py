@@ -14,14 +14,18 @@ import sys
 import zlib
 from collections.abc import Iterator
 from itertools import chain
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 FIRST_BLOCK = 2**16  # bytes that the separator, the header and the roles of columns are judged by
 BLOCK = 2**22
 LONGEST_RECORD = 2**26  # bytes of one line, or of lines that one quoted cell joins
 
 STDIN = "-"
-COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+COMPRESSED: dict[bytes, Any] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
 OTHER_KINDS = {
     b"PK\x03\x04": "a spreadsheet or a zip archive: save the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "a spreadsheet of an old kind: save the sheet as CSV",
@@ -70,7 +74,7 @@ def read_blocks(
 
 def _check_encoding(encoding: str) -> None:
     try:
-        is_text = codecs.lookup(encoding)._is_text_encoding  # type: ignore[attr-defined]
+        is_text = codecs.lookup(encoding)._is_text_encoding
     except (LookupError, ValueError):
         is_text = False
     if not is_text:
@@ -96,7 +100,7 @@ def _unpacked(file: BinaryIO) -> BinaryIO:
     start = file.peek(8)  # type: ignore[attr-defined]
     for magic, unpack in COMPRESSED.items():
         if start.startswith(magic):
-            return unpack(file, "rb")  # type: ignore[return-value, arg-type]
+            return unpack(file, "rb")
     return file
 
 

@@ -113,8 +113,9 @@ def texts_of_time(sheet: Sheet, places: Sequence[int], rows: slice) -> list[str]
     clock_form = {4: " {:02}:00", 5: " {:02}:{:02}", 6: " {:02}:{:02}:{:02}"}.get(len(parts), "")
     texts = [(date + clock_form).format(*numbers) for numbers in zip(*whole, strict=True)]
     others = [place for place in places if place not in parts]
-    clocks = [list(sheet.columns[place].texts())[rows] for place in others]
-    return join_columns(texts, clocks[0]) if clocks else texts
+    if not others:
+        return texts
+    return join_columns(texts, list(sheet.columns[others[0]].texts())[rows])
 
 
 def looks_like_times(column: Column) -> bool:
