@@ -135,10 +135,7 @@ def read_times(
     """
     if isinstance(labels, np.ndarray) and labels.dtype.kind == "M":
         return _from_datetimes(labels, time_zone)
-    try:
-        texts = list(map(str.strip, labels))
-    except TypeError:  # not all are texts
-        texts = [str(label).strip() for label in labels]
+    texts = [text.strip() if type(text) is str else str(text).strip() for text in labels]
     first = next(filter(None, texts), "")
     cells = time_text.as_cells(texts) if first else None
     if cells is None:

@@ -227,8 +227,7 @@ def split_fields(cells: np.ndarray, texts: Sequence[str], match=recognise) -> Fi
 
 def _rows_by_shape(chars: np.ndarray) -> list[np.ndarray]:
     """Return the rows of each shape: as they are but for their digits."""
-    zero = np.uint8(ord("0"))
-    shapes = np.where(chars - zero < 10, zero, chars)  # what is below zero wraps to above 200
+    shapes = np.where((chars >= 48) & (chars <= 57), np.uint8(48), chars)
     if (shapes == shapes[0]).all():
         return [np.arange(len(shapes))]
     # Random odd factors: two shapes of a column have one sum with a chance of 2**-63.
