@@ -19,6 +19,7 @@ from lstmcore.series.time_errors import (
 from lstmcore.series.time_format import DAY, END, FIRST, MONTHS, Part, TimeFormat, TimeLabels
 
 PIVOT = 69  # two-digit years from 69 on are of the last century, as POSIX has it
+ENOUGH = 10  # rows whose order tells on which side of a date the year is
 ORDERS = {  # of three numbers, the fields number1, number2 and number3
     "day.month.year": ("day", "month", "year2"),
     "month/day/year": ("month", "day", "year2"),
@@ -81,7 +82,8 @@ def read_times(
     Monday, January 8 2024                           is ignored
     31.12.2013, 12/31/2013                           what is above 12 in some row is the day in all
                                                      rows; if no row has one: refused, `day_first`
-    31.12.13                                         the same; refused if it may be 2031-12-13, too
+    31.12.13                                         the same; if it may be 2031-12-13, too: the one
+                                                     that puts ten rows or more in order, or refused
     2024-01, 01/2024, Jan 2024, 2024M01, 2022_01,    months
     2023.01
     2024Q1, Q1 2024, 1Q24, 2024H1                    quarters and half-years
@@ -248,7 +250,11 @@ def _assemble(
         numbers.update({names[name]: numbers[name] for name in names if name in numbers})
         parts = tuple(part._replace(kind=names.get(part.kind, part.kind)) for part in parts)
     days = _days(numbers, texts)
-    clock, is_exact = _microseconds(numbers, texts)
+    clock, is_exact, is_at_end = _microseconds(numbers, texts)
+    if is_at_end:
+        parts = tuple(
+            part._replace(kind="hour24") if part.kind == "hour" else part for part in parts
+        )
     times = (days * DAY + clock).astype("M8[us]")
     if "dayname" in numbers:
         is_exact &= bool(((days + 3) % 7 == numbers["dayname"]).all())
@@ -287,6 +293,10 @@ def _settle_order(
     if not possible:
         raise _contradiction(exists, texts)
     readings = [np.stack(ordered(name)) for name in possible]
+    if len(possible) == 2 and "year-month-day" in possible and len(texts) >= ENOUGH:
+        in_order = [_is_in_order(reading) for reading in readings]
+        if in_order[0] != in_order[1]:
+            return ORDERS[possible[in_order.index(True)]]
     for name, reading in zip(possible[1:], readings[1:], strict=True):
         different = (reading != readings[0]).any(axis=0)
         if different.any():
@@ -300,6 +310,13 @@ def _settle_order(
                 texts[row],
             )
     return ORDERS[possible[0]]
+
+
+def _is_in_order(reading: np.ndarray) -> bool:
+    """Return whether dates, year, month and day [3, rows], only rise or only fall."""
+    year, month, day = reading
+    steps = np.diff((year * 12 + month) * 31 + day)
+    return bool((steps >= 0).all() or (steps <= 0).all())
 
 
 def _contradiction(exists: dict[str, np.ndarray], texts: list[str]) -> TimesError:
@@ -394,8 +411,13 @@ def _days_of_weeks(
     return days
 
 
-def _microseconds(numbers: dict[str, np.ndarray], texts: list[str]) -> tuple[np.ndarray, bool]:
-    """Return (microseconds of the day int64 [rows], whether none is written as 24:00 or :60)."""
+def _microseconds(
+    numbers: dict[str, np.ndarray], texts: list[str]
+) -> tuple[np.ndarray, bool, bool]:
+    """Return microseconds of the day, int64 [rows], and how midnights are written.
+
+    The first flag: all alike, and no leap second is there. The second: as the end of a day, 24:00.
+    """
     zero = np.zeros(len(texts), np.int64)
     hour, minute, second, fraction = (
         np.maximum(numbers.get(name, zero), 0) for name in ("hour", "minute", "second", "fraction")
@@ -411,7 +433,10 @@ def _microseconds(numbers: dict[str, np.ndarray], texts: list[str]) -> tuple[np.
     is_leap = (second == 60) & (minute == 59)
     _refuse((second > 59) & ~is_leap, "is not a time: seconds are 0 to 59", texts)
     seconds = (hour * 60 + minute) * 60 + second
-    return seconds * 1_000_000 + fraction, not (is_end.any() or is_leap.any())
+    microseconds = seconds * 1_000_000 + fraction
+    is_at_end = bool(is_end.any()) and bool((microseconds > 0).all())
+    is_exact = (is_at_end or not is_end.any()) and not is_leap.any()
+    return microseconds, is_exact, is_at_end
 
 
 def _refuse(bad: np.ndarray, reason: str, texts: list[str]) -> None:
