@@ -15,10 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.series.labels import RowNames
 from lstmcore.series.time_errors import MixedTimesError
 from lstmcore.series.time_format import DAY_NAMES, MONTHS, NAMES, Part
 
 LONGEST = 64  # characters of a time
+ROWS_AT_ONCE = 2**15  # whose texts stay in the cache of a processor
 # Marks that are written for ASCII ones.
 LOOKALIKES = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " "})
 
@@ -145,6 +147,8 @@ def as_cells(texts: Sequence[str]) -> np.ndarray | None:
     Raises:
       MixedTimesError: a later one that cannot.
     """
+    if isinstance(texts, RowNames) and texts.is_ascii(LONGEST):
+        return texts.cells
     if len(texts) and max(map(len, texts)) <= LONGEST:
         try:
             return np.array(texts, "S")
@@ -227,9 +231,11 @@ def split_fields(cells: np.ndarray, texts: Sequence[str], match=recognise) -> Fi
 
 def _rows_by_shape(chars: np.ndarray) -> list[np.ndarray]:
     """Return the rows of each shape: as they are but for their digits."""
-    shapes = np.where((chars >= 48) & (chars <= 57), np.uint8(48), chars)
-    if (shapes == shapes[0]).all():
-        return [np.arange(len(shapes))]
+    first = _shape(chars[:1])
+    starts = range(0, len(chars), ROWS_AT_ONCE)
+    if all((_shape(chars[start : start + ROWS_AT_ONCE]) == first).all() for start in starts):
+        return [np.arange(len(chars))]
+    shapes = _shape(chars)
     # Random odd factors: two shapes of a column have one sum with a chance of 2**-63.
     factors = 2 * np.random.default_rng(0).integers(2**62, size=(chars.shape[1],)) + 1
     sums = np.zeros(len(shapes), np.int64)
@@ -238,6 +244,11 @@ def _rows_by_shape(chars: np.ndarray) -> list[np.ndarray]:
     _, inverse, counts = np.unique(sums, return_inverse=True, return_counts=True)
     order = np.argsort(inverse, kind="stable")
     return np.split(order, np.cumsum(counts)[:-1])
+
+
+def _shape(chars: np.ndarray) -> np.ndarray:
+    """Return characters with 0 for every digit."""
+    return np.where((chars >= 48) & (chars <= 57), np.uint8(48), chars)
 
 
 def _group(rows: np.ndarray, found: re.Match) -> _Group:
