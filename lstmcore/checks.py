@@ -9,9 +9,11 @@ engine asks the same questions, so this module does not import JAX.
 from __future__ import annotations
 
 import operator
+import os
 
 import numpy as np
 
+from lstmcore.text import shortened
 from lstmcore.types import Gates, LSTMState
 
 MOST = 2**31 - 1
@@ -68,6 +70,27 @@ def check_count(name: str, value, minimum: int = 1, maximum: int = MOST) -> int:
 def check_seed(name: str, value) -> int:
     """`value` is a whole number from 0 on that fits 64 bits; returned as a plain int."""
     return check_count(name, value, minimum=0, maximum=2**63 - 1)
+
+
+def check_memory(numbers: int, itemsize: int) -> None:
+    """So many parameters fit into the memory of this computer.
+
+    Asked before any is drawn: a request for more than there is ends in a message of the compiler,
+    or ends the process.
+    """
+    if numbers * itemsize > (memory := _memory()):
+        raise ValueError(
+            f"{numbers:,} parameters take {numbers * itemsize / 1e9:,.1f} GB, but this computer "
+            f"has {memory / 1e9:,.1f} GB of memory: choose fewer units or smaller sizes"
+        )
+
+
+def _memory() -> int:
+    """Bytes of memory that this computer has; 1 TB where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows
+        return 10**12
 
 
 def check_input(x, features: int, *, repeated: bool) -> None:
@@ -206,5 +229,4 @@ def _short(value) -> str:
     """`value` as text; of a number with a thousand digits the first ones."""
     if isinstance(value, int) and value.bit_length() > 256:  # Python may refuse to print it
         return f"a number of about {int(value.bit_length() * 0.30103):,} digits"
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:90]}..."
+    return shortened(repr(value), 100)

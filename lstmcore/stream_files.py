@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from lstmcore.io.reading import damaged
 from lstmcore.io.tensors import Kind, digest_of, open_tensors, write_tensors
+from lstmcore.text import shortened
 
 FORMAT = 1
 KEY = "lstmcore_stream"  # of the one entry in the file's metadata
@@ -78,6 +79,6 @@ def _check_kinds(path, found: dict[str, Kind], like: dict) -> None:
         stored = str(found.get(name, "missing"))
         if expected.get(name) != stored:
             raise ValueError(
-                f"{path} holds the stream of another model: {name} is {stored} there, but the "
-                f"model has {expected.get(name, 'none')}"
+                f"{path} holds the stream of another model: {shortened(name)} is "
+                f"{shortened(stored)} there, but the model has {expected.get(name, 'none')}"
             )

@@ -14,6 +14,7 @@ import numpy as np
 
 from lstmcore import checks
 from lstmcore.io.json_text import parse_json
+from lstmcore.text import shortened
 from lstmcore.tokens import JOINER, is_token, join, split, strings
 
 PADDING, START, END, UNKNOWN = 0, 1, 2, 3
@@ -273,7 +274,7 @@ class Vocabulary:
         try:
             return cls(tuple(found["tokens"]), found["level"])
         except (TypeError, ValueError) as error:
-            reason = _shortened(str(error), 200)
+            reason = shortened(error, 200)
             raise ValueError(f"text is not the JSON of a vocabulary: {reason}") from None
 
     def __repr__(self):

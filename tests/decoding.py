@@ -87,26 +87,30 @@ def every_sequence(table, length, alpha):
 
 
 def beam_loop(table, length, width, alpha, best):
-    """`lc.beam_search` for one example, in lists."""
-    live, found, endings = [(0.0, ())], [], 0
+    """`lc.beam_search` for one example, in lists and without stopping early."""
+    greedy = greedy_loop(table, length)
+    live, found = [(0.0, ())], []
     for n in range(1, length + 1):
         pairs = [
             (log_p + log_p_after(table, tokens)[token], (*tokens, token))
             for log_p, tokens in live
             for token in TOKENS
         ]
-        pairs.sort(reverse=True)
-        ended = [pair for pair in pairs[:width] if pair[1][-1] == lc.END]
-        live = [pair for pair in pairs if pair[1][-1] != lc.END][:width]
-        found = sorted([*found, *((score(p, n, alpha), tokens) for p, tokens in ended)])[-best:]
-        endings += len(ended)
-        if endings >= width or (
-            len(found) == best and score(live[0][0], length, alpha) <= found[0][0]
-        ):
-            break
-    else:
-        found += [(score(p, length, alpha), tokens) for p, tokens in live]
+        found += [(score(p, n, alpha), tokens) for p, tokens in pairs if tokens[-1] == lc.END]
+        pairs = [pair for pair in pairs if pair[1][-1] != lc.END]
+        pairs.sort(key=lambda pair: (pair[1] == greedy[:n], pair[0]), reverse=True)
+        live = pairs[:width]
+    found += [(score(p, length, alpha), tokens) for p, tokens in live]
     return sorted(found, reverse=True)[:best]
+
+
+def greedy_loop(table, length):
+    """`lc.greedy` for one example: a tuple of tokens."""
+    tokens = ()
+    while len(tokens) < length and lc.END not in tokens:
+        log_p = log_p_after(table, tokens)
+        tokens = (*tokens, max(TOKENS, key=lambda token: log_p[token]))
+    return tokens
 
 
 def unpadded(tokens, lengths):

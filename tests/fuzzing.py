@@ -222,4 +222,4 @@ def mutate(rng, files: dict[str, bytes], others: list[dict[str, bytes]]) -> Muta
     if len(files) > 1 and rng.integers(3):
         files, forged = resealed(files), True
     no_digest = name.endswith(".json") and len(files) == 1
-    return Mutant(files, bool(forged or choice == 0 or no_digest))
+    return Mutant(files, bool(forged or no_digest or files.get(name) == part))

@@ -103,6 +103,61 @@ def test_width_one_is_greedy(alpha):
         np.testing.assert_allclose(beams.scores[:, 0], expected, rtol=1e-6)
 
 
+TABLES = 320  # random ones, all searched in one call
+PENALTIES = [0.0, 0.6, 1.0, 3.0]
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Tables, and of each and each penalty the best score there is and that of greedy decoding."""
+    tables = np.concatenate([prefix_tables(seed, TABLES // 4, scale) for seed, scale in SCALES])
+    every = [every_sequence(table, LENGTH, 0) for table in tables]
+    optimum = [[max(score(p, len(t), a) for p, t in all_) for all_ in every] for a in PENALTIES]
+    greedy = lc.greedy(prefix_step, tables, prefix_state(TABLES), max_length=LENGTH)
+    log_p, lengths = map(np.asarray, (greedy.log_probability, greedy.lengths))
+    return tables, np.array(optimum), np.array([score(log_p, lengths, a) for a in PENALTIES])
+
+
+SCALES = [(0, 0.5), (1, 1.0), (2, 2.0), (3, 4.0)]
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+def test_scores_lie_between_greedy_and_the_best_there_is(many, width):
+    """Of every width; and what is returned has the score that it is returned with."""
+    tables, optimum, greedy = many
+    for alpha, best, least in zip(PENALTIES, optimum, greedy, strict=True):
+        beams = search(tables, prefix_state(TABLES), width=width, length_penalty=alpha)
+        found = np.asarray(beams.scores[:, 0])
+        assert (found >= least - 1e-5).all()
+        assert (found <= best + 1e-5).all()
+        for table, tokens, claimed in zip(
+            tables[::16], range(0, TABLES, 16), found[::16], strict=True
+        ):
+            (tokens,) = beams_of(beams, tokens)
+            log_p = sum(log_p_after(table, tokens[:i])[t] for i, t in enumerate(tokens))
+            assert claimed == pytest.approx(score(log_p, len(tokens), alpha), abs=1e-4)
+
+
+def test_the_end_of_some_sequences_does_not_stop_the_others():
+    """Two have ended with .35 and .12 when A A, at .42, still lives: it ends with .378."""
+    end, a = lc.END, 3
+    likely = np.zeros((5, 5), np.float32)
+    likely[lc.START, [end, a, 4]] = 0.35, 0.6, 0.05
+    table = np.stack([likely] * 3)  # by how many tokens have been written
+    table[1, a, [a, end, 4]] = 0.7, 0.2, 0.1
+    table[2, :, end], table[2, :, 4] = 0.9, 0.1
+    table[1, 4, 4] = 1
+
+    def step(table, token, t):
+        return jnp.log(table[t, token]), t + 1
+
+    zeros = jnp.zeros(1, jnp.int32)
+    for width in (2, 3, 4):
+        beams = lc.beam_search(step, jnp.asarray(table), zeros, max_length=3, width=width)
+        assert beams_of(beams, 0) == [(a, a, end)]
+        assert float(jnp.exp(beams.scores[0, 0])) == pytest.approx(0.378, rel=1e-5)
+
+
 def test_more_width_finds_what_greedy_does_not():
     """Over many tables the best score of a wider beam is higher, and never that of no sequence."""
     best = np.array(

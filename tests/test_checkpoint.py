@@ -617,7 +617,7 @@ DESCRIBED = {  # what is wrong: (changes of the description, message)
     "earlier format": ({"format": 1}, "version of lstmcore, .*: go on with that version, or rem"),
     "no format": ({"format": None}, "is of another version of lstmcore"),
     "patience a word": ({"patience": "five"}, "is of another run: patience was five, but is None"),
-    "data of another length": ({"data": "x" * 9000}, r"data was x{110}\.\.\.x{40}, but is"),
+    "data of another length": ({"data": "x" * 9000}, r"data was x{98}\.\.\.x{49}, but is"),
 }
 
 

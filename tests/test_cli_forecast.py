@@ -420,12 +420,6 @@ def test_the_table_is_never_overwritten(table):
     assert table.read_text() == lines(values())
 
 
-def test_a_package_that_is_missing_is_named_before_training(table, tmp_path, monkeypatch):
-    monkeypatch.setattr("lstmcore.cli.reading.find_spec", lambda _: None)
-    run = call("forecast", table, *SMALL, "-o", tmp_path / "run")
-    assert_refused(run, "the report needs the package plotly: pip install plotly")
-
-
 # Runs that end early.
 
 

@@ -135,6 +135,15 @@ def save_alarm(folder, number):
     running.save(folder / "alarm.safetensors")
 
 
+def use_alarm(resumed):
+    try:
+        score, _ = resumed.step(table(30)[0])
+    except ValueError as error:  # a state so large that the model overflows
+        assert "is not finite" in str(error) or "cannot hold" in str(error)  # noqa: PT017
+    else:
+        assert isinstance(score, float)
+
+
 def same_alarms(one, other) -> bool:
     held = [(a.recent, a.predictions, a.errors, a.stream.states) for a in (one, other)]
     return one.read == other.read and same_trees(*held)
@@ -195,7 +204,7 @@ KINDS |= {
         save_alarm,
         lambda f: alarm().resume(f / "alarm.safetensors"),
         same_alarms,
-        lambda resumed: resumed.step(table(30)[0]),
+        use_alarm,
     ),
     "checkpoint": Kind(
         lambda folder, number: fitted(folder / "run.safetensors", epochs=2 - number),

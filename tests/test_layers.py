@@ -179,3 +179,23 @@ def test_init_embedding_is_kerass():
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("draw", "numbers"),
+    [
+        (lambda key: lc.init_lstm(key, 1, 2**31 - 1), r"18,446,744,073,709,551,612 parameters"),
+        (lambda key: lc.init_dense(key, 2**31 - 1, 2**31 - 1), r"4,611,686,014,132,420,609 param"),
+        (lambda key: lc.init_embedding(key, 2**31 - 1, 2**31 - 1), r"4,611,686,014,132,420,609"),
+        (lambda key: lc.StackedLSTM(2, (2**30, 4), 1).init(key), "4,611,686,048,492,159,061 p"),
+    ],
+)
+def test_more_parameters_than_memory(draw, numbers):
+    """Refused before they are drawn; not while tracing, where nothing is."""
+    key = jax.random.key(0)
+    with pytest.raises(ValueError, match=rf"{numbers}.* GB, but this computer has [\d.,]+ GB of m"):
+        draw(key)
+    with pytest.raises(ValueError, match="units must be at most 2,147,483,647, got 99999999999999"):
+        lc.init_lstm(key, 1, 99999999999999999999)
+    with pytest.raises(ValueError, match=r"got a number of about 30,102 digits"):
+        lc.init_lstm(key, 1, 10**30_102)

@@ -15,7 +15,7 @@ import pytest
 
 THEIRS = {
     "deprecated, called by us": (DeprecationWarning, "lstmcore.series.calendar"),
-    "will change, called by us": (FutureWarning, "lstmcore.table"),
+    "will change, called by us": (FutureWarning, "lstmcore.vocabulary"),
     "will be deprecated, called by a test": (PendingDeprecationWarning, "test_table"),
     "deprecated for users": (np.exceptions.VisibleDeprecationWarning, "lstmcore.engine.fast"),
     "within a dependency": (RuntimeWarning, "numpy._core.numeric"),

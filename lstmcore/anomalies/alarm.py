@@ -16,7 +16,7 @@ from lstmcore.anomalies.event import limit_of
 from lstmcore.anomalies.scores import mean_absolute
 from lstmcore.io.reading import damaged
 from lstmcore.io.tensors import Kind, open_tensors, write_tensors
-from lstmcore.series.arguments import as_numbers, as_row
+from lstmcore.series.arguments import as_numbers, as_row, check_size
 from lstmcore.stream_files import named, weights_digest
 from lstmcore.streaming import Stream, stream
 from lstmcore.types import LSTMState
@@ -199,6 +199,11 @@ class Alarm:
                     "detector that the alarm was made of"
                 )
             arrays = file.read()
+        with damaged(path):
+            check_size(arrays["recent"])
+            for name in self._arrays().keys() - ARRAYS:
+                if np.isnan(arrays[name]).any():
+                    raise ValueError(f"{name} is not a number, which no model remembers")
         states = {
             layer: LSTMState(*(jnp.asarray(arrays[f"{layer}/{field}"]) for field in ("h", "c")))
             for layer in self.stream.states

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -66,4 +67,7 @@ def main() -> None:
     """Run the command and end the process with its exit status."""
     prepare_streams()
     with signals_as_interrupts():
-        app(prog_name="lstmcore")
+        try:
+            app(prog_name="lstmcore")
+        except OSError as error:  # of printing the help: the commands tell their own
+            sys.exit(f"error: {error}")

@@ -10,10 +10,11 @@ from typer.core import TyperCommand, TyperGroup
 
 from lstmcore.cli import packages
 
-__all__ = ["HELP_OPTIONS", "SUMMARIES", "Command", "Commands", "Group"]
+__all__ = ["HELP_OPTIONS", "LARGEST", "SUMMARIES", "Command", "Commands", "Group"]
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
-LARGEST = 2**63 - 1
+LARGEST = 2**31 - 1  # JAX counts with 32 bits
+LARGEST_SEED = 2**63 - 1
 SUMMARIES = {  # the first sentence of each command's help
     "anomalies": "Train on what is normal; find the stretches that the model cannot write.",
     "fit": "Train an LSTM autoencoder, print its output beside the target values, and draw its "
@@ -31,10 +32,12 @@ class Command(TyperCommand):
 
     def invoke(self, context) -> Any:
         for name, value in context.params.items():
-            if isinstance(value, int) and abs(value) > LARGEST:
-                option = f"--{name.replace('_', '-')}"
+            largest = LARGEST_SEED if name == "seed" else LARGEST
+            if isinstance(value, int) and abs(value) > largest:
                 raise typer.BadParameter(
-                    f"{value} is too large a number", ctx=context, param_hint=option
+                    f"{value} is too large a number: at most {largest:,}",
+                    ctx=context,
+                    param_hint=f"--{name.replace('_', '-')}",
                 )
         try:
             packages.require_command(_name(context))

@@ -22,6 +22,7 @@ from lstmcore.text import count, few, listed
 
 PRESET = lc.forecasting.Settings()
 UNITS, PATIENCE = ",".join(map(str, PRESET.units)), PRESET.patience or 0
+SHOWN_TARGETS = 10  # in the terminal; errors.csv has all
 SAMPLES = 100  # of a model with dropout
 
 
@@ -152,7 +153,7 @@ def _without_future(data: Table, settings: Settings) -> tuple[Table, np.ndarray]
     if not settings.known:
         return data, np.zeros((0, 0))
     places = [data.columns.index(name) for name in settings.known]
-    others = [place for place in range(len(data.columns)) if place not in places]
+    others = np.setdiff1d(np.arange(len(data.columns)), places)
     there = np.flatnonzero(np.isfinite(data.values[:, others]).any(axis=1))
     end = int(there[-1]) + 1 if len(there) else 0
     future = data.values[end:, places]
@@ -237,11 +238,15 @@ def _print(made, report) -> None:
         console.print(f"- {escape(note)}")
     console.print()
     header = ["target", "forecast", *report.ERRORS]
-    cells = report.error_cells(made.trained.targets, made.evaluation.scores)
-    grid("errors in the test part", header, cells)
+    targets = made.trained.targets
+    listed = targets[:SHOWN_TARGETS]
+    grid("errors in the test part", header, report.error_cells(listed, made.evaluation.scores))
     if made.backtest is not None:
-        cells = report.error_cells(made.trained.targets, made.backtest.scores)
-        grid(f"errors in {count(len(made.backtest.origins), 'fold')}", header, cells)
+        title = f"errors in {count(len(made.backtest.origins), 'fold')}"
+        grid(title, header, report.error_cells(listed, made.backtest.scores))
+    if len(listed) < len(targets):
+        hidden = count(len(targets) - len(listed), "more target")
+        console.print(f"the first {len(listed)} targets; {hidden} in errors.csv\n")
     for sentence in sentences(made.evaluation):
         console.print(f"[bold]{escape(sentence)}[/bold]")
     console.print()

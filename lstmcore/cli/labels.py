@@ -10,8 +10,7 @@ import numpy as np
 
 from lstmcore.cli import reading
 from lstmcore.series import ReadOptions, Table
-from lstmcore.series.arguments import some_names
-from lstmcore.text import count
+from lstmcore.text import count, few
 
 # As published data sets call them, without "is", separators and plural.
 LABEL_NAMES = frozenset({
@@ -59,7 +58,7 @@ def without_labels(
     found = {data.columns[place]: labelled(data.values[:, place]) for place in places}
     if not found:
         return data, {}, []
-    names = some_names(list(found))
+    names = few(list(found))
     looks = "looks like a column of labels" if len(found) == 1 else "look like columns of labels"
     if wanted:
         return data, found, [f"{names} {looks}, and is learnt from because --columns names it"]
@@ -104,7 +103,7 @@ def learnt_rows(
         if number:
             notes.append(
                 f"{number:,} of the {count(rows, 'row')} trained on "
-                f"{'is' if number == 1 else 'are'} marked in {some_names([name])}: the model takes "
+                f"{'is' if number == 1 else 'are'} marked in {few([name])}: the model takes "
                 "them to be normal, and they raise the threshold; --train names a table without any"
             )
     return notes

@@ -6,13 +6,13 @@ from importlib.util import find_spec
 
 __all__ = ["require", "require_command"]
 
-BASE = ("matplotlib", "safetensors")
+BASE = ("matplotlib",)
 NEEDED = {  # by command: its extra, and what it imports; a test keeps it equal to pyproject.toml
     "fit": ("cli", BASE),
     "forecast": ("forecast", (*BASE, "plotly", "statsmodels")),
     "anomalies": ("anomalies", (*BASE, "plotly")),
     "translate train": ("translate", (*BASE, "sacrebleu")),
-    "translate run": ("cli", ("safetensors",)),
+    "translate run": ("cli", ()),
     "inspect": ("inspect", (*BASE, "plotly")),
 }
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where it is not the name that is imported

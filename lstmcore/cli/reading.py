@@ -10,9 +10,11 @@ import numpy as np
 from lstmcore import series
 from lstmcore.series import Prepared, ReadOptions, Table, Times, TimesError
 from lstmcore.series.arguments import LARGEST
-from lstmcore.text import count, few, listed
+from lstmcore.text import count, few, listed, shorten
 
 FILLED = {"forward": "the last known value", "mean": "the mean of the training part"}
+MOST_LINES = 5  # of notes that are one for each column
+MOST_TESTED = 50  # columns, for stationarity
 MANY_BEYOND = 0.1  # of the rows after the training part
 
 
@@ -158,7 +160,11 @@ def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:
     holes = series.missing(data.values, data.columns)
     if holes.counts.any():
         way = FILLED[prepared.preparation.missing]
-        said += [f"{line}; filled with {way}" for line in str(holes).splitlines()]
+        lines = str(holes).splitlines()
+        said += [f"{line}; filled with {way}" for line in lines[:MOST_LINES]]
+        if len(lines) > MOST_LINES:
+            others = count(len(lines) - MOST_LINES, "more column")
+            said.append(f"{others} with missing values, filled likewise")
     lags = prepared.preparation.difference
     if lags:
         words = ["the row before" if lag == 1 else f"{lag:,} rows before" for lag in lags]
@@ -177,21 +183,25 @@ def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:
 def stationary(data: Table, prepared: Prepared, rows: int) -> list[str]:
     """What tests of stationarity say of the training part as the model reads it.
 
-    Nothing where statsmodels is missing, which makes them, or where there are too few rows.
+    Nothing where statsmodels is missing, which makes them, or where there are too few rows. Of a
+    wide table the first 50 columns are tested, which takes a second.
     """
     try:
-        tests = series.stationarity(prepared.apply(data.values[:rows]))
+        tests = series.stationarity(prepared.apply(data.values[:rows])[:, :MOST_TESTED])
     except (ImportError, ValueError):
         return []
     tests = tests if isinstance(tests[0], tuple) else (tests,)
     by_verdict: dict[str, list[str]] = {}
-    for name, test in zip(data.columns, tests, strict=True):
+    for name, test in zip(data.columns, tests, strict=False):
         by_verdict.setdefault(test.verdict, []).append(name)
     hint = (
         f"{'another difference' if prepared.preparation.difference else '--difference 1'} may help"
     )
+    of_some = len(data.columns) > MOST_TESTED
+    first = f"of the first {MOST_TESTED} columns, " if of_some else ""
     return [
-        f"{listed(names)}, as the model reads {'it, is' if len(names) == 1 else 'them, are'} "
+        f"{first}{listed(names)}, as the model reads "
+        + ("it, is " if len(names) == 1 else "them, are ")
         + verdict.replace("take differences", hint)
         for verdict, names in by_verdict.items()
         if verdict != "constant"
@@ -205,16 +215,16 @@ def beyond(data: Table, prepared: Prepared, rows: int) -> list[str]:
     if not len(training) or not len(later):
         return []
     outside = (later < training.min(axis=0)) | (later > training.max(axis=0))
-    said = []
-    for name, share in zip(data.columns, outside.mean(axis=0), strict=True):
-        if share > MANY_BEYOND:
-            hint = (
-                "" if prepared.preparation.difference else "; if it drifts, --difference 1 may help"
-            )
-            said.append(
-                f"{name} lies outside of its range in the training part in {share:.0%} of the rows "
-                f"after it, where the model has never been{hint}"
-            )
+    shares = outside.mean(axis=0)
+    far = np.flatnonzero(shares > MANY_BEYOND)
+    hint = "" if prepared.preparation.difference else "; if it drifts, --difference 1 may help"
+    said = [
+        f"{shorten(data.columns[place])} lies outside of its range in the training part in "
+        f"{shares[place]:.0%} of the rows after it, where the model has never been{hint}"
+        for place in far[:MOST_LINES]
+    ]
+    if len(far) > MOST_LINES:
+        said.append(f"so do {count(len(far) - MOST_LINES, 'more column')}")
     return said
 
 

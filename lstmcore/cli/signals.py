@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["signals_as_interrupts"]
+__all__ = ["INTERRUPTED", "signals_as_interrupts"]
 
 INTERRUPTED = 130  # the exit status after Ctrl-C: 128 and the number of the signal
 

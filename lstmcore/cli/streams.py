@@ -20,7 +20,8 @@ def prepare_streams() -> None:
     """
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
+            null = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            setattr(sys, name, open(null, "r" if name == "stdin" else "w", closefd=False))  # noqa: SIM115
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if not isinstance(stream, io.TextIOWrapper):
@@ -29,7 +30,7 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="replace")
             continue
         lasting = io.TextIOWrapper(
-            io.BufferedWriter(_LastingFile(stream.fileno(), "w", closefd=False)),
+            io.BufferedWriter(_LastingFile(stream)),
             encoding=stream.encoding,
             errors="replace",  # a terminal may know no box-drawing characters
             line_buffering=stream.line_buffering or stream.write_through,
@@ -38,7 +39,11 @@ def prepare_streams() -> None:
 
 
 class _LastingFile(io.FileIO):
-    """A file that goes on as the null device once it cannot be written to."""
+    """The file of a stream, which goes on as the null device once it cannot be written to."""
+
+    def __init__(self, stream: io.TextIOWrapper):
+        super().__init__(stream.fileno(), "w", closefd=False)
+        self._stream = stream  # which would close the file if it were dropped
 
     def write(self, data) -> int:
         try:

@@ -14,6 +14,8 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from lstmcore import results
+from lstmcore.cli.commands import LARGEST
+from lstmcore.cli.signals import INTERRUPTED
 from lstmcore.text import numeric
 from lstmcore.train import NonFiniteLossError
 
@@ -32,7 +34,7 @@ def clear_errors(folder: Path | None = None) -> Iterator[None]:
     except KeyboardInterrupt:
         left = _left(folder) or "nothing was written"
         messages.print(f"[red]interrupted:[/red] {left}", soft_wrap=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
     except NonFiniteLossError as error:
         epoch = len(error.result.history["loss"]) + 1
         messages.print(
@@ -41,8 +43,12 @@ def clear_errors(folder: Path | None = None) -> Iterator[None]:
             soft_wrap=True,
         )
         raise typer.Exit(1) from error
-    except (ValueError, OSError, ImportError, jax.errors.JaxRuntimeError) as error:
-        messages.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+    except (ValueError, OSError, ImportError, MemoryError, jax.errors.JaxRuntimeError) as error:
+        words = str(error)
+        if isinstance(error, MemoryError) or words.startswith("RESOURCE_EXHAUSTED"):
+            reason = f" ({words})" if words else ""
+            words = f"not enough memory{reason}: use fewer rows, smaller batches or a smaller model"
+        messages.print(f"[red]error:[/red] {escape(words)}", soft_wrap=True)
         # Whatever it was, such as a full disk, what was learned is not lost.
         if left := _left(folder):
             messages.print(left, soft_wrap=True)
@@ -73,8 +79,13 @@ def grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> No
 def sizes(text: str, option: str = "--units") -> tuple[int, ...]:
     """The numbers in an option such as `--units 128,64`."""
     try:
-        return tuple(int(size) for size in text.split(","))
+        numbers = tuple(int(size) for size in text.split(","))
     except ValueError:
         raise typer.BadParameter(
             f"{text!r} is not a list of numbers such as 128,64", param_hint=option
         ) from None
+    if max(numbers) > LARGEST:
+        raise typer.BadParameter(
+            f"{max(numbers)} is too large a number: at most {LARGEST:,}", param_hint=option
+        )
+    return numbers

@@ -13,13 +13,13 @@ from rich.markup import escape
 import lstmcore as lc
 from lstmcore import results, translation
 from lstmcore.cli.commands import HELP_OPTIONS, SUMMARIES, Command, Group
+from lstmcore.cli.signals import INTERRUPTED
 from lstmcore.cli.terminal import clear_errors, console, messages, sizes
 from lstmcore.cli.watch import Watch, status
-from lstmcore.text import count
+from lstmcore.text import count, shorten
 from lstmcore.translation.pairs import read_pair_file
 
 SHOWN_TOKENS = 10  # that are unknown
-SHOWN_LETTERS = 40  # of the first pair
 
 app = typer.Typer(
     cls=Group,
@@ -129,7 +129,7 @@ def _train(
     path: Path, settings: translation.Settings, folder: Path, report, columns: tuple | None
 ) -> None:
     read, notes = read_pair_file(path, columns)
-    first = " -> ".join(repr(_shortened(text)) for text in read[0])
+    first = " -> ".join(repr(shorten(text)) for text in read[0])
     console.print(
         f"[bold]{escape(str(path))}[/bold]: {count(len(read), 'pair')}, the first {escape(first)}",
         soft_wrap=True,
@@ -164,15 +164,11 @@ def _train(
         )
     if isinstance(unfinished, KeyboardInterrupt):
         messages.print("[red]interrupted:[/red] the translator is kept, other results are missing")
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
     if unfinished is not None:
         raise unfinished
     command = f"lstmcore translate run {escape(str(folder))} TEXT"
     console.print(f"to use it: [bold]{command}[/bold]", soft_wrap=True)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= SHOWN_LETTERS else text[: SHOWN_LETTERS - 1] + "…"
 
 
 def _watched(pairs: list, settings: translation.Settings) -> translation.Trained:

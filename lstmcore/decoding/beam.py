@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
+from lstmcore.decoding.greedy import greedy
 from lstmcore.decoding.stepping import (
     batch_of,
     check_logits,
@@ -55,12 +56,12 @@ def beam_search(
 ) -> Beams:
     """The best of many sequences: at each step, the `width` most probable beginnings go on.
 
-    Of all tokens that could follow all beams, the `width` most probable pairs are looked at: those
-    with END are finished and kept apart, ranked by score; the `width` best others live on. An
-    example is done when `width` sequences have finished, or when no live beam can still come among
-    the `best` (its log probability can only fall, its length only reach `max_length`). Beams that
-    live at `max_length` count as they are, without END. Width 1 is `greedy`, whatever the length
-    penalty.
+    END may follow every beam: these sequences are complete, and the `best` of all steps are kept,
+    ranked by score. Of all other tokens that could follow all beams, the `width` most probable
+    pairs live on, the beginning of the greedy sequence always among them: so no score is below that
+    of `greedy`. An example is done when no live beam can still come among the `best` (its log
+    probability can only fall, its length only reach `max_length`). Beams that live at `max_length`
+    count as they are, without END. Width 1 is `greedy`, whatever the length penalty.
 
     The state is repeated `width` times, and with it what an encoder remembers for attention.
 
@@ -102,11 +103,18 @@ def beam_search(
     best = checks.check_count("best", best)
     if best > width:
         raise ValueError(f"best must be at most width, got best={best} and width={width}")
+    alpha = traced_number("length_penalty", length_penalty)
+    if width == 1:
+        tokens, lengths, log_p = greedy(
+            step, params, state, max_length=max_length, start=start, end=end
+        )
+        beams = Beams(tokens, lengths, _score(log_p, lengths, alpha))
+        return jax.tree.map(lambda leaf: leaf[:, None], beams)
     beams, failed = _search(
         step,
         params,
         state,
-        traced_number("length_penalty", length_penalty),
+        alpha,
         max_length=checks.check_count("max_length", max_length),
         width=width,
         best=best,
@@ -121,7 +129,8 @@ class _Search(NamedTuple):
     """What the loop carries, W beams for each example.
 
     token [B, W], state (leaves [B * W, ...]), tokens [B, W, L], log_p [B, W] (-inf: no beam there)
-    are those of the live beams; `found` is what has finished, `endings` [B] how many.
+    are those of the live beams; `found` is what has ended.
+    leading: [B], whether beam 0 is the beginning of the greedy sequence, which has not ended yet.
     failed: [B], the step at which a beam had no token to choose, or -1.
     """
 
@@ -131,7 +140,7 @@ class _Search(NamedTuple):
     tokens: jax.Array
     log_p: jax.Array
     found: Beams
-    endings: jax.Array
+    leading: jax.Array
     done: jax.Array
     failed: jax.Array
 
@@ -142,10 +151,7 @@ def _search(step, params, state, alpha, *, max_length, width, best, start, end):
     token = jnp.full((batch, width), start, jnp.int32)
     vocabulary, dtype = check_logits(step, params, token[:, 0], state, start=start, end=end)
     state = jax.tree.map(lambda leaf: jnp.repeat(jnp.asarray(leaf), width, axis=0), state)
-    alpha = alpha.astype(dtype)
-
-    def score(log_p, length):
-        return log_p / ((5 + jnp.asarray(length, dtype)) / 6) ** alpha
+    score = partial(_score, alpha=alpha)
 
     def unfinished(now: _Search):
         return (now.t < max_length) & ~now.done.all()
@@ -156,34 +162,26 @@ def _search(step, params, state, alpha, *, max_length, width, best, start, end):
         alive = now.log_p > -jnp.inf
         failing = (none_left(following) & alive).any(axis=1) & ~now.done
 
-        # The 2W best pairs of a beam and a token: at most W of them end, so W others are among
-        # them.
         pairs = jnp.where(alive[:, :, None], now.log_p[:, :, None] + following, -jnp.inf)
-        pairs = pairs.reshape(batch, width * vocabulary)
-        log_p, pair = jax.lax.top_k(pairs, min(2 * width, width * vocabulary))
+        ended = jnp.where(now.done[:, None], -jnp.inf, score(pairs[:, :, end], now.t + 1))
+        found = _merge(now.found, now.tokens.at[:, :, now.t].set(end), now.t + 1, ended)
+
+        pairs = pairs.at[:, :, end].set(-jnp.inf).reshape(batch, width * vocabulary)
+        likeliest = following[:, 0].argmax(axis=-1)
+        leading = now.leading & (likeliest != end)
+        first = leading[:, None] & (jnp.arange(width * vocabulary) == likeliest[:, None])
+        _, pair = jax.lax.top_k(jnp.where(first, jnp.inf, pairs), width)
+        log_p = _take(pairs, pair)
         parent, token = pair // vocabulary, (pair % vocabulary).astype(jnp.int32)
         tokens = _take(now.tokens, parent).at[:, :, now.t].set(token)
-
-        ending = (token == end) & (log_p > -jnp.inf)
-        finished = ending[:, :width] & ~now.done[:, None]
-        found = _merge(
-            now.found,
-            tokens[:, :width],
-            now.t + 1,
-            jnp.where(finished, score(log_p[:, :width], now.t + 1), -jnp.inf),
-        )
-        endings = now.endings + finished.sum(axis=1, dtype=jnp.int32)
-
-        log_p, chosen = jax.lax.top_k(jnp.where(ending, -jnp.inf, log_p), width)
-        parent, token, tokens = (_take(a, chosen) for a in (parent, token, tokens))
         rows = (parent + width * jnp.arange(batch, dtype=parent.dtype)[:, None]).ravel()
         # What step returns as it got it (an encoder's memory) is the same for all beams.
         state = jax.tree.map(lambda old, new: old if new is old else new[rows], now.state, state)
 
-        within_reach = score(log_p[:, 0], max_length) > found.scores[:, -1]
-        done = now.done | failing | (endings >= width) | ~within_reach
+        within_reach = score(log_p.max(axis=1), max_length) > found.scores[:, -1]
+        done = now.done | failing | ~within_reach
         failed = jnp.where(failing, now.t, now.failed)
-        return _Search(now.t + 1, token, state, tokens, log_p, found, endings, done, failed)
+        return _Search(now.t + 1, token, state, tokens, log_p, found, leading, done, failed)
 
     nothing = Beams(
         jnp.full((batch, best, max_length), PADDING, jnp.int32),
@@ -197,7 +195,7 @@ def _search(step, params, state, alpha, *, max_length, width, best, start, end):
         tokens=jnp.full((batch, width, max_length), PADDING, jnp.int32),
         log_p=jnp.full((batch, width), -jnp.inf, dtype).at[:, 0].set(0),
         found=nothing,
-        endings=jnp.zeros(batch, jnp.int32),
+        leading=jnp.ones(batch, bool),
         done=jnp.zeros(batch, bool),
         failed=jnp.full(batch, -1, jnp.int32),
     )
@@ -206,6 +204,12 @@ def _search(step, params, state, alpha, *, max_length, width, best, start, end):
     tokens, lengths, scores = _merge(last.found, last.tokens, max_length, living)
     scores = jnp.where((last.failed >= 0)[:, None], jnp.nan, scores)
     return Beams(tokens, lengths, scores), last.failed
+
+
+def _score(log_p, length, alpha):
+    """-inf, of no sequence, whatever the penalty."""
+    penalty = ((5 + jnp.asarray(length, log_p.dtype)) / 6) ** alpha.astype(log_p.dtype)
+    return jnp.where(log_p > -jnp.inf, log_p / penalty, log_p)
 
 
 def _merge(found: Beams, tokens, length, scores) -> Beams:

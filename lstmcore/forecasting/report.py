@@ -15,6 +15,7 @@ from lstmcore.forecasting.rolling import Backtest
 from lstmcore.forecasting.trained import Forecast, Trained
 from lstmcore.series import Table
 from lstmcore.study import plots
+from lstmcore.text import shorten
 
 FILES = (
     "model.safetensors", "forecast.json", "settings.json", "history.csv", "forecast.csv",
@@ -60,7 +61,7 @@ def error_rows(targets: Sequence[str], scores) -> Iterator[list]:
 def error_cells(targets: Sequence[str], scores) -> list[list[str]]:
     """`error_rows` to read."""
     return [
-        [target, name, *("-" if np.isnan(error) else f"{error:.4g}" for error in errors)]
+        [shorten(target), name, *("-" if np.isnan(error) else f"{error:.4g}" for error in errors)]
         for target, name, *errors in error_rows(targets, scores)
     ]
 
@@ -112,13 +113,13 @@ def write(folder: Path, made: Made) -> None:
 
 def _test_rows(made: Made) -> Iterator[list]:
     """The forecasts of the test part that do not overlap, step by step."""
-    evaluation, labels = made.evaluation, made.data.labels
+    evaluation, labels, targets = made.evaluation, made.data.labels, made.trained.targets
     every = [evaluation.actual, evaluation.forecast.point, *evaluation.baselines.values()]
     for number in apart(evaluation):
         origin = int(evaluation.forecast.origins[number])
         for step, place in np.ndindex(every[0].shape[1:]):
             cells = [float(block[number, step, place]) for block in every]
-            names = [origin, step + 1, labels[origin + step], made.trained.targets[place]]
+            names = [origin, step + 1, labels[origin + step], targets[place]]
             yield [*names, *("" if cell != cell else cell for cell in cells)]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from lstmcore import checks, layout, layouts
 from lstmcore.series import Preparation, arguments, stride_for
+from lstmcore.text import few, shorten
 
 __all__ = ["Settings"]
 
@@ -138,22 +139,23 @@ def arrange(columns: Sequence[str], settings: Settings) -> Columns:
       ValueError: names that there are not, or twice, or that are on both sides.
     """
     names = _names("columns", columns)
+    every = set(names)
     for kind in ("targets", "known"):
         for name in getattr(settings, kind):
-            if name not in names:
-                raise ValueError(
-                    f"{kind} names {arguments.shorten(name)!r} but the columns are "
-                    f"{arguments.some_names(names)}"
-                )
+            if name not in every:
+                raise ValueError(f"{kind} names {shorten(name)!r} but the columns are {few(names)}")
     if both := set(settings.targets) & set(settings.known):
         raise ValueError(
             f"{min(both)!r} is among targets and known: what is known needs no forecast"
         )
-    targets = settings.targets or tuple(name for name in names if name not in settings.known)
+    known = set(settings.known)
+    targets = settings.targets or tuple(name for name in names if name not in known)
     if not targets:
         raise ValueError("all columns are known in advance: leave one to forecast")
-    past = [name for name in names if name not in (*targets, *settings.known)]
-    order = [names.index(name) for name in (*targets, *past, *settings.known)]
+    place = {name: number for number, name in enumerate(names)}
+    others = place.keys() - {*targets, *settings.known}
+    past = [name for name in names if name in others]
+    order = [place[name] for name in (*targets, *past, *settings.known)]
     return Columns(order, len(targets), len(settings.known))
 
 
@@ -214,5 +216,5 @@ def _names(what: str, names) -> tuple[str, ...]:
         )
     if len(set(names)) < len(names):
         twice = Counter(names).most_common(1)[0][0]
-        raise ValueError(f"{what} holds a name twice: {arguments.some_names([twice, twice])}")
+        raise ValueError(f"{what} holds a name twice: {few([twice, twice])}")
     return tuple(names)

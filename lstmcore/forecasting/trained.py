@@ -18,8 +18,8 @@ from lstmcore.forecasting.evaluation import Evaluation, evaluate
 from lstmcore.forecasting.metrics import check_origins
 from lstmcore.forecasting.settings import Settings, arrange, as_float32, as_table
 from lstmcore.series import Prepared, Split
-from lstmcore.series.arguments import some_names
 from lstmcore.study.run import Run
+from lstmcore.text import few
 
 __all__ = ["Forecast", "Trained"]
 
@@ -241,7 +241,7 @@ class Trained:
         if future is None:
             raise ValueError(
                 f"future is missing: the forecast reaches {rows} rows beyond the end of values, "
-                f"and {some_names(known)} must be known there: pass future [{rows}, {len(known)}]"
+                f"and {few(known)} must be known there: pass future [{rows}, {len(known)}]"
             )
         future = as_table(future, known, "future")
         if len(future) < rows:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 
+from lstmcore.text import shortened
+
 FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 __all__ = ["damaged", "open_file", "read_bytes"]
@@ -74,13 +76,9 @@ def damaged(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except FAULTS as error:
-        reason = _shortened(str(error))
+        reason = shortened(error, 300)
         if not isinstance(error, TypeError | ValueError):  # their text alone says little: "'units'"
             reason = f"{type(error).__name__} {reason}"
         raise ValueError(
             f"{os.fspath(path)} is damaged, or of another version of lstmcore: {reason}"
         ) from error
-
-
-def _shortened(text: str, most: int = 300) -> str:
-    return text if len(text) <= most else f"{text[:most]}..."

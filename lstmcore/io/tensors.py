@@ -26,6 +26,7 @@ import numpy as np
 from lstmcore.io.atomic import atomic_path, flush, temporary_path
 from lstmcore.io.json_text import MAX_BYTES, parse_json
 from lstmcore.io.reading import open_file
+from lstmcore.text import shortened
 
 __all__ = [
     "Kind",
@@ -102,7 +103,8 @@ class TensorFile(NamedTuple):
           ValueError: it is not JSON, or there is other metadata, which lstmcore does not write.
         """
         for other in self.metadata.keys() - {key}:
-            raise ValueError(f"{self.path} is damaged: its metadata holds {_short(other)} besides")
+            other = shortened(repr(other))
+            raise ValueError(f"{self.path} is damaged: its metadata holds {other} besides")
         return parse_json(self.metadata[key], self.path)
 
 
@@ -193,7 +195,8 @@ def _read_header(file: BufferedReader, size: int) -> tuple[dict[str, str], dict[
     end = 0
     for (start, stop, kind), name in found:
         if start != end or stop - start != kind.nbytes:
-            raise ValueError(f"the place of {_short(name)} does not fit {_short(str(kind))}")
+            name = shortened(repr(name))
+            raise ValueError(f"the place of {name} does not fit {shortened(kind)}")
         end = stop
     if end != size - 8 - length:
         raise ValueError(f"its arrays take {end:,} bytes, the file has {size - 8 - length:,}")
@@ -202,6 +205,7 @@ def _read_header(file: BufferedReader, size: int) -> tuple[dict[str, str], dict[
 
 def _entry(name: str, entry) -> tuple[int, int, Kind]:
     """(first byte, end, kind) of an array, as its header entry says."""
+    shown = shortened(repr(name))
     try:
         code, shape, (start, stop) = (entry[key] for key in ("dtype", "shape", "data_offsets"))
         known = isinstance(code, str) and len(entry) == 3 and len(shape) <= MAX_AXES
@@ -209,11 +213,12 @@ def _entry(name: str, entry) -> tuple[int, int, Kind]:
     except (LookupError, TypeError, ValueError):
         known = False
     if not known:
-        raise ValueError(f"{_short(name)} has no dtype, shape and place")
+        raise ValueError(f"{shown} has no dtype, shape and place")
     if code not in NAMES:
-        raise ValueError(f"{_short(name)} is of dtype {_short(code)}, expected {', '.join(NAMES)}")
+        code = shortened(repr(code))
+        raise ValueError(f"{shown} is of dtype {code}, expected {', '.join(NAMES)}")
     if math.prod(max(n, 1) for n in shape) >= 2**62 // 8:  # NumPy cannot count its bytes
-        raise ValueError(f"{_short(name)} has the shape {_short(shape)}")
+        raise ValueError(f"{shown} has the shape {shortened(shape)}")
     return start, stop, Kind(NAMES[code], tuple(shape))
 
 
@@ -278,8 +283,3 @@ def _write(path: Path, parts: list) -> None:
 def _bytes(array: np.ndarray) -> memoryview:
     """The memory of an array that is laid out in C order."""
     return array.reshape(-1).view(np.uint8).data
-
-
-def _short(value) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:40]}...{text[-15:]}"

@@ -11,6 +11,7 @@ What is where:
     timeline                the times beside the rows: sorted, regular, what is left out
     time_column             times in any common form, read (time_text, time_numbers, time_zone) and
                             written as they were (time_format); calendar counts months and so on
+    resampling              rows sorted by time, double times merged, longer steps
     unit_root               whether a series is stationary (needs statsmodels)
 """
 
@@ -19,6 +20,7 @@ from lstmcore.series.filling import Filling, Missing, fit_filling, missing
 from lstmcore.series.preparation import Preparation, Prepared
 from lstmcore.series.read_options import ReadOptions
 from lstmcore.series.reading import DATASETS, read_csv, read_dataset
+from lstmcore.series.resampling import Resampled, merge_duplicates, resample, sort_rows
 from lstmcore.series.scaling import Scaler, fit_scaler
 from lstmcore.series.splitting import Split, rolling_origins, split
 from lstmcore.series.table import Table, regular
@@ -55,6 +57,7 @@ __all__ = [
     "Preparation",
     "Prepared",
     "ReadOptions",
+    "Resampled",
     "Scaler",
     "Split",
     "Stationarity",
@@ -70,12 +73,15 @@ __all__ = [
     "fit_scaler",
     "insert_gaps",
     "join_columns",
+    "merge_duplicates",
     "missing",
     "read_csv",
     "read_dataset",
     "read_times",
     "regular",
+    "resample",
     "rolling_origins",
+    "sort_rows",
     "split",
     "stationarity",
     "stride_for",

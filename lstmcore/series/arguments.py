@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from lstmcore.text import count, few, shorten
+
 LARGEST = 1e150  # number that can be squared in float64
-SHOWN_NAMES, SHOWN_LETTERS = 3, 30  # in an error, of tables of any width
 
 __all__ = [
     "LARGEST", "as_numbers", "as_row", "as_table", "check_lags", "check_size", "column_names",
-    "shorten", "some_names",
 ]  # fmt: skip
 
 
@@ -54,8 +54,8 @@ def as_table(table, columns: Sequence[str] | None = None, name: str = "table") -
         return values[:, order]
     if columns is not None and values.shape[1] != len(columns):
         raise ValueError(
-            f"{name} has {_columns_in_words(values.shape[1])} but columns names {len(columns)}: "
-            f"{some_names(columns)}"
+            f"{name} has {count(values.shape[1], 'column')} but columns names {len(columns)}: "
+            f"{few(columns)}"
         )
     return values
 
@@ -128,24 +128,6 @@ def check_lags(lags, name: str = "lags") -> tuple[int, ...]:
     return tuple(map(int, lags))
 
 
-def some_names(names: Sequence[str]) -> str:
-    """Return the first of some names as text that stays short.
-
-    Examples:
-      >>> some_names(["load", "temp"]), some_names([f"c{i}" for i in range(5000)])
-      ('load, temp', 'c0, c1, c2 and 4,997 more')
-    """
-    shown = [shorten(name) for name in names[:SHOWN_NAMES]]
-    hidden = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {hidden:,} more" if hidden else "")
-
-
-def shorten(name) -> str:
-    """Return a name, cut after some letters."""
-    name = str(name)
-    return name if len(name) <= SHOWN_LETTERS else name[: SHOWN_LETTERS - 1] + "…"
-
-
 def _is_single(table) -> bool:
     return len(getattr(table, "shape", ())) == 1
 
@@ -211,14 +193,10 @@ def _order(name: str, names: Sequence[str], columns: Sequence[str]) -> list[int]
     missing = [label for label in columns if label not in place]
     extra = sorted(set(names) - set(columns))
     if missing or extra:
-        problems = [f"lacks {some_names(missing)}"] if missing else []
-        problems += [f"also has {some_names(extra)}"] if extra else []
+        problems = [f"lacks {few(missing)}"] if missing else []
+        problems += [f"also has {few(extra)}"] if extra else []
         raise ValueError(
-            f"{name} must have the columns {some_names(columns)}, but it "
+            f"{name} must have the columns {few(columns)}, but it "
             f"{' and '.join(problems)}: select these columns, or rename them"
         )
     return [place[label] for label in columns]
-
-
-def _columns_in_words(number: int) -> str:
-    return f"{number} column{'s' * (number != 1)}"

@@ -7,6 +7,8 @@ from typing import overload
 
 import numpy as np
 
+ROWS_AT_ONCE = 2**15  # that are text at the same time
+
 __all__ = ["RowNames"]
 
 
@@ -50,8 +52,9 @@ class RowNames(Sequence[str]):
         return chosen.decode() if isinstance(chosen, bytes) else chosen
 
     def __iter__(self) -> Iterator[str]:
-        for cell in self.cells.tolist():
-            yield cell.decode() if isinstance(cell, bytes) else cell
+        for start in range(0, len(self), ROWS_AT_ONCE):
+            for cell in self.cells[start : start + ROWS_AT_ONCE].tolist():
+                yield cell.decode() if isinstance(cell, bytes) else cell
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,9 +17,10 @@ from lstmcore.series.time_errors import (
     MixedTimesError,
     TimesError,
 )
-from lstmcore.series.time_format import DAY, MONTHS, Part, TimeFormat, TimeLabels
+from lstmcore.series.time_format import DAY, END, FIRST, MONTHS, Part, TimeFormat, TimeLabels
 
 PIVOT = 69  # two-digit years from 69 on are of the last century, as POSIX has it
+ENOUGH = 10  # rows whose order tells on which side of a date the year is
 ORDERS = {  # of three numbers, the fields number1, number2 and number3
     "day.month.year": ("day", "month", "year2"),
     "month/day/year": ("month", "day", "year2"),
@@ -81,7 +83,8 @@ def read_times(
     Monday, January 8 2024                           is ignored
     31.12.2013, 12/31/2013                           what is above 12 in some row is the day in all
                                                      rows; if no row has one: refused, `day_first`
-    31.12.13                                         the same; refused if it may be 2031-12-13, too
+    31.12.13                                         the same; if it may be 2031-12-13, too: the one
+                                                     that puts ten rows or more in order, or refused
     2024-01, 01/2024, Jan 2024, 2024M01, 2022_01,    months
     2023.01
     2024Q1, Q1 2024, 1Q24, 2024H1                    quarters and half-years
@@ -103,7 +106,7 @@ def read_times(
     empty says; all others must have it, too, but for the end of a time of day (a spreadsheet leaves
     out midnight, programs a fraction of 0) and leading zeros. An offset that is the same in all
     rows is left as it is. Different ones are converted to UTC, but for days at one time of the
-    clock, which go by the clock.
+    clock, which go by the clock. Parts of a microsecond are dropped.
 
     Args:
       labels: one per row, text as in a CSV file, or anything whose `str` is such text: numbers,
@@ -145,17 +148,32 @@ def read_times(
         return None
     if first != texts[0]:
         raise MixedTimesError("is empty: remove the row, or write its time", 0, texts[0])
+    if time_format is None and time_zone is None and len(cells) > 1:
+        times = time_text.iso_times(cells)
+        if times is not None:
+            form = _form_of(cells[:1])
+            return TimeColumn(times, form, TimeLabels(times, form))
     first = cells[0].decode()
-    if time_format is None and time_numbers.NUMBER.fullmatch(first):
+    is_asked = time_format is not None
+    if not is_asked and time_numbers.NUMBER.fullmatch(first):
         time_format = time_numbers.format_of(cells, texts)
     if time_format in time_numbers.NAMED_FORMATS:
         times, parts = time_numbers.read_named(cells, texts, time_format)
+        if not is_asked and time_format == "number":
+            time_numbers.check_serial_days(times, texts)
         return _with_labels(times, TimeFormat(parts), texts)
     match = time_text.matcher_of(time_format) if time_format else time_text.recognise
     if time_format is None and match(first) is None:
         return None
     fields = time_text.split_fields(cells, texts, match)
     return _assemble(fields, texts, day_first, time_zone)
+
+
+def _form_of(cells: np.ndarray) -> TimeFormat:
+    """Return the format of times that are beyond doubt."""
+    column = read_times(cells)
+    assert column is not None
+    return column.form
 
 
 def join_columns(dates: Sequence, clocks: Sequence) -> list[str]:
@@ -199,7 +217,8 @@ def _with_colons(digits: str) -> str:
 def _with_labels(times: np.ndarray, form: TimeFormat, texts: Sequence[str]) -> TimeColumn:
     """Keep no texts where the format writes the same."""
     labels = TimeLabels(times, form)
-    return TimeColumn(times, form, labels if labels == texts else texts)
+    is_same = all(map(operator.eq, labels, texts))
+    return TimeColumn(times, form, labels if is_same else texts)
 
 
 def _from_datetimes(array: np.ndarray, time_zone: str | None) -> TimeColumn | None:
@@ -247,7 +266,11 @@ def _assemble(
         numbers.update({names[name]: numbers[name] for name in names if name in numbers})
         parts = tuple(part._replace(kind=names.get(part.kind, part.kind)) for part in parts)
     days = _days(numbers, texts)
-    clock, is_exact = _microseconds(numbers, texts)
+    clock, is_exact, is_at_end = _microseconds(numbers, texts)
+    if is_at_end:
+        parts = tuple(
+            part._replace(kind="hour24") if part.kind == "hour" else part for part in parts
+        )
     times = (days * DAY + clock).astype("M8[us]")
     if "dayname" in numbers:
         is_exact &= bool(((days + 3) % 7 == numbers["dayname"]).all())
@@ -275,8 +298,8 @@ def _settle_order(
     possible = [name for name in names if exists[name].all()]
     if day_first is not None:
         asked = names[0] if day_first else names[1]
-        if asked not in possible and not day_first and possible == names[2:]:
-            asked = names[2]
+        if asked not in possible and not day_first and names[-1] in possible:
+            asked = names[-1]
         possible = [asked]
         if not exists[asked].all():
             row = int(exists[asked].argmin())
@@ -286,6 +309,10 @@ def _settle_order(
     if not possible:
         raise _contradiction(exists, texts)
     readings = [np.stack(ordered(name)) for name in possible]
+    if len(possible) == 2 and "year-month-day" in possible and len(texts) >= ENOUGH:
+        in_order = [_is_in_order(reading) for reading in readings]
+        if in_order[0] != in_order[1]:
+            return ORDERS[possible[in_order.index(True)]]
     for name, reading in zip(possible[1:], readings[1:], strict=True):
         different = (reading != readings[0]).any(axis=0)
         if different.any():
@@ -299,6 +326,13 @@ def _settle_order(
                 texts[row],
             )
     return ORDERS[possible[0]]
+
+
+def _is_in_order(reading: np.ndarray) -> bool:
+    """Return whether dates, year, month and day [3, rows], only rise or only fall."""
+    year, month, day = reading
+    steps = np.diff((year * 12 + month) * 31 + day)
+    return bool((steps >= 0).all() or (steps <= 0).all())
 
 
 def _contradiction(exists: dict[str, np.ndarray], texts: Sequence[str]) -> TimesError:
@@ -393,8 +427,13 @@ def _days_of_weeks(
     return days
 
 
-def _microseconds(numbers: dict[str, np.ndarray], texts: Sequence[str]) -> tuple[np.ndarray, bool]:
-    """Return (microseconds of the day int64 [rows], whether none is written as 24:00 or :60)."""
+def _microseconds(
+    numbers: dict[str, np.ndarray], texts: Sequence[str]
+) -> tuple[np.ndarray, bool, bool]:
+    """Return microseconds of the day, int64 [rows], and how midnights are written.
+
+    The first flag: all alike, and no leap second is there. The second: as the end of a day, 24:00.
+    """
     zero = np.zeros(len(texts), np.int64)
     hour, minute, second, fraction = (
         np.maximum(numbers.get(name, zero), 0) for name in ("hour", "minute", "second", "fraction")
@@ -410,7 +449,10 @@ def _microseconds(numbers: dict[str, np.ndarray], texts: Sequence[str]) -> tuple
     is_leap = (second == 60) & (minute == 59)
     _refuse((second > 59) & ~is_leap, "is not a time: seconds are 0 to 59", texts)
     seconds = (hour * 60 + minute) * 60 + second
-    return seconds * 1_000_000 + fraction, not (is_end.any() or is_leap.any())
+    microseconds = seconds * 1_000_000 + fraction
+    is_at_end = bool(is_end.any()) and bool((microseconds > 0).all())
+    is_exact = (is_at_end or not is_end.any()) and not is_leap.any()
+    return microseconds, is_exact, is_at_end
 
 
 def _refuse(bad: np.ndarray, reason: str, texts: Sequence[str]) -> None:
@@ -454,6 +496,8 @@ def _with_offsets(
     by_clock = _are_days(times)
     if not by_clock:
         times = times - minutes.astype("m8[m]")
+        beyond = (times < FIRST) | (times >= END)
+        _refuse(beyond, "is not a date in UTC: years are 1 to 9999", texts)
     if time_zone is not None:
         form = TimeFormat((*parts, *blank, Part("zone", style)), time_zone, by_clock)
     elif by_clock:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lstmcore.series.calendar import find_calendar
 from lstmcore.series.time_errors import AmbiguousTimesError, ImpossibleTimesError, MixedTimesError
 from lstmcore.series.time_format import DAY, EXCEL_EPOCH, LONGEST_WHOLE, MICROSECONDS, Part
 
@@ -33,9 +34,10 @@ LIMITS = {  # what a field of a compact time may be
 }  # fmt: skip
 YEAR_10000 = 253_402_300_800  # seconds
 DECIMALS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+SERIAL_DAYS = 20_000, 80_000  # of a spreadsheet: the years 1954 to 2119
 NAMED_FORMATS = ("number", "s", "ms", "us", "ns", "excel")  # other than those of strptime
 
-__all__ = ["NAMED_FORMATS", "NUMBER", "format_of", "read_named"]
+__all__ = ["NAMED_FORMATS", "NUMBER", "check_serial_days", "format_of", "read_named"]
 
 
 def format_of(cells: np.ndarray, texts: Sequence[str]) -> str:
@@ -48,18 +50,24 @@ def format_of(cells: np.ndarray, texts: Sequence[str]) -> str:
       AmbiguousTimesError: numbers that may be times.
       ImpossibleTimesError: a number that is no time where the first is one.
     """
-    whole = cells
+    whole, ending = cells, ""
     if np.strings.endswith(cells, b".0").all():  # integers that a missing value made floats
-        whole = np.strings.rpartition(cells, b".")[0]
-    lengths = np.strings.str_len(whole)
-    digits = int(lengths[0])
+        whole, ending = np.strings.rpartition(cells, b".")[0], ".0"
     is_whole = bool(np.strings.isdigit(whole).all())
-    if is_whole and whole is cells and (lengths == digits).all():
-        return _format_of_digits(whole, texts, digits)
+    if is_whole:
+        lengths = np.strings.str_len(whole)
+        digits = int(lengths[0])
+        if (lengths == digits).all():
+            form = _format_of_digits(whole, texts, digits)
+            return form + ending if form.startswith("%") else form
+        if digits in COMPACT and _fits(whole[:1], COMPACT[digits])[0]:
+            raise _no_compact_time(texts, int((lengths != digits).argmax()), digits)
     if not is_whole and np.strings.find(cells, b".").max() == 10 and _are_seconds(cells):
         return "s"
     if re.fullmatch(rb"\d{4}\.\d\d?", cells[0]):
         return _format_of_decimals(cells, texts)
+    if re.fullmatch(rb"\d\d?\.\d{4}", cells[0]):
+        return _format_of_month_first(cells, texts)
     return "number"
 
 
@@ -90,16 +98,18 @@ def _format_of_digits(cells: np.ndarray, texts: Sequence[str], digits: int) -> s
         if (count >= 10**9 * scale).all() and (count < LATEST_EPOCH * scale).all():
             return EPOCHS[digits]
     if digits in COMPACT and fits[0]:
-        row = int(fits.argmin())
-        weeks = " or '%G%V' if it is a year and a week," if digits == 6 else ""
-        raise ImpossibleTimesError(
-            f"is not a time in the format of the rows before it, such as {texts[0]} "
-            f"({COMPACT[digits]}): mend it, or pass time_format='number' if it only counts,"
-            f"{weeks}".rstrip(","),
-            row,
-            texts[row],
-        )
+        raise _no_compact_time(texts, int(fits.argmin()), digits)
     return "number"
+
+
+def _no_compact_time(texts: Sequence[str], row: int, digits: int) -> ImpossibleTimesError:
+    weeks = ", or '%G%V' if it is a year and a week" if digits == 6 else ""
+    return ImpossibleTimesError(
+        f"is not a time in the format of the rows before it, such as {texts[0]} "
+        f"({COMPACT[digits]}): mend it, or pass time_format='number' if it only counts{weeks}",
+        row,
+        texts[row],
+    )
 
 
 AMBIGUOUS = {
@@ -131,6 +141,25 @@ def _format_of_decimals(cells: np.ndarray, texts: Sequence[str]) -> str:
         "month) or 'number'",
         row,
         texts[row],
+    )
+
+
+def _format_of_month_first(cells: np.ndarray, texts: Sequence[str]) -> str:
+    """Return the format of numbers such as 01.2024, which are months if a zero leads one."""
+    months, _, years = np.strings.partition(cells, b".")
+    if not (np.strings.isdigit(years).all() and np.strings.isdigit(months).all()):
+        return "number"
+    if (np.strings.str_len(years) != 4).any() or (np.strings.str_len(months) > 2).any():
+        return "number"
+    year, month = years.astype(int), months.astype(int)
+    if (year < 1900).any() or (year > 2100).any() or (month < 1).any() or (month > 12).any():
+        return "number"
+    if np.strings.startswith(cells, b"0").any():
+        return "%m.%Y"
+    raise AmbiguousTimesError(
+        "may be a month and a year, or a plain number: pass time_format='%m.%Y' or 'number'",
+        0,
+        texts[0],
     )
 
 
@@ -200,6 +229,32 @@ def read_named(
     size = MICROSECONDS[time_format]
     fraction = np.rint((numbers - np.trunc(numbers)) * size).astype(np.int64)
     return (count * size + fraction).astype("M8[us]"), (Part("epoch", f"{time_format} {most}"),)
+
+
+def check_serial_days(numbers: np.ndarray, texts: Sequence[str]) -> None:
+    """Refuse numbers that are regular as a spreadsheet's serial days, but not as numbers.
+
+    Elsewhere both readings have the same rows. Of business days, weekends would be taken for gaps.
+
+    Raises:
+      AmbiguousTimesError: they are.
+    """
+    low, high = SERIAL_DAYS
+    if len(numbers) < 3 or not (low <= numbers[0] and numbers[-1] < high):
+        return
+    if not (numbers[1:] > numbers[:-1]).all():
+        return
+    as_numbers = find_calendar(numbers)
+    if as_numbers is not None and as_numbers[1][-1] == len(numbers) - 1:
+        return
+    as_days = find_calendar(_from_serial_days(numbers, 9))
+    if as_days is not None and as_days[1][-1] == len(numbers) - 1:
+        raise AmbiguousTimesError(
+            f"may be a day as spreadsheets count them, {as_days[0].interval} from one row to the "
+            "next, or a number: pass time_format='excel' or 'number'",
+            0,
+            texts[0],
+        )
 
 
 def _as_floats(cells: np.ndarray, texts: Sequence[str]) -> np.ndarray:

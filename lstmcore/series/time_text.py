@@ -20,6 +20,8 @@ from lstmcore.series.time_errors import MixedTimesError
 from lstmcore.series.time_format import DAY_NAMES, MONTHS, NAMES, Part
 
 LONGEST = 64  # characters of a time
+ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?")
+FIRST_YEAR = np.datetime64("0001-01-01")
 ROWS_AT_ONCE = 2**15  # whose texts stay in the cache of a processor
 # Marks that are written for ASCII ones.
 LOOKALIKES = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " "})
@@ -163,6 +165,27 @@ def as_cells(texts: Sequence[str]) -> np.ndarray | None:
     return np.array(texts, "S")
 
 
+def iso_times(cells: np.ndarray) -> np.ndarray | None:
+    """Return times, datetime64[us] [rows], of texts such as 2024-01-31 12:30; None if others.
+
+    NumPy reads these ten times as fast as fields are found in texts of any form.
+    """
+    first = cells[0].decode()
+    if not ISO.fullmatch(first):
+        return None
+    chars = cells.view(np.uint8).reshape(len(cells), -1)
+    marks = [place for place, char in enumerate(first) if not char.isdigit()]
+    if not all((chars[:, place] == ord(first[place])).all() for place in marks):
+        return None
+    if not ((chars[:, 0] - np.uint8(48)) < 10).all() or not chars[:, -1].all():
+        return None
+    try:
+        times = cells.astype("M8[us]")
+    except ValueError:  # such as 2024-02-30; the row is found field by field
+        return None
+    return times if times.min() >= FIRST_YEAR else None
+
+
 def recognise(text: str) -> re.Match | None:
     """Return the fields of a text that has a form that times have; None if it has none."""
     found = (pattern.fullmatch(text) for pattern in PATTERNS)
@@ -225,7 +248,7 @@ def split_fields(cells: np.ndarray, texts: Sequence[str], match=recognise) -> Fi
             column = numbers.setdefault(name, np.full(len(cells), -1, np.int64))
             column[group.rows] = constant
     parts = _padding(parts, numbers)
-    uniform &= not _has_extra_zeros(groups, chars, parts)
+    uniform &= not (_has_extra_zeros(groups, chars, parts) or _has_nanoseconds(groups, chars))
     return Fields(parts, groups[0].tail, numbers, uniform)
 
 
@@ -359,12 +382,17 @@ def _has_extra_zeros(groups: list[_Group], chars: np.ndarray, parts: tuple[Part,
     )
 
 
+def _has_nanoseconds(groups: list[_Group], chars: np.ndarray) -> bool:
+    """Return whether a fraction goes beyond the microseconds that are read."""
+    spans = [(group.rows, group.spans["fraction"]) for group in groups if "fraction" in group.spans]
+    return any((chars[rows, start + 6 : stop] != ord("0")).any() for rows, (start, stop) in spans)
+
+
 def _number(digits: np.ndarray, name: str) -> np.ndarray:
     """Turn digits, bytes [rows, n], into numbers; a fraction of a second into microseconds."""
     if name == "fraction":
-        extra = digits[:, 6] >= ord("5") if digits.shape[1] > 6 else 0
         digits = digits[:, :6]
-        return _number(digits, "") * 10 ** (6 - digits.shape[1]) + extra
+        return _number(digits, "") * 10 ** (6 - digits.shape[1])
     number = np.zeros(len(digits), np.int64)
     for column in digits.T:
         number *= 10

@@ -11,10 +11,15 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 import numpy as np
 
-from lstmcore.series.time_errors import AmbiguousTimesError, ImpossibleTimesError
+from lstmcore.series.time_errors import (
+    AmbiguousTimesError,
+    ImpossibleTimesError,
+    UnsortedTimesError,
+)
 
 LATEST = np.datetime64("9998-01-01", "s")
 EARLIEST = np.datetime64("0002-01-01", "s")
+UNCLEAR = -1
 DAY = np.timedelta64(1, "D")
 
 __all__ = ["offsets_at", "to_utc", "to_utc_roughly"]
@@ -41,11 +46,12 @@ def to_utc_roughly(local: np.ndarray, name: str) -> np.ndarray:
 
 
 def to_utc(local: np.ndarray, name: str, texts) -> np.ndarray:
-    """Return UTC of clock times in the order of time, datetime64[us] [rows].
+    """Return UTC of clock times in the order of time, or newest first, datetime64[us] [rows].
 
     Raises:
       ImpossibleTimesError: a time at which the clock was put forward.
       AmbiguousTimesError: a time that the clock showed twice, and the rows do not say which.
+      UnsortedTimesError: the same, because they are in no order.
       ValueError: there is no such zone, or no database of zones.
     """
     first, second = _candidates(local, name)
@@ -58,28 +64,71 @@ def to_utc(local: np.ndarray, name: str, texts) -> np.ndarray:
             row,
             str(texts[row]),
         )
-    times = first.copy()
     twice = np.flatnonzero(first < second)
-    # Rows of one clock change follow one another, unless the file is not sorted.
-    for rows in np.split(twice, np.flatnonzero(np.diff(twice) > 1) + 1) if len(twice) else []:
-        back = np.flatnonzero(np.diff(local[rows]) <= np.timedelta64(0, "us"))
+    if not len(twice):
+        return first
+    hour = (second - first).max()
+    steps = np.diff(local)
+    is_rising = local[-1] > local[0]
+    if is_rising and (steps >= -hour).all():
+        is_second = _passes(local, first, second, twice)
+    elif not is_rising and (steps <= hour).all():
+        is_second = _passes(local[::-1], first[::-1], second[::-1], len(local) - 1 - twice[::-1])
+        is_second = is_second[::-1]
+    else:
+        row = int((steps < -hour).argmax()) + 1
+        raise UnsortedTimesError(
+            f"comes before {texts[row - 1]}, the row above it: where the clock of {name} was put "
+            "back, an hour is there twice, and only the order of the rows tells which is which",
+            row,
+            str(texts[row]),
+        )
+    unclear = np.flatnonzero(is_second == UNCLEAR)
+    if len(unclear):
+        row = int(unclear[0])
+        raise AmbiguousTimesError(
+            f"was on the clock twice in {name}, when it was put back, but is there once: "
+            f"{_text(first[row])} or {_text(second[row])} in UTC; if the file keeps the same clock "
+            "all year, leave the time zone out, else write times in UTC",
+            row,
+            str(texts[row]),
+        )
+    return np.where(is_second == 1, second, first)
+
+
+def _passes(
+    local: np.ndarray, first: np.ndarray, second: np.ndarray, twice: np.ndarray
+) -> np.ndarray:
+    """Return 0 where a row, in the order of time, is of the first pass of an hour, 1 of the second.
+
+    Args:
+      local: times of the clock.
+      first, second: UTC of either pass.
+      twice: the rows where these differ.
+
+    Returns:
+      int [rows]; UNCLEAR where nothing tells.
+    """
+    is_second = np.zeros(len(local), np.int64)
+    is_clear = np.ones(len(local) - 1, bool)  # steps that touch no such row
+    is_clear[twice[twice < len(local) - 1]] = False
+    is_clear[twice[twice > 0] - 1] = False
+    steps, counts = np.unique(np.diff(first)[is_clear], return_counts=True)
+    usual = steps[counts.argmax()] if len(steps) else None
+    for rows in np.split(twice, np.flatnonzero(np.diff(twice) > 1) + 1):
+        start, stop = int(rows[0]), int(rows[-1]) + 1
+        back = np.flatnonzero(np.diff(local[start:stop]) <= np.timedelta64(0, "us"))
         if len(back):
-            later = rows[back[0] + 1 :]
-        elif rows[0] == 0 and rows[-1] < len(local) - 1:
-            later = rows  # the file starts there, and goes on
-        elif rows[-1] == len(local) - 1 and rows[0] > 0:
-            later = rows[:0]
-        else:
-            row = int(rows[0])
-            raise AmbiguousTimesError(
-                f"was on the clock twice in {name}, when it was put back, but is there once: "
-                f"{_text(first[row])} or {_text(second[row])} in UTC; if the file keeps the same "
-                "clock all year, leave the time zone out, else write times in UTC",
-                row,
-                str(texts[row]),
-            )
-        times[later] = second[later]
-    return times
+            is_second[start + back[0] + 1 : stop] = 1
+            continue
+        # The hour is there once: of which pass, the usual step before and after it tells.
+        fits = []
+        for utc in (first, second):
+            before = start == 0 or utc[start] - first[start - 1] == usual
+            after = stop == len(local) or first[stop] - utc[stop - 1] == usual
+            fits.append(before and after)
+        is_second[start:stop] = UNCLEAR if fits[0] == fits[1] else int(fits[1])
+    return is_second
 
 
 def _candidates(local: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:

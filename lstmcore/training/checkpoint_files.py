@@ -17,6 +17,7 @@ import numpy as np
 
 from lstmcore.io.reading import damaged
 from lstmcore.io.tensors import DTYPES, Kind, digest_of, open_tensors
+from lstmcore.text import shortened
 from lstmcore.training.epochs import Training
 
 FORMAT = 2
@@ -75,9 +76,10 @@ def read_state(path: Path, like: State, run: dict) -> State:
             compared = ("format", "lstmcore", *MUST_AGREE, "patience")
             was = {name: description["run"][name] for name in compared}
         if was["format"] != FORMAT:
+            version = shortened(was["lstmcore"])
             raise ValueError(
-                f"{path} is of another version of lstmcore, {_short(was['lstmcore'])}: go on with "
-                "that version, or remove the file to start anew"
+                f"{path} is of another version of lstmcore, {version}: go on with that version, or "
+                "remove the file to start anew"
             )
         _check_same_run(path, was, run)
         _check_same_kinds(path, file.kinds, like)
@@ -93,17 +95,18 @@ def read_state(path: Path, like: State, run: dict) -> State:
 def _check_same_run(path: Path, was: dict, run: dict) -> None:
     for name in MUST_AGREE:
         if was[name] != run[name]:
+            before, now = (shortened(value, 150) for value in (was[name], run[name]))
             raise ValueError(
-                f"{path} is of another run: {name} was {_short(was[name])}, but is "
-                f"{_short(run[name])} now; pass the same to go on, or remove the file to start anew"
+                f"{path} is of another run: {name} was {before}, but is {now} now; pass the same "
+                "to go on, or remove the file to start anew"
             )
     before, now = was["patience"], run["patience"]
     with damaged(path):
         smaller = (before is None) != (now is None) or (before is not None and now < before)
     if smaller:
         raise ValueError(
-            f"{path} is of another run: patience was {before}, but is {now} now; it may be larger "
-            "to go on, or remove the file to start anew"
+            f"{path} is of another run: patience was {shortened(before)}, but is {now} now; it may "
+            "be larger to go on, or remove the file to start anew"
         )
 
 
@@ -120,10 +123,10 @@ def _check_same_kinds(path: Path, found: dict[str, Kind], like: State) -> None:
     for name in expected | found:
         now, before = (str(kinds.get(name, "missing")) for kinds in (expected, found))
         if before != now:
+            name = shortened(name.removeprefix("training."))
             raise ValueError(
-                f"{path} is of other params or of another optimizer: "
-                f"{_short(name.removeprefix('training.'))} is {before} there, but {now} here; pass "
-                "the same to go on, or remove the file to start anew"
+                f"{path} is of other params or of another optimizer: {name} is {before} there, but "
+                f"{now} here; pass the same to go on, or remove the file to start anew"
             )
 
 
@@ -195,8 +198,3 @@ def _shown_data(parts: tuple) -> str:
     }
     kinds = ", ".join(f"{name} {Kind.of(array)}".strip() for name, array in arrays.items())
     return f"{kinds} (digest {digest_of(arrays)})"
-
-
-def _short(value, most: int = 150) -> str:
-    text = str(value)
-    return text if len(text) <= most else f"{text[: most - 40]}...{text[-40:]}"

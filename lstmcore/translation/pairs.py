@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.text import count
+from lstmcore.text import count, shorten
 
 SHOWN = 5  # numbers of lines that an error names
-SHOWN_LETTERS = 30  # of a text in a message
 SOURCE_AND_TARGET = (1, 2)
 MOST = 0.5  # share of the lines from which on a column counts as one of numbers
 # What a first line calls its columns, and how it names languages.
@@ -166,7 +165,7 @@ def _check_texts(path: Path, rows: list[tuple[int, list[str]]]) -> None:
     proposal = f"{','.join(texts[:2])}" if len(texts) > 1 else "2,3"
     raise ValueError(
         f"{path} has {width} columns, of which number {odd + 1} holds {kinds[odd]} "
-        f"({_shortened(cells[0][odd])!r}): say which hold source and target, with --columns "
+        f"({shorten(cells[0][odd])!r}): say which hold source and target, with --columns "
         f"{proposal} (columns=({proposal.replace(',', ', ')}) in Python)"
     )
 
@@ -205,10 +204,6 @@ def _notes(
     if widest <= 2 or not pairs:
         return []
     return [f"columns {columns[0]} and {columns[1]} of {widest} are read"]
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= SHOWN_LETTERS else text[: SHOWN_LETTERS - 1] + "…"
 
 
 def split(pairs: Sequence[Pair], fraction: float, seed: int) -> tuple[list[Pair], list[Pair]]:
