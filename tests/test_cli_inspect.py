@@ -48,7 +48,7 @@ def test_a_page_beside_the_model(named, folder, csv):
     assert f"{csv}: 8 of 36 windows of 5 rows" in run.text
     page = contents(folder / "inspect.html")
     assert page["inputs"]["names"] == ["load", "temp"]
-    assert page["xlabel"] == "date"
+    assert page["xlabel"] == "name"
     assert page["labels"][1] == ["day 5", "day 6", "day 7", "day 8", "day 9"]
 
 
