@@ -232,6 +232,12 @@ REFUSED = {
     ("20240131", "20240132"): ("impossible", 1, "time_format='number'"),
     ("20240131", "2024021"): ("impossible", 1, "time_format='number' if it only counts"),
     ("2023.09", "2023.1"): ("ambiguous", 1, "may be October, its last zero lost, or January"),
+    ("2023.01",) * 10 + ("2023.13",): ("impossible", 10, "time_format='number'"),
+    ("45292", "45293", "45294", "45295", "45296", "45299", "45300", "45302"): (
+        "ambiguous",
+        0,
+        "1 business day from one row to the next",
+    ),
     ("2023.8", "2023.9"): ("ambiguous", 0, "a year and a month, or a plain number"),
     ("1.2024", "2.2024"): ("ambiguous", 0, "time_format='%m.%Y' or 'number'"),
     ("45292", "45323", "45352"): ("ambiguous", 0, "1 month from one row to the next.*'excel'"),

@@ -34,6 +34,7 @@ LIMITS = {  # what a field of a compact time may be
 }  # fmt: skip
 YEAR_10000 = 253_402_300_800  # seconds
 DECIMALS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+MOST = 0.9  # of the rows must be months, so that the others are faults and not other numbers
 SERIAL_DAYS = 20_000, 80_000  # of a spreadsheet: the years 1954 to 2119
 NAMED_FORMATS = ("number", "s", "ms", "us", "ns", "excel")  # other than those of strptime
 
@@ -127,8 +128,16 @@ def _format_of_decimals(cells: np.ndarray, texts: Sequence[str]) -> str:
     if (np.strings.str_len(years) != 4).any() or (lengths > 2).any():
         return "number"
     year, month = years.astype(int), months.astype(int)
-    if (year < 1700).any() or (year > 2100).any() or (month < 1).any() or (month > 12).any():
+    fits = (year >= 1700) & (year <= 2100) & (month >= 1) & (month <= 12)
+    if fits.mean() < MOST:
         return "number"
+    if not fits.all():
+        row = int(fits.argmin())
+        raise ImpossibleTimesError(
+            "is not a month as the other rows are: mend it, or pass time_format='number'",
+            row,
+            texts[row],
+        )
     if (lengths == 2).all():
         return "%Y.%m"
     row = int((lengths == 1).argmax())
@@ -232,7 +241,7 @@ def read_named(
 
 
 def check_serial_days(numbers: np.ndarray, texts: Sequence[str]) -> None:
-    """Refuse numbers that are regular as a spreadsheet's serial days, but not as numbers.
+    """Refuse numbers that are more regular as a spreadsheet's serial days than as numbers.
 
     Elsewhere both readings have the same rows. Of business days, weekends would be taken for gaps.
 
@@ -245,10 +254,10 @@ def check_serial_days(numbers: np.ndarray, texts: Sequence[str]) -> None:
     if not (numbers[1:] > numbers[:-1]).all():
         return
     as_numbers = find_calendar(numbers)
-    if as_numbers is not None and as_numbers[1][-1] == len(numbers) - 1:
-        return
     as_days = find_calendar(_from_serial_days(numbers, 9))
-    if as_days is not None and as_days[1][-1] == len(numbers) - 1:
+    if as_days is None:
+        return
+    if as_numbers is None or as_days[1][-1] < as_numbers[1][-1]:
         raise AmbiguousTimesError(
             f"may be a day as spreadsheets count them, {as_days[0].interval} from one row to the "
             "next, or a number: pass time_format='excel' or 'number'",

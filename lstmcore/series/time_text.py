@@ -9,6 +9,7 @@ as which number is the month, is settled for the column as a whole.
 from __future__ import annotations
 
 import itertools
+import operator
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -227,16 +228,12 @@ def split_fields(cells: np.ndarray, texts: Sequence[str], match=recognise) -> Fi
       MixedTimesError: a text that does not match, or in another format than the first.
     """
     chars = cells.view(np.uint8).reshape(len(cells), cells.dtype.itemsize)
-    groups, failed = [], []
-    for rows in _rows_by_shape(chars):
+    groups = []
+    for rows in sorted(_rows_by_shape(chars), key=operator.itemgetter(0)):
         found = match(cells[rows[0]].decode())
         if found is None:
-            failed.append(int(rows[0]))
-        else:
-            groups.append(_group(rows, found))
-    if failed:
-        raise _mixed(texts, min(failed))
-    groups.sort(key=lambda group: group.rows[0])
+            raise _mixed(texts, int(rows[0]))
+        groups.append(_group(rows, found))
     parts, uniform = _common_format(groups, texts)
     numbers: dict[str, np.ndarray] = {}
     for group in groups:
@@ -313,44 +310,49 @@ def _group(rows: np.ndarray, found: re.Match) -> _Group:
 
 
 def _common_format(groups: list[_Group], texts: Sequence[str]) -> tuple[tuple[Part, ...], bool]:
-    """Return (the format of the longest texts, whether all are written in just this format).
-
-    A text may lack the end of a time of day: spreadsheets leave out midnight, programs a fraction
-    of 0.
-    """
+    """Return (the format of the longest texts, whether all are written in just this format)."""
     longest = max(groups, key=lambda group: len(group.parts))
+    _check_alike(groups, longest, texts)
+    uniform = all((len(g.parts), g.tail) == (len(longest.parts), longest.tail) for g in groups)
+    parts = []
+    for place in range(len(longest.parts)):
+        part, is_uniform = _common_part([g for g in groups if len(g.parts) > place], place)
+        uniform &= is_uniform
+        parts.append(part)
+    return tuple(parts), uniform
+
+
+def _check_alike(groups: list[_Group], longest: _Group, texts: Sequence[str]) -> None:
+    """Refuse formats that differ, but for texts that lack the end of a time of day.
+
+    Spreadsheets leave out midnight, programs a fraction of 0.
+    """
     keys = [_key(part) for part in longest.parts]
-    uniform = True
     for group in groups:
         own = [_key(part) for part in group.parts]
         missing = {part.kind for part in longest.parts[len(own) :]}
-        different = longest if group is groups[0] else group
+        row = int((longest if group is groups[0] else group).rows[0])
         if own != keys[: len(own)] or missing - TIME_OF_DAY:
-            raise _mixed(texts, int(different.rows[0]))
+            raise _mixed(texts, row)
         if bool(group.tail) != bool(longest.tail):
             reason = "and row 0: one has an offset from UTC and the other has none"
-            raise MixedTimesError(reason, different.rows[0], texts[different.rows[0]])
-        uniform &= len(own) == len(keys) and group.tail == longest.tail
-    parts: list[Part] = []
-    for place, part in enumerate(longest.parts):
-        having = [group for group in groups if len(group.parts) > place]
-        styles = [group.parts[place].style for group in having]
-        if part.kind in ("monthname", "dayname"):
-            style = max(styles, key=len)
-            style = style[:3] if style.lower() in ABBREVIATED else style
-        elif part.kind in ("literal", "ampm", "ordinal", "zonename"):
-            style = styles[0]
-        else:
-            style = (max if part.kind == "fraction" else min)(styles, key=int)
-        if part.kind in ("monthname", "dayname", "ampm"):
-            write, values = NAMES[part.kind], [group.constants[part.kind] for group in having]
-            uniform &= [write(value, style) for value in values] == styles
-        elif part.kind in ("literal", "fraction"):
-            uniform &= set(styles) == {style}
-        elif part.kind == "ordinal":
-            uniform = False
-        parts.append(Part(part.kind, style))
-    return tuple(parts), uniform
+            raise MixedTimesError(reason, row, texts[row])
+
+
+def _common_part(groups: list[_Group], place: int) -> tuple[Part, bool]:
+    """Return (how the part at a place of the format is written, whether it is in all groups)."""
+    kind = groups[0].parts[place].kind
+    styles = [group.parts[place].style for group in groups]
+    if kind in ("monthname", "dayname", "ampm"):
+        style = styles[0] if kind == "ampm" else max(styles, key=len)  # May is short and long
+        style = style[:3] if style.lower() in ABBREVIATED else style
+        written = [NAMES[kind](group.constants[kind], style) for group in groups]
+        return Part(kind, style), written == styles
+    if kind in ("literal", "ordinal", "zonename"):
+        return Part(kind, styles[0]), kind == "literal" and len(set(styles)) == 1
+    if kind == "fraction":
+        return Part(kind, max(styles, key=int)), len(set(styles)) == 1
+    return Part(kind, min(styles, key=int)), True
 
 
 def _key(part: Part) -> str:
