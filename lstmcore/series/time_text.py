@@ -8,6 +8,7 @@ as which number is the month, is settled for the column as a whole.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import operator
 import re
@@ -141,7 +142,9 @@ def _compiled(pattern: str) -> re.Pattern:
     return re.compile(named, re.IGNORECASE | re.ASCII)
 
 
-PATTERNS = tuple(map(_compiled, WHOLE))
+@functools.cache
+def _patterns() -> tuple[re.Pattern, ...]:
+    return tuple(map(_compiled, WHOLE))
 
 
 def as_cells(texts: Sequence[str]) -> np.ndarray | None:
@@ -189,7 +192,7 @@ def iso_times(cells: np.ndarray) -> np.ndarray | None:
 
 def recognise(text: str) -> re.Match | None:
     """Return the fields of a text that has a form that times have; None if it has none."""
-    found = (pattern.fullmatch(text) for pattern in PATTERNS)
+    found = (pattern.fullmatch(text) for pattern in _patterns())
     return next(filter(None, found), None)
 
 
