@@ -1,7 +1,7 @@
 """Times in any common form are read as one moment only, or refused; written, they read the same."""
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pytest
@@ -140,6 +140,29 @@ def test_every_form_is_read_and_written_back(first, second, start, end):
     assert list(column.labels) == [first, second]
 
 
+DESCRIBED = {
+    "31.12.2013": "day.month.year",
+    "12/31/2013 11:00 PM": "month/day/year hour:minute AM/PM",
+    "5 Jan 2024": "day month year",
+    "2024-01-08T09:30:00.5Z": "year-month-day hour:minute:second.fractionZ",
+    "20240108": "year month day",
+    "2024Q1": "year quarter",
+    "Q1 2024": "quarter year",
+    "2024-W02-1": "year-week-weekday",
+    "1704067200": "s since 1970",
+    "17": "numbers",
+}
+
+
+@pytest.mark.parametrize(("text", "words"), DESCRIBED.items(), ids=DESCRIBED)
+def test_a_format_says_what_was_understood(text, words):
+    assert str(series.read_times([text]).form) == words
+    zone = series.read_times([text], time_zone="Europe/Berlin").form.time_zone
+    assert zone is None or str(series.read_times([text], time_zone=zone).form).endswith(
+        f" in {zone}"
+    )
+
+
 EQUIVALENT = {  # also read, though written in a rounder form
     " 2024-01-08 ": "2024-01-08",
     "2024-01-08T24:00": "2024-01-09",
@@ -252,6 +275,16 @@ def test_what_is_refused(labels, fault):
     assert (caught.value.kind, caught.value.row, caught.value.text) == (kind, row, labels[row])
     assert caught.value.reason in str(caught.value)
     assert len(str(caught.value)) < 500
+
+
+def test_a_machine_without_time_zones_is_told_what_to_install(monkeypatch):
+    def missing(name):
+        raise ZoneInfoNotFoundError(name)
+
+    monkeypatch.setattr("zoneinfo.ZoneInfo", missing)
+    monkeypatch.setattr("zoneinfo.available_timezones", set)
+    with pytest.raises(ValueError, match=r"no database of time zones; .* pip install tzdata"):
+        series.read_times(["2024-01-01 10:00"], time_zone="Europe/Berlin")
 
 
 def test_long_texts_are_shortened_in_messages():
