@@ -174,14 +174,8 @@ def iso_times(cells: np.ndarray) -> np.ndarray | None:
 
     NumPy reads these ten times as fast as fields are found in texts of any form.
     """
-    first = cells[0].decode()
-    if not ISO.fullmatch(first):
-        return None
-    chars = cells.view(np.uint8).reshape(len(cells), -1)
-    marks = [place for place, char in enumerate(first) if not char.isdigit()]
-    if not all((chars[:, place] == ord(first[place])).all() for place in marks):
-        return None
-    if not ((chars[:, 0] - np.uint8(48)) < 10).all() or not chars[:, -1].all():
+    # NumPy alone would also take shorter texts, and offsets with a mere warning.
+    if not ISO.fullmatch(cells[0].decode()) or not _have_one_shape(_chars(cells)):
         return None
     try:
         times = cells.astype("M8[us]")
@@ -230,7 +224,7 @@ def split_fields(cells: np.ndarray, texts: Sequence[str], match=recognise) -> Fi
     Raises:
       MixedTimesError: a text that does not match, or in another format than the first.
     """
-    chars = cells.view(np.uint8).reshape(len(cells), cells.dtype.itemsize)
+    chars = _chars(cells)
     groups = []
     for rows in sorted(_rows_by_shape(chars), key=operator.itemgetter(0)):
         found = match(cells[rows[0]].decode())
@@ -254,9 +248,7 @@ def split_fields(cells: np.ndarray, texts: Sequence[str], match=recognise) -> Fi
 
 def _rows_by_shape(chars: np.ndarray) -> list[np.ndarray]:
     """Return the rows of each shape: as they are but for their digits."""
-    first = _shape(chars[:1])
-    starts = range(0, len(chars), ROWS_AT_ONCE)
-    if all((_shape(chars[start : start + ROWS_AT_ONCE]) == first).all() for start in starts):
+    if _have_one_shape(chars):
         return [np.arange(len(chars))]
     shapes = _shape(chars)
     # Random odd factors: two shapes of a column have one sum with a chance of 2**-63.
@@ -267,6 +259,18 @@ def _rows_by_shape(chars: np.ndarray) -> list[np.ndarray]:
     _, inverse, counts = np.unique(sums, return_inverse=True, return_counts=True)
     order = np.argsort(inverse, kind="stable")
     return np.split(order, np.cumsum(counts)[:-1])
+
+
+def _have_one_shape(chars: np.ndarray) -> bool:
+    """Return whether all texts are as the first but for their digits."""
+    first = _shape(chars[:1])
+    starts = range(0, len(chars), ROWS_AT_ONCE)
+    return all((_shape(chars[start : start + ROWS_AT_ONCE]) == first).all() for start in starts)
+
+
+def _chars(cells: np.ndarray) -> np.ndarray:
+    """Return the characters of texts, uint8 [rows, longest]."""
+    return cells.view(np.uint8).reshape(len(cells), cells.dtype.itemsize)
 
 
 def _shape(chars: np.ndarray) -> np.ndarray:
