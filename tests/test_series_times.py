@@ -281,6 +281,34 @@ def test_what_is_refused(labels, fault):
     assert len(str(caught.value)) < 500
 
 
+FORMATS = {
+    "%K": "has the directive '%K'",
+    "%": "has the directive '%'",
+    "%d.%m.": "has '%d' but not '%Y'",
+    "%G": "has '%G' but not '%V'",
+    "%Y %I": "has '%I' but not '%p'",
+    "%Y:%M": "has '%M' but not '%H'",
+    "%Z": "shows neither a date nor a time of day",
+    "": "shows neither a date nor a time of day",
+    "no": "shows neither a date nor a time of day",
+}
+
+
+@pytest.mark.parametrize(("time_format", "message"), FORMATS.items(), ids=FORMATS)
+def test_formats_that_make_no_time(time_format, message):
+    with pytest.raises(ValueError, match=f"time_format={time_format!r} {message}"):
+        series.read_times(["2024-01-01"], time_format=time_format)
+
+
+def test_a_format_that_is_asked_for_is_kept_to():
+    column = series.read_times(["03/4/5", "13/4/5"], time_format="%y/%m/%d")
+    assert column.times[1] == np.datetime64("2013-04-05")
+    with pytest.raises(series.MixedTimesError, match=r"row 0 .* in the format that is asked for"):
+        series.read_times(["2024-01-01"], time_format="%d.%m.%Y")
+    labels = ["Mon, 05 Jan 2024 09:00:00 +0000", "Tue, 05 Jan 2024 10:00:00 +0000"]
+    assert list(series.read_times(labels).labels) == labels  # wrong weekdays are not mended
+
+
 def test_a_machine_without_time_zones_is_told_what_to_install(monkeypatch):
     def missing(name):
         raise ZoneInfoNotFoundError(name)

@@ -93,6 +93,15 @@ DIRECTIVES = {
     "G": r"(?P<isoyear>\d{4})", "V": r"(?P<week>\d\d?)", "u": r"(?P<weekday>[1-7])",
     "q": r"(?P<quarter>[1-4])", "%": "%",
 }  # fmt: skip
+NEEDED = (  # any of these directives needs one of those
+    ("mdejbBhq", "Yy"),
+    ("G", "V"),
+    ("V", "G"),
+    ("u", "V"),
+    ("I", "p"),
+    ("p", "I"),
+    ("MSf", "HI"),
+)
 NAMED = {  # fields that are words: their number
     "monthname": lambda word: [name[:3].lower() for name in MONTHS].index(word[:3]) + 1,
     "dayname": lambda word: [name[:3].lower() for name in DAY_NAMES].index(word[:3]),
@@ -194,9 +203,9 @@ def matcher_of(time_format: str):
     """Return a function like `recognise` for the directives of strptime.
 
     Raises:
-      ValueError: an unknown directive.
+      ValueError: an unknown directive, or directives that make no time together.
     """
-    pattern, rest = "", iter(time_format)
+    pattern, rest, directives = "", iter(time_format), set()
     for char in rest:
         if char != "%":
             pattern += r" +" if char == " " else re.escape(char)
@@ -206,10 +215,19 @@ def matcher_of(time_format: str):
             directive = next(rest, "")
         if directive not in DIRECTIVES:
             raise ValueError(
-                f"time_format={time_format!r} has the directive '%{directive}': use those of "
+                f"time_format={time_format[:40]!r} has the directive '%{directive}': use those of "
                 f"strptime, %{', %'.join(DIRECTIVES)}"
             )
         pattern += DIRECTIVES[directive]
+        directives.add(directive)
+    for some, needed in NEEDED:
+        if directives & set(some) and not directives & set(needed):
+            raise ValueError(
+                f"time_format={time_format[:40]!r} has '%{min(directives & set(some))}' but not "
+                f"'%{needed[0]}', without which it says no time"
+            )
+    if not directives & set("YyGHI"):
+        raise ValueError(f"time_format={time_format[:40]!r} shows neither a date nor a time of day")
     return _compiled(pattern).fullmatch
 
 
@@ -411,6 +429,9 @@ def _number(digits: np.ndarray, name: str) -> np.ndarray:
 
 
 def _mixed(texts: Sequence[str], row: int) -> MixedTimesError:
+    if row == 0:
+        reason = "is not a date or time in the format that is asked for"
+        return MixedTimesError(reason, row, texts[row])
     example = next(text for text in texts if text)[:LONGEST]
     return MixedTimesError(
         f"is not a date or time in the format of the rows before it, such as {example}: write all "
