@@ -313,7 +313,9 @@ def test_rows_left_out_in_time(table, tmp_path):
 
 @pytest.mark.usefixtures("plain_report")
 def test_words_that_name_several_rows_are_no_times(table, tmp_path):
-    table.write_text(lines(values(), labels=["here", "there"] * (ROWS // 2)).replace("date", "place"))
+    table.write_text(
+        lines(values(), labels=["here", "there"] * (ROWS // 2)).replace("date", "place")
+    )
     run = call("forecast", table, *SMALL, "-o", tmp_path / "run")
     assert run.exit_code == 0, run.text
     assert [row["row"] for row in run.rows("forecast.csv")][::2] == ["160", "161"]
