@@ -2,6 +2,9 @@
 
 import errno
 import json
+import shutil
+import subprocess
+import sys
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
@@ -293,6 +296,49 @@ def test_leftovers_of_killed_writes_of_this_file_are_removed(path):
     assert {file.name for file in path.parent.iterdir()} == {path.name, *others}
 
 
+# Two runs at once.
+
+HOLDS = """
+import sys, pathlib
+from lstmcore.io.locks import alone
+with alone(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_run_with_the_same_checkpoint_is_refused(path):
+    """Also by another name; and the first one goes on unharmed."""
+    refused = []
+    (path.parent / "link").symlink_to(path)
+
+    def watch(epoch, params, losses):
+        for name in (path, path.parent / "link"):
+            with pytest.raises(ValueError, match="another run writes to the checkpoint") as error:
+                fit(checkpoint=name, resume=True)
+            refused.append(error)
+
+    result = fit(checkpoint=path, watch=watch)
+    assert_same(result, fit())
+    assert len(refused) == 2 * EPOCHS
+    assert {file.name for file in path.parent.iterdir()} == {path.name, "link"}
+    fit(checkpoint=path, resume=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files are not locked there")
+def test_a_process_that_is_killed_lets_go_of_its_checkpoint(path):
+    command = [sys.executable, "-c", HOLDS, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(
+            ValueError, match=r"another run writes to the checkpoint .* wait for its"
+        ):
+            fit(checkpoint=path)
+        process.kill()
+    fit(checkpoint=path)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
 # Interrupted.
 
 
@@ -484,8 +530,7 @@ def test_a_folder_that_goes_away_while_it_trains(tmp_path):
 
     def watch(epoch, params, losses):
         if epoch == 2:
-            (folder / "run").unlink()
-            folder.rmdir()
+            shutil.rmtree(folder)
 
     with pytest.raises(OSError, match=r"cannot write the checkpoint .*run \(No such file") as error:
         fit(checkpoint=folder / "run", watch=watch)

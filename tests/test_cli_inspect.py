@@ -9,11 +9,13 @@ import jax
 import numpy as np
 import pytest
 from command import call
+from manifests import forge
 from strategies import weights
 from test_inspector import contents, decoded, numbers
 
 import lstmcore as lc
 from lstmcore import job, series
+from lstmcore.io import manifest
 
 SMALL = ("--units", 2, "--epochs", 1, "--batch-size", 512)
 ROWS = [(f"day {i}", np.sin(i), 100 + 10 * np.cos(i)) for i in range(40)]
@@ -50,6 +52,8 @@ def test_a_page_beside_the_model(named, folder, csv):
     assert page["inputs"]["names"] == ["load", "temp"]
     assert page["xlabel"] == "name"
     assert page["labels"][1] == ["day 5", "day 6", "day 7", "day 8", "day 9"]
+    assert manifest.first_foreign(folder) is None  # the page is one of the run's files
+    assert call("inspect", folder).exit_code == 0  # and may be replaced
 
 
 def test_windows_are_cut_and_scaled_as_in_training(folder, csv):
@@ -181,13 +185,14 @@ def test_a_model_without_settings_reads_the_table_as_it_is(csv, tmp_path):
     np.testing.assert_allclose(numbers(page["inputs"]), values, rtol=1e-6)
     expected = model.apply(params, values.astype("float32"))[1]["lstm_0"].h
     np.testing.assert_allclose(decoded(page["layers"][0], "h"), expected, atol=1e-4)
-    call("inspect", tmp_path / "m.safetensors", csv, "--window", 10)
+    call("inspect", tmp_path / "m.safetensors", csv, "--window", 10, "--force")
     assert contents(tmp_path / "inspect.html")["examples"] == 4
 
 
 def edit_settings(folder, **changes):
     path = folder / "settings.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    forge(folder)
 
 
 def other_table(folder):
@@ -198,6 +203,18 @@ def other_table(folder):
 def dense_model(folder):
     model = lc.DenseAutoencoder(2, 1)
     lc.save(folder / "model.safetensors", model, weights(model))
+    forge(folder)
+
+
+def damaged_settings(folder):
+    (folder / "settings.json").write_text("{")
+    forge(folder)
+
+
+def other_model(folder):
+    """Of the same columns, but with other units than settings.json asks for."""
+    model = lc.Autoencoder(2, 3)
+    lc.save(folder / "model.safetensors", model, weights(model))
 
 
 BREAK = {
@@ -205,7 +222,7 @@ BREAK = {
     "no model": (
         lambda folder: (folder / "model.safetensors").unlink(),
         [],
-        "there is no file .*model.safetensors",
+        "there is no model.safetensors in",
     ),
     "no settings and no table": (
         lambda folder: (folder / "settings.json").unlink(),
@@ -213,29 +230,54 @@ BREAK = {
         "there is no settings.json beside .* name a CSV",
     ),
     "damaged settings": (
-        lambda folder: (folder / "settings.json").write_text("{"),
+        damaged_settings,
         [],
-        "settings.json is damaged, or of another version of lstmcore",
+        "settings.json is damaged",
     ),
     "settings of another version": (
         lambda folder: edit_settings(folder, settings=job.TUTORIAL.to_json() | {"speed": 3}),
         [],
-        "settings.json is damaged, .* 'speed'",
+        "settings.json is damaged: .* 'speed'",
     ),
     "preparation of other columns": (
         lambda folder: edit_settings(folder, columns=["load"]),
         [],
-        "settings.json is damaged, .*columns and prepared do not fit",
+        "settings.json is damaged: .*columns and prepared do not fit",
     ),
     "preparation of other settings": (
         lambda folder: edit_settings(folder, settings=job.TUTORIAL.to_json()),
         [],
-        "settings.json is damaged, .*settings and prepared do not fit",
+        "settings.json is damaged: .*settings and prepared do not fit",
     ),
     "no preparation": (
         lambda folder: edit_settings(folder, prepared={"scale": [1, 1]}),
         [],
-        "settings.json is damaged, .*no stored preparation",
+        "settings.json is damaged: .*no stored preparation",
+    ),
+    "changed settings": (
+        lambda folder: (folder / "settings.json").write_text("{}"),
+        [],
+        "settings.json is not the file that was written with manifest.json beside it",
+    ),
+    "model of another folder": (
+        other_model,
+        [],
+        "model.safetensors is not the file that was written with manifest.json beside it",
+    ),
+    "model of another folder, with a forged manifest": (
+        lambda folder: [other_model(folder), forge(folder)],
+        [],
+        r"model.safetensors does not belong to settings.json beside it: units is \(3,\) in the one",
+    ),
+    "no manifest": (
+        lambda folder: (folder / "manifest.json").unlink(),
+        [],
+        "there is no manifest.json in .* python -m lstmcore.io.manifest",
+    ),
+    "a page of someone else": (
+        lambda folder: (folder / "inspect.html").write_text("mine"),
+        [],
+        "there is a file .*inspect.html already: --force replaces it",
     ),
     "table gone": (
         lambda folder: edit_settings(folder, source="gone.csv"),

@@ -10,6 +10,7 @@ import pytest
 from command import call
 
 from lstmcore import job
+from lstmcore.io.staging import CHECKPOINT, staging_of
 from lstmcore.io.tensors import read_tensors
 from lstmcore.job import folder as job_folder
 
@@ -34,6 +35,7 @@ cli.main()
 """
 RESULTS = {
     "model.safetensors", "checkpoint.safetensors", "settings.json", "history.csv", "output.csv",
+    "manifest.json",
 }  # fmt: skip
 
 
@@ -80,17 +82,18 @@ def stopped(by: str, table, folder, *options):
         capture_output=True,
         text=True,
         env=os.environ | {"NO_COLOR": "1", "COLUMNS": "500"},
-        timeout=300,
+        timeout=1200,
         check=False,
     )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are others there")
 def test_killed_and_interrupted_it_ends_as_if_it_had_never_been_stopped(table, whole, tmp_path):
-    folder, kept = tmp_path / "run", tmp_path / "run" / "unfinished" / "checkpoint.safetensors"
+    folder, kept = tmp_path / "run", staging_of(tmp_path / "run") / CHECKPOINT
     killed = stopped("SIGKILL", table, folder)
     assert killed.returncode == -signal.SIGKILL
-    assert set(contents(folder / "unfinished")) == {kept.name, "settings.json"}
+    left = {name for name in contents(kept.parent) if not name.startswith(".")}
+    assert left == {kept.name, "settings.json"}
     assert epochs_in(kept) == 1
     expected = (
         f"interrupted: training so far is kept in {kept}; the same command with --resume goes"
@@ -140,14 +143,15 @@ def test_another_command_line_is_refused(ended, table, tmp_path, monkeypatch):
     if not ended:
         monkeypatch.setattr(job, "outputs", interrupt)
     assert fit(table, folder, "--epochs", 2).exit_code == (0 if ended else 130)
-    before = {path: path.read_bytes() for path in folder.rglob("*.*")}
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
     for options, message in CHANGES.values():
         run = fit(table, folder, "--epochs", 2, "--resume", *options)
         assert run.exit_code == 1
-        assert re.search(rf"error: {message}.* to begin anew, leave --resume out", run.text), (
+        assert re.search(rf"error: {message}.* to begin anew, give --force instead of", run.text), (
             run.text
         )
-        assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
+        now = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+        assert now == before
 
 
 def interrupt(*_):

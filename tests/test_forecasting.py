@@ -7,6 +7,7 @@ from functools import cache
 import jax
 import numpy as np
 import pytest
+from manifests import forge
 
 import lstmcore as lc
 from lstmcore import forecasting
@@ -406,7 +407,7 @@ def test_round_trip(kind, tmp_path):
     model, values = trained(kind), table()
     model.save(tmp_path / "new" / "folder")
     names = {file.name for file in (tmp_path / "new" / "folder").iterdir()}
-    assert names == {"model.safetensors", "forecast.json"}
+    assert names == {"model.safetensors", "forecast.json", "manifest.json"}
     loaded = Trained.load(tmp_path / "new" / "folder")
     assert (loaded.settings, loaded.columns, loaded.model) == (
         model.settings,
@@ -438,20 +439,44 @@ def test_damaged_folders(tmp_path):
         {"split": {"training": [0, 1]}},
         {"stride": 0},
         {"history": None},
+        {"history": {"loss": [1, 2], "validation_loss": [1]}},
+        {"prepared": sound["prepared"] | {"scale": [-1.0] * 2}},
+        {"prepared": sound["prepared"] | {"offset": [1.0]}},
+        {"settings": sound["settings"] | {"preparation": PREPARED_OTHERWISE}},
+        {"noise": [[0.0]] * 3},
     ):
         description.write_text(json.dumps(sound | change))
+        assert_not_written(tmp_path, "forecast.json")
+        forge(tmp_path)
         with pytest.raises(ValueError, match=r"forecast.json is damaged"):
             Trained.load(tmp_path)
     description.write_text(json.dumps(sound)[:-9])
+    forge(tmp_path)
     with pytest.raises(ValueError, match=r"forecast.json is damaged"):
         Trained.load(tmp_path)
+    for setting, value in (("units", [9]), ("dropout", 0.5)):
+        settings = sound["settings"] | {setting: value}
+        description.write_text(json.dumps(sound | {"settings": settings}))
+        forge(tmp_path)
+        with pytest.raises(ValueError, match=rf"not belong to forecast.json .*: {setting} is"):
+            Trained.load(tmp_path)
+    # One number that only the digest can notice.
+    other = sound["prepared"] | {"offset": [x + 1 for x in sound["prepared"]["offset"]]}
+    description.write_text(json.dumps(sound | {"prepared": other}))
+    assert_not_written(tmp_path, "forecast.json")
     description.write_text(json.dumps(sound))
+    forge(tmp_path)
     changed = jax.tree.map(lambda leaf: leaf + 1, trained("plain").params)
     lc.save(tmp_path / "model.safetensors", trained("plain").model, changed)
-    with pytest.raises(
-        ValueError, match=r"model\.safetensors does not belong to forecast\.json beside it"
-    ):
-        Trained.load(tmp_path)
+    assert_not_written(tmp_path, "model.safetensors")
+
+
+PREPARED_OTHERWISE = {"missing": "forward", "difference": [], "scaling": "standard"}
+
+
+def assert_not_written(folder, name):
+    with pytest.raises(ValueError, match=rf"{name} is not the file that was written with manifest"):
+        Trained.load(folder)
 
 
 # Large tables, settings, errors.

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import pytest
 from hypothesis import example, given
+from manifests import forge
 
 import lstmcore as lc
 from lstmcore import study
@@ -494,7 +495,8 @@ def test_a_translator_comes_back(translator, folder):
     )  # fmt: skip
     jax.tree.map(np.testing.assert_array_equal, found.params, translator.params)
     translator.save(folder)  # again, over it
-    assert {path.name for path in folder.iterdir()} == {"model.safetensors", "vocabularies.json"}
+    names = {"model.safetensors", "vocabularies.json", "manifest.json"}
+    assert {path.name for path in folder.iterdir()} == names
 
 
 def described(folder, **changes):
@@ -510,7 +512,7 @@ def another_model(folder, model):
 
 OTHER = json.loads(lc.Vocabulary.of(["one two three"], "word").to_json())
 DAMAGE = {
-    "no folder": (shutil.rmtree, FileNotFoundError, "there is no vocabularies.json in .*folder:"),
+    "no folder": (shutil.rmtree, FileNotFoundError, "there is no folder .*: name the"),
     "no vocabularies": (
         lambda folder: (folder / "vocabularies.json").unlink(),
         FileNotFoundError,
@@ -519,7 +521,7 @@ DAMAGE = {
     "no model": (
         lambda folder: (folder / "model.safetensors").unlink(),
         FileNotFoundError,
-        r"there is no file .*model\.safetensors",
+        r"there is no model\.safetensors in .*, though its manifest lists it",
     ),
     "cut off": (
         lambda folder: (folder / "vocabularies.json").write_text('{"source": '),
@@ -577,8 +579,23 @@ DAMAGE = {
 
 @pytest.mark.parametrize(("damage", "kind", "message"), DAMAGE.values(), ids=DAMAGE)
 def test_damaged_folders(damage, kind, message, folder):
+    """A manifest notices each change; what does not fit is noticed beside a forged one, too."""
     damage(folder)
+    if kind is ValueError:
+        with pytest.raises(
+            ValueError, match=r"is not the file that was written with manifest.json"
+        ):
+            Translator.load(folder)
+        forge(folder)
     with pytest.raises(kind, match=message):
+        Translator.load(folder)
+
+
+def test_vocabularies_of_the_same_sizes_that_were_swapped(folder):
+    """Nothing but their digest tells."""
+    stored = json.loads((folder / "vocabularies.json").read_text())
+    described(folder, source=stored["target"], target=stored["source"])
+    with pytest.raises(ValueError, match=r"vocabularies.json is not the file that was written"):
         Translator.load(folder)
 
 

@@ -73,7 +73,7 @@ class Detector:
             refuses, such as missing ones if it is to refuse them, or values so large that the model
             overflows.
         """
-        table = self.prepared.table(values, "values")
+        table = self._table(values)
         return np.where(np.isnan(table), np.nan, self._errors(table))
 
     def outputs(self, values) -> np.ndarray:
@@ -87,14 +87,17 @@ class Detector:
         Returns:
           float64 [rows, F]; NaN as in `errors`, but not where a value is missing.
         """
-        table = self.prepared.table(values, "values")
+        table = self._table(values)
         return self.prepared.filled(table) - self._errors(table) * self.prepared.scaler.scale
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write it into a folder, which is made if it is not there; nothing is pickled.
 
+        It replaces a detector that was saved there before; other files stay.
+
         Raises:
-          OSError: it cannot be written to.
+          FileExistsError: a file of the same name was not saved by lstmcore, or changed since.
+          OSError: the folder cannot be written to.
         """
         from lstmcore.anomalies.folder import save
 
@@ -114,6 +117,12 @@ class Detector:
 
     def __repr__(self) -> str:
         return f"Detector({self.settings.method}, {self.model!r})"
+
+    def _table(self, values) -> np.ndarray:
+        table = self.prepared.table(values, "values")
+        if not len(table):
+            raise ValueError("values has no rows: there is nothing to compare with")
+        return table
 
     def _errors(self, table: np.ndarray) -> np.ndarray:
         """`errors`, with those of filled values."""

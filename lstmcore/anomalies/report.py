@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import results
+from lstmcore.anomalies import folder as storage
 from lstmcore.anomalies import metrics
 from lstmcore.anomalies.detector import Detector
 from lstmcore.anomalies.event import Event
@@ -17,10 +18,6 @@ from lstmcore.anomalies.verdict import Verdict
 from lstmcore.series import Table
 from lstmcore.study import plots
 
-FILES = (
-    "model.safetensors", "errors.safetensors", "detector.json", "settings.json", "history.csv",
-    "scores.csv", "events.csv", "anomalies.png", "loss.png", "report.html", results.CHECKPOINT,
-)  # fmt: skip
 SHOWN_COLUMNS = 6  # of a wide table, in pictures
 EVENTS = ("first", "last", "rows", "peak", "score", "times_threshold", "column", "share")
 METRICS = ("counted", "precision", "recall", "F1", "")
@@ -121,7 +118,7 @@ def metric_cells(found: Found) -> list[list[str]]:
 
 def write_model(folder: Path, detector: Detector, described: dict) -> None:
     """What must not be lost: the detector, how it was trained, and on what."""
-    detector.save(folder)
+    storage.write_parts(folder, detector)
     results.write_json(folder / "settings.json", results.versions() | described)
     results.write_history(folder / "history.csv", detector.history)
 

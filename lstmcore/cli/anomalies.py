@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import results
+from lstmcore import run_folder
 from lstmcore.anomalies.sentences import close_together, echoes, promises, sentence
 from lstmcore.anomalies.verdict import check_choices
 from lstmcore.cli import options, reading
@@ -18,10 +18,11 @@ from lstmcore.cli.intervals import check_intervals, shared_rows
 from lstmcore.cli.labels import labelled, learnt_rows, without_labels
 from lstmcore.cli.packages import require
 from lstmcore.cli.table_options import reads_table
-from lstmcore.cli.terminal import clear_errors, console, grid, sizes
+from lstmcore.cli.terminal import clear_errors, console, grid, sizes, warn
 from lstmcore.series import ReadOptions, Table, Times
 from lstmcore.text import count, few
 
+KIND, OUTPUT = "lstmcore anomalies", "lstmcore-anomalies"
 PRESET = lc.anomalies.Settings()
 UNITS, PATIENCE = ",".join(map(str, PRESET.units)), PRESET.patience or 0
 SHOWN_EVENTS = 20  # in the terminal; events.csv has all
@@ -99,7 +100,8 @@ def anomalies(
     patience: options.Patience = PATIENCE,
     seed: options.Seed = 0,
     resume: options.Resume = False,
-    output: options.Output = Path("lstmcore-anomalies"),
+    force: options.Force = False,
+    output: Annotated[Path | None, options.output(OUTPUT)] = None,
     *,
     reading_options: ReadOptions,
 ) -> None:
@@ -110,7 +112,7 @@ def anomalies(
     the trained detector, which lc.anomalies.Detector.load reads.
     """
     given = dict(locals())
-    with clear_errors(output):
+    with clear_errors() as command:
         judging: dict[str, Any] = {"score": score, "threshold": threshold, "level": level}
         judging |= {"gap": gap, "minimum": minimum}
         check_choices(**judging)
@@ -120,8 +122,10 @@ def anomalies(
             require("scipy", "anomalies", f"--threshold {threshold}")
         from lstmcore.anomalies import report  # matplotlib is for this alone
 
-        for path in filter(None, (source, train)):
-            results.refuse_to_overwrite(path, output, report.FILES)
+        replacing = {"resume": resume, "force": force}
+        inputs = [source] if train is None else [source, train]
+        folder = run_folder.choose_folder(output, OUTPUT, KIND, **replacing, inputs=inputs)
+        command.folder = folder
         wanted = options.names(columns)
         data, times, others = reading.read_beside(
             source, wanted, () if labels is None else (labels,), reading_options
@@ -143,13 +147,14 @@ def anomalies(
             "interval": _interval(learnt_times),
             "settings": asdict(settings),
         }
-        with results.output_folder(output, report.FILES, resume=resume) as staging:
-            results.goes_on(staging, learnt)  # which table is judged, and how, may differ
+        with run_folder.output_folder(folder, KIND, **replacing, say=warn) as staging:
+            # Which table is judged, and how, may differ.
+            run_folder.record_settings(staging, learnt)
             detector = lc.anomalies.train(
                 normal.values,
                 settings,
                 progress=True,
-                checkpoint=staging / results.CHECKPOINT,
+                checkpoint=staging / run_folder.CHECKPOINT,
                 resume=resume,
             )
             judged = {
@@ -171,9 +176,8 @@ def anomalies(
                     notes.append(f"{labels} marks no row, so there is nothing to compare with")
                 found = report.Found(str(source), data, detector, verdict, known, notes)
                 report.write(staging, found)
-            names = sorted(path.name for path in staging.iterdir())
         _print(found, report)
-        console.print(f"wrote to [bold]{escape(str(output))}[/bold]: {', '.join(names)}")
+        console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
 
 
 def _normal(

@@ -10,16 +10,17 @@ import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import results
+from lstmcore import run_folder
 from lstmcore.cli import options, reading
 from lstmcore.cli.table_options import reads_table
-from lstmcore.cli.terminal import clear_errors, console, grid, sizes
+from lstmcore.cli.terminal import clear_errors, console, grid, sizes, warn
 from lstmcore.forecasting.rolling import origins_of
 from lstmcore.forecasting.settings import Settings, arrange
 from lstmcore.forecasting.training import check_rows
 from lstmcore.series import ReadOptions, Table, Times
 from lstmcore.text import count, few, listed
 
+KIND, OUTPUT = "lstmcore forecast", "lstmcore-forecast"
 PRESET = lc.forecasting.Settings()
 UNITS, PATIENCE = ",".join(map(str, PRESET.units)), PRESET.patience or 0
 SHOWN_TARGETS = 10  # in the terminal; errors.csv has all
@@ -84,7 +85,8 @@ def forecast(
     ] = 0,
     seed: options.Seed = 0,
     resume: options.Resume = False,
-    output: options.Output = Path("lstmcore-forecast"),
+    force: options.Force = False,
+    output: Annotated[Path | None, options.output(OUTPUT)] = None,
     *,
     reading_options: ReadOptions,
 ) -> None:
@@ -96,10 +98,12 @@ def forecast(
     which lc.forecasting.Trained.load reads.
     """
     given = dict(locals())
-    with clear_errors(output):
+    with clear_errors() as command:
         from lstmcore.forecasting import report  # matplotlib is for this alone
 
-        results.refuse_to_overwrite(source, output, report.FILES)
+        replacing = {"resume": resume, "force": force}
+        folder = run_folder.choose_folder(output, OUTPUT, KIND, **replacing, inputs=[source])
+        command.folder = folder
         given |= {
             "targets": options.names(targets),
             "known": options.names(known),
@@ -113,14 +117,14 @@ def forecast(
         _check(source, data, settings, folds)
         said = f"{count(len(data.values), 'row')} of {few(data.columns)}"
         console.print(f"[bold]{escape(str(source))}[/bold]: {escape(said)}\n", soft_wrap=True)
-        with results.output_folder(output, report.FILES, resume=resume) as staging:
-            results.goes_on(staging, _described(source, data, times, settings))
+        with run_folder.output_folder(folder, KIND, **replacing, say=warn) as staging:
+            run_folder.record_settings(staging, _described(source, data, times, settings))
             trained = lc.forecasting.train(
                 data.values,
                 data.columns,
                 settings,
                 progress=True,
-                checkpoint=staging / results.CHECKPOINT,
+                checkpoint=staging / run_folder.CHECKPOINT,
                 resume=resume,
             )
             report.write_model(staging, trained)
@@ -142,9 +146,8 @@ def forecast(
                     _notes(data, times, trained, future),
                 )
                 report.write(staging, made)
-            written = sorted(path.name for path in staging.iterdir())
         _print(made, report)
-        console.print(f"wrote to [bold]{escape(str(output))}[/bold]: {', '.join(written)}")
+        console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
 
 
 def _without_future(data: Table, settings: Settings) -> tuple[Table, np.ndarray]:

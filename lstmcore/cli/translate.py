@@ -11,14 +11,16 @@ import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import results, translation
+from lstmcore import run_folder, translation
+from lstmcore.cli import options
 from lstmcore.cli.commands import HELP_OPTIONS, SUMMARIES, Command, Group
 from lstmcore.cli.signals import INTERRUPTED
-from lstmcore.cli.terminal import clear_errors, console, messages, sizes
+from lstmcore.cli.terminal import clear_errors, console, messages, sizes, warn
 from lstmcore.cli.watch import Watch, status
 from lstmcore.text import count, shorten
 from lstmcore.translation.pairs import read_pair_file
 
+KIND, OUTPUT = "lstmcore translate train", "lstmcore-translator"
 SHOWN_TOKENS = 10  # that are unknown
 
 app = typer.Typer(
@@ -98,9 +100,8 @@ def train(
         int | None, _option("Most tokens of a text; longer pairs are left out.", "max_length")
     ] = None,
     seed: Annotated[int | None, _option("Same seed, same result.", "seed")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path(
-        "lstmcore-translator"
-    ),
+    force: options.Force = False,
+    output: Annotated[Path | None, options.output(OUTPUT)] = None,
 ) -> None:
     """Train on pairs of texts; show losses, exact matches and samples meanwhile.
 
@@ -120,13 +121,18 @@ def train(
         names = {field.name for field in fields(translation.Settings)}
         given["bidirectional"] = not (one_direction or reverse_source)
         settings = translation.Settings(**{k: v for k, v in given.items() if k in names})
-        results.refuse_to_overwrite(pairs, output, report.FILES)
+        folder = run_folder.choose_folder(output, OUTPUT, KIND, force=force, inputs=[pairs])
         chosen = None if columns is None else sizes(columns, "--columns")
-        _train(pairs, settings, output, report, chosen)
+        _train(pairs, settings, folder, force, report, chosen)
 
 
 def _train(
-    path: Path, settings: translation.Settings, folder: Path, report, columns: tuple | None
+    path: Path,
+    settings: translation.Settings,
+    folder: Path,
+    force: bool,
+    report,
+    columns: tuple | None,
 ) -> None:
     read, notes = read_pair_file(path, columns)
     first = " -> ".join(repr(shorten(text)) for text in read[0])
@@ -137,8 +143,7 @@ def _train(
     for note in notes:
         console.print(f"- {escape(note)}", soft_wrap=True)
     found, unfinished = None, None
-    patterns = (*report.FILES, *report.PICTURES, results.PAGE)
-    with results.output_folder(folder, patterns) as staging:
+    with run_folder.output_folder(folder, KIND, force=force, say=warn) as staging:
         trained = _watched(read, settings)
         report.write_translator(staging, trained, settings, source=path)
         diverged = isinstance(trained.stopped, lc.NonFiniteLossError)
@@ -147,7 +152,6 @@ def _train(
                 found = None if diverged else report.write_translations(staging, trained)
         except (Exception, KeyboardInterrupt) as error:  # the translator itself must not be lost
             unfinished = error
-        names = sorted(result.name for result in staging.iterdir())
     if found is not None:
         console.print(
             f"\n{count(len(trained.held_out), 'held-out pair')}: exact match "
@@ -155,7 +159,7 @@ def _train(
             f"chrF {found['chrF']:.1f}"
         )
     console.print(f"\n{lc.summary(trained.translator.model)}\n", style="dim", soft_wrap=True)
-    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {', '.join(names)}")
+    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
     if diverged:
         epoch = len(trained.history["loss"]) + 1
         raise ValueError(

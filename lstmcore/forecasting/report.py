@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lstmcore import results
+from lstmcore.forecasting import storage
 from lstmcore.forecasting.evaluation import MOST_CHECKED, Evaluation
 from lstmcore.forecasting.rolling import Backtest
 from lstmcore.forecasting.trained import Forecast, Trained
@@ -17,11 +18,6 @@ from lstmcore.series import Table
 from lstmcore.study import plots
 from lstmcore.text import shorten
 
-FILES = (
-    "model.safetensors", "forecast.json", "settings.json", "history.csv", "forecast.csv",
-    "test.csv", "errors.csv", "backtest.csv", "forecast.png", "lag_check.png", "loss.png",
-    "report.html", results.CHECKPOINT,
-)  # fmt: skip
 SHOWN_PAST = 4  # times the window and horizon before the end, in the picture of the forecast
 ERRORS = ("MAE", "RMSE", "sMAPE", "MASE")
 SHARE = 0.8  # of the truth that an interval should hold
@@ -81,7 +77,7 @@ def interval(forecast: Forecast) -> tuple[np.ndarray, np.ndarray] | None:
 
 def write_model(folder: Path, trained: Trained) -> None:
     """What must not be lost: the forecaster, how it was trained, and on what."""
-    trained.save(folder)
+    storage.write_parts(folder, trained)
     results.write_history(folder / "history.csv", trained.history)
 
 

@@ -19,7 +19,7 @@ from lstmcore.forecasting.metrics import check_origins
 from lstmcore.forecasting.settings import Settings, arrange, as_float32, as_table
 from lstmcore.series import Prepared, Split
 from lstmcore.study.run import Run
-from lstmcore.text import few
+from lstmcore.text import count, few
 
 __all__ = ["Forecast", "Trained"]
 
@@ -203,8 +203,11 @@ class Trained:
     def save(self, folder: str | os.PathLike) -> None:
         """Write all of it into a folder, which is made if it is not there.
 
+        It replaces a forecaster that was saved there before; other files stay.
+
         Raises:
-          OSError: it cannot be written to.
+          FileExistsError: a file of the same name was not saved by lstmcore, or changed since.
+          OSError: the folder cannot be written to.
         """
         storage.save(self, folder)
 
@@ -240,12 +243,15 @@ class Trained:
         known = self.settings.known
         if future is None:
             raise ValueError(
-                f"future is missing: the forecast reaches {rows} rows beyond the end of values, "
+                f"future is missing: the forecast reaches {count(rows, 'row')} beyond the end of "
+                "values, "
                 f"and {few(known)} must be known there: pass future [{rows}, {len(known)}]"
             )
         future = as_table(future, known, "future")
         if len(future) < rows:
-            raise ValueError(f"future has {len(future)} rows but the forecast needs {rows}")
+            raise ValueError(
+                f"future has {count(len(future), 'row')} but the forecast needs {rows}"
+            )
         if not np.isfinite(future[:rows]).all():
             raise ValueError("future holds NaN or infinity: it must be known")
         following = np.repeat(filled[-1:], rows, axis=0)

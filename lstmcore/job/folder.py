@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore import files, results
+from lstmcore import checks, files, results
+from lstmcore.io.description import read_description
 from lstmcore.job.cutting import Windows, side_by_side
 from lstmcore.job.settings import Settings
 from lstmcore.job.writing import Part, encoder_run
@@ -68,26 +68,23 @@ def read_settings(path: Path) -> Origin:
     Raises:
       ValueError: it is damaged.
     """
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        settings, prepared = (
-            Settings.from_json(told["settings"]),
-            Prepared.from_json(told["prepared"]),
-        )
-        columns = tuple(map(str, told["columns"]))
-        if len(columns) != prepared.features:
-            raise ValueError("columns and prepared do not fit")
-        if prepared.preparation != settings.preparation:
-            raise ValueError("settings and prepared do not fit")
-        reading = ReadOptions.from_json(told.get("reading", {"time": told.get("time")}))
-        rows, interval = int(told["rows"]), told.get("interval")
-        interval = None if interval is None else str(interval)
-        return Origin(str(told["source"]), columns, reading, rows, settings, prepared, interval)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(
-            f"{path} is damaged, or of another version of lstmcore ({error}): without it, the "
-            "table is read as it is"
-        ) from error
+    return read_description(path, _parse)
+
+
+def _parse(stored: dict) -> Origin:
+    settings = Settings.from_json(stored["settings"])
+    prepared = Prepared.from_json(stored["prepared"])
+    columns = tuple(map(str, stored["columns"]))
+    if len(columns) != prepared.features:
+        raise ValueError("columns and prepared do not fit")
+    if prepared.preparation != settings.preparation:
+        raise ValueError("settings and prepared do not fit")
+    time = stored.get("time")  # of files from before there were other options
+    before = {} if time is None else {"time": time}
+    reading = ReadOptions.from_json(stored.get("reading", before))
+    rows, interval = checks.check_count("rows", stored["rows"]), stored.get("interval")
+    interval = None if interval is None else str(interval)
+    return Origin(str(stored["source"]), columns, reading, rows, settings, prepared, interval)
 
 
 def write_outputs(folder: Path, columns: tuple[str, ...], parts: list[Part]) -> None:

@@ -14,16 +14,14 @@ from lstmcore.io.atomic import atomic_path
 from lstmcore.study import plots
 from lstmcore.study.plots.style import plain
 from lstmcore.translation.training import Settings, Trained
-from lstmcore.translation.translator import MODEL, VOCABULARIES, Translator
+from lstmcore.translation.translator import Translator
 
-FILES = (MODEL, VOCABULARIES, "settings.json", "history.csv", "held_out.tsv")
-PICTURES = ("loss.png", "attention.png", "gates_*.png")
 TITLE = 60  # characters of a source in a title
 
 
 def write_translator(folder: Path, trained: Trained, settings: Settings, *, source: Path) -> None:
     """What must not be lost, into an existing folder: the translator, and how it was trained."""
-    trained.translator.save(folder)
+    trained.translator.write_parts(folder)
     description = {
         "lstmcore": __version__,
         "source": str(source),

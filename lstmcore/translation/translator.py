@@ -17,7 +17,9 @@ import numpy as np
 from lstmcore import checks, files, study
 from lstmcore.decoding.beam import beam_search
 from lstmcore.decoding.greedy import greedy
-from lstmcore.io.atomic import atomic_path
+from lstmcore.io import manifest
+from lstmcore.io.description import read_description, write_description
+from lstmcore.io.saved_folder import saved_folder
 from lstmcore.seq2seq import Seq2Seq
 from lstmcore.tokens import JOINER, strings
 from lstmcore.vocabulary import PADDING, Vocabulary
@@ -132,18 +134,23 @@ class Translator:
     def save(self, folder: str | os.PathLike) -> None:
         """Write the model and its vocabularies into a folder, which is made if it is not there.
 
+        They replace a translator that was saved there before; other files stay.
+
         Raises:
-          OSError: it cannot be written to.
+          FileExistsError: a file of the same name was not saved by lstmcore, or changed since.
+          OSError: the folder cannot be written to.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        with saved_folder(folder, "Translator") as place:
+            self.write_parts(place)
+
+    def write_parts(self, folder: Path) -> None:
+        """Write the files of `save` into a folder that gets a manifest later."""
         description = {
             "source": json.loads(self.source.to_json()),
             "target": json.loads(self.target.to_json()),
             "max_length": self.max_length,
         }
-        with atomic_path(folder / VOCABULARIES) as temporary:
-            temporary.write_text(json.dumps(description), encoding="utf-8")
+        write_description(folder / VOCABULARIES, description)
         files.save(folder / MODEL, self.model, self.params)
 
     @classmethod
@@ -154,23 +161,13 @@ class Translator:
           FileNotFoundError: the folder, or a file in it, is not there.
           ValueError: a file is damaged, holds no translator, or that of another one.
         """
-        path = Path(folder) / VOCABULARIES
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"there is no {VOCABULARIES} in {folder}: name the folder that lstmcore translate "
-                "train has written"
-            )
+        folder = Path(folder)
+        saved_by = "lstmcore translate train or Translator.save"
+        manifest.check_parts(folder, (VOCABULARIES, MODEL), saved_by)
+        described = read_description(folder / VOCABULARIES, _parse)
+        model, params = files.load(folder / MODEL)
         try:
-            described = json.loads(path.read_text(encoding="utf-8"))
-            source = Vocabulary.from_json(json.dumps(described["source"]))
-            target = Vocabulary.from_json(json.dumps(described["target"]))
-            max_length = described["max_length"]
-            max_length = checks.check_count("max_length", max_length)
-        except (LookupError, TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
-        model, params = files.load(Path(folder) / MODEL)
-        try:
-            return cls(model, params, source, target, max_length)
+            return cls(model, params, **described)
         except ValueError as error:
             raise ValueError(f"{folder} holds no translator: {error}") from error
 
@@ -180,6 +177,14 @@ class Translator:
         steps = max(FEWEST_STEPS, 1 << (ids.shape[1] - 1).bit_length())
         missing = steps - ids.shape[1]
         return jnp.asarray(np.pad(ids, ((0, 0), (0, missing)), constant_values=PADDING))
+
+
+def _parse(stored: dict) -> dict[str, Any]:
+    return {
+        "source": Vocabulary.from_json(json.dumps(stored["source"])),
+        "target": Vocabulary.from_json(json.dumps(stored["target"])),
+        "max_length": checks.check_count("max_length", stored["max_length"]),
+    }
 
 
 def _rows(texts: int) -> int:
