@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -20,6 +19,7 @@ from lstmcore.decoding.greedy import greedy
 from lstmcore.io import manifest
 from lstmcore.io.description import read_description, write_description
 from lstmcore.io.saved_folder import saved_folder
+from lstmcore.programs import compiled
 from lstmcore.seq2seq import Seq2Seq
 from lstmcore.tokens import JOINER, strings
 from lstmcore.vocabulary import PADDING, Vocabulary
@@ -192,6 +192,6 @@ def _rows(texts: int) -> int:
     return 1 << (texts - 1).bit_length()
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _encode(model: Seq2Seq, params, ids):
     return model.encode(params, ids)[0]
