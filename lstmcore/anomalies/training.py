@@ -16,8 +16,8 @@ from lstmcore import checks, layout, series
 from lstmcore.anomalies.detector import Detector, scaled_rows
 from lstmcore.models import Autoencoder, StackedLSTM
 from lstmcore.noise import corrupt
-from lstmcore.series.arguments import as_table, column_names
 from lstmcore.programs import compiled
+from lstmcore.series.arguments import as_table, column_names
 from lstmcore.text import count
 from lstmcore.train import fit
 

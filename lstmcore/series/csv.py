@@ -196,7 +196,8 @@ class _Widths:
                 raise ValueError(
                     f"{self.path}, line {row.line:,}: {count(len(row.cells), 'cell')}, but there "
                     f"{'is' if len(self.names) == 1 else 'are'} {count(len(self.names), 'column')} "
-                    f"({few(self.names)}); --separator, --decimal and --skip-lines say how to read it"
+                    f"({few(self.names)}); --separator, --decimal and --skip-lines say how to "
+                    "read it"
                 )
 
     def check_no_blank(self) -> None:

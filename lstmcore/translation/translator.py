@@ -26,6 +26,7 @@ from lstmcore.vocabulary import PADDING, Vocabulary
 
 MODEL, VOCABULARIES = "model.safetensors", "vocabularies.json"
 AT_ONCE = 256  # texts in one batch
+MOST_TOKENS = 100_000  # of a translation: its memory is reserved at once
 FEWEST_STEPS = 8  # sources are padded to this, or twice, four times, ... of it: few compilations
 
 
@@ -47,7 +48,7 @@ class Translator:
     max_length: int
 
     def __post_init__(self):
-        checks.check_count("max_length", self.max_length)
+        checks.check_count("max_length", self.max_length, maximum=MOST_TOKENS)
         if not isinstance(self.model, Seq2Seq) or None in self.model.embedding:
             kind = (
                 "real-valued one" if isinstance(self.model, Seq2Seq) else type(self.model).__name__
