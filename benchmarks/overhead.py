@@ -25,7 +25,7 @@ import lstmcore as lc
 from benchmarks import published
 from benchmarks.common import FULL, Budget, compare_slow
 from lstmcore import series
-from lstmcore.files import read_tensors, write_tensors
+from lstmcore.io.tensors import read_tensors, write_tensors
 from lstmcore.training import epochs
 
 LARGE_EPOCHS = 60

@@ -28,7 +28,7 @@ import optax
 
 import lstmcore as lc
 from benchmarks.processes import ROOT
-from lstmcore.files import write_tensors
+from lstmcore.io.tensors import write_tensors
 from lstmcore.training import checkpoint
 
 FILE, RESULT = "run.safetensors", "result.safetensors"

@@ -38,7 +38,7 @@ import jax.numpy as jnp
 
 from lstmcore import checks
 from lstmcore.activations import Activation, resolve
-from lstmcore.dtypes import check_key, check_size, floating_dtype, memory_dtype
+from lstmcore.dtypes import check_drawn, check_size, floating_dtype, memory_dtype
 from lstmcore.param_checks import check_lstm_params
 from lstmcore.types import Gates, LSTMParams, LSTMState
 
@@ -91,10 +91,10 @@ def init_lstm(
       >>> params.recurrent_kernel.shape, params.peephole.shape, params.projection.shape
       ((1, 12), (3, 3), (3, 1))
     """
-    check_key(key)
     features = checks.check_count("features", features)
     units = checks.check_count("units", units)
     hidden = units if projection is None else checks.check_count("projection", projection)
+    check_drawn(key, (features + hidden + 1) * 4 * units, dtype)
     dtype = floating_dtype(dtype)
     draw_dtype = memory_dtype(dtype)  # a QR of bfloat16 does not exist
     kernel_key, recurrent_key = jax.random.split(key)

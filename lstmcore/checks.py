@@ -9,10 +9,14 @@ engine asks the same questions, so this module does not import JAX.
 from __future__ import annotations
 
 import operator
+import os
 
 import numpy as np
 
+from lstmcore.text import shortened
 from lstmcore.types import Gates, LSTMState
+
+MOST = 2**31 - 1
 
 
 def check_array(name: str, value, axes: str, advice: str = "") -> None:
@@ -45,17 +49,58 @@ def check_integers(name: str, value) -> None:
         raise ValueError(f"{name} must be integers, got {value.dtype}: write {name}.astype(int)")
 
 
-def check_count(name: str, value, minimum: int = 1) -> int:
-    """`value` is a whole number of at least `minimum`; returned as a plain int."""
+def check_count(name: str, value, minimum: int = 1, maximum: int = MOST) -> int:
+    """`value` is a whole number within bounds; returned as a plain int.
+
+    The default bound is that of an int32, in which sizes and steps are counted.
+    """
     try:
         count = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         count = None
     if count is None:
-        raise TypeError(f"{name} must be a whole number, got {value!r}")
+        raise TypeError(f"{name} must be a whole number, got {_short(value)}")
     if count < minimum:
-        raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
+        raise ValueError(f"{name} must be at least {minimum}, got {_short(value)}")
+    if count > maximum:
+        raise ValueError(f"{name} must be at most {maximum:,}, got {_short(value)}")
     return count
+
+
+def check_number(name: str, value) -> float:
+    """`value` is one real number, or can be read as one; returned as a plain float."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {_short(value)}") from None
+    except OverflowError:
+        raise ValueError(f"{name} must be a number of float64, got {_short(value)}") from None
+
+
+def check_seed(name: str, value) -> int:
+    """`value` is a whole number from 0 on that fits 64 bits; returned as a plain int."""
+    return check_count(name, value, minimum=0, maximum=2**63 - 1)
+
+
+def check_memory(numbers: int, itemsize: int) -> None:
+    """So many parameters fit into the memory of this computer.
+
+    Asked before any is drawn: a request for more than there is ends in a message of the compiler,
+    or ends the process.
+    """
+    if numbers * itemsize > (memory := _memory()):
+        raise ValueError(
+            f"{numbers:,} parameters take {numbers * itemsize / 1e9:,.1f} GB, but this computer "
+            f"has {memory / 1e9:,.1f} GB of memory: choose fewer units or smaller sizes"
+        )
+
+
+def _memory() -> int:
+    """Bytes of memory that this computer has; 1 TB where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows
+        return 10**12
 
 
 def check_input(x, features: int, *, repeated: bool) -> None:
@@ -188,3 +233,10 @@ def check_edited(edited, gates: Gates) -> None:
                 f"edit returned gates.{field} of shape {np.shape(new)}, expected {gate.shape} "
                 "or a single number"
             )
+
+
+def _short(value) -> str:
+    """`value` as text; of a number with a thousand digits the first ones."""
+    if isinstance(value, int) and value.bit_length() > 256:  # Python may refuse to print it
+        return f"a number of about {int(value.bit_length() * 0.30103):,} digits"
+    return shortened(repr(value), 100)

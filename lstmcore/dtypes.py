@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from lstmcore import checks
 from lstmcore.checks import check_count
 
 
@@ -43,3 +44,13 @@ def check_key(key) -> None:
         raise TypeError(
             f"key must be a random key, got {type(key).__name__}: write jax.random.key(0)"
         )
+
+
+def check_drawn(key, numbers: int, dtype) -> None:
+    """So many parameters can be drawn: `key` is a random key, and they fit into memory.
+
+    While tracing nothing is drawn; a model may be split over many computers there.
+    """
+    check_key(key)
+    if not isinstance(key, jax.core.Tracer):
+        checks.check_memory(numbers, floating_dtype(dtype).itemsize)

@@ -96,9 +96,10 @@ class LatentFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
           TypeError: a model of another kind.
         """
         _check_model(self.model)
-        checks.check_count("seed", self.seed, minimum=0)
-        if not 0 < self.learning_rate < float("inf"):
+        checks.check_seed("seed", self.seed)
+        if not 0 < checks.check_number("learning_rate", self.learning_rate) < float("inf"):
             raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate}")
+        checks.check_number("gaussian", self.gaussian)
         corrupt(None, jnp.zeros(0), masking=self.masking, gaussian=self.gaussian)  # do they fit?
         x = self._examples(X, fitting=True)
         init_key, key = jax.random.split(jax.random.key(self.seed))
@@ -143,7 +144,8 @@ class LatentFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                 wants = f"[N, {size}], X.reshape(len(X), -1)" if dense else f"[N, T, {size}]"
                 raise ValueError(f"X has shape {shape} but the model reads {wants}")
             X = np.asarray(X).reshape(len(X), -1)
-        table = validate_data(self, X, dtype=np.float32, reset=fitting)
+        with np.errstate(over="ignore"):  # what overflows float32 is infinite, which is refused
+            table = validate_data(self, X, dtype=np.float32, reset=fitting)
         columns = table.shape[1]
         if dense and columns != size:
             raise ValueError(f"X has {columns} columns but the model reads {size} features")

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
+from lstmcore.io.reading import damaged
+from lstmcore.io.tensors import open_tensors, write_tensors
 from lstmcore.layout import Layer, activations, check_params
 from lstmcore.layouts import LAYOUTS
 from lstmcore.reference.activations import resolve
@@ -26,7 +22,6 @@ __all__ = ["load", "save"]
 
 FORMAT = 1
 KEY = "lstmcore"  # of the one entry in the file's metadata
-TOKEN = 8  # characters that tell temporary names apart
 
 
 def save(path: str | os.PathLike, model, params: dict) -> None:
@@ -41,7 +36,6 @@ def save(path: str | os.PathLike, model, params: dict) -> None:
       TypeError: a model of another kind.
       ValueError: params that do not fit the model, or an activation without a name.
       OSError: the file cannot be written.
-      ImportError: safetensors is missing.
 
     Examples:
       >>> import jax, tempfile, lstmcore as lc
@@ -90,7 +84,6 @@ def load(path: str | os.PathLike) -> tuple:
     Raises:
       ValueError: the file is damaged, not one of lstmcore's, or its weights do not fit its model.
       FileNotFoundError: there is no such file.
-      ImportError: safetensors is missing.
     """
     import jax
     import jax.numpy as jnp
@@ -99,10 +92,14 @@ def load(path: str | os.PathLike) -> tuple:
     from lstmcore.dtypes import floating_dtype
 
     contents = read(path)
-    model = getattr(lc, contents.model)(**contents.hyperparameters)
+    with damaged(path):
+        model = getattr(lc, contents.model)(**contents.hyperparameters)
     params = {}
     for name, layer in contents.params.items():
-        floating_dtype(layer[0].dtype)  # float64 would silently become float32 otherwise
+        try:
+            floating_dtype(layer[0].dtype)  # float64 would silently become float32 otherwise
+        except ValueError as error:
+            raise ValueError(f"{path} holds weights of {layer[0].dtype}: {error}") from error
         params[name] = jax.tree.map(jnp.asarray, layer)
     return model, params
 
@@ -117,80 +114,27 @@ class Contents(NamedTuple):
 
 def read(path: str | os.PathLike) -> Contents:
     """The contents of a file written by `save`, checked, as NumPy arrays; errors as in `load`."""
-    metadata, tensors = read_tensors(path)
-    if KEY not in metadata:
-        raise ValueError(
-            f"{path} holds weights, but was not written by lstmcore: files come from lc.save"
-        )
-    try:
-        kind, hyperparameters = _description(metadata[KEY])
-        sizes = {k: v for k, v in hyperparameters.items() if k not in activations(kind)}
-        layers = LAYOUTS[kind](**sizes)
-        params = {name: _layer(name, layer, tensors) for name, layer in layers.items()}
-        check_params(params, layers)
-    except (LookupError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path} is damaged, or of another version of lstmcore: {error}"
-        ) from error
-    if tensors:
-        raise ValueError(f"{path} is damaged: {next(iter(tensors))!r} belongs to no layer")
-    return Contents(kind, hyperparameters, params)
+    with open_tensors(path) as file:
+        if KEY not in file.metadata:
+            raise ValueError(
+                f"{path} holds weights, but was not written by lstmcore: files come from lc.save"
+            )
+        described = file.description(KEY)
+        with damaged(path):
+            kind, hyperparameters = _parse(described)
+            sizes = {k: v for k, v in hyperparameters.items() if k not in activations(kind)}
+            layers = LAYOUTS[kind](**sizes)
+            check_params(_params(layers, file.kinds), layers)  # before anything is read
+        tensors = file.read()
+    return Contents(kind, hyperparameters, _params(layers, tensors))
 
 
-def read_tensors(path: str | os.PathLike) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """(metadata, arrays by name) of any safetensors file.
-
-    Raises:
-      ValueError: the file is not a complete one.
-      FileNotFoundError: there is no such file.
-      ImportError: safetensors is missing.
-    """
-    path = Path(path)
-    _safetensors()
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is not a complete safetensors file ({error}): was it cut off, or is it of "
-            "another kind?"
-        ) from error
-    return metadata, tensors
-
-
-def write_tensors(path: str | os.PathLike, tensors: dict, metadata: dict[str, str]) -> None:
-    """Write arrays and metadata into a safetensors file, in one step."""
-    data = _serialised(tensors, metadata)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
-
-
-def try_tensors(path: str | os.PathLike, tensors: dict, metadata: dict[str, str]) -> None:
-    """Fail where `write_tensors` would, as on a full disk, but leave everything as it is."""
-    data = _serialised(tensors, metadata)
-    with temporary_path(path) as temporary:
-        temporary.write_bytes(data)
-        _to_disk(temporary)
-
-
-def _serialised(tensors: dict, metadata: dict[str, str]) -> bytes:
-    # safetensors writes the memory of an array as it lies, so a transposed view must be laid out.
-    laid_out = {name: np.asarray(array, order="C") for name, array in tensors.items()}
-    return _safetensors().save(laid_out, metadata)
-
-
-def _description(text: str) -> tuple[str, dict]:
+def _parse(description) -> tuple[str, dict]:
     """(model, hyperparameters), checked but for their fit to the weights."""
-    description = json.loads(text)
     if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise ValueError("it is not described in format 1")
+        raise ValueError(f"it is not described in format {FORMAT}")
     kind, hyperparameters = description.get("model"), description.get("hyperparameters")
-    if kind not in LAYOUTS or not isinstance(hyperparameters, dict):
+    if not isinstance(kind, str) or kind not in LAYOUTS or not isinstance(hyperparameters, dict):
         raise ValueError(f"there is no model {kind!r}")
     for name in activations(kind):
         if name == "output_activation" and hyperparameters.get(name) is None:
@@ -200,64 +144,16 @@ def _description(text: str) -> tuple[str, dict]:
     return kind, as_tuples
 
 
-def _layer(name: str, layer: Layer, tensors: dict):
-    """Take the weights of one layer out of the tensors."""
-    weights = {}
-    for field in layer.shapes():
-        if f"{name}/{field}" not in tensors:
-            raise ValueError(f"{name}/{field} is missing")
-        weights[field] = tensors.pop(f"{name}/{field}")
-    for field in layer.optional_shapes():
-        if f"{name}/{field}" in tensors:
-            weights[field] = tensors.pop(f"{name}/{field}")
-    return layer.kind(**weights)
-
-
-@contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; renamed to `path` on success, else removed.
-
-    A link stays one: what it leads to is replaced.
-    """
-    path = os.path.realpath(path)
-    with temporary_path(path) as temporary:
-        yield temporary
-        _to_disk(temporary)  # or a power cut could leave the new name on an empty file
-        os.replace(temporary, path)
-
-
-@contextmanager
-def temporary_path(path: str | os.PathLike) -> Iterator[Path]:
-    """A path beside `path`, of the same ending, that nobody else uses; what is there goes."""
-    path = Path(os.path.realpath(path))
-    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:TOKEN]}{path.suffix}")
-    try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def remove_leftovers(path: str | os.PathLike) -> None:
-    """Remove what killed processes left when they wrote this file: theirs, and no other's."""
-    path = Path(os.path.realpath(path))
-    name, suffix = re.escape(path.name), re.escape(path.suffix)
-    leftover = re.compile(rf"\.{name}-[0-9a-f]{{{TOKEN}}}{suffix}")
-    if path.parent.is_dir():
-        for file in path.parent.iterdir():
-            if leftover.fullmatch(file.name):
-                file.unlink(missing_ok=True)
-
-
-def _to_disk(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _safetensors():
-    try:
-        import safetensors.numpy
-    except ImportError as error:
-        raise ImportError(
-            "saving and loading needs the package safetensors: pip install safetensors"
-        ) from error
-    return safetensors.numpy
+def _params(layers: Mapping[str, Layer], arrays: Mapping) -> dict:
+    """The arrays of a file, or their kinds, as weights of layers: each belongs to one of them."""
+    left, params = dict(arrays), {}
+    for name, layer in layers.items():
+        for field in layer.shapes():
+            if f"{name}/{field}" not in left:
+                raise ValueError(f"{name}/{field} is missing")
+        every = (*layer.shapes(), *layer.optional_shapes())
+        fields = {field: left.pop(f"{name}/{field}", None) for field in every}
+        params[name] = layer.kind(**{field: a for field, a in fields.items() if a is not None})
+    if left:
+        raise ValueError(f"{next(iter(left))!r} belongs to no layer")
+    return params

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.dtypes import check_key, check_size, floating_dtype
+from lstmcore.dtypes import check_drawn, check_size, floating_dtype
 from lstmcore.param_checks import check_dense_params, check_embedding_params
 from lstmcore.types import DenseParams, EmbeddingParams
 
@@ -44,8 +45,8 @@ def init_dense(key: jax.Array, features: int, units: int, *, dtype=jnp.float32) 
       >>> lc.init_dense(jax.random.key(0), features=3, units=2).kernel.shape
       (3, 2)
     """
-    check_key(key)
     shape = checks.check_count("features", features), checks.check_count("units", units)
+    check_drawn(key, math.prod(shape), dtype)
     dtype = floating_dtype(dtype)
     kernel = jax.nn.initializers.glorot_uniform()(key, shape, dtype)
     return DenseParams(kernel, jnp.zeros(shape[1], dtype))
@@ -105,8 +106,8 @@ def init_embedding(
       >>> lc.init_embedding(jax.random.key(0), vocabulary=30, features=8).table.shape
       (30, 8)
     """
-    check_key(key)
     shape = checks.check_count("vocabulary", vocabulary), checks.check_count("features", features)
+    check_drawn(key, math.prod(shape), dtype)
     return EmbeddingParams(jax.random.uniform(key, shape, floating_dtype(dtype), -0.05, 0.05))
 
 

@@ -20,6 +20,8 @@ from lstmcore.types import (
     LSTMParams,
 )
 
+MOST_LAYERS = 1000  # of one stack; a file that names more would only take memory
+
 
 class Layer(NamedTuple):
     """kind: type of its weights; features: size of its input; units: of its output.
@@ -86,6 +88,11 @@ def check_units(name: str, units) -> tuple[int, ...]:
     sizes = units if isinstance(units, tuple | list) else (units,)
     if not sizes:
         raise ValueError(f"{name} is empty: name at least one layer, for instance {name}=(64,)")
+    if len(sizes) > MOST_LAYERS:
+        raise ValueError(
+            f"{name} names {len(sizes):,} layers, expected at most {MOST_LAYERS:,}: one size for "
+            "each layer"
+        )
     return tuple(checks.check_count(name, size) for size in sizes)
 
 

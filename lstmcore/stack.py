@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 
 from lstmcore.attention import init_attention
 from lstmcore.cell import init_lstm, lstm_step
-from lstmcore.dtypes import check_key
+from lstmcore.dtypes import check_drawn
 from lstmcore.layers import init_dense, init_embedding
 from lstmcore.layout import Layer, both_ways
 from lstmcore.sequence import lstm
@@ -48,7 +49,8 @@ INIT: dict[type, Callable] = {
 
 def init_layers(key: jax.Array, layers: Mapping[str, Layer], dtype) -> dict:
     """Fresh weights for each layer, drawn as by `init_lstm`, `init_dense`, ..."""
-    check_key(key)
+    shapes = [shape for layer in layers.values() for shape in layer.shapes().values()]
+    check_drawn(key, sum(map(math.prod, shapes)), dtype)
     keys = jax.random.split(key, len(layers))
     return {
         name: INIT[layer.kind](layer_key, layer.features, layer.units, dtype=dtype)

@@ -26,7 +26,7 @@ from lstmcore.programs import compiled
 from lstmcore.seq2seq import Seq2Seq
 from lstmcore.sequence import lstm
 from lstmcore.states import final_states, zero_states
-from lstmcore.stream_files import batch_of, read_states, write_states
+from lstmcore.stream_files import read_states, write_states
 from lstmcore.types import Gates, LSTMState, Trace
 
 __all__ = ["Stream", "load_stream", "stream"]
@@ -103,9 +103,8 @@ class Stream:
 
         Raises:
           OSError: the file cannot be written.
-          ImportError: safetensors is missing.
         """
-        write_states(path, self.states)
+        write_states(path, self.states, self.params)
 
     def __repr__(self) -> str:
         return f"Stream({self.model!r}, batch={self.batch})"
@@ -155,16 +154,14 @@ def load_stream(path: str | os.PathLike, model, params) -> Stream:
 
     Args:
       path: the file.
-      model, params: those of the stream. The file holds the states alone, so that other weights of
-        the same sizes are not noticed.
+      model, params: those of the stream. The file holds the states, and a digest of the params.
 
     Returns:
       Stream, which continues as the saved one would have.
 
     Raises:
-      ValueError: the file is damaged, holds no stream, or one of a model with other layers.
+      ValueError: the file is damaged, holds no stream, or one of other layers or other weights.
       FileNotFoundError: there is no such file.
-      ImportError: safetensors is missing.
 
     Examples:
       >>> import jax, jax.numpy as jnp, tempfile, lstmcore as lc
@@ -175,8 +172,9 @@ def load_stream(path: str | os.PathLike, model, params) -> Stream:
       >>> lc.load_stream(path, lc.lstm, params).states.h.shape
       (1, 3)
     """
-    fresh = stream(model, params, batch_of(path))
-    return replace(fresh, states=read_states(path, fresh.states))
+    fresh = stream(model, params)
+    states = read_states(path, fresh.states, fresh.params)
+    return replace(fresh, states=states, traces=_nothing_yet(states))
 
 
 @compiled

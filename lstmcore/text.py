@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+)
 
 
 def text_table(
@@ -39,14 +44,77 @@ def count(number: int, word: str) -> str:
     return f"{number:,} {word}{'s' * (number != 1)}"
 
 
-def listed(names: Sequence[str], last: str = "and") -> str:
-    """Names as in a sentence.
+def printable(text: str) -> str:
+    r"""Text without what a terminal obeys or cannot show, which stands there escaped.
+
+    That is control characters but for line ends and tabs, marks that turn the direction of writing,
+    and surrogates, which stand for the bytes of a file name that is not UTF-8.
+
+    Examples:
+      >>> print(printable("\x1b[2J caf\udce9.csv \u202etxt"))
+      \x1b[2J caf\xe9.csv \u202etxt
+    """
+    return _UNPRINTABLE.sub(_escaped, text)
+
+
+def shortened(value: object, most: int = 60) -> str:
+    """A value as printable text of at most so many characters: its start and its end.
+
+    Examples:
+      >>> shortened("x" * 50 + "y" * 50, most=30)
+      'xxxxxxxxxxxxxxxxxx...yyyyyyyyy'
+    """
+    text = str(value)
+    text = printable(text[: 2 * most] + text[-most:] if len(text) > 3 * most else text)
+    if len(text) <= most:
+        return text
+    end = (most - 3) // 3
+    return f"{text[: most - 3 - end]}...{text[len(text) - end :]}"
+
+
+def _escaped(match: re.Match) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # Python's sign for a byte that is not UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def listed(names: Sequence[str], last: str = "and", most: int = 8) -> str:
+    """Names as in a sentence; of more than `most` the first few.
 
     Examples:
       >>> listed(["load", "price", "wind"]), listed(["load", "price"]), listed(["load"])
       ('load, price and wind', 'load and price', 'load')
+      >>> listed([f"sensor {number}" for number in range(5000)])
+      'sensor 0, sensor 1, sensor 2 and 4,997 more'
     """
-    return f" {last} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+    if len(names) > most:
+        return few(names, most=3)
+    shown = [shorten(name) for name in names]
+    return f" {last} ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
+
+
+def few(names: Sequence[str], most: int = 6, longest: int = 32) -> str:
+    """The first of some names, cut if they are long, and how many more there are.
+
+    Examples:
+      >>> few(["load", "temp"]), few([f"column_{i}" for i in range(5000)], most=2)
+      ('load, temp', 'column_0, column_1 and 4,998 more')
+    """
+    shown = [name if len(name) <= longest else name[: longest - 1] + "…" for name in names[:most]]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")
+
+
+def shorten(text: object, most: int = 40) -> str:
+    """The text of something, cut after so many letters.
+
+    Examples:
+      >>> shorten("temperature"), shorten("temperature", 5)
+      ('temperature', 'temp…')
+    """
+    text = str(text)
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def numeric(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[bool]:

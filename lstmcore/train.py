@@ -155,7 +155,7 @@ def fit(
         as in `history`), for instance to print samples. Python is then entered in every epoch.
       checkpoint: a file of this run alone, to keep where it stands: written after the first epoch,
         then every 10 s (less often if writing takes long), and when training ends, however it ends.
-        It is replaced in one step, so that it is whole at any moment (needs safetensors).
+        It is replaced in one step, so that it is whole at any moment.
       resume: go on from `checkpoint` if there is such a file, else start. What was given must be
         the same, data, key, batch_size and chunk; `epochs` and `patience` may have grown, and
         `params` are looked at for their shapes alone. The loss, `start` and the optimizer cannot
@@ -180,7 +180,7 @@ def fit(
       FileExistsError: there is a file `checkpoint`, but no `resume`.
       OSError: the checkpoint cannot be written: found out before training starts, as far as that
         can be told. Later, the last complete file stays, and the error has its `result`.
-      ImportError: `progress` without rich, `checkpoint` without safetensors.
+      ImportError: `progress` without rich.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from unicodedata import normalize
 
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.io.json_text import parse_json
+from lstmcore.text import shortened
 from lstmcore.tokens import JOINER, is_token, join, split, strings
 
 PADDING, START, END, UNKNOWN = 0, 1, 2, 3
@@ -39,6 +43,10 @@ class Vocabulary:
     Law: `decode(encode(text)) == text` for every text whose tokens are all known. At level "word",
     white space comes back as single spaces between words, none at the ends; the law holds for texts
     that are written so. A token that is not known becomes UNKNOWN, which decodes to "�".
+
+    One text can be written with different code points, such as "é" as one or as "e" and an accent
+    (Unicode Standard Annex 15, "Unicode Normalization Forms"). What is not known as it is written
+    is looked up in the forms NFC and NFD, too.
 
     Attributes:
       tokens: all different; most frequent first if made by `of`.
@@ -121,11 +129,34 @@ class Vocabulary:
 
         Raises:
           TypeError: `text` is not a string.
+
+        Examples:
+          >>> import lstmcore as lc
+          >>> vocabulary = lc.Vocabulary.of(["caf\u00e9"], level="word")
+          >>> vocabulary.encode("cafe\u0301").tolist()  # the same word, another normal form
+          [4, 2]
+        """
+        ids = [self._ids.get(token, UNKNOWN) for token in self.split(text)]
+        return np.array([*ids, END], np.int32)
+
+    def split(self, text: str) -> list[str]:
+        """Return the tokens of one text, each as this vocabulary knows it if it does.
+
+        Raises:
+          TypeError: `text` is not a string.
         """
         if not isinstance(text, str):
             raise TypeError(f"text must be a string, got {type(text).__name__}")
-        ids = [self._ids.get(token, UNKNOWN) for token in split(text, self.level)]
-        return np.array([*ids, END], np.int32)
+        tokens = split(text, self.level)
+        if self._ids.keys() >= set(tokens):
+            return tokens
+        if self.level == "word":
+            return [
+                token if token in self._ids else self._composed.get(normalize("NFC", token), token)
+                for token in tokens
+            ]
+        # Characters are composed with their neighbours, so a word is looked up as a whole.
+        return [token for piece in re.split(r"(\s+)", text) for token in self._nearest(piece)]
 
     def encode_all(self, texts: Iterable[str], length: int | None = None) -> np.ndarray:
         """The ids of many texts, int32 [B, T], each with its END, padded with PADDING.
@@ -201,8 +232,14 @@ class Vocabulary:
         return [name.removeprefix(JOINER) or name for name in shown]
 
     def to_json(self) -> str:
-        """The vocabulary as JSON text, in ASCII."""
-        return json.dumps({"format": FORMAT, "level": self.level, "tokens": self.tokens})
+        """The vocabulary as JSON text, in ASCII.
+
+        Raises:
+          ValueError: so many or so long tokens that `from_json` would refuse them: some 390,000.
+        """
+        text = json.dumps({"format": FORMAT, "level": self.level, "tokens": self.tokens})
+        parse_json(text, f"the JSON of a vocabulary of {self.size:,} ids")
+        return text
 
     @classmethod
     def from_json(cls, text: str) -> Vocabulary:
@@ -218,7 +255,7 @@ class Vocabulary:
           True
         """
         try:
-            found = json.loads(text)
+            found = parse_json(text, "text")
         except (ValueError, TypeError) as error:
             raise ValueError(f"text is not the JSON of a vocabulary: {error}") from None
         if not isinstance(found, dict) or set(found) != {"format", "level", "tokens"}:
@@ -228,14 +265,17 @@ class Vocabulary:
             )
         if found["format"] != FORMAT:
             raise ValueError(
-                f"text has format {found['format']!r}, this version of lstmcore reads {FORMAT}"
+                f"the vocabulary in text has format {_shortened(repr(found['format']))}, this "
+                f"version of lstmcore reads {FORMAT}"
             )
         if not isinstance(found["tokens"], list):
-            raise ValueError(f"tokens must be a list, got {type(found['tokens']).__name__}")
+            kind = type(found["tokens"]).__name__
+            raise ValueError(f"text is a vocabulary whose tokens must be a list, got {kind}")
         try:
             return cls(tuple(found["tokens"]), found["level"])
-        except TypeError as error:
-            raise ValueError(f"text is not the JSON of a vocabulary: {error}") from None
+        except (TypeError, ValueError) as error:
+            reason = shortened(error, 200)
+            raise ValueError(f"text is not the JSON of a vocabulary: {reason}") from None
 
     def __repr__(self):
         some = ", ".join(map(repr, self.tokens[:5])) + (", ..." if len(self.tokens) > 5 else "")
@@ -244,6 +284,16 @@ class Vocabulary:
     @cached_property
     def _ids(self) -> dict[str, int]:
         return {token: number for number, token in enumerate(self.tokens, SPECIAL)}
+
+    @cached_property
+    def _composed(self) -> dict[str, str]:
+        """{the token in the form NFC: the token}; of several, the most frequent."""
+        return {normalize("NFC", token): token for token in reversed(self.tokens)}
+
+    def _nearest(self, piece: str) -> str:
+        """The form of a piece of text in which the fewest of its characters are unknown."""
+        forms = (piece, normalize("NFC", piece), normalize("NFD", piece))
+        return min(forms, key=lambda form: sum(character not in self._ids for character in form))
 
     @cached_property
     def _texts(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ HYPOTHESIS_PROFILE=thorough pytest           many examples
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # before anything imports keras
@@ -46,6 +47,12 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile("thorough", max_examples=200, **common)
 hypothesis.settings.load_profile(PROFILE)
+
+
+def pytest_runtest_setup(item):
+    """Keras draws from a generator of its own, which each test starts anew."""
+    if keras := sys.modules.get("keras"):
+        keras.utils.set_random_seed(0)
 
 
 @pytest.fixture

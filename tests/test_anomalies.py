@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 from daily import DAY, daily
+from manifests import forge
 
 import lstmcore as lc
 from benchmarks import nab
@@ -296,6 +297,7 @@ def test_a_detector_survives_its_folder(found, tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == [
         "detector.json",
         "errors.safetensors",
+        "manifest.json",
         "model.safetensors",
     ]
 
@@ -310,18 +312,26 @@ def test_damaged_folders(tmp_path):
     description = tmp_path / "detector.json"
     text = description.read_text()
     for old, new, message in [
-        ('"format": 1', '"format": 2', "not described in format 1"),
+        ('"format": 1', '"format": 2', "it has format 2, expected 1"),
         ('"method": "prediction"', '"method": "magic"', "method must be one of"),
         ('"settings"', '"wishes"', "settings"),
         ("{", "", "is damaged"),
+        ('"held_out": ', '"held_out": 9', "does not belong to detector.json .*errors"),
+        ('"units": [\n   2', '"units": [\n   3', "does not belong to detector.json .*units is"),
+        ('"scaling": "standard"', '"scaling": "minmax"', "different preparations"),
     ]:
+        assert old in text
         description.write_text(text.replace(old, new, 1))
+        with pytest.raises(ValueError, match=r"detector.json is not the file that was written"):
+            anomalies.Detector.load(tmp_path)
+        forge(tmp_path)
         with pytest.raises(ValueError, match=rf"detector.json is damaged: .*{message}|{message}"):
             anomalies.Detector.load(tmp_path)
     description.write_text(text)
+    forge(tmp_path)
     other = untrained(replace(QUICK["prediction"], units=(2,)), table(60), seed=1)
     lc.save(tmp_path / "model.safetensors", other.model, other.params)
-    with pytest.raises(ValueError, match=r"model.safetensors does not belong to detector.json"):
+    with pytest.raises(ValueError, match=r"model.safetensors is not the file that was written"):
         anomalies.Detector.load(tmp_path)
     (tmp_path / "errors.safetensors").unlink()
     lc.save(tmp_path / "model.safetensors", detector.model, detector.params)
@@ -346,7 +356,7 @@ WRONG_SETTINGS = [
     ({"gaussian": -1}, ValueError, "gaussian must be a number from 0 on, got -1"),
     ({"learning_rate": 0}, ValueError, "learning_rate must be a positive number, got 0"),
     ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
-    ({"seed": 2**63}, ValueError, r"seed must be below 2\*\*63"),
+    ({"seed": 2**63}, ValueError, "seed must be at most 9,223,372,036,854,775,807"),
     ({"preparation": "standard"}, TypeError, "preparation must be a series.Preparation, got str"),
 ]
 

@@ -2,6 +2,9 @@
 
 import errno
 import json
+import shutil
+import subprocess
+import sys
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
@@ -18,7 +21,7 @@ from safetensors.numpy import save as to_safetensors
 import lstmcore as lc
 from lstmcore import train
 from lstmcore.batching import Buckets
-from lstmcore.files import read_tensors, write_tensors
+from lstmcore.io.tensors import read_tensors, write_tensors
 from lstmcore.training import checkpoint
 
 RNG = np.random.default_rng(0)
@@ -293,6 +296,49 @@ def test_leftovers_of_killed_writes_of_this_file_are_removed(path):
     assert {file.name for file in path.parent.iterdir()} == {path.name, *others}
 
 
+# Two runs at once.
+
+HOLDS = """
+import sys, pathlib
+from lstmcore.io.locks import alone
+with alone(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_run_with_the_same_checkpoint_is_refused(path):
+    """Also by another name; and the first one goes on unharmed."""
+    refused = []
+    (path.parent / "link").symlink_to(path)
+
+    def watch(epoch, params, losses):
+        for name in (path, path.parent / "link"):
+            with pytest.raises(ValueError, match="another run writes to the checkpoint") as error:
+                fit(checkpoint=name, resume=True)
+            refused.append(error)
+
+    result = fit(checkpoint=path, watch=watch)
+    assert_same(result, fit())
+    assert len(refused) == 2 * EPOCHS
+    assert {file.name for file in path.parent.iterdir()} == {path.name, "link"}
+    fit(checkpoint=path, resume=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files are not locked there")
+def test_a_process_that_is_killed_lets_go_of_its_checkpoint(path):
+    command = [sys.executable, "-c", HOLDS, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(
+            ValueError, match=r"another run writes to the checkpoint .* wait for its"
+        ):
+            fit(checkpoint=path)
+        process.kill()
+    fit(checkpoint=path)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
 # Interrupted.
 
 
@@ -484,8 +530,7 @@ def test_a_folder_that_goes_away_while_it_trains(tmp_path):
 
     def watch(epoch, params, losses):
         if epoch == 2:
-            (folder / "run").unlink()
-            folder.rmdir()
+            shutil.rmtree(folder)
 
     with pytest.raises(OSError, match=r"cannot write the checkpoint .*run \(No such file") as error:
         fit(checkpoint=folder / "run", watch=watch)
@@ -553,9 +598,9 @@ def test_cut_anywhere(sound, tmp_path_factory, data):
         fit(checkpoint=path, resume=True)
 
 
-def test_any_byte_changed(sound, tmp_path):
+def test_any_byte_changed(sound, tmp_path, rng):
     path, whole, harmless = tmp_path / "changed", fit(epochs=2), 0
-    positions = RNG.choice(len(sound), 200, replace=False)
+    positions = rng.choice(len(sound), 200, replace=False)
     for position in positions:
         changed = bytearray(sound)
         changed[position] ^= 1
@@ -570,15 +615,68 @@ def test_any_byte_changed(sound, tmp_path):
     assert harmless < len(positions) / 20  # one blank for another between the words of the header
 
 
-def test_the_same_bytes_as_other_numbers(path):
-    """The digest is of dtypes and shapes, too."""
-    stopped(path, 2)
+FORGED = {  # with a digest that fits: (changed arrays, message)
+    "losses as integers": (
+        lambda t: {"history['loss']": t["history['loss']"].view(np.int32)},
+        r"history\['loss'\] is int32\[2\] there, but float32\[2\] here",
+    ),
+    "losses with two axes": (
+        lambda t: {"history['loss']": t["history['loss']"][:, None]},
+        r"history\['loss'\] is float32\[2, 1\] there, but float32\[0\] here",
+    ),
+    "no losses, very often": (
+        lambda t: {"history['loss']": np.zeros((10**8, 0), np.float32)},
+        r"history\['loss'\] is float32\[100000000, 0\] there",
+    ),
+    "other losses": (
+        lambda t: {"history['gain']": t["history['loss']"]},
+        r"history\['gain'\] is float32\[2\] there, but missing here",
+    ),
+    "more losses than epochs": (
+        lambda t: {"history['loss']": np.ones(3, np.float32)},
+        "its epochs do not agree with its losses",
+    ),
+    "fewer than no epochs": (
+        lambda t: {"training.epoch": np.int32(-2)},
+        "its epochs do not agree with its losses",
+    ),
+    "the best epoch to come": (
+        lambda t: {"training.best_epoch": np.int32(5)},
+        "its epochs do not agree with its losses",
+    ),
+    "not finite": (lambda t: {"training.finite": np.bool_(False)}, "its epochs do not agree"),
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_forged(case, sound, path):
+    change, message = FORGED[case]
+    path.write_bytes(sound)
     metadata, tensors = read_tensors(path)
-    for change in (lambda losses: losses.view(np.int32), lambda losses: losses[:, None]):
-        changed = tensors | {"history['loss']": change(tensors["history['loss']"])}
-        write_tensors(path, changed, metadata)
-        with pytest.raises(ValueError, match="is damaged: it does not hold what was written"):
-            fit(checkpoint=path, resume=True)
+    write_tensors(path, tensors | change(tensors), metadata)
+    with pytest.raises(ValueError, match=f"{path.name} is .*{message}"):
+        fit(checkpoint=path, resume=True)
+
+
+DESCRIBED = {  # what is wrong: (changes of the description, message)
+    "earlier format": ({"format": 1}, "version of lstmcore, .*: go on with that version, or rem"),
+    "no format": ({"format": None}, "is of another version of lstmcore"),
+    "patience a word": ({"patience": "five"}, "is of another run: patience was five, but is None"),
+    "data of another length": ({"data": "x" * 9000}, r"data was x{98}\.\.\.x{49}, but is"),
+}
+
+
+@pytest.mark.parametrize("case", DESCRIBED)
+def test_forged_description(case, sound, path):
+    changes, message = DESCRIBED[case]
+    path.write_bytes(sound)
+    metadata, tensors = read_tensors(path)
+    run = json.loads(metadata["lstmcore_checkpoint"])["run"] | changes
+    write_tensors(path, tensors, {"lstmcore_checkpoint": json.dumps({"run": run})})
+    with pytest.raises(ValueError, match=message) as error:
+        fit(checkpoint=path, resume=True)
+    assert str(path) in str(error.value)
+    assert len(str(error.value)) < 600
 
 
 def test_files_of_another_kind(path):

@@ -13,11 +13,11 @@ from matplotlib import pyplot
 import lstmcore as lc
 from lstmcore import job, reference, series
 from lstmcore.job import folder as job_folder
-from lstmcore.table import read_dataset
+from lstmcore.series import read_dataset
 
 # The smallest model and the fewest batches: what costs time here is compiling.
 SMALL = ("--window", "3", "--units", "2", "--epochs", "2", "--batch-size", "512")
-TABLE = "date,load,temp\n" + "".join(f"day {i},{i % 5},{1000 + i * i}\n" for i in range(12))
+TABLE = "name,load,temp\n" + "".join(f"day {i},{i % 5},{1000 + i * i}\n" for i in range(12))
 OPTIONS = (
     "dataset", "columns", "mode", "window", "steps", "units", "activation", "scaling", "epochs",
     "batch-size", "learning-rate", "validation", "patience", "seed", "output", "time", "missing",
@@ -52,7 +52,7 @@ def test_everything_promised_is_written(tutorial):
     assert tutorial.files() == {
         "model.safetensors", "settings.json", "history.csv", "output.csv",
         "checkpoint.safetensors", "loss.png", "reconstruction.png", "gates_encoder_0.png",
-        "gates_encoder_1.png",
+        "gates_encoder_1.png", "manifest.json",
     }  # fmt: skip
     assert tutorial.files() <= set(re.findall(r"[\w.]+", tutorial.text))  # and said so
 
@@ -141,14 +141,13 @@ def test_a_table_in_each_mode(mode, table, tmp_path):
 def test_same_seed_same_model(table, tmp_path):
     """Other seed, other model; results of an earlier run are replaced, even read-only ones."""
     models, files = [], []
-    for name, seed in (("first", 7), ("again", 7), ("other", 8)):
-        old = tmp_path / name / "model.safetensors"
-        old.parent.mkdir()
-        old.touch(mode=0o400)
-        run = call("fit", table, *SMALL, "--columns", "temp", "--seed", seed, "-o", old.parent)
+    for seed in (7, 7, 8):
+        options = ("--columns", "temp", "--seed", seed, "--force")
+        run = call("fit", table, *SMALL, *options, "-o", tmp_path / "run")
         assert run.exit_code == 0, run.text
         models.append(np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(run.model()[1])]))
-        files.append(old.read_bytes())
+        files.append((run.folder / "model.safetensors").read_bytes())
+        (run.folder / "model.safetensors").chmod(0o400)
     first, again, other = models
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
@@ -203,7 +202,7 @@ def test_missing_values_and_differences(mode, table, tmp_path):
     assert "differences to 5 rows before and then to the row before" in run.text
     assert re.search(r"error, windows trained on: [\d.]+ on average, [\d.]+ at worst", run.text)
     settings = run.settings()
-    assert (settings["time"], settings["rows"]) == ("when", 30)
+    assert (settings["reading"], settings["rows"]) == ({"time": "when"}, 30)
     assert settings["settings"]["stride"] == 2
     assert settings["prepared"]["preparation"] == {
         "missing": "forward", "difference": [5, 1], "scaling": "standard",
@@ -238,14 +237,14 @@ def test_missing_values_and_differences(mode, table, tmp_path):
 def test_rows_that_are_left_out_are_refused_unless_said_otherwise(table, tmp_path):
     table.write_text(GAPPY.replace(",,", ",2,"))
     run = call("fit", table, *SMALL, "--time", "when", "-o", tmp_path / "run")
-    assert_refused(run, "leaves out 1 rows in time, .* one every 1: .* --missing forward")
+    assert_refused(run, "leaves out 1 row in time, .* one every 1: .* --missing forward")
 
 
 @pytest.mark.parametrize(
     ("dates", "message"),
     [
-        (["2026-01-01", "2026-01-03", "2026-01-02"], "comes before row 1 .*: sort the file"),
-        (["2026-01-01", "2026-01-02", "2026-01-02"], "has the same time as row 1"),
+        (["2026-01-01", "2026-01-03", "2026-01-02"], "comes before 2026-01-03, .*: sort the rows"),
+        (["2026-01-01", "2026-01-02", "2026-01-02"], "has the same time as the row before"),
     ],
 )
 def test_times_are_checked(dates, message, table, tmp_path):
@@ -299,7 +298,7 @@ MISTAKES = {
 }
 BAD_TABLES = {
     "empty": ("", [], "is empty"),
-    "NaN": ("a,b\n1,2\n3,NaN\n", [], "line 3, column 'b': NaN is not finite"),
+    "NaN": ("a,b\n1,2\n3,NaN\n", [], "line 3, column 'b': no value"),
     "no column of times": (TABLE, ["--time", "when"], "no column 'when': its columns are"),
     "empty cell": ("a,b\n1,2\n3,\n", [], "line 3, column 'b': no value"),
     "all empty": (
@@ -308,7 +307,7 @@ BAD_TABLES = {
         "starts with 4 missing values",
     ),
     "missing column": (TABLE, ["--columns", "load, wind"], "no column 'wind': its columns are"),
-    "column of words": (TABLE, ["--columns", "date"], "line 2, column 'date': 'day 0' is not a"),
+    "column of words": (TABLE, ["--columns", "name"], "line 2, column 'name': 'day 0' is not a"),
     "unknown [red]": (TABLE, ["--columns", "[red]"], r"no column '\[red\]'"),
     "and a dataset": (TABLE, ["--dataset", "tutorial"], "a CSV file or --dataset, not both"),
 }
@@ -348,7 +347,7 @@ def test_a_run_that_diverges_keeps_its_last_finite_weights(tmp_path):
     assert "error: training diverged in epoch" in run.text
     assert "lower --learning-rate" in run.text
     assert f"saved in {tmp_path / 'run' / 'model.safetensors'}" in run.text
-    found = {"model.safetensors", "settings.json", "history.csv"}
+    found = {"model.safetensors", "settings.json", "history.csv", "manifest.json"}
     assert run.files() - {"checkpoint.safetensors"} == found  # if it got so far
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(run.model()[1]))
     assert np.isfinite(run.column("history.csv", "epoch", "loss")).all()
@@ -357,36 +356,32 @@ def test_a_run_that_diverges_keeps_its_last_finite_weights(tmp_path):
 @pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt()])
 @pytest.mark.parametrize("with_old_results", [True, False])
 def test_a_run_that_ends_before_it_trains_changes_nothing(
-    failure, with_old_results, tmp_path, monkeypatch
+    failure, with_old_results, tutorial, tmp_path, monkeypatch
 ):
     def fail(*_, **__):
         raise failure
 
     folder = tmp_path / "run"
     if with_old_results:
-        folder.mkdir()
-        (folder / "model.safetensors").write_text("old")
-        (folder / "loss.png").write_text("old")
+        shutil.copytree(tutorial.folder, folder)
     monkeypatch.setattr(job, "train", fail)
-    run = call("fit", *SMALL, "-o", folder)
+    run = call("fit", *SMALL, *["--force"] * with_old_results, "-o", folder)
     assert run.exit_code == (130 if isinstance(failure, KeyboardInterrupt) else 1)
     assert "disk full" in run.text or "interrupted: nothing was written" in run.text
     if with_old_results:
-        assert {path.name: path.read_text() for path in folder.iterdir()} == {
-            "model.safetensors": "old",
-            "loss.png": "old",
-        }
+        for path in tutorial.folder.iterdir():
+            assert path.read_bytes() == (folder / path.name).read_bytes()
     else:
         assert not folder.exists()
 
 
 def test_results_of_an_earlier_run_do_not_stay_beside_those_of_another_model(tutorial, tmp_path):
     shutil.copytree(tutorial.folder, tmp_path / "run")
-    (tmp_path / "run" / "notes.txt").write_text("mine")
-    (tmp_path / "run" / "inspect.html").write_text("the gates of the earlier model")
-    run = call("fit", *SMALL, "--mode", "prediction", "-o", tmp_path / "run")
+    call("inspect", tmp_path / "run")
+    assert (tmp_path / "run" / "inspect.html").exists()
+    run = call("fit", *SMALL, "--mode", "prediction", "--force", "-o", tmp_path / "run")
     assert run.files() == {
-        "model.safetensors", "settings.json", "history.csv", "output.csv", "notes.txt",
+        "model.safetensors", "settings.json", "history.csv", "output.csv", "manifest.json",
         "checkpoint.safetensors", "loss.png", "prediction.png", "gates_encoder_0.png",
     }  # fmt: skip
 
@@ -402,11 +397,19 @@ def test_errors_on_windows_trained_on_and_held_out_are_told_apart(tmp_path):
     assert {row["used_for"] for row in rows} == {"training", "neither", "validation"}
 
 
-def test_the_table_itself_is_never_overwritten(table):
+@pytest.mark.usefixtures("no_pictures")
+def test_the_table_itself_is_never_overwritten(table, tmp_path):
     """It may well be the output of an earlier run, in the same folder."""
     table = table.rename(table.with_name("output.csv"))
-    call("fit", table, *SMALL, "-o", table.parent)
+    run = call("fit", table, *SMALL, "-o", table.parent)
+    assert "holds output.csv, which lstmcore did not write: choose another folder" in run.text
     assert table.read_text() == TABLE
+    earlier = call("fit", table, *SMALL, "-o", tmp_path / "run").folder / "output.csv"
+    before = earlier.read_bytes()
+    for option in ("--force", "--resume"):
+        run = call("fit", earlier, *SMALL, option, "-o", tmp_path / "run")
+        assert "output.csv lies in the output folder" in run.text
+        assert earlier.read_bytes() == before
 
 
 def test_a_table_called_like_a_dataset_is_a_table(tmp_path, monkeypatch):

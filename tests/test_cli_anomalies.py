@@ -15,7 +15,14 @@ from matplotlib.figure import Figure
 import lstmcore as lc
 from lstmcore.anomalies import metrics, report
 from lstmcore.anomalies.sentences import sentence
+from lstmcore.io.staging import CHECKPOINT, staging_of
 from lstmcore.series import Preparation
+
+FILES = {
+    "model.safetensors", "errors.safetensors", "detector.json", "settings.json", "history.csv",
+    "scores.csv", "events.csv", "anomalies.png", "loss.png", "report.html",
+    "checkpoint.safetensors", "manifest.json",
+}  # fmt: skip
 
 SMALL = ("--window", 4, "--units", 2, "--epochs", 2, "--batch-size", 512)
 NAMES = ("load", "<b>t$^</b>")
@@ -32,7 +39,7 @@ def values(seed=0, strange=STRANGE):
 
 
 def days():
-    return (np.datetime64("2024-01-01") + np.arange(ROWS)).astype(str).tolist()
+    return (np.datetime64("2024-01-01") + np.arange(ROWS).astype("m8[D]")).astype(str).tolist()
 
 
 def marks(rows=STRANGE):
@@ -95,7 +102,7 @@ def floats(run, name, *headings):
 
 
 def test_everything_promised_is_written(found):
-    assert found.files() == set(report.FILES)
+    assert found.files() == FILES
     assert found.files() <= set(re.findall(r"[\w.]+", found.text))  # and said so
 
 
@@ -291,18 +298,18 @@ def test_hard_tables(make, options, note, table, tmp_path):
     run = call("anomalies", table, *SMALL, *options, "-o", tmp_path / "run")
     assert run.exit_code == 0, run.text
     assert re.search(note, run.text), run.text
-    assert run.files() == set(report.FILES)
+    assert run.files() == FILES
     assert len(floats(run, "scores.csv", "score")) == ROWS
 
 
 def test_rows_without_a_value_have_no_score(table, tmp_path):
     """The page is made of them, too."""
     whole = values()[:, :1]
-    whole[[60, -1]] = np.nan
+    whole[[60, 150]] = np.nan
     table.write_text(lines(whole, ("load",)))
     run = call("anomalies", table, *SMALL, "-o", tmp_path / "run")
     rows = run.rows("scores.csv")
-    assert [row["date"] for row in rows if not row["score"]] == [days()[60], days()[-1]]
+    assert [row["date"] for row in rows if not row["score"]] == [days()[60], days()[150]]
     assert (rows[60]["load"], rows[60]["flagged"], rows[60]["event"]) == ("", "0", "")
     assert "2 rows without a score" in run.text
     assert "load: 2 of 200 values missing" in run.text
@@ -329,6 +336,91 @@ def test_labels(marked, note, table, tmp_path):
 
 
 @pytest.mark.usefixtures("plain_report")
+def skab(marked, changed):
+    """A table with two columns of labels, as the data set SKAB has them."""
+    table = np.column_stack([values(), marked, changed])
+    return lines(table, (*NAMES, "anomaly", "Change_Point"))
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_other_columns_of_labels_are_left_out(table, tmp_path):
+    table.write_text(skab(marks(), marks(slice(150, 151))))
+    run = call("anomalies", table, *SMALL, "--labels", "anomaly", "-o", tmp_path / "run")
+    assert run.exit_code == 0, run.text
+    assert run.settings()["columns"] == list(NAMES)
+    assert "Change_Point looks like a column of labels and is left out" in run.text
+    assert "are marked in" not in run.text
+    names = ",".join((*NAMES, "Change_Point"))
+    asked = ("--labels", "anomaly", "--columns", names)
+    run = call("anomalies", table, *SMALL, *asked, "-o", tmp_path / "asked")
+    assert run.settings()["columns"] == [*NAMES, "Change_Point"]
+    assert "Change_Point looks like a column of labels, and is learnt from" in run.text
+
+
+@pytest.mark.usefixtures("plain_report")
+@pytest.mark.parametrize("options", [("--labels", "anomaly"), ()], ids=["asked for", "found"])
+def test_labelled_rows_that_are_trained_on_are_pointed_out(options, table, tmp_path):
+    table.write_text(skab(marks(slice(10, 13)), marks(slice(10, 11))))
+    run = call("anomalies", table, *SMALL, *options, "-o", tmp_path / "run")
+    assert run.exit_code == 0, run.text
+    assert "3 of the 100 rows trained on are marked in anomaly: the model takes them" in run.text
+    assert "1 of the 100 rows trained on is marked in Change_Point" in run.text
+    normal = tmp_path / "normal.csv"
+    for marked, note in ((marks(slice(0, 2)), True), (marks(slice(0)), False)):
+        normal.write_text(skab(marked, marked))
+        options = (*options, "--train", normal)
+        run = call("anomalies", table, *SMALL, *options, "-o", tmp_path / f"run {note}")
+        assert ("2 of the 200 rows trained on are marked in anomaly" in run.text) == note
+    normal.write_text(lines(values(1, None)))  # no labels, no word of them
+    run = call("anomalies", table, *SMALL, "--train", normal, "-o", tmp_path / "run 3")
+    assert run.exit_code == 0, run.text
+    assert "are marked in" not in run.text
+
+
+def test_nothing_but_labels_is_refused(table, tmp_path):
+    table.write_text(lines(marks()[:, None], ("is_anomaly",)))
+    run = call("anomalies", table, *SMALL, "-o", tmp_path / "run")
+    assert run.exit_code == 1
+    assert "has nothing to learn from: is_anomaly looks like a column of labels" in run.text
+
+
+def hours(step):
+    start = np.datetime64("2024-01-01T00:00")
+    return (start + np.arange(ROWS) * np.timedelta64(step, "m")).astype(str).tolist()
+
+
+def test_tables_of_different_intervals_are_refused(table, tmp_path):
+    table.write_text(lines(values(), labels=hours(10)))
+    normal = tmp_path / "normal.csv"
+    normal.write_text(lines(values(1, None), labels=hours(60)))
+    run = call("anomalies", table, "--train", normal, *SMALL, "-o", tmp_path / "run")
+    assert run.exit_code == 1
+    assert "has a row every 10 minutes, but" in run.text
+    assert "which is trained on, one every hour" in run.text
+    assert "bring both tables to the same interval first" in run.text
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("plain_report")
+@pytest.mark.parametrize(
+    ("times", "note"),
+    [
+        (days(), "200 rows of 200 are at times that"),
+        ([f"2023-{day[5:]}" for day in days() if day[5:] != "02-29"], None),
+        ([f"row {number}" for number in range(ROWS)], None),  # of which nothing is known
+    ],
+    ids=["the same", "others", "none"],
+)
+def test_times_that_are_in_both_tables_are_pointed_out(times, note, table, tmp_path):
+    normal = tmp_path / "normal.csv"
+    text = lines(values(1, None), labels=times)
+    normal.write_text(text if times[0][0] == "2" else text.replace("date", "name", 1))
+    run = call("anomalies", table, "--train", normal, *SMALL, "-o", tmp_path / "run")
+    assert run.exit_code == 0, run.text
+    assert ("holds, too: if these are the same rows" in run.text) == (note is not None)
+    assert note is None or note in run.text
+
+
 def test_rows_left_out_in_time_stay_beside_their_labels(table, tmp_path):
     kept = np.array([row for row in range(ROWS) if row not in (40, 41)])
     text = lines(
@@ -368,12 +460,12 @@ TABLES = {
     "too far": (with_cell(190, "1e100"), "'load': 1e[+]100 at 2024-07-09 is too far from the"),
     "one time twice": (
         lines(values(), labels=[*days()[:40], days()[39], *days()[41:]]),
-        r"row 40 \(2024-02-09\) has the same time as row 39",
+        "line 42, column 'date': 2024-02-09 has the same time .* --duplicates mean",
     ),
-    "unsorted": (lines(values(), labels=days()[::-1]), "sort the file by time"),
+    "unsorted": (lines(values(), labels=days()[::-1]), "sort the rows by time"),
     "irregular": (
         lines(values(), labels=[*days()[:40], "2024-02-10T05:00", *days()[41:]]),
-        "the rows are not at regular times",
+        "but most rows are 1 day apart",
     ),
 }
 OPTIONS = {
@@ -446,15 +538,14 @@ def test_bad_tables_to_train_on(text, message, table, tmp_path):
 @pytest.mark.parametrize(
     ("options", "package", "message"),
     [
-        ([], "plotly", "the report needs the package plotly"),
-        (["--labels", "load"], "sklearn", "--labels needs .* pip install scikit-learn"),
-        (["--threshold", "peaks"], "scipy", "--threshold peaks needs the package scipy"),
+        (["--labels", "load"], "sklearn", "--labels needs the package scikit-learn: pip install"),
+        (["--threshold", "peaks"], "scipy", "--threshold peaks needs the package scipy: pip"),
     ],
 )
-def test_a_package_that_is_missing_is_named_before_training(
+def test_a_package_that_an_option_needs_is_named_before_training(
     options, package, message, table, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("lstmcore.cli.reading.find_spec", lambda name: name != package or None)
+    monkeypatch.setattr("lstmcore.cli.packages.find_spec", lambda name: name != package or None)
     run = call("anomalies", table, *SMALL, *options, "-o", tmp_path / "run")
     assert_refused(run, message)
 
@@ -464,17 +555,18 @@ def test_a_package_that_is_missing_is_named_before_training(
 
 @pytest.mark.usefixtures("plain_report")
 def test_an_interrupted_run_tells_how_to_go_on(table, tmp_path):
-    command = ["anomalies", table, *SMALL, "--epochs", 700, "--patience", 0]
+    command = ["anomalies", table, *SMALL, "--epochs", 60, "--patience", 0]
     status, said = interrupt(signal.SIGINT, *command, "-o", tmp_path / "stopped")
     assert status == 130
     assert "Traceback" not in said
     assert re.search("interrupted: training so far is kept in .* with --resume goes on", said)
-    assert {path.name for path in (tmp_path / "stopped").iterdir()} == {"unfinished"}
+    assert not (tmp_path / "stopped").exists()
+    assert (staging_of(tmp_path / "stopped") / CHECKPOINT).exists()
     stopped, whole = (
         call(*command, *options, "-o", tmp_path / name)
         for name, options in (("stopped", ["--resume"]), ("whole", []))
     )
     assert stopped.exit_code == whole.exit_code == 0, stopped.text + whole.text
-    assert stopped.files() == whole.files() == set(report.FILES) - {"report.html"}
+    assert stopped.files() == whole.files() == FILES - {"report.html"}
     for name in ("history.csv", "scores.csv", "events.csv", "model.safetensors"):
         assert (stopped.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name

@@ -9,15 +9,17 @@ import jax
 import numpy as np
 import pytest
 from command import call
+from manifests import forge
 from strategies import weights
 from test_inspector import contents, decoded, numbers
 
 import lstmcore as lc
-from lstmcore import job, table
+from lstmcore import job, series
+from lstmcore.io import manifest
 
 SMALL = ("--units", 2, "--epochs", 1, "--batch-size", 512)
 ROWS = [(f"day {i}", np.sin(i), 100 + 10 * np.cos(i)) for i in range(40)]
-TABLE = "date,load,temp\n" + "".join(f"{day},{a:.4f},{b:.4f}\n" for day, a, b in ROWS)
+TABLE = "name,load,temp\n" + "".join(f"{day},{a:.4f},{b:.4f}\n" for day, a, b in ROWS)
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +50,17 @@ def test_a_page_beside_the_model(named, folder, csv):
     assert f"{csv}: 8 of 36 windows of 5 rows" in run.text
     page = contents(folder / "inspect.html")
     assert page["inputs"]["names"] == ["load", "temp"]
-    assert page["xlabel"] == "date"
+    assert page["xlabel"] == "name"
     assert page["labels"][1] == ["day 5", "day 6", "day 7", "day 8", "day 9"]
+    assert manifest.first_foreign(folder) is None  # the page is one of the run's files
+    assert call("inspect", folder).exit_code == 0  # and may be replaced
 
 
 def test_windows_are_cut_and_scaled_as_in_training(folder, csv):
     """The page shows units of the table; the model has read what it was trained on."""
     call("inspect", folder)
     page = contents(folder / "inspect.html")
-    data, settings = table.read_csv(csv), job.Settings(window=5)
+    data, settings = series.read_csv(csv), job.Settings(window=5)
     windows = job.cut(data, settings)
     chosen = np.arange(0, 36, 5)
     np.testing.assert_allclose(
@@ -72,6 +76,22 @@ def test_windows_are_cut_and_scaled_as_in_training(folder, csv):
     )
 
 
+def test_a_table_at_another_interval_is_refused(tmp_path):
+    def table(name, step):
+        times = np.datetime64("2024-01-01T00") + np.arange(12) * np.timedelta64(step, "h")
+        path = tmp_path / name
+        path.write_text("date,load\n" + "".join(f"{time},{i}\n" for i, time in enumerate(times)))
+        return path
+
+    hourly, daily = table("hourly.csv", 1), table("daily.csv", 24)
+    run = call("fit", hourly, *SMALL, "--window", 5, "-o", tmp_path / "run")
+    assert run.settings()["interval"] == "1 hour"
+    refused = call("inspect", run.folder, daily, "-o", tmp_path / "page.html")
+    assert refused.exit_code == 1
+    assert "daily.csv has a row every day, but" in refused.text
+    assert "which is trained on, one every hour" in refused.text
+
+
 def test_another_table_is_scaled_as_the_one_of_the_training(folder, csv, tmp_path):
     other = tmp_path / "other.csv"
     other.write_text("temp,noise,load\n" + "".join(f"{1000 + i},0,{i}\n" for i in range(6)))
@@ -79,7 +99,7 @@ def test_another_table_is_scaled_as_the_one_of_the_training(folder, csv, tmp_pat
     page = contents(tmp_path / "other.html")
     assert numbers(page["inputs"])[0, 0].tolist() == [0, 1000]  # columns by name
     model, params = lc.load(folder / "model.safetensors")
-    prepared = job.cut(table.read_csv(csv), job.Settings(window=5)).prepared
+    prepared = job.cut(series.read_csv(csv), job.Settings(window=5)).prepared
     x = prepared.scaler.apply(numbers(page["inputs"])).astype("float32")
     expected = model.apply(params, x)[1]["encoder_0"].c
     np.testing.assert_allclose(decoded(page["layers"][0], "c"), expected, atol=1e-4)
@@ -161,17 +181,18 @@ def test_a_model_without_settings_reads_the_table_as_it_is(csv, tmp_path):
     assert "no settings.json beside" in run.text
     assert "nothing is prepared" in run.text
     page = contents(tmp_path / "inspect.html")
-    values = table.read_csv(csv).values[None]  # all rows at once
+    values = series.read_csv(csv).values[None]  # all rows at once
     np.testing.assert_allclose(numbers(page["inputs"]), values, rtol=1e-6)
     expected = model.apply(params, values.astype("float32"))[1]["lstm_0"].h
     np.testing.assert_allclose(decoded(page["layers"][0], "h"), expected, atol=1e-4)
-    call("inspect", tmp_path / "m.safetensors", csv, "--window", 10)
+    call("inspect", tmp_path / "m.safetensors", csv, "--window", 10, "--force")
     assert contents(tmp_path / "inspect.html")["examples"] == 4
 
 
 def edit_settings(folder, **changes):
     path = folder / "settings.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    forge(folder)
 
 
 def other_table(folder):
@@ -182,6 +203,18 @@ def other_table(folder):
 def dense_model(folder):
     model = lc.DenseAutoencoder(2, 1)
     lc.save(folder / "model.safetensors", model, weights(model))
+    forge(folder)
+
+
+def damaged_settings(folder):
+    (folder / "settings.json").write_text("{")
+    forge(folder)
+
+
+def other_model(folder):
+    """Of the same columns, but with other units than settings.json asks for."""
+    model = lc.Autoencoder(2, 3)
+    lc.save(folder / "model.safetensors", model, weights(model))
 
 
 BREAK = {
@@ -189,7 +222,7 @@ BREAK = {
     "no model": (
         lambda folder: (folder / "model.safetensors").unlink(),
         [],
-        "there is no file .*model.safetensors",
+        "there is no model.safetensors in",
     ),
     "no settings and no table": (
         lambda folder: (folder / "settings.json").unlink(),
@@ -197,29 +230,54 @@ BREAK = {
         "there is no settings.json beside .* name a CSV",
     ),
     "damaged settings": (
-        lambda folder: (folder / "settings.json").write_text("{"),
+        damaged_settings,
         [],
-        "settings.json is damaged, or of another version of lstmcore",
+        "settings.json is damaged",
     ),
     "settings of another version": (
         lambda folder: edit_settings(folder, settings=job.TUTORIAL.to_json() | {"speed": 3}),
         [],
-        "settings.json is damaged, .* 'speed'",
+        "settings.json is damaged: .* 'speed'",
     ),
     "preparation of other columns": (
         lambda folder: edit_settings(folder, columns=["load"]),
         [],
-        "settings.json is damaged, .*columns and prepared do not fit",
+        "settings.json is damaged: .*columns and prepared do not fit",
     ),
     "preparation of other settings": (
         lambda folder: edit_settings(folder, settings=job.TUTORIAL.to_json()),
         [],
-        "settings.json is damaged, .*settings and prepared do not fit",
+        "settings.json is damaged: .*settings and prepared do not fit",
     ),
     "no preparation": (
         lambda folder: edit_settings(folder, prepared={"scale": [1, 1]}),
         [],
-        "settings.json is damaged, .*no stored preparation",
+        "settings.json is damaged: .*no stored preparation",
+    ),
+    "changed settings": (
+        lambda folder: (folder / "settings.json").write_text("{}"),
+        [],
+        "settings.json is not the file that was written with manifest.json beside it",
+    ),
+    "model of another folder": (
+        other_model,
+        [],
+        "model.safetensors is not the file that was written with manifest.json beside it",
+    ),
+    "model of another folder, with a forged manifest": (
+        lambda folder: [other_model(folder), forge(folder)],
+        [],
+        r"model.safetensors does not belong to settings.json beside it: units is \(3,\) in the one",
+    ),
+    "no manifest": (
+        lambda folder: (folder / "manifest.json").unlink(),
+        [],
+        "there is no manifest.json in .* python -m lstmcore.io.manifest",
+    ),
+    "a page of someone else": (
+        lambda folder: (folder / "inspect.html").write_text("mine"),
+        [],
+        "there is a file .*inspect.html already: --force replaces it",
     ),
     "table gone": (
         lambda folder: edit_settings(folder, source="gone.csv"),

@@ -10,7 +10,8 @@ import pytest
 from command import call
 
 from lstmcore import job
-from lstmcore.files import read_tensors
+from lstmcore.io.staging import CHECKPOINT, staging_of
+from lstmcore.io.tensors import read_tensors
 from lstmcore.job import folder as job_folder
 
 TABLE = "load,temp\n" + "".join(f"{i % 5},{1000 + i * i}\n" for i in range(20))
@@ -34,6 +35,7 @@ cli.main()
 """
 RESULTS = {
     "model.safetensors", "checkpoint.safetensors", "settings.json", "history.csv", "output.csv",
+    "manifest.json",
 }  # fmt: skip
 
 
@@ -80,25 +82,28 @@ def stopped(by: str, table, folder, *options):
         capture_output=True,
         text=True,
         env=os.environ | {"NO_COLOR": "1", "COLUMNS": "500"},
-        timeout=300,
+        timeout=1200,
         check=False,
     )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are others there")
 def test_killed_and_interrupted_it_ends_as_if_it_had_never_been_stopped(table, whole, tmp_path):
-    folder, kept = tmp_path / "run", tmp_path / "run" / "unfinished" / "checkpoint.safetensors"
+    folder, kept = tmp_path / "run", staging_of(tmp_path / "run") / CHECKPOINT
     killed = stopped("SIGKILL", table, folder)
     assert killed.returncode == -signal.SIGKILL
-    assert set(contents(folder / "unfinished")) == {kept.name, "settings.json"}
+    left = {name for name in contents(kept.parent) if not name.startswith(".")}
+    assert left == {kept.name, "settings.json"}
     assert epochs_in(kept) == 1
-    interrupted = stopped("SIGTERM", table, folder, "--resume")  # which does as Ctrl-C does
-    assert interrupted.returncode == 130, interrupted.stderr
     expected = (
         f"interrupted: training so far is kept in {kept}; the same command with --resume goes"
     )
-    assert expected in interrupted.stderr
-    assert epochs_in(kept) > 1
+    # Each does as Ctrl-C does, and the exit status tells which it was.
+    for epochs, (name, status) in enumerate({"SIGTERM": 143, "SIGHUP": 129}.items(), start=1):
+        interrupted = stopped(name, table, folder, "--resume")
+        assert interrupted.returncode == status, interrupted.stderr
+        assert expected in interrupted.stderr
+        assert epochs_in(kept) > epochs
     run = fit(table, folder, "--resume")
     assert run.exit_code == 0, run.text
     assert set(whole) == RESULTS
@@ -138,14 +143,24 @@ def test_another_command_line_is_refused(ended, table, tmp_path, monkeypatch):
     if not ended:
         monkeypatch.setattr(job, "outputs", interrupt)
     assert fit(table, folder, "--epochs", 2).exit_code == (0 if ended else 130)
-    before = {path: path.read_bytes() for path in folder.rglob("*.*")}
+    before = worth_keeping(tmp_path)
     for options, message in CHANGES.values():
         run = fit(table, folder, "--epochs", 2, "--resume", *options)
         assert run.exit_code == 1
-        assert re.search(rf"error: {message}.* to begin anew, leave --resume out", run.text), (
+        assert re.search(rf"error: {message}.* to begin anew, give --force instead of", run.text), (
             run.text
         )
-        assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
+        assert worth_keeping(tmp_path) == before
+
+
+def worth_keeping(place) -> dict:
+    """All results; and of a run that has not ended what the others can be made from again."""
+    hidden = {"checkpoint.safetensors", "settings.json"}
+    return {
+        path: path.read_bytes()
+        for path in place.rglob("*.*")
+        if path.is_file() and (path.name in hidden or not path.parent.name.startswith("."))
+    }
 
 
 def interrupt(*_):

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from command import TERMINAL, call
+from manifests import forge
 from matplotlib import pyplot
 from rich.console import Console
 from test_inspector import contents, numbers
@@ -21,11 +23,11 @@ from typer.testing import CliRunner
 import lstmcore as lc
 from lstmcore import translation
 from lstmcore.cli import app, watch
+from lstmcore.io.manifest import MARKER
+from lstmcore.io.staging import staging_of
 from lstmcore.translation import report
 
-commands = sys.modules[
-    "lstmcore.cli.translate"
-]  # whose name in lstmcore.cli is that of the command
+commands = import_module("lstmcore.cli.translate")
 
 # The smallest model, and each epoch one batch: what costs time here is compiling.
 TINY = ("--level", "word", "--units", 8, "--embedding", 8, "--one-direction", "--epochs", 12,
@@ -33,11 +35,15 @@ TINY = ("--level", "word", "--units", 8, "--embedding", 8, "--one-direction", "-
         "--dropout", 0)  # fmt: skip
 TEXT = "".join(f"{source}\t{target}\tremark\n" for source, target in PAIRS)
 OPTIONS = (
-    "level", "units", "embedding", "attention", "one-direction", "reverse-source", "dropout",
-    "epochs", "patience", "batch-size", "learning-rate", "validation", "max-length", "seed",
-    "output",
+    "columns", "level", "units", "embedding", "attention", "one-direction", "reverse-source",
+    "dropout", "epochs", "patience", "batch-size", "learning-rate", "validation", "max-length",
+    "seed", "output",
 )  # fmt: skip
+PLAIN = {
+    "model.safetensors", "vocabularies.json", "settings.json", "history.csv", "manifest.json",
+}  # fmt: skip
 WRITTEN = {
+    "manifest.json",
     "model.safetensors", "vocabularies.json", "settings.json", "history.csv", "held_out.tsv",
     "loss.png", "attention.png", "gates_encoder_0.png", "gates_decoder_0.png",
 }  # fmt: skip
@@ -104,7 +110,9 @@ def held_out(folder) -> list[list[str]]:
 def test_everything_promised_is_written_and_said(run, pairs):
     assert run.exit_code == 0, run.text
     assert run.files() == WRITTEN <= set(re.findall(r"[\w.]+", run.text))
-    assert f"{pairs}: 36 pairs" in run.text
+    source, target = PAIRS[0]
+    assert f"{pairs}: 36 pairs, the first '{source}' -> '{target}'" in run.text
+    assert "- columns 1 and 2 of 3 are read" in run.text
     count = sum(leaf.size for leaf in jax.tree.leaves(run.model()[1]))
     assert f"total {count:,}" in run.text
     assert f"lstmcore translate run {run.folder} TEXT" in run.text
@@ -137,20 +145,19 @@ def test_the_pictures_show_something(run):
 
 
 def test_results_of_an_earlier_run_do_not_stay(folder, pairs, trained):
-    (folder / "notes.txt").write_text("mine")
-    for name in ("gates_encoder_7.png", "inspect.html"):
-        (folder / name).write_text("of an earlier model")
-    (folder / "unfinished").mkdir()  # of a run that was killed
-    (folder / "unfinished" / "model.safetensors").write_text("half")
+    killed = staging_of(folder)
+    killed.mkdir()
+    (killed / MARKER).touch()
+    (killed / "gates_encoder_7.png").write_text("half")
     nothing = trained._replace(held_out=[])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(translation, "train", lambda *_, **__: nothing)
         patch.setattr(report, "pictures", lambda *_: {})
-        run = call("translate", "train", pairs, *TINY, "--validation", 0, "-o", folder)
+        run = call("translate", "train", pairs, *TINY, "--validation", 0, "--force", "-o", folder)
     assert run.exit_code == 0, run.text
     assert "held-out pairs: exact" not in run.text
-    kept = {"model.safetensors", "vocabularies.json", "settings.json", "history.csv"}
-    assert run.files() == {"notes.txt", *kept}
+    assert run.files() == PLAIN
+    assert not killed.exists()
 
 
 def test_any_script_and_any_sign(trained, tmp_path, monkeypatch):
@@ -191,7 +198,7 @@ def test_pictures_that_fail_do_not_cost_the_translator(
     is_interrupt = isinstance(failure, KeyboardInterrupt)
     assert run.exit_code == (130 if is_interrupt else 1)
     assert ("the translator is kept" if is_interrupt else "error: disk full") in run.text
-    assert run.files() == {"model.safetensors", "vocabularies.json", "settings.json", "history.csv"}
+    assert run.files() == PLAIN
     assert translation.Translator.load(folder).translate(["one two"])
 
 
@@ -215,7 +222,7 @@ def test_a_run_that_ends_in_its_first_epoch_changes_nothing(
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     monkeypatch.setattr(translation, "train", fail)
     for output in (folder, folder.parent / "new"):
-        run = call("translate", "train", pairs, *TINY, "-o", output)
+        run = call("translate", "train", pairs, *TINY, "--force", "-o", output)
         assert run.exit_code == status
         assert message in run.text
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
@@ -238,7 +245,7 @@ def test_a_run_that_diverges_keeps_its_last_finite_weights(pairs, tmp_path):
     assert run.exit_code == 1
     assert "error: training diverged in epoch 2: lower --learning-rate (1e+38)" in run.text
     assert f"the last finite weights are saved in {run.folder}" in run.text
-    assert run.files() == {"model.safetensors", "vocabularies.json", "settings.json", "history.csv"}
+    assert run.files() == PLAIN
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(run.model()[1]))
     assert len(run.rows("history.csv")) == 1
 
@@ -319,7 +326,7 @@ def test_the_pairs_themselves_are_never_overwritten(as_link, tmp_path):
         given.symlink_to(path)
     run = call("translate", "train", given, *TINY, "-o", tmp_path)
     assert run.exit_code == 1
-    assert "would be overwritten: choose another folder with --output" in run.text
+    assert "which lstmcore did not write: choose another folder with --output" in run.text
     assert path.read_text() == TEXT
 
 
@@ -376,19 +383,19 @@ def test_texts_that_begin_with_a_dash(folder):
 
 
 RUN_MISTAKES = {
-    "no folder": (lambda folder: shutil.rmtree(folder), [], "there is no vocabularies.json in"),
+    "no folder": (lambda folder: shutil.rmtree(folder), [], "there is no folder"),
     "no model": (
         lambda folder: (folder / "model.safetensors").unlink(),
         [],
-        r"there is no file .*model\.safetensors",
+        r"there is no model\.safetensors in",
     ),
     "damaged": (
         lambda folder: (folder / "vocabularies.json").write_text("{"),
         [],
-        r"vocabularies\.json is damaged",
+        r"vocabularies\.json is not the file that was written with manifest\.json beside it",
     ),
     "of another": (
-        lambda folder: described(folder, source=OTHER),
+        lambda folder: [described(folder, source=OTHER), forge(folder)],
         [],
         "holds no translator: the model knows 10 source tokens but its vocabulary has 7",
     ),
@@ -434,7 +441,7 @@ def test_inspect_needs_a_translator_with_held_out_pairs(folder):
     (folder / "vocabularies.json").unlink()
     run = call("inspect", folder)
     assert run.exit_code == 1
-    assert "there is no vocabularies.json in" in run.text
+    assert "there is no folder" in run.text
     assert not (folder / "inspect.html").exists()
 
 

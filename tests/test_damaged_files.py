@@ -74,10 +74,21 @@ def test_files_of_another_kind(kind, load, model_path, tmp_path):
 
 
 @pytest.mark.parametrize("load", LOADERS)
-@pytest.mark.parametrize("place", ["nowhere", "."])
-def test_no_file(load, place, tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no file"):
-        load(tmp_path / place)
+@pytest.mark.parametrize("name", ["nowhere", "nowhere/else"])
+def test_no_file(load, name, tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"there is no file .*{name}"):
+        load(tmp_path / name)
+
+
+@pytest.mark.parametrize("load", LOADERS)
+def test_what_is_no_regular_file(load, tmp_path):
+    with pytest.raises(IsADirectoryError, match=f"{tmp_path} is a folder, not a file"):
+        load(tmp_path)
+    for path in ("/dev/zero", "/dev/null"):
+        with pytest.raises(ValueError, match=f"{path} is a pipe or a device: give the path of a"):
+            load(path)
+    with pytest.raises(ValueError, match=r"'a\\x00b' cannot be the name of a file"):
+        load("a\0b")
 
 
 def described(**changes) -> str:
@@ -103,10 +114,10 @@ def described(**changes) -> str:
 
 TAMPERED = {  # what is wrong: (description, tensors, message)
     "unknown model": (described(model="Transformer"), {}, "there is no model 'Transformer'"),
-    "model a list": (described(model=[1]), {}, "unhashable"),
+    "model a list": (described(model=[1]), {}, r"there is no model \[1\]"),
     "later format": (described(format=2), {}, "not described in format 1"),
     "no JSON": ("{", {}, "Expecting property name"),
-    "deep JSON": ("[" * 100_000, {}, "recursion"),
+    "deep JSON": ("[" * 100_000, {}, "nested more than 32 levels deep"),
     "a list": ("[1]", {}, "not described in format 1"),
     "null": (described(hyperparameters=None), {}, "there is no model"),
     "nothing": (described(hyperparameters={}), {}, "activation '' is not known"),
@@ -115,7 +126,14 @@ TAMPERED = {  # what is wrong: (description, tensors, message)
     "units a word": (described(units="three"), {}, "units must be a whole number, got 'three'"),
     "other units": (described(units=[5]), {}, r"has shape \(2, 12\) but the model needs \(2, 20\)"),
     "fewer layers": (described(units=[3, 2]), {}, "encoder_1/kernel is missing"),
-    "huge units": (described(units=[10**30]), {}, "but the model needs"),
+    "huge units": (described(units=[2**31 - 1]), {}, "but the model needs"),
+    "units beyond 64 bits": (described(units=[10**30]), {}, "does not fit 64 bits"),
+    "too many layers": (described(units=[3] * 2000), {}, "units names 2,000 layers, expected at"),
+    "a hyperparameter twice": (
+        described()[:-2] + ', "units": [3]}}',
+        {},
+        "'units' appears twice in one object",
+    ),
     "other features": (described(features=3), {}, "but the model needs"),
     "steps a fraction": (described(steps=1.5), {}, "steps must be a whole number, got 1.5"),
     "steps negative": (described(steps=-1), {}, "steps must be at least 1, got -1"),

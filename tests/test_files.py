@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from hypothesis import strategies as st
 from strategies import SMALL, assert_same, random_mask, weights
 
 import lstmcore as lc
-from lstmcore import files, reference
+from lstmcore import reference
 from lstmcore.activations import NAMED
-from lstmcore.files import atomic_path
+from lstmcore.io.atomic import atomic_path, remove_leftovers
 
 MODELS = [
     SMALL,
@@ -133,9 +134,9 @@ def test_reference_computes_what_the_model_computes(model, model_path, rng):
 # A write that fails leaves the old file, and nothing else.
 
 
-def full_disk(model_path, data):
-    with open(model_path, "wb") as file:
-        file.write(data[: len(data) // 2])
+def full_disk(path, *_):
+    with open(path, "wb") as file:
+        file.write(b"half of it")
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -144,16 +145,17 @@ def no_rename(*_):
 
 
 @pytest.mark.parametrize(
-    ("owner", "name", "failure"), [(Path, "write_bytes", full_disk), (os, "replace", no_rename)]
+    ("owner", "name", "failure"), [(Path, "open", full_disk), (os, "replace", no_rename)]
 )
 @pytest.mark.parametrize("old", [None, b"old results"])
 def test_failing_save_changes_nothing(owner, name, failure, old, tmp_path, monkeypatch):
     file = tmp_path / "model.safetensors"
     if old is not None:
         file.write_bytes(old)
-    monkeypatch.setattr(owner, name, failure)
-    with pytest.raises(OSError, match=r"No space|Permission"):
-        lc.save(file, SMALL, weights(SMALL))
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, failure)
+        with pytest.raises(OSError, match=r"No space|Permission"):
+            lc.save(file, SMALL, weights(SMALL))
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == (
         {} if old is None else {file.name: old}
     )
@@ -166,9 +168,9 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
         monkeypatch.setattr(
             os, call.__name__, lambda *given, call=call: (done.append(call), call(*given))
         )
-    with files.atomic_path(tmp_path / "file") as temporary:
+    with atomic_path(tmp_path / "file") as temporary:
         temporary.write_text("all of it")
-    assert [call.__name__ for call in done] == ["fsync", "replace"]
+    assert [call.__name__ for call in done] == ["fsync", "replace", "fsync"]  # of the folder
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
@@ -179,13 +181,49 @@ def test_a_link_stays_one_and_what_it_leads_to_is_replaced(tmp_path):
     for text in ("1", "2"):  # it leads nowhere, then to a file
         left = target.with_name(".file-0123abcd")
         left.touch()
-        files.remove_leftovers(link)
+        remove_leftovers(link)
         assert not left.exists()
-        with files.atomic_path(link) as temporary:
+        with atomic_path(link) as temporary:
             assert temporary.parent == target.parent  # or renaming may not be one step
             temporary.write_text(text)
         assert (link.is_symlink(), target.read_text()) == (True, text)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "link", "there"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no such modes there")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o400])
+def test_a_file_that_is_replaced_keeps_its_mode_and_nobody_else_reads_it_meanwhile(mode, tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.touch()
+    path.chmod(mode)
+    with atomic_path(path) as temporary:
+        temporary.write_text("weights")
+        assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    lc.save(path, SMALL, weights(SMALL))
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no such modes there")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_a_new_file_follows_the_umask(umask, mode, tmp_path):
+    path = tmp_path / "model"
+    before = os.umask(umask)
+    try:
+        lc.save(path, SMALL, weights(SMALL))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such files there")
+def test_what_is_no_regular_file_is_not_replaced(tmp_path):
+    """`lc.save("/dev/null", ...)` as root, say."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="pipe is no regular file and cannot be replaced"):
+        lc.save(tmp_path / "pipe", SMALL, weights(SMALL))
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("written", [None, "half of it"])
@@ -212,7 +250,7 @@ def test_saving_replaces_the_old_file_and_leaves_no_other(tmp_path, sound_file):
 @pytest.mark.parametrize("place", ["no such folder/model", "a file/model", "."])
 def test_unwritable_place(place, tmp_path):
     (tmp_path / "a file").touch()
-    with pytest.raises(OSError, match=r"No such file|Not a directory|Is a directory"):
+    with pytest.raises(OSError, match=r"No such file|Not a directory|is a folder: name a file"):
         lc.save(tmp_path / place, SMALL, weights(SMALL))
     assert [p.name for p in tmp_path.iterdir()] == ["a file"]
     assert list(tmp_path.parent.glob(f".{tmp_path.name}*")) == []

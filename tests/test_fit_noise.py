@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from chance import assert_drawn_from
+from scipy import stats
 
 import lstmcore as lc
 
@@ -32,19 +34,22 @@ def test_each_step_draws_anew_and_measuring_does_not():
     again = fit(drawn, key=jax.random.key(0)).history["loss"]
     np.testing.assert_array_equal(again, history["loss"])
     assert (fit(drawn, key=jax.random.key(1)).history["loss"] != again).all()
-    one = fit(drawn, key=jax.random.key(0), epochs=100, batch_size=1).history["loss"]
-    assert 0.48 < one.mean() < 0.52  # of 700 draws
-    # The mean of 7 independent draws varies as it should: keys of steps are not all alike.
-    assert 0.08 < one.std() < 0.14
-    assert np.sqrt(1 / 12 / 7) == pytest.approx(0.109, abs=1e-3)
+    one = fit(drawn, key=jax.random.key(0), epochs=600, batch_size=1).history["loss"]
+    assert_drawn_from(mean_of_uniforms(7), one)
+    with pytest.raises(AssertionError):  # what one key for all steps of an epoch would give
+        assert_drawn_from(mean_of_uniforms(7), jax.random.uniform(jax.random.key(0), 600))
 
 
 def test_each_piece_draws_anew():
     start = lambda params, batch: jnp.zeros(len(batch))  # noqa: E731
-    options = {"chunk": 1, "start": start, "epochs": 60, "batch_size": 7}
+    options = {"chunk": 1, "start": start, "epochs": 600, "batch_size": 7}
     losses = fit(drawn_from_pieces, key=jax.random.key(0), **options).history["loss"]
-    assert 0.4 < losses.mean() < 0.6
-    assert 0.08 < losses.std() < 0.16  # the mean of 6 draws: sqrt(1 / 12 / 6) = 0.118
+    assert_drawn_from(mean_of_uniforms(6), losses)
+
+
+def mean_of_uniforms(count):
+    """The distribution of the mean of so many independent draws, very nearly."""
+    return stats.norm(0.5, np.sqrt(1 / 12 / count))
 
 
 def test_dropout_in_training_alone():

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from chance import assert_means
 from hypothesis import given
 from laws import along, numeric_slope
 from strategies import mask_kinds, random_mask, seeds, weights
@@ -209,8 +210,7 @@ def test_dropout_keeps_the_mean_of_what_the_head_reads():
     keys = jax.random.split(KEY, 4000)
     drawn = jax.vmap(lambda key: model.apply(params, x, key=key)[0])(keys)
     plain = model.apply(params, x)[0]
-    error = 5 * drawn.std() / np.sqrt(len(keys))
-    np.testing.assert_allclose(drawn.mean(axis=0), plain, atol=float(error))
+    assert_means(drawn, plain)
 
 
 # Losses.

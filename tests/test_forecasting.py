@@ -7,6 +7,9 @@ from functools import cache
 import jax
 import numpy as np
 import pytest
+from chance import FALSE_ALARMS, assert_drawn_from
+from manifests import forge
+from scipy import stats
 
 import lstmcore as lc
 from lstmcore import forecasting
@@ -219,7 +222,8 @@ def test_noise_of_samples_is_that_of_the_validation_part():
     scale = model.prepared.select(range(2)).scaler.scale[:, None]
     noise = (drawn[0] - drawn[1]) / scale / model.noise[..., None]
     assert noise.size == 14_400
-    np.testing.assert_allclose([noise.mean(), noise.std()], [0, 1], atol=0.05)
+    assert_drawn_from(stats.norm(), noise)
+    assert noise.std() == pytest.approx(1, abs=0.05)  # 8 standard deviations
     flat = noise.reshape(-1, samples)
     apart = np.corrcoef(flat)[np.triu_indices(len(flat), 1)]
     assert apart.std() < 1.2 / np.sqrt(samples)
@@ -234,7 +238,8 @@ def test_noise_of_samples_is_that_of_the_validation_part():
     )
     both = [each.reshape(-1, 500) for each in (noisy - dropped, dropped)]
     together = np.corrcoef(*both)[: len(both[0]), len(both[0]) :]
-    assert np.abs(together).max() < 4.5 / np.sqrt(500)
+    far = stats.norm.isf(FALSE_ALARMS / 2 / together.size)
+    assert np.abs(together).max() < far / np.sqrt(500)
     expected = []
     for origin in range(model.split.validation.start, model.split.validation.stop - HORIZON + 1):
         point = model.forecast(values, [origin]).point[0]
@@ -406,7 +411,7 @@ def test_round_trip(kind, tmp_path):
     model, values = trained(kind), table()
     model.save(tmp_path / "new" / "folder")
     names = {file.name for file in (tmp_path / "new" / "folder").iterdir()}
-    assert names == {"model.safetensors", "forecast.json"}
+    assert names == {"model.safetensors", "forecast.json", "manifest.json"}
     loaded = Trained.load(tmp_path / "new" / "folder")
     assert (loaded.settings, loaded.columns, loaded.model) == (
         model.settings,
@@ -438,20 +443,44 @@ def test_damaged_folders(tmp_path):
         {"split": {"training": [0, 1]}},
         {"stride": 0},
         {"history": None},
+        {"history": {"loss": [1, 2], "validation_loss": [1]}},
+        {"prepared": sound["prepared"] | {"scale": [-1.0] * 2}},
+        {"prepared": sound["prepared"] | {"offset": [1.0]}},
+        {"settings": sound["settings"] | {"preparation": PREPARED_OTHERWISE}},
+        {"noise": [[0.0]] * 3},
     ):
         description.write_text(json.dumps(sound | change))
+        assert_not_written(tmp_path, "forecast.json")
+        forge(tmp_path)
         with pytest.raises(ValueError, match=r"forecast.json is damaged"):
             Trained.load(tmp_path)
     description.write_text(json.dumps(sound)[:-9])
+    forge(tmp_path)
     with pytest.raises(ValueError, match=r"forecast.json is damaged"):
         Trained.load(tmp_path)
+    for setting, value in (("units", [9]), ("dropout", 0.5)):
+        settings = sound["settings"] | {setting: value}
+        description.write_text(json.dumps(sound | {"settings": settings}))
+        forge(tmp_path)
+        with pytest.raises(ValueError, match=rf"not belong to forecast.json .*: {setting} is"):
+            Trained.load(tmp_path)
+    # One number that only the digest can notice.
+    other = sound["prepared"] | {"offset": [x + 1 for x in sound["prepared"]["offset"]]}
+    description.write_text(json.dumps(sound | {"prepared": other}))
+    assert_not_written(tmp_path, "forecast.json")
     description.write_text(json.dumps(sound))
+    forge(tmp_path)
     changed = jax.tree.map(lambda leaf: leaf + 1, trained("plain").params)
     lc.save(tmp_path / "model.safetensors", trained("plain").model, changed)
-    with pytest.raises(
-        ValueError, match=r"model\.safetensors does not belong to forecast\.json beside it"
-    ):
-        Trained.load(tmp_path)
+    assert_not_written(tmp_path, "model.safetensors")
+
+
+PREPARED_OTHERWISE = {"missing": "forward", "difference": [], "scaling": "standard"}
+
+
+def assert_not_written(folder, name):
+    with pytest.raises(ValueError, match=rf"{name} is not the file that was written with manifest"):
+        Trained.load(folder)
 
 
 # Large tables, settings, errors.
@@ -506,7 +535,11 @@ VALUES = table()
         (lambda: Settings(season=0), ValueError, "season must be at least 1"),
         (lambda: Settings(stride="all"), TypeError, "stride must be a whole number, got 'all'"),
         (lambda: Settings(seed=-1), ValueError, "seed must be at least 0"),
-        (lambda: Settings(seed=2**63), ValueError, r"seed must be below 2\*\*63"),
+        (
+            lambda: Settings(seed=2**63),
+            ValueError,
+            "seed must be at most 9,223,372,036,854,775,807",
+        ),
         (lambda: Settings(learning_rate=0), ValueError, "learning_rate must be a positive number"),
         (lambda: Settings(test=1), ValueError, "test must be at least 0 and below 1, got 1"),
         (lambda: Settings(targets="load"), TypeError, r"targets must be names such as \('load'"),

@@ -30,6 +30,15 @@ def run() -> study.Run:
     return study.run(model, params, x, mask=mask, edits={"encoder_0": planted})
 
 
+def test_what_is_smuggled_into_a_page_does_not_run(browser, run, tmp_path):
+    path = study.inspect(run, tmp_path / "page.html", title="a run")
+    smuggled = "<script>document.title = 'run'</script>"
+    path.write_text(path.read_text("utf-8").replace("</header>", f"{smuggled}</header>"), "utf-8")
+    opened = open_page(browser, path)
+    assert opened.title() == "a run"
+    assert any("Content Security Policy" in trouble for trouble in opened.troubles)
+
+
 def open_page(browser, path, **options):
     return open_file(browser, path, "#values td", **options)
 

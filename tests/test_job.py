@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import lstmcore as lc
 from lstmcore import job, reference, series
 from lstmcore.job import writing
-from lstmcore.table import Table, read_dataset
+from lstmcore.series import Table, read_dataset
 
 SMALL = job.Settings(window=4, units=(3,), epochs=2, batch_size=8)
 PARTS = {

@@ -13,9 +13,11 @@ import keras
 import numpy as np
 import pytest
 import strategies
+from chance import assert_drawn_from
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras_parity import assert_parity, built, call, fresh_weights, lstm_function, lstm_layer
+from scipy import stats
 
 import lstmcore as lc
 from lstmcore.activations import NAMED
@@ -151,15 +153,21 @@ def test_fresh_lstm_weights(features, units, seed):
 
 
 def test_fresh_kernels_are_uniform():
-    """Enough numbers to see the distribution: mean, spread and both ends."""
-    shape = {"features": 30, "units": 20}
+    """Of 10,000 numbers and more, which tell a uniform distribution from a normal one."""
     for kernel in (
-        lc.init_lstm(jax.random.key(0), **shape).kernel,
-        fresh_weights(built(keras.layers.LSTM(20), (1, 1, 30)))[0],
-        lc.init_dense(jax.random.key(0), **shape).kernel,
-        fresh_weights(built(keras.layers.Dense(20), (1, 30)))[0],
+        lc.init_lstm(jax.random.key(0), 120, 100).kernel,
+        fresh_weights(built(keras.layers.LSTM(100), (1, 1, 120)))[0],
+        lc.init_dense(jax.random.key(0), 120, 100).kernel,
+        fresh_weights(built(keras.layers.Dense(100), (1, 120)))[0],
     ):
-        assert_uniform(np.asarray(kernel) / glorot_limit(kernel))
+        assert_drawn_from(stats.uniform(-1, 2), kernel / glorot_limit(kernel))
+
+
+def test_a_normal_kernel_would_be_noticed():
+    normal = keras.layers.Dense(100, kernel_initializer="glorot_normal")
+    kernel = fresh_weights(built(normal, (1, 120)))[0]
+    with pytest.raises(AssertionError, match="KstestResult"):
+        assert_drawn_from(stats.uniform(-1, 2), kernel / glorot_limit(kernel))
 
 
 @given(strategies.features, strategies.units, strategies.seeds)
@@ -235,9 +243,3 @@ def swapped(params: lc.LSTMParams, first: int, second: int) -> lc.LSTMParams:
 def glorot_limit(kernel) -> float:
     """Glorot & Bengio (2010), over all columns at once: uniform within +- this."""
     return np.sqrt(6 / sum(kernel.shape)) * (1 + 1e-6)  # the limit itself is a float32
-
-
-def assert_uniform(sample) -> None:
-    """Hundreds of numbers spread evenly over [-1, 1]."""
-    quantiles = np.linspace(0, 1, 11)
-    np.testing.assert_allclose(np.quantile(sample, quantiles), 2 * quantiles - 1, atol=0.1)

@@ -6,6 +6,7 @@ import laws
 import numpy as np
 import pytest
 import strategies
+from chance import assert_means, assert_share
 from hypothesis import given, settings
 from strategies import (
     cases,
@@ -154,8 +155,7 @@ def test_zoneout_s_expectation_is_its_evaluation(rng):
     def run(key):
         return lc.lstm(params, x, state, zoneout=lc.zoneout(key, 3, 1, 5, **rates))[0]
 
-    mean = jax.tree.map(lambda leaf: leaf.mean(axis=0), jax.jit(jax.vmap(run))(keys))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=0.08), mean, run(None))
+    jax.tree.map(assert_means, jax.jit(jax.vmap(run))(keys), run(None))
     raw, _ = lc.lstm(params, x, state)
     np.testing.assert_allclose(run(None).h, 0.3 * state.h + 0.7 * raw.h, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(run(None).c, 0.7 * state.c + 0.3 * raw.c, rtol=1e-5, atol=1e-6)
@@ -165,8 +165,7 @@ def test_dropout_s_statistics_and_its_being_off():
     x = jnp.full((100, 40, 25), 3.0)
     for rate in (0.1, 0.5):
         dropped = lc.dropout(jax.random.key(0), x, rate)
-        assert (dropped == 0).mean() == pytest.approx(rate, abs=0.005)  # 5 standard deviations
-        assert dropped.mean() == pytest.approx(3, rel=0.02)
+        assert_share(dropped == 0, rate)
         np.testing.assert_allclose(jnp.unique(dropped), [0, 3 / (1 - rate)], rtol=1e-6)
     assert lc.dropout(None, x, 0.5) is x
     assert lc.dropout_mask(None, (2, 3), 0.5) is None
@@ -191,9 +190,9 @@ def test_zoneout_s_shares():
     assert zoneout.c.shape == (20, 50, 10)
     for share, rate in zip(zoneout, (0.2, 0.6), strict=True):
         assert set(np.unique(share)) == {0, 1}
-        assert share.mean() == pytest.approx(rate, abs=0.03)
+        assert_share(share == 1, rate)
     h, c = lc.zoneout(jax.random.key(0), 20, 50, 10, h=0.2, c=0.6)
-    assert (h * c).mean() == pytest.approx(0.2 * 0.6, abs=0.03)  # drawn apart
+    assert_share(h * c == 1, 0.2 * 0.6)  # drawn apart
     narrow = lc.zoneout(None, 1, 1, 1, h=0.25, c=0.5, dtype=jnp.bfloat16)
     assert [leaf.dtype for leaf in narrow] == [jnp.bfloat16, jnp.float32]
     assert [leaf.item() for leaf in narrow] == [0.25, 0.5]

@@ -47,7 +47,14 @@ def test_core_imports_jax_and_numpy_alone():
 
 
 @pytest.mark.parametrize(
-    "module", ["lstmcore", "lstmcore.types", "lstmcore.reference", "lstmcore.batching"]
+    "module",
+    [
+        "lstmcore",
+        "lstmcore.types",
+        "lstmcore.reference",
+        "lstmcore.batching",
+        "lstmcore.io.tensors",
+    ],
 )
 def test_import_without_jax(module):
     assert python(f"import sys, {module}; print('jax' in sys.modules)") == "False"

@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib import rc_context, rcParams
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from pictures import (
     a_run,
     assert_counts_axes,
@@ -103,6 +105,39 @@ def test_names_are_not_taken_for_formulas(name):
     figure = plots.plot_output(np.zeros((2, 1)), np.ones((2, 1)), [name])
     assert_drawable(figure)
     assert figure.axes[0].get_ylabel().replace("\\$", "$") == name
+
+
+@pytest.mark.parametrize("shape", [(0, 1), (3,), (3, 2), (3, 0)])
+def test_outputs_of_another_shape_are_refused(shape):
+    names = ["a"] if shape != (3, 0) else []
+    with pytest.raises(ValueError, match=r"actual must be \[T, F\], at least one row and column"):
+        plots.plot_output(np.zeros(shape), np.zeros(shape), names)
+
+
+def test_names_in_any_script_are_drawn_without_a_warning(tmp_path):
+    """Where no font has a character, it becomes a box, in silence: warnings are errors here."""
+    rows = np.zeros((3, 2))
+    figure = plots.plot_output(
+        rows, rows, ["温度 🙂", "负荷$"], labels=["一", "二", "三"], xlabel="时间"
+    )
+    figure.savefig(tmp_path / "picture.png", bbox_inches="tight")
+    figure.savefig(tmp_path / "picture.svg")
+
+
+def test_a_font_that_has_a_character_stands_in_for_one_that_has_not(tmp_path):
+    rows = np.zeros((3, 1))
+    with rc_context({"font.family": ["cmtt10"]}):  # which comes with matplotlib, without Cyrillic
+        figure = plots.plot_output(rows, rows, ["Жж"], labels=["a", "б", "c"])
+        figure.savefig(tmp_path / "picture.png")
+        labels = [figure.axes[0].yaxis.label, figure.axes[0].get_xticklabels()[1]]
+        for label in labels:
+            usual, *others = label.get_fontfamily()
+            assert usual == "cmtt10"
+            fonts = [get_font(findfont(name)) for name in others]
+            assert all(any(ord(c) in f.get_charmap() for f in fonts) for c in label.get_text())
+    figure = plots.plot_output(rows, rows, ["plain"])
+    figure.savefig(tmp_path / "picture.png")  # where nothing is missing, nothing changes
+    assert figure.axes[0].yaxis.label.get_fontfamily() == rcParams["font.family"]
 
 
 def test_steps_can_be_named(rng):

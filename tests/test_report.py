@@ -96,7 +96,7 @@ def test_the_time_axis_has_a_place_for_each_row(labels, places):
 
 
 def test_names_are_no_html_in_figures(browser, tmp_path):
-    name = "<b>x</b><a href='http://nowhere'>y</a></script> $^$"
+    name = "<b>x</b><a href='http://nowhere'>y</a></script> &quot;\"<br>&lt; $^$"
     flat = np.arange(30), np.ones(30)
     panel = curves.Panel(name, [curves.Curve(name, *flat), curves.Curve("other", *flat)])
     drawn = figures.series([panel], curves.Axis(LABELS, name))
@@ -153,6 +153,38 @@ def test_a_page_draws_in_a_browser_without_a_network(browser, tmp_path):
     assert opened.locator(".scatterlayer .trace").count() >= 4
     assert "event" in opened.locator(".legend").text_content()
     assert_sound(opened)
+
+
+def test_what_is_smuggled_into_a_page_does_not_run(browser, tmp_path):
+    """As if something had not been escaped: the browser runs the page's own scripts alone."""
+    path = a_page(tmp_path / "page.html")
+    smuggled = (
+        "<script>document.title = 'run'</script><img src='data:,' onerror='document.title = 1'>"
+        "<img src='http://nowhere/picture'><script src='http://nowhere/script'></script>"
+    )
+    path.write_text(path.read_text("utf-8").replace("</main>", f"{smuggled}</main>"), "utf-8")
+    opened = open_file(browser, path, ".main-svg")
+    assert opened.title() == "Load <of> May"
+    refused = [trouble for trouble in opened.troubles if "Content Security Policy" in trouble]
+    for culprit in ("http://nowhere/picture", "http://nowhere/script", "inline event handler"):
+        assert any(culprit in trouble for trouble in refused)
+
+
+def test_equal_pages_are_equal_files(tmp_path):
+    one, other = (a_page(tmp_path / name).read_bytes() for name in ("one.html", "other.html"))
+    assert one == other
+
+
+def test_control_characters_are_shown(tmp_path):
+    name = "caf\udce9 \x1b[31m\u202e"
+    drawn = figures.series(
+        [curves.Panel(name, [curves.Curve(name, np.arange(3), np.ones(3))])], curves.Axis(range(3))
+    )
+    parts = [page.grid([name], [[name]]), page.verdict([name], good=True)]
+    parts.append(page.picture(drawn, name))
+    text = page.write(tmp_path / "page.html", name, parts).read_text(encoding="utf-8")
+    assert text.count(r"caf\xe9 \x1b[31m\u202e") >= 6
+    assert "\x1b" not in text
 
 
 def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path):

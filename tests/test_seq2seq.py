@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import strategies
+from chance import assert_share
 from laws import along, numeric_slope
 from strategies import random_like, weights
 from translation import (
@@ -370,14 +371,11 @@ def test_sampling_follows_its_probability_and_the_logits():
     read = np.asarray(traces["decoder_0"].gates.candidate[:, :, 0]).round().astype(int)
     np.testing.assert_array_equal(read[:, 0], lc.START)
     assert set(np.unique(read[:, 1:])) == {2, 3, 4}
-    count = 100 * 49
-    for share, p in (
-        ((read[:, 1:] != 2).mean(), 0.2),
-        ((read[:, 1:] == 4).mean(), 0.14),
-        (((read[:, 1:-1] != 2) & (read[:, 2:] != 2)).mean(), 0.04),
-        (((read[:-1, 1:] != 2) & (read[1:, 1:] != 2)).mean(), 0.04),
-    ):
-        assert abs(share - p) < 4 * np.sqrt(p * (1 - p) / count)
+    own = read[:, 1:] != 2
+    assert_share(own, 0.2)
+    assert_share(read[:, 1:] == 4, 0.14)
+    assert_share(own[:, :-1:2] & own[:, 1::2], 0.04)  # drawn apart at each step,
+    assert_share(own[::2] & own[1::2], 0.04)  # and for each example
 
 
 # Edits.
@@ -433,13 +431,9 @@ def which_are_kept(factors, rate):
     small(factors, np.broadcast_to(factors[:, :1], factors.shape))
     kept = np.abs(factors[:, 0]) > 1e-3
     small(factors[:, 0][kept], 1 / (1 - rate))
-    assert is_near(kept.mean(), 1 - rate, kept.size)
-    assert is_near((kept[:-1] & kept[1:]).mean(), (1 - rate) ** 2, kept.size)
+    assert_share(kept, 1 - rate)
+    assert_share(kept[::2] & kept[1::2], (1 - rate) ** 2)
     return kept
-
-
-def is_near(share, p, count):
-    return abs(share - p) < 4 * np.sqrt(p * (1 - p) / count)
 
 
 @pytest.mark.parametrize("sampling", [None, 0.0])
@@ -462,7 +456,7 @@ def test_dropout(kind, sampling):
         }
     kept = [which_are_kept(factors, 0.3) for factors in drawn.values()]
     for one, other in pairwise(kept):
-        assert is_near((one & other).mean(), 0.49, one.size)  # drawn apart
+        assert_share(one & other, 0.49)  # drawn apart
     assert_close(run(KEY), (y, traces), np.testing.assert_array_equal)
     assert (np.asarray(run(jax.random.key(1))[0]) != y).mean() > 0.1
     without = lc.Seq2Seq(**vars(model) | {kind: 0.0})

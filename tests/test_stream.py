@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
+from safetensors.numpy import save as to_safetensors
 from strategies import random_params, seeds, weights
 
 import lstmcore as lc
+from lstmcore.io.tensors import read_tensors, write_tensors
 from lstmcore.streaming import _step
 
 STACK = lc.StackedLSTM(2, (4, 3), outputs=2)
@@ -235,6 +237,8 @@ def test_files_that_are_no_stream_of_this_model(tmp_path):
         ValueError, match=r"lstm_1/h is float32\[1, 3\] there, but the model has float32\[1, 5\]"
     ):
         lc.load_stream(path, wider, weights(wider))
+    with pytest.raises(ValueError, match="holds the stream of other weights of the same sizes"):
+        lc.load_stream(path, STACK, jax.tree.map(jnp.cos, STACK_PARAMS))
     lower = lc.StackedLSTM(2, 4, outputs=2)
     with pytest.raises(ValueError, match=r"lstm_1/. is float32\[1, 3\] there, but .* none"):
         lc.load_stream(path, lower, weights(lower))
@@ -243,3 +247,37 @@ def test_files_that_are_no_stream_of_this_model(tmp_path):
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(ValueError, match="is not a complete safetensors file"):
         lc.load_stream(path, STACK, STACK_PARAMS)
+
+
+def test_forged_files(tmp_path):
+    """The shapes in the header are compared before memory is reserved, for [10**8, 0], say."""
+    path = tmp_path / "state.safetensors"
+    lc.stream(STACK, STACK_PARAMS).save(path)
+    metadata, tensors = read_tensors(path)
+    many = {name: np.zeros((10**8, 0), np.float32) for name in tensors}
+    nobody = {name: tensor[:0] for name, tensor in tensors.items()}
+    forged = {
+        "lstm_0/. is float32.100000000, 0. there, but the model has float32.100000000, 4.": many,
+        "its states do not agree on the number of rows": nobody,
+        "its states do not agree on the number": tensors | {"lstm_0/h": np.zeros((2, 4), "f4")},
+        "lstm_0/h is float64": {name: tensor.astype("f8") for name, tensor in tensors.items()},
+    }
+    for message, arrays in forged.items():
+        write_tensors(path, arrays, metadata)
+        with pytest.raises(ValueError, match=rf"state\.safetensors .*{message}"):
+            lc.load_stream(path, STACK, STACK_PARAMS)
+    for text, message in (('{"format": 7}', "not described in format 1"), ("[]", "list indices")):
+        write_tensors(path, tensors, {"lstmcore_stream": text})
+        with pytest.raises(ValueError, match=rf"state\.safetensors is damaged, or .*{message}"):
+            lc.load_stream(path, STACK, STACK_PARAMS)
+
+
+def test_a_file_of_before_there_were_digests(tmp_path):
+    path = tmp_path / "state.safetensors"
+    _, stream = fed(lc.stream(STACK, STACK_PARAMS, batch=3))
+    stream.save(path)
+    _, tensors = read_tensors(path)
+    path.write_bytes(to_safetensors(tensors, {"lstmcore_stream": '{"format": 1}'}))
+    assert_close(
+        lc.load_stream(path, STACK, STACK_PARAMS).states["lstm_1"].c, stream.states["lstm_1"].c
+    )

@@ -1,20 +1,31 @@
 """Translators: pairs are read and split with care, training is what it says, files come back."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from unicodedata import normalize
 
 import hypothesis.strategies as st
 import jax
 import numpy as np
 import pytest
 from hypothesis import example, given
+from manifests import forge
 
 import lstmcore as lc
 from lstmcore import study
-from lstmcore.translation import Settings, Translator, read_pairs, split, train, training
+from lstmcore.translation import (
+    Settings,
+    Translator,
+    read_pairs,
+    split,
+    train,
+    training,
+)
+from lstmcore.translation.pairs import read_pair_file
 
 WORDS = {"one": "eins", "two": "zwei", "red": "rot", "old": "alt", "big": "groß", "new": "neu"}
 PAIRS = [(f"{a} {b}", f"{WORDS[b]} {WORDS[a]}") for a, b in product(WORDS, repeat=2)]  # 36
@@ -89,6 +100,98 @@ def test_files_that_hold_no_pairs(content, message, tmp_path):
         read_pairs(tmp_path / "pairs.tsv")
 
 
+COLUMNS = {
+    "Tatoeba": ("12\ta\t34\tb\n56\tc\t78\td\n", (2, 4), "number 1 holds numbers ('12')"),
+    "Tatoeba with names": (
+        "id\ttext\tid\ttext\n12\ta\t34\tb\n56\tc\t78\td\n",
+        (2, 4),
+        "number 1 holds numbers",
+    ),
+    "a number each": ("1\ta\tb\n2\tc\td\n", (2, 3), "has 3 columns, of which number 1 holds numb"),
+    "scores between": ("a\t0.9\tb\nc\t0.7\td\n", (1, 3), "number 2 holds numbers ('0.9')"),
+    "languages": (
+        "eng\ta\tdeu\tb\neng\tc\tdeu\td\neng\te\tdeu\tf\n",
+        (2, 4),
+        "number 1 holds the same in every line ('eng')",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "columns", "message"), COLUMNS.values(), ids=COLUMNS)
+def test_a_file_that_does_not_begin_with_two_texts_asks_which(text, columns, message, tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text(text)
+    chosen = ",".join(map(str, columns))
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        read_pairs(path)
+    assert f"say which hold source and target, with --columns {chosen}" in str(error.value)
+    assert read_pairs(path, columns)[:2] == [("a", "b"), ("c", "d")]
+    swapped = read_pairs(path, columns[::-1])
+    assert swapped[:2] == [("b", "a"), ("d", "c")]
+
+
+READ = {
+    "numbers as sources": ("12\ttwelve\n7\tseven\n", [("12", "twelve"), ("7", "seven")], []),
+    "remarks": (
+        "a\tb\tCC-BY 2.0 #1\nc\td\tCC-BY 2.0 #2\n",
+        [("a", "b"), ("c", "d")],
+        ["columns 1 and 2 of 3 are read"],
+    ),
+    "names": (
+        "English\tGerman\na\tb\n",
+        [("a", "b")],
+        ["the first line names the columns (English, German) and is left out"],
+    ),
+    "a pair like names": ("source\tQuelle\na\tb\n", [("source", "Quelle"), ("a", "b")], []),
+    "copies": (
+        "a\ta\nb\tb\nc\td\n",
+        [("a", "a"), ("b", "b"), ("c", "d")],
+        ["source and target are the same text in 2 of 3 pairs: is each in a column of its own?"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "pairs", "notes"), READ.values(), ids=READ)
+def test_what_was_understood_is_told(text, pairs, notes, tmp_path):
+    (tmp_path / "pairs.tsv").write_text(text)
+    assert read_pair_file(tmp_path / "pairs.tsv") == (pairs, notes)
+
+
+@pytest.mark.parametrize(
+    "text", ['"a, b","c ""d"""\ne,f\n', '"a, b";"c ""d"""\ne;f\n'], ids=["comma", "semicolon"]
+)
+def test_pairs_of_a_csv_file(text, tmp_path):
+    path = tmp_path / "pairs.CSV"
+    path.write_text(text)
+    assert read_pairs(path) == [("a, b", 'c "d"'), ("e", "f")]
+    path.write_text("a\tb, c\n")  # with a tab it is what other files are
+    assert read_pairs(path) == [("a", "b, c")]
+    path.write_text("a,b\nc\n")
+    with pytest.raises(ValueError, match="has no comma in line 2: write source, comma, target"):
+        read_pairs(path)
+
+
+@pytest.mark.parametrize("columns", [(1, 1), (0, 1), (1, 2, 3), (1.5, 2), ("1", "2"), (1,)])
+def test_columns_that_are_no_two(columns, tmp_path):
+    (tmp_path / "pairs.tsv").write_text("a\tb\n")
+    with pytest.raises(ValueError, match="columns must be two different numbers from 1 on"):
+        read_pairs(tmp_path / "pairs.tsv", columns)
+
+
+def test_columns_that_are_not_there(tmp_path):
+    (tmp_path / "pairs.tsv").write_text("1\ta\tb\n2\tc\n")
+    with pytest.raises(ValueError, match="has no column 3 in line 2"):
+        read_pairs(tmp_path / "pairs.tsv", (2, 3))
+
+
+def test_pairs_in_different_normal_forms_are_the_same_words():
+    pairs = [(normalize("NFD", "café é"), "ä"), ("café", normalize("NFD", "ä")), ("no", "ö")]
+    found = train(pairs, replace(TINY, epochs=1, validation=0, batch_size=3))
+    assert sorted(found.translator.source.tokens) == ["café", "no", "é"]
+    assert sorted(found.translator.target.tokens) == ["ä", "ö"]
+    assert found.translator.unknown([normalize("NFD", "café pâté")]) == [normalize("NFD", "pâté")]
+
+
 def test_no_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no file .*pairs\.tsv"):
         read_pairs(tmp_path / "pairs.tsv")
@@ -147,7 +250,7 @@ SETTINGS = {
     "buckets": ({"buckets": 0}, "buckets must be at least 1, got 0"),
     "patience": ({"patience": 0}, "patience must be at least 1, got 0"),
     "seed": ({"seed": -1}, "seed must be at least 0, got -1"),
-    "large seed": ({"seed": 2**63}, "seed must be below"),
+    "large seed": ({"seed": 2**63}, "seed must be at most"),
     "learning rate": ({"learning_rate": 0.0}, "learning_rate must be a positive number, got 0"),
     "NaN": ({"learning_rate": float("nan")}, "learning_rate must be a positive number, got nan"),
     "clip": ({"clip": float("inf")}, "clip must be a positive number, got inf"),
@@ -392,7 +495,8 @@ def test_a_translator_comes_back(translator, folder):
     )  # fmt: skip
     jax.tree.map(np.testing.assert_array_equal, found.params, translator.params)
     translator.save(folder)  # again, over it
-    assert {path.name for path in folder.iterdir()} == {"model.safetensors", "vocabularies.json"}
+    names = {"model.safetensors", "vocabularies.json", "manifest.json"}
+    assert {path.name for path in folder.iterdir()} == names
 
 
 def described(folder, **changes):
@@ -408,7 +512,7 @@ def another_model(folder, model):
 
 OTHER = json.loads(lc.Vocabulary.of(["one two three"], "word").to_json())
 DAMAGE = {
-    "no folder": (shutil.rmtree, FileNotFoundError, "there is no vocabularies.json in .*folder:"),
+    "no folder": (shutil.rmtree, FileNotFoundError, "there is no folder .*: name the"),
     "no vocabularies": (
         lambda folder: (folder / "vocabularies.json").unlink(),
         FileNotFoundError,
@@ -417,7 +521,7 @@ DAMAGE = {
     "no model": (
         lambda folder: (folder / "model.safetensors").unlink(),
         FileNotFoundError,
-        r"there is no file .*model\.safetensors",
+        r"there is no model\.safetensors in .*, though its manifest lists it",
     ),
     "cut off": (
         lambda folder: (folder / "vocabularies.json").write_text('{"source": '),
@@ -475,8 +579,23 @@ DAMAGE = {
 
 @pytest.mark.parametrize(("damage", "kind", "message"), DAMAGE.values(), ids=DAMAGE)
 def test_damaged_folders(damage, kind, message, folder):
+    """A manifest notices each change; what does not fit is noticed beside a forged one, too."""
     damage(folder)
+    if kind is ValueError:
+        with pytest.raises(
+            ValueError, match=r"is not the file that was written with manifest.json"
+        ):
+            Translator.load(folder)
+        forge(folder)
     with pytest.raises(kind, match=message):
+        Translator.load(folder)
+
+
+def test_vocabularies_of_the_same_sizes_that_were_swapped(folder):
+    """Nothing but their digest tells."""
+    stored = json.loads((folder / "vocabularies.json").read_text())
+    described(folder, source=stored["target"], target=stored["source"])
+    with pytest.raises(ValueError, match=r"vocabularies.json is not the file that was written"):
         Translator.load(folder)
 
 

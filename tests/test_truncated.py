@@ -95,9 +95,9 @@ def test_buckets_in_pieces_are_the_plain_loop_too():
     close(still.history["loss"], [expected] * 3)
 
 
-def test_one_piece_is_full_backpropagation():
+def test_one_piece_is_full_backpropagation(rng):
     model = lc.StackedLSTM(2, 3, outputs=1)
-    data = X[:, :6], RNG.normal(size=(5, 6, 1)).astype(np.float32)
+    data = X[:, :6], rng.normal(size=(5, 6, 1)).astype(np.float32)
 
     def whole(params, batch):
         y, _ = model.apply(params, batch[0])
@@ -160,10 +160,10 @@ def test_nan_stops_in_the_piece_that_meets_it():
     jax.tree.map(close, error.value.result.params, first_piece)
 
 
-def test_memory_reaches_further_than_the_gradient():
+def test_memory_reaches_further_than_the_gradient(rng):
     """The last mark must be held for up to 24 steps; pieces of 4 steps and the state teach it."""
-    marks = RNG.choice([-1.0, 1.0], (64, 24)) * (RNG.random((64, 24)) < 0.15)
-    marks[:, 0] = RNG.choice([-1.0, 1.0], 64)
+    marks = rng.choice([-1.0, 1.0], (64, 24)) * (rng.random((64, 24)) < 0.15)
+    marks[:, 0] = rng.choice([-1.0, 1.0], 64)
     held = marks.copy()
     for t in range(1, 24):
         held[:, t] = np.where(marks[:, t] == 0, held[:, t - 1], marks[:, t])

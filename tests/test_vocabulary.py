@@ -1,6 +1,7 @@
 """Text to ids and back, as laws: nothing known is lost, and what is not known can be seen."""
 
 import json
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -84,6 +85,34 @@ def test_what_is_not_known_can_be_seen():
     assert vocabulary.decode(ids) == "go � on"
     assert lc.Vocabulary.of(["ab"]).decode([4, 3, 5]) == "a�b"
     assert vocabulary.labels([0, 1, 2, 3, 4]) == ["<pad>", "<start>", "<end>", "<unknown>", "go"]
+
+
+FORMS = ("NFC", "NFD")
+ACCENTED = st.text(st.sampled_from("aeé̃ñü ệ각힣क़ "), min_size=1, max_size=12)
+
+
+@given(ACCENTED, levels, st.sampled_from(FORMS), st.sampled_from(FORMS))
+@example("café naïve", "character", "NFC", "NFD")
+@example("각 힣", "word", "NFD", "NFC")
+def test_a_text_in_another_normal_form_is_known(text, level, learnt, read):
+    text = single_spaced(text) or "é"
+    known = normalize(learnt, text)
+    vocabulary = lc.Vocabulary.of([known], level)
+    ids = vocabulary.encode(normalize(read, text))
+    assert lc.UNKNOWN not in ids
+    assert normalize(learnt, vocabulary.decode(ids)) == known
+
+
+def test_forms_may_be_mixed_in_a_vocabulary_and_in_a_text():
+    words = [normalize("NFC", "café"), normalize("NFD", "naïve")]
+    for level in ("word", "character"):
+        vocabulary = lc.Vocabulary.of(words, level)
+        text = " ".join([normalize("NFD", words[0]), normalize("NFC", words[1])])
+        ids = vocabulary.encode(text)
+        assert vocabulary.decode(ids).replace("�", " ") == " ".join(words)
+    assert vocabulary.split("ñ") == ["ñ"]  # not known in any form: as it is
+    with pytest.raises(TypeError, match="text must be a string, got int"):
+        vocabulary.split(1)
 
 
 def test_decoding_stops_at_the_end_and_skips_padding():
@@ -213,14 +242,24 @@ SOUND = json.loads(AB.to_json())
         (None, "text is not the JSON of a vocabulary"),
         ("[]", r"must be an object with format, level and tokens, got '\[\]'"),
         (json.dumps({"tokens": ["a"]}), "must be an object with format, level and tokens"),
-        (json.dumps(SOUND | {"format": 2}), "text has format 2, this version of lstmcore reads 1"),
+        (json.dumps(SOUND | {"format": 2}), "text has format 2, this version of ls"),
         (json.dumps(SOUND | {"level": "byte"}), "level must be 'character' or 'word', got 'byte'"),
         (json.dumps(SOUND | {"tokens": "ab"}), "tokens must be a list, got str"),
         (json.dumps(SOUND | {"tokens": []}), "tokens is empty"),
         (json.dumps(SOUND | {"tokens": ["a", 1]}), r"tokens\[1\] must be a string, got int"),
         (json.dumps(SOUND | {"tokens": ["a", "a"]}), "tokens holds 'a' 2 times"),
+        ("[" * 100_000, "text is damaged: nested more than 32 levels deep"),
+        (json.dumps(SOUND)[:-1] + ', "level": "word"}', "'level' appears twice in one object"),
+        (json.dumps(SOUND | {"format": 10**400}), "does not fit 64 bits"),
+        ('{"tokens": ["' + "a" * 2**24 + '"]}', "bytes of JSON, expected at most 16,777,216"),
     ],
 )
 def test_damaged_json(damaged, message):
     with pytest.raises(ValueError, match=message):
         lc.Vocabulary.from_json(damaged)
+
+
+def test_no_text_that_could_not_be_read():
+    vocabulary = lc.Vocabulary(tuple(f"w{number}" for number in range(650_000)), "word")
+    with pytest.raises(ValueError, match="of 650,004 ids is damaged: its values take"):
+        vocabulary.to_json()

@@ -39,8 +39,8 @@ from matplotlib.figure import Figure
 import lstmcore as lc
 from benchmarks.studies.record import Claim
 from lstmcore import forecasting, series
+from lstmcore.series import read_dataset
 from lstmcore.study.plots.style import COLOURS
-from lstmcore.table import read_dataset
 
 TITLE = "Forecasts of sunspots and CO2"
 SOURCE = (

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.anomalies.detector import Detector, finite, scaled_rows, table_of
+from lstmcore.anomalies.detector import Detector, finite, scaled_rows
 from lstmcore.anomalies.event import limit_of
 from lstmcore.anomalies.scores import mean_absolute
-from lstmcore.files import read_tensors, write_tensors
+from lstmcore.io.reading import damaged
+from lstmcore.io.tensors import Kind, open_tensors, write_tensors
+from lstmcore.series.arguments import as_numbers, as_row, check_size
+from lstmcore.stream_files import named, weights_digest
 from lstmcore.streaming import Stream, stream
 from lstmcore.types import LSTMState
 
@@ -112,25 +115,28 @@ class Alarm:
         """Score a row against what was predicted for it, and read it.
 
         Args:
-          row: numbers [F], in units of the data; NaN is missing.
+          row: numbers [F], in units of the data; NaN is missing. Those of a dict or of a row of a
+            data frame are matched by name, if the detector was trained on a table with names.
 
         Returns:
           (score, the alarm after this row). The score is NaN for the first rows and where values
           are missing, as in `Detector.errors`.
 
         Raises:
-          ValueError: another number of features, a value that the preparation refuses, or one so
+          ValueError: other features, a value that the preparation refuses, or one so
             large that the model overflows. This alarm is as it was, to go on with the next row.
         """
         prepared, settings = self.detector.prepared, self.detector.settings
-        row = np.asarray(row)
+        row = as_row(row, prepared.columns)
         if row.shape != (prepared.features,):
             raise ValueError(
                 f"row must be [{prepared.features}], one number for each feature, got shape "
                 f"{row.shape}"
             )
         known = min(self.read, len(self.recent))
-        table = np.concatenate([self.recent[len(self.recent) - known :], table_of(row).T])
+        table = np.concatenate(
+            [self.recent[len(self.recent) - known :], as_numbers("values", row)[None]]
+        )
         filled = prepared.filled(table)
         recent = np.concatenate([self.recent, filled[-1:]])[1:]
         errors = np.full(prepared.features, np.nan)
@@ -162,61 +168,64 @@ class Alarm:
 
         Raises:
           OSError: the file cannot be written.
-          ImportError: safetensors is missing.
         """
-        tensors = {name: getattr(self, name) for name in ARRAYS} | self._states()
-        write_tensors(path, tensors, {KEY: json.dumps({"format": FORMAT, "read": self.read})})
+        description = {"format": FORMAT, "read": self.read, "detector": self._detector_digest()}
+        write_tensors(path, self._arrays(), {KEY: json.dumps(description)})
 
     def resume(self, path: str | os.PathLike) -> Alarm:
         """This alarm, as it was when `save` wrote the file.
 
         Args:
-          path: the file, written by an alarm of the same detector. (Other weights of the same
-            sizes are not noticed.)
+          path: the file, written by an alarm of the same detector. Threshold and score may differ.
 
         Raises:
-          ValueError: the file is damaged, or of an alarm of another kind.
+          ValueError: the file is damaged, or of an alarm of another detector.
           FileNotFoundError: there is no such file.
-          ImportError: safetensors is missing.
         """
-        metadata, tensors = read_tensors(path)
-        if KEY not in metadata:
-            raise ValueError(f"{path} holds no alarm: such files come from alarm.save")
-        try:
-            state = json.loads(metadata[KEY])
-            if state["format"] != FORMAT:
-                raise ValueError(f"it is not described in format {FORMAT}")
-            read = checks.check_count("read", state["read"], minimum=0)
-        except (LookupError, TypeError, ValueError, RecursionError) as error:
-            raise ValueError(
-                f"{path} is damaged, or of another version of lstmcore: {error}"
-            ) from error
-        own = {name: getattr(self, name) for name in ARRAYS} | self._states()
-        if _kinds(tensors) != _kinds(own):
-            raise ValueError(f"{path} holds an alarm of another detector: its sizes do not fit")
+        with open_tensors(path) as file:
+            if KEY not in file.metadata:
+                raise ValueError(f"{path} holds no alarm: such files come from alarm.save")
+            description = file.description(KEY)
+            with damaged(path):
+                if description["format"] != FORMAT:
+                    raise ValueError(f"it is not described in format {FORMAT}")
+                read = checks.check_count("read", description["read"], 0, maximum=2**63 - 1)
+                detector = description.get("detector")  # files of lstmcore 0.1 do not tell
+            if file.kinds != {name: Kind.of(array) for name, array in self._arrays().items()}:
+                raise ValueError(f"{path} holds an alarm of another detector: its sizes do not fit")
+            if detector is not None and detector != self._detector_digest():
+                raise ValueError(
+                    f"{path} holds an alarm of another detector, of the same sizes: load the "
+                    "detector that the alarm was made of"
+                )
+            arrays = file.read()
+        with damaged(path):
+            check_size(arrays["recent"])
+            for name in self._arrays().keys() - ARRAYS:
+                if np.isnan(arrays[name]).any():
+                    raise ValueError(f"{name} is not a number, which no model remembers")
         states = {
-            layer: LSTMState(*(jnp.asarray(tensors[f"{layer}/{field}"]) for field in ("h", "c")))
+            layer: LSTMState(*(jnp.asarray(arrays[f"{layer}/{field}"]) for field in ("h", "c")))
             for layer in self.stream.states
         }
         return replace(
             self,
             stream=replace(self.stream, states=states),
             read=read,
-            recent=tensors["recent"],
-            predictions=tensors["predictions"],
-            errors=tensors["errors"],
+            recent=arrays["recent"],
+            predictions=arrays["predictions"],
+            errors=arrays["errors"],
         )
 
     def __repr__(self) -> str:
         return f"Alarm({self.detector!r}, threshold={self.threshold:g}, read={self.read})"
 
-    def _states(self) -> dict:
-        return {
-            f"{layer}/{field}": getattr(state, field)
-            for layer, state in self.stream.states.items()
-            for field in state._fields
-        }
+    def _arrays(self) -> dict:
+        """What a file holds: the own arrays, and the states of the model's layers."""
+        return {name: getattr(self, name) for name in ARRAYS} | named(self.stream.states)
 
-
-def _kinds(tensors: dict) -> dict:
-    return {name: (tensor.shape, str(tensor.dtype)) for name, tensor in tensors.items()}
+    def _detector_digest(self) -> str:
+        """What tells detectors of the same sizes apart: weights, settings and scaling."""
+        detector = self.detector
+        text = [asdict(detector.settings), detector.prepared.to_json()]
+        return weights_digest(detector.params, text)

@@ -58,7 +58,9 @@ class Detector:
         windows of 288 take less than 100 MB.
 
         Args:
-          values: numbers [rows, F] or [rows], in the order of time, at least a window of them.
+          values: numbers [rows, F] or [rows], in the order of time, at least a window of them; the
+            columns of a data frame or a dict are matched by name, if the detector was trained on
+            one.
 
         Returns:
           float64 [rows, F], in units of the scaled data. NaN where a value is missing, in the
@@ -66,11 +68,11 @@ class Detector:
           after those: until then the model has read less than it was trained to.
 
         Raises:
-          ValueError: too few rows, another number of columns, values that the preparation
+          ValueError: too few rows, other columns, values that the preparation
             refuses, such as missing ones if it is to refuse them, or values so large that the model
             overflows.
         """
-        table = table_of(values)
+        table = self._table(values)
         return np.where(np.isnan(table), np.nan, self._errors(table))
 
     def outputs(self, values) -> np.ndarray:
@@ -84,15 +86,17 @@ class Detector:
         Returns:
           float64 [rows, F]; NaN as in `errors`, but not where a value is missing.
         """
-        table = table_of(values)
+        table = self._table(values)
         return self.prepared.filled(table) - self._errors(table) * self.prepared.scaler.scale
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write it into a folder, which is made if it is not there; nothing is pickled.
 
+        It replaces a detector that was saved there before; other files stay.
+
         Raises:
-          OSError: it cannot be written to.
-          ImportError: safetensors is missing.
+          FileExistsError: a file of the same name was not saved by lstmcore, or changed since.
+          OSError: the folder cannot be written to.
         """
         from lstmcore.anomalies.folder import save
 
@@ -105,7 +109,6 @@ class Detector:
         Raises:
           FileNotFoundError: the folder, or a file in it, is not there.
           ValueError: a file is damaged, or the files are not of one detector.
-          ImportError: safetensors is missing.
         """
         from lstmcore.anomalies.folder import load
 
@@ -113,6 +116,12 @@ class Detector:
 
     def __repr__(self) -> str:
         return f"Detector({self.settings.method}, {self.model!r})"
+
+    def _table(self, values) -> np.ndarray:
+        table = self.prepared.table(values, "values")
+        if not len(table):
+            raise ValueError("values has no rows: there is nothing to compare with")
+        return table
 
     def _errors(self, table: np.ndarray) -> np.ndarray:
         """`errors`, with those of filled values."""
@@ -132,16 +141,6 @@ class Detector:
         if self.settings.method == "prediction":
             written[: self.settings.window] = np.nan
         return errors
-
-
-def table_of(values) -> np.ndarray:
-    """[rows] or [rows, F] of numbers -> [rows, F]."""
-    values = np.asarray(values)
-    if values.dtype.kind not in "iuf":
-        raise ValueError(f"values must hold real numbers, got {values.dtype}")
-    if values.ndim not in (1, 2):
-        raise ValueError(f"values must be [rows] or [rows, features], got shape {values.shape}")
-    return values[:, None] if values.ndim == 1 else values
 
 
 def scaled_rows(prepared: series.Prepared, table: np.ndarray) -> np.ndarray:

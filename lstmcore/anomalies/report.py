@@ -9,18 +9,15 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import results
+from lstmcore.anomalies import folder as storage
 from lstmcore.anomalies import metrics
 from lstmcore.anomalies.detector import Detector
 from lstmcore.anomalies.event import Event
 from lstmcore.anomalies.sentences import times_threshold
 from lstmcore.anomalies.verdict import Verdict
+from lstmcore.series import Table
 from lstmcore.study import plots
-from lstmcore.table import Table
 
-FILES = (
-    "model.safetensors", "errors.safetensors", "detector.json", "settings.json", "history.csv",
-    "scores.csv", "events.csv", "anomalies.png", "loss.png", "report.html", results.CHECKPOINT,
-)  # fmt: skip
 SHOWN_COLUMNS = 6  # of a wide table, in pictures
 EVENTS = ("first", "last", "rows", "peak", "score", "times_threshold", "column", "share")
 METRICS = ("counted", "precision", "recall", "F1", "")
@@ -68,6 +65,28 @@ def strangest(found: Found, most: int) -> list[Event]:
     return sorted(sorted(found.verdict.events, key=lambda event: -event.score)[:most])
 
 
+def drawn_columns(found: Found) -> list[int]:
+    """The columns that pictures show, in the order of the table: all, if they are few.
+
+    Of many, those from which most of the score comes at the peaks of the strangest events; where
+    these are fewer than a picture has room for, the first of the others, too.
+    """
+    columns = range(len(found.data.columns))
+    if len(columns) <= SHOWN_COLUMNS:
+        return list(columns)
+    peaks = [event.peak for event in strangest(found, SHOWN_COLUMNS)]
+    chosen = np.nan_to_num(found.verdict.shares[peaks]).argmax(axis=1).tolist()
+    return sorted(list(dict.fromkeys([*chosen, *columns]))[:SHOWN_COLUMNS])
+
+
+def which_columns(found: Found) -> str:
+    """A sentence on the columns of a picture that shows some of them."""
+    return (
+        f"Of {len(found.data.columns):,} columns {SHOWN_COLUMNS} are drawn: those that the "
+        "strangest events are mostly in, then the first."
+    )
+
+
 def metric_cells(found: Found) -> list[list[str]]:
     """How good it is, to read: what is measured, precision, recall, F1, what to keep in mind.
 
@@ -99,7 +118,7 @@ def metric_cells(found: Found) -> list[list[str]]:
 
 def write_model(folder: Path, detector: Detector, described: dict) -> None:
     """What must not be lost: the detector, how it was trained, and on what."""
-    detector.save(folder)
+    storage.write_parts(folder, detector)
     results.write_json(folder / "settings.json", results.versions() | described)
     results.write_history(folder / "history.csv", detector.history)
 
@@ -117,8 +136,8 @@ def write(folder: Path, found: Found) -> None:
     )
     results.write_csv(folder / "events.csv", EVENTS, event_rows(found))
     plots.plot_loss(found.detector.history).savefig(folder / "loss.png", dpi=120)
-    chosen = range(min(len(data.columns), SHOWN_COLUMNS))
-    plots.plot_anomalies(
+    chosen = drawn_columns(found)
+    figure = plots.plot_anomalies(
         data.values[:, chosen],
         verdict.scores,
         verdict.threshold,
@@ -128,7 +147,10 @@ def write(folder: Path, found: Found) -> None:
         columns=[data.columns[column] for column in chosen],
         xlabel=data.label_name,
         times=data.labels,
-    ).savefig(folder / "anomalies.png", dpi=120)
+    )
+    if len(chosen) < len(data.columns):
+        figure.supxlabel(which_columns(found), fontsize="small")
+    figure.savefig(folder / "anomalies.png", dpi=120)
     title = f"Anomalies in {Path(found.source).name}"
     page.write(folder / "report.html", title, parts(found, outputs))
 

@@ -14,14 +14,15 @@ from lstmcore.anomalies.report import (
     METRICS,
     SHOWN_COLUMNS,
     Found,
+    drawn_columns,
     event_rows,
     metric_cells,
     strangest,
+    which_columns,
 )
 from lstmcore.anomalies.sentences import sentence
 from lstmcore.report import curves, figures, page
 from lstmcore.study.plots.style import COLOURS
-from lstmcore.table import Table
 from lstmcore.text import count
 
 MOST_EVENTS, MOST_ROWS = 6, 400  # whose gates are drawn, those of the highest peaks
@@ -64,7 +65,7 @@ def parts(found: Found, outputs: np.ndarray) -> list[str]:
     for (event, _), (rows, run) in zip(stretches, looked, strict=True):
         layer = run.layers[0]
         inside = _inside(spans, rows)
-        panels = _panels(data, outputs, rows)
+        panels = _panels(found, outputs, rows)
         drawn = figures.gates(run, layer, 0, rows, axis, inside, panels)
         written += [
             page.heading(f"The gates around {data.labels[event.peak]}"),
@@ -79,14 +80,14 @@ def _series(found: Found, outputs, axis, spans, stretches) -> tuple:
     rows = np.arange(len(data.values))
     scores = curves.Curve("score", rows, verdict.scores, COLOURS[6])
     panels = [
-        *_panels(data, outputs, rows),
+        *_panels(found, outputs, rows),
         curves.Panel("score and threshold", [scores], level=verdict.threshold.value),
     ]
     detail = [stretch for _, stretch in stretches]
     said = ["What was there and what the model wrote; below, the score of each row, and dashed "
             "the threshold. Drag to zoom, double-click to see all."]  # fmt: skip
     if len(data.columns) > SHOWN_COLUMNS:
-        said.append(f"Of {len(data.columns)} columns the first {SHOWN_COLUMNS} are drawn.")
+        said.append(which_columns(found))
     if len(rows) > curves.MOST_POINTS:
         said.append(
             "The lines are drawn by their lowest and highest points, and in full around the events "
@@ -119,16 +120,16 @@ def _what_was_read(detector: Detector, layer: str) -> str:
     )
 
 
-def _panels(data: Table, outputs: np.ndarray, rows: np.ndarray) -> list[curves.Panel]:
+def _panels(found: Found, outputs: np.ndarray, rows: np.ndarray) -> list[curves.Panel]:
     return [
         curves.Panel(
-            name,
+            found.data.columns[column],
             [
-                curves.Curve("data", rows, data.values[rows, column]),
+                curves.Curve("data", rows, found.data.values[rows, column]),
                 curves.Curve("model", rows, outputs[rows, column], COLOURS[4], "dot"),
             ],
         )
-        for column, name in enumerate(data.columns[:SHOWN_COLUMNS])
+        for column in drawn_columns(found)
     ]
 
 

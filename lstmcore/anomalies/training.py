@@ -13,10 +13,11 @@ import numpy as np
 import optax
 
 from lstmcore import checks, layout, series
-from lstmcore.anomalies.detector import Detector, scaled_rows, table_of
+from lstmcore.anomalies.detector import Detector, scaled_rows
 from lstmcore.models import Autoencoder, StackedLSTM
 from lstmcore.noise import corrupt
 from lstmcore.programs import compiled
+from lstmcore.series.arguments import as_table, column_names
 from lstmcore.text import count
 from lstmcore.train import fit
 
@@ -86,13 +87,13 @@ class Settings:
                 raise ValueError(f'stride must be a number of rows or "auto", got {self.stride!r}')
         else:
             checks.check_count("stride", self.stride)
-        checks.check_count("seed", self.seed, minimum=0)
-        if self.seed >= 2**63:
-            raise ValueError(f"seed must be below 2**63, got {self.seed}")
+        checks.check_seed("seed", self.seed)
         if not isinstance(self.preparation, series.Preparation):
             raise TypeError(
                 f"preparation must be a series.Preparation, got {type(self.preparation).__name__}"
             )
+        for name in ("masking", "gaussian", "learning_rate", "validation"):
+            object.__setattr__(self, name, checks.check_number(name, getattr(self, name)))
         for name in ("masking", "validation"):
             layout.check_rate(name, getattr(self, name))
         if not 0 <= self.gaussian < np.inf:
@@ -118,8 +119,9 @@ def train(
     """Fit preparation and model to normal rows.
 
     Args:
-      values: numbers [rows, F] or [rows], in the order of time. Anomalies among them are learned,
-        and raise the thresholds.
+      values: numbers [rows, F] or [rows], in the order of time: an array, a data frame or a dict of
+        columns, whose names the detector keeps. Anomalies among them are learned, and raise the
+        thresholds.
       settings: None takes `Settings()`.
       watch, progress, checkpoint, resume: as in `lc.fit`.
 
@@ -139,9 +141,10 @@ def train(
       ((200, 1), 180)
     """
     settings = Settings() if settings is None else settings
-    table = table_of(values)
+    table = as_table(values, name="values")
     first_held_out = _first_held_out(len(table), settings)
     prepared = settings.preparation.fit(table, rows=first_held_out)
+    prepared = prepared._replace(columns=column_names(values))
     scaled = scaled_rows(prepared, table)
     boundary = first_held_out - settings.preparation.lost
     training = training_windows(scaled[:boundary], settings)

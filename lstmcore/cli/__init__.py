@@ -3,33 +3,43 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from io import TextIOWrapper
 from typing import Annotated
 
 import typer
 
 from lstmcore import __version__
-from lstmcore.cli.anomalies import anomalies
-from lstmcore.cli.fit import fit
-from lstmcore.cli.forecast import forecast
-from lstmcore.cli.inspect import inspect
-from lstmcore.cli.terminal import console
-from lstmcore.cli.translate import app as translate
+from lstmcore.cli.commands import HELP_OPTIONS, SUMMARIES, Commands
+from lstmcore.cli.signals import signals_as_interrupts
+from lstmcore.cli.streams import prepare_streams
 
 app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
+    cls=Commands,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP_OPTIONS,
 )
+for name, summary in SUMMARIES.items():
+    app.command(name, help=summary)(lambda: None)  # `Commands` puts the command in its place
 
 
-@app.callback(invoke_without_command=True)
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lstmcore {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and stop.",
+            is_eager=True,
+            callback=_print_version,
+        ),
+    ] = False,
 ) -> None:
     """The glass-box LSTM: train an LSTM autoencoder on a series and look at every gate of it.
 
@@ -51,23 +61,13 @@ def root(
     fit writes a folder with the model, its outputs, the loss and pictures of the gates.
     To use the model in Python: lstmcore.load("lstmcore-run/model.safetensors").
     """
-    if version:
-        console.print(f"lstmcore {__version__}")
-        raise typer.Exit
-
-
-app.command()(anomalies)
-app.command()(fit)
-app.command()(forecast)
-app.command()(inspect)
-app.add_typer(translate, name="translate")
 
 
 def main() -> None:
-    """Entry point of the command `lstmcore`."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal may know no box-drawing characters
-    # What ends a job of a cluster or a container is to save as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(app())
+    """Run the command and end the process with its exit status."""
+    prepare_streams()
+    with signals_as_interrupts():
+        try:
+            app(prog_name="lstmcore")
+        except OSError as error:  # of printing the help: the commands tell their own
+            sys.exit(f"error: {error}")

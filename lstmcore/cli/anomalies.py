@@ -6,25 +6,30 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import results
+from lstmcore import run_folder
 from lstmcore.anomalies.sentences import close_together, echoes, promises, sentence
 from lstmcore.anomalies.verdict import check_choices
 from lstmcore.cli import options, reading
-from lstmcore.cli.terminal import clear_errors, console, grid, sizes
-from lstmcore.table import Table
-from lstmcore.text import count
+from lstmcore.cli.intervals import check_intervals, shared_rows
+from lstmcore.cli.labels import labelled, learnt_rows, without_labels
+from lstmcore.cli.packages import require
+from lstmcore.cli.table_options import reads_table
+from lstmcore.cli.terminal import clear_errors, console, grid, sizes, warn
+from lstmcore.series import ReadOptions, Table, Times
+from lstmcore.text import count, few
 
+KIND, OUTPUT = "lstmcore anomalies", "lstmcore-anomalies"
 PRESET = lc.anomalies.Settings()
 UNITS, PATIENCE = ",".join(map(str, PRESET.units)), PRESET.patience or 0
 SHOWN_EVENTS = 20  # in the terminal; events.csv has all
 FEWEST_FOR_PEAKS = 500  # rows, of which 2 % are the tail that is fitted
 
 
+@reads_table
 def anomalies(
     source: options.Source,
     train: Annotated[
@@ -47,7 +52,6 @@ def anomalies(
         ),
     ] = None,
     columns: options.Columns = None,
-    time: options.Time = None,
     missing: options.Missing = "forward",
     difference: options.Difference = None,
     scaling: options.Scaling = "standard",
@@ -96,7 +100,10 @@ def anomalies(
     patience: options.Patience = PATIENCE,
     seed: options.Seed = 0,
     resume: options.Resume = False,
-    output: options.Output = Path("lstmcore-anomalies"),
+    force: options.Force = False,
+    output: Annotated[Path | None, options.output(OUTPUT)] = None,
+    *,
+    reading_options: ReadOptions,
 ) -> None:
     """Train on what is normal; find the stretches that the model cannot write.
 
@@ -105,51 +112,63 @@ def anomalies(
     the trained detector, which lc.anomalies.Detector.load reads.
     """
     given = dict(locals())
-    with clear_errors(output):
+    with clear_errors() as command:
         judging: dict[str, Any] = {"score": score, "threshold": threshold, "level": level}
         judging |= {"gap": gap, "minimum": minimum}
         check_choices(**judging)
-        reading.require("plotly", "the report")
         if labels is not None:
-            reading.require("sklearn", "--labels")
+            require("sklearn", "anomalies", "--labels")
         if threshold in ("gaussian", "peaks"):
-            reading.require("scipy", f"--threshold {threshold}")
+            require("scipy", "anomalies", f"--threshold {threshold}")
         from lstmcore.anomalies import report  # matplotlib is for this alone
 
-        for path in filter(None, (source, train)):
-            results.refuse_to_overwrite(path, output, report.FILES)
+        replacing = {"resume": resume, "force": force}
+        inputs = [source] if train is None else [source, train]
+        folder = run_folder.choose_folder(output, OUTPUT, KIND, **replacing, inputs=inputs)
+        command.folder = folder
         wanted = options.names(columns)
-        data, times = reading.read(source, wanted, time, () if labels is None else (labels,))
-        known = None if labels is None else _labels(source, labels, time, len(data.values))
-        normal = _normal(source, data, train, train_share, time)
+        data, times, others = reading.read_beside(
+            source, wanted, () if labels is None else (labels,), reading_options
+        )
+        data, marks, said = without_labels(source, data, wanted)
+        if labels is not None:
+            marks = {labels: labelled(others.values[:, 0]), **marks}
+        known = None if labels is None else marks[labels]
+        normal, learnt_times = _normal(data, times, train, train_share, reading_options)
+        check_intervals(train or source, _interval(learnt_times), source, _interval(times))
         given["preparation"] = options.preparation(missing, difference, scaling)
         settings = options.settings(PRESET, given | {"units": sizes(units)})
         _check(source, data, train, normal, settings, threshold)
+        said += learnt_rows(marks, train, reading_options, len(normal.values))
         _say(source, train, data, len(normal.values))
         learnt = {
             "columns": list(data.columns),
             "trained_rows": len(normal.values),
+            "interval": _interval(learnt_times),
             "settings": asdict(settings),
         }
-        with results.output_folder(output, report.FILES, resume=resume) as staging:
-            results.goes_on(staging, learnt)  # which table is judged, and how, may differ
+        with run_folder.output_folder(folder, KIND, **replacing, say=warn) as staging:
+            # Which table is judged, and how, may differ.
+            run_folder.record_settings(staging, learnt)
             detector = lc.anomalies.train(
                 normal.values,
                 settings,
                 progress=True,
-                checkpoint=staging / results.CHECKPOINT,
+                checkpoint=staging / run_folder.CHECKPOINT,
                 resume=resume,
             )
             judged = {
                 "source": str(source),
                 "trained_on": str(train or source),
                 "rows": len(data.values),
-                "interval": times.interval if times else None,
             }
             report.write_model(staging, detector, learnt | judged | judging)
             with console.status("scoring the series, writing the report ..."):
                 verdict = lc.anomalies.judge(detector, data.values, **judging)
                 notes = reading.notes(data, times, detector.prepared)
+                notes += said
+                if train is not None:
+                    notes += shared_rows(train, learnt_times, times)
                 notes += promises(verdict, threshold, level, len(normal.values), train is None)
                 notes += echoes(verdict, settings.preparation.difference)
                 notes += close_together(verdict, settings.window)
@@ -157,27 +176,28 @@ def anomalies(
                     notes.append(f"{labels} marks no row, so there is nothing to compare with")
                 found = report.Found(str(source), data, detector, verdict, known, notes)
                 report.write(staging, found)
-            names = sorted(path.name for path in staging.iterdir())
         _print(found, report)
-        console.print(f"wrote to [bold]{escape(str(output))}[/bold]: {', '.join(names)}")
+        console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
 
 
-def _labels(source: Path, name: str, time: str | None, rows: int) -> np.ndarray:
-    """bool [rows]: where the column of labels is not 0; rows that are left out are not strange."""
-    marks, _ = reading.read(source, [name], time)
-    if len(marks.values) != rows:
-        raise ValueError(f"{source} has {len(marks.values)} rows of {name} but {rows} of data")
-    return np.nan_to_num(marks.values[:, 0]) != 0
-
-
-def _normal(source: Path, data: Table, train: Path | None, share: float, time: str | None) -> Table:
-    """The rows to train on."""
+def _normal(
+    data: Table,
+    times: Times | None,
+    train: Path | None,
+    share: float,
+    reading_options: ReadOptions,
+) -> tuple[Table, Times | None]:
+    """The rows to train on, and their times."""
     if train is not None:
-        return reading.read(train, data.columns, time)[0]
+        return reading.read(train, data.columns, reading_options)
     if not 0 < share <= 1:
         raise ValueError(f"--train-share must be above 0 and at most 1, got {share}")
     rows = max(1, round(share * len(data.values)))
-    return data._replace(values=data.values[:rows], labels=data.labels[:rows])
+    return data._replace(values=data.values[:rows], labels=data.labels[:rows]), times
+
+
+def _interval(times: Times | None) -> str | None:
+    return None if times is None else times.interval
 
 
 def _check(
@@ -210,7 +230,7 @@ def _say(source: Path, train: Path | None, data: Table, rows: int) -> None:
     where = f"{count(rows, 'row')} of {train}" if train else f"the first {rows:,} of them"
     console.print(
         f"[bold]{escape(str(source))}[/bold]: {count(len(data.values), 'row')} of "
-        f"{escape(', '.join(data.columns))}; training on {escape(where)}\n",
+        f"{escape(few(data.columns))}; training on {escape(where)}\n",
         soft_wrap=True,
     )
 

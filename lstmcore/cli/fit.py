@@ -15,12 +15,14 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 import lstmcore as lc
-from lstmcore import job, results, table
+from lstmcore import job, run_folder, series
 from lstmcore.cli import options, reading
-from lstmcore.cli.terminal import clear_errors, console, sizes
+from lstmcore.cli.table_options import reads_table
+from lstmcore.cli.terminal import clear_errors, console, sizes, warn
 from lstmcore.job import folder as files
-from lstmcore.series import Times
+from lstmcore.series import ReadOptions, Table, Times
 
+KIND, OUTPUT = "lstmcore fit", "lstmcore-run"
 SHOWN_ROWS, SHOWN_COLUMNS = 18, 4  # of the comparison in the terminal; output.csv has all
 
 
@@ -43,6 +45,7 @@ def _shown(value) -> str:
     return "off" if value is None else str(value)
 
 
+@reads_table
 def fit(
     source: Annotated[
         Path | None,
@@ -60,7 +63,6 @@ def fit(
         ),
     ] = None,
     columns: options.Columns = None,
-    time: options.Time = None,
     missing: options.Missing = "refuse",
     difference: options.Difference = None,
     scaling: Annotated[
@@ -105,7 +107,10 @@ def fit(
         int | None, _job_option("Seed for weights and batch order; same seed, same result.", "seed")
     ] = None,
     resume: options.Resume = False,
-    output: options.Output = Path("lstmcore-run"),
+    force: options.Force = False,
+    output: Annotated[Path | None, options.output(OUTPUT)] = None,
+    *,
+    reading_options: ReadOptions,
 ) -> None:
     """Train an LSTM autoencoder, print its output beside the target values, and draw its gates.
 
@@ -132,7 +137,7 @@ def fit(
     }
     with suppress(RuntimeError):  # within a program that has used JAX already, its devices stay
         lc.use_all_cores()
-    with clear_errors(output):
+    with clear_errors() as command:
         if source is not None and dataset is not None:
             raise ValueError("give a CSV file or --dataset, not both")
         name = str(source) if source is not None else dataset or "tutorial"
@@ -141,28 +146,32 @@ def fit(
         chosen["preparation"] = options.preparation(
             missing, difference, scaling or preset.preparation.scaling
         )
-        data, times = _read(source, name, columns, time, missing)
+        replacing = {"resume": resume, "force": force}
+        inputs = [] if source is None else [source]
+        folder = run_folder.choose_folder(output, OUTPUT, KIND, **replacing, inputs=inputs)
+        command.folder = folder
+        data, times = _read(source, name, columns, reading_options, missing)
         settings = replace(preset, **chosen)
         if steps is not None and settings.mode == "reconstruction":
             raise ValueError("--steps is for --mode prediction or composite")
-        if source is not None:
-            results.refuse_to_overwrite(source, output)
-        _run(name, data, times, settings, output, resume)
+        _run(name, data, times, settings, folder, replacing)
 
 
 def _run(
     name: str,
-    data: table.Table,
+    data: Table,
     times: Times | None,
     settings: job.Settings,
     folder: Path,
-    resume: bool,
+    replacing: dict[str, bool],
 ) -> None:
     windows = job.cut(data, settings)
     model = job.build(settings, len(data.columns))
     diverged = None
-    with results.output_folder(folder, resume=resume) as staging:
-        results.goes_on(staging, files.described(name, data, windows, settings))
+    interval = times.interval if times else None
+    described = files.described(name, data, windows, settings, interval)
+    with run_folder.output_folder(folder, KIND, **replacing, say=warn) as staging:
+        run_folder.record_settings(staging, described)
         rows, *notes = reading.notes(data, times, windows.prepared)
         apart = f", one every {windows.stride} rows" if windows.stride > 1 else ""
         title = f"[bold]{escape(name)}[/bold]: {escape(rows)}"
@@ -177,8 +186,8 @@ def _run(
                 windows,
                 settings,
                 progress=True,
-                checkpoint=staging / results.CHECKPOINT,
-                resume=resume,
+                checkpoint=staging / run_folder.CHECKPOINT,
+                resume=replacing["resume"],
             )
         except lc.NonFiniteLossError as error:
             diverged, result = error, error.result
@@ -187,7 +196,6 @@ def _run(
             parts = job.outputs(model, result.params, data, windows, settings)
             files.write_outputs(staging, data.columns, parts)
             files.write_pictures(staging, model, result, data, windows, settings, parts)
-        names = sorted(path.name for path in staging.iterdir())
     if diverged:
         epoch = len(result.history["loss"]) + 1
         raise ValueError(
@@ -197,7 +205,7 @@ def _run(
     console.print()
     for part in parts:
         _print_comparison(data.columns, part)
-    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {', '.join(names)}")
+    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
 
 
 def _print_comparison(columns: tuple[str, ...], part: job.Part) -> None:
@@ -233,15 +241,19 @@ def _print_comparison(columns: tuple[str, ...], part: job.Part) -> None:
 
 
 def _read(
-    source: Path | None, name: str, columns: str | None, time: str | None, missing: str
-) -> tuple[table.Table, Times | None]:
+    source: Path | None,
+    name: str,
+    columns: str | None,
+    reading_options: ReadOptions,
+    missing: str,
+) -> tuple[Table, Times | None]:
     if source is not None:
         names = options.names(columns)
-        return reading.read(source, names, time, missing=missing != "refuse")
-    for option, value in (("--columns", columns), ("--time", time)):
-        if value is not None:
-            raise ValueError(f"{option} is for a CSV file")
-    return table.read_dataset(name), None
+        return reading.read(source, names, reading_options, missing=missing != "refuse")
+    given = ["columns"] * (columns is not None) + list(reading_options.to_json())
+    if given:
+        raise ValueError(f"--{given[0].replace('_', '-')} is for a CSV file")
+    return series.read_dataset(name), None
 
 
 def _number(value: float) -> str:

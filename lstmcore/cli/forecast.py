@@ -10,21 +10,24 @@ import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import results
+from lstmcore import run_folder
 from lstmcore.cli import options, reading
-from lstmcore.cli.terminal import clear_errors, console, grid, sizes
+from lstmcore.cli.table_options import reads_table
+from lstmcore.cli.terminal import clear_errors, console, grid, sizes, warn
 from lstmcore.forecasting.rolling import origins_of
 from lstmcore.forecasting.settings import Settings, arrange
 from lstmcore.forecasting.training import check_rows
-from lstmcore.series import Times
-from lstmcore.table import Table
-from lstmcore.text import count, listed
+from lstmcore.series import ReadOptions, Table, Times
+from lstmcore.text import count, few, listed
 
+KIND, OUTPUT = "lstmcore forecast", "lstmcore-forecast"
 PRESET = lc.forecasting.Settings()
 UNITS, PATIENCE = ",".join(map(str, PRESET.units)), PRESET.patience or 0
+SHOWN_TARGETS = 10  # in the terminal; errors.csv has all
 SAMPLES = 100  # of a model with dropout
 
 
+@reads_table
 def forecast(
     source: options.Source,
     targets: Annotated[
@@ -43,7 +46,6 @@ def forecast(
         ),
     ] = None,
     columns: options.Columns = None,
-    time: options.Time = None,
     missing: options.Missing = "forward",
     difference: options.Difference = None,
     scaling: options.Scaling = "standard",
@@ -83,7 +85,10 @@ def forecast(
     ] = 0,
     seed: options.Seed = 0,
     resume: options.Resume = False,
-    output: options.Output = Path("lstmcore-forecast"),
+    force: options.Force = False,
+    output: Annotated[Path | None, options.output(OUTPUT)] = None,
+    *,
+    reading_options: ReadOptions,
 ) -> None:
     """Forecast the rows after the last; say whether that beats the naive forecasts.
 
@@ -93,11 +98,12 @@ def forecast(
     which lc.forecasting.Trained.load reads.
     """
     given = dict(locals())
-    with clear_errors(output):
-        reading.require("plotly", "the report")
+    with clear_errors() as command:
         from lstmcore.forecasting import report  # matplotlib is for this alone
 
-        results.refuse_to_overwrite(source, output, report.FILES)
+        replacing = {"resume": resume, "force": force}
+        folder = run_folder.choose_folder(output, OUTPUT, KIND, **replacing, inputs=[source])
+        command.folder = folder
         given |= {
             "targets": options.names(targets),
             "known": options.names(known),
@@ -106,19 +112,19 @@ def forecast(
             "preparation": options.preparation(missing, difference, scaling),
         }
         settings = options.settings(PRESET, given)
-        whole, times = reading.read(source, options.names(columns), time)
+        whole, times = reading.read(source, options.names(columns), reading_options)
         data, future = _without_future(whole, settings)
         _check(source, data, settings, folds)
-        said = f"{count(len(data.values), 'row')} of {', '.join(data.columns)}"
+        said = f"{count(len(data.values), 'row')} of {few(data.columns)}"
         console.print(f"[bold]{escape(str(source))}[/bold]: {escape(said)}\n", soft_wrap=True)
-        with results.output_folder(output, report.FILES, resume=resume) as staging:
-            results.goes_on(staging, _described(source, data, times, settings))
+        with run_folder.output_folder(folder, KIND, **replacing, say=warn) as staging:
+            run_folder.record_settings(staging, _described(source, data, times, settings))
             trained = lc.forecasting.train(
                 data.values,
                 data.columns,
                 settings,
                 progress=True,
-                checkpoint=staging / results.CHECKPOINT,
+                checkpoint=staging / run_folder.CHECKPOINT,
                 resume=resume,
             )
             report.write_model(staging, trained)
@@ -140,9 +146,8 @@ def forecast(
                     _notes(data, times, trained, future),
                 )
                 report.write(staging, made)
-            written = sorted(path.name for path in staging.iterdir())
         _print(made, report)
-        console.print(f"wrote to [bold]{escape(str(output))}[/bold]: {', '.join(written)}")
+        console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
 
 
 def _without_future(data: Table, settings: Settings) -> tuple[Table, np.ndarray]:
@@ -151,7 +156,7 @@ def _without_future(data: Table, settings: Settings) -> tuple[Table, np.ndarray]
     if not settings.known:
         return data, np.zeros((0, 0))
     places = [data.columns.index(name) for name in settings.known]
-    others = [place for place in range(len(data.columns)) if place not in places]
+    others = np.setdiff1d(np.arange(len(data.columns)), places)
     there = np.flatnonzero(np.isfinite(data.values[:, others]).any(axis=1))
     end = int(there[-1]) + 1 if len(there) else 0
     future = data.values[end:, places]
@@ -236,11 +241,15 @@ def _print(made, report) -> None:
         console.print(f"- {escape(note)}")
     console.print()
     header = ["target", "forecast", *report.ERRORS]
-    cells = report.error_cells(made.trained.targets, made.evaluation.scores)
-    grid("errors in the test part", header, cells)
+    targets = made.trained.targets
+    listed = targets[:SHOWN_TARGETS]
+    grid("errors in the test part", header, report.error_cells(listed, made.evaluation.scores))
     if made.backtest is not None:
-        cells = report.error_cells(made.trained.targets, made.backtest.scores)
-        grid(f"errors in {count(len(made.backtest.origins), 'fold')}", header, cells)
+        title = f"errors in {count(len(made.backtest.origins), 'fold')}"
+        grid(title, header, report.error_cells(listed, made.backtest.scores))
+    if len(listed) < len(targets):
+        hidden = count(len(targets) - len(listed), "more target")
+        console.print(f"the first {len(listed)} targets; {hidden} in errors.csv\n")
     for sentence in sentences(made.evaluation):
         console.print(f"[bold]{escape(sentence)}[/bold]")
     console.print()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,15 +14,24 @@ import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import job, series, study, table, translation
-from lstmcore.cli import options, reading
+from lstmcore import job, series, study, translation
+from lstmcore.cli import reading
+from lstmcore.cli.intervals import check_intervals
+from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console
+from lstmcore.io import manifest
+from lstmcore.io.description import check_model
+from lstmcore.io.manifest import MANIFEST, PAGE
 from lstmcore.job.folder import Origin, read_settings
+from lstmcore.run_folder import SETTINGS
+from lstmcore.series import ReadOptions, Table
+from lstmcore.text import count, few
 
 MOST_WINDOWS = 1024  # that the model is run on
 MOST_PAIRS = 32  # of a translator
 
 
+@reads_table
 def inspect(
     model: Annotated[
         Path,
@@ -46,7 +58,6 @@ def inspect(
             "[dim]\\[default: as in training; without settings.json all rows][/dim]",
         ),
     ] = None,
-    time: options.Time = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -55,6 +66,11 @@ def inspect(
             help="The page. [dim]\\[default: inspect.html beside the model][/dim]",
         ),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file of that name that is not lstmcore's.")
+    ] = False,
+    *,
+    reading_options: ReadOptions,
 ) -> None:
     """Write a page that shows every gate of a trained model, unit by unit and step by step.
 
@@ -68,27 +84,29 @@ def inspect(
         page = path.with_name("inspect.html") if output is None else output
         if page.suffix.lower() not in (".html", ".htm"):
             raise ValueError(f"--output {page} is not the name of a page: let it end in .html")
+        folder = path.parent
+        if not force:
+            _check_free(page)
+        if (folder / MANIFEST).exists() and path.name in manifest.read(folder).parts:
+            manifest.check_parts(folder, (path.name,), "lstmcore")
         lstm, params = lc.load(path)
         if isinstance(lstm, lc.Seq2Seq):
-            if any(option is not None for option in (source, window, time)):
+            if source is not None or window is not None or reading_options != ReadOptions():
                 raise ValueError(
-                    f"{path} is a translator, which reads no table: leave CSV, --window and "
-                    "--time out"
+                    f"{path} is a translator, which reads no table: leave out CSV, --window and "
+                    "options of reading"
                 )
-            _inspect_translator(path.parent, page)
+            _inspect_translator(folder, page, force)
             return
         if isinstance(lstm, lc.DenseAutoencoder):
             raise ValueError(f"{path} holds a dense autoencoder, which has no gates to look at")
-        made = path.with_name("settings.json")
-        origin = read_settings(made) if made.exists() else None
-        if origin is None:
-            console.print(f"no settings.json beside {escape(str(path))}: nothing is prepared")
+        origin = _origin(path, lstm)
         name = str(source) if source is not None or origin is None else origin.source
-        data = _read(path, source, time, origin)
+        data = _read(path, source, reading_options, origin)
         if len(data.columns) != lstm.features:
             raise ValueError(
-                f"{name} has {len(data.columns)} columns to read ({', '.join(data.columns)}), but "
-                f"the model reads {lstm.features}"
+                f"{name} has {len(data.columns)} columns to read ({few(data.columns)}), but the "
+                f"model reads {lstm.features}"
             )
         lost = origin.prepared.lost if origin else 0
         first = lost + (origin.settings.first_row if origin and source is None else 0)
@@ -97,21 +115,56 @@ def inspect(
         rows = series.windows(np.arange(first, len(data.values)), length)[:, :, 0]
         chosen = rows[job.side_by_side(len(rows), length, length * MOST_WINDOWS)]
         run = _run(lstm, params, data, chosen, origin)
-        title = f"{name}: {len(chosen):,} of {len(rows):,} windows of {length:,} rows"
+        title = f"{name}: {len(chosen):,} of {count(len(rows), 'window')} of {count(length, 'row')}"
         # A prediction as long as the window would wear the names of the rows that were read.
         is_ambiguous = getattr(lstm, "steps", None) == length
-        study.inspect(
-            run,
-            page,
-            title=title,
-            labels=None if is_ambiguous else [[data.labels[row] for row in one] for one in chosen],
-            columns=data.columns,
-            xlabel="time step" if is_ambiguous else data.label_name,
-        )
+        names = None if is_ambiguous else [[data.labels[row] for row in one] for one in chosen]
+        xlabel = "time step" if is_ambiguous else data.label_name
+        with _place(page, force) as place:
+            study.inspect(
+                run, place, title=title, labels=names, columns=data.columns, xlabel=xlabel
+            )
         console.print(f"{escape(title)}\nwrote [bold]{escape(str(page))}[/bold]", soft_wrap=True)
 
 
-def _inspect_translator(folder: Path, page: Path) -> None:
+def _check_free(page: Path) -> None:
+    """No file that is not lstmcore's is replaced.
+
+    Raises:
+      FileExistsError: `page` is one.
+    """
+    if not os.path.lexists(page):
+        return
+    is_in_run = (page.parent / MANIFEST).exists()
+    if not is_in_run or not manifest.is_part(page, manifest.read(page.parent).parts):
+        raise FileExistsError(
+            f"there is a file {page} already: --force replaces it, or name another with --output"
+        )
+
+
+@contextmanager
+def _place(page: Path, force: bool) -> Iterator[Path]:
+    """Where to write the page; it becomes one of the files of the run that it stands in."""
+    if page.name == PAGE and (page.parent / MANIFEST).exists():
+        with manifest.added_part(page.parent, page.name, force=force) as temporary:
+            yield temporary
+    else:
+        yield page
+
+
+def _origin(path: Path, model) -> Origin | None:
+    """How the model was trained; None of a model on its own."""
+    settings = path.with_name(SETTINGS)
+    if not settings.exists():
+        console.print(f"no {SETTINGS} beside {escape(str(path))}: nothing is prepared")
+        return None
+    manifest.check_parts(path.parent, (SETTINGS, path.name), "lstmcore fit")
+    origin = read_settings(settings)
+    check_model(path, model, settings, job.build(origin.settings, len(origin.columns)))
+    return origin
+
+
+def _inspect_translator(folder: Path, page: Path, force: bool) -> None:
     """The page of held-out pairs, while the model writes its own translations."""
     translator = translation.Translator.load(folder)
     pairs = folder / "held_out.tsv"
@@ -120,33 +173,39 @@ def _inspect_translator(folder: Path, page: Path) -> None:
             f"there is no {pairs.name} in {folder}, whose pairs are shown: see study.inspect for "
             "texts of your own"
         )
-    held_out = translation.read_pairs(pairs)[1:]  # without the heading
+    held_out = translation.read_pairs(pairs, (1, 2))  # its heading is left out
     run = translator.run([source for source, _ in held_out[:MOST_PAIRS]])
     tokens = [
         translator.source.labels(ids[: mask.sum()])
         for ids, mask in zip(np.asarray(run.inputs), np.asarray(run.mask), strict=True)
     ]
     title = f"{folder}: {len(tokens):,} of {len(held_out):,} held-out pairs"
-    study.inspect(run, page, title=title, text=tokens, xlabel="token")
+    with _place(page, force) as place:
+        study.inspect(run, place, title=title, text=tokens, xlabel="token")
     console.print(f"{escape(title)}\nwrote [bold]{escape(str(page))}[/bold]", soft_wrap=True)
 
 
-def _read(path: Path, source: Path | None, time: str | None, origin: Origin | None) -> table.Table:
+def _read(
+    path: Path, source: Path | None, reading_options: ReadOptions, origin: Origin | None
+) -> Table:
     columns = () if origin is None else origin.columns
     missing = origin is not None and origin.prepared.preparation.missing != "refuse"
     if source is not None:
-        return reading.read(source, columns, time, missing=missing)[0]
+        data, times = reading.read(source, columns, reading_options, missing=missing)
+        if origin is not None and times is not None:
+            check_intervals(origin.source, origin.interval, source, times.interval)
+        return data
     if origin is None:
         raise ValueError(
             f"there is no settings.json beside {path} that tells its table: name a CSV, lstmcore "
             f"inspect {path} CSV"
         )
-    if origin.source in table.DATASETS:
-        data = table.read_dataset(origin.source)
+    if origin.source in series.DATASETS:
+        data = series.read_dataset(origin.source)
         if (data.columns, len(data.values)) == (origin.columns, origin.rows):
             return data  # else it was a CSV file of that name
     try:
-        given = origin.time if time is None else time
+        given = origin.reading.updated(reading_options)
         return reading.read(Path(origin.source), columns, given, missing=missing)[0]
     except FileNotFoundError:
         raise FileNotFoundError(
@@ -155,7 +214,7 @@ def _read(path: Path, source: Path | None, time: str | None, origin: Origin | No
         ) from None
 
 
-def _run(lstm, params, data: table.Table, rows: np.ndarray, origin: Origin | None) -> study.Run:
+def _run(lstm, params, data: Table, rows: np.ndarray, origin: Origin | None) -> study.Run:
     """The run on windows of the table, its inputs and outputs in units of the table."""
     prepared = origin.prepared if origin else series.Preparation(scaling="none").fit(data.values)
     # What the windows are made from begins this many rows before the first of them.

@@ -19,7 +19,8 @@ Source = Annotated[
     typer.Argument(
         metavar="CSV",
         show_default=False,
-        help="A table with one row per time step and one column per variable.",
+        help="A table with one row per time step and one column per variable; - is the standard "
+        "input.",
     ),
 ]
 Columns = Annotated[
@@ -27,13 +28,6 @@ Columns = Annotated[
     typer.Option(
         metavar="NAMES",
         help="Columns to use, separated by commas. [dim]\\[default: all numeric][/dim]",
-    ),
-]
-Time = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Column of times. [dim]\\[default: the first, if it is called so][/dim]",
     ),
 ]
 Missing = Annotated[
@@ -79,10 +73,25 @@ Seed = Annotated[
 Resume = Annotated[
     bool,
     typer.Option(
-        "--resume", help="Go on with the run in the output folder that did not end; or begin."
+        "--resume",
+        help="Go on with the run in the output folder, whether it has ended or not; or begin.",
     ),
 ]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace an earlier run in the output folder.")
+]
+
+
+def output(default: str) -> Any:
+    """The option --output of a command whose results go to `default` and its successors."""
+    return typer.Option(
+        "--output",
+        "-o",
+        metavar="FOLDER",
+        show_default=False,
+        help="Folder for the results: a new or an empty one. "
+        f"[dim]\\[default: {default}, or {default}-2, -3, ... if that is in use][/dim]",
+    )
 
 
 def names(text: str | None) -> tuple[str, ...]:

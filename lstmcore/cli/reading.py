@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from lstmcore import series, table
-from lstmcore.series import Prepared, Times
+from lstmcore import series
+from lstmcore.series import Prepared, ReadOptions, Table, Times, TimesError
 from lstmcore.series.arguments import LARGEST
-from lstmcore.table import Table
-from lstmcore.text import count, listed
+from lstmcore.text import count, few, listed, shorten
 
 FILLED = {"forward": "the last known value", "mean": "the mean of the training part"}
+MOST_LINES = 5  # of notes that are one for each column
+MOST_TESTED = 50  # columns, for stationarity
 MANY_BEYOND = 0.1  # of the rows after the training part
 
 
 def read(
     source: Path,
     columns: Sequence[str],
-    time: str | None,
-    leave_out: Sequence[str] = (),
+    options: ReadOptions,
     *,
     missing: bool = True,
+    also: Sequence[str] = (),
 ) -> tuple[Table, Times | None]:
     """The table with a row for each step, and its times if it has some.
 
@@ -32,35 +32,67 @@ def read(
 
     Args:
       source: the CSV file.
-      columns: names of those to read; none for all numeric ones but `leave_out`.
-      time: name of the column of times, or None.
-      leave_out: names of columns that are for something else.
+      columns: names of those to read; none for all numeric ones.
+      options: how to read it.
       missing: whether values, and rows in time, may be missing.
+      also: names of columns to read after these.
 
     Raises:
-      ValueError, OSError: as `table.read_csv` and `table.regular`; or a column to read that is to
-        be left out.
+      ValueError, OSError: as `series.read_csv` and `series.regular`.
     """
-    if both := set(columns) & set(leave_out):
+    data = series.read_csv(source, columns, missing=missing, also=also, options=options)
+    if data.times and data.times.gaps and not missing:
+        raise ValueError(
+            f"{source} leaves out {count(data.times.gaps, 'row')} in time, of which there should "
+            f"be one every {data.times.interval}: add them, or have them filled with --missing "
+            "forward"
+        )
+    try:
+        data = series.regular(data)
+    except TimesError as error:
+        raise ValueError(
+            f"{source}: {error.text} {error.reason} (--resample, --consecutive)"
+        ) from error
+    if data.times is None and len(set(data.labels)) < len(data.labels):
+        data = data._replace(labels=range(len(data.labels)), label_name="row")
+    return data, data.times
+
+
+def read_beside(
+    source: Path, columns: Sequence[str], others: Sequence[str], options: ReadOptions
+) -> tuple[Table, Times | None, Table]:
+    """As `read`, with some columns that are for something else in a table of their own.
+
+    The file is read once, for it may be a pipe.
+
+    Raises:
+      ValueError: as `read`; or a column to read that is to be for something else.
+    """
+    if both := set(columns) & set(others):
         raise ValueError(
             f"{min(both)!r} is among --columns and --labels: labels are not learnt from"
         )
-    data = table.read_csv(source, list(columns) or None, missing=missing, time=time)
-    if not columns and set(leave_out) & set(data.columns):
-        kept = [place for place, name in enumerate(data.columns) if name not in leave_out]
-        if not kept:
-            raise ValueError(f"{source} has no numeric column besides {', '.join(leave_out)}")
-        names = tuple(data.columns[place] for place in kept)
-        data = data._replace(columns=names, values=data.values[:, kept])
-    data, times = table.regular(data)
-    if times and times.gaps and not missing:
+    whole, times = read(source, columns, options, also=others)
+    beside = [place for place, name in enumerate(whole.columns) if _is_of(name, others)]
+    if len(beside) > len(others):
+        words = [whole.columns[place] for place in beside]
         raise ValueError(
-            f"{source} leaves out {times.gaps:,} rows in time, of which there should be one every "
-            f"{times.interval}: add them, or have them filled with --missing forward"
+            f"{source}: {others[0]} holds words: say which of them marks a row, such as --labels "
+            f"'{words[0]}' ({few(words)})"
         )
-    if times is None and len(set(data.labels)) < len(data.labels):
-        data = data._replace(labels=range(len(data.labels)), label_name="row")
-    return data, times
+    rest = [place for place in range(len(whole.columns)) if place not in beside]
+    data, marks = (
+        whole._replace(
+            columns=tuple(whole.columns[place] for place in places), values=whole.values[:, places]
+        )
+        for places in (rest, beside)
+    )
+    return data, times, marks
+
+
+def _is_of(name: str, columns: Sequence[str]) -> bool:
+    """Whether a column of the table comes from one of these columns of the file."""
+    return name in columns or name.rpartition("=")[0] in columns
 
 
 def check(source: Path, data: Table, missing: str) -> None:
@@ -120,26 +152,19 @@ def check_range(source: Path, data: Table, prepared: Prepared) -> None:
         )
 
 
-def require(package: str, why: str) -> None:
-    """Ask for a package before training rather than after it.
-
-    Raises:
-      ImportError: it is not installed.
-    """
-    if find_spec(package) is None:
-        name = {"sklearn": "scikit-learn"}.get(package, package)
-        raise ImportError(f"{why} needs the package {name}: pip install {name}")
-
-
 def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:
     """What was found in a table, and what was done about it, in sentences."""
-    said = [_size(data, times)]
+    said = [_size(data, times), *data.notes]
     if times and times.gaps:
         said.append(f"{count(times.gaps, 'row')} left out in time: taken as missing values")
     holes = series.missing(data.values, data.columns)
     if holes.counts.any():
         way = FILLED[prepared.preparation.missing]
-        said += [f"{line}; filled with {way}" for line in str(holes).splitlines()]
+        lines = str(holes).splitlines()
+        said += [f"{line}; filled with {way}" for line in lines[:MOST_LINES]]
+        if len(lines) > MOST_LINES:
+            others = count(len(lines) - MOST_LINES, "more column")
+            said.append(f"{others} with missing values, filled likewise")
     lags = prepared.preparation.difference
     if lags:
         words = ["the row before" if lag == 1 else f"{lag:,} rows before" for lag in lags]
@@ -158,21 +183,25 @@ def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:
 def stationary(data: Table, prepared: Prepared, rows: int) -> list[str]:
     """What tests of stationarity say of the training part as the model reads it.
 
-    Nothing where statsmodels is missing, which makes them, or where there are too few rows.
+    Nothing where statsmodels is missing, which makes them, or where there are too few rows. Of a
+    wide table the first 50 columns are tested, which takes a second.
     """
     try:
-        tests = series.stationarity(prepared.apply(data.values[:rows]))
+        tests = series.stationarity(prepared.apply(data.values[:rows])[:, :MOST_TESTED])
     except (ImportError, ValueError):
         return []
     tests = tests if isinstance(tests[0], tuple) else (tests,)
     by_verdict: dict[str, list[str]] = {}
-    for name, test in zip(data.columns, tests, strict=True):
+    for name, test in zip(data.columns, tests, strict=False):
         by_verdict.setdefault(test.verdict, []).append(name)
     hint = (
         f"{'another difference' if prepared.preparation.difference else '--difference 1'} may help"
     )
+    of_some = len(data.columns) > MOST_TESTED
+    first = f"of the first {MOST_TESTED} columns, " if of_some else ""
     return [
-        f"{listed(names)}, as the model reads {'it, is' if len(names) == 1 else 'them, are'} "
+        f"{first}{listed(names)}, as the model reads "
+        + ("it, is " if len(names) == 1 else "them, are ")
         + verdict.replace("take differences", hint)
         for verdict, names in by_verdict.items()
         if verdict != "constant"
@@ -186,21 +215,21 @@ def beyond(data: Table, prepared: Prepared, rows: int) -> list[str]:
     if not len(training) or not len(later):
         return []
     outside = (later < training.min(axis=0)) | (later > training.max(axis=0))
-    said = []
-    for name, share in zip(data.columns, outside.mean(axis=0), strict=True):
-        if share > MANY_BEYOND:
-            hint = (
-                "" if prepared.preparation.difference else "; if it drifts, --difference 1 may help"
-            )
-            said.append(
-                f"{name} lies outside of its range in the training part in {share:.0%} of the rows "
-                f"after it, where the model has never been{hint}"
-            )
+    shares = outside.mean(axis=0)
+    far = np.flatnonzero(shares > MANY_BEYOND)
+    hint = "" if prepared.preparation.difference else "; if it drifts, --difference 1 may help"
+    said = [
+        f"{shorten(data.columns[place])} lies outside of its range in the training part in "
+        f"{shares[place]:.0%} of the rows after it, where the model has never been{hint}"
+        for place in far[:MOST_LINES]
+    ]
+    if len(far) > MOST_LINES:
+        said.append(f"so do {count(len(far) - MOST_LINES, 'more column')}")
     return said
 
 
 def _size(data: Table, times: Times | None) -> str:
-    rows = f"{count(len(data.values), 'row')} of {', '.join(data.columns)}"
+    rows = f"{count(len(data.values), 'row')} of {few(data.columns)}"
     if times is None or times.interval.replace(".", "").isdigit():
         return rows
     return f"{rows}, one every {times.interval.removeprefix('1 ')}"

@@ -4,35 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 import typer
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from lstmcore import results
+from lstmcore import run_folder
+from lstmcore.cli.commands import LARGEST
+from lstmcore.cli.console import PrintableConsole
+from lstmcore.cli.signals import INTERRUPTED
 from lstmcore.text import numeric
 from lstmcore.train import NonFiniteLossError
 
-console = Console(highlight=False)
-messages = Console(stderr=True, highlight=False)
+console = PrintableConsole(highlight=False)
+messages = PrintableConsole(stderr=True, highlight=False)
+
+
+@dataclass
+class Command:
+    """A command that is under way. folder: of its results, once that is known."""
+
+    folder: Path | None = None
 
 
 @contextmanager
-def clear_errors(folder: Path | None = None) -> Iterator[None]:
+def clear_errors() -> Iterator[Command]:
     """What the user can mend is said in a sentence, without a traceback.
 
-    `folder` is that of the results: where a checkpoint is left in it, how to go on is said, too.
+    Yields a Command. Where a checkpoint is left of a run to its folder, how to go on is said, too.
     """
+    command = Command()
     try:
-        yield
+        yield command
     except KeyboardInterrupt:
-        left = _left(folder) or "nothing was written"
+        left = _left(command.folder) or "nothing was written"
         messages.print(f"[red]interrupted:[/red] {left}", soft_wrap=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
     except NonFiniteLossError as error:
         epoch = len(error.result.history["loss"]) + 1
         messages.print(
@@ -41,23 +52,32 @@ def clear_errors(folder: Path | None = None) -> Iterator[None]:
             soft_wrap=True,
         )
         raise typer.Exit(1) from error
-    except (ValueError, OSError, ImportError, jax.errors.JaxRuntimeError) as error:
-        messages.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+    except (ValueError, OSError, ImportError, MemoryError, jax.errors.JaxRuntimeError) as error:
+        words = str(error)
+        if isinstance(error, MemoryError) or words.startswith("RESOURCE_EXHAUSTED"):
+            reason = f" ({words})" if words else ""
+            words = f"not enough memory{reason}: use fewer rows, smaller batches or a smaller model"
+        messages.print(f"[red]error:[/red] {escape(words)}", soft_wrap=True)
         # Whatever it was, such as a full disk, what was learned is not lost.
-        if left := _left(folder):
+        if left := _left(command.folder):
             messages.print(left, soft_wrap=True)
         raise typer.Exit(1) from error
 
 
 def _left(folder: Path | None) -> str:
     """What is left of a run that did not end; empty if that is nothing."""
-    checkpoint = None if folder is None else folder / results.UNFINISHED / results.CHECKPOINT
-    if checkpoint is None or not checkpoint.exists():
+    checkpoint = None if folder is None else run_folder.unfinished(folder)
+    if checkpoint is None:
         return ""
     return (
         f"training so far is kept in {escape(str(checkpoint))}; the same command with --resume "
         "goes on from there"
     )
+
+
+def warn(sentence: str) -> None:
+    """Say something on standard error that the user should know."""
+    messages.print(escape(sentence), soft_wrap=True)
 
 
 def grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -73,8 +93,13 @@ def grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> No
 def sizes(text: str, option: str = "--units") -> tuple[int, ...]:
     """The numbers in an option such as `--units 128,64`."""
     try:
-        return tuple(int(size) for size in text.split(","))
+        numbers = tuple(int(size) for size in text.split(","))
     except ValueError:
         raise typer.BadParameter(
             f"{text!r} is not a list of numbers such as 128,64", param_hint=option
         ) from None
+    if max(numbers) > LARGEST:
+        raise typer.BadParameter(
+            f"{max(numbers)} is too large a number: at most {LARGEST:,}", param_hint=option
+        )
+    return numbers

@@ -11,17 +11,23 @@ import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import results, translation
-from lstmcore.cli.terminal import clear_errors, console, messages, sizes
+from lstmcore import run_folder, translation
+from lstmcore.cli import options
+from lstmcore.cli.commands import HELP_OPTIONS, SUMMARIES, Command, Group
+from lstmcore.cli.signals import INTERRUPTED
+from lstmcore.cli.terminal import clear_errors, console, messages, sizes, warn
 from lstmcore.cli.watch import Watch, status
+from lstmcore.text import count, shorten
+from lstmcore.translation.pairs import read_pair_file
 
+KIND, OUTPUT = "lstmcore translate train", "lstmcore-translator"
 SHOWN_TOKENS = 10  # that are unknown
 
 app = typer.Typer(
-    no_args_is_help=True,
+    cls=Group,
     rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train an encoder-decoder with attention on pairs of texts, and translate with it.",
+    context_settings=HELP_OPTIONS,
+    help=SUMMARIES["translate"],
 )
 
 
@@ -36,7 +42,7 @@ def _option(help: str, field: str):
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def train(
     pairs: Annotated[
         Path,
@@ -46,6 +52,14 @@ def train(
             show_default=False,
         ),
     ],
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help="Columns of source and target, counted from 1, such as 2,4. "
+            "[dim]\\[default: 1,2][/dim]",
+        ),
+    ] = None,
     level: Annotated[
         Literal["character", "word"] | None, _option("What a token is: character or word.", "level")
     ] = None,
@@ -86,9 +100,8 @@ def train(
         int | None, _option("Most tokens of a text; longer pairs are left out.", "max_length")
     ] = None,
     seed: Annotated[int | None, _option("Same seed, same result.", "seed")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path(
-        "lstmcore-translator"
-    ),
+    force: options.Force = False,
+    output: Annotated[Path | None, options.output(OUTPUT)] = None,
 ) -> None:
     """Train on pairs of texts; show losses, exact matches and samples meanwhile.
 
@@ -108,16 +121,29 @@ def train(
         names = {field.name for field in fields(translation.Settings)}
         given["bidirectional"] = not (one_direction or reverse_source)
         settings = translation.Settings(**{k: v for k, v in given.items() if k in names})
-        results.refuse_to_overwrite(pairs, output, report.FILES)
-        _train(pairs, settings, output, report)
+        folder = run_folder.choose_folder(output, OUTPUT, KIND, force=force, inputs=[pairs])
+        chosen = None if columns is None else sizes(columns, "--columns")
+        _train(pairs, settings, folder, force, report, chosen)
 
 
-def _train(path: Path, settings: translation.Settings, folder: Path, report) -> None:
-    read = translation.read_pairs(path)
-    console.print(f"[bold]{escape(str(path))}[/bold]: {len(read):,} pairs", soft_wrap=True)
+def _train(
+    path: Path,
+    settings: translation.Settings,
+    folder: Path,
+    force: bool,
+    report,
+    columns: tuple | None,
+) -> None:
+    read, notes = read_pair_file(path, columns)
+    first = " -> ".join(repr(shorten(text)) for text in read[0])
+    console.print(
+        f"[bold]{escape(str(path))}[/bold]: {count(len(read), 'pair')}, the first {escape(first)}",
+        soft_wrap=True,
+    )
+    for note in notes:
+        console.print(f"- {escape(note)}", soft_wrap=True)
     found, unfinished = None, None
-    patterns = (*report.FILES, *report.PICTURES, results.PAGE)
-    with results.output_folder(folder, patterns) as staging:
+    with run_folder.output_folder(folder, KIND, force=force, say=warn) as staging:
         trained = _watched(read, settings)
         report.write_translator(staging, trained, settings, source=path)
         diverged = isinstance(trained.stopped, lc.NonFiniteLossError)
@@ -126,15 +152,14 @@ def _train(path: Path, settings: translation.Settings, folder: Path, report) -> 
                 found = None if diverged else report.write_translations(staging, trained)
         except (Exception, KeyboardInterrupt) as error:  # the translator itself must not be lost
             unfinished = error
-        names = sorted(result.name for result in staging.iterdir())
     if found is not None:
         console.print(
-            f"\n{len(trained.held_out):,} held-out pairs: exact match "
+            f"\n{count(len(trained.held_out), 'held-out pair')}: exact match "
             f"[bold]{found['exact match']:.1%}[/bold], BLEU {found['BLEU']:.1f}, "
             f"chrF {found['chrF']:.1f}"
         )
     console.print(f"\n{lc.summary(trained.translator.model)}\n", style="dim", soft_wrap=True)
-    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {', '.join(names)}")
+    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
     if diverged:
         epoch = len(trained.history["loss"]) + 1
         raise ValueError(
@@ -143,7 +168,7 @@ def _train(path: Path, settings: translation.Settings, folder: Path, report) -> 
         )
     if isinstance(unfinished, KeyboardInterrupt):
         messages.print("[red]interrupted:[/red] the translator is kept, other results are missing")
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
     if unfinished is not None:
         raise unfinished
     command = f"lstmcore translate run {escape(str(folder))} TEXT"
@@ -161,14 +186,18 @@ def _watched(pairs: list, settings: translation.Settings) -> translation.Trained
                 f"({settings.learning_rate:g}); nothing was written"
             ) from error
     if trained.left_out:
-        console.print(f"left out: {trained.left_out:,} pairs of over {settings.max_length} tokens")
+        console.print(
+            f"left out: {count(trained.left_out, 'pair')} of over {settings.max_length} tokens"
+        )
     if isinstance(trained.stopped, KeyboardInterrupt):
         done = len(trained.history["loss"])
-        console.print(f"[red]interrupted[/red] after {done} epochs: what was learned is kept")
+        console.print(
+            f"[red]interrupted[/red] after {count(done, 'epoch')}: what was learned is kept"
+        )
     return trained
 
 
-@app.command()
+@app.command(cls=Command)
 def run(
     folder: Annotated[
         Path,

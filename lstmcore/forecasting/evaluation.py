@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,13 +20,14 @@ from lstmcore.forecasting.metrics import (
     skill,
     smape,
 )
-from lstmcore.text import text_table
+from lstmcore.text import count, shorten, text_table
 
 if TYPE_CHECKING:
     from lstmcore.forecasting.trained import Forecast, Trained
 
 __all__ = ["Evaluation", "Scores"]
 
+MOST_PRINTED = 10  # targets
 MOST_CHECKED = 2000  # forecasts in a lag check; of more, the last
 MODEL, NAIVE, SEASONAL = "model", "naive", "seasonal naive"
 
@@ -70,11 +71,11 @@ class Evaluation(NamedTuple):
     covered: np.ndarray | None
 
     def __str__(self) -> str:
-        count, horizon, _ = self.actual.shape
+        forecasts, horizon, _ = self.actual.shape
         lines = []
-        for place, target in enumerate(self.forecast.targets):
-            ahead = f"{horizon} rows" if horizon > 1 else "1 row"
-            lines.append(f"{target}: {count:,} forecasts of {ahead}")
+        for place, target in enumerate(self.forecast.targets[:MOST_PRINTED]):
+            of_rows = f"{count(forecasts, 'forecast')} of {count(horizon, 'row')}"
+            lines.append(f"{shorten(target)}: {of_rows}")
             lines.append(score_table(self.scores, self.season, place))
             if self.covered is not None and self.share is not None:
                 covered = f"{self.covered[place]:.0%} of the truth"
@@ -84,34 +85,42 @@ class Evaluation(NamedTuple):
             if not checked:
                 lines.append(f"no lag check: it takes {FEWEST} forecasts with a truth")
             lines.append("")
-        return "\n".join(lines[:-1])
+        return "\n".join([*lines[:-1], *more_targets(self.forecast.targets)])
+
+
+def more_targets(targets: Sequence[str]) -> list[str]:
+    """A line about the targets that a printed report leaves out, if there are any."""
+    hidden = len(targets) - MOST_PRINTED
+    return [f"\n... and {count(hidden, 'more target')}: see scores"] if hidden > 0 else []
 
 
 def evaluate(trained: Trained, values, samples: int = 0) -> Evaluation:
     """See `Trained.evaluate`."""
     table = trained.table(values)
-    horizon, count = trained.model.horizon, len(trained.targets)
+    horizon, width = trained.model.horizon, len(trained.targets)
     start, training = trained.split.test.start, trained.split.training.stop
     if trained.split.test.stop == start:
         raise ValueError("there is no test part: train with test above 0, or use backtest")
     if len(table) < trained.split.test.stop:
         raise ValueError(
-            f"values has {len(table)} rows, but {trained.split.test.stop} were there in training: "
+            f"values has {count(len(table), 'row')}, but {trained.split.test.stop} were there in "
+            "training: "
             "pass the same table, or one with more rows"
         )
     origins = np.arange(start, len(table) - horizon + 1)
     if not len(origins):
         raise ValueError(
-            f"the test part has {len(table) - start} rows, but the horizon is {horizon}: raise "
+            f"the test part has {count(len(table) - start, 'row')}, but the horizon is {horizon}: "
+            "raise "
             "test or use more data"
         )
-    actual = _rows_from(table[:, :count], origins, horizon)
-    filled = trained.prepared.filled(table)[:, :count]
+    actual = _rows_from(table[:, :width], origins, horizon)
+    filled = trained.prepared.filled(table)[:, :width]
     forecast = trained.forecast(values, origins, samples=samples)
     season = trained.settings.season
     baselines = baselines_of(filled, origins, horizon, season)
     # Of the table as it is: what was filled in by the naive forecast would be without error.
-    scale = mase_scale(table[:training, :count], season or 1)
+    scale = mase_scale(table[:training, :width], season or 1)
     every = {MODEL: forecast.point, **baselines}
     share, covered = _interval(forecast, actual)
     return Evaluation(

@@ -10,17 +10,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lstmcore import results
+from lstmcore.forecasting import storage
 from lstmcore.forecasting.evaluation import MOST_CHECKED, Evaluation
 from lstmcore.forecasting.rolling import Backtest
 from lstmcore.forecasting.trained import Forecast, Trained
+from lstmcore.series import Table
 from lstmcore.study import plots
-from lstmcore.table import Table
+from lstmcore.text import shorten
 
-FILES = (
-    "model.safetensors", "forecast.json", "settings.json", "history.csv", "forecast.csv",
-    "test.csv", "errors.csv", "backtest.csv", "forecast.png", "lag_check.png", "loss.png",
-    "report.html", results.CHECKPOINT,
-)  # fmt: skip
 SHOWN_PAST = 4  # times the window and horizon before the end, in the picture of the forecast
 ERRORS = ("MAE", "RMSE", "sMAPE", "MASE")
 SHARE = 0.8  # of the truth that an interval should hold
@@ -60,7 +57,7 @@ def error_rows(targets: Sequence[str], scores) -> Iterator[list]:
 def error_cells(targets: Sequence[str], scores) -> list[list[str]]:
     """`error_rows` to read."""
     return [
-        [target, name, *("-" if np.isnan(error) else f"{error:.4g}" for error in errors)]
+        [shorten(target), name, *("-" if np.isnan(error) else f"{error:.4g}" for error in errors)]
         for target, name, *errors in error_rows(targets, scores)
     ]
 
@@ -80,7 +77,7 @@ def interval(forecast: Forecast) -> tuple[np.ndarray, np.ndarray] | None:
 
 def write_model(folder: Path, trained: Trained) -> None:
     """What must not be lost: the forecaster, how it was trained, and on what."""
-    trained.save(folder)
+    storage.write_parts(folder, trained)
     results.write_history(folder / "history.csv", trained.history)
 
 
@@ -112,13 +109,13 @@ def write(folder: Path, made: Made) -> None:
 
 def _test_rows(made: Made) -> Iterator[list]:
     """The forecasts of the test part that do not overlap, step by step."""
-    evaluation, labels = made.evaluation, made.data.labels
+    evaluation, labels, targets = made.evaluation, made.data.labels, made.trained.targets
     every = [evaluation.actual, evaluation.forecast.point, *evaluation.baselines.values()]
     for number in apart(evaluation):
         origin = int(evaluation.forecast.origins[number])
         for step, place in np.ndindex(every[0].shape[1:]):
             cells = [float(block[number, step, place]) for block in every]
-            names = [origin, step + 1, labels[origin + step], made.trained.targets[place]]
+            names = [origin, step + 1, labels[origin + step], targets[place]]
             yield [*names, *("" if cell != cell else cell for cell in cells)]
 
 

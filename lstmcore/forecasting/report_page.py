@@ -11,7 +11,8 @@ from lstmcore.report import curves, figures, page
 from lstmcore.study.plots.style import COLOURS
 from lstmcore.text import count
 
-SHOWN_TARGETS = 4  # in figures; the tables have all
+SHOWN_TARGETS = 4  # in figures
+LISTED_TARGETS = 100  # in the tables of errors; the CSV files have all
 SHOWN_ROWS = 300  # before the end, or SHOWN_HORIZONS, that a figure opens on
 SHOWN_HORIZONS = 8
 
@@ -27,7 +28,11 @@ def parts(made: Made, lag_check: Figure | None) -> list[str]:
         "fitted to the test part."
     )
     axis = curves.time_axis([*labels, *made.ahead], made.data.label_name)
-    cells = error_cells(made.trained.targets, evaluation.scores)
+    listed = made.trained.targets[:LISTED_TARGETS]
+    cells = error_cells(listed, evaluation.scores)
+    targets = len(made.trained.targets)
+    hidden = targets - len(listed)
+    all_in = f"Of {targets:,} targets the first {len(listed)} are listed; all are in"
     written = [
         page.verdict(sentences(evaluation), good=is_good(evaluation)),
         page.listing(made.notes),
@@ -36,6 +41,7 @@ def parts(made: Made, lag_check: Figure | None) -> list[str]:
         page.heading("How good it is"),
         page.paragraph(tested),
         page.grid(header, cells),
+        *([page.paragraph(f"{all_in} errors.csv.")] if hidden else []),
         page.listing(explanations(settings.season)),
     ]
     if made.backtest is not None:
@@ -43,8 +49,9 @@ def parts(made: Made, lag_check: Figure | None) -> list[str]:
             f"Trained anew for each of {count(len(made.backtest.origins), 'fold')}, on the rows "
             f"before it alone, to forecast the {count(settings.horizon, 'row')} from there on."
         )
-        cells = error_cells(made.trained.targets, made.backtest.scores)
+        cells = error_cells(listed, made.backtest.scores)
         written += [page.heading("Backtest"), page.paragraph(folds), page.grid(header, cells)]
+        written += [page.paragraph(f"{all_in} backtest.csv.")] if hidden else []
     if lag_check is not None:
         caption = (
             f"Does the forecast of {made.trained.targets[0]}, 1 row ahead, merely follow the last "
@@ -94,7 +101,7 @@ def _series(made: Made, axis: curves.Axis) -> tuple:
             else "each row is forecast from those before it."
         )
         + (
-            f" Of {len(targets)} targets the first {SHOWN_TARGETS} are drawn."
+            f" Of {len(targets):,} targets the first {SHOWN_TARGETS} are drawn."
             if len(targets) > SHOWN_TARGETS
             else ""
         )

@@ -15,16 +15,18 @@ import numpy as np
 from lstmcore import checks, series
 from lstmcore.forecasting.evaluation import (
     MODEL,
+    MOST_PRINTED,
     Scores,
     baselines_of,
+    more_targets,
     score_table,
     scores_of,
 )
 from lstmcore.forecasting.metrics import mase_scale
-from lstmcore.forecasting.settings import Settings, as_table
+from lstmcore.forecasting.settings import Settings, as_table, names_of
 from lstmcore.forecasting.trained import Trained
 from lstmcore.forecasting.training import check_rows, train
-from lstmcore.text import text_table
+from lstmcore.text import count, shorten, text_table
 
 __all__ = ["Backtest", "backtest"]
 
@@ -56,8 +58,8 @@ class Backtest(NamedTuple):
     def __str__(self) -> str:
         folds, horizon, _ = self.actual.shape
         lines = []
-        for place, target in enumerate(self.targets):
-            lines.append(f"{target}: {folds} folds, horizon {horizon}")
+        for place, target in enumerate(self.targets[:MOST_PRINTED]):
+            lines.append(f"{shorten(target)}: {count(folds, 'fold')}, horizon {horizon}")
             lines.append(score_table(self.scores, self.season, place))
             rows = [
                 [f"{origin:,}", *(f"{scores.mae[fold, place]:.4g}" for scores in by_fold)]
@@ -65,12 +67,12 @@ class Backtest(NamedTuple):
                 for by_fold in [self.by_fold.values()]
             ]
             lines += ["MAE by fold", text_table(["first row", *self.by_fold], rows, words=1), ""]
-        return "\n".join(lines[:-1])
+        return "\n".join([*lines[:-1], *more_targets(self.targets)])
 
 
 def backtest(
     values,
-    columns: Sequence[str],
+    columns: Sequence[str] | None = None,
     settings: Settings | None = None,
     folds: int = 5,
     *,
@@ -84,7 +86,7 @@ def backtest(
 
     Args:
       values: [rows, F], in the order of time.
-      columns: F names.
+      columns: F names, or None, as in `train`.
       settings: as in `train`; `test` is not used, for the folds are what is tested.
       folds: forecasts, without overlap; the last ends with the last row.
       refit: train anew for each fold on all rows before it (an expanding window); False trains
@@ -108,24 +110,25 @@ def backtest(
       ([114, 117], (2, 1))
     """
     settings = replace(Settings() if settings is None else settings, test=0.0)
+    columns = names_of(values, columns)
     table = as_table(values, columns)
     horizon, season = settings.horizon, settings.season
     origins = origins_of(len(table), settings, folds, minimum)
-    known = [list(columns).index(name) for name in settings.known]
+    known = [columns.index(name) for name in settings.known]
     actuals, found, by_fold = [], [], []
     trained = train(table[: origins[0]], columns, settings)
-    count = len(trained.targets)
+    width = len(trained.targets)
     for fold, origin in enumerate(origins.tolist()):
         past = table[:origin]
         if refit and fold:
             trained = train(past, columns, settings)
         future = table[origin : origin + horizon, known] if known else None
-        filled = trained.prepared.filled(trained.table(past))[:, :count]
+        filled = trained.prepared.filled(trained.table(past))[:, :width]
         every = {
             MODEL: trained.forecast(past, future=future).point,
             **baselines_of(filled, [origin], horizon, season),
         }
-        truth = trained.table(table)[:, :count]
+        truth = trained.table(table)[:, :width]
         actual = truth[None, origin : origin + horizon]
         scale = mase_scale(truth[:origin], season or 1)
         actuals.append(actual)
@@ -149,6 +152,7 @@ def origins_of(rows: int, settings: Settings, folds: int, minimum: int | None = 
     if minimum is None:
         minimum = settings.window + settings.horizon + settings.preparation.lost
     minimum = max(checks.check_count("minimum", minimum), (settings.season or 0) + 1)  # for MASE
+    folds = checks.check_count("folds", folds)
     origins = series.rolling_origins(rows, folds, settings.horizon, minimum)
     check_rows(int(origins[0]), replace(settings, test=0.0))
     return origins

@@ -9,9 +9,10 @@ import numpy as np
 
 from lstmcore.forecasting.evaluation import MODEL, NAIVE, SEASONAL, Evaluation
 from lstmcore.forecasting.lag import AHEAD, LagCheck
-from lstmcore.text import listed
+from lstmcore.text import listed, shorten
 
 RIVALS = {NAIVE: "the last value repeated", SEASONAL: "the last season repeated"}
+MOST_TARGETS = 6  # that have a sentence each
 MUCH = 2.0  # times the error of a rival, from which on percents are hard to read
 NARROW = 0.15  # how far the coverage of an interval may be below its share
 METRICS = (
@@ -55,11 +56,23 @@ def is_good(evaluation: Evaluation) -> bool:
 
 
 def sentences(evaluation: Evaluation) -> list[str]:
-    """What a reader in a hurry should know: one for each target, one of the interval."""
+    """What a reader in a hurry should know: one for each target, one of the interval.
+
+    Of many targets, one counts those that are forecast well, and the first few have their own.
+    """
+    compared = compare(evaluation)
     said = [
-        f"{target}: {_gain(found)} {_lag(evaluation.lag[target])}".strip()
-        for target, found in compare(evaluation).items()
+        f"{shorten(target)}: {_gain(found)} {_lag(evaluation.lag[target])}".strip()
+        for target, found in list(compared.items())[:MOST_TARGETS]
     ]
+    if len(compared) > MOST_TARGETS:
+        better = sum(found.is_better for found in compared.values())
+        follow = sum(any(check.follows for check in checks) for checks in evaluation.lag.values())
+        said.insert(
+            0,
+            f"{better:,} of {len(compared):,} targets are forecast with less error than naively, "
+            f"{follow:,} merely follow the last value. The first {MOST_TARGETS}:",
+        )
     return [*said, *_coverage(evaluation)]
 
 
@@ -123,7 +136,11 @@ def _coverage(evaluation: Evaluation) -> list[str]:
     covered = dict(
         zip(evaluation.forecast.targets, evaluation.covered.tolist(), strict=True),
     )
-    held = listed([f"{part:.0%} of {target}" for target, part in covered.items()])
+    if len(covered) > MOST_TARGETS:
+        low, high = min(covered.values()), max(covered.values())
+        held = f"{low:.0%} to {high:.0%} of each of {len(covered):,} targets"
+    else:
+        held = listed([f"{part:.0%} of {shorten(target)}" for target, part in covered.items()])
     said = f"The interval of {share:.0%} held {held} in the test part"
     narrow = [target for target, part in covered.items() if part < share - NARROW]
     if narrow:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
@@ -9,7 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks, layout, layouts
-from lstmcore.series import Preparation, stride_for
+from lstmcore.forecaster import Forecaster
+from lstmcore.series import Preparation, arguments, stride_for
+from lstmcore.text import count, few, shorten
 
 __all__ = ["Settings"]
 
@@ -72,11 +76,9 @@ class Settings:
                 object.__setattr__(self, name, checks.check_count(name, getattr(self, name)))
         if self.stride != "auto":
             object.__setattr__(self, "stride", checks.check_count("stride", self.stride))
-        object.__setattr__(self, "seed", checks.check_count("seed", self.seed, minimum=0))
-        if self.seed >= 2**63:
-            raise ValueError(f"seed must be below 2**63, got {self.seed}")
+        object.__setattr__(self, "seed", checks.check_seed("seed", self.seed))
         for name in ("learning_rate", "dropout", "validation", "test"):
-            object.__setattr__(self, name, _number(name, getattr(self, name)))
+            object.__setattr__(self, name, checks.check_number(name, getattr(self, name)))
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate}")
         for name in ("validation", "test"):
@@ -98,7 +100,8 @@ class Settings:
         short = [lag for lag in self.preparation.difference if lag < self.horizon]
         if self.quantiles and short:
             raise ValueError(
-                f"differences of lag {short[0]} are added up to forecast {self.horizon} rows, and "
+                f"differences of lag {short[0]} are added up to forecast "
+                f"{count(self.horizon, 'row')}, and "
                 "quantiles of sums are no sums of quantiles: take lags of at least the horizon, or "
                 "dropout and samples instead of quantiles"
             )
@@ -138,39 +141,71 @@ def arrange(columns: Sequence[str], settings: Settings) -> Columns:
       ValueError: names that there are not, or twice, or that are on both sides.
     """
     names = _names("columns", columns)
+    every = set(names)
     for kind in ("targets", "known"):
         for name in getattr(settings, kind):
-            if name not in names:
-                raise ValueError(f"{kind} names {name!r} but the columns are {', '.join(names)}")
+            if name not in every:
+                raise ValueError(f"{kind} names {shorten(name)!r} but the columns are {few(names)}")
     if both := set(settings.targets) & set(settings.known):
         raise ValueError(
             f"{min(both)!r} is among targets and known: what is known needs no forecast"
         )
-    targets = settings.targets or tuple(name for name in names if name not in settings.known)
+    known = set(settings.known)
+    targets = settings.targets or tuple(name for name in names if name not in known)
     if not targets:
         raise ValueError("all columns are known in advance: leave one to forecast")
-    past = [name for name in names if name not in (*targets, *settings.known)]
-    order = [names.index(name) for name in (*targets, *past, *settings.known)]
+    place = {name: number for number, name in enumerate(names)}
+    others = place.keys() - {*targets, *settings.known}
+    past = [name for name in names if name in others]
+    order = [place[name] for name in (*targets, *past, *settings.known)]
     return Columns(order, len(targets), len(settings.known))
 
 
-def as_table(values, columns: Sequence[str]) -> np.ndarray:
-    """`values` as float64 [rows, F], one column for each name.
+def build(settings: Settings, columns: Sequence[str]) -> Forecaster:
+    """The model for these settings and columns."""
+    order, targets, known = arrange(columns, settings)
+    return Forecaster(
+        len(order),
+        settings.units,
+        settings.horizon,
+        targets=targets,
+        known=known,
+        mode=settings.mode,
+        quantiles=settings.quantiles,
+        dropout=settings.dropout,
+    )
+
+
+def as_table(values, columns: Sequence[str], name: str = "values") -> np.ndarray:
+    """Return `values` as float64 [rows, F], one column for each name.
 
     Raises:
-      ValueError, TypeError: they are not.
+      ValueError, TypeError: they are not, see `series.arguments.as_table`.
     """
-    table = np.asarray(values)
-    if table.dtype.kind not in "iuf":
-        raise TypeError(f"values must be real numbers, got {table.dtype}")
-    table = table[:, None] if table.ndim == 1 else table
-    checks.check_array("values", table, "rows columns")
-    if table.shape[1] != len(columns):
-        raise ValueError(
-            f"values has {table.shape[1]} columns but columns names {len(columns)}: "
-            f"{', '.join(columns)}"
-        )
-    return table.astype(float)
+    if arguments.column_names(values) is None:
+        try:
+            values = np.asanyarray(values)
+        except ValueError:  # which `as_table` explains
+            return arguments.as_table(values, columns, name)
+        if values.dtype.kind not in "iuf":
+            raise TypeError(f"{name} must be real numbers, got {values.dtype}")
+        checks.check_array(name, values[:, None] if values.ndim == 1 else values, "rows columns")
+    return arguments.as_table(values, columns, name).astype(float)
+
+
+def names_of(values, columns: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of a table's columns: those given, its own, or column_0, column_1, ...
+
+    Raises:
+      ValueError, TypeError: names that are no names, or twice the same.
+    """
+    own = arguments.column_names(values)
+    if columns is not None:
+        return _names("columns", columns)
+    if own is not None:
+        return own
+    shape = np.shape(values)
+    return tuple(f"column_{place}" for place in range(shape[1] if len(shape) > 1 else 1))
 
 
 def as_float32(prepared: np.ndarray) -> np.ndarray:
@@ -187,16 +222,16 @@ def as_float32(prepared: np.ndarray) -> np.ndarray:
     return prepared.astype(np.float32)
 
 
-def _number(name: str, value) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {value!r}") from None
-
-
 def _names(what: str, names) -> tuple[str, ...]:
+    try:
+        names = names if isinstance(names, str) else tuple(names)
+    except TypeError:
+        names = (names,)
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"{what} must be names such as ('load', 'price'), got {names!r}")
+        raise TypeError(
+            f"{what} must be names such as ('load', 'price'), got {reprlib.repr(names)}"
+        )
     if len(set(names)) < len(names):
-        raise ValueError(f"{what} holds a name twice: {', '.join(names)}")
+        twice = Counter(names).most_common(1)[0][0]
+        raise ValueError(f"{what} holds a name twice: {few([twice, twice])}")
     return tuple(names)

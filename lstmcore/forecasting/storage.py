@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from lstmcore import checks, described, files
-from lstmcore.forecasting.settings import Settings, arrange
+from lstmcore import checks, files
+from lstmcore.forecasting.settings import Settings, arrange, build
+from lstmcore.io import manifest
+from lstmcore.io.description import check_model, read_description, read_history, write_description
+from lstmcore.io.saved_folder import saved_folder
 from lstmcore.series import Prepared, Split
 
 MODEL, DESCRIPTION = "model.safetensors", "forecast.json"
@@ -17,8 +20,12 @@ MODEL, DESCRIPTION = "model.safetensors", "forecast.json"
 
 def save(trained, folder: str | os.PathLike) -> None:
     """Write a Trained; see `Trained.save`."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    with saved_folder(folder, "Trained") as place:
+        write_parts(place, trained)
+
+
+def write_parts(folder: Path, trained) -> None:
+    """Write the files of a Trained into a folder that gets a manifest later."""
     files.save(folder / MODEL, trained.model, trained.params)
     description = {
         "settings": trained.settings.to_json(),
@@ -29,15 +36,18 @@ def save(trained, folder: str | os.PathLike) -> None:
         "stride": trained.stride,
         "noise": trained.noise.tolist(),
     }
-    described.write(folder / DESCRIPTION, description, (MODEL,))
+    write_description(folder / DESCRIPTION, description)
 
 
 def load(folder: str | os.PathLike) -> dict[str, Any]:
-    """The fields of a Trained; see `Trained.load`."""
+    """Return the fields of a Trained; see `Trained.load`."""
     folder = Path(folder)
-    told = described.read(folder / DESCRIPTION, _parse, "trained.save")
+    manifest.check_parts(folder, (DESCRIPTION, MODEL), "Trained.save or lstmcore forecast")
+    fields = read_description(folder / DESCRIPTION, _parse)
     model, params = files.load(folder / MODEL)
-    return told | {"model": model, "params": params}
+    expected = build(fields["settings"], fields["columns"])
+    check_model(folder / MODEL, model, folder / DESCRIPTION, expected)
+    return fields | {"model": model, "params": params}
 
 
 def _parse(stored: dict) -> dict[str, Any]:
@@ -47,6 +57,8 @@ def _parse(stored: dict) -> dict[str, Any]:
     order, targets, _ = arrange(columns, settings)
     if prepared.features != len(order):
         raise ValueError(f"it prepares {prepared.features} of {len(order)} columns")
+    if prepared.preparation != settings.preparation:
+        raise ValueError("settings and prepared name different preparations")
     noise = np.array(stored["noise"], float)
     if noise.shape != (settings.horizon, targets) or not (noise >= 0).all():
         raise ValueError("noise is not one number for each step and target")
@@ -54,8 +66,16 @@ def _parse(stored: dict) -> dict[str, Any]:
         "settings": settings,
         "columns": columns,
         "prepared": prepared,
-        "history": {name: np.array(losses, float) for name, losses in stored["history"].items()},
-        "split": Split(**{name: slice(*map(int, e)) for name, e in stored["split"].items()}),
+        "history": read_history(stored["history"]),
+        "split": _split(stored["split"]),
         "stride": checks.check_count("stride", stored["stride"]),
         "noise": noise,
     }
+
+
+def _split(stored: dict) -> Split:
+    ends = [stored[name] for name in Split._fields]
+    edges = [0, *(checks.check_count("split", stop, minimum=0) for _, stop in ends)]
+    if [start for start, _ in ends] != edges[:-1] or edges != sorted(edges):
+        raise ValueError("the parts of split do not follow one another")
+    return Split(*(slice(start, stop) for start, stop in ends))

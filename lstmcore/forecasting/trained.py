@@ -20,6 +20,7 @@ from lstmcore.forecasting.settings import Settings, arrange, as_float32, as_tabl
 from lstmcore.programs import compiled
 from lstmcore.series import Prepared, Split
 from lstmcore.study.run import Run
+from lstmcore.text import count, few
 
 __all__ = ["Forecast", "Trained"]
 
@@ -114,10 +115,11 @@ class Trained:
         """Forecast `horizon` rows from each origin on, each from the rows before it alone.
 
         Args:
-          values: [rows, F], columns as in training.
+          values: [rows, F], columns as in training; those of a data frame or a dict are matched by
+            name, whatever their order.
           origins: int [N], the row that each forecast starts with; None: the one after the last.
           future: [rows after the last, known], the columns known in advance, in the order of
-            `settings.known`, for forecasts that reach beyond the end of `values`.
+            `settings.known` (or with names), for forecasts that reach beyond the end of `values`.
           samples: S forecasts with dropout left on, each with units dropped at random (Gal &
             Ghahramani 2016) and with the model's `noise` (Zhu & Laptev 2017): for a model trained
             with dropout.
@@ -202,8 +204,11 @@ class Trained:
     def save(self, folder: str | os.PathLike) -> None:
         """Write all of it into a folder, which is made if it is not there.
 
+        It replaces a forecaster that was saved there before; other files stay.
+
         Raises:
-          OSError: it cannot be written to.
+          FileExistsError: a file of the same name was not saved by lstmcore, or changed since.
+          OSError: the folder cannot be written to.
         """
         storage.save(self, folder)
 
@@ -239,12 +244,15 @@ class Trained:
         known = self.settings.known
         if future is None:
             raise ValueError(
-                f"future is missing: the forecast reaches {rows} rows beyond the end of values, "
-                f"and {', '.join(known)} must be known there: pass future [{rows}, {len(known)}]"
+                f"future is missing: the forecast reaches {count(rows, 'row')} beyond the end of "
+                "values, "
+                f"and {few(known)} must be known there: pass future [{rows}, {len(known)}]"
             )
-        future = as_table(future, known)
+        future = as_table(future, known, "future")
         if len(future) < rows:
-            raise ValueError(f"future has {len(future)} rows but the forecast needs {rows}")
+            raise ValueError(
+                f"future has {count(len(future), 'row')} but the forecast needs {rows}"
+            )
         if not np.isfinite(future[:rows]).all():
             raise ValueError("future holds NaN or infinity: it must be known")
         following = np.repeat(filled[-1:], rows, axis=0)

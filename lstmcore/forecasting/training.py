@@ -11,7 +11,14 @@ import numpy as np
 
 from lstmcore import series
 from lstmcore.forecaster import Forecaster
-from lstmcore.forecasting.settings import Settings, arrange, as_float32, as_table
+from lstmcore.forecasting.settings import (
+    Settings,
+    arrange,
+    as_float32,
+    as_table,
+    build,
+    names_of,
+)
 from lstmcore.forecasting.trained import Trained
 from lstmcore.programs import compiled
 from lstmcore.text import count
@@ -22,7 +29,7 @@ __all__ = ["train"]
 
 def train(
     values,
-    columns: Sequence[str],
+    columns: Sequence[str] | None = None,
     settings: Settings | None = None,
     *,
     watch: Callable | None = None,
@@ -39,8 +46,10 @@ def train(
 
     Args:
       values: numbers [rows, F] in the order of time, rows at equal distances; [rows] for a single
-        column. What NaN means is a matter of `settings.preparation`.
-      columns: F names.
+        column. An array, a data frame or a dict of columns. What NaN means is a matter of
+        `settings.preparation`.
+      columns: F names; None takes those of a data frame or a dict, and calls the columns of an
+        array column_0, column_1, ...
       settings: None takes `Settings()`.
       watch, progress, checkpoint, resume: of `lc.fit`.
 
@@ -63,19 +72,10 @@ def train(
       (1, 3, 1)
     """
     settings = Settings() if settings is None else settings
-    names = tuple(columns)
-    order, targets, known = arrange(names, settings)
-    table = as_table(values, names)[:, order]
-    model = Forecaster(
-        table.shape[1],
-        settings.units,
-        settings.horizon,
-        targets=targets,
-        known=known,
-        mode=settings.mode,
-        quantiles=settings.quantiles,
-        dropout=settings.dropout,
-    )
+    names = names_of(values, columns)
+    table = as_table(values, names)
+    table = table[:, arrange(names, settings).order]
+    model = build(settings, names)
     split = check_rows(len(table), settings)
     first, span = settings.preparation.lost, settings.window + settings.horizon
     prepared = settings.preparation.fit(table, rows=split.training.stop)
@@ -123,15 +123,17 @@ def check_rows(rows: int, settings: Settings) -> series.Split:
     first, span = settings.preparation.lost, settings.window + settings.horizon
     if split.training.stop - first < span:
         raise ValueError(
-            f"the training part has {split.training.stop} of {rows} rows"
+            f"the training part has {split.training.stop} of {count(rows, 'row')}"
             + f", {first} of which differencing takes," * bool(first)
-            + f" but one window of {settings.window} rows and a horizon of {settings.horizon} need "
+            + f" but one window of {count(settings.window, 'row')} and a horizon of "
+            f"{settings.horizon} need "
             f"{span}: use more data, a shorter window, or hold out less"
         )
     # For `evaluate`, which comes after all the time that training takes.
-    if settings.test and (settings.season or 0) >= split.training.stop:
+    if settings.test and settings.season is not None and settings.season >= split.training.stop:
         raise ValueError(
-            f"season is {settings.season} rows, but the training part has {split.training.stop}: "
+            f"season is {count(settings.season, 'row')}, but the training part has "
+            f"{split.training.stop}: "
             "use a shorter season, or more data"
         )
     held_out = split.validation.stop - split.validation.start
@@ -140,7 +142,8 @@ def check_rows(rows: int, settings: Settings) -> series.Split:
         raise ValueError(
             f"the validation part has {count(held_out, 'row')}, but "
             + (
-                f"a window of {settings.window} rows and a horizon of {settings.horizon} need "
+                f"a window of {count(settings.window, 'row')} and a horizon of {settings.horizon} "
+                "need "
                 f"{span} (of a recursive forecaster, all within it)"
                 if recursive
                 else f"the horizon is {settings.horizon}"

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore import files, results
+from lstmcore import checks, files, results
+from lstmcore.io.description import read_description
 from lstmcore.job.cutting import Windows, side_by_side
 from lstmcore.job.settings import Settings
 from lstmcore.job.writing import Part, encoder_run
-from lstmcore.series import Prepared
+from lstmcore.series import Prepared, ReadOptions, Table
 from lstmcore.study import plots
-from lstmcore.table import Table
 from lstmcore.train import FitResult
 
 NUMBERS_AT_ONCE = 2**18  # of output.csv: some 10 MB as Python objects
@@ -25,13 +24,16 @@ __all__ = [
 ]  # fmt: skip
 
 
-def described(source: str, data: Table, windows: Windows, settings: Settings) -> dict:
+def described(
+    source: str, data: Table, windows: Windows, settings: Settings, interval: str | None = None
+) -> dict:
     """What settings.json tells, but for the versions."""
     return {
         "source": source,
         "columns": list(data.columns),
-        "time": data.label_name if data.timed else None,
+        "reading": data.options.to_json(),
         "rows": len(data.values),
+        "interval": interval,
         "settings": settings.to_json(),
         "prepared": windows.prepared.to_json(),
     }
@@ -46,16 +48,18 @@ def write_model(folder: Path, model, result: FitResult) -> None:
 class Origin(NamedTuple):
     """What settings.json tells of a model: its table, and how that was cut and prepared.
 
-    time: name of the column of times, None if there is none
+    reading: how the table was read
     rows: of the table, with those that were left out in time
+    interval: from one row to the next, such as "1 hour"; None if it is not known
     """
 
     source: str
     columns: tuple[str, ...]
-    time: str | None
+    reading: ReadOptions
     rows: int
     settings: Settings
     prepared: Prepared
+    interval: str | None = None
 
 
 def read_settings(path: Path) -> Origin:
@@ -64,24 +68,23 @@ def read_settings(path: Path) -> Origin:
     Raises:
       ValueError: it is damaged.
     """
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        settings, prepared = (
-            Settings.from_json(told["settings"]),
-            Prepared.from_json(told["prepared"]),
-        )
-        columns = tuple(map(str, told["columns"]))
-        if len(columns) != prepared.features:
-            raise ValueError("columns and prepared do not fit")
-        if prepared.preparation != settings.preparation:
-            raise ValueError("settings and prepared do not fit")
-        time = None if told["time"] is None else str(told["time"])
-        return Origin(str(told["source"]), columns, time, int(told["rows"]), settings, prepared)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(
-            f"{path} is damaged, or of another version of lstmcore ({error}): without it, the "
-            "table is read as it is"
-        ) from error
+    return read_description(path, _parse)
+
+
+def _parse(stored: dict) -> Origin:
+    settings = Settings.from_json(stored["settings"])
+    prepared = Prepared.from_json(stored["prepared"])
+    columns = tuple(map(str, stored["columns"]))
+    if len(columns) != prepared.features:
+        raise ValueError("columns and prepared do not fit")
+    if prepared.preparation != settings.preparation:
+        raise ValueError("settings and prepared do not fit")
+    time = stored.get("time")  # of files from before there were other options
+    before = {} if time is None else {"time": time}
+    reading = ReadOptions.from_json(stored.get("reading", before))
+    rows, interval = checks.check_count("rows", stored["rows"]), stored.get("interval")
+    interval = None if interval is None else str(interval)
+    return Origin(str(stored["source"]), columns, reading, rows, settings, prepared, interval)
 
 
 def write_outputs(folder: Path, columns: tuple[str, ...], parts: list[Part]) -> None:

@@ -45,16 +45,14 @@ class Settings:
     def __post_init__(self):
         for name in ("window", "steps", "epochs", "batch_size"):
             checks.check_count(name, getattr(self, name))
-        for name in ("seed", "first_row"):
-            checks.check_count(name, getattr(self, name), minimum=0)
+        checks.check_seed("seed", self.seed)
+        checks.check_count("first_row", self.first_row, minimum=0)
         if self.patience is not None:
             checks.check_count("patience", self.patience)
         series.stride_for(self.stride, windows=1, numbers=1)  # an error if it is none
         if not isinstance(self.preparation, series.Preparation):
             kind = type(self.preparation).__name__
             raise TypeError(f"preparation must be a series.Preparation, got {kind}")
-        if self.seed >= 2**63:
-            raise ValueError(f"seed must be below 2**63, got {self.seed}")
         if self.mode not in MODES:
             raise ValueError(f"mode {self.mode!r} is not known: use one of {', '.join(MODES)}")
         if not 0 <= self.validation < 1:

@@ -11,9 +11,9 @@ from lstmcore import series
 from lstmcore.job.cutting import Windows
 from lstmcore.job.settings import Settings
 from lstmcore.job.training import targets, written
+from lstmcore.series import Table
 from lstmcore.study.end_to_end import end_to_end
 from lstmcore.study.run import Run
-from lstmcore.table import Table
 
 WINDOWS_AT_ONCE = 1024  # so that memory does not grow with the table
 USES = ("training", "neither", "validation")  # "neither" overlaps both

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.series.time_text import read_times
+from lstmcore.series import TimeLabels, read_times
 from lstmcore.study.plots.style import COLOURS
 
 MOST_POINTS = 4000  # of a line; of more, the lowest and highest of each stretch are drawn
@@ -72,12 +72,20 @@ def time_axis(labels: Sequence, title: str = "") -> Axis:
     numbered = Axis(range(len(labels)), "row, counted from 0")
     if isinstance(labels, range):
         return numbered
-    try:
-        times = read_times([str(label).strip() for label in labels])
-    except ValueError:
+    if isinstance(labels, TimeLabels):
+        times, form = labels.times, labels.form
+    else:
+        try:
+            column = read_times(labels)
+        except ValueError:
+            return numbered
+        if column is None:
+            return numbered
+        times, form = column.times, column.form
+    if not (times[1:] > times[:-1]).all():
         return numbered
-    if times is None or not (times[1:] > times[:-1]).all():
-        return numbered
+    if form.time_zone and not form.by_clock:
+        title = f"{title} (UTC)".lstrip()
     if times.dtype.kind != "M":
         return Axis(times.tolist(), title)
     seconds = times.astype("datetime64[s]")

@@ -11,6 +11,7 @@ import numpy as np
 from lstmcore.report.curves import Axis, Panel, Span, limits, points
 from lstmcore.study.run import Run
 from lstmcore.study.statistics import time_scale
+from lstmcore.text import printable
 
 MOST_SPANS = 300  # a browser draws each as an element of its own, in every panel
 GATES = {
@@ -201,6 +202,7 @@ def _transparent(colour: str, share: float) -> str:
 def _plain(text: str) -> str:
     """Text as it stands: plotly takes some of HTML for markup, and what is between $ for a formula.
 
-    The texts of a figure decode what is escaped here.
+    The texts of a figure decode what is escaped here, which is not all of HTML: quotes are no
+    markup, and `&quot;` would stay as it is.
     """
-    return html.escape(text).replace("$", "&#36;")
+    return html.escape(printable(text), quote=False).replace("$", "&#36;")

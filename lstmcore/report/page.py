@@ -20,8 +20,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from lstmcore import __version__
-from lstmcore.files import atomic_path
-from lstmcore.text import numeric
+from lstmcore.io.atomic import atomic_path
+from lstmcore.io.content_policy import content_policy
+from lstmcore.text import numeric, printable
 
 
 def write(path: str | os.PathLike, title: str, parts: Sequence[str]) -> Path:
@@ -33,15 +34,17 @@ def write(path: str | os.PathLike, title: str, parts: Sequence[str]) -> Path:
       OSError: it cannot be written.
       ImportError: plotly is missing.
     """
-    css = (resources.files(__name__.rpartition(".")[0]) / "page.css").read_text(encoding="utf-8")
+    plotly, draw = _plotlyjs(), _file("draw.js")
     text = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"{content_policy([plotly, draw])}\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>\n{css}</style>\n"
-        f"<script>{_plotlyjs()}</script>\n</head>\n<body>\n<main>\n"
-        f"<h1>{html.escape(title)}</h1>\n"
+        f"<title>{_escaped(title)}</title>\n<style>\n{_file('page.css')}</style>\n"
+        f"<script>{plotly}</script>\n</head>\n<body>\n<main>\n"
+        f"<h1>{_escaped(title)}</h1>\n"
         + "\n".join(parts)
-        + f"\n<footer>lstmcore {html.escape(__version__)}</footer>\n</main>\n</body>\n</html>\n"
+        + f"\n<footer>lstmcore {_escaped(__version__)}</footer>\n</main>\n"
+        f"<script>{draw}</script>\n</body>\n</html>\n"
     )
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -50,23 +53,23 @@ def write(path: str | os.PathLike, title: str, parts: Sequence[str]) -> Path:
 
 def heading(text: str) -> str:
     """The title of what follows."""
-    return f"<h2>{html.escape(text)}</h2>"
+    return f"<h2>{_escaped(text)}</h2>"
 
 
 def paragraph(text: str) -> str:
     """A sentence or several."""
-    return f"<p>{html.escape(text)}</p>"
+    return f"<p>{_escaped(text)}</p>"
 
 
 def verdict(sentences: Sequence[str], *, good: bool) -> str:
     """What a reader in a hurry should know, a paragraph each."""
-    text = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
+    text = "".join(f"<p>{_escaped(sentence)}</p>" for sentence in sentences)
     return f'<div class="verdict {"good" if good else "bad"}">{text}</div>'
 
 
 def listing(items: Sequence[str]) -> str:
     """A list of sentences."""
-    return "<ul>" + "".join(f"<li>{html.escape(item)}</li>" for item in items) + "</ul>"
+    return "<ul>" + "".join(f"<li>{_escaped(item)}</li>" for item in items) + "</ul>"
 
 
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -75,7 +78,7 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     def cells(tag: str, row: Sequence[str]) -> str:
         pairs = zip(kinds, row, strict=True)
-        return "".join(f'<{tag} class="{k}">{html.escape(cell)}</{tag}>' for k, cell in pairs)
+        return "".join(f'<{tag} class="{k}">{_escaped(cell)}</{tag}>' for k, cell in pairs)
 
     body = "\n".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
     return (
@@ -86,13 +89,13 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def picture(figure, caption: str) -> str:
     """A figure of plotly, with a caption."""
-    drawn = figure.to_html(
-        full_html=False,
-        include_plotlyjs=False,
-        # A double click shows all, also of a figure that opens on a part.
-        config={"displaylogo": False, "responsive": True, "doubleClick": "autosize"},
+    # In a script, "</script>" would end it whatever it stands in.
+    drawn = figure.to_json().replace("<", "\\u003c")
+    return (
+        '<figure><div class="plotly-graph-div"></div>'
+        f'<script type="application/json">{drawn}</script>'
+        f"<figcaption>{_escaped(caption)}</figcaption></figure>"
     )
-    return f"<figure>{drawn}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
 def image(figure: Figure, caption: str) -> str:
@@ -100,11 +103,20 @@ def image(figure: Figure, caption: str) -> str:
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=110)
     data = base64.b64encode(drawn.getvalue()).decode("ascii")
-    text = html.escape(caption)
+    text = _escaped(caption)
     return (
         f'<figure><img src="data:image/png;base64,{data}" alt="{text}">'
         f"<figcaption>{text}</figcaption></figure>"
     )
+
+
+def _escaped(text: str) -> str:
+    """Text as it stands, in HTML; control characters and the like, which have no sign, escaped."""
+    return html.escape(printable(text))
+
+
+def _file(name: str) -> str:
+    return (resources.files(__name__.rpartition(".")[0]) / name).read_text(encoding="utf-8")
 
 
 def _plotlyjs() -> str:

@@ -19,9 +19,10 @@ UNITS = (  # in microseconds
     ("microsecond", 1),
 )
 EPOCH = np.datetime64("1970-01-01")
+MOST_ROWS = 0.9  # stand at the times of day by which rows to come go
 UNEVEN = 0.01  # of a step, by which plain numbers may be off: they are often rounded
 
-__all__ = ["Calendar", "find_calendar", "first_break"]
+__all__ = ["Calendar", "Consecutive", "find_calendar", "first_break"]
 
 
 class Calendar(NamedTuple):
@@ -59,6 +60,55 @@ class Calendar(NamedTuple):
             months = count.astype("M8[M]")
             days = months.astype("M8[D]") + np.minimum(self.day, _last_day(months))
         return days.astype("M8[us]") + self.time_of_day
+
+
+class Consecutive(NamedTuple):
+    """Rows that follow one another whatever their times: row n is at `known[n]`.
+
+    Rows to come go by the times of day that most days have, and by the weekdays that there are.
+
+    Attributes:
+      known: datetime64[us] or float64 [rows], by the clock.
+    """
+
+    known: np.ndarray
+
+    @property
+    def interval(self) -> str:
+        """The commonest step, to read."""
+        return f"{first_break(self.known)[0]} (rows taken as consecutive)"
+
+    def times(self, positions: np.ndarray) -> np.ndarray:
+        """Return the times of rows, int [n] -> datetime64[us] or float64 [n].
+
+        Raises:
+          LookupError: rows to come, and the times of day are not the same from day to day.
+        """
+        rows = len(self.known)
+        beyond = int(positions.max(initial=0)) - rows + 1
+        if beyond <= 0:
+            return self.known[positions]
+        return np.concatenate([self.known, self._after(beyond)])[positions]
+
+    def _after(self, count: int) -> np.ndarray:
+        if self.known.dtype.kind == "f":
+            raise LookupError("numbers have no times of day")
+        days = self.known.astype("M8[D]")
+        clock = self.known - days
+        present = np.unique(days)
+        whole = days < days[-1]  # the last day may be cut
+        slots, counts = np.unique(clock[whole], return_counts=True)
+        slots = slots[2 * counts > len(present) - 1]
+        if np.isin(clock, slots).mean() < MOST_ROWS:
+            raise LookupError("times of day differ from day to day")
+        weekdays = np.unique(_weekday(present))
+        if len(weekdays) < 5 and (weekdays < 5).all():  # too few days to tell
+            weekdays = np.arange(5)
+        # Enough days: each has at least one time, each week at least one day.
+        to_come = days[-1] + np.arange(7 * (count // len(slots) + 2)).astype("m8[D]")
+        to_come = to_come[np.isin(_weekday(to_come), weekdays)]
+        times = (to_come[:, None] + slots).ravel()
+        return times[times > self.known[-1]][:count]
 
 
 def find_calendar(times: np.ndarray) -> tuple[Calendar, np.ndarray] | None:
@@ -151,6 +201,12 @@ def _text(unit: str, step: float) -> str:
     return f"{step:,} {unit}{'s' * (step != 1)}"
 
 
+def _weekday(days: np.ndarray) -> np.ndarray:
+    """Monday is 0."""
+    return (days.astype(np.int64) + 3) % 7
+
+
 def _last_day(months: np.ndarray) -> np.ndarray:
     """Of each month, counted from 0 on."""
-    return ((months + 1).astype("M8[D]") - months.astype("M8[D]")).astype(int) - 1
+    after = months + np.timedelta64(1, "M")
+    return (after.astype("M8[D]") - months.astype("M8[D]")).astype(int) - 1

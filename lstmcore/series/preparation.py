@@ -16,10 +16,17 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.series.arguments import as_numbers, as_table, check_lags, check_size
+from lstmcore.series.arguments import (
+    as_numbers,
+    as_table,
+    check_lags,
+    check_size,
+    column_names,
+)
 from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import FILLINGS, Filling, fit_filling
 from lstmcore.series.scaling import SCALINGS, Scaler, fit_scaler
+from lstmcore.text import count
 
 __all__ = ["Preparation", "Prepared"]
 
@@ -60,11 +67,13 @@ class Preparation:
         """Learn means and scaling from the first rows of a table, and from these alone.
 
         Args:
-          table: numbers [rows] or [rows, F], in the order of time.
+          table: numbers [rows] or [rows, F], in the order of time; an array, a data frame or a dict
+            of columns.
           rows: how many, from the first, are trained on; None takes all.
 
         Returns:
-          Prepared. What stands after the first `rows` rows does not change it.
+          Prepared, which knows the names of the columns if the table has some. What stands after
+          the first `rows` rows does not change it.
 
         Raises:
           ValueError: missing values that are refused or cannot be filled, infinities, or too few
@@ -77,9 +86,10 @@ class Preparation:
           >>> prepared.apply(table)[:, 0].tolist()  # the last row was not learnt from
           [0.6, 1.0, 0.0, 9.8]
         """
+        names = column_names(table)
         table = as_table(table)
         if rows is not None and checks.check_count("rows", rows) > len(table):
-            raise ValueError(f"rows is {rows} but the table has {len(table)} rows")
+            raise ValueError(f"rows is {rows} but the table has {count(len(table), 'row')}")
         training = table[:rows].astype(float)
         filling = fit_filling(training, self.missing)
         training = filling.apply(training)
@@ -88,7 +98,7 @@ class Preparation:
         spread = np.ptp(changes, axis=0)
         constant = spread <= _rounding(training, len(self.difference))
         scaler = scaler._replace(scale=np.where(constant, 1.0, scaler.scale))
-        return Prepared(self, filling, scaler, constant)
+        return Prepared(self, filling, scaler, constant, names)
 
 
 class Prepared(NamedTuple):
@@ -101,12 +111,14 @@ class Prepared(NamedTuple):
       constant: bool [F], columns that never change in the training part, after differencing (up to
         the rounding of float64): there is nothing to learn from them. They are shifted, not
         stretched.
+      columns: F names of the table, by which later tables are matched; None if it had none.
     """
 
     preparation: Preparation
     filling: Filling
     scaler: Scaler
     constant: np.ndarray
+    columns: tuple[str, ...] | None = None
 
     @property
     def lost(self) -> int:
@@ -118,13 +130,24 @@ class Prepared(NamedTuple):
         """Columns, F."""
         return len(self.constant)
 
+    def table(self, table, name: str = "table") -> np.ndarray:
+        """A table as an array [rows, F], its columns in the order of the one that was learnt from.
+
+        A data frame or a dict is matched by name, if that one had names, too.
+
+        Raises:
+          ValueError: columns of other names, or not of real numbers.
+        """
+        named = None if column_names(table) is None else self.columns
+        return as_table(table, named, name)
+
     def filled(self, table) -> np.ndarray:
         """The table, float64 [rows, F] in its own units, with missing values filled.
 
         Raises:
-          ValueError: another number of columns, infinities, or values that cannot be filled.
+          ValueError: other columns, infinities, or values that cannot be filled.
         """
-        table = as_table(table).astype(float)
+        table = self.table(table).astype(float)
         if table.shape[1] != self.features:
             raise ValueError(
                 f"table has {table.shape[1]} columns but was prepared for {self.features}: use the "
@@ -169,7 +192,7 @@ class Prepared(NamedTuple):
             if self.lost:
                 raise ValueError(
                     f"before is missing: differences of lags {self.preparation.difference} add up "
-                    f"from the {self.lost} rows of the table right before"
+                    f"from the {count(self.lost, 'row')} of the table right before"
                 )
             return changes
         return undifference(changes, before, self.preparation.difference)
@@ -191,6 +214,7 @@ class Prepared(NamedTuple):
             self.filling._replace(means=means if means is None else means[chosen]),
             Scaler(*(learnt[chosen] for learnt in self.scaler)),
             self.constant[chosen],
+            None if self.columns is None else tuple(self.columns[place] for place in chosen),
         )
 
     def to_json(self) -> dict:
@@ -203,6 +227,7 @@ class Prepared(NamedTuple):
             "offset": self.scaler.offset.tolist(),
             "scale": self.scaler.scale.tolist(),
             "constant": self.constant.tolist(),
+            "columns": None if self.columns is None else list(self.columns),
         }
 
     @classmethod
@@ -218,6 +243,8 @@ class Prepared(NamedTuple):
             constant = np.array(stored["constant"])
             scaler = Scaler(np.array(stored["offset"], float), np.array(stored["scale"], float))
             means = None if stored["means"] is None else np.array(stored["means"], float)
+            names = stored.get("columns")  # earlier versions stored no names
+            names = None if names is None else tuple(map(str, names))
         except (LookupError, TypeError, ValueError) as error:
             raise ValueError(f"this is no stored preparation ({error!r})") from error
         learnt = {"offset": scaler.offset, "scale": scaler.scale, "means": means}
@@ -232,9 +259,18 @@ class Prepared(NamedTuple):
                 raise ValueError(
                     f"the stored preparation is damaged: {name} is not {len(constant)} numbers"
                 )
-        if (means is None) != (preparation.missing != "mean") or not scaler.scale.all():
-            raise ValueError("the stored preparation is damaged: a scale of 0, or means are amiss")
-        return cls(preparation, Filling(preparation.missing, means), scaler, constant)
+        if (means is None) != (preparation.missing != "mean"):
+            raise ValueError(
+                'the stored preparation is damaged: means go with missing="mean" alone'
+            )
+        if not (scaler.scale > 0).all():
+            raise ValueError("the stored preparation is damaged: a scale is not above 0")
+        if names is not None and len(names) != len(constant):
+            raise ValueError(
+                f"the stored preparation is damaged: it names {len(names)} of {len(constant)} "
+                "columns"
+            )
+        return cls(preparation, Filling(preparation.missing, means), scaler, constant, names)
 
 
 def _rounding(table: np.ndarray, differences: int) -> np.ndarray:

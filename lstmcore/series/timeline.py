@@ -11,10 +11,17 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.series.arguments import as_table
-from lstmcore.series.calendar import Calendar, find_calendar, first_break
-from lstmcore.series.time_text import read_times, write_times
+from lstmcore.series.calendar import Calendar, Consecutive, find_calendar, first_break
+from lstmcore.series.time_column import TimeColumn, read_times
+from lstmcore.series.time_errors import (
+    DuplicateTimesError,
+    IrregularTimesError,
+    UnsortedTimesError,
+)
+from lstmcore.series.time_format import TimeFormat, TimeLabels
+from lstmcore.text import count
 
-MOST_GAPS = 10  # rows left out for each that is there
+MOST_GAPS = 1  # rows left out for each that is there: half of all may be invented
 
 __all__ = ["Times", "check_times", "insert_gaps"]
 
@@ -27,8 +34,10 @@ class Times(NamedTuple):
       interval: from one row to the next, to read: "5 minutes", "1 month", or "1" of numbers.
       gaps: how many rows are left out.
       positions: int [rows], where each row stands in the series without gaps: 0, 1, 3, ...
-      labels: text of each row, as it was given.
+      labels: text of each row, as it was given; a TimeLabels, which takes no memory for texts,
+        where all are written alike.
       calendar: how times are counted.
+      form: how times are written.
     """
 
     times: np.ndarray
@@ -36,29 +45,41 @@ class Times(NamedTuple):
     gaps: int
     positions: np.ndarray
     labels: Sequence[str]
-    calendar: Calendar
+    calendar: Calendar | Consecutive
+    form: TimeFormat
 
     def labels_at(self, positions) -> list[str]:
         """Text for rows of the series without gaps, written as the given labels are.
 
         Those after the last row are times to come, such as those of a forecast.
         """
-        times = self.calendar.times(np.asarray(positions, np.int64))
-        return write_times(times, self.labels)
+        positions = np.asarray(positions, np.int64)
+        try:
+            times = self.calendar.times(positions)
+        except LookupError:  # no times follow from those that are there
+            last = int(self.positions[-1])
+            return [
+                self.labels[n] if n <= last else f"{self.labels[last]} + {count(n - last, 'row')}"
+                for n in positions.tolist()
+            ]
+        return self.form.write(times)
 
     def labels_after(self, count: int) -> list[str]:
         """Text for the `count` rows that follow the last one."""
         return self.labels_at(self.positions[-1] + np.arange(1, count + 1))
 
 
-def check_times(labels: Sequence) -> Times | None:
-    """Whether labels are times in order, at regular steps.
+def check_times(
+    labels: Sequence | TimeColumn,
+    *,
+    day_first: bool | None = None,
+    time_zone: str | None = None,
+    time_format: str | None = None,
+    consecutive: bool = False,
+) -> Times | None:
+    """Return the times of rows in order and at regular steps; refuse others.
 
-    Times are dates or date-times in ISO 8601 (2024-01-31, 20240131, 2024-01, 2024-W05,
-    2024-01-31 12:30:00.5, 2024-01-31T12:30Z, ...+01:00), or plain numbers (years, seconds). One
-    offset from UTC for all is left as it is. Different ones, as where clocks change, are converted
-    to UTC, but for days at one time of the clock, which go by the clock; times to come then have no
-    offset.
+    `read_times` says which forms of times are read, and how.
 
     Months, quarters and years are regular, on the same day of each or on the last, and so are days
     of which all weekends are missing. Rows may be left out: see `insert_gaps`. Numbers may be
@@ -66,15 +87,20 @@ def check_times(labels: Sequence) -> Times | None:
 
     Args:
       labels: one per row, text as in a CSV file, or anything whose `str` is such text: numbers,
-        datetimes, datetime64.
+        datetimes, datetime64; or a TimeColumn, for which the next three are ignored.
+      day_first, time_zone, time_format: as in `read_times`.
+      consecutive: take each row for the one that follows the row before it, however much time is
+        between them, as between the sessions of a market. Times to come then go by the times of day
+        and the weekdays that rows have, or, where these are not the same from day to day, are
+        counted after the last row.
 
     Returns:
       Times; None if they are no times but words, or fewer than two.
 
     Raises:
-      ValueError: times that are not sorted, twice the same, at irregular steps, in different
-        formats, or in one that does not say which number is the month. The message names the row,
-        counted from 0.
+      TimesError: times that are not sorted, twice the same or at irregular steps, and those that
+        `read_times` refuses. It carries the row, counted from 0, and what kind of fault it is.
+      ValueError: an unknown time zone or directive.
 
     Examples:
       >>> from lstmcore import series
@@ -83,28 +109,40 @@ def check_times(labels: Sequence) -> Times | None:
       ('1 month', 1, ['2024-05-31', '2024-06-30'])
       >>> print(series.check_times(["spring", "summer"]))
       None
+      >>> trades = ["5 Jan 2024 15:30", "5 Jan 2024 16:00", "8 Jan 2024 15:30", "8 Jan 2024 16:00"]
+      >>> series.check_times(trades, consecutive=True).labels_after(2)
+      ['9 Jan 2024 15:30', '9 Jan 2024 16:00']
     """
-    if isinstance(labels, np.ndarray) and labels.dtype.kind == "M":
-        labels = np.datetime_as_string(labels)
-    texts = [str(label).strip() for label in labels]
-    times = read_times(texts)
-    if times is None or len(times) < 2:
-        return None
-    _check_order(times, texts)
-    found = find_calendar(times)
-    if found is None:
-        usual, row, step = first_break(times)
-        raise ValueError(
-            f"the rows are not at regular times: most are {usual} apart, but from row {row} "
-            f"({texts[row]}) to row {row + 1} ({texts[row + 1]}) it is {step}; resample first, for "
-            "instance with pandas"
+    if isinstance(labels, TimeColumn):
+        column: TimeColumn | None = labels
+    else:
+        column = read_times(
+            labels, day_first=day_first, time_zone=time_zone, time_format=time_format
         )
-    calendar, positions = found
+    if column is None or len(column.times) < 2:
+        return None
+    _check_order(column)
+    times, form, texts = column
+    if consecutive:
+        calendar: Calendar | Consecutive = Consecutive(column.clock())
+        form = form._replace(by_clock=form.time_zone is not None)
+        positions = np.arange(len(times))
+    else:
+        found = find_calendar(times)
+        if found is None:
+            usual, row, step = first_break(times)
+            raise IrregularTimesError(
+                f"is {step} after {texts[row]}, but most rows are {usual} apart: resample them, or "
+                "take rows as consecutive",
+                row + 1,
+                texts[row + 1],
+            )
+        calendar, positions = found
     gaps = int(positions[-1]) + 1 - len(positions)
-    return Times(times, calendar.interval, gaps, positions, texts, calendar)
+    return Times(times, calendar.interval, gaps, positions, texts, calendar, form)
 
 
-def insert_gaps(values, times: Times) -> tuple[np.ndarray, list[str]]:
+def insert_gaps(values, times: Times) -> tuple[np.ndarray, Sequence[str]]:
     """The rows that are left out, as rows of missing values, so that every step is as long.
 
     Args:
@@ -115,42 +153,68 @@ def insert_gaps(values, times: Times) -> tuple[np.ndarray, list[str]]:
       (float64 [rows + gaps, F] with NaN in the new rows, the label of each row).
 
     Raises:
-      ValueError: values of another length than the times, or times that leave out almost all rows.
+      ValueError: values of another length than the times.
+      IrregularTimesError: more rows are missing than there are.
 
     Examples:
       >>> from lstmcore import series
       >>> values, labels = series.insert_gaps([5, 6, 7], series.check_times([2001, 2002, 2004]))
-      >>> values[:, 0].tolist(), labels
+      >>> values[:, 0].tolist(), list(labels)
       ([5.0, 6.0, nan, 7.0], ['2001', '2002', '2003', '2004'])
     """
     values = as_table(values).astype(float)
     if len(values) != len(times.labels):
         raise ValueError(f"values has {len(values)} rows but there are {len(times.labels)} times")
     if times.gaps > MOST_GAPS * len(values):
-        raise ValueError(
-            f"at intervals of {times.interval}, {times.gaps:,} rows are missing between the "
-            f"{len(values):,} that are there: resample to a longer interval first, for instance "
-            "with pandas, or use a part without the gap"
+        row = int(np.diff(times.positions).argmax()) + 1
+        raise IrregularTimesError(
+            f"is the end of the longest gap: at intervals of {times.interval}, {times.gaps:,} rows "
+            f"are missing, but only {len(values):,} are there: resample to a longer interval, take "
+            "rows as consecutive, or use a part without the gap",
+            row,
+            times.labels[row],
         )
     complete = np.full((len(values) + times.gaps, values.shape[1]), np.nan)
     complete[times.positions] = values
-    labels = times.labels_at(np.arange(len(complete))) if times.gaps else list(times.labels)
+    if not times.gaps:
+        return complete, times.labels
+    every = np.arange(len(complete))
+    if isinstance(times.labels, TimeLabels):
+        return complete, TimeLabels(times.calendar.times(every), times.form)
+    labels = times.labels_at(every)
     for position, label in zip(times.positions.tolist(), times.labels, strict=True):
         labels[position] = label
     return complete, labels
 
 
-def _check_order(times: np.ndarray, texts: list[str]) -> None:
+def _check_order(column: TimeColumn) -> None:
+    times, _, texts = column
     backward = times[1:] <= times[:-1]
     if not backward.any():
         return
     row = int(backward.argmax()) + 1
     if times[row] == times[row - 1]:
-        raise ValueError(
-            f"row {row} ({texts[row]}) has the same time as row {row - 1}: keep one of them, or "
-            "their mean"
+        raise DuplicateTimesError(
+            f"has the same time as the row before it: keep one of them, or their mean"
+            f"{_clock_change(column, row)}",
+            row,
+            texts[row],
         )
-    raise ValueError(
-        f"row {row} ({texts[row]}) comes before row {row - 1} ({texts[row - 1]}): sort the file by "
-        "time"
+    order = "; the newest row is first" if (times[1:] <= times[:-1]).all() else ""
+    raise UnsortedTimesError(
+        f"comes before {texts[row - 1]}, the row above it: sort the rows by time{order}"
+        f"{_clock_change(column, row)}",
+        row,
+        texts[row],
     )
+
+
+def _clock_change(column: TimeColumn, row: int) -> str:
+    """Advise to name the time zone, if a clock may have been put back before this row."""
+    times, form, _ = column
+    if times.dtype.kind != "M" or form.time_zone or not form.shows_hours():
+        return ""
+    back = times[row - 1] - times[row]
+    if back > np.timedelta64(1, "h") or times[row].astype("M8[h]").astype(int) % 24 > 3:
+        return ""
+    return "; if the clock was put back there, name its zone, such as time_zone='Europe/Berlin'"

@@ -6,10 +6,12 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from lstmcore.files import remove_leftovers, try_tensors, write_tensors
+from lstmcore.io.atomic import remove_leftovers
+from lstmcore.io.locks import BusyError, alone
+from lstmcore.io.tensors import try_tensors, write_tensors
 from lstmcore.training.checkpoint_files import State, contents, read_state
 from lstmcore.training.epochs import Training
 
@@ -47,10 +49,11 @@ def begin(path: Path, start: State, run: dict) -> State:
     """The state in the file, if there is one, else `start`.
 
     Raises:
-      ValueError: the file is damaged, or of another run.
+      ValueError: the file is damaged, of another run, or another run writes to it.
     """
-    remove_leftovers(path)
-    return read_state(path, start, run) if path.exists() else start
+    with _alone(path):
+        remove_leftovers(path)
+        return read_state(path, start, run) if path.exists() else start
 
 
 @contextmanager
@@ -62,14 +65,29 @@ def kept(path: Path, state: State, run: dict) -> Iterator[Callable[[Training, di
 
     Raises:
       OSError: the file cannot be written, as far as that can be told, before the body begins.
+      ValueError: another run writes to it.
     """
-    file = _File(path, state, run)
-    try:
-        yield file.keep
-        file.write()
-    except BaseException as error:
-        file.rescue(error)
-        raise
+    with _alone(path):
+        file = _File(path, state, run)
+        try:
+            yield file.keep
+            file.write()
+        except BaseException as error:
+            file.rescue(error)
+            raise
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    with ExitStack() as held:
+        try:
+            held.enter_context(alone(path))
+        except BusyError as error:
+            raise ValueError(
+                f"another run writes to the checkpoint {path}: wait for its end, or name another "
+                "file"
+            ) from error
+        yield
 
 
 class _File:

@@ -1,12 +1,11 @@
 """A run of `lc.fit` as a file, from which it goes on as if it had never stopped.
 
 All that goes from epoch to epoch and the losses so far, as safetensors; in the metadata, as JSON,
-which run that is, and a digest of everything.
+which run that is.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from pathlib import Path
@@ -16,16 +15,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstmcore.files import read_tensors
+from lstmcore.io.reading import damaged
+from lstmcore.io.tensors import DTYPES, Kind, digest_of, open_tensors
+from lstmcore.text import shortened
 from lstmcore.training.epochs import Training
 
-FORMAT = 1
+FORMAT = 2
 KEY = "lstmcore_checkpoint"  # of the one entry in the file's metadata
 MUST_AGREE = ("data", "validation", "key", "batch_size", "chunk")  # or the run would be another
-DTYPES = (  # those that a safetensors file gives back to NumPy
-    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-    *("bfloat16", "float16", "float32", "float64", "complex64"),
-)
 
 
 class State(NamedTuple):
@@ -60,7 +57,7 @@ def describe(
 def contents(state: State, run: dict) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """(tensors, metadata) of the file."""
     tensors = _arrays(state)
-    return tensors, {KEY: json.dumps({"digest": _digest(tensors, run), "run": run})}
+    return tensors, {KEY: json.dumps({"run": run})}
 
 
 def read_state(path: Path, like: State, run: dict) -> State:
@@ -69,26 +66,25 @@ def read_state(path: Path, like: State, run: dict) -> State:
     Raises:
       ValueError: the file is damaged, none of these, or of another run.
     """
-    metadata, tensors = read_tensors(path)
-    if KEY not in metadata:
-        raise ValueError(f"{path} is no checkpoint: such files come from lc.fit(checkpoint=...)")
-    try:
-        description = json.loads(metadata[KEY])
-        was = description["run"]
-        whole = description["digest"] == _digest(tensors, was)
-    except (LookupError, TypeError, ValueError, RecursionError):
-        whole = False
-    if not whole:
-        raise ValueError(f"{path} is damaged: it does not hold what was written")
-    if was["format"] != FORMAT:
-        raise ValueError(f"{path} is of another version of lstmcore, {was['lstmcore']}")
-    _check_same_run(path, was, run)
-    _check_same_kinds(path, tensors, _arrays(like))
-    if run["epochs"] < tensors["training.epoch"]:
-        raise ValueError(
-            f"{path} was trained for {tensors['training.epoch']} epochs already, but epochs is "
-            f"{run['epochs']}: pass as many at least, or remove the file to start anew"
-        )
+    with open_tensors(path) as file:
+        if KEY not in file.metadata:
+            raise ValueError(
+                f"{path} is no checkpoint: such files come from lc.fit(checkpoint=...)"
+            )
+        description = file.description(KEY)
+        with damaged(path):
+            compared = ("format", "lstmcore", *MUST_AGREE, "patience")
+            was = {name: description["run"][name] for name in compared}
+        if was["format"] != FORMAT:
+            version = shortened(was["lstmcore"])
+            raise ValueError(
+                f"{path} is of another version of lstmcore, {version}: go on with that version, or "
+                "remove the file to start anew"
+            )
+        _check_same_run(path, was, run)
+        _check_same_kinds(path, file.kinds, like)
+        tensors = file.read()
+    _check_epochs(path, tensors, run["epochs"])
     leaves, structure = jax.tree.flatten_with_path(like.training)
     names = _named(State(like.training, {}))
     restored = [_like(leaf, tensors[name]) for name, (_, leaf) in zip(names, leaves, strict=True)]
@@ -99,31 +95,52 @@ def read_state(path: Path, like: State, run: dict) -> State:
 def _check_same_run(path: Path, was: dict, run: dict) -> None:
     for name in MUST_AGREE:
         if was[name] != run[name]:
+            before, now = (shortened(value, 150) for value in (was[name], run[name]))
             raise ValueError(
-                f"{path} is of another run: {name} was {was[name]}, but is {run[name]} now; pass "
-                "the same to go on, or remove the file to start anew"
+                f"{path} is of another run: {name} was {before}, but is {now} now; pass the same "
+                "to go on, or remove the file to start anew"
             )
     before, now = was["patience"], run["patience"]
-    if (before is None) != (now is None) or (before is not None and now < before):
+    with damaged(path):
+        smaller = (before is None) != (now is None) or (before is not None and now < before)
+    if smaller:
         raise ValueError(
-            f"{path} is of another run: patience was {before}, but is {now} now; it may be larger "
-            "to go on, or remove the file to start anew"
+            f"{path} is of another run: patience was {shortened(before)}, but is {now} now; it may "
+            "be larger to go on, or remove the file to start anew"
         )
 
 
-def _check_same_kinds(path: Path, found: dict, expected: dict) -> None:
-    """The two hold arrays of the same names, dtypes and shapes, but for the length of histories."""
-    kinds = [
-        {name.removeprefix("training."): _kind(array) for name, array in arrays.items()}
-        for arrays in (expected, found)
-    ]
-    for name in kinds[0] | kinds[1]:
-        now, before = (kind.get(name, "missing") for kind in kinds)
-        if before != now and not name.startswith("history["):
+def _check_same_kinds(path: Path, found: dict[str, Kind], like: State) -> None:
+    """The file holds arrays of the same names, dtypes and shapes, but for the length of histories.
+
+    How many epochs a history has is known once the arrays are read; all have the same number.
+    """
+    expected = {name: Kind.of(array) for name, array in _arrays(like).items()}
+    epochs = {kind.shape for name, kind in found.items() if name.startswith("history[")}
+    if len(epochs) == 1 and len(shape := epochs.pop()) == 1:
+        for name in like.history:
+            expected[f"history['{name}']"] = expected[f"history['{name}']"]._replace(shape=shape)
+    for name in expected | found:
+        now, before = (str(kinds.get(name, "missing")) for kinds in (expected, found))
+        if before != now:
+            name = shortened(name.removeprefix("training."))
             raise ValueError(
                 f"{path} is of other params or of another optimizer: {name} is {before} there, but "
                 f"{now} here; pass the same to go on, or remove the file to start anew"
             )
+
+
+def _check_epochs(path: Path, tensors: dict[str, np.ndarray], epochs: int) -> None:
+    """The epochs in the file are as many as their losses, and not more than are wanted."""
+    done, best = tensors["training.epoch"], tensors["training.best_epoch"]
+    lengths = {len(array) for name, array in tensors.items() if name.startswith("history[")}
+    if lengths != {int(done)} or not 0 <= best <= done or not tensors["training.finite"]:
+        raise ValueError(f"{path} is damaged: its epochs do not agree with its losses")
+    if epochs < done:
+        raise ValueError(
+            f"{path} was trained for {done} epochs already, but epochs is {epochs}: pass as many "
+            "at least, or remove the file to start anew"
+        )
 
 
 def _named(state: State) -> dict:
@@ -179,18 +196,5 @@ def _shown_data(parts: tuple) -> str:
         jax.tree_util.keystr(path): np.asarray(_plain(leaf))
         for path, leaf in jax.tree.leaves_with_path(parts if len(parts) > 1 else parts[0])
     }
-    kinds = ", ".join(f"{name} {_kind(array)}".strip() for name, array in arrays.items())
-    return f"{kinds} (digest {_digest(arrays)})"
-
-
-def _digest(arrays: dict[str, np.ndarray], run: dict | None = None) -> str:
-    """Sixteen characters that change with any byte of the arrays, and with the run."""
-    digest = hashlib.blake2b(json.dumps(run).encode(), digest_size=8)
-    for name in sorted(arrays):
-        digest.update(f"\0{name}\0{_kind(arrays[name])}\0".encode())
-        digest.update(np.asarray(arrays[name], order="C").reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
-
-
-def _kind(array) -> str:
-    return f"{array.dtype}{list(array.shape)}"
+    kinds = ", ".join(f"{name} {Kind.of(array)}".strip() for name, array in arrays.items())
+    return f"{kinds} (digest {digest_of(arrays)})"

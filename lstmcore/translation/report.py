@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,20 +9,19 @@ import numpy as np
 from matplotlib.figure import Figure
 from sacrebleu import corpus_bleu, corpus_chrf
 
-from lstmcore import __version__, files, results
+from lstmcore import __version__, results
+from lstmcore.io.atomic import atomic_path
 from lstmcore.study import plots
 from lstmcore.study.plots.style import plain
 from lstmcore.translation.training import Settings, Trained
-from lstmcore.translation.translator import MODEL, VOCABULARIES, Translator
+from lstmcore.translation.translator import Translator
 
-FILES = (MODEL, VOCABULARIES, "settings.json", "history.csv", "held_out.tsv")
-PICTURES = ("loss.png", "attention.png", "gates_*.png")
 TITLE = 60  # characters of a source in a title
 
 
 def write_translator(folder: Path, trained: Trained, settings: Settings, *, source: Path) -> None:
     """What must not be lost, into an existing folder: the translator, and how it was trained."""
-    trained.translator.save(folder)
+    trained.translator.write_parts(folder)
     description = {
         "lstmcore": __version__,
         "source": str(source),
@@ -46,9 +44,7 @@ def write_translations(folder: Path, trained: Trained) -> dict[str, float] | Non
     translator = trained.translator
     shown = (trained.held_out or trained.training)[0]
     for name, figure in pictures(translator, shown[0], trained.history).items():
-        with files.atomic_path(folder / name) as path, warnings.catch_warnings():
-            # Characters that the font has not are drawn as boxes; warnings say no more.
-            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        with atomic_path(folder / name) as path:
             figure.savefig(path, dpi=120)
     if not trained.held_out:
         return None
@@ -56,7 +52,7 @@ def write_translations(folder: Path, trained: Trained) -> dict[str, float] | Non
     written = translator.translate(sources)
     # Without quotes, as in the file of pairs: what was read from it holds no tab and no line end.
     rows = [("source", "target", "written"), *zip(sources, targets, written, strict=True)]
-    with files.atomic_path(folder / "held_out.tsv") as path:
+    with atomic_path(folder / "held_out.tsv") as path:
         path.write_text(
             "".join("\t".join(row) + "\n" for row in rows), encoding="utf-8", newline=""
         )

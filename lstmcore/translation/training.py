@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
+from unicodedata import normalize
 
 import jax
 import numpy as np
@@ -67,11 +68,11 @@ class Settings:
         layout.check_choice("attention", self.attention, ("none", *layouts.ATTENTIONS))
         for name in ("epochs", "batch_size", "max_length", "buckets"):
             checks.check_count(name, getattr(self, name))
-        checks.check_count("seed", self.seed, minimum=0)
-        if self.seed >= 2**63:
-            raise ValueError(f"seed must be below 2**63, got {self.seed}")
+        checks.check_seed("seed", self.seed)
         if self.patience is not None:
             checks.check_count("patience", self.patience)
+        for name in ("dropout", "learning_rate", "clip", "validation"):
+            object.__setattr__(self, name, checks.check_number(name, getattr(self, name)))
         for name in ("learning_rate", "clip"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be a positive number, got {getattr(self, name)}")
@@ -123,7 +124,7 @@ def train(
     learned until then.
 
     Args:
-      pairs: [(source, target), ...].
+      pairs: [(source, target), ...]; they are trained on in the Unicode normal form NFC.
       settings: None takes `Settings()`.
       watch: called after each epoch with a `Progress`, for instance to print samples.
       progress: show a bar (needs rich: `lstmcore[cli]`).
@@ -144,6 +145,7 @@ def train(
       (2, 1, ('eins', 'zwei'))
     """
     settings = Settings() if settings is None else settings
+    pairs = list(pairs)
     short = _short_enough(pairs, settings)
     training, held_out = split(short, settings.validation, settings.seed)
     vocabularies = [Vocabulary.of(side, settings.level) for side in zip(*training, strict=True)]
@@ -210,8 +212,12 @@ def loss(model: Seq2Seq, params, batch, key=None):
 
 
 def _short_enough(pairs: Sequence[Pair], settings: Settings) -> list[Pair]:
-    """The pairs that have no more than `max_length` tokens on either side, END included."""
-    if not len(pairs):
+    """The pairs that have no more than `max_length` tokens on either side, END included.
+
+    Both texts are brought into the normal form NFC, so that one word is one token however it is
+    typed.
+    """
+    if not pairs:
         raise ValueError("pairs is empty: there is nothing to train on")
     for number, pair in enumerate(pairs):
         if not (isinstance(pair, tuple | list) and [*map(type, pair)] == [str, str]):
@@ -219,7 +225,7 @@ def _short_enough(pairs: Sequence[Pair], settings: Settings) -> list[Pair]:
     most, level = settings.max_length - 1, settings.level
     short = [
         (source, target)
-        for source, target in pairs
+        for source, target in (map(partial(normalize, "NFC"), pair) for pair in pairs)
         if max(len(tokens.split(text, level)) for text in (source, target)) <= most
     ]
     if not short:

@@ -16,13 +16,17 @@ import numpy as np
 from lstmcore import checks, files, study
 from lstmcore.decoding.beam import beam_search
 from lstmcore.decoding.greedy import greedy
+from lstmcore.io import manifest
+from lstmcore.io.description import read_description, write_description
+from lstmcore.io.saved_folder import saved_folder
 from lstmcore.programs import compiled
 from lstmcore.seq2seq import Seq2Seq
-from lstmcore.tokens import JOINER, split, strings
+from lstmcore.tokens import JOINER, strings
 from lstmcore.vocabulary import PADDING, Vocabulary
 
 MODEL, VOCABULARIES = "model.safetensors", "vocabularies.json"
 AT_ONCE = 256  # texts in one batch
+MOST_TOKENS = 100_000  # of a translation: its memory is reserved at once
 FEWEST_STEPS = 8  # sources are padded to this, or twice, four times, ... of it: few compilations
 
 
@@ -44,7 +48,7 @@ class Translator:
     max_length: int
 
     def __post_init__(self):
-        checks.check_count("max_length", self.max_length)
+        checks.check_count("max_length", self.max_length, maximum=MOST_TOKENS)
         if not isinstance(self.model, Seq2Seq) or None in self.model.embedding:
             kind = (
                 "real-valued one" if isinstance(self.model, Seq2Seq) else type(self.model).__name__
@@ -105,8 +109,8 @@ class Translator:
 
     def unknown(self, texts: Sequence[str]) -> list[str]:
         """The different tokens of the texts that the source vocabulary does not know, sorted."""
-        level, known = self.source.level, set(self.source.tokens)
-        found = {token for text in strings("texts", texts) for token in split(text, level)}
+        known = set(self.source.tokens)
+        found = {token for text in strings("texts", texts) for token in self.source.split(text)}
         bare = {token: token.removeprefix(JOINER) or token for token in found - known}
         # Where the word itself is known, what is not is that it follows without a space.
         return sorted({token if name in known else name for token, name in bare.items()})
@@ -131,18 +135,23 @@ class Translator:
     def save(self, folder: str | os.PathLike) -> None:
         """Write the model and its vocabularies into a folder, which is made if it is not there.
 
+        They replace a translator that was saved there before; other files stay.
+
         Raises:
-          OSError: it cannot be written to.
+          FileExistsError: a file of the same name was not saved by lstmcore, or changed since.
+          OSError: the folder cannot be written to.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        with saved_folder(folder, "Translator") as place:
+            self.write_parts(place)
+
+    def write_parts(self, folder: Path) -> None:
+        """Write the files of `save` into a folder that gets a manifest later."""
         description = {
             "source": json.loads(self.source.to_json()),
             "target": json.loads(self.target.to_json()),
             "max_length": self.max_length,
         }
-        with files.atomic_path(folder / VOCABULARIES) as temporary:
-            temporary.write_text(json.dumps(description), encoding="utf-8")
+        write_description(folder / VOCABULARIES, description)
         files.save(folder / MODEL, self.model, self.params)
 
     @classmethod
@@ -153,23 +162,13 @@ class Translator:
           FileNotFoundError: the folder, or a file in it, is not there.
           ValueError: a file is damaged, holds no translator, or that of another one.
         """
-        path = Path(folder) / VOCABULARIES
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"there is no {VOCABULARIES} in {folder}: name the folder that lstmcore translate "
-                "train has written"
-            )
+        folder = Path(folder)
+        saved_by = "lstmcore translate train or Translator.save"
+        manifest.check_parts(folder, (VOCABULARIES, MODEL), saved_by)
+        described = read_description(folder / VOCABULARIES, _parse)
+        model, params = files.load(folder / MODEL)
         try:
-            described = json.loads(path.read_text(encoding="utf-8"))
-            source = Vocabulary.from_json(json.dumps(described["source"]))
-            target = Vocabulary.from_json(json.dumps(described["target"]))
-            max_length = described["max_length"]
-            max_length = checks.check_count("max_length", max_length)
-        except (LookupError, TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
-        model, params = files.load(Path(folder) / MODEL)
-        try:
-            return cls(model, params, source, target, max_length)
+            return cls(model, params, **described)
         except ValueError as error:
             raise ValueError(f"{folder} holds no translator: {error}") from error
 
@@ -179,6 +178,14 @@ class Translator:
         steps = max(FEWEST_STEPS, 1 << (ids.shape[1] - 1).bit_length())
         missing = steps - ids.shape[1]
         return jnp.asarray(np.pad(ids, ((0, 0), (0, missing)), constant_values=PADDING))
+
+
+def _parse(stored: dict) -> dict[str, Any]:
+    return {
+        "source": Vocabulary.from_json(json.dumps(stored["source"])),
+        "target": Vocabulary.from_json(json.dumps(stored["target"])),
+        "max_length": checks.check_count("max_length", stored["max_length"]),
+    }
 
 
 def _rows(texts: int) -> int:

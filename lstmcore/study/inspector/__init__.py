@@ -16,9 +16,11 @@ from importlib import resources
 from pathlib import Path
 
 from lstmcore import __version__
-from lstmcore.files import atomic_path
+from lstmcore.io.atomic import atomic_path
+from lstmcore.io.content_policy import content_policy
 from lstmcore.study.inspector.payload import payload
 from lstmcore.study.run import Run
+from lstmcore.text import printable
 
 __all__ = ["inspect"]
 
@@ -87,13 +89,14 @@ def inspect(
     contents |= {"xlabel": xlabel, "colours": colours}
     # In a script, "</script>" would end it whatever it stands in.
     data = json.dumps(contents, allow_nan=False).replace("<", "\\u003c")
+    scripts = {"plotly": plotlyjs, **{name: _file(f"{name}.js") for name in SCRIPTS}}
     parts = {
-        "title": html.escape(title or "What an LSTM does"),
+        "policy": content_policy(list(scripts.values())),
+        "title": html.escape(printable(title) or "What an LSTM does"),
         "version": __version__,
         "run": data,
-        "plotly": plotlyjs,
         "css": _file("page.css"),
-        **{name: _file(f"{name}.js") for name in SCRIPTS},
+        **scripts,
     }
     # All at once, so that a part which looks like the name of another stays as it is.
     page = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _file("page.html"))

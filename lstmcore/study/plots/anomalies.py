@@ -9,7 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lstmcore.anomalies.event import Event, events, limit_of
-from lstmcore.study.plots.style import COLOURS, panels, plain
+from lstmcore.study.plots.style import (
+    COLOURS,
+    panels,
+    plain,
+    say_what_is_left_out,
+    shown_columns,
+)
 from lstmcore.study.plots.timeline import label_steps, legend_above
 
 DETECTED, LABELLED = COLOURS[1], COLOURS[2]
@@ -34,7 +40,8 @@ def plot_anomalies(
 
     Detected events are shaded over the whole height; labelled stretches are bars along the bottom
     of each panel, so that the two stay apart where they lie over one another. An event is drawn at
-    least as wide as a line. Rows without a value or a score leave a gap.
+    least as wide as a line. Rows without a value or a score leave a gap. Of more than 12 columns
+    the first 12 are drawn, which is written below them; `axes` may be Axes for all.
 
     Args:
       values: [rows, F], in units of the data.
@@ -63,6 +70,8 @@ def plot_anomalies(
     values, scores = np.asarray(values), np.asarray(scores)
     if values.ndim != 2:
         raise ValueError(f"values must be [rows, features], got shape {values.shape}")
+    if not len(values):
+        raise ValueError("values has no rows: there is nothing to draw")
     rows, features = values.shape
     shapes: dict[str, tuple] = {"scores": (scores, (rows,)), "labels": (labels, (rows,))}
     shapes["outputs"] = (outputs, (rows, features))
@@ -75,15 +84,16 @@ def plot_anomalies(
     columns = columns or [f"column {column}" for column in range(features)]
     if len(columns) != features:
         raise ValueError(f"columns has {len(columns)} names but values has {features} columns")
+    drawn = shown_columns(features, axes)
     figure, grid = panels(
         axes,
-        features + 1,
+        drawn + 1,
         1,
         "one for each column, one for the score",
-        figsize=(9, 1.6 + 1.7 * (features + 1)),
+        figsize=(9, 1.6 + 1.7 * (drawn + 1)),
     )
     *of_values, of_scores = grid[:, 0]
-    for column, (panel, name) in enumerate(zip(of_values, columns, strict=True)):
+    for column, (panel, name) in enumerate(zip(of_values, columns[:drawn], strict=True)):
         panel.plot(values[:, column], color=COLOURS[0], linewidth=0.9)
         if outputs is not None:
             panel.plot(np.asarray(outputs)[:, column], "--", color=EXPECTED, linewidth=0.9)
@@ -113,6 +123,7 @@ def plot_anomalies(
     legend_above(grid[0, 0])
     if how:
         of_scores.set_title(f"threshold: {plain(how)}", loc="left", fontsize="small")
+    say_what_is_left_out(figure, drawn, features)
     return figure
 
 

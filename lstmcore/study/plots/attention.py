@@ -12,6 +12,7 @@ from lstmcore.study.plots.timeline import one_place
 from lstmcore.study.run import Run
 
 CELL = 0.28  # inches
+MOST_CELLS = 80  # of this size; more are smaller, and some of them are labelled
 
 
 def plot_attention(
@@ -56,16 +57,21 @@ def plot_attention(
     ]
     weights = weights[np.ix_(*kept)]
     rows, columns = weights.shape
-    size = (2 + CELL * max(columns, 4), 1.2 + CELL * max(rows, 4))
+    width, height = (min(max(cells, 4), MOST_CELLS) * CELL for cells in (columns, rows))
+    size = (2 + width, 1.2 + height)
     figure, grid = panels(axes, 1, 1, "the weights", figsize=size)
     panel = grid[0, 0]
     if weights.size:
         colour_bar(panel, heat_map(panel, weights, FRACTION), weights, label="weight")
     names = _names("target", target, kept[0]), _names("source", source, kept[1])
-    panel.set_yticks(range(rows), names[0])
-    crowded = max(map(len, names[1]), default=0) > 2
+    places = [range(0, cells, -(-cells // MOST_CELLS) or 1) for cells in (rows, columns)]
+    of_rows, of_columns = (
+        [some[place] for place in chosen] for some, chosen in zip(names, places, strict=True)
+    )
+    panel.set_yticks(places[0], of_rows)
+    crowded = max(map(len, of_columns), default=0) > 2
     panel.set_xticks(
-        range(columns), names[1], rotation=60 if crowded else 0, ha="right" if crowded else "center"
+        places[1], of_columns, rotation=60 if crowded else 0, ha="right" if crowded else "center"
     )
     panel.set(xlabel="read", ylabel="written")
     return figure

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lstmcore.study.plots.style import COLOURS, panels, plain
+from lstmcore.study.plots.style import COLOURS, LONGEST_NAME, panels, plain
 from lstmcore.study.plots.timeline import label_steps
+from lstmcore.text import shorten
 
 if TYPE_CHECKING:
     from lstmcore.forecasting.lag import LagCheck
@@ -85,7 +86,7 @@ def plot_forecast(
     draw(ahead, color=FORECAST, linewidth=1.6, marker=marker, label="forecast")
     panel.axvline(origin, color="0.5", linewidth=0.8, linestyle="--")
     label_steps(panel, xlabel, labels, len(past) + horizon)
-    panel.set_ylabel(ylabel, parse_math=False)
+    panel.set_ylabel(shorten(ylabel, LONGEST_NAME), parse_math=False)
     panel.grid(alpha=0.3)
     panel.legend(frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1, 1))
     return figure
@@ -146,7 +147,7 @@ def plot_lag_check(
         raise ValueError(f"stretch {stretch} holds none of {len(truth)} steps")
     _draw_overlay(overlay, check, truth, written, steps)
     overlay.set_title(f"{check.step} ahead: {check.verdict}", loc="left", fontsize="medium")
-    overlay.set_ylabel(ylabel, parse_math=False)
+    overlay.set_ylabel(shorten(ylabel, LONGEST_NAME), parse_math=False)
     _draw_correlation(correlation, check)
     _draw_changes(changes, check, truth - before, written - before)
     return figure

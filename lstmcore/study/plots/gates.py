@@ -14,6 +14,7 @@ from lstmcore.study.plots.style import (
     heat_map,
     label_rows,
     panels,
+    plain,
     signed_scale,
 )
 from lstmcore.study.plots.timeline import draw_input, hatch, share_steps, timeline
@@ -75,7 +76,7 @@ def plot_gates(
         height_ratios=[0.6, 1, 1, 1],
     )
     if axes is None:
-        figure.suptitle(layer)
+        figure.suptitle(plain(layer))
     for top in grid[0]:
         draw_input(top, line, columns)
     drawn = line.trace.gates._asdict() | {"c": line.trace.c, "h": line.trace.h}

@@ -10,6 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from lstmcore.study.plots.fonts import AnyScriptFigure
+from lstmcore.text import shorten
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", ":", "-.")
 TITLES = {
@@ -22,9 +25,12 @@ TITLES = {
 }
 GATE_COLOURS = {"input": COLOURS[0], "forget": COLOURS[1], "output": COLOURS[2]}
 FRACTION = {"cmap": "viridis", "vmin": 0.0, "vmax": 1.0}
+MOST_PANELS = 12  # of columns of a table; of more, the first
+LONGEST_NAME = 60  # letters
 MANY_ROWS = 8  # that are labelled; of more, some
 FEW_CELLS = 64  # in a row or column of a heat map; of more, some may be smaller than a pixel
 FINE = 1024  # cells into which a heat map is then cut up, at least
+MOST_CELLS = 8192  # in a row or column, far below a pixel each; of more, means of neighbours
 
 
 def panels(
@@ -38,7 +44,7 @@ def panels(
     """
     if axes is None:
         # With some room for what stands beside a panel.
-        figure = Figure(figsize=figsize, layout=ConstrainedLayoutEngine(wspace=0.04))
+        figure = AnyScriptFigure(figsize=figsize, layout=ConstrainedLayoutEngine(wspace=0.04))
         return figure, figure.subplots(rows, columns, squeeze=False, **grid)
     given = np.array(axes, dtype=object).ravel()
     for panel in given:
@@ -75,11 +81,13 @@ def heat_map(axes: Axes, values: np.ndarray, scale: dict) -> AxesImage:
     """
     rows, columns = values.shape
     extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
+    values = _thinned(_thinned(values).T).T
+    size = values.shape
     interpolation = "nearest"
     if max(rows, columns) > FEW_CELLS:
         # The filter would blur the other axis, whose cells are large, were they not cut up.
-        values = np.repeat(values, -(-FINE // rows), axis=0)
-        values = np.repeat(values, -(-FINE // columns), axis=1)
+        values = np.repeat(values, -(-FINE // size[0]), axis=0)
+        values = np.repeat(values, -(-FINE // size[1]), axis=1)
         interpolation = "hanning"
     axes.set_facecolor("0.9")
     return axes.imshow(
@@ -90,6 +98,18 @@ def heat_map(axes: Axes, values: np.ndarray, scale: dict) -> AxesImage:
         interpolation_stage="data",
         **scale,
     )
+
+
+def _thinned(values: np.ndarray) -> np.ndarray:
+    """At most MOST_CELLS means of neighbouring rows; NaN where all of them are."""
+    together = -(-len(values) // MOST_CELLS)
+    if together <= 1:
+        return values
+    starts = np.arange(0, len(values), together)
+    known = ~np.isnan(values)
+    counts = np.add.reduceat(known.astype(float), starts)
+    sums = np.add.reduceat(np.where(known, values, 0.0), starts)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
 def colour_bar(
@@ -117,6 +137,19 @@ def label_rows(axes: Axes, names: Sequence | np.ndarray) -> None:
     axes.set_yticks(rows, [plain(names[row]) for row in rows], fontsize="small")
 
 
+def shown_columns(columns: int, axes) -> int:
+    """Return of how many columns, the first, a picture has a panel: of all if `axes` are given."""
+    return columns if axes is not None else min(columns, MOST_PANELS)
+
+
+def say_what_is_left_out(figure: Figure, drawn: int, columns: int) -> None:
+    """Write below a picture how many of the columns of the table it shows."""
+    if drawn < columns:
+        figure.supxlabel(
+            f"the first {drawn} of {columns:,} columns", fontsize="small", x=0.99, ha="right"
+        )
+
+
 def plain(name) -> str:
-    """A name as it stands: dollar signs make no formula of it."""
-    return str(name).replace("$", r"\$")
+    """A name as it stands, but for its end if it is long: dollar signs make no formula of it."""
+    return shorten(name, LONGEST_NAME).replace("$", r"\$")

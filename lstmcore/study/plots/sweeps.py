@@ -18,6 +18,7 @@ from lstmcore.study.plots.style import (
     heat_map,
     label_rows,
     panels,
+    plain,
     signed_scale,
 )
 from lstmcore.study.sweeps import Sweep
@@ -89,7 +90,7 @@ def plot_sweep(
             if image and panel is row[-1]:  # the scale is that of all panels
                 colour_bar(panel, image, every, LABELS[value], 0.06 if gate else 0.025)
             _label(panel, swept, order, sweep.gates, first=panel is row[0])
-            title = f"{name}: {TITLES[gate]}" if gate else name
+            title = f"{plain(name)}: {TITLES[gate]}" if gate else plain(name)
             panel.set_title(title, loc="left", fontsize="medium")
     return figure
 
@@ -134,7 +135,7 @@ def _draw_layers(
             _whole_steps(panel)
         else:
             panel.set_xticks(range(len(gates)), [TITLES[gate] for gate in gates])
-    panel.set_yticks(range(len(results)), list(results))
+    panel.set_yticks(range(len(results)), list(map(plain, results)))
 
 
 def _draw_bars(panel: Axes, values: np.ndarray, label: str) -> None:

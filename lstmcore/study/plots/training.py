@@ -7,8 +7,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from lstmcore.study.plots.style import COLOURS, DASHES, panels, plain
+from lstmcore.study.plots.style import (
+    COLOURS,
+    DASHES,
+    LONGEST_NAME,
+    panels,
+    plain,
+    say_what_is_left_out,
+    shown_columns,
+)
 from lstmcore.study.plots.timeline import label_steps
+from lstmcore.text import shorten
 
 
 def plot_loss(history: Mapping, *, axes=None) -> Figure:
@@ -62,6 +71,9 @@ def plot_output(
 ) -> Figure:
     """What was to be written against what the model wrote, one panel per column.
 
+    Of more than 12 columns the first 12 are drawn, which is written below them; `axes` may be Axes
+    for all.
+
     Args:
       actual, output: [T, F], in units of the data.
       columns: F names.
@@ -71,28 +83,37 @@ def plot_output(
       axes: F Axes to draw into, as from `figure.subplots(F)`.
 
     Raises:
-      ValueError, TypeError: `axes` that are more or fewer than F, or none.
+      ValueError: arrays of other shapes, or `axes` that are more or fewer than F.
+      TypeError: `axes` that are none.
 
     Examples:
       >>> rows = np.arange(6).reshape(3, 2)
       >>> [axes.get_ylabel() for axes in plot_output(rows, rows + 1, ["load", "wind"]).axes]
       ['load', 'wind']
     """
-    count = len(columns)
+    shape = (len(actual), len(columns))
+    for name, values in (("actual", actual), ("output", output)):
+        if np.shape(values) != shape or 0 in shape:
+            raise ValueError(
+                f"{name} must be [T, F], at least one row and column, F as many as columns has "
+                f"names ({len(columns)}), got shape {np.shape(values)}"
+            )
+    count = shown_columns(len(columns), axes)
     figure, grid = panels(axes, count, 1, "one for each column", figsize=(8, 1 + 2.2 * count))
     stretches = np.split(np.arange(len(actual)), breaks)
     # Windows of a single step would be dots without a line: join those.
     stretches = stretches if max(map(len, stretches)) > 1 else [np.arange(len(actual))]
     curves = (("actual", actual, COLOURS[0], "o-"), ("output", output, COLOURS[1], "x--"))
-    for column, (panel, name) in enumerate(zip(grid[:, 0], columns, strict=True)):
+    for column, (panel, name) in enumerate(zip(grid[:, 0], columns[:count], strict=True)):
         for label, values, colour, style in curves:
             for stretch in stretches:
                 panel.plot(stretch, values[stretch, column], style, color=colour, markersize=4)
             panel.plot([], [], style, color=colour, markersize=4, label=label)
-        panel.set_ylabel(name, parse_math=False)  # a column may be called "$"
+        panel.set_ylabel(shorten(name, LONGEST_NAME), parse_math=False)
         panel.grid(alpha=0.3)
         label_steps(panel, "", labels, len(actual))
         panel.tick_params(labelbottom=panel is grid[-1, 0])
     grid[0, 0].legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
     grid[-1, 0].set_xlabel(xlabel, parse_math=False)
+    say_what_is_left_out(figure, count, len(columns))
     return figure

@@ -15,6 +15,7 @@ from lstmcore.study.plots.style import (
     heat_map,
     label_rows,
     panels,
+    plain,
     signed_scale,
 )
 from lstmcore.study.plots.timeline import (
@@ -75,7 +76,7 @@ def plot_unit(
     )
     top, gates, candidate, cell, hidden = grid[:, 0]
     if axes is None:
-        figure.suptitle(f"{layer}, unit {unit}")
+        figure.suptitle(f"{plain(layer)}, unit {unit}")
 
     draw_input(top, line, columns)
     i, f, g, o = (gate[:, unit] for gate in line.trace.gates)

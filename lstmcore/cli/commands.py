@@ -1,0 +1,111 @@
+"""The commands by name: each module is imported when its command is called, for JAX takes time."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from lstmcore.cli import packages
+
+__all__ = ["HELP_OPTIONS", "LARGEST", "SUMMARIES", "Command", "Commands", "Group"]
+
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+LARGEST = 2**31 - 1  # JAX counts with 32 bits
+LARGEST_SEED = 2**63 - 1
+SUMMARIES = {  # the first sentence of each command's help
+    "anomalies": "Train on what is normal; find the stretches that the model cannot write.",
+    "fit": "Train an LSTM autoencoder, print its output beside the target values, and draw its "
+    "gates.",
+    "forecast": "Forecast the rows after the last; say whether that beats the naive forecasts.",
+    "inspect": "Write a page that shows every gate of a trained model, unit by unit and step by "
+    "step.",
+    "translate": "Train an encoder-decoder with attention on pairs of texts, and translate with "
+    "it.",
+}
+
+
+class Command(TyperCommand):
+    """A command that checks, before it runs, what it needs to run at all."""
+
+    def invoke(self, context) -> Any:
+        for name, value in context.params.items():
+            largest = LARGEST_SEED if name == "seed" else LARGEST
+            if isinstance(value, int) and abs(value) > largest:
+                raise typer.BadParameter(
+                    f"{value} is too large a number: at most {largest:,}",
+                    ctx=context,
+                    param_hint=f"--{name.replace('_', '-')}",
+                )
+        try:
+            packages.require_command(_name(context))
+            check_jax()
+        except (ImportError, ValueError) as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from error
+        return super().invoke(context)
+
+
+class Group(TyperGroup):
+    """A group of commands that prints its help when none is named."""
+
+    def parse_args(self, context, arguments) -> list[str]:
+        if not arguments and not context.resilient_parsing:
+            arguments = ["--help"]
+        return super().parse_args(context, arguments)
+
+
+class Commands(Group):
+    """The group of all commands, of which only the one that is called is imported."""
+
+    def resolve_command(self, context, arguments) -> tuple[str | None, Any, list[str]]:
+        name, command, rest = super().resolve_command(context, arguments)
+        return name, command if name is None else _load(name), rest
+
+
+def _name(context) -> str:
+    """The command without the program, such as "translate train"."""
+    names: list[str] = []
+    while context.parent is not None:
+        names.insert(0, context.info_name)
+        context = context.parent
+    return " ".join(names)
+
+
+def _load(name: str) -> Any:
+    """The command itself, in place of the one that stands for it in the help."""
+    try:
+        import jax  # noqa: F401
+    except ValueError as error:  # of a setting such as JAX_ENABLE_X64=maybe
+        typer.echo(f"error: JAX does not start with these environment variables: {error}", err=True)
+        raise typer.Exit(1) from error
+    module = import_module(f"lstmcore.cli.{name}")
+    if hasattr(module, "app"):
+        return typer.main.get_command(module.app)
+    alone = typer.Typer(
+        add_completion=False, rich_markup_mode="rich", context_settings=HELP_OPTIONS
+    )
+    alone.command(name, cls=Command)(getattr(module, name))
+    return typer.main.get_command(alone)
+
+
+def check_jax() -> None:
+    """Ask for the devices that JAX is told to use, before anything is computed or written.
+
+    Raises:
+      ValueError: there are none.
+    """
+    import jax
+
+    platforms = jax.config.jax_platforms  # type: ignore[attr-defined]
+    if not platforms or "cpu" in platforms.split(","):
+        return  # there is a CPU at least, whose number of devices is still to be chosen
+    try:
+        jax.devices()
+    except Exception as error:  # RuntimeError, or AssertionError for CUDA without its plugin
+        raise ValueError(
+            f"JAX cannot use JAX_PLATFORMS={platforms} on this machine: unset it to use what is "
+            "there, or install JAX for that platform, see https://docs.jax.dev/installation.html"
+        ) from error

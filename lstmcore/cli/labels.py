@@ -1,0 +1,109 @@
+"""Columns of labels in a table of measurements: known by their names and values, never learnt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lstmcore.cli import reading
+from lstmcore.series import ReadOptions, Table
+from lstmcore.text import count, few
+
+# As published data sets call them, without "is", separators and plural.
+LABEL_NAMES = frozenset({
+    "anomaly", "anomalous", "attack", "changepoint", "failure", "fault", "faulty", "groundtruth",
+    "label", "outlier",
+})  # fmt: skip
+MOST_CLASSES = 20  # different values of a column of labels
+
+__all__ = ["labelled", "learnt_rows", "looks_like_labels", "without_labels"]
+
+
+def looks_like_labels(name: str, values: np.ndarray) -> bool:
+    """Whether a column is called as labels are, and holds a few whole numbers.
+
+    Examples:
+      >>> looks_like_labels("Is_Anomaly", np.array([0.0, 1.0, np.nan]))
+      True
+      >>> looks_like_labels("pump", np.array([0, 1])), looks_like_labels("fault", np.array([0.25]))
+      (False, False)
+    """
+    plain = re.sub(r"[\W_]", "", name.lower()).removeprefix("is")
+    if not {plain, plain.removesuffix("s")} & LABEL_NAMES:
+        return False
+    known = np.unique(values[~np.isnan(values)])
+    return len(known) <= MOST_CLASSES and bool((known == np.round(known)).all())
+
+
+def without_labels(
+    source: Path, data: Table, wanted: Sequence[str]
+) -> tuple[Table, dict[str, np.ndarray], list[str]]:
+    """The table without the columns that look like labels, unless they were asked for by name.
+
+    Returns:
+      (table, {name: bool [rows], rows that are marked} of what looks like labels, sentences to
+      tell the user)
+
+    Raises:
+      ValueError: nothing else is left.
+    """
+    places = [
+        place
+        for place, name in enumerate(data.columns)
+        if looks_like_labels(name, data.values[:, place])
+    ]
+    found = {data.columns[place]: labelled(data.values[:, place]) for place in places}
+    if not found:
+        return data, {}, []
+    names = few(list(found))
+    looks = "looks like a column of labels" if len(found) == 1 else "look like columns of labels"
+    if wanted:
+        return data, found, [f"{names} {looks}, and is learnt from because --columns names it"]
+    rest = [place for place in range(len(data.columns)) if place not in places]
+    if not rest:
+        raise ValueError(
+            f"{source} has nothing to learn from: {names} {looks}; name it in --columns if it is a "
+            "measurement"
+        )
+    columns = tuple(data.columns[place] for place in rest)
+    said = f"{names} {looks} and is left out; --columns reads it, --labels compares with it"
+    return data._replace(columns=columns, values=data.values[:, rest]), found, [said]
+
+
+def labelled(values: np.ndarray) -> np.ndarray:
+    """bool [rows]: which values of a column of labels are neither 0 nor missing."""
+    return np.nan_to_num(values) != 0
+
+
+def learnt_rows(
+    marks: Mapping[str, np.ndarray], train: Path | None, options: ReadOptions, rows: int
+) -> list[str]:
+    """Sentences about labelled rows that are trained on, which the model takes to be normal.
+
+    Args:
+      marks: {name: bool [rows]} of the columns of labels in the judged table.
+      train: the table that is trained on; None if it is the first rows of the judged one.
+      options: how to read it.
+      rows: how many are trained on.
+    """
+    notes = []
+    for name, marked in marks.items():
+        if train is None:
+            trained_on = marked[:rows]
+        else:
+            try:
+                table, _ = reading.read(train, [name], options)
+                trained_on = labelled(table.values[:, 0])
+            except ValueError:  # the column need not be there: the table has been read before
+                continue
+        number = int(trained_on.sum())
+        if number:
+            notes.append(
+                f"{number:,} of the {count(rows, 'row')} trained on "
+                f"{'is' if number == 1 else 'are'} marked in {few([name])}: the model takes "
+                "them to be normal, and they raise the threshold; --train names a table without any"
+            )
+    return notes

@@ -1,0 +1,45 @@
+"""The packages that a command needs, and the extra of lstmcore that installs them."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+__all__ = ["require", "require_command"]
+
+BASE = ("matplotlib",)
+NEEDED = {  # by command: its extra, and what it imports; a test keeps it equal to pyproject.toml
+    "fit": ("cli", BASE),
+    "forecast": ("forecast", (*BASE, "plotly", "statsmodels")),
+    "anomalies": ("anomalies", (*BASE, "plotly")),
+    "translate train": ("translate", (*BASE, "sacrebleu")),
+    "translate run": ("cli", ()),
+    "inspect": ("inspect", (*BASE, "plotly")),
+}
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where it is not the name that is imported
+
+
+def require_command(name: str) -> None:
+    """Ask for all packages of a command, such as "translate train", before it begins.
+
+    Raises:
+      ImportError: one is not installed.
+    """
+    extra, packages = NEEDED[name]
+    for package in packages:
+        require(package, extra, f"lstmcore {name}")
+
+
+def require(package: str, extra: str, why: str) -> None:
+    """Ask for a package before training rather than after it.
+
+    Args:
+      package: the name by which it is imported.
+      extra: that of lstmcore which installs it.
+      why: the command or the option that needs it.
+
+    Raises:
+      ImportError: it is not installed.
+    """
+    if find_spec(package) is None:
+        name = DISTRIBUTIONS.get(package, package)
+        raise ImportError(f'{why} needs the package {name}: pip install "lstmcore[{extra}]"')

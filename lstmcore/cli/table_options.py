@@ -1,0 +1,124 @@
+"""Options on how a table is read, the same for every command that reads one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
+from typing import Annotated, Any, Literal
+
+import typer
+
+from lstmcore.series import ReadOptions
+
+PANEL = "Reading the table"
+
+# In the order of the help. Each stands for the field of ReadOptions of that name.
+OPTIONS: dict[str, tuple[Any, str, dict[str, Any]]] = {
+    "time": (
+        str | None,
+        "Column of times, or those that make them up: date,time. "
+        "[dim]\\[default: the one that is called so or holds times][/dim]",
+        {"metavar": "NAME"},
+    ),
+    "day_first": (
+        bool | None,
+        "Which number of 01-02-2024 is the day. [dim]\\[default: as the column shows][/dim]",
+        {"flags": "--day-first/--month-first"},
+    ),
+    "time_zone": (
+        str | None,
+        "Zone of the clock that the times are from, such as Europe/Berlin.",
+        {"metavar": "ZONE"},
+    ),
+    "time_format": (
+        str | None,
+        "number, s, ms, us or ns (since 1970), excel, or directives such as %d.%m.%y.",
+        {"metavar": "FORMAT"},
+    ),
+    "series": (str | None, "Which of several series in the file to read.", {"metavar": "NAME"}),
+    "sort": (bool, "Sort the rows by time.", {"flags": "--sort"}),
+    "duplicates": (Literal["refuse", "mean", "first", "last"], "Of rows with the same time.", {}),
+    "resample": (
+        str | None,
+        "Bring the rows to this interval: 30s, 5min, 1h, 1d, 1w, 1month.",
+        {"metavar": "INTERVAL"},
+    ),
+    "aggregate": (
+        str,
+        "How --resample joins rows: mean, sum, first, last, min, max; or by column: "
+        "rain=sum,level=last.",
+        {"metavar": "HOW"},
+    ),
+    "consecutive": (
+        bool,
+        "Take rows as consecutive steps, whatever the times say.",
+        {"flags": "--consecutive"},
+    ),
+    "na": (
+        str | None,
+        "What stands for a missing value, such as -9999, beside empty cells, NA, ?, -.",
+        {"metavar": "TEXTS"},
+    ),
+    "decimal": (str | None, "Decimal mark, '.' or ','.", {"metavar": "MARK"}),
+    "thousands": (str | None, "Mark between thousands: . , ' or a space.", {"metavar": "MARK"}),
+    "separator": (
+        str | None,
+        "Between cells: a character, tab or space.",
+        {"metavar": "MARK"},
+    ),
+    "header": (
+        bool | None,
+        "Whether the first line holds names. [dim]\\[default: as it looks][/dim]",
+        {"flags": "--header/--no-header"},
+    ),
+    "skip_lines": (int, "Lines before the table begins.", {"metavar": "LINES"}),
+    "encoding": (
+        str | None,
+        "Of the text, such as utf-16 or gbk. [dim]\\[default: found out][/dim]",
+        {"metavar": "NAME"},
+    ),
+}
+
+__all__ = ["reads_table"]
+
+
+def reads_table(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of ReadOptions, which it receives as `reading_options`."""
+    signature = inspect.signature(command, eval_str=True)
+    others = [p for name, p in signature.parameters.items() if name != "reading_options"]
+    parameters = {parameter.name: parameter for parameter in others + _parameters()}
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        chosen = {name: given.pop(name) for name in OPTIONS}
+        chosen["na"] = () if chosen["na"] is None else tuple(chosen["na"].split(","))
+        try:
+            options = ReadOptions(**chosen)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        command(**given, reading_options=options)
+
+    # Typer reads the signature and the annotations.
+    run.__signature__ = signature.replace(parameters=list(parameters.values()))  # type: ignore[attr-defined]
+    run.__annotations__ = {name: p.annotation for name, p in parameters.items()}
+    return run
+
+
+def _parameters() -> list[inspect.Parameter]:
+    defaults = {field.name: field.default for field in fields(ReadOptions)} | {"na": None}
+    parameters = []
+    for name, (kind, help, rest) in OPTIONS.items():
+        rest = dict(rest)
+        flags = rest.pop("flags", f"--{name.replace('_', '-')}")
+        option = typer.Option(flags, help=help, rich_help_panel=PANEL, **rest)
+        parameters.append(
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=defaults[name],
+                annotation=Annotated[kind, option],
+            )
+        )
+    return parameters

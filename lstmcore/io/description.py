@@ -1,0 +1,96 @@
+"""The JSON file that describes what a saved folder holds, and whether its files fit together.
+
+A manifest tells that nothing was changed since it was written. What is checked here holds even for
+a folder whose manifest was written by hand.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from lstmcore.io.atomic import atomic_path
+from lstmcore.io.json_text import read_json
+from lstmcore.text import shortened
+
+FORMAT = 1
+Content = TypeVar("Content")
+
+
+def write_description(path: Path, description: dict) -> None:
+    """Write a description in one step.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        text = json.dumps({"format": FORMAT, **description}, indent=1)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_description(path: Path, parse: Callable[[dict], Content]) -> Content:
+    """Return what `parse` makes of a description.
+
+    Raises:
+      ValueError: the file is damaged, or `parse` finds that something is missing or of another
+        type or size than it should be.
+      OSError: it cannot be read.
+    """
+    stored = read_json(path)
+    try:
+        if (found := stored.get("format", FORMAT)) != FORMAT:
+            raise ValueError(f"it has format {found}, expected {FORMAT}")
+        return parse(stored)
+    except KeyError as error:
+        raise ValueError(f"{path} is damaged: {shortened(error)} is missing") from error
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged: {shortened(error, 300)}") from error
+
+
+def read_history(stored: dict) -> dict[str, np.ndarray]:
+    """Return the losses of a training by name, float64 [epochs].
+
+    Raises:
+      ValueError: they are not, or not of equally many epochs.
+    """
+    history = {name: np.array(losses, float) for name, losses in stored.items()}
+    if (
+        any(losses.ndim != 1 for losses in history.values())
+        or len(set(map(len, history.values()))) > 1
+    ):
+        raise ValueError("history is not one number for each epoch")
+    return history
+
+
+def check_model(path: Path, model: object, described_in: Path, expected: object) -> None:
+    """Check that a model is the one that the settings beside it ask for.
+
+    Args:
+      path: file of `model`, a dataclass of hyperparameters.
+      described_in: file of the settings.
+      expected: the model that is built from them.
+
+    Raises:
+      ValueError: it is another; the message names the first hyperparameter that differs.
+    """
+    kinds = type(model).__name__, type(expected).__name__
+    differing = (
+        [("model", *kinds)]
+        if kinds[0] != kinds[1]
+        else [
+            (field.name, getattr(model, field.name), getattr(expected, field.name))
+            for field in fields(expected)  # type: ignore[arg-type]
+            if getattr(model, field.name) != getattr(expected, field.name)
+        ]
+    )
+    if differing:
+        name, found, wanted = differing[0]
+        raise ValueError(
+            f"{path} does not belong to {described_in.name} beside it: {name} is {found} in the "
+            f"one, {wanted} by the other; save both again"
+        )

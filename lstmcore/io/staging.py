@@ -1,0 +1,279 @@
+"""Make a folder whole, or not at all: write beside it, then let the new one take its place.
+
+The files of `results` are written to `.results.lstmcore-unfinished` beside it, which carries our
+marker. Once they are complete and on the disk, with a manifest, the two folders are exchanged in
+one step, and what stood there before is deleted. A process may be killed at any point:
+
+| `results` | `.results.lstmcore-unfinished` | what the next process does |
+|---|---|---|
+| old, or none | new, with the marker | goes on with it, or begins anew |
+| new, with the marker | old, without | takes the marker off and deletes the old one |
+
+Where the system cannot exchange folders, the old one is renamed to `.results.lstmcore-previous`
+first, and the next process puts it back.
+
+Only files that a manifest lists are deleted, and only if they are as they were written.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import stat
+import warnings
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from lstmcore.io import manifest
+from lstmcore.io.atomic import flush, flush_folder
+from lstmcore.io.exchange import exchange
+from lstmcore.io.locks import BusyError, lock
+from lstmcore.io.manifest import MANIFEST, MARKER
+
+CHECKPOINT = "checkpoint.safetensors"  # of a run that has not ended
+NOTE = "lstmcore works in this folder, and moves and deletes it: put nothing of your own here.\n"
+
+
+class Staging:
+    """The staging folder of a folder, held by this process; `claimed` makes one.
+
+    Attributes:
+      folder: what it is to become.
+      path: where to write.
+    """
+
+    def __init__(self, folder: Path, say: Callable[[str], object], held: ExitStack):
+        self.folder, self.path = folder, staging_of(folder)
+        self._say, self._held = say, held
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all is written, and only taking the place of `folder` is left."""
+        return (self.path / MANIFEST).exists()
+
+    def clear(self, keep: Collection[str] = ()) -> None:
+        """Delete what an earlier process wrote, but for the files named in `keep`.
+
+        Raises:
+          FileExistsError: there is a folder or a link, which lstmcore does not make.
+        """
+        for path in sorted(self.path.iterdir(), key=lambda path: path.name != MANIFEST):
+            if not is_file(path):
+                raise FileExistsError(f"lstmcore did not make {path}: move it to another place")
+            if path.name not in (MARKER, *keep):
+                path.unlink()
+
+    def abandon(self) -> None:
+        """Delete the staging folder; what is not lstmcore's, and what cannot be deleted, stays."""
+        if not (self.path / MARKER).exists():  # it has taken its place already
+            return
+        with suppress(OSError):
+            self.clear()
+            (self.path / MARKER).unlink()
+            self.path.rmdir()
+
+    def publish(self, kind: str) -> None:
+        """Write the manifest and take the place of `folder`.
+
+        Args:
+          kind: see `manifest.Manifest`.
+
+        Raises:
+          OSError: the disk is full, or the place was taken meanwhile.
+        """
+        for path in self.path.iterdir():
+            if path.name.startswith(".") and path.name != MARKER:
+                path.unlink()  # temporary files of processes that were killed
+        parts = [path for path in visible(self.path) if path.name != MANIFEST]
+        for path in parts:
+            flush(path)
+        manifest.write(self.path, kind, parts)
+        replaced = self._take_place()
+        flush_folder(self.folder.parent)
+        (self.folder / MARKER).unlink()
+        if replaced is not None:
+            try:
+                discard(replaced, self.folder, self._say)
+            except OSError as error:
+                self._say(f"the earlier results in {replaced} cannot be deleted: {error.strerror}")
+
+    def _take_place(self) -> Path | None:
+        """Become `folder`. Returns where that is now which stood there."""
+        if not self.folder.exists() or is_empty(self.folder):
+            if self.folder.exists():
+                self.path.chmod(stat.S_IMODE(self.folder.stat().st_mode))
+                if os.name == "nt":
+                    self.folder.rmdir()
+            os.rename(self.path, self.folder)
+            return None
+        if (foreign := manifest.first_foreign(self.folder)) is not None:
+            raise FileExistsError(
+                errno.EEXIST, f"{foreign} has appeared there, or was changed, meanwhile"
+            )
+        _keep_modes(self.folder, self.path)
+        _lock(self.folder, self._held)  # or another process might begin where the old one stands
+        if exchange(self.path, self.folder):
+            return self.path
+        previous = previous_of(self.folder)
+        os.rename(self.folder, previous)
+        try:
+            os.rename(self.path, self.folder)
+        except OSError:
+            os.rename(previous, self.folder)
+            raise
+        return previous
+
+
+@contextmanager
+def claimed(folder: Path, say: Callable[[str], object] = warnings.warn) -> Iterator[Staging]:
+    """Hold the staging folder of `folder`, which is made, against other processes.
+
+    What a killed process has left is put right first.
+
+    Args:
+      folder: an absolute path, which may lead nowhere yet.
+      say: is called with a sentence where something of the user's had to be moved.
+
+    Raises:
+      BusyError: another process holds it.
+      FileExistsError: what has the name of the staging folder is not lstmcore's.
+      OSError: it cannot be made.
+    """
+    path = staging_of(folder)
+    with ExitStack() as held:
+        while True:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                path.mkdir()
+            _check_ours(path)
+            attempt = held.enter_context(ExitStack())
+            if not _lock(path, attempt):
+                attempt.close()
+                continue  # another process has moved or deleted it
+            if (path / MARKER).exists() or is_empty(path):
+                break
+            discard(path, folder, say)
+            attempt.close()
+        _recover(folder, say)
+        (path / MARKER).write_text(NOTE, encoding="utf-8")
+        staging = Staging(folder, say, held)
+        try:
+            yield staging
+        finally:
+            if path.exists() and not visible(path):
+                staging.abandon()
+
+
+def discard(old: Path, folder: Path, say: Callable[[str], object]) -> None:
+    """Delete what stood in the place of `folder` before; what is not lstmcore's stays.
+
+    If there is such a file, the whole folder is kept, under a name that is seen.
+
+    Raises:
+      OSError: it cannot be deleted.
+    """
+    if (foreign := manifest.first_foreign(old)) is not None:
+        kept = _free(folder.with_name(f"{folder.name}-replaced"))
+        os.rename(old, kept)
+        say(f"{kept} keeps what {folder} was before: lstmcore did not write {foreign} in it")
+        return
+    for path in sorted(old.iterdir(), key=lambda path: path.name == MANIFEST):
+        path.unlink()  # the manifest last: until then it tells that the others may go
+    old.rmdir()
+
+
+def staging_of(folder: Path) -> Path:
+    """Path of the staging folder of `folder`."""
+    return folder.with_name(f".{folder.name}.lstmcore-unfinished")
+
+
+def previous_of(folder: Path) -> Path:
+    """Where an old folder waits for the new one, if the system cannot exchange them."""
+    return folder.with_name(f".{folder.name}.lstmcore-previous")
+
+
+def is_claimed(folder: Path) -> bool:
+    """Whether another process writes to `folder`."""
+    path = staging_of(folder)
+    if not path.is_dir():
+        return False
+    with ExitStack() as held:
+        try:
+            _lock(path, held)
+        except BusyError:
+            return True
+    return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is a regular file, and no link to one."""
+    return stat.S_ISREG(path.lstat().st_mode)
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether nothing is in it, not even something hidden."""
+    with os.scandir(folder) as entries:
+        return next(entries, None) is None
+
+
+def visible(folder: Path) -> list[Path]:
+    """What is in a folder but for what is hidden, sorted."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _recover(folder: Path, say: Callable[[str], object]) -> None:
+    """Finish what a process did that was killed while a folder took its place."""
+    previous = previous_of(folder)
+    if previous.is_dir() and not previous.is_symlink() and (previous / MANIFEST).exists():
+        if folder.exists():
+            discard(previous, folder, say)
+        else:
+            os.rename(previous, folder)
+    if (folder / MARKER).exists() and (folder / MANIFEST).exists():
+        (folder / MARKER).unlink()
+
+
+def _keep_modes(old: Path, new: Path) -> None:
+    """What nobody else could read before, nobody else reads now."""
+    new.chmod(stat.S_IMODE(old.stat().st_mode))
+    for path in visible(new):
+        if (old / path.name).exists():
+            path.chmod(stat.S_IMODE((old / path.name).stat().st_mode))
+
+
+def _check_ours(path: Path) -> None:
+    """A folder of the name of a staging folder is lstmcore's, or empty."""
+    if path.is_symlink() or not path.is_dir():
+        raise FileExistsError(f"{path} is in the way, and lstmcore did not make it: move it")
+    if not is_empty(path) and not any((path / name).exists() for name in (MARKER, MANIFEST)):
+        raise FileExistsError(
+            f"the folder {path} is in the way, and lstmcore did not make it: move it"
+        )
+
+
+def _lock(folder: Path, held: ExitStack) -> bool:
+    """Hold a folder until `held` is closed. False if it is not there any more.
+
+    Raises:
+      BusyError: another process holds it.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    except OSError:  # it may not be read; and Windows opens no folders
+        return True
+    held.callback(os.close, descriptor)
+    lock(descriptor)
+    return folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat())
+
+
+def _free(path: Path) -> Path:
+    """`path`, or with a number behind it if there is something."""
+    numbers = itertools.count(2)
+    free = path
+    while os.path.lexists(free):
+        free = path.with_name(f"{path.name}-{next(numbers)}")
+    return free

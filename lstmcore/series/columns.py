@@ -1,0 +1,264 @@
+"""Columns of cells to columns of numbers: what each holds is judged by all of its cells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmcore.series.csv import Column, Sheet
+from lstmcore.series.numbers import is_missing, read_cell
+from lstmcore.series.read_options import ReadOptions
+from lstmcore.text import count, few
+
+TRUTHS = ({"false", "true"}, {"no", "yes"}, {"off", "on"}, {"f", "t"}, {"n", "y"})
+MOST_CATEGORIES = 30
+NOT_FINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+
+__all__ = [
+    "Content", "categories", "category_values", "examine", "is_truth", "numbers", "settled_mark",
+    "where",
+]  # fmt: skip
+
+
+class Place(NamedTuple):
+    """A cell of a column: its row, counted from 0, and its text."""
+
+    row: int
+    text: str
+
+
+class Content(NamedTuple):
+    """What the cells of a column are.
+
+    Attributes:
+      numbers, words: how many cells are numbers, and how many are neither that nor missing.
+      word: the first of those.
+      point, comma: the first number that is one with decimal points alone, or with commas alone.
+      unclear: the first that is another number with points than with commas, such as 1,234.
+      grouped: the first with thousands separators beyond doubt.
+      percent, bare: the first number with a percent sign, and without.
+    """
+
+    numbers: int
+    words: int
+    word: Place | None
+    point: Place | None
+    comma: Place | None
+    unclear: Place | None
+    grouped: Place | None
+    percent: Place | None
+    bare: Place | None
+
+    @property
+    def kind(self) -> str:
+        """ "empty", "number", "text", or "mixed" if at least half of it is numbers."""
+        if not self.words:
+            return "number" if self.numbers else "empty"
+        return "mixed" if self.numbers >= self.words else "text"
+
+
+def examine(column: Column, na: Sequence[str] = ()) -> Content:
+    """Look at every cell of a column."""
+    found: dict[str, Place] = {}
+    numbers = words = row = 0
+    for part in column.parts:
+        if part.dtype.kind == "f":
+            known = int(np.count_nonzero(~np.isnan(part)))
+            numbers += known
+            if known and "bare" not in found:
+                place = int(np.argmin(np.isnan(part)))
+                found["bare"] = Place(row + place, f"{part[place]:g}")
+            row += len(part)
+            continue
+        for text in part.tolist():
+            cell = text.decode() if isinstance(text, bytes) else text
+            if not is_missing(cell, na):
+                kinds = _kinds_of(cell)
+                numbers += kinds[0] != "word"
+                words += kinds[0] == "word"
+                for kind in kinds:
+                    if kind not in found:
+                        found[kind] = Place(row, cell)
+            row += 1
+    for mark, kind in ((".", "point"), (",", "comma")):
+        if mark in column.marks and kind not in found:
+            found[kind] = found["bare"]
+    return Content(numbers, words, **{kind: found.get(kind) for kind in Content._fields[2:]})
+
+
+def _kinds_of(cell: str) -> list[str]:
+    point, comma, percent = read_cell(cell)
+    if point is None and comma is None:
+        return ["word"]
+    kinds = ["percent" if percent else "bare"]
+    if comma is None:
+        kinds.append("point")
+    elif point is None:
+        kinds.append("comma")
+    elif point != comma:
+        kinds.append("unclear")
+    if sum(not character.isalnum() for character in cell.lstrip("+-−")) > 1 and not percent:
+        kinds.append("grouped")
+    return kinds
+
+
+def settled_mark(contents: Iterable[Content], options: ReadOptions) -> str | None:
+    """The decimal mark that the numbers of a file agree on; None if they leave it open."""
+    if options.decimal_mark:
+        return options.decimal_mark
+    marks = set()
+    for content in contents:
+        if content.kind in ("number", "mixed"):
+            marks |= {"."} if content.point and not content.comma else set()
+            marks |= {","} if content.comma and not content.point else set()
+    return marks.pop() if len(marks) == 1 else None
+
+
+def numbers(
+    sheet: Sheet,
+    column: Column,
+    content: Content,
+    options: ReadOptions,
+    settled: str | None,
+) -> np.ndarray:
+    """A column of numbers, float64 [rows], NaN where a value is missing.
+
+    Args:
+      sheet: the file, which receives notes.
+      column, content: one of its columns, and what `examine` found there.
+      options: how to read it.
+      settled: the decimal mark of other columns, or None.
+
+    Raises:
+      ValueError: a cell that is no number; numbers that mean one thing with decimal points and
+        another with commas. The message names the line.
+    """
+    if content.word is not None:
+        raise ValueError(_not_a_number(sheet, column, content.word))
+    decimal = _decimal_of(sheet, column, content, options, settled)
+    if content.percent:
+        if content.bare:
+            raise ValueError(
+                f"{where(sheet, content.bare.row, column)}: {content.bare.text!r} has no percent "
+                f"sign, but {content.percent.text!r} on line {sheet.line(content.percent.row):,} "
+                "has one: write all alike"
+            )
+        sheet.notes.append(f"{few([column.name])}: numbers of %, such as {content.percent.text}")
+    values = np.concatenate([_parsed(part, decimal, options.na) for part in column.parts])
+    for text in options.na:
+        if (number := read_cell(text).point) is not None:
+            values[values == number] = np.nan
+    if (infinite := np.isinf(values)).any():
+        row = int(infinite.argmax())
+        raise ValueError(f"{where(sheet, row, column)}: {_text(column, row)} is too large")
+    return values
+
+
+def _parsed(part: np.ndarray, decimal: str, na: Sequence[str]) -> np.ndarray:
+    if part.dtype.kind == "f":
+        return part
+    place = 0 if decimal == "." else 1
+    cells = [cell.decode() if isinstance(cell, bytes) else cell for cell in part.tolist()]
+    return np.array([np.nan if is_missing(c, na) else read_cell(c)[place] for c in cells], float)
+
+
+def _decimal_of(
+    sheet: Sheet, column: Column, content: Content, options: ReadOptions, settled: str | None
+) -> str:
+    point, comma, unclear = content.point, content.comma, content.unclear
+    if point and comma:
+        place, other = (comma, point) if options.decimal_mark != "," else (point, comma)
+        raise ValueError(
+            f"{where(sheet, place.row, column)}: {place.text!r} is not a number as {other.text!r} "
+            f"on line {sheet.line(other.row):,} is one: a decimal mark must be the same everywhere"
+        )
+    asked = options.decimal_mark
+    if asked:
+        if wrong := (comma if asked == "." else point):
+            raise ValueError(
+                f"{where(sheet, wrong.row, column)}: {wrong.text!r} is not a number with --decimal "
+                f"{asked!r}"
+            )
+        return asked
+    if unclear is None:
+        return "," if comma else "."
+    if decimal := ("." if point else "," if comma else settled):
+        value = read_cell(unclear.text)[0 if decimal == "." else 1]
+        if ("." if decimal == "," else ",") in unclear.text:
+            sheet.notes.append(
+                f"{few([column.name])}: {unclear.text} on line {sheet.line(unclear.row):,} read as "
+                f"{value:.15g}, as other numbers have decimal {'commas' * (decimal == ',')}"
+                f"{'points' * (decimal == '.')}"
+            )
+        return decimal
+    if "," in unclear.text or sheet.separator == ";":
+        first, second = read_cell(unclear.text)[:2]
+        raise ValueError(
+            f"{where(sheet, unclear.row, column)}: {unclear.text!r} may be {first:.15g} or "
+            f"{second:.15g}: say which, --decimal '.' or --decimal ','"
+        )
+    return "."
+
+
+def is_truth(words: Sequence[str]) -> bool:
+    """Whether these words of a column are what it has for true, alone."""
+    return len(words) == 1 and any(words[0] == max(truths) for truths in TRUTHS)
+
+
+def categories(sheet: Sheet, column: Column, content: Content, na: Sequence[str]) -> list[str]:
+    """The texts that a column of words holds, sorted; for true and false, and the like, true alone.
+
+    Raises:
+      ValueError: too many to tell apart, or words between numbers.
+    """
+    assert content.word is not None
+    if content.kind == "mixed":
+        raise ValueError(_not_a_number(sheet, column, content.word))
+    found = {text for text in column.texts() if not is_missing(text, na)}
+    lowered = {text.lower() for text in found}
+    for truths in TRUTHS:
+        if lowered <= truths:
+            return [max(truths)]
+    rows = sum(map(len, column.parts))
+    if len(found) > min(MOST_CATEGORIES, max(2, rows // 2)):
+        raise ValueError(
+            f"{where(sheet, content.word.row, column)}: {content.word.text[:40]!r} is not a "
+            f"number, and {len(found):,} different texts in {count(rows, 'row')} are no "
+            "categories; choose other columns"
+        )
+    return sorted(found)
+
+
+def category_values(column: Column, category: str, na: Sequence[str]) -> np.ndarray:
+    """1 where a column holds this text, 0 where another, NaN where none; float64 [rows]."""
+    truth = is_truth([category])
+    texts = [text.lower() if truth else text for text in column.texts()]
+    return np.array([np.nan if is_missing(text, na) else text == category for text in texts], float)
+
+
+def where(sheet: Sheet, row: int, column: Column) -> str:
+    """The place of a cell, to begin a message with."""
+    return f"{sheet.path}, line {sheet.line(row):,}, column {column.name[:60]!r}"
+
+
+def _not_a_number(sheet: Sheet, column: Column, place: Place) -> str:
+    start = where(sheet, place.row, column)
+    if NOT_FINITE.fullmatch(place.text):
+        return f"{start}: {place.text} is not finite; fill in or remove it first"
+    shown = place.text if len(place.text) <= 40 else place.text[:39] + "…"
+    return (
+        f"{start}: {shown!r} is not a number; choose other columns, clean it, or have it taken as "
+        "a missing value with --na"
+    )
+
+
+def _text(column: Column, row: int) -> str:
+    for part in column.parts:
+        if row < len(part):
+            cell = part[row]
+            return cell.decode() if isinstance(cell, bytes) else str(cell)
+        row -= len(part)
+    raise IndexError(row)

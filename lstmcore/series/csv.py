@@ -1,0 +1,408 @@
+"""From the text of a file to the names and cells of its columns.
+
+The standard library's `csv` splits lines into cells. What it does not do is here: which character
+separates cells, whether the first line holds names, what is a comment, and the line that each row
+is on. Large files go through `plain_text` wherever their lines are plain.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmcore.series.header import has_header, is_row_of_units
+from lstmcore.series.numbers import decimal_mark, is_missing, is_number, is_plain
+from lstmcore.series.plain_text import WIDEST_TEXT, read_plain
+from lstmcore.series.read_options import ReadOptions
+from lstmcore.series.text_file import LONGEST_RECORD, open_blocks
+from lstmcore.text import count, few
+
+JUDGED_BY = 50  # lines that show which separator is used
+EXCEL_ERROR = re.compile(r"#(N/A|NV|DIV/0!|VALUE!|WERT!|REF!|BEZUG!|NAME\?|NULL!|NUM!)", re.I)
+EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+SPACED_NUMBER = re.compile(r"\s*[+-]?[1-9]\d{0,2}( \d{3})+([.,]\d*)?\s*")
+
+__all__ = ["Column", "Sheet", "read_sheet"]
+
+
+class Row(NamedTuple):
+    """The cells of a row, and the line of the file, counted from 1, that it begins on."""
+
+    line: int
+    cells: list[str]
+
+    @property
+    def is_blank(self) -> bool:
+        return not any(map(str.strip, self.cells))
+
+
+@dataclass
+class Column:
+    """The cells of a column, in parts that follow one another.
+
+    Attributes:
+      name: from the header, or column_0, column_1, ...
+      is_unnamed: the header leaves its name empty.
+      parts: text [rows], bytes in UTF-8 or StringDType; or float64 [rows] of cells that were
+        numbers beyond doubt, NaN if empty.
+      marks: decimal marks that parts of numbers were written with.
+      numeric: parts to come may be numbers rather than text.
+    """
+
+    name: str
+    is_unnamed: bool = False
+    parts: list[np.ndarray] = field(default_factory=list)
+    marks: set[str] = field(default_factory=set)
+    numeric: bool = False
+
+    def append(self, cells: Sequence[str]) -> None:
+        """Add the cells of some rows."""
+        numbers = _plain_numbers(cells) if self.numeric else None
+        self.parts.append(_text_array(cells) if numbers is None else numbers)
+        if numbers is not None and any("." in cell for cell in cells):
+            self.marks.add(".")
+
+    def texts(self) -> Iterator[str]:
+        """The cells from first to last, without spaces around them."""
+        for part in self.parts:
+            if part.dtype.kind == "f":
+                yield from ("" if n != n else f"{n:.15g}" for n in part.tolist())
+            elif part.dtype.kind == "S":
+                yield from (cell.decode() for cell in part.tolist())
+            else:
+                yield from part.tolist()
+
+
+@dataclass
+class Sheet:
+    """The cells of a file.
+
+    Attributes:
+      path: the file.
+      separator: between cells.
+      columns: all of them, in order.
+      notes: sentences on what was left out or guessed.
+      rows: how many there are.
+      decimal: the decimal mark that was found.
+    """
+
+    path: str | os.PathLike
+    separator: str = ","
+    columns: list[Column] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    rows: int = 0
+    decimal: str = "."
+    _lines: list[tuple[int, range | np.ndarray]] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    def line(self, row: int) -> int:
+        """The line of the file, counted from 1, that a row begins on."""
+        first, lines = next(part for part in reversed(self._lines) if part[0] <= row)
+        return int(lines[row - first])
+
+    def append(self, rows: Sequence[Row]) -> None:
+        numbers, cells = zip(*rows, strict=True)
+        is_range = numbers[-1] - numbers[0] + 1 == len(numbers)
+        lines = range(numbers[0], numbers[-1] + 1) if is_range else np.array(numbers)
+        for column, texts in zip(self.columns, zip(*cells, strict=True), strict=True):
+            column.append(texts)
+        self._count(lines)
+
+    def append_plain(self, parts: Sequence[np.ndarray], lines: range, decimal: str) -> None:
+        for column, part in zip(self.columns, parts, strict=True):
+            column.parts.append(part)
+            if part.dtype.kind == "f" and (part != np.trunc(part))[~np.isnan(part)].any():
+                column.marks.add(decimal)
+        self._count(lines)
+
+    def _count(self, lines: range | np.ndarray) -> None:
+        self._lines.append((self.rows, lines))
+        self.rows += len(lines)
+
+
+class _Records:
+    """Lines of a file to rows of cells, with the line that each begins on."""
+
+    def __init__(self, path, skip_lines: int) -> None:
+        self.path, self.line, self.skip_lines = path, 0, skip_lines
+        self.separator = ","
+        self.comments: list[tuple[int, str]] = []
+
+    def lines(self, text: str) -> Iterator[tuple[int, str]]:
+        """Numbered lines of whole rows, without comments and those to skip."""
+        is_quoted = False
+        for line in io.StringIO(text, newline=""):
+            self.line += 1
+            if self.line <= self.skip_lines:
+                continue
+            start = line.lstrip()
+            if not is_quoted and start.startswith("#") and not EXCEL_ERROR.match(start):
+                self.comments.append((self.line, start))
+                continue
+            is_quoted ^= line.count('"') % 2 == 1
+            yield self.line, line
+
+    def split(self, lines: Iterable[tuple[int, str]]) -> Iterator[Row]:
+        """Yield the line and the cells of each row.
+
+        Raises:
+          ValueError: a quote that is not closed, text after a closing quote, a cell too long.
+        """
+        pulled: list[int] = []
+
+        def texts() -> Iterator[str]:
+            for number, text in lines:
+                pulled.append(number)
+                yield " ".join(text.split()) if self.separator == " " else text
+
+        try:
+            for cells in csv.reader(texts(), delimiter=self.separator, strict=True):
+                yield Row(pulled[0], cells)
+                pulled.clear()
+        except csv.Error as error:
+            line = pulled[0] if pulled else self.line
+            problem = str(error).replace("unexpected end of data", "a quote is not closed")
+            raise ValueError(f"{self.path}, line {line:,}: not a CSV file ({problem})") from error
+
+
+class _Widths:
+    """Every row must have a cell for each column; blank lines mean nothing at the end alone."""
+
+    def __init__(self, path, names: Sequence[str]) -> None:
+        self.path, self.names = path, names
+        self.blank: int | None = None  # line of the first blank one since the last row
+
+    def check(self, rows: Iterable[Row]) -> Iterator[Row]:
+        for row in rows:
+            is_whole = len(row.cells) == len(self.names)
+            if row.is_blank and (self.blank or not is_whole or len(self.names) == 1):
+                self.blank = self.blank or row.line
+            elif is_whole:
+                self.check_no_blank()
+                yield row
+            else:
+                self.check_no_blank()
+                raise ValueError(
+                    f"{self.path}, line {row.line:,}: {count(len(row.cells), 'cell')}, but there "
+                    f"{'is' if len(self.names) == 1 else 'are'} {count(len(self.names), 'column')} "
+                    f"({few(self.names)}); --separator, --decimal and --skip-lines say how to "
+                    "read it"
+                )
+
+    def check_no_blank(self) -> None:
+        """A row follows: there must be no blank line before it."""
+        if self.blank is not None:
+            raise ValueError(
+                f"{self.path}, line {self.blank:,}: 0 cells, a blank line between rows; remove it, "
+                "or write the separators of a row without values"
+            )
+
+
+def read_sheet(
+    path: str | os.PathLike, options: ReadOptions, is_text: Callable[[str], bool]
+) -> Sheet:
+    """Read the cells of a file.
+
+    Args:
+      path: the file; "-" is the standard input.
+      options: what of it is known.
+      is_text: whether the text of a column of this name is needed, even if it looks like numbers.
+
+    Raises:
+      FileNotFoundError, IsADirectoryError, OSError: the file cannot be read.
+      ValueError: it is no text, is empty or has no rows; a line has too few or too many cells; it
+        is not clear what separates cells or whether the first line holds names.
+    """
+    notes: list[str] = []
+    with open_blocks(path, options.encoding, notes) as blocks:
+        return _read(path, _whole_rows(blocks, path), notes, options, is_text)
+
+
+def _read(
+    path,
+    blocks: Iterator[bytes],
+    notes: list[str],
+    options: ReadOptions,
+    is_text: Callable[[str], bool],
+) -> Sheet:
+    records = _Records(path, options.skip_lines)
+    lines = _first_lines(records, blocks)
+    if not lines:
+        raise ValueError(f"{path} is empty: expected lines of numbers with a separator")
+    if options.separator is None and (found := EXCEL_SEPARATOR.fullmatch(lines[0][1])):
+        records.separator = found.group(1)
+        lines.pop(0)
+    else:
+        records.separator = options.separator or _find_separator(
+            [text for _, text in lines], path, options.decimal_mark
+        )
+    sheet = Sheet(path, records.separator, notes=notes)
+    rows = list(records.split(lines))
+    _name_columns(sheet, rows, records.comments, options)
+    widths = _Widths(path, sheet.names)
+    rows = list(widths.check(rows))
+    if rows:
+        _leave_out_units(sheet, rows, options)
+        sheet.append(rows)
+    decimal = options.decimal_mark or decimal_mark(column.texts() for column in sheet.columns)
+    for column in sheet.columns:
+        column.numeric = not is_text(column.name) and all(
+            is_plain(cell, decimal) or is_missing(cell) for cell in column.texts()
+        )
+    for block in blocks:
+        plain = read_plain(block, records.separator, [c.numeric for c in sheet.columns], decimal)
+        if plain:
+            widths.check_no_blank()
+            first = records.line + 1
+            records.line += len(plain[0])
+            sheet.append_plain(plain, range(first, records.line + 1), decimal)
+        elif rows := list(widths.check(records.split(records.lines(block.decode())))):
+            sheet.append(rows)
+    if not sheet.rows:
+        raise ValueError(f"{path} has column names but no rows of numbers")
+    if records.comments:
+        line, text = records.comments[0]
+        sheet.notes.append(
+            f"{count(len(records.comments), 'line')} of comments left out, the first line "
+            f"{line:,}: {text.strip()[:40]!r}"
+        )
+    return sheet
+
+
+def _whole_rows(blocks: Iterator[bytes], path) -> Iterator[bytes]:
+    """Blocks that do not end within a quoted cell."""
+    held: list[bytes] = []
+    quotes = 0
+    for block in blocks:
+        held.append(block)
+        quotes += block.count(b'"') if b'"' in block else 0
+        if quotes % 2 == 0:
+            yield b"".join(held)
+            held, quotes = [], 0
+        elif sum(map(len, held)) > LONGEST_RECORD:
+            raise ValueError(f"{path} is not a CSV file: a quote is not closed")
+    if held:
+        yield b"".join(held)
+
+
+def _first_lines(records: _Records, blocks: Iterator[bytes]) -> list[tuple[int, str]]:
+    """The lines of the first block that holds any, from the first that is not blank."""
+    for block in blocks:
+        lines = list(records.lines(block.decode()))
+        if filled := next((place for place, line in enumerate(lines) if line[1].strip()), None):
+            return lines[filled:]
+        if filled == 0:
+            return lines
+    return []
+
+
+def _find_separator(lines: list[str], path, decimal: str | None) -> str:
+    """The character that cuts most lines into as many cells, at least two, as the first."""
+    sample = list(islice(filter(str.strip, lines), JUDGED_BY))
+    best, agreeing = "", 0.0
+    for separator in "\t;,| ":
+        if separator == " " and best:
+            break
+        widths = _cell_counts(sample, separator)
+        agree = sum(width == widths[0] for width in widths) / len(widths)
+        if widths[0] > 1 and agree > agreeing:
+            best, agreeing = separator, agree
+    if best == " ":
+        if agreeing <= 0.5:
+            return ","
+        if all(map(SPACED_NUMBER.fullmatch, sample[1:])):
+            raise ValueError(
+                f"{path}, line 2: {sample[-1].strip()[:40]!r} may be one number or several: "
+                "--separator ';' takes the line as one, --separator space as several"
+            )
+    return best or (";" if decimal == "," else ",")
+
+
+def _cell_counts(lines: list[str], separator: str) -> list[int]:
+    if separator == " ":
+        lines = [" ".join(line.split()) for line in lines]
+    try:
+        return [len(cells) for cells in csv.reader(lines, delimiter=separator) if cells] or [0]
+    except csv.Error:  # a cell too long: said when it is read
+        return [0]
+
+
+def _name_columns(
+    sheet: Sheet, rows: list[Row], comments: list[tuple[int, str]], options: ReadOptions
+) -> None:
+    """Take the names from the first row, the comment before it, or the places of columns."""
+    first, below = rows[0], [row.cells for row in rows[1:JUDGED_BY] if not row.is_blank]
+    named = options.header
+    if named is None:
+        below = [cells for cells in below if len(cells) == len(first.cells)]
+        named = has_header(first.cells, below)
+    if named is None:
+        raise ValueError(
+            f"{sheet.path}, line {first.line:,}: {few(first.cells)} may be names of columns or "
+            "values of the first row: say which, --header or --no-header"
+        )
+    names = first.cells
+    if named:
+        rows.pop(0)
+        if all(is_number(name) or not name.strip() for name in names):
+            sheet.notes.append(
+                f"line {first.line:,} taken for names of columns ({few(names)}); --no-header "
+                "takes it for values"
+            )
+    else:
+        names = [""] * len(names)
+        if options.header is None and comments and comments[-1][0] < first.line:
+            text = comments[-1][1].lstrip("#").strip("\r\n")
+            if sheet.separator != "\t":
+                text = text.strip()
+            words = next(csv.reader([text], delimiter=sheet.separator), [])
+            if sheet.separator == " ":
+                words = text.split()
+            if len(words) == len(names):
+                names = words
+                sheet.notes.append(f"names of columns taken from the comment {text[:40]!r}")
+                comments.pop()
+    sheet.columns = [
+        Column(" ".join(name.split()) or f"column_{place}", named and not name.strip())
+        for place, name in enumerate(names)
+    ]
+
+
+def _leave_out_units(sheet: Sheet, rows: list[Row], options: ReadOptions) -> None:
+    """A first row of words, where all other rows hold numbers, tells units."""
+    below = [row.cells for row in rows[1:JUDGED_BY]]
+    if options.header is not False and is_row_of_units(rows[0].cells, below):
+        words = [cell.strip() for cell in rows[0].cells if cell.strip()]
+        sheet.notes.append(f"line {rows[0].line:,} holds units, not values: {few(words)}")
+        rows.pop(0)
+
+
+def _plain_numbers(cells: Sequence[str]) -> np.ndarray | None:
+    """float64 [rows] of cells that are numbers to everyone, NaN where empty; else None."""
+    joined = "".join(cells)
+    if not joined.isascii() or "_" in joined:  # both are numbers to Python
+        return None
+    try:
+        numbers = np.array([float(cell) if cell else np.nan for cell in cells])
+    except ValueError:
+        return None
+    return None if np.isinf(numbers).any() else numbers
+
+
+def _text_array(cells: Sequence[str]) -> np.ndarray:
+    """Text [rows] in as little memory as its longest cell allows."""
+    encoded = [cell.strip().encode() for cell in cells]
+    if max(map(len, encoded)) <= WIDEST_TEXT:
+        return np.array(encoded, dtype="S")
+    return np.array([cell.strip() for cell in cells], dtype=np.dtypes.StringDType())

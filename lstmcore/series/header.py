@@ -1,0 +1,128 @@
+"""Whether the first row of a table holds names, values or units: judged by the rows below it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from lstmcore.series.numbers import is_missing, is_number
+
+MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+# Dates and clock times by their looks; whether they are any is found out when they are read.
+TIME = re.compile(
+    rf"\d{{1,4}}[-/._ ]\d{{1,2}}[-/._ ]\d{{1,4}}\b.*|\d{{4}}[-/]\d{{1,2}}|\d{{1,2}}/\d{{4}}"
+    rf"|\d{{4}}-?(?:[QqWw]\d{{1,2}}(?:-?\d)?|\d{{3}})|[Qq][1-4][- ]?\d{{4}}"
+    rf"|\d{{1,2}}:\d\d.*|\d{{8}}[T ]\d{{4,6}}.*"
+    rf"|(?:[a-z]{{3,9}},? )?(?:\d{{1,2}}(?:st|nd|rd|th)?[-. ]*)?(?:{MONTHS})[a-z]*[-., ]*\d.*",
+    re.IGNORECASE,
+)
+YEARS = range(1900, 2101)
+
+__all__ = ["has_header", "is_row_of_units", "looks_like_time"]
+
+
+def looks_like_time(text: str) -> bool:
+    """Whether a text is written as dates and times are, and not as one plain number.
+
+    Examples:
+      >>> looks_like_time("31.12.2013"), looks_like_time("1 Jan 2024"), looks_like_time("2024")
+      (True, True, False)
+    """
+    return TIME.fullmatch(text.strip()) is not None
+
+
+def has_header(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool | None:
+    """Whether the first row of a table holds names; None if it may as well hold values.
+
+    Args:
+      first: cells of the first row.
+      below: cells of some rows that follow, each as many.
+
+    Examples:
+      >>> has_header(["a", "b"], [["1", "2"]]), has_header(["1", "2"], [["3", "4"]])
+      (True, False)
+      >>> has_header(["0", "1"], [["10", "20"], ["11", "21"]])
+      True
+      >>> print(has_header(["0", "1"], [["1", "5"], ["2", "6"]]))
+      None
+    """
+    kinds = [_kind(cell) for cell in first]
+    usual = [_usual_kind([row[place] for row in below]) for place in range(len(first))]
+    pairs = list(zip(kinds, usual, strict=True))
+    if ("word", "number") in pairs or ("word", "time") in pairs or ("time", "number") in pairs:
+        return True
+    if ("time", "time") in pairs or "number" not in kinds:
+        return "time" not in kinds
+    numbers = [cell.strip() for cell, kind in zip(first, kinds, strict=True) if kind == "number"]
+    are_names = _numbers_as_names(numbers, has_words="word" in kinds, below=below, kinds=kinds)
+    if are_names:
+        return None if _goes_on_evenly(first, below) else True
+    if "word" in kinds and all(number.isdecimal() for number in numbers):
+        return None
+    return are_names
+
+
+def _numbers_as_names(numbers, *, has_words: bool, below, kinds) -> bool | None:
+    """Whether numbers are such as name columns: 0, 1, 2 or years one after another."""
+    if not all(number.isdecimal() for number in numbers):
+        return False
+    whole = [int(number) for number in numbers]
+    if whole != list(range(whole[0], whole[0] + len(whole))):
+        return False
+    enough = len(whole) > 1 or has_words or "missing" in kinds
+    if enough and (whole[0] == 0 or set(whole) <= set(YEARS)):
+        return True
+    # 1, 2, 3 above numbers that are not whole.
+    if whole[0] != 1 or len(whole) < 2:
+        return False
+    places = [place for place, kind in enumerate(kinds) if kind == "number"]
+    cells = [row[place].strip() for row in below for place in places if row[place].strip()]
+    return bool(cells) and not any(cell.lstrip("+-").isdecimal() for cell in cells)
+
+
+def _goes_on_evenly(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Whether the first cell of some column begins a count that the next two go on with."""
+    for column in zip(first, *below[:2], strict=True):
+        cells = [cell.strip() for cell in column]
+        if len(cells) == 3 and all(cell.isdecimal() for cell in cells):
+            one, two, three = map(int, cells)
+            if two - one == three - two != 0:
+                return True
+    return False
+
+
+def is_row_of_units(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Whether a row under the names tells units: words alone, above columns of numbers.
+
+    Examples:
+      >>> is_row_of_units(["", "kW"], [["2024-01-01", "5"]])
+      True
+    """
+    usual = [_usual_kind([cells[place] for cells in below]) for place in range(len(row))]
+    kinds = [_kind(cell) for cell in row]
+    pairs = list(zip(kinds, usual, strict=True))
+    measured = [kind for kind, is_usual in pairs if is_usual == "number"]
+    return (
+        "word" in measured
+        and set(measured) <= {"word", "missing"}
+        and not any(kind in ("number", "time") for kind in kinds)
+        and not any(
+            cell.strip().lower() in ("inf", "-inf", "true", "false")
+            for cell, is_usual in zip(row, usual, strict=True)
+            if is_usual == "number"
+        )
+    )
+
+
+def _kind(cell: str) -> str:
+    if is_missing(cell):
+        return "missing"
+    if is_number(cell):
+        return "number"
+    return "time" if looks_like_time(cell) else "word"
+
+
+def _usual_kind(cells: Sequence[str]) -> str:
+    """The kind of most cells that are not missing."""
+    kinds = [kind for kind in map(_kind, cells) if kind != "missing"]
+    return max(set(kinds), key=kinds.count) if kinds else "missing"

@@ -1,0 +1,137 @@
+"""The cells of a column as numbers: decimal points or commas, thousands, percent, missing values.
+
+A cell such as 1.234 may be one and a bit or a thousand. Which it is, is settled by the other cells
+of its column, then by the other columns of the file, then by the caller; else it is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+MISSING = frozenset(
+    ["", "na", "n/a", "#n/a", "#nv", "<na>", "nan", "null", "none", "nil", "nat", "?", "-", "--",
+     "---", "–", "—", "."]
+)  # fmt: skip
+PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+DOT_GROUPS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
+COMMA_GROUPS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+")
+# A space of some kind or an apostrophe between groups of three leaves no doubt.
+CLEAR_GROUPS = re.compile(r"([+-]?[1-9][0-9]{0,2}(?:([ \u00a0\u2009\u202f'’])[0-9]{3})"
+                          r"(?:\2[0-9]{3})*)([.,][0-9]*)?")  # fmt: skip
+NOT_FINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+SIGNS = str.maketrans({"−": "-", "﹣": "-", "－": "-", "＋": "+"})
+
+__all__ = ["Cell", "decimal_mark", "is_missing", "is_number", "is_plain", "read_cell"]
+
+
+class Cell(NamedTuple):
+    """What a cell may mean: its number under decimal points and under decimal commas.
+
+    None: it is no number in this format; NaN: it is missing.
+    """
+
+    point: float | None
+    comma: float | None
+    percent: bool = False
+
+
+NO_NUMBER = Cell(None, None)
+NO_VALUE = Cell(math.nan, math.nan)
+
+
+def is_missing(text: str, extra: Sequence[str] = ()) -> bool:
+    """Whether a cell holds no value.
+
+    Examples:
+      >>> is_missing(" N/A "), is_missing("-9999.0", ["-9999"]), is_missing("0")
+      (True, True, False)
+    """
+    text = text.strip()
+    return text.lower() in MISSING or (bool(extra) and _is_among(text, extra))
+
+
+def _is_among(text: str, extra: Sequence[str]) -> bool:
+    if text in extra:
+        return True
+    number = read_cell(text).point
+    return number is not None and any(read_cell(other).point == number for other in extra)
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell is a number in some format."""
+    point, comma, _ = read_cell(text.strip())
+    return point is not None or comma is not None
+
+
+def read_cell(text: str) -> Cell:
+    """What a cell, without spaces around it, may mean.
+
+    Examples:
+      >>> read_cell("1.5"), read_cell("1,5")
+      (Cell(point=1.5, comma=None, percent=False), Cell(point=None, comma=1.5, percent=False))
+      >>> read_cell("1,234")
+      Cell(point=1234.0, comma=1.234, percent=False)
+      >>> read_cell("1'234.50").point, read_cell("−5 %"), read_cell("1_0").point
+      (1234.5, Cell(point=-5.0, comma=-5.0, percent=True), None)
+    """
+    text = text.translate(SIGNS)
+    percent = text.endswith("%")
+    if percent:
+        text = text[:-1].rstrip()
+    if groups := CLEAR_GROUPS.fullmatch(text):
+        whole, mark, fraction = groups.groups()
+        return _cell(whole.replace(mark, ""), fraction or "", percent)
+    dots, commas = text.count("."), text.count(",")
+    if dots and commas:  # the one that comes last, and but once, is the decimal mark
+        place = max(text.rfind("."), text.rfind(","))
+        whole, fraction = text[:place], text[place:]
+        grouped = COMMA_GROUPS if fraction[0] == "." else DOT_GROUPS
+        if not grouped.fullmatch(whole):
+            return NO_NUMBER
+        return _cell(whole.replace(".", "").replace(",", ""), fraction, percent)
+    point = comma = None
+    if not commas and PLAIN.fullmatch(text):
+        point = float(text)
+        comma = None if dots else point
+    if not dots and commas and PLAIN.fullmatch(swapped := text.replace(",", ".")):
+        comma = float(swapped)
+    if dots and DOT_GROUPS.fullmatch(text):
+        comma = float(text.replace(".", ""))
+    if commas and COMMA_GROUPS.fullmatch(text):
+        point = float(text.replace(",", ""))
+    return Cell(point, comma, percent)
+
+
+def _cell(whole: str, fraction: str, percent: bool) -> Cell:
+    """A number of which no digit is in doubt."""
+    text = whole + fraction.replace(",", ".")
+    if not PLAIN.fullmatch(text):
+        return NO_NUMBER
+    number = float(text)
+    return Cell(
+        None if fraction.startswith(",") else number,
+        None if fraction.startswith(".") else number,
+        percent,
+    )
+
+
+def is_plain(text: str, decimal: str) -> bool:
+    """Whether a cell is a number without anything but digits, sign, decimal mark and exponent."""
+    return PLAIN.fullmatch(text.replace(",", ".") if decimal == "," else text) is not None
+
+
+def decimal_mark(columns: Iterable[Iterable[str]]) -> str:
+    """The decimal mark of columns of cells: a comma, if some column has it and none has points."""
+    found = set()
+    for cells in columns:
+        marks = {".", ","}
+        for cell in cells:
+            if not is_missing(cell):
+                point, comma, _ = read_cell(cell)
+                marks -= {"."} if point is None else set()
+                marks -= {","} if comma is None else set()
+        found.add("".join(marks))
+    return "," if "," in found and "." not in found else "."

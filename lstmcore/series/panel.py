@@ -1,0 +1,84 @@
+"""Several series in one table: rows of many places, products or shares, told apart by a column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+# Columns of these names tell series apart even where no time stands twice.
+NAMES_OF_SERIES = frozenset(
+    ["unique_id", "series_id", "series", "item_id", "ticker", "symbol", "ts_id"]
+)
+NAMES_OF_THINGS = frozenset(
+    ["id", "item", "store", "store_id", "shop", "sensor", "sensor_id", "station", "station_id",
+     "entity", "group", "key", "country", "region", "city", "name", "product", "sku", "meter",
+     "meter_id", "device", "device_id", "asset", "location", "site", "code", "asset_id"]
+)  # fmt: skip
+MOST_KEYS = 8  # columns that may tell series apart, of which pairs are tried
+
+__all__ = ["find_keys", "is_key_name", "keys_of"]
+
+
+def is_key_name(name: str) -> bool:
+    """Whether a column of this name tells series apart, if any does."""
+    return name.strip().lower() in NAMES_OF_SERIES | NAMES_OF_THINGS
+
+
+def find_keys(times: np.ndarray | None, columns: Mapping[str, Any]) -> tuple[str, ...]:
+    """The columns, one or two, that tell several series apart; empty if there is one series alone.
+
+    Args:
+      times: of the rows, in any order that sorts; None if the table has none.
+      columns: the texts of those that may tell series apart.
+
+    Examples:
+      >>> days = np.array([1, 2, 1, 2])
+      >>> find_keys(days, {"note": ["", "x", "", ""], "shop": ["a", "a", "b", "b"]})
+      ('shop',)
+      >>> find_keys(np.arange(4), {"weather": ["dry", "wet", "dry", "dry"]})
+      ()
+    """
+    codes = {name: np.unique(texts, return_inverse=True)[1] for name, texts in columns.items()}
+    named = sorted(codes, key=lambda name: not is_key_name(name))
+    for name in named:
+        if name.strip().lower() in NAMES_OF_SERIES and codes[name].any():
+            return (name,)
+    if times is None or (times[1:] > times[:-1]).all():
+        return ()
+    pairs = combinations([name for name in codes if name in named[:MOST_KEYS]], 2)
+    for keys in [*((name,) for name in named), *pairs]:
+        code = codes[keys[0]]
+        for name in keys[1:]:
+            code = code * (codes[name].max() + 1) + codes[name]
+        if _tells_apart(times, code):
+            return keys
+    return ()
+
+
+def keys_of(columns: Sequence[Sequence[str]]) -> list[str]:
+    """The name of the series that each row belongs to.
+
+    Examples:
+      >>> keys_of([["a", "b"], ["1", "1"]])
+      ['a/1', 'b/1']
+    """
+    return ["/".join(texts) for texts in zip(*columns, strict=True)]
+
+
+def _tells_apart(times: np.ndarray, code: np.ndarray) -> bool:
+    """Whether each series is in order, has several rows, and they do not just differ by chance."""
+    number = len(np.unique(code))
+    if number < 2 or 2 * number > len(code):
+        return False
+    order = np.argsort(code, kind="stable")
+    same = code[order][1:] == code[order][:-1]
+    forward = times[order][1:] > times[order][:-1]
+    if not forward[same].all():
+        return False
+    changes = np.count_nonzero(code[1:] != code[:-1])
+    one_after_another = changes == number - 1
+    side_by_side = len(times) >= 1.5 * len(np.unique(times))
+    return bool(one_after_another or side_by_side)

@@ -1,0 +1,126 @@
+"""How to read a table: what the command line and `read_csv` both take."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+Duplicates = Literal["refuse", "mean", "first", "last"]
+AGGREGATES = ("mean", "sum", "first", "last", "min", "max")
+
+__all__ = ["AGGREGATES", "Duplicates", "ReadOptions"]
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read a table; each field settles what a file leaves open, None or empty finds it out.
+
+    Attributes:
+      time: name of the column of times; several, with commas between them, if they make up the
+        times together, such as "date,time".
+      series: which of several series in the file to read: a value of the column that tells them
+        apart.
+      day_first: dates such as 01-02-2024 have the day first (True) or the month (False).
+      time_zone: zone of the clock that the times are from, such as Europe/Berlin.
+      time_format: of times that are written as numbers: "number", "s", "ms", "us", "ns" (since
+        1970) or "excel" (days); or of any, with the directives of strptime, such as "%d.%m.%y".
+      sort: bring the rows in the order of time.
+      duplicates: what becomes of rows with one time: refuse, or their mean, the first or the last.
+      resample: an interval such as 5min, 1h or 1d to bring the rows to.
+      aggregate: how rows within such an interval become one: mean, sum, first, last, min or max;
+        or by column, such as "rain=sum,level=last", mean for the others.
+      consecutive: take the rows as consecutive steps, whatever their times say.
+      header: the first line holds names (True) or values (False).
+      skip_lines: lines to leave out before the table begins.
+      separator: between cells.
+      decimal: "." or ",".
+      thousands: ".", ",", " " or "'".
+      na: texts, or numbers such as -9999, that stand for a missing value, beside the usual ones.
+      encoding: of the text, such as utf-16 or cp1252.
+
+    Raises:
+      ValueError: a value that is none of these.
+    """
+
+    time: str | None = None
+    series: str | None = None
+    day_first: bool | None = None
+    time_zone: str | None = None
+    time_format: str | None = None
+    sort: bool = False
+    duplicates: Duplicates = "refuse"
+    resample: str | None = None
+    aggregate: str = "mean"
+    consecutive: bool = False
+    header: bool | None = None
+    skip_lines: int = 0
+    separator: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    na: tuple[str, ...] = ()
+    encoding: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.duplicates not in ("refuse", "mean", "first", "last"):
+            raise ValueError(
+                f"--duplicates must be refuse, mean, first or last, got {self.duplicates!r}"
+            )
+        if self.skip_lines < 0:
+            raise ValueError(f"--skip-lines must be at least 0, got {self.skip_lines}")
+        separators = {"tab": "\t", "\\t": "\t", "space": " "}
+        if self.separator is not None:
+            chosen = separators.get(self.separator, self.separator)
+            if len(chosen) != 1 or chosen in '"\r\n\0' or chosen.isalnum():
+                raise ValueError(
+                    "--separator must be one character that is no letter or digit, tab or space, "
+                    f"got {self.separator!r}"
+                )
+            object.__setattr__(self, "separator", chosen)
+        for option, value, marks in (
+            ("--decimal", self.decimal, ".,"),
+            ("--thousands", self.thousands, "., '"),
+        ):
+            if value is not None and (len(value) != 1 or value not in marks):
+                raise ValueError(
+                    f"{option} must be one of {' '.join(map(repr, marks))}, got {value!r}"
+                )
+        if self.decimal is not None and self.decimal == self.thousands:
+            raise ValueError(f"--decimal and --thousands are both {self.decimal!r}")
+        object.__setattr__(self, "na", tuple(text.strip() for text in self.na))
+
+    @property
+    def decimal_mark(self) -> str | None:
+        """The decimal mark that the caller asks for, if only by naming that of thousands."""
+        return self.decimal or {".": ",", ",": "."}.get(self.thousands or "")
+
+    def updated(self, other: ReadOptions) -> ReadOptions:
+        """These options, but for what `other` sets."""
+        return replace(self, **{name: getattr(other, name) for name in other.to_json()})
+
+    def to_json(self) -> dict[str, Any]:
+        """What differs from the defaults, for `json.dumps`."""
+        usual = asdict(ReadOptions())
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+            if value != usual[name]
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> ReadOptions:
+        """The options of which `to_json` made this.
+
+        Raises:
+          ValueError: it was not made by `to_json`.
+        """
+        known = {field.name: field.default for field in fields(cls)}
+        for name, value in stored.items():
+            if name not in known:
+                raise ValueError(f"there is no option {name[:40]!r} for reading a table")
+            usual = known[name]
+            kind = (str, bool) if usual is None else (list,) if usual == () else (type(usual),)
+            if not isinstance(value, kind):
+                raise ValueError(f"option {name} cannot be {str(value)[:40]!r}")
+        if not all(isinstance(text, str) for text in stored.get("na", [])):
+            raise ValueError("option na must be texts")
+        return cls(**{**stored, "na": tuple(stored.get("na", ()))})

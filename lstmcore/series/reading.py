@@ -1,0 +1,344 @@
+"""From a file as people have it to a table: the steps one after another.
+
+Each step is in a module of its own:
+
+    text_file    bytes to text: compression, encoding
+    csv          text to the cells of columns: separator, header, comments, lines
+    time_role    which column holds the times; `time_column` reads them
+    selection    which columns are values, and which are pointed out
+    columns      cells to numbers, each column as a whole
+    panel        several series in one file
+    arranging    rows sorted, joined and resampled, if asked for
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from lstmcore.series.arranging import arrange
+from lstmcore.series.columns import where
+from lstmcore.series.csv import Sheet, read_sheet
+from lstmcore.series.labels import RowNames
+from lstmcore.series.panel import find_keys, is_key_name, keys_of
+from lstmcore.series.read_options import ReadOptions
+from lstmcore.series.selection import (
+    Field,
+    leave_out,
+    leave_out_counts,
+    point_out,
+    select,
+    values_of,
+)
+from lstmcore.series.table import Table
+from lstmcore.series.time_column import TimeColumn, read_times
+from lstmcore.series.time_errors import TimesError
+from lstmcore.series.time_role import find_time, is_time_name, texts_of_time
+from lstmcore.series.timeline import Times, check_times
+from lstmcore.series.windowing import tutorial_series
+from lstmcore.text import count, few
+
+DATASETS = ("tutorial", "sunspots")
+SEPARATORS = {"\t": "tabs", " ": "spaces"}  # others are shown as they are
+HINTS = {  # of each kind of TimesError: the options that settle it
+    "ambiguous": "--day-first, --month-first or --time-format settles it",
+    "impossible": "--time names another column of times",
+    "mixed": "--time names another column, --time-format a format",
+    "duplicate": "--duplicates mean, first or last does so",
+    "unsorted": "--sort does so",
+    "irregular": "--resample 1h or --consecutive does so",
+}
+
+__all__ = ["DATASETS", "read_csv", "read_dataset"]
+
+
+def read_dataset(name: str) -> Table:
+    """Return a series that comes with lstmcore.
+
+    "tutorial": 0.1 to 0.9 and its cubes, 9 rows. "sunspots": yearly sunspot numbers 1700-2008,
+    309 rows, public domain (World Data Center SILSO by way of the NOAA and statsmodels).
+
+    Raises:
+      ValueError: another name.
+    """
+    if name == "tutorial":
+        return Table(("x", "x_cubed"), tutorial_series(), range(9))
+    if name == "sunspots":
+        with resources.as_file(resources.files("lstmcore") / "datasets" / "sunspots.csv") as path:
+            return read_csv(path, ["sunspots"])
+    raise ValueError(f"there is no dataset {name!r}: use one of {', '.join(DATASETS)}")
+
+
+def read_csv(
+    path: str | os.PathLike,
+    columns: Sequence[str] | None = None,
+    *,
+    missing: bool = False,
+    also: Sequence[str] = (),
+    options: ReadOptions | None = None,
+    **given: Any,
+) -> Table:
+    """Read the columns of numbers of a CSV file, as spreadsheets, loggers and pandas write it.
+
+    What was understood is in the table's notes, one sentence each; what may mean two things is
+    refused with the option that settles it (`--day-first` on the command line is `day_first=True`
+    here).
+
+    Args:
+      path: the file, which may be compressed (gz, bz2, xz); "-" is the standard input.
+      columns: names of those to read, in this order; None reads all that hold numbers, without the
+        times and numbers of rows. A column of words that is named here becomes a column of 0 and 1
+        for each word: "weather=dry", "weather=wet", which are also names to ask for; one of true
+        and false a single one.
+      missing: whether values may be missing: they are read as NaN. Else they are an error.
+      also: names of columns to read after these, whose values may be missing, such as labels.
+      options: how to read the file.
+      **given: fields of ReadOptions, instead of or beside `options`.
+
+    Returns:
+      Table; its labels are the times, or else the texts of the first column, or the numbers of
+      rows. Rows without any value at the start and at the end are left out.
+
+    Raises:
+      FileNotFoundError, IsADirectoryError, OSError: the file cannot be read.
+      ValueError: it is no table, a cell is no number, has no value or may mean two things, or times
+        are not understood, not sorted, twice the same or irregular. The message names the line.
+
+    Examples:
+      >>> import pathlib, tempfile
+      >>> from lstmcore import series
+      >>> path = pathlib.Path(tempfile.mkdtemp(), "load.csv")
+      >>> _ = path.write_text("Datum;Last\\n30.12.2013;1,5\\n31.12.2013;1,75\\n")
+      >>> table = series.read_csv(path)
+      >>> table.columns, table.values.tolist(), list(table.labels)
+      (('Last',), [[1.5], [1.75]], ['30.12.2013', '31.12.2013'])
+      >>> print(table.notes[0])
+      read with ; between cells, decimal commas, times as day.month.year in column 'Datum'
+    """
+    options = replace(options or ReadOptions(), **given)
+    named = {options.time, *(options.time or "").split(",")}
+
+    def is_text(name: str) -> bool:  # 2024.10 and 0930 are not to lose their zeros
+        return name in named or is_time_name(name) or is_key_name(name)
+
+    sheet = read_sheet(path, options, is_text)
+    chosen = [_resolve(sheet, name) for name in columns or ()]
+    beside = [_resolve(sheet, name) for name in also]
+    places = find_time(sheet, options, {sheet.names[place] for place, _ in chosen + beside})
+    fields = select(sheet, chosen, beside, places, options)
+    values = values_of(sheet, fields, options)
+    main = sum(not field.is_beside for field in fields)
+    start, stop = _filled(sheet, values[:, :main])
+    rows, values = np.arange(start, stop), values[start:stop]
+    times = _read_times(sheet, places, rows, options)
+    one = _one_series(sheet, fields, values, places, times, rows, options)
+    if one is not None:
+        places_of, keys = one
+        rows, values = rows[places_of], values[places_of]
+        times = None if times is None else times.take(places_of)
+        fields, values = leave_out(fields, values, () if chosen else keys)
+    fields, values = leave_out_counts(sheet, fields, values, asked=bool(chosen))
+    _check_missing(sheet, fields, values, rows, missing)
+    names = tuple(field.name for field in fields)
+    labels, label_name = _labels(sheet, fields, places, times, rows)
+    point_out(sheet, names, times)
+    found = None
+    if times is not None:
+        values, times, kept, notes = arrange(values, times, names, options)
+        sheet.notes.extend(notes)
+        labels = times.labels
+        found = _check_times(sheet, times, places, None if kept is None else rows[kept], options)
+    time = ",".join(sheet.names[place] for place in places) if places else None
+    return Table(
+        names,
+        values,
+        labels,
+        label_name,
+        found,
+        (_understood(sheet, times, places), *sheet.notes),
+        replace(options, time=time),
+    )
+
+
+def _resolve(sheet: Sheet, name: str) -> tuple[int, str | None]:
+    """The place of a column that is asked for, and the word in `column=word`, or None."""
+    names, category = sheet.names, None
+    if name not in names and "=" in name and name.rpartition("=")[0] in names:
+        name, _, category = name.rpartition("=")
+    if names.count(name) != 1:
+        problem = "more than one column" if name in names else "no column"
+        raise ValueError(f"{sheet.path} has {problem} {name[:60]!r}: its columns are {few(names)}")
+    return names.index(name), category
+
+
+def _filled(sheet: Sheet, values: np.ndarray) -> tuple[int, int]:
+    """The rows from the first to the last that hold any value, as (start, stop)."""
+    known = np.flatnonzero(~np.isnan(values).all(axis=1))
+    if not len(known):
+        return 0, len(values)  # refused, or filled, by column
+    start, stop = int(known[0]), int(known[-1]) + 1
+    if start:
+        sheet.notes.append(f"{count(start, 'row')} without any value left out at the start")
+    if stop < len(values):
+        sheet.notes.append(
+            f"{count(len(values) - stop, 'row')} without any value left out at the end, from line "
+            f"{sheet.line(stop):,}"
+        )
+    return start, stop
+
+
+def _read_times(
+    sheet: Sheet, places: Sequence[int], rows: np.ndarray, options: ReadOptions
+) -> TimeColumn | None:
+    if not places:
+        return None
+    texts = texts_of_time(sheet, places, slice(rows[0], rows[-1] + 1))
+    try:
+        times = read_times(
+            texts,
+            day_first=options.day_first,
+            time_zone=options.time_zone,
+            time_format=options.time_format,
+        )
+    except TimesError as error:
+        raise _of_file(error, sheet, places, rows) from None
+    if times is None and not options.consecutive:
+        first = RowNames(texts)[0][:40]
+        raise ValueError(
+            f"{where(sheet, int(rows[0]), sheet.columns[places[0]])}: {first!r} is not "
+            "understood as a time: --time names another column, --time-format the format, and "
+            "--consecutive takes the rows as they come"
+        )
+    return times
+
+
+def _check_times(
+    sheet: Sheet,
+    times: TimeColumn,
+    places: Sequence[int],
+    rows: np.ndarray | None,
+    options: ReadOptions,
+) -> Times | None:
+    try:
+        return check_times(times, consecutive=options.consecutive)
+    except TimesError as error:
+        if rows is None:
+            raise ValueError(f"{sheet.path}, resampled: {error}") from None
+        raise _of_file(error, sheet, places, rows) from None
+
+
+def _of_file(
+    error: TimesError, sheet: Sheet, places: Sequence[int], rows: np.ndarray
+) -> ValueError:
+    """The same error, told by the line of the file and with the options that settle it."""
+    names = "','".join(sheet.names[place][:40] for place in places)
+    return ValueError(
+        f"{sheet.path}, line {sheet.line(int(rows[error.row])):,}, column '{names}': "
+        f"{error.text or 'an empty cell'} {error.reason}; {HINTS[error.kind]}"
+    )
+
+
+def _one_series(
+    sheet: Sheet,
+    fields: Sequence[Field],
+    values: np.ndarray,
+    places: Sequence[int],
+    times: TimeColumn | None,
+    rows: np.ndarray,
+    options: ReadOptions,
+) -> tuple[np.ndarray, tuple[str, ...]] | None:
+    """The rows of the series that is asked for, and the columns that tell series apart.
+
+    None if there is one series alone. Rows are positions in `values`.
+
+    Raises:
+      ValueError: several series, of which none is asked for; or one is that there is not.
+    """
+    candidates: dict[str, np.ndarray] = {}
+    read = {field.place: values[:, place] for place, field in enumerate(fields)}
+    moments = None if times is None else times.times
+    is_sorted = moments is None or bool((moments[1:] > moments[:-1]).all())
+    for place, column in enumerate(sheet.columns):
+        if place in places or (is_sorted and not is_key_name(column.name)):
+            continue
+        numbers = read.get(place)
+        if column.parts:
+            candidates[column.name] = np.array(list(column.texts()))[rows]
+        elif (
+            numbers is not None
+            and np.isfinite(numbers).all()
+            and (numbers == np.trunc(numbers)).all()
+        ):
+            candidates[column.name] = numbers.astype(np.int64)
+    keys = find_keys(moments, candidates)
+    if not keys:
+        if options.series is not None:
+            raise ValueError(f"{sheet.path} holds one series alone: leave out --series")
+        return None
+    names = keys_of([candidates[key].tolist() for key in keys])
+    known = list(dict.fromkeys(names))
+    shown = f"{len(known):,} series, told apart by {' and '.join(key[:40] for key in keys)}"
+    if options.series is None:
+        raise ValueError(
+            f"{sheet.path} holds {shown} ({few(known)}): --series NAME reads one of them"
+        )
+    chosen = np.flatnonzero(np.array(names) == options.series)
+    if not len(chosen):
+        raise ValueError(
+            f"{sheet.path} has no series {options.series[:60]!r}: it holds {shown} ({few(known)})"
+        )
+    sheet.notes.append(f"series {options.series[:60]} of {shown}: {count(len(chosen), 'row')}")
+    known_rows = np.flatnonzero(~np.isnan(values[chosen]).all(axis=1))
+    if len(known_rows):
+        chosen = chosen[known_rows[0] : known_rows[-1] + 1]
+    return chosen, keys
+
+
+def _check_missing(
+    sheet: Sheet, fields: Sequence[Field], values: np.ndarray, rows: np.ndarray, missing: bool
+) -> None:
+    if missing:
+        return
+    for place, field in enumerate(fields):
+        holes = np.isnan(values[:, place]) & (not field.is_beside)
+        if holes.any():
+            row = int(rows[holes.argmax()])
+            raise ValueError(
+                f"{where(sheet, row, sheet.columns[field.place])}: no value; fill in or remove "
+                "missing values first"
+            )
+
+
+def _labels(
+    sheet: Sheet,
+    fields: Sequence[Field],
+    places: Sequence[int],
+    times: TimeColumn | None,
+    rows: np.ndarray,
+) -> tuple[Sequence, str]:
+    if times is not None:
+        return times.labels, " ".join(sheet.names[place] for place in places)
+    place = places[0] if places else 0
+    column = sheet.columns[place]
+    is_text = any(part.dtype.kind != "f" for part in column.parts)
+    if is_text and place not in [field.place for field in fields]:
+        return RowNames(list(column.texts()))[rows], column.name
+    return range(len(rows)), "row of the table"
+
+
+def _understood(sheet: Sheet, times: TimeColumn | None, places: Sequence[int]) -> str:
+    """One sentence on how the file was read."""
+    parts = []
+    if len(sheet.columns) > 1:
+        parts.append(f"{SEPARATORS.get(sheet.separator, sheet.separator)} between cells")
+    if sheet.decimal == ",":
+        parts.append("decimal commas")
+    if times is not None:
+        names = " and ".join(repr(sheet.names[place][:40]) for place in places[:6])
+        parts.append(f"times as {times.form} in column{'s' * (len(places) > 1)} {names}")
+    return "read with " + ", ".join(parts or ["one number on each line"])

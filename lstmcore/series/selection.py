@@ -1,0 +1,195 @@
+"""Which columns of a file are values to learn from; others are left out, and named."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmcore.series.columns import (
+    Content,
+    categories,
+    category_values,
+    examine,
+    is_truth,
+    numbers,
+    settled_mark,
+)
+from lstmcore.series.csv import Sheet
+from lstmcore.series.panel import is_key_name
+from lstmcore.series.read_options import ReadOptions
+from lstmcore.series.time_column import TimeColumn
+from lstmcore.text import count, few, listed
+
+ROW_NUMBERS = frozenset(["no", "no.", "nr", "nr.", "#", "index", "row", "id", "number"])
+CALENDAR = frozenset(["year", "month", "day", "hour", "minute", "weekday", "dayofweek", "quarter"])
+
+__all__ = ["Field", "leave_out", "leave_out_counts", "point_out", "select", "values_of"]
+
+
+class Field(NamedTuple):
+    """A column of the table to be.
+
+    Attributes:
+      name: its name there.
+      place: of the column in the file that it is read from.
+      content: of that column.
+      category: the word that it is 1 for, or None if it holds numbers.
+      is_beside: it is no value to learn from.
+    """
+
+    name: str
+    place: int
+    content: Content
+    category: str | None = None
+    is_beside: bool = False
+
+
+def select(
+    sheet: Sheet,
+    chosen: Sequence[tuple[int, str | None]],
+    beside: Sequence[tuple[int, str | None]],
+    times: Sequence[int],
+    options: ReadOptions,
+) -> list[Field]:
+    """Return the columns to read: those that are chosen, or all of numbers; and those beside them.
+
+    Args:
+      sheet: the file; receives a note on what is left out.
+      chosen: places of columns, with a word or None; none for all of numbers.
+      beside: likewise, of columns that are no values.
+      times: places of the columns of times.
+      options: how to read the file.
+
+    Raises:
+      ValueError: no column of numbers, two of one name, or too many words to tell apart.
+    """
+    others = [place for place, _ in beside]
+    fields: list[Field] = []
+    for place, category in chosen:
+        fields += _chosen(sheet, place, category, options)
+    if not chosen:
+        fields = _all_numbers(sheet, [*times, *others], options)
+    if not fields:
+        raise ValueError(_no_numbers(sheet, [*times, *others]))
+    for place, category in beside:
+        fields += [f._replace(is_beside=True) for f in _chosen(sheet, place, category, options)]
+    return fields
+
+
+def _chosen(sheet: Sheet, place: int, category: str | None, options: ReadOptions) -> list[Field]:
+    """A column that is asked for by name, if need be as one of 0 and 1 for each of its words."""
+    column = sheet.columns[place]
+    content = examine(column, options.na)
+    if category is not None:
+        return [Field(f"{column.name}={category}", place, content, category)]
+    if content.kind != "text":
+        return [Field(column.name, place, content)]
+    words = categories(sheet, column, content, options.na)
+    if is_truth(words):
+        return [Field(column.name, place, content, words[0])]
+    return [Field(f"{column.name}={word}", place, content, word) for word in words]
+
+
+def _all_numbers(sheet: Sheet, others: Sequence[int], options: ReadOptions) -> list[Field]:
+    fields, left_out = [], []
+    for place, column in enumerate(sheet.columns):
+        if place in others:
+            continue
+        content = examine(column, options.na)
+        is_key = content.kind == "mixed" and is_key_name(column.name)
+        if content.word is not None and (content.kind == "text" or is_key):
+            left_out.append(f"{column.name[:32]} ({content.word.text[:20]!r})")
+        elif content.kind == "empty":
+            left_out += [] if column.is_unnamed else [f"{column.name[:32]} (empty)"]
+        elif sheet.names.count(column.name) > 1:
+            raise ValueError(
+                f"{sheet.path} has more than one column {column.name[:60]!r}: its columns are "
+                f"{few(sheet.names)}"
+            )
+        else:
+            fields.append(Field(column.name, place, content))
+    if left_out and fields:
+        sheet.notes.append(
+            f"{count(len(left_out), 'column')} without numbers left out: "
+            f"{few(left_out, longest=60)}; --columns reads words as categories"
+        )
+    return fields
+
+
+def _no_numbers(sheet: Sheet, others: Sequence[int]) -> str:
+    besides = listed([sheet.names[place][:40] for place in others[:6]])
+    first = [next(column.texts(), "")[:30] for column in sheet.columns[:6]]
+    return (
+        f"{sheet.path} has no numeric column{' besides ' * bool(others)}{besides}: its columns are "
+        f"{few(sheet.names)}, and the first row holds {few([repr(cell) for cell in first])}"
+    )
+
+
+def values_of(sheet: Sheet, fields: Sequence[Field], options: ReadOptions) -> np.ndarray:
+    """The values of columns, float64 [rows, F], NaN where missing.
+
+    Raises:
+      ValueError: a cell that is no number, or means one thing or another; see `columns.numbers`.
+    """
+    settled = settled_mark([field.content for field in fields], options)
+    values = np.empty((sheet.rows, len(fields)))
+    for place, field in enumerate(fields):
+        column = sheet.columns[field.place]
+        if field.category is not None:
+            values[:, place] = category_values(column, field.category, options.na)
+        else:
+            values[:, place] = numbers(sheet, column, field.content, options, settled)
+            if column.numeric:
+                column.parts = []  # else the cells of a large file are in memory twice
+    sheet.decimal = settled or "."
+    return values
+
+
+def leave_out_counts(
+    sheet: Sheet, fields: list[Field], values: np.ndarray, *, asked: bool
+) -> tuple[list[Field], np.ndarray]:
+    """Leave out columns that just count the rows, unless asked for or alone."""
+    counts = [
+        place for place, field in enumerate(fields) if _counts_rows(sheet, field, values[:, place])
+    ]
+    if asked or not counts or len(counts) == len(fields):
+        return fields, values
+    verb = "counts" if len(counts) == 1 else "count"
+    sheet.notes.append(
+        f"{few([fields[place].name for place in counts])} left out, for it only {verb} the rows"
+    )
+    return leave_out(fields, values, [fields[place].name for place in counts])
+
+
+def leave_out(
+    fields: list[Field], values: np.ndarray, names: Collection[str]
+) -> tuple[list[Field], np.ndarray]:
+    """The fields and values without those of these names."""
+    kept = [place for place, field in enumerate(fields) if field.name not in names]
+    if len(kept) == len(fields):
+        return fields, values
+    return [fields[place] for place in kept], values[:, kept]
+
+
+def _counts_rows(sheet: Sheet, field: Field, values: np.ndarray) -> bool:
+    if len(values) < 2:
+        return False
+    with np.errstate(over="ignore"):
+        is_even = bool((np.diff(values) == 1).all())
+    if sheet.columns[field.place].is_unnamed or field.name.lower() == "unnamed: 0":
+        return is_even
+    is_called_so = field.name.lower() in ROW_NUMBERS and values[0] in (0, 1) and len(values) > 2
+    return is_even and is_called_so
+
+
+def point_out(sheet: Sheet, names: Sequence[str], times: TimeColumn | None) -> None:
+    """Note columns that repeat what the times say."""
+    if times is None or times.times.dtype.kind != "M":
+        return
+    parts = [name for name in names if name.strip().lower() in CALENDAR]
+    if parts:
+        sheet.notes.append(
+            f"{few(parts)} may repeat what the times say: --columns names what is to be learnt from"
+        )

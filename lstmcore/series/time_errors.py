@@ -1,0 +1,87 @@
+"""The ways in which a column of times can be refused, each an error of its own."""
+
+from __future__ import annotations
+
+LONGEST_SHOWN = 40  # characters of a text that a message repeats
+
+__all__ = [
+    "AmbiguousTimesError",
+    "DuplicateTimesError",
+    "ImpossibleTimesError",
+    "IrregularTimesError",
+    "MixedTimesError",
+    "TimesError",
+    "UnsortedTimesError",
+]
+
+
+class TimesError(ValueError):
+    """A column of times that is refused.
+
+    Attributes:
+      kind: "ambiguous", "duplicate", "impossible", "irregular", "mixed" or "unsorted".
+      row: position of the first text that is at fault, counted from 0.
+      text: that text, shortened if it is long.
+      reason: the message without the row and its text, for a caller who names the row otherwise,
+        such as by the line of a file.
+
+    Examples:
+      >>> from lstmcore import series
+      >>> try:
+      ...     series.check_times(["2024-01-31", "2024-02-30"])
+      ... except series.TimesError as error:
+      ...     print(error.kind, error.row, error.text)
+      impossible 1 2024-02-30
+    """
+
+    kind = ""
+
+    def __init__(self, reason: str, row: int, text: str):
+        if len(text) > LONGEST_SHOWN:
+            text = f"{text[: LONGEST_SHOWN - 3]}..."
+        self.reason, self.row, self.text = reason, int(row), text
+        super().__init__(f"row {self.row} ({self._shown()}) {reason}")
+
+    def _shown(self) -> str:
+        return self.text
+
+
+class AmbiguousTimesError(TimesError):
+    """A text that may mean several times; the message names them, and what settles it."""
+
+    kind = "ambiguous"
+
+
+class DuplicateTimesError(TimesError):
+    """A time that stands in several rows."""
+
+    kind = "duplicate"
+
+
+class UnsortedTimesError(TimesError):
+    """A time that is earlier than that of the row before."""
+
+    kind = "unsorted"
+
+
+class IrregularTimesError(TimesError):
+    """A step that is not a multiple of the usual one, or more rows missing than there are."""
+
+    kind = "irregular"
+
+
+class _UnreadableError(TimesError):
+    def _shown(self) -> str:
+        return repr(self.text)
+
+
+class ImpossibleTimesError(_UnreadableError):
+    """A date or a time of day that does not exist, such as 2024-02-30."""
+
+    kind = "impossible"
+
+
+class MixedTimesError(_UnreadableError):
+    """A text in another format than the rows before it."""
+
+    kind = "mixed"

@@ -1,0 +1,203 @@
+"""Which column of a file holds the times of its rows, or which columns make them up together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from itertools import islice
+
+import numpy as np
+
+from lstmcore.series.columns import where
+from lstmcore.series.csv import Column, Sheet
+from lstmcore.series.header import looks_like_time
+from lstmcore.series.numbers import is_missing, read_cell
+from lstmcore.series.read_options import ReadOptions
+from lstmcore.series.time_column import join_columns
+from lstmcore.text import few, listed
+
+TIME_NAMES = frozenset(
+    ["time", "date", "datetime", "date time", "date/time", "timestamp", "time stamp", "ds", "utc",
+     "utc time", "time utc", "date utc", "utc date", "utc timestamp", "local time", "datum", "zeit",
+     "zeitstempel", "uhrzeit", "datum uhrzeit", "fecha", "hora", "fecha hora", "heure", "日期",
+     "时间", "日時", "timestamp utc", "timestamp ms", "unix time", "epoch", "unix", "date heure"]
+)  # fmt: skip
+PARTS = (
+    ("year", "yyyy", "yr"), ("month", "mm", "mo"), ("day", "dd", "dy"), ("hour", "hh", "hr"),
+    ("minute", "mi"), ("second", "ss"),
+)  # fmt: skip
+CLOCK = re.compile(r"\d{1,2}:\d\d.*|\d{1,2} ?[ap]\.?m\.?", re.IGNORECASE)
+CLOCK_NAME = re.compile(r"time|hour|hr|hh\w*|clock|uhrzeit|zeit|hora|heure", re.IGNORECASE)
+JUDGED_BY = 50  # cells
+
+__all__ = ["find_time", "is_time_name", "texts_of_time", "time_parts"]
+
+
+def is_time_name(name: str) -> bool:
+    """Whether a column of this name says that it holds times.
+
+    Examples:
+      >>> is_time_name("Date"), is_time_name("Time [UTC]"), is_time_name("time spent")
+      (True, True, False)
+    """
+    return _plain(name) in TIME_NAMES
+
+
+def find_time(sheet: Sheet, options: ReadOptions, chosen: Collection[str]) -> list[int]:
+    """Places of the columns that hold the times; none if no column does.
+
+    Args:
+      sheet: the file.
+      options: of which time names them.
+      chosen: names of columns that are to be read as values.
+
+    Raises:
+      ValueError: several columns may hold them, or one is named that there is not.
+    """
+    if options.time is not None:
+        return _named(sheet, options.time)
+    if len(sheet.columns) == 1 and not looks_like_times(sheet.columns[0]):
+        return []
+    places = [place for place, name in enumerate(sheet.names) if name not in chosen]
+    named = [place for place in places if is_time_name(sheet.names[place])]
+    parts = [place for place in time_parts(sheet.names) if place in places]
+    whole = [place for place in named if not _are_clocks(sheet.columns[place])]
+    clocks = [place for place in named if place not in whole]
+    if not whole and len(parts) > 1:
+        return parts + (clocks if len(parts) == 3 and len(clocks) == 1 else [])
+    if len(whole) == 1:
+        clocks = clocks or _clocks_beside(sheet, whole[0], places)
+        return whole + clocks[:1] if _are_days(sheet.columns[whole[0]]) else whole
+    if len(whole) > 1:
+        looking = [place for place in whole if looks_like_times(sheet.columns[place])]
+        return looking if len(looking) == 1 else _refuse(sheet, whole)
+    found = [place for place in places if looks_like_times(sheet.columns[place])]
+    if len(found) == 1:
+        return found + (_clocks_beside(sheet, found[0], places) if not named else [])
+    if len(found) > 1:
+        days = [place for place in found if _are_days(sheet.columns[place])]
+        clocks = [place for place in found if _are_clocks(sheet.columns[place])]
+        if len(found) == 2 and len(days) == len(clocks) == 1:
+            return days + clocks
+        return _refuse(sheet, found)
+    if named:
+        return named
+    return [place for place in places if _plain(sheet.names[place]) == "year"][:1]
+
+
+def time_parts(names: Sequence[str]) -> list[int]:
+    """Places of the columns year, month, day, hour ..., as far as they are there one by one."""
+    plain = [_plain(name) for name in names]
+    places = []
+    for aliases in PARTS:
+        found = [place for place, name in enumerate(plain) if name in aliases]
+        if len(found) != 1:
+            break
+        places.append(found[0])
+    return places
+
+
+def texts_of_time(sheet: Sheet, places: Sequence[int], rows: slice) -> list[str] | np.ndarray:
+    """The times of some rows as texts, or bytes, each of one or of several columns.
+
+    Raises:
+      ValueError: columns of parts, such as the month, that hold something else.
+    """
+    columns = [sheet.columns[place] for place in places]
+    if len(columns) == 1:
+        parts = columns[0].parts
+        if all(part.dtype.kind == "S" for part in parts):
+            return np.concatenate(parts)[rows]
+        return list(columns[0].texts())[rows]
+    dated = [place for place in time_parts(sheet.names) if place in places]
+    if len(dated) < 2:
+        days, clocks = (list(column.texts())[rows] for column in columns)
+        return join_columns(days, clocks)
+    whole = [_whole_numbers(sheet, sheet.columns[place], rows) for place in dated]
+    date = "-".join(["{:04}", "{:02}", "{:02}"][: len(dated)])
+    clock_form = {4: " {:02}:00", 5: " {:02}:{:02}", 6: " {:02}:{:02}:{:02}"}.get(len(dated), "")
+    texts = [(date + clock_form).format(*numbers) for numbers in zip(*whole, strict=True)]
+    others = [place for place in places if place not in dated]
+    if not others:
+        return texts
+    return join_columns(texts, list(sheet.columns[others[0]].texts())[rows])
+
+
+def looks_like_times(column: Column) -> bool:
+    """Whether the first cells that are not missing are written as times are."""
+    cells = list(islice((cell for cell in column.texts() if not is_missing(cell)), JUDGED_BY))
+    return bool(cells) and all(map(looks_like_time, cells)) and not column.numeric
+
+
+def _plain(name: str) -> str:
+    """A name without units and marks."""
+    return " ".join(re.sub(r"[\[(].*?[\])]|_|-", " ", name).lower().split())
+
+
+def _named(sheet: Sheet, text: str) -> list[int]:
+    names = [text] if text in sheet.names else [name.strip() for name in text.split(",")]
+    places = []
+    for name in names:
+        if sheet.names.count(name) != 1:
+            problem = "more than one column" if name in sheet.names else "no column"
+            raise ValueError(
+                f"{sheet.path} has {problem} {name[:60]!r}: its columns are {few(sheet.names)}"
+            )
+        places.append(sheet.names.index(name))
+    parts = time_parts(sheet.names)
+    if len(places) > 2 and not set(places[:3]) <= set(parts):
+        raise ValueError(
+            f"--time {text[:80]!r}: times are made up of a column of dates and one of times of "
+            "day, or of year, month, day, hour, minute and second"
+        )
+    return places
+
+
+def _refuse(sheet: Sheet, places: Sequence[int]) -> list[int]:
+    names = [sheet.names[place][:40] for place in places[:5]]
+    raise ValueError(
+        f"{sheet.path}: {len(places)} columns may hold the times of the rows, {listed(names)}: say "
+        f"which, --time NAME, or both of date and time of day, --time {names[0]},{names[1]}"
+    )
+
+
+def _are_clocks(column: Column) -> bool:
+    cells = list(islice((cell for cell in column.texts() if not is_missing(cell)), JUDGED_BY))
+    return bool(cells) and all(map(CLOCK.fullmatch, cells))
+
+
+def _are_days(column: Column) -> bool:
+    """Whether times show a day without a time of day."""
+    cells = list(islice((cell for cell in column.texts() if not is_missing(cell)), JUDGED_BY))
+    return looks_like_times(column) and not any(":" in cell or "T" in cell for cell in cells)
+
+
+def _clocks_beside(sheet: Sheet, date: int, places: Sequence[int]) -> list[int]:
+    """The one column of times of day beside one of days."""
+    if not _are_days(sheet.columns[date]):
+        return []
+    found = [
+        place
+        for place in places
+        if place != date
+        and CLOCK_NAME.search(sheet.names[place])
+        and _are_clocks(sheet.columns[place])
+    ]
+    hours = [place for place in places if _plain(sheet.names[place]) in ("hour", "hr", "hh")]
+    days = list(islice(sheet.columns[date].texts(), JUDGED_BY))
+    if not found and len(hours) == 1 and len(set(days)) < len(days):
+        found = hours  # the same day again and again
+    return found if len(found) == 1 else []
+
+
+def _whole_numbers(sheet: Sheet, column: Column, rows: slice) -> list[int]:
+    numbers = []
+    for row, text in enumerate(list(column.texts())[rows], start=rows.start):
+        value = read_cell(text).point
+        if value is None or value != int(value) or not 0 <= value < 10_000:
+            raise ValueError(
+                f"{where(sheet, row, column)}: {text[:40]!r} is no {column.name[:40]} of a time; "
+                "--time names the column of times"
+            )
+        numbers.append(int(value))
+    return numbers
