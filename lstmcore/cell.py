@@ -191,6 +191,7 @@ def lstm_step(
       ((5, 3), (5, 3))
     """
     features, units = check_lstm_params(params)
+    x_t = checks.as_array("x_t", x_t)
     checks.check_array("x_t", x_t, "batch features", "for a whole sequence call lc.lstm")
     checks.check_floating("x_t", x_t)
     checks.check_features("x_t", x_t, features, "params.kernel")

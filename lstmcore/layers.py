@@ -73,6 +73,7 @@ def dense(params: DenseParams, x: jax.Array) -> jax.Array:
       (5, 2)
     """
     features = check_dense_params(params)
+    x = checks.as_array("x", x)
     leading = getattr(x, "ndim", 2) - 1
     if leading < 0:
         raise ValueError("x must have at least one axis [..., features], got a single number")
@@ -139,6 +140,7 @@ def embedding(
       ((1, 3, 8), [[True, True, False]])
     """
     check_embedding_params(params)
+    ids = checks.as_array("ids", ids)
     check_ids("ids", ids, params.table.shape[0])
     ids = jnp.asarray(ids)
     vectors = (
