@@ -37,10 +37,15 @@ class compiled:
 
     def __init__(self, function: Callable):
         self.function = function
+        self.first = next(iter(inspect.signature(function).parameters))
         self.programs: dict[tuple, _Program] = {}  # the least recently used first
         update_wrapper(self, function)
 
-    def __call__(self, fixed, *arrays, **named):
+    def __call__(self, *arrays, **named):
+        if self.first in named:  # as in any call of a function
+            fixed = named.pop(self.first)
+        else:
+            fixed, *arrays = arrays
         shapes = tuple([getattr(leaf, "shape", ()) for leaf in jax.tree.leaves((arrays, named))])
         key = _key(fixed), shapes
         program = self.programs.pop(key, None)

@@ -90,7 +90,5 @@ def test_what_cannot_be_read_says_what_to_write():
         TypeError, match=r"x, Tensor, cannot be read .*detach.*array of NumPy or JAX"
     ):
         lc.lstm(PARAMS, unreadable)
-    with pytest.raises(
-        ValueError, match="bias must be floating point, an array of NumPy or JAX, got"
-    ):
+    with pytest.raises(ValueError, match=r"bias must be floating point, got torch.*np.asarray"):
         lc.lstm(PARAMS._replace(bias=Tensor(np.zeros(12))), VALUES)
