@@ -99,7 +99,8 @@ def read_times(
                                                      digits and is of the years 2001 to 2100
     yyyyww, yyyyddd, yymmdd, 0930                    may only count: refused, see `time_format`
     any other number: 1999, 0.5, 45292               a number: years, seconds, a count; serial days
-                                                     of a spreadsheet if `time_format` says so
+                                                     of a spreadsheet if `time_format` says so, and
+                                                     refused where it matters (hours, business days)
     ===============================================  =============================================
 
     Two-digit years are those from 1969 to 2068. What form a column has, its first text that is not
@@ -160,7 +161,7 @@ def read_times(
     if time_format in time_numbers.NAMED_FORMATS:
         times, parts = time_numbers.read_named(cells, texts, time_format)
         if not is_asked and time_format == "number":
-            time_numbers.check_serial_days(times, texts)
+            time_numbers.check_serial_days(times, cells, texts)
         return _with_labels(times, TimeFormat(parts), texts)
     match = time_text.recognise if time_format is None else time_text.matcher_of(time_format)
     if time_format is None and match(first) is None:
