@@ -436,7 +436,7 @@ def _microseconds(
 
     The first flag: all alike, and no leap second is there. The second: as the end of a day, 24:00.
     """
-    zero = np.zeros(len(texts), np.int64)
+    zero = np.zeros(len(texts), np.int32)
     hour, minute, second, fraction = (
         np.maximum(numbers.get(name, zero), 0) for name in ("hour", "minute", "second", "fraction")
     )
@@ -451,7 +451,7 @@ def _microseconds(
     is_leap = (second == 60) & (minute == 59)
     _refuse((second > 59) & ~is_leap, "is not a time: seconds are 0 to 59", texts)
     seconds = (hour * 60 + minute) * 60 + second
-    microseconds = seconds * 1_000_000 + fraction
+    microseconds = seconds.astype(np.int64) * 1_000_000 + fraction
     is_at_end = bool(is_end.any()) and bool((microseconds > 0).all())
     is_exact = (is_at_end or not is_end.any()) and not is_leap.any()
     return microseconds, is_exact, is_at_end
