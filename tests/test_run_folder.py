@@ -299,6 +299,8 @@ def test_an_earlier_run_is_refused_unless_it_may_be_replaced(folder):
     expected = r"holds an earlier run: --force replaces it, --resume goes on with it, or choose"
     with pytest.raises(FileExistsError, match=expected):
         run(folder, model="2")
+    with pytest.raises(FileExistsError, match="run: --force replaces it, or choose another folder"):
+        run(folder, resume=None)  # of a command that cannot
     (folder / "model").unlink()  # a file that is missing is no file of someone else
     run(folder, model="2", force=True)
     assert contents(folder) == {"model": "2"}
