@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import jax
@@ -13,6 +13,7 @@ import numpy as np
 
 from lstmcore import __version__
 from lstmcore.io.atomic import atomic_path
+from lstmcore.io.csv_text import write_rows
 
 
 def write_json(path: Path, value) -> None:
@@ -41,6 +42,4 @@ def write_history(path: Path, history: Mapping) -> None:
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
     """A table under a line of names."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
+        write_rows(file, chain([header], rows))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lstmcore.io import manifest
 from lstmcore.io.atomic import atomic_path
+from lstmcore.io.json_text import read_json
 from lstmcore.io.locks import BusyError
 from lstmcore.io.manifest import MANIFEST, MARKER
 from lstmcore.io.places import obstacle
@@ -192,7 +193,7 @@ def record_settings(staging: Path, description: Mapping) -> None:
     if (staging / CHECKPOINT).exists():
         begin_anew = "to begin anew, give --force instead of --resume"
         try:
-            before = _flat(json.loads(path.read_text(encoding="utf-8")))
+            before = _flat(read_json(path))
         except (OSError, ValueError, AttributeError) as error:
             raise ValueError(
                 f"{path} is missing or damaged, so that nothing tells how the run was begun that "

@@ -235,7 +235,7 @@ class Vocabulary:
         """The vocabulary as JSON text, in ASCII.
 
         Raises:
-          ValueError: so many or so long tokens that `from_json` would refuse them: some 250,000.
+          ValueError: so many or so long tokens that `from_json` would refuse them: some 390,000.
         """
         text = json.dumps({"format": FORMAT, "level": self.level, "tokens": self.tokens})
         parse_json(text, f"the JSON of a vocabulary of {self.size:,} ids")

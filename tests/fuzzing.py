@@ -184,20 +184,15 @@ def _other_arrays(rng, header: dict, body: bytes, other: bytes) -> tuple[dict, b
 
 
 def resealed(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Sums in a manifest, or in the file that describes a folder, that fit its files."""
-    files = dict(files)
-    for name in ("manifest.json",):
-        if name not in files:
-            continue
-        try:
-            manifest = json.loads(files[name])
-            for part, entry in manifest["parts"].items():
-                sha256 = hashlib.sha256(files[part]).hexdigest()
-                entry |= {"size": len(files[part]), "sha256": sha256}
-        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
-            continue
-        files[name] = json.dumps(manifest).encode()
-    return files
+    """Files of a folder with a manifest that fits them, where it can be read at all."""
+    try:
+        manifest = json.loads(files["manifest.json"])
+        for part, entry in manifest["parts"].items():
+            sha256 = hashlib.sha256(files[part]).hexdigest()
+            entry |= {"size": len(files[part]), "sha256": sha256}
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        return files
+    return files | {"manifest.json": json.dumps(manifest).encode()}
 
 
 def mutate(rng, files: dict[str, bytes], others: list[dict[str, bytes]]) -> Mutant:

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstmcore.io.json_text import MAX_BYTES, MAX_DEPTH, MAX_VALUES, parse_json, read_json
+from lstmcore.io.json_text import (
+    MAX_BYTES,
+    MAX_BYTES_UNLESS_ASCII,
+    MAX_DEPTH,
+    MAX_VALUES_BYTES,
+    parse_json,
+    read_json,
+)  # fmt: skip
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text()
 SCALARS |= st.floats(allow_nan=False, allow_infinity=False)
@@ -53,11 +60,10 @@ REFUSED = {  # what is wrong: (text, message)
     "one level too deep": ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "more than 32 levels"),
     "very deep": ("[" * 100_000, "nested more than 32 levels deep"),
     "very deep objects": ('{"":' * 100_000, "nested more than 32 levels deep"),
-    "too many values": ("[" + "0," * MAX_VALUES + "0]", "more than 250,000 values"),
-    "too large": (
-        '"' + " " * MAX_BYTES + '"',
-        "4,194,306 bytes of JSON, expected at most 4,194,304",
-    ),
+    "too many values": ("[" + "0," * 700_000 + "0]", "values take 44,800,100 bytes, expected at m"),
+    "too many lists": ("[" + "[]," * 250_000 + "0]", "its values take 41,000,100 bytes"),
+    "too large": ('"' + " " * 2**24 + '"', "16,777,218 bytes of JSON, expected at most 16,777,216"),
+    "too large for é": ('"' + "é" * 2**22 + '"', "4,194,306 bytes of JSON, expected at most 4,194"),
 }
 
 
@@ -88,6 +94,8 @@ COSTLY = {  # what takes most memory for its length
     "objects": "[" + '{"":1},' * SOME + "0]",
     "deep lists": "[" + "[[[[]]]]," * SOME + "0]",
     "strings": "[" + '"\U0001f600xyz",' * SOME + "0]",
+    "short strings": "[" + ",".join(f'"{number:04}"' for number in range(SOME)) + "]",
+    "numbers": "[" + "0.123," * SOME + "1234]",
     "a wide string": '"' + "x" * SOME + '\U0001f600"',
     "an open string": '"' + '\\"' * SOME,
     "closing": "]" * SOME,
@@ -107,9 +115,11 @@ def test_memory_is_bounded(case):
         peak = tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
-    values = sum(map(text.count, ",:[{"))
-    assert peak < 100 * values + 8 * len(data) + 10_000
-    assert 100 * MAX_VALUES + 8 * MAX_BYTES < 64 * 2**20
+    estimated = 100 * sum(map(text.count, "[{:")) + 64 * text.count(",")
+    each = 2 if text.isascii() else 8  # bytes of a character, as text and in a value
+    assert peak < estimated + each * len(data) + 10_000
+    assert 8 * MAX_BYTES_UNLESS_ASCII <= 2 * MAX_BYTES
+    assert MAX_VALUES_BYTES + 2 * MAX_BYTES < 64 * 2**20
 
 
 def test_a_file(tmp_path):

@@ -195,9 +195,7 @@ def test_a_part_that_was_changed_is_not_replaced(kind, tmp_path):
     saved(kind, 0).save(tmp_path)
     description = next(path for path in tmp_path.glob("*.json") if path.name != MANIFEST)
     description.write_text("edited by hand")
-    with pytest.raises(
-        FileExistsError, match=rf"{description.name} is not a .* or was changed"
-    ):
+    with pytest.raises(FileExistsError, match=rf"{description.name} is not a .* or was changed"):
         saved(kind, 1).save(tmp_path)
     assert description.read_text() == "edited by hand"
 

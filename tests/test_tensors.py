@@ -94,7 +94,7 @@ BROKEN = {  # what is wrong: (file, message)
     "seven bytes": (b"\0" * 7, "7 bytes are too few"),
     "a longer header than the file": (file_of({}, length=3), "10 bytes are too few"),
     "a header of 2**63 bytes": (file_of({}, length=2**63), "too few"),
-    "a large header": (file_of(b" " * (2**22 + 1)), "a header of 4,194,305 bytes, expected at"),
+    "a large header": (file_of(b" " * (2**24 + 1)), "a header of 16,777,217 bytes, expected a"),
     "no JSON": (file_of(b"{"), "Expecting property name"),
     "not UTF-8": (file_of(b'{"\xff": 1}'), "'utf-8' codec"),
     "deep JSON": (file_of(b"[" * 9999), "nested more than 32 levels"),
@@ -125,7 +125,7 @@ BROKEN = {  # what is wrong: (file, message)
     "a larger integer": (file_of({"a": entry(shape=(10**400,))}, EIGHT), "does not fit 64 bits"),
     "too short": (file_of({"a": entry()}, EIGHT[1:]), "take 8 bytes, the file has 7"),
     "too long": (file_of({"a": entry()}, EIGHT + b"."), "take 8 bytes, the file has 9"),
-    "many arrays": (file_of(b"{" + b'"":[[]],' * 90_000 + b'"":1}'), "more than 250,000 values"),
+    "many arrays": (file_of(b"{" + b'"":[[]],' * 90_000 + b'"":1}'), "its values take"),
     "a surrogate": (file_of({"\ud800": 1}), r"'\\ud800' has no dtype"),
 }
 
@@ -196,8 +196,8 @@ def test_no_memory(tmp_path, monkeypatch):
 def test_what_cannot_be_written(tmp_path):
     with pytest.raises(TypeError, match="a is object, which a file cannot hold"):
         write_tensors(tmp_path / "file", {"a": np.array([None])}, {})
-    with pytest.raises(ValueError, match="the header of the file is damaged: 4,19"):
-        write_tensors(tmp_path / "file", {}, {"text": "x" * 2**22})
+    with pytest.raises(ValueError, match="the header of the file is damaged: 16,7"):
+        write_tensors(tmp_path / "file", {}, {"text": "x" * 2**24})
     assert list(tmp_path.iterdir()) == []
 
 

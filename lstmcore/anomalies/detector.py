@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import series
 from lstmcore.models import Autoencoder, StackedLSTM
+from lstmcore.programs import compiled
 from lstmcore.streaming import stream
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class Detector:
             refuses, such as missing ones if it is to refuse them, or values so large that the model
             overflows.
         """
-        table = self.prepared.table(values, "values")
+        table = self._table(values)
         return np.where(np.isnan(table), np.nan, self._errors(table))
 
     def outputs(self, values) -> np.ndarray:
@@ -87,7 +86,7 @@ class Detector:
         Returns:
           float64 [rows, F]; NaN as in `errors`, but not where a value is missing.
         """
-        table = self.prepared.table(values, "values")
+        table = self._table(values)
         return self.prepared.filled(table) - self._errors(table) * self.prepared.scaler.scale
 
     def save(self, folder: str | os.PathLike) -> None:
@@ -117,6 +116,12 @@ class Detector:
 
     def __repr__(self) -> str:
         return f"Detector({self.settings.method}, {self.model!r})"
+
+    def _table(self, values) -> np.ndarray:
+        table = self.prepared.table(values, "values")
+        if not len(table):
+            raise ValueError("values has no rows: there is nothing to compare with")
+        return table
 
     def _errors(self, table: np.ndarray) -> np.ndarray:
         """`errors`, with those of filled values."""
@@ -202,6 +207,6 @@ def _rows_of(pieces: Iterator[np.ndarray], how: str) -> Iterator[np.ndarray]:
         yield series.unwindow(kept, how=how)[done:]
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _written(model, params, x):
     return model.apply(params, x)[0]

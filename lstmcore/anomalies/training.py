@@ -16,6 +16,7 @@ from lstmcore import checks, layout, series
 from lstmcore.anomalies.detector import Detector, scaled_rows
 from lstmcore.models import Autoencoder, StackedLSTM
 from lstmcore.noise import corrupt
+from lstmcore.programs import compiled
 from lstmcore.series.arguments import as_table, column_names
 from lstmcore.text import count
 from lstmcore.train import fit
@@ -91,6 +92,8 @@ class Settings:
             raise TypeError(
                 f"preparation must be a series.Preparation, got {type(self.preparation).__name__}"
             )
+        for name in ("masking", "gaussian", "learning_rate", "validation"):
+            object.__setattr__(self, name, checks.check_number(name, getattr(self, name)))
         for name in ("masking", "validation"):
             layout.check_rate(name, getattr(self, name))
         if not 0 <= self.gaussian < np.inf:
@@ -205,7 +208,7 @@ def _loss(model, settings: Settings) -> Callable:
     return partial(noisy_loss if noisy else loss, model, settings)
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _init(model, key) -> dict:
     return model.init(key)
 

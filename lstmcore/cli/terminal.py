@@ -10,18 +10,18 @@ from pathlib import Path
 import jax
 import typer
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
 from lstmcore import run_folder
 from lstmcore.cli.commands import LARGEST
+from lstmcore.cli.console import PrintableConsole
 from lstmcore.cli.signals import INTERRUPTED
 from lstmcore.text import numeric
 from lstmcore.train import NonFiniteLossError
 
-console = Console(highlight=False)
-messages = Console(stderr=True, highlight=False)
+console = PrintableConsole(highlight=False)
+messages = PrintableConsole(stderr=True, highlight=False)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from lstmcore.forecasting.settings import (
     names_of,
 )
 from lstmcore.forecasting.trained import Trained
+from lstmcore.programs import compiled
 from lstmcore.text import count
 from lstmcore.train import fit
 
@@ -72,7 +73,8 @@ def train(
     """
     settings = Settings() if settings is None else settings
     names = names_of(values, columns)
-    table = as_table(values, names)[:, arrange(names, settings).order]
+    table = as_table(values, names)
+    table = table[:, arrange(names, settings).order]
     model = build(settings, names)
     split = check_rows(len(table), settings)
     first, span = settings.preparation.lost, settings.window + settings.horizon
@@ -83,7 +85,7 @@ def train(
     init_key, key = jax.random.split(jax.random.key(settings.seed))
     held_out = _held_out(model, seen, end, settings) if settings.validation else None
     result = fit(
-        _loss(model),
+        model.loss,
         _init(model, init_key),
         _examples(model, seen[:end], settings.window, stride),
         optimizer=_optimizer(settings.learning_rate),
@@ -121,15 +123,17 @@ def check_rows(rows: int, settings: Settings) -> series.Split:
     first, span = settings.preparation.lost, settings.window + settings.horizon
     if split.training.stop - first < span:
         raise ValueError(
-            f"the training part has {split.training.stop} of {rows} rows"
+            f"the training part has {split.training.stop} of {count(rows, 'row')}"
             + f", {first} of which differencing takes," * bool(first)
-            + f" but one window of {settings.window} rows and a horizon of {settings.horizon} need "
+            + f" but one window of {count(settings.window, 'row')} and a horizon of "
+            f"{settings.horizon} need "
             f"{span}: use more data, a shorter window, or hold out less"
         )
     # For `evaluate`, which comes after all the time that training takes.
-    if settings.test and (settings.season or 0) >= split.training.stop:
+    if settings.test and settings.season is not None and settings.season >= split.training.stop:
         raise ValueError(
-            f"season is {settings.season} rows, but the training part has {split.training.stop}: "
+            f"season is {count(settings.season, 'row')}, but the training part has "
+            f"{split.training.stop}: "
             "use a shorter season, or more data"
         )
     held_out = split.validation.stop - split.validation.start
@@ -138,7 +142,8 @@ def check_rows(rows: int, settings: Settings) -> series.Split:
         raise ValueError(
             f"the validation part has {count(held_out, 'row')}, but "
             + (
-                f"a window of {settings.window} rows and a horizon of {settings.horizon} need "
+                f"a window of {count(settings.window, 'row')} and a horizon of {settings.horizon} "
+                "need "
                 f"{span} (of a recursive forecaster, all within it)"
                 if recursive
                 else f"the horizon is {settings.horizon}"
@@ -160,7 +165,7 @@ def _noise(model: Forecaster, params: dict, held_out: dict | None) -> np.ndarray
     return np.asarray(_root_mean_square(model, params, held_out), float)
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _root_mean_square(model: Forecaster, params: dict, batch: dict) -> jax.Array:
     forecast, _ = model.apply(params, batch["x"], batch.get("future"))
     return jnp.sqrt(jnp.mean((forecast - batch["target"]) ** 2, axis=0))
@@ -182,15 +187,10 @@ def _examples(model: Forecaster, rows: np.ndarray, window: int, stride: int) -> 
     return batch | ({"future": following[:, :, known:]} if model.known else {})
 
 
-# The same objects for equal settings, so that training again on as many rows compiles nothing.
+# The same object for equal settings, so that training again on as many rows compiles nothing.
 
 
-@cache
-def _loss(model: Forecaster) -> Callable:
-    return model.loss
-
-
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _init(model: Forecaster, key) -> dict:
     return model.init(key)
 

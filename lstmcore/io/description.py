@@ -16,9 +16,9 @@ import numpy as np
 
 from lstmcore.io.atomic import atomic_path
 from lstmcore.io.json_text import read_json
+from lstmcore.text import shortened
 
 FORMAT = 1
-MOST_BYTES = 2**28
 Content = TypeVar("Content")
 
 
@@ -41,15 +41,15 @@ def read_description(path: Path, parse: Callable[[dict], Content]) -> Content:
         type or size than it should be.
       OSError: it cannot be read.
     """
-    stored = read_json(path, MOST_BYTES)
+    stored = read_json(path)
     try:
         if (found := stored.get("format", FORMAT)) != FORMAT:
             raise ValueError(f"it has format {found}, expected {FORMAT}")
         return parse(stored)
     except KeyError as error:
-        raise ValueError(f"{path} is damaged: {error} is missing") from error
+        raise ValueError(f"{path} is damaged: {shortened(error)} is missing") from error
     except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        raise ValueError(f"{path} is damaged: {shortened(error, 300)}") from error
 
 
 def read_history(stored: dict) -> dict[str, np.ndarray]:

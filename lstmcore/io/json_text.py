@@ -12,10 +12,11 @@ from lstmcore.io.reading import read_bytes
 
 __all__ = ["parse_json", "read_json"]
 
-# Together less than 64 MiB of memory: 4 bytes a character, once as text and once in values, and up
-# to 100 bytes for each value, as `[]` takes.
-MAX_BYTES = 4 * 2**20
-MAX_VALUES = 250_000
+# Together less than 64 MiB of memory beside the data itself. `json.dumps` writes ASCII; other text
+# takes up to four bytes a character, once as text and once in values.
+MAX_BYTES = 16 * 2**20
+MAX_BYTES_UNLESS_ASCII = 4 * 2**20
+MAX_VALUES_BYTES = 24 * 2**20  # as `_check_extent` estimates it: some 390,000 numbers
 MAX_DEPTH = 32
 MAX_NUMBER = 100  # characters; the longest that Python writes for a float has 24
 
@@ -45,7 +46,10 @@ def parse_json(data: bytes | str, where: str, limit: int = MAX_BYTES) -> Any:
       Traceback (most recent call last):
       ValueError: settings.json is damaged: the number 1e400 is too large
     """
+    if not isinstance(data, bytes | str):
+        raise TypeError(f"{where} must be text, got {type(data).__name__}")
     try:
+        limit = limit if data.isascii() else min(limit, MAX_BYTES_UNLESS_ASCII)
         if len(data) > limit:
             raise ValueError(f"{len(data):,} bytes of JSON, expected at most {limit:,}")
         text = data.decode("utf-8") if isinstance(data, bytes) else data
@@ -72,9 +76,10 @@ def read_json(path: str | os.PathLike, limit: int = MAX_BYTES) -> Any:
 
 
 def _check_extent(text: str) -> None:
-    values = sum(text.count(mark) for mark in ",:[{")
-    if values > MAX_VALUES:
-        raise ValueError(f"more than {MAX_VALUES:,} values")
+    # What a list, an object or an entry of one takes in Python; and any other value.
+    values = 100 * sum(map(text.count, "[{:")) + 64 * text.count(",")
+    if values > MAX_VALUES_BYTES:
+        raise ValueError(f"its values take {values:,} bytes, expected at most {MAX_VALUES_BYTES:,}")
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text):
         mark = text[match.start()]

@@ -28,6 +28,7 @@ from typing import NamedTuple
 from lstmcore import __version__
 from lstmcore.io.atomic import atomic_path, is_leftover
 from lstmcore.io.json_text import read_json
+from lstmcore.text import shortened
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -35,7 +36,6 @@ MANIFEST = "manifest.json"
 # that is about to take its place (see `staging`).
 MARKER = ".lstmcore-unfinished"
 PAGE = "inspect.html"  # that `lstmcore inspect` adds
-MOST_BYTES = 16 * 2**20  # of a manifest
 CHUNK = 2**20
 
 # Folders that were saved before there were manifests: their files by the one that describes them.
@@ -86,7 +86,7 @@ def read(folder: Path) -> Manifest:
     path = Path(folder) / MANIFEST
     if not path.exists():
         raise FileNotFoundError(f"there is no {MANIFEST} in {folder}")
-    stored = read_json(path, MOST_BYTES)
+    stored = read_json(path)
     if not isinstance(stored, dict) or not isinstance(stored.get("format"), int):
         raise ValueError(f"{path} is damaged: it is no manifest of lstmcore")
     if stored["format"] != FORMAT:
@@ -98,7 +98,7 @@ def read(folder: Path) -> Manifest:
         parts = {_plain(name): _stored_part(name, part) for name, part in stored["parts"].items()}
         return Manifest(_text(stored["kind"]), _text(stored["lstmcore"]), parts)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        raise ValueError(f"{path} is damaged: {shortened(error, 300)}") from error
 
 
 def check_parts(folder: Path, names: Sequence[str], saved_by: str) -> None:

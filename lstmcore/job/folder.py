@@ -79,7 +79,9 @@ def _parse(stored: dict) -> Origin:
         raise ValueError("columns and prepared do not fit")
     if prepared.preparation != settings.preparation:
         raise ValueError("settings and prepared do not fit")
-    reading = ReadOptions.from_json(stored.get("reading", {"time": stored.get("time")}))
+    time = stored.get("time")  # of files from before there were other options
+    before = {} if time is None else {"time": time}
+    reading = ReadOptions.from_json(stored.get("reading", before))
     rows, interval = checks.check_count("rows", stored["rows"]), stored.get("interval")
     interval = None if interval is None else str(interval)
     return Origin(str(stored["source"]), columns, reading, rows, settings, prepared, interval)

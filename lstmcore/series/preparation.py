@@ -26,6 +26,7 @@ from lstmcore.series.arguments import (
 from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import FILLINGS, Filling, fit_filling
 from lstmcore.series.scaling import SCALINGS, Scaler, fit_scaler
+from lstmcore.text import count
 
 __all__ = ["Preparation", "Prepared"]
 
@@ -88,7 +89,7 @@ class Preparation:
         names = column_names(table)
         table = as_table(table)
         if rows is not None and checks.check_count("rows", rows) > len(table):
-            raise ValueError(f"rows is {rows} but the table has {len(table)} rows")
+            raise ValueError(f"rows is {rows} but the table has {count(len(table), 'row')}")
         training = table[:rows].astype(float)
         filling = fit_filling(training, self.missing)
         training = filling.apply(training)
@@ -191,7 +192,7 @@ class Prepared(NamedTuple):
             if self.lost:
                 raise ValueError(
                     f"before is missing: differences of lags {self.preparation.difference} add up "
-                    f"from the {self.lost} rows of the table right before"
+                    f"from the {count(self.lost, 'row')} of the table right before"
                 )
             return changes
         return undifference(changes, before, self.preparation.difference)
