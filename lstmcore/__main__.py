@@ -1,18 +1,17 @@
 """The command `lstmcore`, also as `python -m lstmcore`."""
 
 import sys
+from importlib.util import find_spec
 
 
 def main() -> None:
     """Run the command; without the packages of the extra `cli`, say which one is missing."""
-    try:
-        import rich  # noqa: F401
-        import typer  # noqa: F401
-    except ModuleNotFoundError as error:
-        sys.exit(
-            f"error: the command lstmcore needs the package {error.name}: "
-            'pip install "lstmcore[cli]"'
-        )
+    for package in ("typer", "rich"):
+        if find_spec(package) is None:
+            sys.exit(
+                f"error: the command lstmcore needs the package {package}: "
+                'pip install "lstmcore[cli]"'
+            )
     from lstmcore import cli
 
     cli.main()

@@ -67,6 +67,16 @@ def check_count(name: str, value, minimum: int = 1, maximum: int = MOST) -> int:
     return count
 
 
+def check_number(name: str, value) -> float:
+    """`value` is one real number, or can be read as one; returned as a plain float."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {_short(value)}") from None
+    except OverflowError:
+        raise ValueError(f"{name} must be a number of float64, got {_short(value)}") from None
+
+
 def check_seed(name: str, value) -> int:
     """`value` is a whole number from 0 on that fits 64 bits; returned as a plain int."""
     return check_count(name, value, minimum=0, maximum=2**63 - 1)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+TIMEOUT = 120_000  # ms; only a page that hangs waits so long, on a busy machine too
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -28,12 +29,14 @@ def open_file(browser, path, ready: str, *, window=(1440, 900), scheme="light"):
     """
     width, height = window
     page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    page.set_default_timeout(TIMEOUT)
+    expect.set_options(timeout=TIMEOUT)
     page.troubles = []
     page.on("console", lambda message: page.troubles.append(message.text))
     page.on("pageerror", lambda error: page.troubles.append(str(error)))
     page.on("request", lambda request: page.troubles.append(request.url))
     page.goto(path.as_uri())
-    expect(page.locator(ready).first).to_be_attached(timeout=30_000)
+    expect(page.locator(ready).first).to_be_attached()
     assert page.troubles.pop(0) == path.as_uri()
     return page
 

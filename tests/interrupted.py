@@ -4,32 +4,40 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-from lstmcore.io.staging import CHECKPOINT, staging_of
-
 ROOT = Path(__file__).parents[1]
-MAIN = "from lstmcore.cli import main; main()"
-LONGEST = 120  # seconds to wait for a checkpoint
+# It sends itself the signal once it has written a first checkpoint: at the same place each time,
+# however busy the machine is.
+STOPPED = """
+import os, signal, sys
+from lstmcore import cli
+from lstmcore.training import checkpoint
+
+write, number = checkpoint.write_tensors, int(sys.argv.pop(1))
+
+def write_and_stop(*arguments):
+    write(*arguments)
+    checkpoint.write_tensors = write
+    os.kill(os.getpid(), number)
+
+checkpoint.write_tensors = write_and_stop
+cli.main()
+"""
 
 
 def interrupt(how: signal.Signals, *arguments) -> tuple[int, str]:
-    """Call the command; once it has written a checkpoint, send it a signal.
+    """Call the command, which gets a signal after its first checkpoint.
 
-    Its last argument is the folder that it is to write to. Returns (exit status, what it said).
+    Returns (exit status, what it said).
     """
-    command = [sys.executable, "-c", MAIN, *map(str, arguments)]
-    checkpoint = staging_of(Path(arguments[-1])) / CHECKPOINT
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "dumb", "COLUMNS": "200"}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    ) as process:
-        start = time.monotonic()
-        while not checkpoint.exists() and process.poll() is None:
-            if time.monotonic() - start > LONGEST:
-                process.kill()
-            time.sleep(0.01)
-        process.send_signal(how)
-        said, _ = process.communicate()
-    return process.returncode, said
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, str(int(how)), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    return done.returncode, done.stdout

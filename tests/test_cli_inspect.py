@@ -50,7 +50,7 @@ def test_a_page_beside_the_model(named, folder, csv):
     assert f"{csv}: 8 of 36 windows of 5 rows" in run.text
     page = contents(folder / "inspect.html")
     assert page["inputs"]["names"] == ["load", "temp"]
-    assert page["xlabel"] == "date"
+    assert page["xlabel"] == "name"
     assert page["labels"][1] == ["day 5", "day 6", "day 7", "day 8", "day 9"]
     assert manifest.first_foreign(folder) is None  # the page is one of the run's files
     assert call("inspect", folder).exit_code == 0  # and may be replaced

@@ -82,7 +82,7 @@ def stopped(by: str, table, folder, *options):
         capture_output=True,
         text=True,
         env=os.environ | {"NO_COLOR": "1", "COLUMNS": "500"},
-        timeout=300,
+        timeout=1200,
         check=False,
     )
 

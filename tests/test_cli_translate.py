@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import jax
@@ -26,9 +27,7 @@ from lstmcore.io.manifest import MARKER
 from lstmcore.io.staging import staging_of
 from lstmcore.translation import report
 
-commands = sys.modules[
-    "lstmcore.cli.translate"
-]  # whose name in lstmcore.cli is that of the command
+commands = import_module("lstmcore.cli.translate")
 
 # The smallest model, and each epoch one batch: what costs time here is compiling.
 TINY = ("--level", "word", "--units", 8, "--embedding", 8, "--one-direction", "--epochs", 12,

@@ -198,6 +198,200 @@ def test_times_that_are_refused(labels, message):
         series.check_times(labels)
 
 
+SESSIONS = [  # half-hours of a market, Thursday to Tuesday, without the Monday, a holiday
+    f"{day} {clock}"
+    for day in ("2024-01-04", "2024-01-05", "2024-01-09")
+    for clock in ("09:30", "10:00", "10:30", "11:00")
+]
+
+
+def test_rows_that_are_taken_as_consecutive():
+    with pytest.raises(series.IrregularTimesError, match="take rows as consecutive"):
+        series.insert_gaps(np.ones(12), series.check_times(SESSIONS))
+    times = series.check_times(SESSIONS, consecutive=True)
+    assert (times.gaps, times.positions.tolist()) == (0, list(range(12)))
+    assert times.interval == "30 minutes (rows taken as consecutive)"
+    assert times.labels_at([0, 4, 11]) == [SESSIONS[0], SESSIONS[4], SESSIONS[11]]
+    values, labels = series.insert_gaps(np.arange(12), times)
+    assert (values[:, 0].tolist(), list(labels)) == (list(range(12)), SESSIONS)
+
+
+def test_rows_to_come_of_sessions_go_by_their_hours_and_days():
+    times = series.check_times(SESSIONS, consecutive=True)
+    assert times.labels_after(5) == [
+        "2024-01-10 09:30", "2024-01-10 10:00", "2024-01-10 10:30", "2024-01-10 11:00",
+        "2024-01-11 09:30",
+    ]  # fmt: skip
+    cut = series.check_times(SESSIONS[:6], consecutive=True)  # on Friday at 10:00
+    assert cut.labels_after(3) == ["2024-01-05 10:30", "2024-01-05 11:00", "2024-01-08 09:30"]
+    whole_week = [f"2024-01-{day:02} {clock}" for day in range(1, 15) for clock in ("8:00", "9:00")]
+    every_day = series.check_times(whole_week, consecutive=True)
+    assert every_day.labels_after(3) == ["2024-01-15 8:00", "2024-01-15 9:00", "2024-01-16 8:00"]
+
+
+def test_rows_to_come_of_no_pattern_are_counted():
+    ticks = ["2024-01-01 10:00:03", "2024-01-01 10:00:04", "2024-01-03 11:17:00"]
+    times = series.check_times(ticks, consecutive=True)
+    assert times.labels_after(2) == [f"{ticks[2]} + 1 row", f"{ticks[2]} + 2 rows"]
+    numbers = series.check_times([1, 2, 10], consecutive=True)
+    assert numbers.labels_at([0, 2, 3]) == ["1", "10", "10 + 1 row"]
+
+
+def test_consecutive_rows_are_still_in_order():
+    with pytest.raises(series.UnsortedTimesError):
+        series.check_times(SESSIONS[::-1], consecutive=True)
+    with pytest.raises(series.DuplicateTimesError):
+        series.check_times([SESSIONS[0], *SESSIONS], consecutive=True)
+
+
+def test_sessions_of_a_time_zone_keep_the_hours_of_its_clock():
+    days = ["2024-03-07", "2024-03-08", "2024-03-11"]  # clocks are put forward on the 10th
+    labels = [f"{day} {clock}" for day in days for clock in ("09:30", "10:00")]
+    times = series.check_times(labels, time_zone="America/New_York", consecutive=True)
+    assert times.labels_after(2) == ["2024-03-12 09:30", "2024-03-12 10:00"]
+    assert times.labels_at(range(6)) == labels
+
+
+def test_compact_times_are_never_counted_as_numbers():
+    months = [f"2023{month:02}" for month in range(5, 13)] + ["202401"]
+    for labels in (months, list(map(int, months)), np.array(months, int)):
+        times = series.check_times(labels)
+        assert (times.interval, times.gaps) == ("1 month", 0)
+    years = [f"{year}{month:02}" for year in range(2010, 2020) for month in range(1, 13)]
+    values, labels = series.insert_gaps(np.ones(120), series.check_times(years))
+    assert (len(values), list(labels)) == (120, years)
+    weeks = [f"{year}{week:02}" for year in (2022, 2023) for week in range(1, 53)][20:]
+    with pytest.raises(series.AmbiguousTimesError):
+        series.check_times(weeks)
+    times = series.check_times(weeks, time_format="%G%V")
+    assert (times.interval, times.gaps) == ("7 days", 0)
+    counted = series.check_times(range(202320, 202330), time_format="number")
+    assert (counted.interval, counted.labels_after(1)) == ("1", ["202330"])
+
+
+def test_more_rows_are_not_invented_than_there_are():
+    days = [datetime(2024, 1, 1) + timedelta(days=day) for day in (*range(9), *range(18, 20))]
+    assert len(series.insert_gaps(np.ones(11), series.check_times(days))[0]) == 20
+    later = [*days[:9], *(day + timedelta(days=3) for day in days[9:])]
+    with pytest.raises(
+        series.IrregularTimesError, match="12 rows are missing, but only 11 are there"
+    ) as caught:
+        series.insert_gaps(np.ones(11), series.check_times(later))
+    assert (caught.value.kind, caught.value.row) == ("irregular", 9)
+
+
+def test_clock_changes_of_a_named_zone():
+    autumn = ["2024-10-27 01:00", "2024-10-27 02:00", "2024-10-27 02:00", "2024-10-27 03:00"]
+    with pytest.raises(series.DuplicateTimesError, match="time_zone='Europe/Berlin'"):
+        series.check_times(autumn)
+    halves = ["2024-10-27 02:00", "2024-10-27 02:30", "2024-10-27 02:00", "2024-10-27 02:30"]
+    with pytest.raises(series.UnsortedTimesError, match="time_zone='Europe/Berlin'"):
+        series.check_times(halves)
+    times = series.check_times(autumn, time_zone="Europe/Berlin")
+    assert (times.interval, times.gaps) == ("1 hour", 0)
+    spring = ["2024-03-31 00:00", "2024-03-31 01:00", "2024-03-31 03:00"]
+    assert series.check_times(spring, time_zone="Europe/Berlin").gaps == 0
+    assert series.check_times(spring).gaps == 1
+    before = series.check_times(spring[:2], time_zone="Europe/Berlin")
+    assert before.labels_after(2) == ["2024-03-31 03:00", "2024-03-31 04:00"]
+    offsets = ["2024-03-31 00:00+0100", "2024-03-31 01:00+0100"]
+    before = series.check_times(offsets, time_zone="Europe/Berlin")
+    assert before.labels_after(1) == ["2024-03-31 03:00+0200"]
+    midnights = ["2024-03-30T00:00+01:00", "2024-03-31T00:00+01:00", "2024-04-01T00:00+02:00"]
+    days = series.check_times(midnights, time_zone="Europe/Berlin")
+    assert (days.interval, days.labels_after(1)) == ("1 day", ["2024-04-02T00:00+02:00"])
+
+
+ZONE_FAULTS = {
+    "skipped": (["2024-03-31 01:00", "2024-03-31 02:00"], "put forward past it; if the file keeps"),
+    "once": (
+        [f"2024-10-27 0{hour}:00" for hour in range(6)],
+        r"row 2 \(2024-10-27 02:00\) was on the clock twice .* 2024-10-27 00:00 or 2024-",
+    ),
+    "no order": (
+        ["2024-10-27 02:00", "2024-10-29 02:00", "2024-10-26 02:30"],
+        "only the order of the rows tells which is which",
+    ),
+}
+
+
+@pytest.mark.parametrize(("labels", "message"), ZONE_FAULTS.values(), ids=ZONE_FAULTS)
+def test_clock_times_that_are_refused(labels, message):
+    with pytest.raises(series.TimesError, match=message):
+        series.read_times(labels, time_zone="Europe/Berlin")
+
+
+@pytest.mark.parametrize("name", ["Europe/Berln", "", "../../etc/passwd", "CEST", "a\0b"])
+def test_unknown_time_zones(name):
+    with pytest.raises(ValueError, match=r"there is no time zone .* such as 'Europe/Berlin'"):
+        series.read_times(["2024-01-01 10:00"], time_zone=name)
+
+
+def test_labels_are_written_when_they_are_asked_for():
+    texts = [f"{day}.1.2024 9:00" for day in range(1, 32)]
+    labels = series.check_times(texts).labels
+    assert (len(labels), labels[0], labels[-1], labels[np.int64(4)]) == (31, *texts[::30], texts[4])
+    assert labels == texts
+    assert labels[3:9] == texts[3:9]
+    assert list(labels) == texts
+    assert labels != texts[:-1]
+    assert labels != [*texts[:-1], "32.1.2024 9:00"]
+    assert "9.1.2024 9:00" in labels
+    assert repr(labels[:1]) == "TimeLabels(['1.1.2024 9:00'], rows=1)"
+    with pytest.raises(IndexError):
+        labels[31]
+
+
+def test_texts_that_are_not_all_written_alike_are_kept():
+    texts = ["2024-01-01", "2024-01-01 12:00", "2024-01-02"]
+    assert series.check_times(texts).labels == texts
+    assert series.check_times(texts).labels_after(1) == ["2024-01-02 12:00"]
+
+
+LAST = {
+    "a day": ["9999-12-29", "9999-12-30"],
+    "a week": ["9999-W50", "9999-W51"],
+    "a day of a week": ["9999-W52-3", "9999-W52-4"],
+    "a day of the year": ["9999-363", "9999-364"],
+    "a quarter": ["9999Q2", "9999Q3"],
+}
+
+
+@pytest.mark.parametrize("labels", LAST.values(), ids=LAST)
+def test_times_end_with_the_year_9999(labels):
+    times = series.check_times(labels)
+    assert len(times.labels_after(1)) == 1
+    with pytest.raises(ValueError, match="beyond the years 1 to 9999 cannot be written"):
+        times.labels_after(9)
+
+
+DATES_AND_CLOCKS = {
+    "9:00 10:30": "09:00 10:30",
+    "0 24": "00:00 24:00",
+    "930 1000": "09:30 10:00",
+    "0000 0030": "00:00 00:30",
+    "93015 235959": "09:30:15 23:59:59",
+    "1:00 13:00": "01:00 13:00",
+}
+
+
+@pytest.mark.parametrize(("clocks", "expected"), DATES_AND_CLOCKS.items(), ids=DATES_AND_CLOCKS)
+def test_dates_and_times_of_day_are_joined(clocks, expected):
+    days = ["31.12.2013", "31.12.2013"]
+    times = series.read_times(series.join_columns(days, clocks.split())).times
+    joined = [f"2013-12-31 {clock}" for clock in expected.split()]
+    np.testing.assert_array_equal(times, series.read_times(joined).times)
+
+
+def test_dates_and_times_of_day_that_cannot_be_joined():
+    with pytest.raises(ValueError, match="there are 2 dates but 1 times of day"):
+        series.join_columns(["2024-01-01"] * 2, ["9:00"])
+    for clock in ("2500", "1260", "1234567", "995999"):
+        with pytest.raises(series.ImpossibleTimesError, match="is not a time of day") as caught:
+            series.join_columns(["2024-01-01"] * 2, ["0100", clock])
+        assert caught.value.row in (0, 1)
+
+
 def test_what_gaps_cannot_be_put_into():
     times = series.check_times(["2024-01-01T00:00:00", "2024-01-01T00:00:01", "2024-01-02"])
     with pytest.raises(ValueError, match=r"of 1 second, 86,398 rows are missing, .* resample to a"):

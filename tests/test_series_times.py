@@ -51,6 +51,8 @@ FORMS = [
     ("2024-W02-1", "2024-W02-2", "2024-01-08", "2024-01-09"),
     ("2024W021", "2024W022", "2024-01-08", "2024-01-09"),
     ("2024-008", "2024-009", "2024-01-08", "2024-01-09"),
+    ("2024-01-08 23:00", "2024-01-08 24:00", "2024-01-08T23:00", "2024-01-09"),
+    ("31.12.2023 24:00", "01.01.2024 01:00", "2024-01-01", "2024-01-01T01:00"),
     ("0001-01-01", "0001-01-02", "0001-01-01", "0001-01-02"),
     ("1-Jan-0999", "2-Jan-0999", "0999-01-01", "0999-01-02"),
     # numbers in another order, and other marks
@@ -116,6 +118,9 @@ FORMS = [
     ("2024010823", "2024010900", "2024-01-08T23", "2024-01-09T00"),
     ("202401080930", "202401081000", "2024-01-08T09:30", "2024-01-08T10:00"),
     ("20240108093005", "20240108093006", "2024-01-08T09:30:05", "2024-01-08T09:30:06"),
+    ("202312.0", "202401.0", "2023-12-01", "2024-01-01"),
+    ("20231231.0", "20240101.0", "2023-12-31", "2024-01-01"),
+    ("1704067200.0", "1704070800.0", "2024-01-01T00", "2024-01-01T01"),
     ("1704067200", "1704070800", "2024-01-01T00", "2024-01-01T01"),
     ("1704067200000", "1704067200500", "2024-01-01T00", "2024-01-01T00:00:00.5"),
     ("1704067200000000", "1704067200000001", "2024-01-01T00", "2024-01-01T00:00:00.000001"),
@@ -165,7 +170,7 @@ def test_what_else_is_read(text, moment):
 @pytest.mark.parametrize(
     "labels",
     [
-        ["x", "y"], ["1.2.3", "1.2.4"], ["1_0", "1_1"], ["nan", "1"], ["inf", "1"], ["0x10", "0x11"],
+        ["x", "y"], ["1.2.3", "1.2.4"], ["1_0", "1_1"], ["nan", "1"], ["inf", "1"], ["0x10", "0x1"],
         ["\u0661", "\u0662"], ["5 apples", "6 apples"], ["10.0.0.1", "10.0.0.2"], ["A" * 100, "B"],
         ["Mayday", "May"], ["May", "June"], ["Mon", "Tue"], ["12:30:15.5.5"], ["1:2:3:4:5"], ["-"],
         ["2024-01-08 at noon"],
@@ -225,6 +230,7 @@ REFUSED = {
     ("240131", "240201"): ("ambiguous", 0, "time_format='%y%m%d' or 'number'"),
     ("2024031", "2024032"): ("ambiguous", 0, "time_format='%Y%j' or 'number'"),
     ("20240131", "20240132"): ("impossible", 1, "time_format='number'"),
+    ("20240131", "2024021"): ("impossible", 1, "time_format='number' if it only counts"),
     ("2023.09", "2023.1"): ("ambiguous", 1, "may be October, its last zero lost, or January"),
     ("2023.8", "2023.9"): ("ambiguous", 0, "a year and a month, or a plain number"),
     ("1.2024", "2.2024"): ("ambiguous", 0, "time_format='%m.%Y' or 'number'"),
@@ -258,6 +264,23 @@ def test_the_order_of_day_and_month_is_as_asked_for():
     for labels, day_first in ((["01/31/2024"], True), (["31/01/2024"], False)):
         with pytest.raises(series.ImpossibleTimesError, match=f"day_first={day_first} asks for"):
             series.read_times(labels, day_first=day_first)
+
+
+def test_the_side_of_a_year_of_two_digits_may_follow_from_the_order_of_the_rows():
+    days = [datetime(2013, 12, 20) + timedelta(days=day) for day in range(40)]
+    for form, day_first in (("%d.%m.%y", True), ("%y-%m-%d", False)):
+        texts = [day.strftime(form) for day in days]
+        for order in (texts, texts[::-1]):
+            expected = np.array([datetime.strptime(text, form) for text in order], "M8[us]")
+            np.testing.assert_array_equal(series.read_times(order).times, expected)
+        shuffled = [texts[row] for row in np.random.default_rng(0).permutation(40)]
+        with pytest.raises(series.AmbiguousTimesError):
+            series.read_times(shuffled)
+        asked = series.read_times(shuffled, day_first=day_first)
+        np.testing.assert_array_equal(np.sort(asked.times), np.array(days, "M8[us]"))
+    firsts = [f"01-05-{year}" for year in range(13, 30)]  # of May 2013, or days of May 2001
+    with pytest.raises(series.AmbiguousTimesError):
+        series.read_times(firsts)
 
 
 @given(

@@ -73,7 +73,7 @@ class Detector:
             refuses, such as missing ones if it is to refuse them, or values so large that the model
             overflows.
         """
-        table = self.prepared.table(values, "values")
+        table = self._table(values)
         return np.where(np.isnan(table), np.nan, self._errors(table))
 
     def outputs(self, values) -> np.ndarray:
@@ -87,7 +87,7 @@ class Detector:
         Returns:
           float64 [rows, F]; NaN as in `errors`, but not where a value is missing.
         """
-        table = self.prepared.table(values, "values")
+        table = self._table(values)
         return self.prepared.filled(table) - self._errors(table) * self.prepared.scaler.scale
 
     def save(self, folder: str | os.PathLike) -> None:
@@ -117,6 +117,12 @@ class Detector:
 
     def __repr__(self) -> str:
         return f"Detector({self.settings.method}, {self.model!r})"
+
+    def _table(self, values) -> np.ndarray:
+        table = self.prepared.table(values, "values")
+        if not len(table):
+            raise ValueError("values has no rows: there is nothing to compare with")
+        return table
 
     def _errors(self, table: np.ndarray) -> np.ndarray:
         """`errors`, with those of filled values."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.text import count
 
 
 class Event(NamedTuple):
@@ -97,7 +98,8 @@ def flags_of(found: Sequence[Event], rows: int) -> np.ndarray:
     for event in found:
         if not 0 <= event.start < event.stop <= rows:
             raise ValueError(
-                f"{event} does not lie in a series of {rows} rows: are the two of one series?"
+                f"{event} does not lie in a series of {count(rows, 'row')}: are the two of one "
+                "series?"
             )
         steps[event.start] += 1
         steps[event.stop] -= 1

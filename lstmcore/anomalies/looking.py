@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import reprlib
 from collections.abc import Iterator, Sequence
 
 import jax.numpy as jnp
@@ -11,6 +13,7 @@ from lstmcore.anomalies.detector import STEPS_AT_ONCE, Detector, scaled_rows
 from lstmcore.streaming import Stream, stream
 from lstmcore.study.end_to_end import end_to_end
 from lstmcore.study.run import Run
+from lstmcore.text import count
 
 
 def look(
@@ -34,6 +37,7 @@ def look(
 
     Raises:
       ValueError: a stretch without a row, or values as in `Detector.errors`.
+      TypeError: a stretch that is no pair of whole numbers.
 
     Examples:
       >>> from lstmcore import anomalies
@@ -48,11 +52,11 @@ def look(
     running, read = None, 0
     if detector.settings.method == "prediction":
         running = stream(detector.model, detector.params)
-    for stretch in stretches:
+    for stretch in map(_rows_of, stretches):
         first, last = max(stretch[0] - lost, 0), min(stretch[1] - lost, len(scaled))
         if first >= last:
             raise ValueError(
-                f"the stretch {tuple(stretch)} holds no row of the series"
+                f"the stretch {stretch} holds no row of the series"
                 + f" once differencing has taken {lost} of them" * bool(lost)
             )
         if running is None:
@@ -67,13 +71,25 @@ def look(
         yield rows.ravel() + lost, run
 
 
+def _rows_of(stretch) -> tuple[int, int]:
+    """(first row, row after the last) as plain ints."""
+    try:
+        first, stop = map(operator.index, stretch)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"stretches must hold pairs such as (100, 116), the first row and the one after the "
+            f"last, got {reprlib.repr(stretch)}"
+        ) from None
+    return first, stop
+
+
 def _windows(first: int, last: int, rows: int, length: int) -> np.ndarray:
     """[n, length]: rows of neighbouring windows that cover first to last, or as much as fits."""
     if rows < length:
-        raise ValueError(f"values give {rows} rows to read, but a window has {length}")
-    count = min(-(-(last - first) // length), rows // length)
-    start = min(first, rows - count * length)
-    return start + np.arange(count * length).reshape(count, length)
+        raise ValueError(f"values give {count(rows, 'row')} to read, but a window has {length}")
+    windows = min(-(-(last - first) // length), rows // length)
+    start = min(first, rows - windows * length)
+    return start + np.arange(windows * length).reshape(windows, length)
 
 
 def _advance(running: Stream, scaled: np.ndarray, read: int, until: int) -> Stream:

@@ -24,6 +24,7 @@ import numpy as np
 
 from lstmcore import checks
 from lstmcore.anomalies.event import Event, events, flags_of
+from lstmcore.text import count
 
 
 class Pointwise(NamedTuple):
@@ -240,7 +241,8 @@ def _found(found, labels) -> np.ndarray:
 def _check_length(name, array, labels) -> None:
     if len(array) != len(labels):
         raise ValueError(
-            f"{name} has {len(array)} rows but labels has {len(labels)}: they must be aligned"
+            f"{name} has {count(len(array), 'row')} but labels has {len(labels)}: they must be "
+            "aligned"
         )
 
 

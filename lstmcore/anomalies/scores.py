@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.text import count
 
 
 def mean_absolute(errors) -> np.ndarray:
@@ -162,7 +163,8 @@ def fit_gaussian(errors, regularisation: float = 1e-6) -> Gaussian:
     complete = errors[~np.isnan(errors).any(axis=1)].astype(float)
     if len(complete) < 2:
         raise ValueError(
-            f"errors has {len(complete)} rows without a missing value: a Gaussian needs at least 2"
+            f"errors has {count(len(complete), 'row')} without a missing value: a Gaussian needs "
+            "at least 2"
         )
     mean = complete.mean(axis=0)
     away = complete - mean

@@ -89,7 +89,8 @@ def close_together(verdict: Verdict, window: int) -> list[str]:
     if not near:
         return []
     return [
-        f"{near} of the {count(len(found), 'event')} begin less than a window of {window} rows "
+        f"{near} of the {count(len(found), 'event')} begin less than a window of "
+        f"{count(window, 'row')} "
         f"after the one before: --gap {window} joins such events"
     ]
 

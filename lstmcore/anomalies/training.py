@@ -91,6 +91,8 @@ class Settings:
             raise TypeError(
                 f"preparation must be a series.Preparation, got {type(self.preparation).__name__}"
             )
+        for name in ("masking", "gaussian", "learning_rate", "validation"):
+            object.__setattr__(self, name, checks.check_number(name, getattr(self, name)))
         for name in ("masking", "validation"):
             layout.check_rate(name, getattr(self, name))
         if not 0 <= self.gaussian < np.inf:

@@ -110,8 +110,10 @@ def check_choices(
         )
     if threshold == "maximum" and level is not None:
         raise ValueError("level is for a quantile or a probability: the maximum has none")
-    if level is not None and not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1, got {level}")
+    if level is not None and not 0 < checks.check_number("level", level) < 1:
+        raise ValueError(
+            f"level must be between 0 and 1, got {checks.check_number('level', level)}"
+        )
     checks.check_count("gap", gap, minimum=0)
     checks.check_count("minimum", minimum)
 

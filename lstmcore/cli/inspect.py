@@ -25,7 +25,7 @@ from lstmcore.io.manifest import MANIFEST, PAGE
 from lstmcore.job.folder import Origin, read_settings
 from lstmcore.run_folder import SETTINGS
 from lstmcore.series import ReadOptions, Table
-from lstmcore.text import few
+from lstmcore.text import count, few
 
 MOST_WINDOWS = 1024  # that the model is run on
 MOST_PAIRS = 32  # of a translator
@@ -115,7 +115,7 @@ def inspect(
         rows = series.windows(np.arange(first, len(data.values)), length)[:, :, 0]
         chosen = rows[job.side_by_side(len(rows), length, length * MOST_WINDOWS)]
         run = _run(lstm, params, data, chosen, origin)
-        title = f"{name}: {len(chosen):,} of {len(rows):,} windows of {length:,} rows"
+        title = f"{name}: {len(chosen):,} of {count(len(rows), 'window')} of {count(length, 'row')}"
         # A prediction as long as the window would wear the names of the rows that were read.
         is_ambiguous = getattr(lstm, "steps", None) == length
         names = None if is_ambiguous else [[data.labels[row] for row in one] for one in chosen]

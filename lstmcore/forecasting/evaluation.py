@@ -103,13 +103,15 @@ def evaluate(trained: Trained, values, samples: int = 0) -> Evaluation:
         raise ValueError("there is no test part: train with test above 0, or use backtest")
     if len(table) < trained.split.test.stop:
         raise ValueError(
-            f"values has {len(table)} rows, but {trained.split.test.stop} were there in training: "
+            f"values has {count(len(table), 'row')}, but {trained.split.test.stop} were there in "
+            "training: "
             "pass the same table, or one with more rows"
         )
     origins = np.arange(start, len(table) - horizon + 1)
     if not len(origins):
         raise ValueError(
-            f"the test part has {len(table) - start} rows, but the horizon is {horizon}: raise "
+            f"the test part has {count(len(table) - start, 'row')}, but the horizon is {horizon}: "
+            "raise "
             "test or use more data"
         )
     actual = _rows_from(table[:, :width], origins, horizon)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.text import count
 
 __all__ = [
     "coverage",
@@ -118,7 +119,8 @@ def mase_scale(training, season: int = 1) -> np.ndarray:
     checks.check_array("training", training, "rows targets")
     if len(training) <= season:
         raise ValueError(
-            f"training has {len(training)} rows, but a season of {season} needs more: use a "
+            f"training has {count(len(training), 'row')}, but a season of {season} needs more: "
+            "use a "
             "shorter season or more data"
         )
     changes = np.abs(training[season:] - training[:-season])

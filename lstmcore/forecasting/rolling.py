@@ -152,6 +152,7 @@ def origins_of(rows: int, settings: Settings, folds: int, minimum: int | None = 
     if minimum is None:
         minimum = settings.window + settings.horizon + settings.preparation.lost
     minimum = max(checks.check_count("minimum", minimum), (settings.season or 0) + 1)  # for MASE
+    folds = checks.check_count("folds", folds)
     origins = series.rolling_origins(rows, folds, settings.horizon, minimum)
     check_rows(int(origins[0]), replace(settings, test=0.0))
     return origins

@@ -13,7 +13,7 @@ import numpy as np
 from lstmcore import checks, layout, layouts
 from lstmcore.forecaster import Forecaster
 from lstmcore.series import Preparation, arguments, stride_for
-from lstmcore.text import few, shorten
+from lstmcore.text import count, few, shorten
 
 __all__ = ["Settings"]
 
@@ -78,7 +78,7 @@ class Settings:
             object.__setattr__(self, "stride", checks.check_count("stride", self.stride))
         object.__setattr__(self, "seed", checks.check_seed("seed", self.seed))
         for name in ("learning_rate", "dropout", "validation", "test"):
-            object.__setattr__(self, name, _number(name, getattr(self, name)))
+            object.__setattr__(self, name, checks.check_number(name, getattr(self, name)))
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate}")
         for name in ("validation", "test"):
@@ -100,7 +100,8 @@ class Settings:
         short = [lag for lag in self.preparation.difference if lag < self.horizon]
         if self.quantiles and short:
             raise ValueError(
-                f"differences of lag {short[0]} are added up to forecast {self.horizon} rows, and "
+                f"differences of lag {short[0]} are added up to forecast "
+                f"{count(self.horizon, 'row')}, and "
                 "quantiles of sums are no sums of quantiles: take lags of at least the horizon, or "
                 "dropout and samples instead of quantiles"
             )
@@ -182,7 +183,10 @@ def as_table(values, columns: Sequence[str], name: str = "values") -> np.ndarray
       ValueError, TypeError: they are not, see `series.arguments.as_table`.
     """
     if arguments.column_names(values) is None:
-        values = np.asarray(values)
+        try:
+            values = np.asanyarray(values)
+        except ValueError:  # which `as_table` explains
+            return arguments.as_table(values, columns, name)
         if values.dtype.kind not in "iuf":
             raise TypeError(f"{name} must be real numbers, got {values.dtype}")
         checks.check_array(name, values[:, None] if values.ndim == 1 else values, "rows columns")
@@ -218,14 +222,11 @@ def as_float32(prepared: np.ndarray) -> np.ndarray:
     return prepared.astype(np.float32)
 
 
-def _number(name: str, value) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {value!r}") from None
-
-
 def _names(what: str, names) -> tuple[str, ...]:
+    try:
+        names = names if isinstance(names, str) else tuple(names)
+    except TypeError:
+        names = (names,)
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise TypeError(
             f"{what} must be names such as ('load', 'price'), got {reprlib.repr(names)}"

@@ -19,7 +19,7 @@ from lstmcore.forecasting.metrics import check_origins
 from lstmcore.forecasting.settings import Settings, arrange, as_float32, as_table
 from lstmcore.series import Prepared, Split
 from lstmcore.study.run import Run
-from lstmcore.text import few
+from lstmcore.text import count, few
 
 __all__ = ["Forecast", "Trained"]
 
@@ -243,12 +243,15 @@ class Trained:
         known = self.settings.known
         if future is None:
             raise ValueError(
-                f"future is missing: the forecast reaches {rows} rows beyond the end of values, "
+                f"future is missing: the forecast reaches {count(rows, 'row')} beyond the end of "
+                "values, "
                 f"and {few(known)} must be known there: pass future [{rows}, {len(known)}]"
             )
         future = as_table(future, known, "future")
         if len(future) < rows:
-            raise ValueError(f"future has {len(future)} rows but the forecast needs {rows}")
+            raise ValueError(
+                f"future has {count(len(future), 'row')} but the forecast needs {rows}"
+            )
         if not np.isfinite(future[:rows]).all():
             raise ValueError("future holds NaN or infinity: it must be known")
         following = np.repeat(filled[-1:], rows, axis=0)

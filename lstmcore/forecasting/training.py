@@ -72,7 +72,8 @@ def train(
     """
     settings = Settings() if settings is None else settings
     names = names_of(values, columns)
-    table = as_table(values, names)[:, arrange(names, settings).order]
+    table = as_table(values, names)
+    table = table[:, arrange(names, settings).order]
     model = build(settings, names)
     split = check_rows(len(table), settings)
     first, span = settings.preparation.lost, settings.window + settings.horizon
@@ -121,15 +122,17 @@ def check_rows(rows: int, settings: Settings) -> series.Split:
     first, span = settings.preparation.lost, settings.window + settings.horizon
     if split.training.stop - first < span:
         raise ValueError(
-            f"the training part has {split.training.stop} of {rows} rows"
+            f"the training part has {split.training.stop} of {count(rows, 'row')}"
             + f", {first} of which differencing takes," * bool(first)
-            + f" but one window of {settings.window} rows and a horizon of {settings.horizon} need "
+            + f" but one window of {count(settings.window, 'row')} and a horizon of "
+            f"{settings.horizon} need "
             f"{span}: use more data, a shorter window, or hold out less"
         )
     # For `evaluate`, which comes after all the time that training takes.
-    if settings.test and (settings.season or 0) >= split.training.stop:
+    if settings.test and settings.season is not None and settings.season >= split.training.stop:
         raise ValueError(
-            f"season is {settings.season} rows, but the training part has {split.training.stop}: "
+            f"season is {count(settings.season, 'row')}, but the training part has "
+            f"{split.training.stop}: "
             "use a shorter season, or more data"
         )
     held_out = split.validation.stop - split.validation.start
@@ -138,7 +141,8 @@ def check_rows(rows: int, settings: Settings) -> series.Split:
         raise ValueError(
             f"the validation part has {count(held_out, 'row')}, but "
             + (
-                f"a window of {settings.window} rows and a horizon of {settings.horizon} need "
+                f"a window of {count(settings.window, 'row')} and a horizon of {settings.horizon} "
+                "need "
                 f"{span} (of a recursive forecaster, all within it)"
                 if recursive
                 else f"the horizon is {settings.horizon}"

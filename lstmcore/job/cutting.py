@@ -9,6 +9,7 @@ import numpy as np
 from lstmcore import series
 from lstmcore.job.settings import Settings
 from lstmcore.series import Table
+from lstmcore.text import count
 
 SHOWN_STEPS = 300  # of a long series in a picture
 
@@ -50,9 +51,9 @@ def cut(table: Table, settings: Settings) -> Windows:
     left = max(0, len(values) - lost)
     if left < span:
         raise ValueError(
-            f"a window of {settings.window} rows"
+            f"a window of {count(settings.window, 'row')}"
             + f" and {settings.horizon} to predict" * bool(settings.horizon)
-            + f" does not fit into {left} rows"
+            + f" does not fit into {count(left, 'row')}"
             + f" ({lost} are lost to differencing)" * bool(lost)
             + ": use a shorter window or more data"
         )
@@ -65,7 +66,8 @@ def cut(table: Table, settings: Settings) -> Windows:
         training = (held_out * stride - span) // stride + 1  # that end before it begins
     if training < 1:
         raise ValueError(
-            f"validation {settings.validation} leaves no window of {span} rows to train on: "
+            f"validation {settings.validation} leaves no window of {count(span, 'row')} to train "
+            "on: "
             "hold out less, or use a shorter window"
         )
     trained_on = int(rows[training - 1, -1]) + 1 - settings.first_row

@@ -17,8 +17,15 @@ __all__ = [
 
 
 def as_numbers(name: str, value) -> np.ndarray:
-    """Return any array of real numbers."""
-    value = np.asarray(value)
+    """Return any array of real numbers; what a masked array masks is NaN."""
+    if isinstance(value, np.ma.MaskedArray) and value.dtype.kind in "iuf":
+        return np.ma.filled(value.astype(float), np.nan)
+    try:
+        value = np.asarray(value)
+    except ValueError as error:  # of nested lists, whose shape has no end to speak of
+        raise ValueError(
+            f"{name} must be an array of numbers, each row of it as long as the others"
+        ) from error
     if value.dtype.kind not in "iuf":
         raise ValueError(f"{name} must hold real numbers, got {value.dtype}")
     return value

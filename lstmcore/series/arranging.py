@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from lstmcore.series.read_options import AGGREGATES, ReadOptions
+from lstmcore.series.resampling import merge_duplicates, resample, sort_rows
 from lstmcore.series.time_column import TimeColumn
-from lstmcore.series.time_format import TimeLabels
 from lstmcore.text import count
 
-UNITS = {  # numpy's unit for what people write
-    "ms": "ms", "s": "s", "sec": "s", "second": "s", "t": "m", "min": "m", "minute": "m",
-    "h": "h", "hour": "h", "d": "D", "day": "D", "w": "W", "week": "W", "mo": "M", "month": "M",
-    "y": "Y", "year": "Y",
-}  # fmt: skip
-
-__all__ = ["aggregates", "arrange", "interval"]
-
-
-def interval(text: str) -> tuple[float, str]:
-    """The number and NumPy's unit of an interval such as 5min; the unit is empty of a plain number.
-
-    Raises:
-      ValueError: it is no interval.
-
-    Examples:
-      >>> interval("5min"), interval("1 hour"), interval("MS"), interval("7")
-      ((5, 'm'), (1, 'h'), (1, 'M'), (7.0, ''))
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)?\s*([A-Za-z]*)\s*", text)
-    number, word = found.groups() if found else (None, "?")
-    size = float(number or 1)
-    if not word and number and size > 0:
-        return size, ""
-    unit = "M" if word in ("M", "MS", "ME") else UNITS.get(word.lower(), "")
-    unit = unit or UNITS.get(word.lower().removesuffix("s"), "")
-    if not unit or size != int(size) or not 0 < size < 2**31:
-        raise ValueError(
-            f"--resample {text[:40]!r} is no interval: use one such as 30s, 5min, 1h, 1d, 1month"
-        )
-    return int(size), unit
+__all__ = ["aggregates", "arrange"]
 
 
 def aggregates(text: str, columns: Sequence[str]) -> list[str]:
@@ -83,76 +52,38 @@ def arrange(
     """
     notes: list[str] = []
     rows = np.arange(len(values))
-    if options.sort or options.resample:
-        order = np.argsort(times.times, kind="stable")
-        if (order != rows).any():
-            notes.append("rows sorted by time")
-            values, times, rows = values[order], times.take(order), rows[order]
-    if options.duplicates != "refuse":
-        starts = _starts(times.times)
-        if len(starts) < len(values):
-            doubled = len(values) - len(starts)
+    if (options.sort or options.resample) and not _is_sorted(times):
+        notes.append("rows sorted by time")
+        times, order = sort_rows(times, rows)
+        rows = order[:, 0]
+        values = values[rows]
+    if options.duplicates != "refuse" and _is_sorted(times):
+        before = len(values)
+        _, firsts = merge_duplicates(times, rows, "first")
+        times, values = merge_duplicates(times, values, options.duplicates)
+        rows = firsts[:, 0].astype(np.int64)
+        if doubled := before - len(values):
             notes.append(
                 f"{count(doubled, 'row')} with a time that was there: {options.duplicates}"
             )
-            values = _join(values, starts, [options.duplicates] * len(columns))
-            times, rows = times.take(starts), rows[starts]
     if options.resample is None:
         return values, times, rows, notes
     hows = aggregates(options.aggregate, columns)
-    before = len(values)
-    begins = _begins(times, options.resample)
-    starts = _starts(begins)
-    values = _join(values, starts, hows)
-    kept = begins[starts]
-    times = TimeColumn(kept, times.form, TimeLabels(kept, times.form))
+    try:
+        resampled = resample(times, values, options.resample, hows)
+    except ValueError as error:
+        raise ValueError(str(error).replace("every=", "--resample ", 1)) from None
     notes.append(
-        f"{count(before, 'row')} resampled to {len(values):,}, one every {options.resample}, by "
-        + (hows[0] if len(set(hows)) == 1 else options.aggregate)
+        f"{count(len(values), 'row')} resampled to {len(resampled.values):,}, one every "
+        f"{options.resample}, by {hows[0] if len(set(hows)) == 1 else options.aggregate}"
     )
-    return values, times, None, notes
+    if resampled.left_out:
+        notes.append(
+            f"{count(resampled.left_out, 'row')} left out at the ends, where no interval of "
+            f"{options.resample} is filled"
+        )
+    return resampled.values, resampled.column, None, notes
 
 
-def _starts(times: np.ndarray) -> np.ndarray:
-    """The first row of each run of equal times."""
-    return np.flatnonzero(np.concatenate([[True], times[1:] != times[:-1]]))
-
-
-def _begins(times: TimeColumn, text: str) -> np.ndarray:
-    """The start of the interval that each time lies in."""
-    size, unit = interval(text)
-    if (times.times.dtype.kind == "f") != (unit == ""):
-        kind = "plain numbers" if unit else "dates"
-        raise ValueError(f"--resample {text}: the times are {kind}, so it must be such, too")
-    if not unit:
-        return np.floor(times.times / size) * size
-    number = int(size)
-    units = times.times.astype(f"M8[{unit}]").astype(np.int64)
-    if unit == "W":  # weeks since 1970 begin on Thursdays; people's on Mondays
-        days = times.times.astype("M8[D]").astype(np.int64) + 3
-        return ((days // (7 * number)) * 7 * number - 3).astype("M8[D]").astype("M8[us]")
-    return (units // number * number).astype(f"M8[{unit}]").astype("M8[us]")
-
-
-def _join(values: np.ndarray, starts: np.ndarray, hows: Sequence[str]) -> np.ndarray:
-    """One row of each run of rows; a missing value takes no part."""
-    joined = np.empty((len(starts), values.shape[1]))
-    ends = np.append(starts[1:], len(values))
-    for place, how in enumerate(hows):
-        column = values[:, place]
-        known = ~np.isnan(column)
-        counts = np.add.reduceat(known.astype(int), starts)
-        if how in ("mean", "sum"):
-            sums = np.add.reduceat(np.where(known, column, 0.0), starts)
-            result = sums / np.maximum(counts, 1) if how == "mean" else sums
-        elif how in ("min", "max"):
-            result = (np.fmin if how == "min" else np.fmax).reduceat(column, starts)
-        else:
-            every = np.arange(len(column))
-            if how == "first":  # the first row that has a value
-                row = np.minimum.reduceat(np.where(known, every, len(column) - 1), starts)
-            else:
-                row = np.maximum.reduceat(np.where(known, every, 0), starts)
-            result = column[np.clip(row, starts, ends - 1)]
-        joined[:, place] = np.where(counts > 0, result, np.nan)
-    return joined
+def _is_sorted(times: TimeColumn) -> bool:
+    return bool((times.times[1:] >= times.times[:-1]).all())

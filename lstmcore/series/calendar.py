@@ -19,6 +19,7 @@ UNITS = (  # in microseconds
     ("microsecond", 1),
 )
 EPOCH = np.datetime64("1970-01-01")
+MOST_ROWS = 0.9  # stand at the times of day by which rows to come go
 UNEVEN = 0.01  # of a step, by which plain numbers may be off: they are often rounded
 
 __all__ = ["Calendar", "Consecutive", "find_calendar", "first_break"]
@@ -93,10 +94,12 @@ class Consecutive(NamedTuple):
         if self.known.dtype.kind == "f":
             raise LookupError("numbers have no times of day")
         days = self.known.astype("M8[D]")
+        clock = self.known - days
         present = np.unique(days)
-        slots, counts = np.unique(self.known - days, return_counts=True)
-        slots = slots[2 * counts >= len(present)]
-        if not len(slots) or 2 * len(slots) * len(present) < len(self.known):
+        whole = days < days[-1]  # the last day may be cut
+        slots, counts = np.unique(clock[whole], return_counts=True)
+        slots = slots[2 * counts > len(present) - 1]
+        if np.isin(clock, slots).mean() < MOST_ROWS:
             raise LookupError("times of day differ from day to day")
         weekdays = np.unique(_weekday(present))
         if len(weekdays) < 5 and (weekdays < 5).all():  # too few days to tell

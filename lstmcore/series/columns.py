@@ -223,7 +223,7 @@ def categories(sheet: Sheet, column: Column, content: Content, na: Sequence[str]
         if lowered <= truths:
             return [max(truths)]
     rows = sum(map(len, column.parts))
-    if len(found) > min(MOST_CATEGORIES, max(1, rows // 2)):
+    if len(found) > min(MOST_CATEGORIES, max(2, rows // 2)):
         raise ValueError(
             f"{where(sheet, content.word.row, column)}: {content.word.text[:40]!r} is not a "
             f"number, and {len(found):,} different texts in {count(rows, 'row')} are no "

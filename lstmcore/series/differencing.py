@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from lstmcore.series.arguments import as_numbers, as_table, check_lags
+from lstmcore.text import count
 
 __all__ = ["difference", "undifference"]
 
@@ -38,7 +39,8 @@ def difference(table, lags: tuple[int, ...]) -> np.ndarray:
     lags, table = check_lags(lags), as_table(table).astype(float)
     if lags and len(table) <= sum(lags):
         raise ValueError(
-            f"differences of lags {lags} need more than {sum(lags)} rows, but the table has "
+            f"differences of lags {lags} need more than {count(sum(lags), 'row')}, but the table "
+            "has "
             f"{len(table)}: use smaller lags or more data"
         )
     return _difference(table, lags)
@@ -75,7 +77,7 @@ def undifference(differences, before, lags: tuple[int, ...]) -> np.ndarray:
     if before.shape[-2:] != expected[-2:] or not _broadcasts(before.shape, expected):
         raise ValueError(
             f"before has shape {before.shape} but differences of shape {values.shape} with lags "
-            f"{lags} need {expected}: the {sum(lags)} rows right before"
+            f"{lags} need {expected}: the {count(sum(lags), 'row')} right before"
         )
     before = np.broadcast_to(before, expected)
     for position in reversed(range(len(lags))):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.series.arguments import as_table, check_size
+from lstmcore.text import count
 
 FILLINGS = ("refuse", "forward", "mean")
 
@@ -44,7 +45,7 @@ class Missing(NamedTuple):
             )
             if count
         ]
-        return "\n".join(lines) or f"no missing values in {self.rows} rows"
+        return "\n".join(lines) or f"no missing values in {count(self.rows, 'row')}"
 
 
 def missing(table, columns: Sequence[str] | None = None) -> Missing:

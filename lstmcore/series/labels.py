@@ -7,11 +7,19 @@ from typing import overload
 
 import numpy as np
 
+ROWS_AT_ONCE = 2**15  # that are text at the same time
+
 __all__ = ["RowNames"]
 
 
 class RowNames(Sequence[str]):
     """A sequence of texts over a NumPy array, equal to a list of the same.
+
+    Args:
+      texts: texts, or bytes in UTF-8 [rows].
+
+    Attributes:
+      cells: bytes in UTF-8 or StringDType [rows].
 
     Examples:
       >>> names = RowNames(["north", "south"])
@@ -19,24 +27,36 @@ class RowNames(Sequence[str]):
       ('south', ['north'], 2, True)
     """
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._texts = np.array(texts, dtype=np.dtypes.StringDType())
+    def __init__(self, texts: Iterable[str] | np.ndarray) -> None:
+        if not (isinstance(texts, np.ndarray) and texts.dtype.kind == "S"):
+            texts = np.array(texts, dtype=np.dtypes.StringDType())
+        self.cells: np.ndarray = texts
+
+    def is_ascii(self, longest: int) -> bool:
+        """Whether the cells are bytes, at most so many, and all of ASCII."""
+        if self.cells.dtype.kind != "S" or self.cells.dtype.itemsize > longest:
+            return False
+        return bool((self.cells.view(np.uint8) < 128).all())
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self.cells)
 
     @overload
     def __getitem__(self, place: int) -> str: ...
     @overload
     def __getitem__(self, place: slice | np.ndarray) -> RowNames: ...
     def __getitem__(self, place):
-        chosen = self._texts[place]
-        return chosen if isinstance(chosen, str) else RowNames(chosen)
+        chosen = self.cells[place]
+        if isinstance(chosen, np.ndarray):
+            return RowNames(chosen)
+        return chosen.decode() if isinstance(chosen, bytes) else chosen
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._texts.tolist())
+        for start in range(0, len(self), ROWS_AT_ONCE):
+            for cell in self.cells[start : start + ROWS_AT_ONCE].tolist():
+                yield cell.decode() if isinstance(cell, bytes) else cell
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and self._texts.tolist() == list(other)
+        return isinstance(other, Sequence) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]

@@ -26,6 +26,7 @@ from lstmcore.series.arguments import (
 from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import FILLINGS, Filling, fit_filling
 from lstmcore.series.scaling import SCALINGS, Scaler, fit_scaler
+from lstmcore.text import count
 
 __all__ = ["Preparation", "Prepared"]
 
@@ -88,7 +89,7 @@ class Preparation:
         names = column_names(table)
         table = as_table(table)
         if rows is not None and checks.check_count("rows", rows) > len(table):
-            raise ValueError(f"rows is {rows} but the table has {len(table)} rows")
+            raise ValueError(f"rows is {rows} but the table has {count(len(table), 'row')}")
         training = table[:rows].astype(float)
         filling = fit_filling(training, self.missing)
         training = filling.apply(training)
@@ -191,7 +192,7 @@ class Prepared(NamedTuple):
             if self.lost:
                 raise ValueError(
                     f"before is missing: differences of lags {self.preparation.difference} add up "
-                    f"from the {self.lost} rows of the table right before"
+                    f"from the {count(self.lost, 'row')} of the table right before"
                 )
             return changes
         return undifference(changes, before, self.preparation.difference)
@@ -239,7 +240,11 @@ class Prepared(NamedTuple):
         try:
             choices = stored["preparation"]
             preparation = Preparation(**choices | {"difference": tuple(choices["difference"])})
-            constant = np.array(stored["constant"])
+            flags = stored["constant"]
+            # In an array of NumPy all texts are as long as the longest, so none may get there.
+            if not isinstance(flags, list) or not all(type(flag) is bool for flag in flags):
+                raise ValueError("constant is no list of true, false")
+            constant = np.array(flags, bool)
             scaler = Scaler(np.array(stored["offset"], float), np.array(stored["scale"], float))
             means = None if stored["means"] is None else np.array(stored["means"], float)
             names = stored.get("columns")  # earlier versions stored no names
@@ -247,10 +252,6 @@ class Prepared(NamedTuple):
         except (LookupError, TypeError, ValueError) as error:
             raise ValueError(f"this is no stored preparation ({error!r})") from error
         learnt = {"offset": scaler.offset, "scale": scaler.scale, "means": means}
-        if constant.ndim != 1 or constant.dtype != bool:
-            raise ValueError(
-                "the stored preparation is damaged: constant is no list of true, false"
-            )
         for name, numbers in learnt.items():
             if numbers is None:
                 continue

@@ -27,7 +27,14 @@ from lstmcore.series.csv import Sheet, read_sheet
 from lstmcore.series.labels import RowNames
 from lstmcore.series.panel import find_keys, is_key_name, keys_of
 from lstmcore.series.read_options import ReadOptions
-from lstmcore.series.selection import Field, leave_out_counts, point_out, select, values_of
+from lstmcore.series.selection import (
+    Field,
+    leave_out,
+    leave_out_counts,
+    point_out,
+    select,
+    values_of,
+)
 from lstmcore.series.table import Table
 from lstmcore.series.time_column import TimeColumn, read_times
 from lstmcore.series.time_errors import TimesError
@@ -131,8 +138,10 @@ def read_csv(
     times = _read_times(sheet, places, rows, options)
     one = _one_series(sheet, fields, values, places, times, rows, options)
     if one is not None:
-        rows, values = rows[one], values[one]
-        times = None if times is None else times.take(one)
+        places_of, keys = one
+        rows, values = rows[places_of], values[places_of]
+        times = None if times is None else times.take(places_of)
+        fields, values = leave_out(fields, values, () if chosen else keys)
     fields, values = leave_out_counts(sheet, fields, values, asked=bool(chosen))
     _check_missing(sheet, fields, values, rows, missing)
     names = tuple(field.name for field in fields)
@@ -199,8 +208,9 @@ def _read_times(
     except TimesError as error:
         raise _of_file(error, sheet, places, rows) from None
     if times is None and not options.consecutive:
+        first = RowNames(texts)[0][:40]
         raise ValueError(
-            f"{where(sheet, int(rows[0]), sheet.columns[places[0]])}: {texts[0][:40]!r} is not "
+            f"{where(sheet, int(rows[0]), sheet.columns[places[0]])}: {first!r} is not "
             "understood as a time: --time names another column, --time-format the format, and "
             "--consecutive takes the rows as they come"
         )
@@ -241,8 +251,10 @@ def _one_series(
     times: TimeColumn | None,
     rows: np.ndarray,
     options: ReadOptions,
-) -> np.ndarray | None:
-    """Positions of the rows of the series that is asked for; None if there is one series alone.
+) -> tuple[np.ndarray, tuple[str, ...]] | None:
+    """The rows of the series that is asked for, and the columns that tell series apart.
+
+    None if there is one series alone. Rows are positions in `values`.
 
     Raises:
       ValueError: several series, of which none is asked for; or one is that there is not.
@@ -255,9 +267,13 @@ def _one_series(
         if place in places or (is_sorted and not is_key_name(column.name)):
             continue
         numbers = read.get(place)
-        if numbers is None or column.parts[0].dtype.kind != "f":
+        if column.parts:
             candidates[column.name] = np.array(list(column.texts()))[rows]
-        elif np.isfinite(numbers).all() and (numbers == np.trunc(numbers)).all():
+        elif (
+            numbers is not None
+            and np.isfinite(numbers).all()
+            and (numbers == np.trunc(numbers)).all()
+        ):
             candidates[column.name] = numbers.astype(np.int64)
     keys = find_keys(moments, candidates)
     if not keys:
@@ -278,7 +294,9 @@ def _one_series(
         )
     sheet.notes.append(f"series {options.series[:60]} of {shown}: {count(len(chosen), 'row')}")
     known_rows = np.flatnonzero(~np.isnan(values[chosen]).all(axis=1))
-    return chosen[known_rows[0] : known_rows[-1] + 1] if len(known_rows) else chosen
+    if len(known_rows):
+        chosen = chosen[known_rows[0] : known_rows[-1] + 1]
+    return chosen, keys
 
 
 def _check_missing(

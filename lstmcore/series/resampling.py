@@ -14,7 +14,7 @@ import numpy as np
 
 from lstmcore.series.arguments import as_table
 from lstmcore.series.time_column import TimeColumn
-from lstmcore.series.time_errors import IrregularTimesError, UnsortedTimesError
+from lstmcore.series.time_errors import UnsortedTimesError
 from lstmcore.series.time_format import DAY, TimeLabels
 
 AGGREGATES = ("mean", "sum", "first", "last", "min", "max")
@@ -22,15 +22,17 @@ MICROSECONDS = {"ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_0
 DAYS = {"day": 1, "week": 7}
 MONTHS = {"month": 1, "quarter": 3, "year": 12}
 UNITS = {
-    "ms": "ms", "millisecond": "ms", "s": "s", "sec": "s", "second": "s", "min": "min",
+    "ms": "ms", "millisecond": "ms", "s": "s", "sec": "s", "second": "s", "min": "min", "t": "min",
     "minute": "min", "h": "h", "hour": "h", "d": "day", "day": "day", "w": "week", "week": "week",
-    "month": "month", "q": "quarter", "quarter": "quarter", "y": "year", "year": "year",
+    "mo": "month", "month": "month", "q": "quarter", "quarter": "quarter", "y": "year",
+    "year": "year",
 }  # fmt: skip
+ALIASES = {"M": "month", "MS": "month", "ME": "month"}  # of pandas; "m" may be minutes
 LARGEST = 1_000_000  # units in an interval
 USUAL = 0.95  # of the steps are no longer than the usual ones
 MONDAY = 4  # 5 January 1970, as a day since 1970
 
-__all__ = ["Resampled", "merge_duplicates", "resample", "sort_rows"]
+__all__ = ["Resampled", "merge_duplicates", "parse_interval", "resample", "sort_rows"]
 
 
 class Resampled(NamedTuple):
@@ -38,7 +40,7 @@ class Resampled(NamedTuple):
 
     Attributes:
       column: the times of its rows.
-      values: float64 [rows, F]; NaN where an interval holds no known value.
+      values: float64 [rows, F]; NaN where an interval holds rows but no known value.
       left_out: rows of the table before that are in no row of this one, because they lie in the
         first or the last interval and do not fill it.
     """
@@ -107,24 +109,24 @@ def resample(
 ) -> Resampled:
     """Return one row for each interval, such as five minutes or a month.
 
-    A row holds nothing that comes after it. Up to hours, the row at 10:00 holds what came after the
-    row before it, up to and including 10:00. Days, weeks from Monday on, months, quarters and years
-    are named by their first day, as in a calendar: such a row holds all of that day or month, and
-    is known when it is over.
+    A row holds nothing that comes after it. Up to hours, and of plain numbers, the row at 10:00
+    holds what came after the row before it, up to and including 10:00. Days, weeks from Monday on,
+    months, quarters and years are named by their first day, as in a calendar: such a row holds all
+    of that day or month, and is known when it is over. Intervals without any row are left out, see
+    `insert_gaps`.
 
     Args:
       column: times in order, see `sort_rows`; several rows may have one time.
       values: numbers [rows] or [rows, F].
       every: a number and a unit: "500 ms", "30s", "5min", "2h", "day", "week", "month", "quarter",
-        "year".
+        "year"; of plain numbers, such as days since a start, a number.
       how: what stands for the values of an interval: "mean", "sum", "first", "last", "min" or "max"
         of those that are known; or one for each column, such as ("mean", "sum").
 
     Raises:
       UnsortedTimesError: times that are not in order.
-      IrregularTimesError: more than half of the intervals would be empty.
-      ValueError: values of another length than the times, times that are plain numbers, an unknown
-        interval or `how`, or no interval that is filled.
+      ValueError: values of another length than the times, an unknown interval or `how`, a unit for
+        plain numbers, or no interval that is filled.
 
     Examples:
       >>> from lstmcore import series
@@ -136,29 +138,16 @@ def resample(
     values = _table(column, values).astype(float)
     grid = _Grid.of(every, column)
     _check_sorted(column)
-    bins = grid.bins
-    starts = _starts(bins)
-    rows = int(bins[-1] - bins[0]) + 1
-    if rows > 2 * len(starts):
-        row = int(np.diff(bins).argmax()) + 1
-        raise IrregularTimesError(
-            f"is the end of the longest gap: every {every}, {rows - len(starts):,} of {rows:,} "
-            "rows would be empty: choose a longer interval, or take rows as consecutive",
-            row,
-            str(column.labels[row]),
-        )
-    complete = np.full((rows, values.shape[1]), np.nan)
-    complete[bins[starts] - bins[0]] = _aggregate(values, starts, how)
-    skip_first, skip_last = grid.unfilled_ends()
-    kept = slice(int(skip_first), rows - int(skip_last))
-    if kept.start >= kept.stop:
-        raise ValueError(f"every={every!r}: the table fills not one such interval")
+    bins, (skip_first, skip_last) = grid.bins, grid.unfilled_ends()
     ends = (skip_first & (bins == bins[0])) | (skip_last & (bins == bins[-1]))
-    times = grid.edges(bins[0] + np.arange(kept.start, kept.stop) + grid.named_by_end)
+    if ends.all():
+        raise ValueError(f"every={every!r}: the table fills not one such interval")
+    starts = _starts(bins[~ends])
+    times = grid.edges(bins[~ends][starts] + grid.named_by_end)
     by_clock = column.form.by_clock or (column.form.time_zone and not grid.named_by_end)
     form = column.form._replace(by_clock=bool(by_clock))
-    labels = TimeLabels(times, form)
-    return Resampled(TimeColumn(times, form, labels), complete[kept], int(ends.sum()))
+    column = TimeColumn(times, form, TimeLabels(times, form))
+    return Resampled(column, _aggregate(values[~ends], starts, how), int(ends.sum()))
 
 
 class _Grid(NamedTuple):
@@ -166,14 +155,13 @@ class _Grid(NamedTuple):
 
     Attributes:
       number, unit: an interval is so many of these.
-      moments: datetime64[us] [rows]: the times; where an interval includes its end and not its
-        start, a microsecond earlier.
+      moments: [rows], by the clock where intervals are days or longer.
       origin: day since 1970 with which days and weeks begin.
       bins: int [rows], the interval of each row.
-      named_by_end: the label of an interval is its end, and it includes that.
+      named_by_end: the label of an interval is its end, and it includes that, not its start.
     """
 
-    number: int
+    number: float
     unit: str
     moments: np.ndarray
     origin: int
@@ -182,38 +170,38 @@ class _Grid(NamedTuple):
 
     @classmethod
     def of(cls, every: str, column: TimeColumn) -> _Grid:
-        found = re.fullmatch(r"\s*(\d{0,9})\s*([a-z]+?)s?\s*", every.lower())
-        number = int(found[1] or 1) if found else 0
-        if found is None or found[2] not in UNITS or not 0 < number <= LARGEST:
-            raise ValueError(
-                f"every={every!r} is not an interval: give a number and one of ms, s, min, h, day, "
-                "week, month, quarter or year, such as '5min'"
-            )
-        unit = UNITS[found[2]]
-        if column.times.dtype.kind != "M":
-            raise ValueError(f"every={every!r}: the times are plain numbers, without a unit")
-        days = column.clock().astype("M8[D]").astype(np.int64)
+        number, unit = parse_interval(every)
+        are_numbers = column.times.dtype.kind == "f"
+        if are_numbers != (unit == "number"):
+            shown = "plain numbers: give a number" if are_numbers else "dates: give a unit, too"
+            raise ValueError(f"every={every!r}: the times are {shown}")
+        if are_numbers:
+            bins = np.ceil(column.times / number).astype(np.int64) - 1
+            return cls(number, unit, column.times, 0, bins, True)
         if unit in MICROSECONDS:
-            moments = column.times - np.timedelta64(1, "us")
-            bins = moments.astype(np.int64) // (number * MICROSECONDS[unit])
+            moments = column.times
+            bins = (moments.astype(np.int64) - 1) // (int(number) * MICROSECONDS[unit])
             return cls(number, unit, moments, 0, bins, True)
         moments, origin = column.clock(), 0
         if unit in DAYS:
-            origin = int(days.min(initial=days[0]))
+            days = moments.astype("M8[D]").astype(np.int64)
+            origin = int(days.min())
             origin -= (origin - MONDAY) % 7 if unit == "week" else 0
-            bins = (days - origin) // (number * DAYS[unit])
+            bins = (days - origin) // (int(number) * DAYS[unit])
         else:
-            bins = moments.astype("M8[M]").astype(np.int64) // (number * MONTHS[unit])
+            bins = moments.astype("M8[M]").astype(np.int64) // (int(number) * MONTHS[unit])
         return cls(number, unit, moments, origin, bins, False)
 
     def edges(self, bins: np.ndarray) -> np.ndarray:
-        """Return the start of each interval, datetime64[us]."""
+        """Return the start of each interval, datetime64[us] or float64."""
+        if self.unit == "number":
+            return bins * self.number
         if self.unit in MICROSECONDS:
-            return (bins * (self.number * MICROSECONDS[self.unit])).astype("M8[us]")
+            return (bins * (int(self.number) * MICROSECONDS[self.unit])).astype("M8[us]")
         if self.unit in DAYS:
-            days = self.origin + bins * (self.number * DAYS[self.unit])
+            days = self.origin + bins * (int(self.number) * DAYS[self.unit])
             return (days * DAY).astype("M8[us]")
-        months = bins * (self.number * MONTHS[self.unit])
+        months = bins * (int(self.number) * MONTHS[self.unit])
         return months.astype("M8[M]").astype("M8[us]")
 
     def unfilled_ends(self) -> tuple[bool, bool]:
@@ -221,12 +209,39 @@ class _Grid(NamedTuple):
 
         Rows are taken to go on before and after the table with the longest of its usual steps.
         """
-        if len(self.moments) < 2:
+        moments = self.moments[_starts(self.moments)]
+        if len(moments) < 2:
             return True, True
-        steps = np.diff(self.moments).astype(np.int64)
-        usual = np.timedelta64(int(np.quantile(steps, USUAL, method="higher")), "us")
+        usual = np.quantile(np.diff(moments), USUAL, method="higher")
         low, high = self.edges(np.array([self.bins[0], self.bins[-1] + 1]))
-        return bool(self.moments[0] >= low + usual), bool(self.moments[-1] + usual < high)
+        before, after = moments[0] - usual, moments[-1] + usual
+        if self.named_by_end:
+            return bool(before > low), bool(after <= high)
+        return bool(before >= low), bool(after < high)
+
+
+def parse_interval(text: str) -> tuple[float, str]:
+    """Return the number and the unit of an interval; the unit of a plain number is "number".
+
+    Raises:
+      ValueError: it is no interval.
+
+    Examples:
+      >>> parse_interval("5min"), parse_interval("2 hours"), parse_interval("MS")
+      ((5.0, 'min'), (2.0, 'h'), (1.0, 'month'))
+    """
+    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)?\s*([A-Za-z]*)\s*", text)
+    number, word = found.groups() if found else (None, "?")
+    unit = ALIASES.get(word) or UNITS.get(word.lower()) or UNITS.get(word.lower().removesuffix("s"))
+    size = float(number or 1)
+    if not word and number:
+        unit = "number"
+    if not unit or not 0 < size <= LARGEST or (unit != "number" and size % 1):
+        raise ValueError(
+            f"every={text[:40]!r} is not an interval: give a whole number and one of ms, s, min, "
+            "h, day, week, month, quarter or year, such as '5min'"
+        )
+    return size, unit
 
 
 def _table(column: TimeColumn, values) -> np.ndarray:

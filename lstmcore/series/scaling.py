@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.series.arguments import as_table, check_size
+from lstmcore.text import count
 
 SCALINGS = ("standard", "minmax", "none")
 
@@ -61,7 +62,7 @@ def fit_scaler(table, kind: str) -> Scaler:
     if (unknown := np.isnan(table).all(axis=0)).any():
         raise ValueError(
             f"column {unknown.argmax()} of the table (counted from 0) holds no number in "
-            f"{len(table)} rows: leave the column out, or use more data"
+            f"{count(len(table), 'row')}: leave the column out, or use more data"
         )
     low, high = np.nanmin(table, axis=0), np.nanmax(table, axis=0)
     if kind == "standard":

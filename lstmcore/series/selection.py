@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ from lstmcore.text import count, few, listed
 ROW_NUMBERS = frozenset(["no", "no.", "nr", "nr.", "#", "index", "row", "id", "number"])
 CALENDAR = frozenset(["year", "month", "day", "hour", "minute", "weekday", "dayofweek", "quarter"])
 
-__all__ = ["Field", "leave_out_counts", "point_out", "select", "values_of"]
+__all__ = ["Field", "leave_out", "leave_out_counts", "point_out", "select", "values_of"]
 
 
 class Field(NamedTuple):
@@ -141,6 +141,8 @@ def values_of(sheet: Sheet, fields: Sequence[Field], options: ReadOptions) -> np
             values[:, place] = category_values(column, field.category, options.na)
         else:
             values[:, place] = numbers(sheet, column, field.content, options, settled)
+            if column.numeric:
+                column.parts = []  # else the cells of a large file are in memory twice
     sheet.decimal = settled or "."
     return values
 
@@ -158,7 +160,16 @@ def leave_out_counts(
     sheet.notes.append(
         f"{few([fields[place].name for place in counts])} left out, for it only {verb} the rows"
     )
-    kept = [place for place in range(len(fields)) if place not in counts]
+    return leave_out(fields, values, [fields[place].name for place in counts])
+
+
+def leave_out(
+    fields: list[Field], values: np.ndarray, names: Collection[str]
+) -> tuple[list[Field], np.ndarray]:
+    """The fields and values without those of these names."""
+    kept = [place for place, field in enumerate(fields) if field.name not in names]
+    if len(kept) == len(fields):
+        return fields, values
     return [fields[place] for place in kept], values[:, kept]
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.text import count
 
 __all__ = ["Split", "rolling_origins", "split"]
 
@@ -58,7 +59,8 @@ def split(rows: int, validation: float = 0.0, test: float = 0.0) -> Split:
     training = rows - sum(counts)
     if training < 1:
         raise ValueError(
-            f"validation {validation} and test {test} leave none of {rows} rows to train on: hold "
+            f"validation {validation} and test {test} leave none of {count(rows, 'row')} to train "
+            "on: hold "
             "out less, or use more data"
         )
     end = training + counts[0]

@@ -10,6 +10,7 @@ import numpy as np
 
 from lstmcore.series import time_numbers, time_text
 from lstmcore.series import time_zone as zones
+from lstmcore.series.labels import RowNames
 from lstmcore.series.time_errors import (
     AmbiguousTimesError,
     ImpossibleTimesError,
@@ -19,6 +20,7 @@ from lstmcore.series.time_errors import (
 from lstmcore.series.time_format import DAY, END, FIRST, MONTHS, Part, TimeFormat, TimeLabels
 
 PIVOT = 69  # two-digit years from 69 on are of the last century, as POSIX has it
+ENOUGH = 10  # rows whose order tells on which side of a date the year is
 ORDERS = {  # of three numbers, the fields number1, number2 and number3
     "day.month.year": ("day", "month", "year2"),
     "month/day/year": ("month", "day", "year2"),
@@ -64,7 +66,7 @@ class TimeColumn(NamedTuple):
 
 
 def read_times(
-    labels: Sequence,
+    labels: Sequence | np.ndarray,
     *,
     day_first: bool | None = None,
     time_zone: str | None = None,
@@ -81,7 +83,8 @@ def read_times(
     Monday, January 8 2024                           is ignored
     31.12.2013, 12/31/2013                           what is above 12 in some row is the day in all
                                                      rows; if no row has one: refused, `day_first`
-    31.12.13                                         the same; refused if it may be 2031-12-13, too
+    31.12.13                                         the same; if it may be 2031-12-13, too: the one
+                                                     that puts ten rows or more in order, or refused
     2024-01, 01/2024, Jan 2024, 2024M01, 2022_01,    months
     2023.01
     2024Q1, Q1 2024, 1Q24, 2024H1                    quarters and half-years
@@ -107,7 +110,7 @@ def read_times(
 
     Args:
       labels: one per row, text as in a CSV file, or anything whose `str` is such text: numbers,
-        datetimes, datetime64.
+        datetimes, datetime64; an array of bytes is taken for UTF-8 without spaces at the ends.
       day_first: whether 02-01-2024 is the second of January; None: the column must tell.
       time_zone: the zone whose clock the column shows, "Europe/Berlin": where clocks change, hours
         are counted in UTC, and times to come are written by the local clock. None takes all days
@@ -135,13 +138,21 @@ def read_times(
     """
     if isinstance(labels, np.ndarray) and labels.dtype.kind == "M":
         return _from_datetimes(labels, time_zone)
-    texts = [text.strip() if type(text) is str else str(text).strip() for text in labels]
+    if isinstance(labels, np.ndarray) and labels.dtype.kind == "S":
+        texts: Sequence[str] = RowNames(labels)
+    else:
+        texts = [text.strip() if type(text) is str else str(text).strip() for text in labels]
     first = next(filter(None, texts), "")
     cells = time_text.as_cells(texts) if first else None
     if cells is None:
         return None
     if first != texts[0]:
         raise MixedTimesError("is empty: remove the row, or write its time", 0, texts[0])
+    if time_format is None and time_zone is None and len(cells) > 1:
+        times = time_text.iso_times(cells)
+        if times is not None:
+            form = _form_of(cells[:1])
+            return TimeColumn(times, form, TimeLabels(times, form))
     first = cells[0].decode()
     is_asked = time_format is not None
     if not is_asked and time_numbers.NUMBER.fullmatch(first):
@@ -156,6 +167,13 @@ def read_times(
         return None
     fields = time_text.split_fields(cells, texts, match)
     return _assemble(fields, texts, day_first, time_zone)
+
+
+def _form_of(cells: np.ndarray) -> TimeFormat:
+    """Return the format of times that are beyond doubt."""
+    column = read_times(cells)
+    assert column is not None
+    return column.form
 
 
 def join_columns(dates: Sequence, clocks: Sequence) -> list[str]:
@@ -196,7 +214,7 @@ def _with_colons(digits: str) -> str:
     return ":".join(digits[start : start + 2] for start in range(0, len(digits), 2))
 
 
-def _with_labels(times: np.ndarray, form: TimeFormat, texts: list[str]) -> TimeColumn:
+def _with_labels(times: np.ndarray, form: TimeFormat, texts: Sequence[str]) -> TimeColumn:
     """Keep no texts where the format writes the same."""
     labels = TimeLabels(times, form)
     is_same = all(map(operator.eq, labels, texts))
@@ -223,7 +241,7 @@ def _from_datetimes(array: np.ndarray, time_zone: str | None) -> TimeColumn | No
 
 
 def _assemble(
-    fields: time_text.Fields, texts: list[str], day_first: bool | None, time_zone: str | None
+    fields: time_text.Fields, texts: Sequence[str], day_first: bool | None, time_zone: str | None
 ) -> TimeColumn:
     """Turn the fields of a column into moments."""
     numbers, parts = dict(fields.numbers), fields.parts
@@ -248,7 +266,11 @@ def _assemble(
         numbers.update({names[name]: numbers[name] for name in names if name in numbers})
         parts = tuple(part._replace(kind=names.get(part.kind, part.kind)) for part in parts)
     days = _days(numbers, texts)
-    clock, is_exact = _microseconds(numbers, texts)
+    clock, is_exact, is_at_end = _microseconds(numbers, texts)
+    if is_at_end:
+        parts = tuple(
+            part._replace(kind="hour24") if part.kind == "hour" else part for part in parts
+        )
     times = (days * DAY + clock).astype("M8[us]")
     if "dayname" in numbers:
         is_exact &= bool(((days + 3) % 7 == numbers["dayname"]).all())
@@ -261,7 +283,7 @@ def _assemble(
 
 
 def _settle_order(
-    numbers: dict[str, np.ndarray], texts: list[str], day_first: bool | None
+    numbers: dict[str, np.ndarray], texts: Sequence[str], day_first: bool | None
 ) -> tuple[str, str, str]:
     """Return what number1, number2 and number3 are, by the whole column or as asked for."""
     triple = [numbers.get(f"number{place}", numbers.get("year")) for place in (1, 2, 3)]
@@ -287,6 +309,10 @@ def _settle_order(
     if not possible:
         raise _contradiction(exists, texts)
     readings = [np.stack(ordered(name)) for name in possible]
+    if len(possible) == 2 and "year-month-day" in possible and len(texts) >= ENOUGH:
+        in_order = [_is_in_order(reading) for reading in readings]
+        if in_order[0] != in_order[1]:
+            return ORDERS[possible[in_order.index(True)]]
     for name, reading in zip(possible[1:], readings[1:], strict=True):
         different = (reading != readings[0]).any(axis=0)
         if different.any():
@@ -302,7 +328,14 @@ def _settle_order(
     return ORDERS[possible[0]]
 
 
-def _contradiction(exists: dict[str, np.ndarray], texts: list[str]) -> TimesError:
+def _is_in_order(reading: np.ndarray) -> bool:
+    """Return whether dates, year, month and day [3, rows], only rise or only fall."""
+    year, month, day = reading
+    steps = np.diff((year * 12 + month) * 31 + day)
+    return bool((steps >= 0).all() or (steps <= 0).all())
+
+
+def _contradiction(exists: dict[str, np.ndarray], texts: Sequence[str]) -> TimesError:
     nowhere = ~np.any(list(exists.values()), axis=0)
     if nowhere.any():
         row = int(nowhere.argmax())
@@ -340,7 +373,7 @@ def _month_number(year: np.ndarray, month: np.ndarray) -> np.ndarray:
     return (year - 1970) * 12 + month - 1
 
 
-def _days(numbers: dict[str, np.ndarray], texts: list[str]) -> np.ndarray:
+def _days(numbers: dict[str, np.ndarray], texts: Sequence[str]) -> np.ndarray:
     """Return the days since 1970, int64 [rows]."""
     if "isoyear" in numbers:
         return _days_of_weeks(numbers["isoyear"], numbers["week"], numbers.get("weekday"), texts)
@@ -376,7 +409,7 @@ def _days(numbers: dict[str, np.ndarray], texts: list[str]) -> np.ndarray:
 
 
 def _days_of_weeks(
-    year: np.ndarray, week: np.ndarray, weekday: np.ndarray | None, texts: list[str]
+    year: np.ndarray, week: np.ndarray, weekday: np.ndarray | None, texts: Sequence[str]
 ) -> np.ndarray:
     """Return days of ISO weeks; the first has the year's first Thursday, so it holds 4 January."""
 
@@ -394,8 +427,13 @@ def _days_of_weeks(
     return days
 
 
-def _microseconds(numbers: dict[str, np.ndarray], texts: list[str]) -> tuple[np.ndarray, bool]:
-    """Return (microseconds of the day int64 [rows], whether none is written as 24:00 or :60)."""
+def _microseconds(
+    numbers: dict[str, np.ndarray], texts: Sequence[str]
+) -> tuple[np.ndarray, bool, bool]:
+    """Return microseconds of the day, int64 [rows], and how midnights are written.
+
+    The first flag: all alike, and no leap second is there. The second: as the end of a day, 24:00.
+    """
     zero = np.zeros(len(texts), np.int64)
     hour, minute, second, fraction = (
         np.maximum(numbers.get(name, zero), 0) for name in ("hour", "minute", "second", "fraction")
@@ -411,16 +449,19 @@ def _microseconds(numbers: dict[str, np.ndarray], texts: list[str]) -> tuple[np.
     is_leap = (second == 60) & (minute == 59)
     _refuse((second > 59) & ~is_leap, "is not a time: seconds are 0 to 59", texts)
     seconds = (hour * 60 + minute) * 60 + second
-    return seconds * 1_000_000 + fraction, not (is_end.any() or is_leap.any())
+    microseconds = seconds * 1_000_000 + fraction
+    is_at_end = bool(is_end.any()) and bool((microseconds > 0).all())
+    is_exact = (is_at_end or not is_end.any()) and not is_leap.any()
+    return microseconds, is_exact, is_at_end
 
 
-def _refuse(bad: np.ndarray, reason: str, texts: list[str]) -> None:
+def _refuse(bad: np.ndarray, reason: str, texts: Sequence[str]) -> None:
     if bad.any():
         row = int(bad.argmax())
         raise ImpossibleTimesError(reason, row, texts[row])
 
 
-def _check_one_day(times: np.ndarray, texts: list[str]) -> None:
+def _check_one_day(times: np.ndarray, texts: Sequence[str]) -> None:
     back = times[1:] <= times[:-1]
     if back.any():
         row = int(back.argmax()) + 1
@@ -436,7 +477,7 @@ def _with_offsets(
     times: np.ndarray,
     parts: tuple[Part, ...],
     fields: time_text.Fields,
-    texts: list[str],
+    texts: Sequence[str],
     time_zone: str | None,
 ) -> TimeColumn:
     """Return the column of texts that end in an offset from UTC; `times` are those of the clock."""

@@ -25,14 +25,15 @@ EXCEL_EPOCH = np.datetime64("1899-12-30", "us")  # serial day 0, of those from M
 FIRST = np.datetime64("0001-01-01", "us")
 END = np.datetime64("10000-01-01", "us")  # years have four digits
 LONGEST_WHOLE = 2**63  # a larger number is written with an exponent
+CLOCK = ("hour", "hour12", "hour24", "minute", "second")  # fields of the time of day
 ROWS_AT_ONCE = 4_096  # labels that are written together while iterating
 # What fields are called when a format is described.
 WORDS = {
     "year": "year", "year2": "year (two digits)", "month": "month", "monthname": "month",
-    "day": "day", "dayname": "weekday", "hour": "hour", "hour12": "hour", "minute": "minute",
-    "second": "second", "fraction": "fraction", "ampm": "AM/PM", "quarter": "quarter",
-    "half": "half-year", "isoyear": "year", "week": "week", "weekday": "weekday",
-    "yearday": "day of the year", "ordinal": "", "zone": "offset from UTC",
+    "day": "day", "dayname": "weekday", "hour": "hour", "hour12": "hour", "hour24": "hour",
+    "minute": "minute", "second": "second", "fraction": "fraction", "ampm": "AM/PM",
+    "quarter": "quarter", "half": "half-year", "isoyear": "year", "week": "week",
+    "weekday": "weekday", "yearday": "day of the year", "ordinal": "", "zone": "offset from UTC",
 }  # fmt: skip
 
 __all__ = ["Part", "TimeFormat", "TimeLabels", "year_of"]
@@ -84,6 +85,9 @@ class TimeFormat(NamedTuple):
             utc = zones.to_utc_roughly(times, self.time_zone) if self.by_clock else times
             offsets = zones.offsets_at(utc, self.time_zone)
         times = self.clock(times)
+        days = times
+        if any(part.kind == "hour24" for part in self.parts):  # midnight ends the day before
+            days = times - (_microsecond_of_day(times) == 0).astype("m8[us]")
         template, columns = "", []
         for part in self.parts:
             if part.kind == "literal":
@@ -94,14 +98,15 @@ class TimeFormat(NamedTuple):
                 column = [_offset_text(offset, part.style) for offset in offsets.tolist()]
                 template += "%s"
             elif part.kind in NAMES:
-                column = [NAMES[part.kind](n, part.style) for n in FIELDS[part.kind](times)]
+                shown = times if part.kind == "ampm" else days
+                column = [NAMES[part.kind](n, part.style) for n in FIELDS[part.kind](shown)]
                 template += "%s"
             elif part.kind == "fraction":
                 digits = int(part.style)
                 column = [f"{n:06}{'0' * digits}"[:digits] for n in FIELDS["fraction"](times)]
                 template += "%s"
             else:
-                column = FIELDS[part.kind](times).tolist()
+                column = FIELDS[part.kind](times if part.kind in CLOCK else days).tolist()
                 template += f"%0{part.style}d"
             columns.append(column)
         return [template % row for row in zip(*columns, strict=True)]
@@ -114,7 +119,7 @@ class TimeFormat(NamedTuple):
 
     def shows_hours(self) -> bool:
         """Return whether a time of day is written."""
-        return any(part.kind in ("hour", "hour12") for part in self.parts)
+        return any(part.kind in CLOCK for part in self.parts)
 
     def __str__(self) -> str:
         """Describe the format: "day.month.year hour:minute"."""
@@ -239,6 +244,7 @@ FIELDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "week": lambda times: (_yearday(_thursday(times)) - 1) // 7 + 1,
     "weekday": lambda times: _weekday(times) + 1,
     "hour": _hour,
+    "hour24": lambda times: _hour(times) + 24 * (_microsecond_of_day(times) == 0),
     "hour12": lambda times: (_hour(times) + 11) % 12 + 1,
     "ampm": lambda times: _hour(times) // 12,
     "minute": lambda times: _microsecond_of_day(times) // 60_000_000 % 60,

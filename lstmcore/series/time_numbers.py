@@ -50,14 +50,18 @@ def format_of(cells: np.ndarray, texts: Sequence[str]) -> str:
       AmbiguousTimesError: numbers that may be times.
       ImpossibleTimesError: a number that is no time where the first is one.
     """
-    whole = cells
+    whole, ending = cells, ""
     if np.strings.endswith(cells, b".0").all():  # integers that a missing value made floats
-        whole = np.strings.rpartition(cells, b".")[0]
-    lengths = np.strings.str_len(whole)
-    digits = int(lengths[0])
+        whole, ending = np.strings.rpartition(cells, b".")[0], ".0"
     is_whole = bool(np.strings.isdigit(whole).all())
-    if is_whole and whole is cells and (lengths == digits).all():
-        return _format_of_digits(whole, texts, digits)
+    if is_whole:
+        lengths = np.strings.str_len(whole)
+        digits = int(lengths[0])
+        if (lengths == digits).all():
+            form = _format_of_digits(whole, texts, digits)
+            return form + ending if form.startswith("%") else form
+        if digits in COMPACT and _fits(whole[:1], COMPACT[digits])[0]:
+            raise _no_compact_time(texts, int((lengths != digits).argmax()), digits)
     if not is_whole and np.strings.find(cells, b".").max() == 10 and _are_seconds(cells):
         return "s"
     if re.fullmatch(rb"\d{4}\.\d\d?", cells[0]):
@@ -94,16 +98,18 @@ def _format_of_digits(cells: np.ndarray, texts: Sequence[str], digits: int) -> s
         if (count >= 10**9 * scale).all() and (count < LATEST_EPOCH * scale).all():
             return EPOCHS[digits]
     if digits in COMPACT and fits[0]:
-        row = int(fits.argmin())
-        weeks = " or '%G%V' if it is a year and a week," if digits == 6 else ""
-        raise ImpossibleTimesError(
-            f"is not a time in the format of the rows before it, such as {texts[0]} "
-            f"({COMPACT[digits]}): mend it, or pass time_format='number' if it only counts,"
-            f"{weeks}".rstrip(","),
-            row,
-            texts[row],
-        )
+        raise _no_compact_time(texts, int(fits.argmin()), digits)
     return "number"
+
+
+def _no_compact_time(texts: Sequence[str], row: int, digits: int) -> ImpossibleTimesError:
+    weeks = ", or '%G%V' if it is a year and a week" if digits == 6 else ""
+    return ImpossibleTimesError(
+        f"is not a time in the format of the rows before it, such as {texts[0]} "
+        f"({COMPACT[digits]}): mend it, or pass time_format='number' if it only counts{weeks}",
+        row,
+        texts[row],
+    )
 
 
 AMBIGUOUS = {

@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Sequence
 from itertools import islice
 
+import numpy as np
+
 from lstmcore.series.columns import where
 from lstmcore.series.csv import Column, Sheet
 from lstmcore.series.header import looks_like_time
@@ -95,24 +97,27 @@ def time_parts(names: Sequence[str]) -> list[int]:
     return places
 
 
-def texts_of_time(sheet: Sheet, places: Sequence[int], rows: slice) -> list[str]:
-    """The times of some rows as texts, each of one or of several columns.
+def texts_of_time(sheet: Sheet, places: Sequence[int], rows: slice) -> list[str] | np.ndarray:
+    """The times of some rows as texts, or bytes, each of one or of several columns.
 
     Raises:
       ValueError: columns of parts, such as the month, that hold something else.
     """
     columns = [sheet.columns[place] for place in places]
     if len(columns) == 1:
+        parts = columns[0].parts
+        if all(part.dtype.kind == "S" for part in parts):
+            return np.concatenate(parts)[rows]
         return list(columns[0].texts())[rows]
-    parts = [place for place in time_parts(sheet.names) if place in places]
-    if len(parts) < 2:
+    dated = [place for place in time_parts(sheet.names) if place in places]
+    if len(dated) < 2:
         days, clocks = (list(column.texts())[rows] for column in columns)
         return join_columns(days, clocks)
-    whole = [_whole_numbers(sheet, sheet.columns[place], rows) for place in parts]
-    date = "-".join(["{:04}", "{:02}", "{:02}"][: len(parts)])
-    clock_form = {4: " {:02}:00", 5: " {:02}:{:02}", 6: " {:02}:{:02}:{:02}"}.get(len(parts), "")
+    whole = [_whole_numbers(sheet, sheet.columns[place], rows) for place in dated]
+    date = "-".join(["{:04}", "{:02}", "{:02}"][: len(dated)])
+    clock_form = {4: " {:02}:00", 5: " {:02}:{:02}", 6: " {:02}:{:02}:{:02}"}.get(len(dated), "")
     texts = [(date + clock_form).format(*numbers) for numbers in zip(*whole, strict=True)]
-    others = [place for place in places if place not in parts]
+    others = [place for place in places if place not in dated]
     if not others:
         return texts
     return join_columns(texts, list(sheet.columns[others[0]].texts())[rows])

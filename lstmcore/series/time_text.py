@@ -15,10 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.series.labels import RowNames
 from lstmcore.series.time_errors import MixedTimesError
 from lstmcore.series.time_format import DAY_NAMES, MONTHS, NAMES, Part
 
 LONGEST = 64  # characters of a time
+ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?")
+FIRST_YEAR = np.datetime64("0001-01-01")
+ROWS_AT_ONCE = 2**15  # whose texts stay in the cache of a processor
 # Marks that are written for ASCII ones.
 LOOKALIKES = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " "})
 
@@ -145,6 +149,8 @@ def as_cells(texts: Sequence[str]) -> np.ndarray | None:
     Raises:
       MixedTimesError: a later one that cannot.
     """
+    if isinstance(texts, RowNames) and texts.is_ascii(LONGEST):
+        return texts.cells
     if len(texts) and max(map(len, texts)) <= LONGEST:
         try:
             return np.array(texts, "S")
@@ -157,6 +163,27 @@ def as_cells(texts: Sequence[str]) -> np.ndarray | None:
                 return None
             raise _mixed(texts, row)
     return np.array(texts, "S")
+
+
+def iso_times(cells: np.ndarray) -> np.ndarray | None:
+    """Return times, datetime64[us] [rows], of texts such as 2024-01-31 12:30; None if others.
+
+    NumPy reads these ten times as fast as fields are found in texts of any form.
+    """
+    first = cells[0].decode()
+    if not ISO.fullmatch(first):
+        return None
+    chars = cells.view(np.uint8).reshape(len(cells), -1)
+    marks = [place for place, char in enumerate(first) if not char.isdigit()]
+    if not all((chars[:, place] == ord(first[place])).all() for place in marks):
+        return None
+    if not ((chars[:, 0] - np.uint8(48)) < 10).all() or not chars[:, -1].all():
+        return None
+    try:
+        times = cells.astype("M8[us]")
+    except ValueError:  # such as 2024-02-30; the row is found field by field
+        return None
+    return times if times.min() >= FIRST_YEAR else None
 
 
 def recognise(text: str) -> re.Match | None:
@@ -227,9 +254,11 @@ def split_fields(cells: np.ndarray, texts: Sequence[str], match=recognise) -> Fi
 
 def _rows_by_shape(chars: np.ndarray) -> list[np.ndarray]:
     """Return the rows of each shape: as they are but for their digits."""
-    shapes = np.where((chars >= 48) & (chars <= 57), np.uint8(48), chars)
-    if (shapes == shapes[0]).all():
-        return [np.arange(len(shapes))]
+    first = _shape(chars[:1])
+    starts = range(0, len(chars), ROWS_AT_ONCE)
+    if all((_shape(chars[start : start + ROWS_AT_ONCE]) == first).all() for start in starts):
+        return [np.arange(len(chars))]
+    shapes = _shape(chars)
     # Random odd factors: two shapes of a column have one sum with a chance of 2**-63.
     factors = 2 * np.random.default_rng(0).integers(2**62, size=(chars.shape[1],)) + 1
     sums = np.zeros(len(shapes), np.int64)
@@ -238,6 +267,11 @@ def _rows_by_shape(chars: np.ndarray) -> list[np.ndarray]:
     _, inverse, counts = np.unique(sums, return_inverse=True, return_counts=True)
     order = np.argsort(inverse, kind="stable")
     return np.split(order, np.cumsum(counts)[:-1])
+
+
+def _shape(chars: np.ndarray) -> np.ndarray:
+    """Return characters with 0 for every digit."""
+    return np.where((chars >= 48) & (chars <= 57), np.uint8(48), chars)
 
 
 def _group(rows: np.ndarray, found: re.Match) -> _Group:

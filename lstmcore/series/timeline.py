@@ -57,7 +57,7 @@ class Times(NamedTuple):
         try:
             times = self.calendar.times(positions)
         except LookupError:  # no times follow from those that are there
-            last = self.positions[-1]
+            last = int(self.positions[-1])
             return [
                 self.labels[n] if n <= last else f"{self.labels[last]} + {count(n - last, 'row')}"
                 for n in positions.tolist()
@@ -122,9 +122,10 @@ def check_times(
     if column is None or len(column.times) < 2:
         return None
     _check_order(column)
-    times, _, texts = column
+    times, form, texts = column
     if consecutive:
         calendar: Calendar | Consecutive = Consecutive(column.clock())
+        form = form._replace(by_clock=form.time_zone is not None)
         positions = np.arange(len(times))
     else:
         found = find_calendar(times)
@@ -138,7 +139,7 @@ def check_times(
             )
         calendar, positions = found
     gaps = int(positions[-1]) + 1 - len(positions)
-    return Times(times, calendar.interval, gaps, positions, texts, calendar, column.form)
+    return Times(times, calendar.interval, gaps, positions, texts, calendar, form)
 
 
 def insert_gaps(values, times: Times) -> tuple[np.ndarray, Sequence[str]]:

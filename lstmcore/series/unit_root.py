@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.series.arguments import as_table, check_size
+from lstmcore.text import count
 
 LEVEL = 0.05  # of significance, of both tests
 FEWEST, MOST = 20, 2_000  # rows to test; the time it takes grows with their square
@@ -84,7 +85,7 @@ def stationarity(values) -> Stationarity | tuple[Stationarity, ...]:
     table = as_table(values).astype(float)
     if len(table) < FEWEST:
         raise ValueError(
-            f"values has {len(table)} rows: tests of stationarity need at least {FEWEST}"
+            f"values has {count(len(table), 'row')}: tests of stationarity need at least {FEWEST}"
         )
     if np.isnan(table).any():
         raise ValueError("values has missing values: fill them first, see fit_filling")

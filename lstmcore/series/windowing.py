@@ -7,6 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from lstmcore import checks
 from lstmcore.series.arguments import as_numbers, as_table
+from lstmcore.text import count
 
 CELLS_AT_ONCE = 2**22  # of windows that are sorted at a time for a median: some 100 MB
 MOST_WINDOWS, MOST_NUMBERS = 20_000, 2**26  # numbers in all windows: 256 MiB of float32
@@ -46,7 +47,8 @@ def windows(table, length: int, horizon: int = 0, stride: int = 1):
     if len(table) < span:
         beyond = f" and a horizon of {horizon}" if horizon else ""
         raise ValueError(
-            f"a window of {length} rows{beyond} does not fit into a table of {len(table)} rows: "
+            f"a window of {count(length, 'row')}{beyond} does not fit into a table of "
+            f"{count(len(table), 'row')}: "
             "use a shorter window or more data"
         )
     spans = sliding_window_view(table, span, axis=0)[::stride].swapaxes(1, 2)
@@ -178,7 +180,7 @@ def temporalize(X, y, lookback: int):
     X, y = as_table(X), np.asarray(y)
     lookback = checks.check_count("lookback", lookback)
     if len(X) != len(y):
-        raise ValueError(f"X has {len(X)} rows but y has {len(y)}: they must be aligned")
+        raise ValueError(f"X has {count(len(X), 'row')} but y has {len(y)}: they must be aligned")
     return windows(X[2:], lookback), y[lookback + 1 :]
 
 

@@ -71,6 +71,8 @@ class Settings:
         checks.check_seed("seed", self.seed)
         if self.patience is not None:
             checks.check_count("patience", self.patience)
+        for name in ("dropout", "learning_rate", "clip", "validation"):
+            object.__setattr__(self, name, checks.check_number(name, getattr(self, name)))
         for name in ("learning_rate", "clip"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be a positive number, got {getattr(self, name)}")
