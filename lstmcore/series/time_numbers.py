@@ -193,8 +193,7 @@ def read_named(
       ImpossibleTimesError: a number that is not finite, or beyond the year 9999.
     """
     numbers = _as_floats(cells, texts)
-    point = np.strings.find(cells, b".")
-    decimals = np.where(point >= 0, np.strings.str_len(cells) - point - 1, 0)
+    decimals = _decimals(cells)
     most = int(decimals.max())
     if time_format == "number":
         return numbers, (Part("number", _number_style(cells, decimals)),)
@@ -221,10 +220,11 @@ def read_named(
     return (count * size + fraction).astype("M8[us]"), (Part("epoch", f"{time_format} {most}"),)
 
 
-def check_serial_days(numbers: np.ndarray, texts: Sequence[str]) -> None:
+def check_serial_days(numbers: np.ndarray, cells: np.ndarray, texts: Sequence[str]) -> None:
     """Refuse numbers that are more regular as a spreadsheet's serial days than as numbers.
 
-    Elsewhere both readings have the same rows. Of business days, weekends would be taken for gaps.
+    Of business days, weekends would be taken for gaps; hours are fractions that no other count has.
+    Elsewhere both readings have the same rows.
 
     Raises:
       AmbiguousTimesError: they are.
@@ -235,16 +235,26 @@ def check_serial_days(numbers: np.ndarray, texts: Sequence[str]) -> None:
     if not (numbers[1:] > numbers[:-1]).all():
         return
     as_numbers = find_calendar(numbers)
-    as_days = find_calendar(_from_serial_days(numbers, 9))
+    as_days = find_calendar(_from_serial_days(numbers, int(_decimals(cells).max())))
     if as_days is None:
         return
-    if as_numbers is None or as_days[1][-1] < as_numbers[1][-1]:
-        raise AmbiguousTimesError(
-            f"may be a day as spreadsheets count them, {as_days[0].interval} from one row to the "
-            "next, or a number: pass time_format='excel' or 'number'",
-            0,
-            texts[0],
-        )
+    if as_numbers is not None and as_numbers[1][-1] <= as_days[1][-1]:
+        step = as_numbers[0].step
+        are_minutes = as_days[0].unit == "microsecond" and as_days[0].step % 60_000_000 == 0
+        if not are_minutes or abs(step - round(step, 3)) < 1e-6:
+            return
+    raise AmbiguousTimesError(
+        f"may be a day as spreadsheets count them, {as_days[0].interval} from one row to the "
+        "next, or a number: pass time_format='excel' or 'number'",
+        0,
+        texts[0],
+    )
+
+
+def _decimals(cells: np.ndarray) -> np.ndarray:
+    """Return how many digits follow the point, int [rows]."""
+    point = np.strings.find(cells, b".")
+    return np.where(point >= 0, np.strings.str_len(cells) - point - 1, 0)
 
 
 def _as_floats(cells: np.ndarray, texts: Sequence[str]) -> np.ndarray:
