@@ -18,6 +18,7 @@ from lstmcore import checks
 from lstmcore.feedforward import DenseAutoencoder
 from lstmcore.models import Autoencoder
 from lstmcore.noise import corrupt
+from lstmcore.programs import compiled
 from lstmcore.train import fit
 
 try:
@@ -103,7 +104,7 @@ class LatentFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         x = self._examples(X, fitting=True)
         init_key, key = jax.random.split(jax.random.key(self.seed))
         result = fit(
-            _loss(self.model, self.masking, self.gaussian),
+            partial(_loss, self.model, self.masking, self.gaussian),
             jax.jit(self.model.init)(init_key),
             x,
             optimizer=_adam(self.learning_rate),
@@ -169,22 +170,18 @@ def _check_model(model) -> None:
         )
 
 
-@lru_cache  # lc.fit compiles once for each loss and optimizer, and a grid search fits often
-def _loss(model, masking: float, gaussian: float):
-    def loss(params, x, key=None):
-        x_hat, _ = model.apply(params, corrupt(key, x, masking=masking, gaussian=gaussian))
-        return jnp.mean((x_hat - x) ** 2)
-
-    return loss
+def _loss(model, masking: float, gaussian: float, params, x, key=None):
+    x_hat, _ = model.apply(params, corrupt(key, x, masking=masking, gaussian=gaussian))
+    return jnp.mean((x_hat - x) ** 2)
 
 
-@lru_cache
+@lru_cache  # lc.fit compiles once for each optimizer, and a grid search fits often
 def _adam(learning_rate: float):
     import optax
 
     return optax.adam(learning_rate)
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _codes(model, params, x):
     return model.encode(params, x)[0]

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from lstmcore import checks, engine
 from lstmcore.activations import Activation, resolve
+from lstmcore.cell import zero_state
 from lstmcore.dtypes import check_size, memory_dtype
 from lstmcore.param_checks import check_lstm_params
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
@@ -244,6 +245,9 @@ def _at_every_step(timesteps, array):
 
 def _zero_state_like(x, params, units: int) -> LSTMState:
     """`zero_state`, but sharded as `x` is, and of a symbolic batch where `x` has one."""
+    if not isinstance(x, jax.core.Tracer) and len(x.devices()) == 1:
+        hidden = params.recurrent_kernel.shape[0]
+        return zero_state(x.shape[0], units, params.kernel.dtype, projection=hidden)
     x = x[:, :0].sum(axis=1) if x.ndim == 3 else x
     c = jnp.zeros_like(x @ params.kernel[:, :units])
     h = c if params.projection is None else jnp.zeros_like(c @ params.projection)

@@ -22,7 +22,7 @@ from lstmcore.series.header import has_header, is_row_of_units
 from lstmcore.series.numbers import decimal_mark, is_missing, is_number, is_plain
 from lstmcore.series.plain_text import WIDEST_TEXT, read_plain
 from lstmcore.series.read_options import ReadOptions
-from lstmcore.series.text_file import LONGEST_RECORD, read_blocks
+from lstmcore.series.text_file import LONGEST_RECORD, open_blocks
 from lstmcore.text import count, few
 
 JUDGED_BY = 50  # lines that show which separator is used
@@ -185,17 +185,19 @@ class _Widths:
 
     def check(self, rows: Iterable[Row]) -> Iterator[Row]:
         for row in rows:
-            if len(row.cells) == len(self.names) and (len(self.names) > 1 or not row.is_blank):
+            is_whole = len(row.cells) == len(self.names)
+            if row.is_blank and (self.blank or not is_whole or len(self.names) == 1):
+                self.blank = self.blank or row.line
+            elif is_whole:
                 self.check_no_blank()
                 yield row
-            elif row.is_blank:
-                self.blank = self.blank or row.line
             else:
                 self.check_no_blank()
                 raise ValueError(
                     f"{self.path}, line {row.line:,}: {count(len(row.cells), 'cell')}, but there "
                     f"{'is' if len(self.names) == 1 else 'are'} {count(len(self.names), 'column')} "
-                    f"({few(self.names)}); --separator and --skip-lines say how to read it"
+                    f"({few(self.names)}); --separator, --decimal and --skip-lines say how to "
+                    "read it"
                 )
 
     def check_no_blank(self) -> None:
@@ -223,7 +225,17 @@ def read_sheet(
         is not clear what separates cells or whether the first line holds names.
     """
     notes: list[str] = []
-    blocks = _whole_rows(read_blocks(path, options.encoding, notes), path)
+    with open_blocks(path, options.encoding, notes) as blocks:
+        return _read(path, _whole_rows(blocks, path), notes, options, is_text)
+
+
+def _read(
+    path,
+    blocks: Iterator[bytes],
+    notes: list[str],
+    options: ReadOptions,
+    is_text: Callable[[str], bool],
+) -> Sheet:
     records = _Records(path, options.skip_lines)
     lines = _first_lines(records, blocks)
     if not lines:
@@ -232,7 +244,9 @@ def read_sheet(
         records.separator = found.group(1)
         lines.pop(0)
     else:
-        records.separator = options.separator or _find_separator([t for _, t in lines], path)
+        records.separator = options.separator or _find_separator(
+            [text for _, text in lines], path, options.decimal_mark
+        )
     sheet = Sheet(path, records.separator, notes=notes)
     rows = list(records.split(lines))
     _name_columns(sheet, rows, records.comments, options)
@@ -293,7 +307,7 @@ def _first_lines(records: _Records, blocks: Iterator[bytes]) -> list[tuple[int, 
     return []
 
 
-def _find_separator(lines: list[str], path) -> str:
+def _find_separator(lines: list[str], path, decimal: str | None) -> str:
     """The character that cuts most lines into as many cells, at least two, as the first."""
     sample = list(islice(filter(str.strip, lines), JUDGED_BY))
     best, agreeing = "", 0.0
@@ -312,7 +326,7 @@ def _find_separator(lines: list[str], path) -> str:
                 f"{path}, line 2: {sample[-1].strip()[:40]!r} may be one number or several: "
                 "--separator ';' takes the line as one, --separator space as several"
             )
-    return best or ","
+    return best or (";" if decimal == "," else ",")
 
 
 def _cell_counts(lines: list[str], separator: str) -> list[int]:

@@ -176,7 +176,8 @@ def leave_out(
 def _counts_rows(sheet: Sheet, field: Field, values: np.ndarray) -> bool:
     if len(values) < 2:
         return False
-    is_even = bool((np.diff(values) == 1).all())
+    with np.errstate(over="ignore"):
+        is_even = bool((np.diff(values) == 1).all())
     if sheet.columns[field.place].is_unnamed or field.name.lower() == "unnamed: 0":
         return is_even
     is_called_so = field.name.lower() in ROW_NUMBERS and values[0] in (0, 1) and len(values) > 2

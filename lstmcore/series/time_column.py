@@ -162,7 +162,7 @@ def read_times(
         if not is_asked and time_format == "number":
             time_numbers.check_serial_days(times, texts)
         return _with_labels(times, TimeFormat(parts), texts)
-    match = time_text.matcher_of(time_format) if time_format else time_text.recognise
+    match = time_text.recognise if time_format is None else time_text.matcher_of(time_format)
     if time_format is None and match(first) is None:
         return None
     fields = time_text.split_fields(cells, texts, match)
@@ -277,6 +277,7 @@ def _assemble(
     if not (numbers.keys() & {"year", "year2", "isoyear"}):
         _check_one_day(times, texts)
     if "zone" in numbers:
+        fields = fields._replace(uniform=fields.uniform and is_exact)
         return _with_offsets(times, parts, fields, texts, time_zone)
     labels = TimeLabels(times, TimeFormat(parts)) if fields.uniform and is_exact else texts
     return _in_zone(times, parts, time_zone, labels)

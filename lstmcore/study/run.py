@@ -22,6 +22,7 @@ import numpy as np
 
 from lstmcore.activations import word_for
 from lstmcore.feedforward import DenseAutoencoder
+from lstmcore.programs import compiled
 from lstmcore.seq2seq import Seq2Seq
 from lstmcore.study.names import GATES, Places, check_layer, places, quantity_of
 from lstmcore.types import Trace
@@ -198,7 +199,7 @@ def _real_tokens(x, mask):
     return mask
 
 
-_cached_run = jax.jit(_run, static_argnums=0)
+_cached_run = compiled(_run)
 
 
 def _is_known(model) -> bool:
