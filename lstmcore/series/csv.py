@@ -193,13 +193,11 @@ class _Widths:
                 yield row
             else:
                 self.check_no_blank()
-                there = (
-                    f"{'is' if len(self.names) == 1 else 'are'} {count(len(self.names), 'column')}"
-                )
+                there = "is" if len(self.names) == 1 else "are"
                 raise ValueError(
                     f"{self.path}, line {row.line:,}: {count(len(row.cells), 'cell')}, but there "
-                    f"{there} {count(len(self.names), 'column')} ({few(self.names)}); --separator, --decimal and --skip-lines say how "
-                    "to read it"
+                    f"{there} {count(len(self.names), 'column')} ({few(self.names)}); --separator, "
+                    "--decimal and --skip-lines say how to read it"
                 )
 
     def check_no_blank(self) -> None:
