@@ -16,15 +16,14 @@ import inspect
 import threading
 import weakref
 from collections.abc import Callable
-from dataclasses import fields
 from functools import partial, update_wrapper
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from lstmcore.hyperparameters import is_value
 
+PLAIN = (int, str, float, type(None), complex, bytes)
 LATEST = 64  # programs of one function that stay, a few MB each
 
 
@@ -42,7 +41,7 @@ class compiled:
         update_wrapper(self, function)
 
     def __call__(self, fixed, *arrays, **named):
-        shapes = tuple(map(jnp.shape, jax.tree.leaves((arrays, named))))
+        shapes = tuple([getattr(leaf, "shape", ()) for leaf in jax.tree.leaves((arrays, named))])
         key = _key(fixed), shapes
         program = self.programs.pop(key, None)
         if program is None:
@@ -108,13 +107,14 @@ def _identity(value):
 
 def _key(value, gone: Callable | None = None):
     """What stands for `value` in a dict; `gone` is called once a part of it is no more."""
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+    if isinstance(value, PLAIN):
         return type(value), value  # 1, 1.0 and True are equal, but not the same to a program
     if isinstance(value, tuple):
-        return type(value), *(_key(part, gone) for part in value)
+        return type(value), *[_key(part, gone) for part in value]
     if is_value(value) and value.__dataclass_params__.eq:
-        names = [field.name for field in fields(value) if field.compare]
-        return type(value), *(_key(getattr(value, name), gone) for name in names)
+        parameters = value.__dataclass_fields__.items()
+        names = [name for name, field in parameters if field.compare]
+        return type(value), *[_key(getattr(value, name), gone) for name in names]
     if inspect.ismethod(value):  # made anew at each access
         return "method", _key(value.__func__, gone), _key(value.__self__, gone)
     if isinstance(value, partial) and all(map(_is_plain, (*value.args, *value.keywords.values()))):
@@ -124,4 +124,4 @@ def _key(value, gone: Callable | None = None):
 
 
 def _is_plain(value) -> bool:
-    return isinstance(value, bool | int | float | str) or is_value(value)
+    return isinstance(value, PLAIN) or is_value(value)

@@ -53,7 +53,8 @@ def lstm(
 
     Args:
       params: LSTMParams [F, 4H], [H, 4H], [4H], perhaps with a peephole and a projection.
-      x: [B, T, F], or [B, F] with `repeat`; cast to the dtype of the params.
+      x: [B, T, F], or [B, F] with `repeat`; cast to the dtype of the params. An array of NumPy or
+        JAX, or of a library that NumPy can read (PyTorch on the CPU, pandas, polars).
       state: LSTMState [B, H] to start from; None starts from zeros. With a projection to P, `h` is
         [B, P], here and in the results.
       mask: bool [B, T], True = real step, at any place. A masked step carries `h` and `c`
@@ -107,6 +108,7 @@ def lstm(
       (5, 4, 3)
     """
     features, units = check_lstm_params(params)
+    x = checks.as_array("x", x)
     checks.check_input(x, features, repeated=repeat is not None)
     if repeat is not None:
         repeat = check_size("repeat", repeat)

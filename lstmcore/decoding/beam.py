@@ -180,7 +180,7 @@ def _search(fixed: _Fixed, params, state, alpha):
         pairs = pairs.at[:, :, end].set(-jnp.inf).reshape(batch, width * vocabulary)
         likeliest = following[:, 0].argmax(axis=-1)
         leading = now.leading & (likeliest != end)
-        first = leading[:, None] & (jnp.arange(width * vocabulary) == likeliest[:, None])
+        first = leading[:, None] & (jnp.arange(width * vocabulary)[None] == likeliest[:, None])
         _, pair = jax.lax.top_k(jnp.where(first, jnp.inf, pairs), width)
         log_p = _take(pairs, pair)
         parent, token = pair // vocabulary, (pair % vocabulary).astype(jnp.int32)

@@ -78,7 +78,9 @@ def _project_once(params, x, mask, repeat):
     elif mask is not None:
         x = jnp.where(mask.any(axis=1, keepdims=True), x, 0)
     wide = memory_dtype(params.kernel.dtype)
-    bias = jnp.matmul(x, params.kernel, preferred_element_type=wide) + params.bias.astype(wide)
+    bias = (
+        jnp.matmul(x, params.kernel, preferred_element_type=wide) + params.bias.astype(wide)[None]
+    )
     nothing = jnp.zeros_like(x, shape=(x.shape[0], repeat, 0))
     return params._replace(kernel=params.kernel[:0], bias=bias), nothing
 

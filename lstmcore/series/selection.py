@@ -151,11 +151,16 @@ def leave_out_counts(
     sheet: Sheet, fields: list[Field], values: np.ndarray, *, asked: bool
 ) -> tuple[list[Field], np.ndarray]:
     """Leave out columns that just count the rows, unless asked for or alone."""
-    counts = [
-        place for place, field in enumerate(fields) if _counts_rows(sheet, field, values[:, place])
-    ]
-    if asked or not counts or len(counts) == len(fields):
+    main = [place for place, field in enumerate(fields) if not field.is_beside]
+    counts = [place for place in main if _counts_rows(sheet, fields[place], values[:, place])]
+    if asked or not counts or len(sheet.columns) == 1:
         return fields, values
+    if len(counts) == len(main):
+        raise ValueError(
+            f"{sheet.path} has no numeric column besides {few([fields[p].name for p in counts])}, "
+            f"which counts the rows: its columns are {few(sheet.names)}; --columns reads words as "
+            "categories"
+        )
     verb = "counts" if len(counts) == 1 else "count"
     sheet.notes.append(
         f"{few([fields[place].name for place in counts])} left out, for it only {verb} the rows"
@@ -174,6 +179,7 @@ def leave_out(
 
 
 def _counts_rows(sheet: Sheet, field: Field, values: np.ndarray) -> bool:
+    values = values[~np.isnan(values)]
     if len(values) < 2:
         return False
     with np.errstate(over="ignore"):
