@@ -123,8 +123,8 @@ def is_plain(text: str, decimal: str) -> bool:
     return PLAIN.fullmatch(text.replace(",", ".") if decimal == "," else text) is not None
 
 
-def decimal_mark(columns: Iterable[Iterable[str]]) -> str:
-    """The decimal mark of columns of cells: a comma, if some column has it and none has points."""
+def decimal_mark(columns: Iterable[Iterable[str]]) -> str | None:
+    """The decimal mark that some columns of cells have and none contradicts, or None."""
     found = set()
     for cells in columns:
         marks = {".", ","}
@@ -134,4 +134,5 @@ def decimal_mark(columns: Iterable[Iterable[str]]) -> str:
                 marks -= {"."} if point is None else set()
                 marks -= {","} if comma is None else set()
         found.add("".join(marks))
-    return "," if "," in found and "." not in found else "."
+    marks = found & {".", ","}
+    return marks.pop() if len(marks) == 1 else None

@@ -132,6 +132,7 @@ def read_csv(
     places = find_time(sheet, options, {sheet.names[place] for place, _ in chosen + beside})
     fields = select(sheet, chosen, beside, places, options)
     values = values_of(sheet, fields, options)
+    fields, values = leave_out_counts(sheet, fields, values, asked=bool(chosen))
     main = sum(not field.is_beside for field in fields)
     start, stop = _filled(sheet, values[:, :main])
     rows, values = np.arange(start, stop), values[start:stop]
@@ -142,7 +143,6 @@ def read_csv(
         rows, values = rows[places_of], values[places_of]
         times = None if times is None else times.take(places_of)
         fields, values = leave_out(fields, values, () if chosen else keys)
-    fields, values = leave_out_counts(sheet, fields, values, asked=bool(chosen))
     _check_missing(sheet, fields, values, rows, missing)
     names = tuple(field.name for field in fields)
     labels, label_name = _labels(sheet, fields, places, times, rows)

@@ -151,11 +151,16 @@ def leave_out_counts(
     sheet: Sheet, fields: list[Field], values: np.ndarray, *, asked: bool
 ) -> tuple[list[Field], np.ndarray]:
     """Leave out columns that just count the rows, unless asked for or alone."""
-    counts = [
-        place for place, field in enumerate(fields) if _counts_rows(sheet, field, values[:, place])
-    ]
-    if asked or not counts or len(counts) == len(fields):
+    main = [place for place, field in enumerate(fields) if not field.is_beside]
+    counts = [place for place in main if _counts_rows(sheet, fields[place], values[:, place])]
+    if asked or not counts or len(sheet.columns) == 1:
         return fields, values
+    if len(counts) == len(main):
+        raise ValueError(
+            f"{sheet.path} has no numeric column besides {few([fields[p].name for p in counts])}, "
+            f"which counts the rows: its columns are {few(sheet.names)}; --columns reads words as "
+            "categories"
+        )
     verb = "counts" if len(counts) == 1 else "count"
     sheet.notes.append(
         f"{few([fields[place].name for place in counts])} left out, for it only {verb} the rows"
@@ -174,9 +179,11 @@ def leave_out(
 
 
 def _counts_rows(sheet: Sheet, field: Field, values: np.ndarray) -> bool:
+    values = values[~np.isnan(values)]
     if len(values) < 2:
         return False
-    is_even = bool((np.diff(values) == 1).all())
+    with np.errstate(over="ignore"):
+        is_even = bool((np.diff(values) == 1).all())
     if sheet.columns[field.place].is_unnamed or field.name.lower() == "unnamed: 0":
         return is_even
     is_called_so = field.name.lower() in ROW_NUMBERS and values[0] in (0, 1) and len(values) > 2

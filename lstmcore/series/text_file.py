@@ -13,6 +13,7 @@ import stat
 import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any, BinaryIO
 
@@ -44,13 +45,14 @@ MARKS = (
 WINDOWS = "cp1252"  # Western European Windows; Latin-1 but for control characters
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x19\x1b-\x1f]")  # never in text that is not UTF-16
 
-__all__ = ["read_blocks"]
+__all__ = ["LONGEST_RECORD", "open_blocks"]
 
 
-def read_blocks(
+@contextmanager
+def open_blocks(
     path: str | os.PathLike, encoding: str | None = None, notes: list[str] | None = None
-) -> Iterator[bytes]:
-    """Yield the text of a file in UTF-8, cut after ends of lines.
+) -> Iterator[Iterator[bytes]]:
+    """Open a file and give its text in UTF-8, cut after ends of lines.
 
     Files compressed by gzip, bzip2 or xz are unpacked. Without an encoding, a byte order mark
     decides, then UTF-8, then Windows-1252 (a superset of printable Latin-1), which is noted.
@@ -64,12 +66,12 @@ def read_blocks(
       FileNotFoundError, IsADirectoryError, OSError: no such file, a folder, or one that cannot be
         read.
       ValueError: a file that is no text, or not in the encoding; a line longer than 64 MiB; an
-        encoding that Python does not know.
+        encoding that Python does not know. The two latter, and damage, when the place is reached.
     """
     if encoding is not None:
         _check_encoding(encoding)
-    with _open(path) as file:
-        yield from _text_blocks(file, path, encoding, notes)
+    with _open(path) as raw, _unpacked(raw) as file:
+        yield _text_blocks(file, path, encoding, notes)
 
 
 def _check_encoding(encoding: str) -> None:
@@ -85,11 +87,11 @@ def _check_encoding(encoding: str) -> None:
 
 def _open(path) -> BinaryIO:
     if str(path) == STDIN:
-        return _unpacked(open(sys.stdin.fileno(), "rb", closefd=False))
+        return open(sys.stdin.fileno(), "rb", closefd=False)
     try:
         if stat.S_ISDIR(os.stat(path).st_mode):
             raise IsADirectoryError(f"{path} is a folder, not a CSV file")
-        return _unpacked(open(path, "rb"))
+        return open(path, "rb")
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {path}") from None
     except PermissionError:
@@ -97,7 +99,10 @@ def _open(path) -> BinaryIO:
 
 
 def _unpacked(file: BinaryIO) -> BinaryIO:
-    start = file.peek(8)  # type: ignore[attr-defined]
+    try:
+        start = file.peek(8)  # type: ignore[attr-defined]
+    except OSError:  # said when it is read
+        return file
     for magic, unpack in COMPRESSED.items():
         if start.startswith(magic):
             return unpack(file, "rb")
@@ -151,7 +156,9 @@ def _guessed(blocks: Iterator[bytes], path, notes: list[str] | None) -> Iterator
                 block.decode()
                 is_ascii = False
             except UnicodeDecodeError as error:
-                if not is_ascii or CONTROL.search(block):
+                # Where some letters are in UTF-8, the others are damaged.
+                is_mixed = not is_ascii or not block.decode(errors="ignore").isascii()
+                if is_mixed or CONTROL.search(block):
                     raise ValueError(
                         f"{path} is not a text file in UTF-8 ({error.reason}): if it is text in "
                         "another encoding, say which with --encoding"
