@@ -214,6 +214,9 @@ def _read_times(
             "understood as a time: --time names another column, --time-format the format, and "
             "--consecutive takes the rows as they come"
         )
+    if times is not None:
+        for place in places:
+            sheet.columns[place].parts = []  # their texts are in the times
     return times
 
 

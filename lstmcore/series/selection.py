@@ -179,15 +179,14 @@ def leave_out(
 
 
 def _counts_rows(sheet: Sheet, field: Field, values: np.ndarray) -> bool:
-    values = values[~np.isnan(values)]
-    if len(values) < 2:
+    name = field.name.lower()
+    is_index = sheet.columns[field.place].is_unnamed or name == "unnamed: 0"
+    if not (is_index or name in ROW_NUMBERS):
         return False
-    with np.errstate(over="ignore"):
-        is_even = bool((np.diff(values) == 1).all())
-    if sheet.columns[field.place].is_unnamed or field.name.lower() == "unnamed: 0":
-        return is_even
-    is_called_so = field.name.lower() in ROW_NUMBERS and values[0] in (0, 1) and len(values) > 2
-    return is_even and is_called_so
+    values = values[~np.isnan(values)]
+    if len(values) < (2 if is_index else 3) or (np.diff(values) != 1).any():
+        return False
+    return is_index or values[0] in (0, 1)
 
 
 def point_out(sheet: Sheet, names: Sequence[str], times: TimeColumn | None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import codecs
 import gzip
-import io
 import lzma
 import os
 import re
@@ -18,7 +17,7 @@ from itertools import chain
 from typing import Any, BinaryIO
 
 FIRST_BLOCK = 2**16  # bytes that the separator, the header and the roles of columns are judged by
-BLOCK = 2**22
+BLOCK = 2**21
 LONGEST_RECORD = 2**26  # bytes of one line, or of lines that one quoted cell joins
 
 STDIN = "-"
@@ -188,7 +187,7 @@ def _guess(block: bytes) -> str:
 
 
 def _cut_at_lines(chunks: Iterator[bytes], path) -> Iterator[bytes]:
-    pending = io.BytesIO()
+    held: list[bytes] = []  # a line that is not at its end yet
     old_macintosh: bool | None = None  # lines end with a carriage return alone
     for chunk in chunks:
         if b"\0" in chunk:
@@ -201,14 +200,14 @@ def _cut_at_lines(chunks: Iterator[bytes], path) -> Iterator[bytes]:
         if old_macintosh:
             chunk = chunk.replace(b"\r", b"\n")
         end = chunk.rfind(b"\n") + 1
-        pending.write(chunk[:end] if end else chunk)
         if end:
-            yield pending.getvalue()
-            pending = io.BytesIO()
-            pending.write(chunk[end:])
-        elif pending.tell() > LONGEST_RECORD:
+            yield b"".join([*held, memoryview(chunk)[:end]])
+            held = []
+        if end < len(chunk):
+            held.append(chunk[end:])
+        if sum(map(len, held)) > LONGEST_RECORD:
             raise ValueError(
                 f"{path} has a line of more than {LONGEST_RECORD >> 20} MiB: it is no table"
             )
-    if pending.tell():
-        yield pending.getvalue()
+    if held:
+        yield b"".join(held)
