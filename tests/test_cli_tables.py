@@ -92,9 +92,7 @@ def test_a_table_may_come_from_the_standard_input(tmp_path):
         input="a,b\n1,x\n", capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode == 1
-    assert re.search("error: a window of 24 rows does not fit into 1 row", run.stderr), (
-        run.stderr
-    )
+    assert re.search("error: a window of 24 rows does not fit into 1 row", run.stderr), run.stderr
 
 
 def test_labels_may_be_words(tmp_path):

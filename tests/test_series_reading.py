@@ -318,6 +318,12 @@ TIMES = {  # where the times are, and what they are called
     "date and time of day": ("Date,Time,a\n31.12.2013,09:00,1\n31.12.2013,10:00,2\n", "Date Time"),
     "date and hour": ("date,hour,a\n2013-12-31,0,1\n2013-12-31,1,2\n", "date hour"),
     "parts": ("year,month,day,hour,a\n2010,1,31,23,1\n2010,2,1,0,2\n", "year month day hour"),
+    "date and time with points": (
+        "Date;Time;a\n13/03/2004;18.00.00;1\n13/03/2004;19.00.00;2\n", "Date Time"
+    ),
+    "under names of two levels": (
+        "Price,a\nTicker,X\nDate,\n2024-01-02,1\n2024-01-03,2\n", "Date"
+    ),
     "year and month": ("year,month,a\n2010,12,1\n2011,1,2\n", "year month"),
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.series.header import has_header, is_row_of_units
+from lstmcore.series.header import has_header, is_row_of_units, is_time_name
 from lstmcore.series.numbers import decimal_mark, is_missing, is_number, is_plain
 from lstmcore.series.plain_text import WIDEST_TEXT, read_plain
 from lstmcore.series.read_options import ReadOptions
@@ -389,6 +389,10 @@ def _leave_out_units(sheet: Sheet, rows: list[Row], options: ReadOptions) -> Non
         words = [cell.strip() for cell in rows[0].cells if cell.strip()]
         sheet.notes.append(f"line {rows[0].line:,} holds units, not values: {few(words)}")
         rows.pop(0)
+    filled = [place for place, cell in enumerate(rows[0].cells) if cell.strip()] if rows else []
+    if len(filled) == 1 and is_time_name(rows[0].cells[filled[0]]):
+        # The name of the index, as pandas writes it under names of several levels.
+        sheet.columns[filled[0]].name = rows.pop(0).cells[filled[0]].strip()
 
 
 def _plain_numbers(cells: Sequence[str], decimal: str) -> np.ndarray | None:

@@ -24,6 +24,7 @@ import numpy as np
 from lstmcore.series.arranging import arrange
 from lstmcore.series.columns import where
 from lstmcore.series.csv import Sheet, read_sheet
+from lstmcore.series.header import is_time_name
 from lstmcore.series.labels import RowNames
 from lstmcore.series.panel import find_keys, is_key_name, keys_of
 from lstmcore.series.read_options import ReadOptions
@@ -38,7 +39,7 @@ from lstmcore.series.selection import (
 from lstmcore.series.table import Table
 from lstmcore.series.time_column import TimeColumn, read_times
 from lstmcore.series.time_errors import TimesError
-from lstmcore.series.time_role import find_time, is_time_name, texts_of_time
+from lstmcore.series.time_role import find_time, texts_of_time
 from lstmcore.series.timeline import Times, check_times
 from lstmcore.series.windowing import tutorial_series
 from lstmcore.text import count, few
