@@ -191,6 +191,7 @@ def lstm_step(
       ((5, 3), (5, 3))
     """
     features, units = check_lstm_params(params)
+    x_t = checks.as_array("x_t", x_t)
     checks.check_array("x_t", x_t, "batch features", "for a whole sequence call lc.lstm")
     checks.check_floating("x_t", x_t)
     checks.check_features("x_t", x_t, features, "params.kernel")
@@ -218,8 +219,10 @@ def step(
     product = partial(jnp.matmul, preferred_element_type=wide)
 
     z = product(x_t, params.kernel) + product(state.h, params.recurrent_kernel)
-    z_i, z_f, z_g, z_o = jnp.split(z + params.bias.astype(wide), 4, axis=-1)
-    p_i, p_f, p_o = (None,) * 3 if params.peephole is None else params.peephole.astype(wide)
+    z_i, z_f, z_g, z_o = jnp.split(z + jnp.atleast_2d(params.bias).astype(wide), 4, axis=-1)
+    p_i, p_f, p_o = (None,) * 3
+    if params.peephole is not None:
+        p_i, p_f, p_o = params.peephole.astype(wide)[:, None]
 
     def gate(z, peephole, c):
         return recurrent_activation(z if peephole is None else z + peephole * c)

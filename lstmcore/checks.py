@@ -19,6 +19,19 @@ from lstmcore.types import Gates, LSTMState
 MOST = 2**31 - 1
 
 
+def as_array(name: str, value):
+    """An array of another library (PyTorch, pandas, polars), as NumPy reads it; others as is."""
+    if isinstance(value, np.ndarray) or hasattr(value, "aval") or not hasattr(value, "__array__"):
+        return value
+    try:
+        return np.asarray(value)
+    except Exception as error:  # a tensor on another device, or with a gradient
+        raise TypeError(
+            f"{name}, {type(value).__name__}, cannot be read as an array ({error}): convert it to "
+            "an array of NumPy or JAX"
+        ) from error
+
+
 def check_array(name: str, value, axes: str, advice: str = "") -> None:
     """`value` is an array with as many axes as `axes` names ("batch time features")."""
     expected = axes.split()
@@ -38,8 +51,8 @@ def check_floating(name: str, value) -> None:
     """`value` holds real floating-point numbers."""
     if not str(value.dtype).startswith(("float", "bfloat")):
         raise ValueError(
-            f"{name} must be floating point, got {value.dtype}: convert it, "
-            f"for instance {name}.astype('float32')"
+            f"{name} must be floating point, got {value.dtype}: convert it, for instance "
+            f"{name}.astype('float32'), or np.asarray({name}) if it is not of NumPy or JAX"
         )
 
 

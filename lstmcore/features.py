@@ -18,6 +18,7 @@ from lstmcore import checks
 from lstmcore.feedforward import DenseAutoencoder
 from lstmcore.models import Autoencoder
 from lstmcore.noise import corrupt
+from lstmcore.programs import compiled
 from lstmcore.train import fit
 
 try:
@@ -96,13 +97,14 @@ class LatentFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         _check_model(self.model)
         checks.check_seed("seed", self.seed)
-        if not 0 < self.learning_rate < float("inf"):
+        if not 0 < checks.check_number("learning_rate", self.learning_rate) < float("inf"):
             raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate}")
+        checks.check_number("gaussian", self.gaussian)
         corrupt(None, jnp.zeros(0), masking=self.masking, gaussian=self.gaussian)  # do they fit?
         x = self._examples(X, fitting=True)
         init_key, key = jax.random.split(jax.random.key(self.seed))
         result = fit(
-            _loss(self.model, self.masking, self.gaussian),
+            partial(_loss, self.model, self.masking, self.gaussian),
             jax.jit(self.model.init)(init_key),
             x,
             optimizer=_adam(self.learning_rate),
@@ -142,7 +144,8 @@ class LatentFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                 wants = f"[N, {size}], X.reshape(len(X), -1)" if dense else f"[N, T, {size}]"
                 raise ValueError(f"X has shape {shape} but the model reads {wants}")
             X = np.asarray(X).reshape(len(X), -1)
-        table = validate_data(self, X, dtype=np.float32, reset=fitting)
+        with np.errstate(over="ignore"):  # what overflows float32 is infinite, which is refused
+            table = validate_data(self, X, dtype=np.float32, reset=fitting)
         columns = table.shape[1]
         if dense and columns != size:
             raise ValueError(f"X has {columns} columns but the model reads {size} features")
@@ -167,22 +170,18 @@ def _check_model(model) -> None:
         )
 
 
-@lru_cache  # lc.fit compiles once for each loss and optimizer, and a grid search fits often
-def _loss(model, masking: float, gaussian: float):
-    def loss(params, x, key=None):
-        x_hat, _ = model.apply(params, corrupt(key, x, masking=masking, gaussian=gaussian))
-        return jnp.mean((x_hat - x) ** 2)
-
-    return loss
+def _loss(model, masking: float, gaussian: float, params, x, key=None):
+    x_hat, _ = model.apply(params, corrupt(key, x, masking=masking, gaussian=gaussian))
+    return jnp.mean((x_hat - x) ** 2)
 
 
-@lru_cache
+@lru_cache  # lc.fit compiles once for each optimizer, and a grid search fits often
 def _adam(learning_rate: float):
     import optax
 
     return optax.adam(learning_rate)
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _codes(model, params, x):
     return model.encode(params, x)[0]

@@ -73,6 +73,7 @@ def dense(params: DenseParams, x: jax.Array) -> jax.Array:
       (5, 2)
     """
     features = check_dense_params(params)
+    x = checks.as_array("x", x)
     leading = getattr(x, "ndim", 2) - 1
     if leading < 0:
         raise ValueError("x must have at least one axis [..., features], got a single number")
@@ -80,7 +81,8 @@ def dense(params: DenseParams, x: jax.Array) -> jax.Array:
     checks.check_floating("x", x)
     checks.check_features("x", x, features, "params.kernel")
     kernel, bias = map(jnp.asarray, params)
-    return jnp.asarray(x, kernel.dtype) @ kernel + bias
+    x = jnp.asarray(x, kernel.dtype)
+    return x @ kernel + jnp.expand_dims(bias, range(x.ndim - 1))
 
 
 def init_embedding(
@@ -138,6 +140,7 @@ def embedding(
       ((1, 3, 8), [[True, True, False]])
     """
     check_embedding_params(params)
+    ids = checks.as_array("ids", ids)
     check_ids("ids", ids, params.table.shape[0])
     ids = jnp.asarray(ids)
     vectors = (

@@ -114,7 +114,7 @@ def quantile_loss(
     forecast = jnp.asarray(forecast)
     wide = memory_dtype(forecast.dtype)
     missed = jnp.asarray(target, wide)[..., None] - forecast.astype(wide)
-    share = jnp.asarray(levels, wide)
+    share = jnp.expand_dims(jnp.asarray(levels, wide), range(missed.ndim - 1))
     return jnp.maximum(share * missed, (share - 1) * missed).mean()
 
 

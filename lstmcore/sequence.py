@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from lstmcore import checks, engine
 from lstmcore.activations import Activation, resolve
+from lstmcore.cell import zero_state
 from lstmcore.dtypes import check_size, memory_dtype
 from lstmcore.param_checks import check_lstm_params
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
@@ -52,7 +53,8 @@ def lstm(
 
     Args:
       params: LSTMParams [F, 4H], [H, 4H], [4H], perhaps with a peephole and a projection.
-      x: [B, T, F], or [B, F] with `repeat`; cast to the dtype of the params.
+      x: [B, T, F], or [B, F] with `repeat`; cast to the dtype of the params. An array of NumPy or
+        JAX, or of a library that NumPy can read (PyTorch on the CPU, pandas, polars).
       state: LSTMState [B, H] to start from; None starts from zeros. With a projection to P, `h` is
         [B, P], here and in the results.
       mask: bool [B, T], True = real step, at any place. A masked step carries `h` and `c`
@@ -106,6 +108,7 @@ def lstm(
       (5, 4, 3)
     """
     features, units = check_lstm_params(params)
+    x = checks.as_array("x", x)
     checks.check_input(x, features, repeated=repeat is not None)
     if repeat is not None:
         repeat = check_size("repeat", repeat)
@@ -244,6 +247,9 @@ def _at_every_step(timesteps, array):
 
 def _zero_state_like(x, params, units: int) -> LSTMState:
     """`zero_state`, but sharded as `x` is, and of a symbolic batch where `x` has one."""
+    if not isinstance(x, jax.core.Tracer) and len(x.devices()) == 1:
+        hidden = params.recurrent_kernel.shape[0]
+        return zero_state(x.shape[0], units, params.kernel.dtype, projection=hidden)
     x = x[:, :0].sum(axis=1) if x.ndim == 3 else x
     c = jnp.zeros_like(x @ params.kernel[:, :units])
     h = c if params.projection is None else jnp.zeros_like(c @ params.projection)

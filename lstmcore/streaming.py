@@ -22,6 +22,7 @@ import numpy as np
 from lstmcore import checks, layout
 from lstmcore.models import Autoencoder, CompositeAutoencoder
 from lstmcore.param_checks import check_lstm_params
+from lstmcore.programs import compiled
 from lstmcore.seq2seq import Seq2Seq
 from lstmcore.sequence import lstm
 from lstmcore.states import final_states, zero_states
@@ -176,7 +177,7 @@ def load_stream(path: str | os.PathLike, model, params) -> Stream:
     return replace(fresh, states=states, traces=_nothing_yet(states))
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _step(model, params, states, x, mask):
     """(output, states, traces) after the steps of `x`."""
     batch = len(jax.tree.leaves(states)[0])

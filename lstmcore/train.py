@@ -231,7 +231,7 @@ def fit(
     training, data, validation, key = put_everywhere((training, data, validation, key), devices)
     around = surroundings(loss) + surroundings(start)
     plan = Plan(loss, noisy, around, optimizer, batch_size, patience, devices, chunk, start)
-    run = partial(run_epochs, data=data, validation=validation, key=key, plan=plan)
+    run = partial(run_epochs, plan, data=data, validation=validation, key=key)
 
     def result_now() -> FitResult:
         found = training.params if patience is None else training.best

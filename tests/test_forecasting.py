@@ -7,7 +7,9 @@ from functools import cache
 import jax
 import numpy as np
 import pytest
+from chance import FALSE_ALARMS, assert_drawn_from
 from manifests import forge
+from scipy import stats
 
 import lstmcore as lc
 from lstmcore import forecasting
@@ -220,7 +222,8 @@ def test_noise_of_samples_is_that_of_the_validation_part():
     scale = model.prepared.select(range(2)).scaler.scale[:, None]
     noise = (drawn[0] - drawn[1]) / scale / model.noise[..., None]
     assert noise.size == 14_400
-    np.testing.assert_allclose([noise.mean(), noise.std()], [0, 1], atol=0.05)
+    assert_drawn_from(stats.norm(), noise)
+    assert noise.std() == pytest.approx(1, abs=0.05)  # 8 standard deviations
     flat = noise.reshape(-1, samples)
     apart = np.corrcoef(flat)[np.triu_indices(len(flat), 1)]
     assert apart.std() < 1.2 / np.sqrt(samples)
@@ -235,7 +238,8 @@ def test_noise_of_samples_is_that_of_the_validation_part():
     )
     both = [each.reshape(-1, 500) for each in (noisy - dropped, dropped)]
     together = np.corrcoef(*both)[: len(both[0]), len(both[0]) :]
-    assert np.abs(together).max() < 4.5 / np.sqrt(500)
+    far = stats.norm.isf(FALSE_ALARMS / 2 / together.size)
+    assert np.abs(together).max() < far / np.sqrt(500)
     expected = []
     for origin in range(model.split.validation.start, model.split.validation.stop - HORIZON + 1):
         point = model.forecast(values, [origin]).point[0]

@@ -107,6 +107,13 @@ def test_names_are_not_taken_for_formulas(name):
     assert figure.axes[0].get_ylabel().replace("\\$", "$") == name
 
 
+@pytest.mark.parametrize("shape", [(0, 1), (3,), (3, 2), (3, 0)])
+def test_outputs_of_another_shape_are_refused(shape):
+    names = ["a"] if shape != (3, 0) else []
+    with pytest.raises(ValueError, match=r"actual must be \[T, F\], at least one row and column"):
+        plots.plot_output(np.zeros(shape), np.zeros(shape), names)
+
+
 def test_names_in_any_script_are_drawn_without_a_warning(tmp_path):
     """Where no font has a character, it becomes a box, in silence: warnings are errors here."""
     rows = np.zeros((3, 2))

@@ -1,7 +1,7 @@
 """Times in any common form are read as one moment only, or refused; written, they read the same."""
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pytest
@@ -140,6 +140,29 @@ def test_every_form_is_read_and_written_back(first, second, start, end):
     assert list(column.labels) == [first, second]
 
 
+DESCRIBED = {
+    "31.12.2013": "day.month.year",
+    "12/31/2013 11:00 PM": "month/day/year hour:minute AM/PM",
+    "5 Jan 2024": "day month year",
+    "2024-01-08T09:30:00.5Z": "year-month-day hour:minute:second.fractionZ",
+    "20240108": "year month day",
+    "2024Q1": "year quarter",
+    "Q1 2024": "quarter year",
+    "2024-W02-1": "year-week-weekday",
+    "1704067200": "s since 1970",
+    "17": "numbers",
+}
+
+
+@pytest.mark.parametrize(("text", "words"), DESCRIBED.items(), ids=DESCRIBED)
+def test_a_format_says_what_was_understood(text, words):
+    assert str(series.read_times([text]).form) == words
+    zone = series.read_times([text], time_zone="Europe/Berlin").form.time_zone
+    assert zone is None or str(series.read_times([text], time_zone=zone).form).endswith(
+        f" in {zone}"
+    )
+
+
 EQUIVALENT = {  # also read, though written in a rounder form
     " 2024-01-08 ": "2024-01-08",
     "2024-01-08T24:00": "2024-01-09",
@@ -208,6 +231,9 @@ REFUSED = {
     ("2024-01-01 1:00 PM", "2024-01-01 13:00 PM"): ("impossible", 1, "hours before AM or PM"),
     ("2024-01-01T00+01:00", "2024-01-01T00+25:00"): ("impossible", 1, "offset from UTC"),
     ("0001-01-01T00:00+01:00", "0001-01-02T01:00+02:00"): ("impossible", 0, "years are 1 to 9999"),
+    ("2024-01-01 12:30:00", "2024-01-01 12:30+01"): ("mixed", 1, "one has an offset from UTC and"),
+    ("2024-01-01 12:30:00", "2024-01-01 12:3O:00"): ("mixed", 1, "write all times in one format"),
+    ("2024-01-01", "2024-01/1"): ("mixed", 1, "write all times in one format"),
     ("2024-01-01", "soon"): (
         "mixed",
         1,
@@ -226,13 +252,20 @@ REFUSED = {
     ("23:00", "00:00"): ("ambiguous", 1, "does not say of which day: join the column with"),
     ("0900", "0930"): ("ambiguous", 0, "may be a time of day"),
     ("202320", "202321"): ("ambiguous", 0, "time_format='%G%V' or 'number'"),
-    ("202301", "202313"): ("impossible", 1, "time_format='number' .* '%G%V'"),
+    ("202301", "202313"): ("impossible", 1, "time_format='%G%V' of .* 'number'"),
     ("240131", "240201"): ("ambiguous", 0, "time_format='%y%m%d' or 'number'"),
     ("2024031", "2024032"): ("ambiguous", 0, "time_format='%Y%j' or 'number'"),
+    ("20241301", "20241101", "20241201"): ("impossible", 0, "as the other rows are"),
     ("20240131", "20240132"): ("impossible", 1, "time_format='number'"),
     ("20240131", "2024021"): ("impossible", 1, "time_format='number' if it only counts"),
     ("2023.09", "2023.1"): ("ambiguous", 1, "may be October, its last zero lost, or January"),
-    ("2023.8", "2023.9"): ("ambiguous", 0, "a year and a month, or a plain number"),
+    ("2023.01",) * 10 + ("2023.13",): ("impossible", 10, "time_format='number'"),
+    ("45292", "45293", "45294", "45295", "45296", "45299", "45300", "45302"): (
+        "ambiguous",
+        0,
+        "1 business day from one row to the next",
+    ),
+    ("2023.8", "2023.9"): ("ambiguous", 0, "a month of a year, or a plain number"),
     ("1.2024", "2.2024"): ("ambiguous", 0, "time_format='%m.%Y' or 'number'"),
     ("45292", "45323", "45352"): ("ambiguous", 0, "1 month from one row to the next.*'excel'"),
 }
@@ -246,6 +279,44 @@ def test_what_is_refused(labels, fault):
     assert (caught.value.kind, caught.value.row, caught.value.text) == (kind, row, labels[row])
     assert caught.value.reason in str(caught.value)
     assert len(str(caught.value)) < 500
+
+
+FORMATS = {
+    "%K": "has the directive '%K'",
+    "%": "has the directive '%'",
+    "%d.%m.": "has '%d' but not '%Y'",
+    "%G": "has '%G' but not '%V'",
+    "%Y %I": "has '%I' but not '%p'",
+    "%Y:%M": "has '%M' but not '%H'",
+    "%Z": "shows neither a date nor a time of day",
+    "": "shows neither a date nor a time of day",
+    "no": "shows neither a date nor a time of day",
+}
+
+
+@pytest.mark.parametrize(("time_format", "message"), FORMATS.items(), ids=FORMATS)
+def test_formats_that_make_no_time(time_format, message):
+    with pytest.raises(ValueError, match=f"time_format={time_format!r} {message}"):
+        series.read_times(["2024-01-01"], time_format=time_format)
+
+
+def test_a_format_that_is_asked_for_is_kept_to():
+    column = series.read_times(["03/4/5", "13/4/5"], time_format="%y/%m/%d")
+    assert column.times[1] == np.datetime64("2013-04-05")
+    with pytest.raises(series.MixedTimesError, match=r"row 0 .* in the format that is asked for"):
+        series.read_times(["2024-01-01"], time_format="%d.%m.%Y")
+    labels = ["Mon, 05 Jan 2024 09:00:00 +0000", "Tue, 05 Jan 2024 10:00:00 +0000"]
+    assert list(series.read_times(labels).labels) == labels  # wrong weekdays are not mended
+
+
+def test_a_machine_without_time_zones_is_told_what_to_install(monkeypatch):
+    def missing(name):
+        raise ZoneInfoNotFoundError(name)
+
+    monkeypatch.setattr("zoneinfo.ZoneInfo", missing)
+    monkeypatch.setattr("zoneinfo.available_timezones", set)
+    with pytest.raises(ValueError, match=r"no database of time zones; .* pip install tzdata"):
+        series.read_times(["2024-01-01 10:00"], time_zone="Europe/Berlin")
 
 
 def test_long_texts_are_shortened_in_messages():
@@ -384,3 +455,37 @@ def _changes(zone: str, year: int) -> datetime:
     offsets = [moment.astimezone(ZoneInfo(zone)).utcoffset() for moment in hours]
     changed = [place for place in range(1, len(hours)) if offsets[place] != offsets[place - 1]]
     return hours[changed[-1] if changed else 0]
+
+
+SERIAL = {  # days as spreadsheets count them: minutes between rows, decimals
+    "hours": (60, 6),
+    "quarters of an hour": (15, 9),
+    "minutes": (1, 10),
+    "half days": (720, 1),
+    "days": (1440, 0),
+}
+
+
+@pytest.mark.parametrize(("minutes", "decimals"), SERIAL.values(), ids=SERIAL)
+def test_serial_days_of_spreadsheets(minutes, decimals):
+    start, step = datetime(2024, 1, 1), timedelta(minutes=minutes)
+    moments = [start + step * row for row in range(60)]
+    days = [(moment - datetime(1899, 12, 30)) / timedelta(days=1) for moment in moments]
+    texts = [f"{day:.{decimals}f}" for day in days]
+    times = series.check_times(texts[:50], time_format="excel")
+    np.testing.assert_array_equal(times.times, np.array(moments[:50], "M8[us]"))
+    assert times.gaps == 0
+    to_come = series.read_times(times.labels_after(10), time_format="excel").times
+    np.testing.assert_array_equal(to_come, np.array(moments[50:], "M8[us]"))
+    if minutes < 720:
+        with pytest.raises(series.AmbiguousTimesError, match="time_format='excel' or 'number'"):
+            series.read_times(texts)
+    else:
+        assert float(series.check_times(texts).labels_after(1)[0]) == days[-1] + minutes / 1440
+    assert series.read_times(texts, time_format="number").times.tolist() == list(map(float, texts))
+
+
+def test_serial_days_that_there_are_not():
+    for text in ("60", "0", "-5", "2958466"):
+        with pytest.raises(series.ImpossibleTimesError, match="is not a serial day of Excel"):
+            series.read_times([text], time_format="excel")

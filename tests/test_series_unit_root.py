@@ -4,14 +4,15 @@ import sys
 
 import numpy as np
 import pytest
+from chance import FixedNormal
 
 from lstmcore import series
 
 pytest.importorskip("statsmodels")
 
 
-def test_noise_is_stationary_and_a_random_walk_is_not(rng):
-    noise = rng.normal(size=(300, 1))
+def test_noise_is_stationary_and_a_random_walk_is_not():
+    noise = FixedNormal(0).normal(300)[:, None]
     walk = noise.cumsum(axis=0)
     results = series.stationarity(np.hstack([noise, walk, np.diff(walk, axis=0, prepend=0)]))
     assert [result.verdict for result in results] == [
@@ -53,8 +54,8 @@ def test_a_constant_series():
     assert str(result) == "constant (ADF p = nan, KPSS p = nan)"
 
 
-def test_of_a_long_series_the_last_rows_are_tested(rng):
-    column = np.concatenate([np.arange(3000.0), rng.normal(size=2000)])
+def test_of_a_long_series_the_last_rows_are_tested():
+    column = np.concatenate([np.arange(3000.0), FixedNormal(0).normal(2000)])
     result = series.stationarity(column)
     assert (result.rows, result.verdict) == (2000, "stationary")
 

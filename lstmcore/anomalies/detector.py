@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import series
 from lstmcore.models import Autoencoder, StackedLSTM
+from lstmcore.programs import compiled
 from lstmcore.streaming import stream
 
 if TYPE_CHECKING:
@@ -208,6 +207,6 @@ def _rows_of(pieces: Iterator[np.ndarray], how: str) -> Iterator[np.ndarray]:
         yield series.unwindow(kept, how=how)[done:]
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _written(model, params, x):
     return model.apply(params, x)[0]

@@ -16,6 +16,7 @@ from lstmcore import checks, layout, series
 from lstmcore.anomalies.detector import Detector, scaled_rows
 from lstmcore.models import Autoencoder, StackedLSTM
 from lstmcore.noise import corrupt
+from lstmcore.programs import compiled
 from lstmcore.series.arguments import as_table, column_names
 from lstmcore.text import count
 from lstmcore.train import fit
@@ -207,7 +208,7 @@ def _loss(model, settings: Settings) -> Callable:
     return partial(noisy_loss if noisy else loss, model, settings)
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _init(model, key) -> dict:
     return model.init(key)
 

@@ -20,6 +20,7 @@ from lstmcore.decoding.stepping import (
     raise_if_failed,
     traced_number,
 )
+from lstmcore.programs import compiled
 from lstmcore.vocabulary import END, PADDING, START
 
 __all__ = ["Beams", "beam_search"]
@@ -110,19 +111,28 @@ def beam_search(
         )
         beams = Beams(tokens, lengths, _score(log_p, lengths, alpha))
         return jax.tree.map(lambda leaf: leaf[:, None], beams)
-    beams, failed = _search(
+    fixed = _Fixed(
         step,
-        params,
-        state,
-        alpha,
         max_length=checks.check_count("max_length", max_length),
         width=width,
         best=best,
         start=checks.check_count("start", start, minimum=0),
         end=checks.check_count("end", end, minimum=0),
     )
+    beams, failed = _search(fixed, params, state, alpha)
     raise_if_failed(failed)
     return beams
+
+
+class _Fixed(NamedTuple):
+    """What a program is compiled for."""
+
+    step: Callable
+    max_length: int
+    width: int
+    best: int
+    start: int
+    end: int
 
 
 class _Search(NamedTuple):
@@ -145,8 +155,9 @@ class _Search(NamedTuple):
     failed: jax.Array
 
 
-@partial(jax.jit, static_argnames=("step", "max_length", "width", "best", "start", "end"))
-def _search(step, params, state, alpha, *, max_length, width, best, start, end):
+@compiled
+def _search(fixed: _Fixed, params, state, alpha):
+    step, max_length, width, best, start, end = fixed
     batch = batch_of(state)
     token = jnp.full((batch, width), start, jnp.int32)
     vocabulary, dtype = check_logits(step, params, token[:, 0], state, start=start, end=end)
@@ -169,7 +180,7 @@ def _search(step, params, state, alpha, *, max_length, width, best, start, end):
         pairs = pairs.at[:, :, end].set(-jnp.inf).reshape(batch, width * vocabulary)
         likeliest = following[:, 0].argmax(axis=-1)
         leading = now.leading & (likeliest != end)
-        first = leading[:, None] & (jnp.arange(width * vocabulary) == likeliest[:, None])
+        first = leading[:, None] & (jnp.arange(width * vocabulary)[None] == likeliest[:, None])
         _, pair = jax.lax.top_k(jnp.where(first, jnp.inf, pairs), width)
         log_p = _take(pairs, pair)
         parent, token = pair // vocabulary, (pair % vocabulary).astype(jnp.int32)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
 from lstmcore.decoding.stepping import batch_of, check_output, checked_step
+from lstmcore.programs import compiled
 
 __all__ = ["rollout"]
 
@@ -49,11 +49,12 @@ def rollout(step: Callable, params, state, first: jax.Array, *, steps: int) -> j
     step = checked_step(step)
     checks.check_array("first", first, "batch features", "it is one step, not a sequence")
     checks.check_floating("first", first)
-    return _rollout(step, params, state, first, steps=checks.check_count("steps", steps))
+    return _rollout((step, checks.check_count("steps", steps)), params, state, first)
 
 
-@partial(jax.jit, static_argnames=("step", "steps"))
-def _rollout(step, params, state, first, *, steps):
+@compiled
+def _rollout(fixed, params, state, first):
+    step, steps = fixed
     state, first = jax.tree.map(jnp.asarray, (state, first))
     if batch_of(state) != first.shape[0]:
         raise ValueError(

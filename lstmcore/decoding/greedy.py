@@ -13,7 +13,6 @@ gates, hand the tokens back to the model: `model.apply(params, source, decoded.t
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -31,6 +30,7 @@ from lstmcore.decoding.stepping import (
     traced_number,
 )
 from lstmcore.dtypes import check_key
+from lstmcore.programs import compiled
 from lstmcore.vocabulary import END, PADDING, START
 
 __all__ = ["Decoded", "greedy", "sample"]
@@ -63,9 +63,10 @@ def greedy(
     tokens back to the model and differentiate that.
 
     Args:
-      step: `(params, token int32 [B], state) -> (logits [B, V], state)`. It is compiled once and
-        kept, by identity (`model.step` by the model's values): write it once, outside of loops, and
-        let it take what changes from `params` and `state`, for it is not read again.
+      step: `(params, token int32 [B], state) -> (logits [B, V], state)`. It is compiled once, and
+        what was compiled is kept as long as the function lives (for `model.step`, known by the
+        model's values, as long as it is among the latest): write it once, outside of loops, and let
+        it take what changes from `params` and `state`, for it is not read again.
       params: of `step`, any pytree.
       state: pytree of arrays with the batch first, B the same in all. `step` must return one with
         the same shapes and dtypes.
@@ -164,6 +165,16 @@ class _Draw(NamedTuple):
     top_p: jax.Array | None
 
 
+class _Fixed(NamedTuple):
+    """What a program is compiled for."""
+
+    step: Callable
+    max_length: int
+    start: int
+    end: int
+    top_k: int | None
+
+
 class _Written(NamedTuple):
     """What the loop carries. failed: [B], the step at which there was no token to choose, or -1."""
 
@@ -176,19 +187,21 @@ class _Written(NamedTuple):
 
 
 def _decode(step, params, state, draw, *, max_length, start, end, top_k=None) -> Decoded:
-    step = checked_step(step)
-    options = {
-        "max_length": checks.check_count("max_length", max_length),
-        "start": checks.check_count("start", start, minimum=0),
-        "end": checks.check_count("end", end, minimum=0),
-    }
-    decoded, failed = _run(step, params, state, draw, top_k=top_k, **options)
+    fixed = _Fixed(
+        checked_step(step),
+        max_length=checks.check_count("max_length", max_length),
+        start=checks.check_count("start", start, minimum=0),
+        end=checks.check_count("end", end, minimum=0),
+        top_k=top_k,
+    )
+    decoded, failed = _run(fixed, params, state, draw)
     raise_if_failed(failed)
     return decoded
 
 
-@partial(jax.jit, static_argnames=("step", "max_length", "start", "end", "top_k"))
-def _run(step, params, state, draw, *, max_length, start, end, top_k):
+@compiled
+def _run(fixed: _Fixed, params, state, draw):
+    step, max_length, start, end, top_k = fixed
     batch = batch_of(state)
     state = jax.tree.map(jnp.asarray, state)
     token = jnp.full(batch, start, jnp.int32)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +11,6 @@ import numpy as np
 
 from lstmcore import checks
 from lstmcore.dtypes import memory_dtype
-from lstmcore.hyperparameters import is_value
 from lstmcore.vocabulary import PADDING
 
 TINY = float(np.finfo(np.float32).tiny)
@@ -22,31 +18,14 @@ ADVICE = "step(params, token [B], state) -> (logits [B, V], state)"
 
 
 def checked_step(step: Callable) -> Callable:
-    """`step`, which can be called and can be an argument that is fixed while compiling.
-
-    The method of a value is a value, too: models that are equal share what was compiled for one.
-    Python alone would tell them apart, for it compares the owners of methods by identity.
-    """
+    """`step`, which can be called and can be an argument that is fixed while compiling."""
     if not callable(step):
         raise TypeError(f"step must be a function {ADVICE}, got {type(step).__name__}")
     if not isinstance(step, Hashable):
         raise TypeError(
             f"step must be hashable, for it is compiled once and kept: {type(step).__name__} is not"
         )
-    if inspect.ismethod(step) and is_value(step.__self__):
-        return _Method(step.__func__, step.__self__)
     return step
-
-
-@dataclass(frozen=True)
-class _Method:
-    """A method and its owner, equal to another where both are equal."""
-
-    function: Callable
-    owner: Any
-
-    def __call__(self, *args):
-        return self.function(self.owner, *args)
 
 
 def batch_of(state) -> int:

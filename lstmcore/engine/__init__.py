@@ -17,6 +17,8 @@ gradients. Nobody but `sequence` imports this package.
 
 from __future__ import annotations
 
+from functools import lru_cache, wraps
+
 import jax
 import jax.numpy as jnp
 from jax.interpreters import ad
@@ -24,13 +26,10 @@ from jax.interpreters import ad
 from lstmcore.dtypes import memory_dtype
 from lstmcore.engine import fast, scan, segments
 from lstmcore.engine.curves import CURVES
+from lstmcore.programs import LATEST
 
-STATIC = ("reverse", "activation", "recurrent_activation", "output_activation")
-
-# Compiled once per shape, so that a call outside of `jax.jit` does not compile its loop anew.
-_fast = jax.jit(fast.run, static_argnames=STATIC)
-_plain = jax.jit(scan.run, static_argnames=(*STATIC, "edit"))
-_segments = jax.jit(segments.run, static_argnames=(*STATIC, "way", "every", "edit"))
+ACTIVATIONS = ("activation", "recurrent_activation", "output_activation")
+STATIC = ("reverse", *ACTIVATIONS, "edit", "way", "every")
 
 
 def run(
@@ -44,18 +43,32 @@ def run(
         params, x = _project_once(params, x, mask, repeat)
     # Such a cache knows functions by identity alone. One of the caller's own may close over values
     # that are being differentiated or that change: its cached result would be that of another call.
-    activations = (options[name] for name in options if name.endswith("activation"))
-    own = edit is not None or any(activation not in CURVES for activation in activations)
+    own = edit is not None or any(options[name] not in CURVES for name in ACTIVATIONS)
     plain = own or _needs_plain(params, x, state, options["recurrent_dropout"], zoneout)
     if plain:
         options |= {"zoneout": zoneout, "edit": edit}
     if checkpoint_every is not None and x.shape[1] != 0:
-        way = scan.run if plain else fast.run
-        in_segments = segments.run if own else _segments
-        return in_segments(way, checkpoint_every, params, x, state, mask, **options)
-    if own:
-        return scan.run(params, x, state, mask, **options)
-    return (_plain if plain else _fast)(params, x, state, mask, **options)
+        options |= {"way": scan.run if plain else fast.run, "every": checkpoint_every}
+        run = segments.run
+    else:
+        run = scan.run if plain else fast.run
+    if not own:
+        run = _compiled(run, x.shape, params.recurrent_kernel.shape)
+    return run(params, x, state, mask, **options)
+
+
+@lru_cache(LATEST)
+def _compiled(run, *shapes):
+    """`jax.jit` of a way, so that a call outside of `jax.jit` does not compile its loop anew.
+
+    One for each of the latest shapes: a program takes some 4 MB, and `jax.jit` drops none.
+    """
+
+    @wraps(run)
+    def program(*arrays, **options):
+        return run(*arrays, **options)
+
+    return jax.jit(program, static_argnames=STATIC)
 
 
 def _project_once(params, x, mask, repeat):
@@ -65,7 +78,9 @@ def _project_once(params, x, mask, repeat):
     elif mask is not None:
         x = jnp.where(mask.any(axis=1, keepdims=True), x, 0)
     wide = memory_dtype(params.kernel.dtype)
-    bias = jnp.matmul(x, params.kernel, preferred_element_type=wide) + params.bias.astype(wide)
+    bias = (
+        jnp.matmul(x, params.kernel, preferred_element_type=wide) + params.bias.astype(wide)[None]
+    )
     nothing = jnp.zeros_like(x, shape=(x.shape[0], repeat, 0))
     return params._replace(kernel=params.kernel[:0], bias=bias), nothing
 

@@ -28,7 +28,7 @@ class Piece(NamedTuple):
     first: Any
 
 
-def run(way, every, params, x, state, mask, *, reverse, zoneout=None, edit=None, **options):
+def run(params, x, state, mask, *, way, every, reverse, zoneout=None, edit=None, **options):
     """As `way(params, x, state, mask, ...)`, with what it keeps for every `every`-th step alone.
 
     every: k, at least 1, or "auto" for the square root of the number of steps

@@ -17,6 +17,7 @@ from lstmcore.forecasting import storage
 from lstmcore.forecasting.evaluation import Evaluation, evaluate
 from lstmcore.forecasting.metrics import check_origins
 from lstmcore.forecasting.settings import Settings, arrange, as_float32, as_table
+from lstmcore.programs import compiled
 from lstmcore.series import Prepared, Split
 from lstmcore.study.run import Run
 from lstmcore.text import count, few
@@ -274,6 +275,6 @@ class Trained:
         return np.moveaxis(inverse(np.moveaxis(output, -1, 0), before), 0, -1)
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _apply(model: Forecaster, params, x, future, key) -> Any:
     return model.apply(params, x, future, key=key)[0]

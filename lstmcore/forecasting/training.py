@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from lstmcore.forecasting.settings import (
     names_of,
 )
 from lstmcore.forecasting.trained import Trained
+from lstmcore.programs import compiled
 from lstmcore.text import count
 from lstmcore.train import fit
 
@@ -84,7 +85,7 @@ def train(
     init_key, key = jax.random.split(jax.random.key(settings.seed))
     held_out = _held_out(model, seen, end, settings) if settings.validation else None
     result = fit(
-        _loss(model),
+        model.loss,
         _init(model, init_key),
         _examples(model, seen[:end], settings.window, stride),
         optimizer=_optimizer(settings.learning_rate),
@@ -164,7 +165,7 @@ def _noise(model: Forecaster, params: dict, held_out: dict | None) -> np.ndarray
     return np.asarray(_root_mean_square(model, params, held_out), float)
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _root_mean_square(model: Forecaster, params: dict, batch: dict) -> jax.Array:
     forecast, _ = model.apply(params, batch["x"], batch.get("future"))
     return jnp.sqrt(jnp.mean((forecast - batch["target"]) ** 2, axis=0))
@@ -186,15 +187,10 @@ def _examples(model: Forecaster, rows: np.ndarray, window: int, stride: int) -> 
     return batch | ({"future": following[:, :, known:]} if model.known else {})
 
 
-# The same objects for equal settings, so that training again on as many rows compiles nothing.
+# The same object for equal settings, so that training again on as many rows compiles nothing.
 
 
-@cache
-def _loss(model: Forecaster) -> Callable:
-    return model.loss
-
-
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _init(model: Forecaster, key) -> dict:
     return model.init(key)
 

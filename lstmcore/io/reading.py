@@ -24,16 +24,16 @@ def open_file(path: str | os.PathLike) -> tuple[BufferedReader, int]:
       FileNotFoundError, IsADirectoryError, OSError: there is no such file, or no way to read it.
       ValueError: it is a pipe, a socket or a device, or a path that no file can have.
     """
+    path = os.fspath(path)
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        _check_regular(path, os.stat(path).st_mode)
-        file = open(os.open(path, flags), "rb")  # noqa: SIM115 (the caller closes it)
+        mode = os.stat(path).st_mode
     except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {os.fspath(path)}") from None
-    except ValueError as error:  # "embedded null byte", a surrogate: no file can have such a name
-        if str(os.fspath(path)) in str(error):
-            raise
-        raise ValueError(f"{os.fspath(path)!r} cannot be the name of a file: {error}") from None
+        raise FileNotFoundError(f"there is no file {path}") from None
+    except ValueError as error:  # a null byte or a surrogate
+        raise ValueError(f"{path!r} cannot be the name of a file: {error}") from None
+    _check_regular(path, mode)
+    file = open(os.open(path, flags), "rb")  # noqa: SIM115 (the caller closes it)
     try:
         status = os.fstat(file.fileno())
         _check_regular(path, status.st_mode)  # again: it may have been replaced in between

@@ -92,9 +92,9 @@ def _move(source: Path, folder: Path, kind: str) -> None:
             )
     for path in new:
         flush(path)
+    manifest.write(source, kind, new)
     for name in old:
         (folder / name).unlink(missing_ok=True)
-    manifest.write(folder, kind, new)
-    for path in new:
+    for path in (source / MANIFEST, *new):
         os.replace(path, folder / path.name)
     flush_folder(folder)

@@ -7,6 +7,7 @@ A format is a sequence of parts: fields such as the year or the hour, and the te
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, overload
 
@@ -130,7 +131,15 @@ class TimeFormat(NamedTuple):
             return f"{style.split()[0]} since 1970"
         if kind == "excel":
             return "days since 1899-12-30, as Excel counts them"
-        text = "".join(WORDS.get(kind, style) for kind, style in self.parts)
+        text, is_apart = "", True
+        for place, (kind, style) in enumerate(self.parts):
+            if kind == "literal":  # its letters only mark a field, but for an offset at the end
+                is_last = place > 0 and place == len(self.parts) - 1
+                text += style if is_last else re.sub("[A-Za-z]+", "", style) or " "
+            else:
+                text += ("" if is_apart else " ") + WORDS[kind]
+            is_apart = kind == "literal"
+        text = text.strip()
         return f"{text} in {self.time_zone}" if self.time_zone else text
 
 

@@ -32,8 +32,13 @@ LIMITS = {  # what a field of a compact time may be
     "Y": (1900, 2100), "m": (1, 12), "d": (1, 31), "H": (0, 24), "M": (0, 59), "S": (0, 59),
     "f": (0, 999), "y": (0, 99), "G": (1900, 2100), "V": (1, 53), "j": (1, 366),
 }  # fmt: skip
+AMBIGUOUS = {  # digits: formats of strptime that may as well be counts
+    6: (("%G%V", "a year and a week"), ("%y%m%d", "a date with two digits for the year")),
+    7: (("%Y%j", "a year and a day of it"),),
+}
 YEAR_10000 = 253_402_300_800  # seconds
 DECIMALS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+MOST = 0.5  # of the rows must be times, so that the others are faults and not a count
 SERIAL_DAYS = 20_000, 80_000  # of a spreadsheet: the years 1954 to 2119
 NAMED_FORMATS = ("number", "s", "ms", "us", "ns", "excel")  # other than those of strptime
 
@@ -65,9 +70,9 @@ def format_of(cells: np.ndarray, texts: Sequence[str]) -> str:
     if not is_whole and np.strings.find(cells, b".").max() == 10 and _are_seconds(cells):
         return "s"
     if re.fullmatch(rb"\d{4}\.\d\d?", cells[0]):
-        return _format_of_decimals(cells, texts)
+        return _format_of_decimals(cells, texts, year_first=True)
     if re.fullmatch(rb"\d\d?\.\d{4}", cells[0]):
-        return _format_of_month_first(cells, texts)
+        return _format_of_decimals(cells, texts, year_first=False)
     return "number"
 
 
@@ -97,69 +102,54 @@ def _format_of_digits(cells: np.ndarray, texts: Sequence[str], digits: int) -> s
         scale = 10 ** (digits - 10)
         if (count >= 10**9 * scale).all() and (count < LATEST_EPOCH * scale).all():
             return EPOCHS[digits]
-    if digits in COMPACT and fits[0]:
+    if digits in COMPACT and (fits[0] or fits.mean() > MOST):
         raise _no_compact_time(texts, int(fits.argmin()), digits)
     return "number"
 
 
 def _no_compact_time(texts: Sequence[str], row: int, digits: int) -> ImpossibleTimesError:
-    weeks = ", or '%G%V' if it is a year and a week" if digits == 6 else ""
+    others = "'%G%V' of a year and a week, '%y%m%d' of a date, " if digits == 6 else ""
     return ImpossibleTimesError(
-        f"is not a time in the format of the rows before it, such as {texts[0]} "
-        f"({COMPACT[digits]}): mend it, or pass time_format='number' if it only counts{weeks}",
+        f"is not a time as the other rows are ({COMPACT[digits]} of strptime): mend it, or pass "
+        f"time_format={others}'number' if it only counts",
         row,
         texts[row],
     )
 
 
-AMBIGUOUS = {
-    6: (("%G%V", "a year and a week"), ("%y%m%d", "a date with two digits for the year")),
-    7: (("%Y%j", "a year and a day of it"),),
-}
-
-
-def _format_of_decimals(cells: np.ndarray, texts: Sequence[str]) -> str:
-    """Return the format of numbers such as 2023.01, which are months if all may be."""
-    years, _, months = np.strings.partition(cells, b".")
+def _format_of_decimals(cells: np.ndarray, texts: Sequence[str], *, year_first: bool) -> str:
+    """Return the format of numbers such as 2023.01 or 01.2023, which are months if all may be."""
+    before, _, after = np.strings.partition(cells, b".")
+    years, months = (before, after) if year_first else (after, before)
     if not (np.strings.isdigit(years).all() and np.strings.isdigit(months).all()):
         return "number"
     lengths = np.strings.str_len(months)
     if (np.strings.str_len(years) != 4).any() or (lengths > 2).any():
         return "number"
     year, month = years.astype(int), months.astype(int)
-    if (year < 1700).any() or (year > 2100).any() or (month < 1).any() or (month > 12).any():
+    fits = (year >= 1900) & (year <= 2100) & (month >= 1) & (month <= 12)
+    if fits.mean() <= MOST:
         return "number"
-    if (lengths == 2).all():
-        return "%Y.%m"
+    form, padded = ("%Y.%m", "2023-10") if year_first else ("%m.%Y", "10/2023")
+    if not fits.all():
+        row = int(fits.argmin())
+        raise ImpossibleTimesError(
+            "is not a month as the other rows are: mend it, or pass time_format='number'",
+            row,
+            texts[row],
+        )
+    has_zeros = bool(np.strings.startswith(months, b"0").any())
+    if (lengths == 2).all() and (year_first or has_zeros):
+        return form
     row = int((lengths == 1).argmax())
-    if np.strings.startswith(months, b"0").any() and (month[lengths == 1] == 1).all():
+    if year_first and has_zeros and (month[lengths == 1] == 1).all():
         reason = "may be October, its last zero lost, or January"
     else:
-        reason = "may be a year and a month, or a plain number"
+        reason = "may be a month of a year, or a plain number"
     raise AmbiguousTimesError(
-        f"{reason}: write months as 2023-10, or pass time_format='%Y.%m' (two digits for the "
-        "month) or 'number'",
+        f"{reason}: write months as {padded}, or pass time_format={form!r} or 'number'",
         row,
         texts[row],
-    )
-
-
-def _format_of_month_first(cells: np.ndarray, texts: Sequence[str]) -> str:
-    """Return the format of numbers such as 01.2024, which are months if a zero leads one."""
-    months, _, years = np.strings.partition(cells, b".")
-    if not (np.strings.isdigit(years).all() and np.strings.isdigit(months).all()):
-        return "number"
-    if (np.strings.str_len(years) != 4).any() or (np.strings.str_len(months) > 2).any():
-        return "number"
-    year, month = years.astype(int), months.astype(int)
-    if (year < 1900).any() or (year > 2100).any() or (month < 1).any() or (month > 12).any():
-        return "number"
-    if np.strings.startswith(cells, b"0").any():
-        return "%m.%Y"
-    raise AmbiguousTimesError(
-        "may be a month and a year, or a plain number: pass time_format='%m.%Y' or 'number'",
-        0,
-        texts[0],
     )
 
 
@@ -203,8 +193,7 @@ def read_named(
       ImpossibleTimesError: a number that is not finite, or beyond the year 9999.
     """
     numbers = _as_floats(cells, texts)
-    point = np.strings.find(cells, b".")
-    decimals = np.where(point >= 0, np.strings.str_len(cells) - point - 1, 0)
+    decimals = _decimals(cells)
     most = int(decimals.max())
     if time_format == "number":
         return numbers, (Part("number", _number_style(cells, decimals)),)
@@ -231,10 +220,11 @@ def read_named(
     return (count * size + fraction).astype("M8[us]"), (Part("epoch", f"{time_format} {most}"),)
 
 
-def check_serial_days(numbers: np.ndarray, texts: Sequence[str]) -> None:
-    """Refuse numbers that are regular as a spreadsheet's serial days, but not as numbers.
+def check_serial_days(numbers: np.ndarray, cells: np.ndarray, texts: Sequence[str]) -> None:
+    """Refuse numbers that are more regular as a spreadsheet's serial days than as numbers.
 
-    Elsewhere both readings have the same rows. Of business days, weekends would be taken for gaps.
+    Of business days, weekends would be taken for gaps; hours are fractions that no other count has.
+    Elsewhere both readings have the same rows.
 
     Raises:
       AmbiguousTimesError: they are.
@@ -245,16 +235,26 @@ def check_serial_days(numbers: np.ndarray, texts: Sequence[str]) -> None:
     if not (numbers[1:] > numbers[:-1]).all():
         return
     as_numbers = find_calendar(numbers)
-    if as_numbers is not None and as_numbers[1][-1] == len(numbers) - 1:
+    as_days = find_calendar(_from_serial_days(numbers, int(_decimals(cells).max())))
+    if as_days is None:
         return
-    as_days = find_calendar(_from_serial_days(numbers, 9))
-    if as_days is not None and as_days[1][-1] == len(numbers) - 1:
-        raise AmbiguousTimesError(
-            f"may be a day as spreadsheets count them, {as_days[0].interval} from one row to the "
-            "next, or a number: pass time_format='excel' or 'number'",
-            0,
-            texts[0],
-        )
+    if as_numbers is not None and as_numbers[1][-1] <= as_days[1][-1]:
+        step = as_numbers[0].step
+        are_minutes = as_days[0].unit == "microsecond" and as_days[0].step % 60_000_000 == 0
+        if not are_minutes or abs(step - round(step, 3)) < 1e-6:
+            return
+    raise AmbiguousTimesError(
+        f"may be a day as spreadsheets count them, {as_days[0].interval} from one row to the "
+        "next, or a number: pass time_format='excel' or 'number'",
+        0,
+        texts[0],
+    )
+
+
+def _decimals(cells: np.ndarray) -> np.ndarray:
+    """Return how many digits follow the point, int [rows]."""
+    point = np.strings.find(cells, b".")
+    return np.where(point >= 0, np.strings.str_len(cells) - point - 1, 0)
 
 
 def _as_floats(cells: np.ndarray, texts: Sequence[str]) -> np.ndarray:

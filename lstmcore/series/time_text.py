@@ -8,7 +8,9 @@ as which number is the month, is settled for the column as a whole.
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -91,6 +93,15 @@ DIRECTIVES = {
     "G": r"(?P<isoyear>\d{4})", "V": r"(?P<week>\d\d?)", "u": r"(?P<weekday>[1-7])",
     "q": r"(?P<quarter>[1-4])", "%": "%",
 }  # fmt: skip
+NEEDED = (  # any of these directives needs one of those
+    ("mdejbBhq", "Yy"),
+    ("G", "V"),
+    ("V", "G"),
+    ("u", "V"),
+    ("I", "p"),
+    ("p", "I"),
+    ("MSf", "HI"),
+)
 NAMED = {  # fields that are words: their number
     "monthname": lambda word: [name[:3].lower() for name in MONTHS].index(word[:3]) + 1,
     "dayname": lambda word: [name[:3].lower() for name in DAY_NAMES].index(word[:3]),
@@ -113,7 +124,7 @@ class Fields(NamedTuple):
       parts: the format of the longest texts, without the offset from UTC at their end; other texts
         may lack the end of it.
       tail: the offset at the end of the first text, " UTC" or "+01:00"; "" if there is none.
-      numbers: int64 [rows] of each field; where a text lacks it, -1.
+      numbers: int32 [rows] of each field; where a text lacks it, -1.
       uniform: every text is written in just this format.
     """
 
@@ -140,7 +151,9 @@ def _compiled(pattern: str) -> re.Pattern:
     return re.compile(named, re.IGNORECASE | re.ASCII)
 
 
-PATTERNS = tuple(map(_compiled, WHOLE))
+@functools.cache
+def _patterns() -> tuple[re.Pattern, ...]:
+    return tuple(map(_compiled, WHOLE))
 
 
 def as_cells(texts: Sequence[str]) -> np.ndarray | None:
@@ -170,14 +183,8 @@ def iso_times(cells: np.ndarray) -> np.ndarray | None:
 
     NumPy reads these ten times as fast as fields are found in texts of any form.
     """
-    first = cells[0].decode()
-    if not ISO.fullmatch(first):
-        return None
-    chars = cells.view(np.uint8).reshape(len(cells), -1)
-    marks = [place for place, char in enumerate(first) if not char.isdigit()]
-    if not all((chars[:, place] == ord(first[place])).all() for place in marks):
-        return None
-    if not ((chars[:, 0] - np.uint8(48)) < 10).all() or not chars[:, -1].all():
+    # NumPy alone would also take shorter texts, and offsets with a mere warning.
+    if not ISO.fullmatch(cells[0].decode()) or not _have_one_shape(_chars(cells)):
         return None
     try:
         times = cells.astype("M8[us]")
@@ -188,7 +195,7 @@ def iso_times(cells: np.ndarray) -> np.ndarray | None:
 
 def recognise(text: str) -> re.Match | None:
     """Return the fields of a text that has a form that times have; None if it has none."""
-    found = (pattern.fullmatch(text) for pattern in PATTERNS)
+    found = (pattern.fullmatch(text) for pattern in _patterns())
     return next(filter(None, found), None)
 
 
@@ -196,9 +203,9 @@ def matcher_of(time_format: str):
     """Return a function like `recognise` for the directives of strptime.
 
     Raises:
-      ValueError: an unknown directive.
+      ValueError: an unknown directive, or directives that make no time together.
     """
-    pattern, rest = "", iter(time_format)
+    pattern, rest, directives = "", iter(time_format), set()
     for char in rest:
         if char != "%":
             pattern += r" +" if char == " " else re.escape(char)
@@ -208,10 +215,19 @@ def matcher_of(time_format: str):
             directive = next(rest, "")
         if directive not in DIRECTIVES:
             raise ValueError(
-                f"time_format={time_format!r} has the directive '%{directive}': use those of "
+                f"time_format={time_format[:40]!r} has the directive '%{directive}': use those of "
                 f"strptime, %{', %'.join(DIRECTIVES)}"
             )
         pattern += DIRECTIVES[directive]
+        directives.add(directive)
+    for some, needed in NEEDED:
+        if directives & set(some) and not directives & set(needed):
+            raise ValueError(
+                f"time_format={time_format[:40]!r} has '%{min(directives & set(some))}' but not "
+                f"'%{needed[0]}', without which it says no time"
+            )
+    if not directives & set("YyGHI"):
+        raise ValueError(f"time_format={time_format[:40]!r} shows neither a date nor a time of day")
     return _compiled(pattern).fullmatch
 
 
@@ -226,26 +242,22 @@ def split_fields(cells: np.ndarray, texts: Sequence[str], match=recognise) -> Fi
     Raises:
       MixedTimesError: a text that does not match, or in another format than the first.
     """
-    chars = cells.view(np.uint8).reshape(len(cells), cells.dtype.itemsize)
-    groups, failed = [], []
-    for rows in _rows_by_shape(chars):
+    chars = _chars(cells)
+    groups = []
+    for rows in sorted(_rows_by_shape(chars), key=operator.itemgetter(0)):
         found = match(cells[rows[0]].decode())
         if found is None:
-            failed.append(int(rows[0]))
-        else:
-            groups.append(_group(rows, found))
-    if failed:
-        raise _mixed(texts, min(failed))
-    groups.sort(key=lambda group: group.rows[0])
+            raise _mixed(texts, int(rows[0]))
+        groups.append(_group(rows, found))
     parts, uniform = _common_format(groups, texts)
     numbers: dict[str, np.ndarray] = {}
     for group in groups:
         own = chars if len(groups) == 1 else chars[group.rows]
         for name, (start, stop) in group.spans.items():
-            column = numbers.setdefault(name, np.full(len(cells), -1, np.int64))
+            column = numbers.setdefault(name, np.full(len(cells), -1, np.int32))
             column[group.rows] = _number(own[:, start:stop], name)
         for name, constant in group.constants.items():
-            column = numbers.setdefault(name, np.full(len(cells), -1, np.int64))
+            column = numbers.setdefault(name, np.full(len(cells), -1, np.int32))
             column[group.rows] = constant
     parts = _padding(parts, numbers)
     uniform &= not (_has_extra_zeros(groups, chars, parts) or _has_nanoseconds(groups, chars))
@@ -254,9 +266,7 @@ def split_fields(cells: np.ndarray, texts: Sequence[str], match=recognise) -> Fi
 
 def _rows_by_shape(chars: np.ndarray) -> list[np.ndarray]:
     """Return the rows of each shape: as they are but for their digits."""
-    first = _shape(chars[:1])
-    starts = range(0, len(chars), ROWS_AT_ONCE)
-    if all((_shape(chars[start : start + ROWS_AT_ONCE]) == first).all() for start in starts):
+    if _have_one_shape(chars):
         return [np.arange(len(chars))]
     shapes = _shape(chars)
     # Random odd factors: two shapes of a column have one sum with a chance of 2**-63.
@@ -267,6 +277,18 @@ def _rows_by_shape(chars: np.ndarray) -> list[np.ndarray]:
     _, inverse, counts = np.unique(sums, return_inverse=True, return_counts=True)
     order = np.argsort(inverse, kind="stable")
     return np.split(order, np.cumsum(counts)[:-1])
+
+
+def _have_one_shape(chars: np.ndarray) -> bool:
+    """Return whether all texts are as the first but for their digits."""
+    first = _shape(chars[:1])
+    starts = range(0, len(chars), ROWS_AT_ONCE)
+    return all((_shape(chars[start : start + ROWS_AT_ONCE]) == first).all() for start in starts)
+
+
+def _chars(cells: np.ndarray) -> np.ndarray:
+    """Return the characters of texts, uint8 [rows, longest]."""
+    return cells.view(np.uint8).reshape(len(cells), cells.dtype.itemsize)
 
 
 def _shape(chars: np.ndarray) -> np.ndarray:
@@ -313,44 +335,49 @@ def _group(rows: np.ndarray, found: re.Match) -> _Group:
 
 
 def _common_format(groups: list[_Group], texts: Sequence[str]) -> tuple[tuple[Part, ...], bool]:
-    """Return (the format of the longest texts, whether all are written in just this format).
-
-    A text may lack the end of a time of day: spreadsheets leave out midnight, programs a fraction
-    of 0.
-    """
+    """Return (the format of the longest texts, whether all are written in just this format)."""
     longest = max(groups, key=lambda group: len(group.parts))
+    _check_alike(groups, longest, texts)
+    uniform = all((len(g.parts), g.tail) == (len(longest.parts), longest.tail) for g in groups)
+    parts = []
+    for place in range(len(longest.parts)):
+        part, is_uniform = _common_part([g for g in groups if len(g.parts) > place], place)
+        uniform &= is_uniform
+        parts.append(part)
+    return tuple(parts), uniform
+
+
+def _check_alike(groups: list[_Group], longest: _Group, texts: Sequence[str]) -> None:
+    """Refuse formats that differ, but for texts that lack the end of a time of day.
+
+    Spreadsheets leave out midnight, programs a fraction of 0.
+    """
     keys = [_key(part) for part in longest.parts]
-    uniform = True
     for group in groups:
         own = [_key(part) for part in group.parts]
         missing = {part.kind for part in longest.parts[len(own) :]}
-        different = longest if group is groups[0] else group
+        row = int((longest if group is groups[0] else group).rows[0])
         if own != keys[: len(own)] or missing - TIME_OF_DAY:
-            raise _mixed(texts, int(different.rows[0]))
+            raise _mixed(texts, row)
         if bool(group.tail) != bool(longest.tail):
             reason = "and row 0: one has an offset from UTC and the other has none"
-            raise MixedTimesError(reason, different.rows[0], texts[different.rows[0]])
-        uniform &= len(own) == len(keys) and group.tail == longest.tail
-    parts: list[Part] = []
-    for place, part in enumerate(longest.parts):
-        having = [group for group in groups if len(group.parts) > place]
-        styles = [group.parts[place].style for group in having]
-        if part.kind in ("monthname", "dayname"):
-            style = max(styles, key=len)
-            style = style[:3] if style.lower() in ABBREVIATED else style
-        elif part.kind in ("literal", "ampm", "ordinal", "zonename"):
-            style = styles[0]
-        else:
-            style = (max if part.kind == "fraction" else min)(styles, key=int)
-        if part.kind in ("monthname", "dayname", "ampm"):
-            write, values = NAMES[part.kind], [group.constants[part.kind] for group in having]
-            uniform &= [write(value, style) for value in values] == styles
-        elif part.kind in ("literal", "fraction"):
-            uniform &= set(styles) == {style}
-        elif part.kind == "ordinal":
-            uniform = False
-        parts.append(Part(part.kind, style))
-    return tuple(parts), uniform
+            raise MixedTimesError(reason, row, texts[row])
+
+
+def _common_part(groups: list[_Group], place: int) -> tuple[Part, bool]:
+    """Return (how the part at a place of the format is written, whether it is in all groups)."""
+    kind = groups[0].parts[place].kind
+    styles = [group.parts[place].style for group in groups]
+    if kind in ("monthname", "dayname", "ampm"):
+        style = styles[0] if kind == "ampm" else max(styles, key=len)  # May is short and long
+        style = style[:3] if style.lower() in ABBREVIATED else style
+        written = [NAMES[kind](group.constants[kind], style) for group in groups]
+        return Part(kind, style), written == styles
+    if kind in ("literal", "ordinal", "zonename"):
+        return Part(kind, styles[0]), kind == "literal" and len(set(styles)) == 1
+    if kind == "fraction":
+        return Part(kind, max(styles, key=int)), len(set(styles)) == 1
+    return Part(kind, min(styles, key=int)), True
 
 
 def _key(part: Part) -> str:
@@ -393,7 +420,7 @@ def _number(digits: np.ndarray, name: str) -> np.ndarray:
     if name == "fraction":
         digits = digits[:, :6]
         return _number(digits, "") * 10 ** (6 - digits.shape[1])
-    number = np.zeros(len(digits), np.int64)
+    number = np.zeros(len(digits), np.int32)
     for column in digits.T:
         number *= 10
         number += column
@@ -402,6 +429,9 @@ def _number(digits: np.ndarray, name: str) -> np.ndarray:
 
 
 def _mixed(texts: Sequence[str], row: int) -> MixedTimesError:
+    if row == 0:
+        reason = "is not a date or time in the format that is asked for"
+        return MixedTimesError(reason, row, texts[row])
     example = next(text for text in texts if text)[:LONGEST]
     return MixedTimesError(
         f"is not a date or time in the format of the rows before it, such as {example}: write all "

@@ -28,6 +28,16 @@ def check_layer(name, layers: Iterable[str]) -> None:
         raise ValueError(f"there is no layer {name!r}: use one of {', '.join(layers)}")
 
 
+def check_edited_layers(edits, layers: Iterable[str]) -> None:
+    """`edits` names layers of the model, which need not look at the others."""
+    layers = tuple(layers)
+    for name in edits or {}:
+        if name not in layers:
+            raise ValueError(
+                f"edits names {name!r} but the layers that the model traces are {', '.join(layers)}"
+            )
+
+
 def check_gate(name) -> None:
     """`name` is one of `GATES`."""
     if name not in GATES:

@@ -11,6 +11,7 @@ In short:
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
@@ -22,8 +23,16 @@ import numpy as np
 
 from lstmcore.activations import word_for
 from lstmcore.feedforward import DenseAutoencoder
+from lstmcore.programs import compiled
 from lstmcore.seq2seq import Seq2Seq
-from lstmcore.study.names import GATES, Places, check_layer, places, quantity_of
+from lstmcore.study.names import (
+    GATES,
+    Places,
+    check_edited_layers,
+    check_layer,
+    places,
+    quantity_of,
+)
 from lstmcore.types import Trace
 from lstmcore.vocabulary import PADDING
 
@@ -141,6 +150,10 @@ def run(
         NaN.
       TypeError: not a model, or an encoder-decoder without `target`.
 
+    Warns:
+      UserWarning: a model of yours masked steps by itself that `mask` does not name, so that
+        statistics would count them.
+
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
       >>> from lstmcore import study
@@ -176,12 +189,15 @@ def run(
     for layer, trace in result.traces.items():
         if edits and layer in edits:
             _refuse_nan(layer, trace)
+        elif target is None and not _is_known(model):
+            _warn_of_padding(layer, trace, result.masks[layer])
     return result
 
 
 def _run(model, params, x, mask, target, edits=None) -> Run:
     if target is None:
         outputs, traces = model.apply(params, x, mask=mask, edits=edits)
+        check_edited_layers(edits, traces)
         masks = {layer: mask_of(trace, mask) for layer, trace in traces.items()}
         return Run(x, mask, outputs, traces, masks, layers=tuple(traces))
     outputs, traces = model.apply(params, x, target, source_mask=mask, edits=edits)
@@ -198,7 +214,7 @@ def _real_tokens(x, mask):
     return mask
 
 
-_cached_run = jax.jit(_run, static_argnums=0)
+_cached_run = compiled(_run)
 
 
 def _is_known(model) -> bool:
@@ -219,6 +235,21 @@ def mask_of(trace: Trace, mask):
     silent = jnp.stack([(gate == 0).all(axis=-1) for gate in trace.gates]).all(axis=0)
     was_masked = (silent | mask).all()
     return mask | ~was_masked
+
+
+def _warn_of_padding(layer: str, trace: Trace, mask) -> None:
+    """Steps that the model masked by itself would count as ones at which all gates were shut."""
+    if isinstance(trace.c, jax.core.Tracer):
+        return
+    shut = np.all([np.all(np.asarray(gate) == 0, axis=-1) for gate in trace.gates], axis=0)
+    hidden = int((shut if mask is None else shut & np.asarray(mask)).sum())
+    if hidden:
+        warnings.warn(
+            f"layer {layer!r} was masked by the model itself at {hidden} of {shut.size} steps: its "
+            "gates are 0 there, and statistics count them as shut. Pass mask= (bool, True = real "
+            "step) to study.run, so that they are left out",
+            stacklevel=3,
+        )
 
 
 def _refuse_nan(layer: str, trace: Trace) -> None:

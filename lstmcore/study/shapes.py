@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from lstmcore.study.names import check_edited_layers
 from lstmcore.types import Trace
 
 
@@ -21,6 +22,7 @@ def shapes_of(apply: Callable, params, x, mask, edits=None) -> tuple[Any, dict[s
 
     def look(params, x):
         outputs, traces = apply(params, x, mask=mask, edits=edits)
+        check_edited_layers(edits, traces)
         layers.extend(traces)  # JAX sorts the keys of a dict
         return outputs, traces
 

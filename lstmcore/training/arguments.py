@@ -80,6 +80,7 @@ def parts_of(name: str, data) -> tuple:
 
 def _examples(name: str, data):
     """The data of one part as JAX arrays that agree on how many examples there are."""
+    data = jax.tree.map(partial(checks.as_array, name), data)
     leaves = jax.tree.leaves(data)
     if not leaves or any(np.ndim(leaf) == 0 for leaf in leaves):
         raise ValueError(

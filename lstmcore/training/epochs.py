@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore.devices import spread
+from lstmcore.programs import compiled
 from lstmcore.training.minibatches import over_batches, over_pieces
 
 EPOCHS_PER_CALL = 1024  # at most; the length of the buffer for losses
@@ -17,7 +18,7 @@ NOISE = 1  # what tells the key of an epoch's noise from that of its order
 
 
 class Plan(NamedTuple):
-    """How to train: all that is known before any array is, and hashable.
+    """How to train: all that is known before any array is.
 
     loss: (params, batch) -> scalar; with `chunk` (params, piece, state) -> (scalar, state)
     noisy: whether the loss takes a random key besides
@@ -90,9 +91,9 @@ def goes_on(training, until, patience: int | None):
     return going
 
 
-@partial(jax.jit, static_argnames="plan")
+@compiled
 def run_epochs(
-    training, until, *, data: tuple, validation: tuple | None, key, plan: Plan
+    plan: Plan, training, until, *, data: tuple, validation: tuple | None, key
 ) -> tuple[Training, dict[str, jax.Array]]:
     """Train until epoch `until`, or until it stops by itself.
 

@@ -145,6 +145,7 @@ def train(
       (2, 1, ('eins', 'zwei'))
     """
     settings = Settings() if settings is None else settings
+    pairs = list(pairs)
     short = _short_enough(pairs, settings)
     training, held_out = split(short, settings.validation, settings.seed)
     vocabularies = [Vocabulary.of(side, settings.level) for side in zip(*training, strict=True)]
@@ -216,7 +217,7 @@ def _short_enough(pairs: Sequence[Pair], settings: Settings) -> list[Pair]:
     Both texts are brought into the normal form NFC, so that one word is one token however it is
     typed.
     """
-    if not len(pairs):
+    if not pairs:
         raise ValueError("pairs is empty: there is nothing to train on")
     for number, pair in enumerate(pairs):
         if not (isinstance(pair, tuple | list) and [*map(type, pair)] == [str, str]):

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -20,12 +19,14 @@ from lstmcore.decoding.greedy import greedy
 from lstmcore.io import manifest
 from lstmcore.io.description import read_description, write_description
 from lstmcore.io.saved_folder import saved_folder
+from lstmcore.programs import compiled
 from lstmcore.seq2seq import Seq2Seq
 from lstmcore.tokens import JOINER, strings
 from lstmcore.vocabulary import PADDING, Vocabulary
 
 MODEL, VOCABULARIES = "model.safetensors", "vocabularies.json"
 AT_ONCE = 256  # texts in one batch
+MOST_TOKENS = 100_000  # of a translation: its memory is reserved at once
 FEWEST_STEPS = 8  # sources are padded to this, or twice, four times, ... of it: few compilations
 
 
@@ -47,7 +48,7 @@ class Translator:
     max_length: int
 
     def __post_init__(self):
-        checks.check_count("max_length", self.max_length)
+        checks.check_count("max_length", self.max_length, maximum=MOST_TOKENS)
         if not isinstance(self.model, Seq2Seq) or None in self.model.embedding:
             kind = (
                 "real-valued one" if isinstance(self.model, Seq2Seq) else type(self.model).__name__
@@ -181,8 +182,8 @@ class Translator:
 
 def _parse(stored: dict) -> dict[str, Any]:
     return {
-        "source": Vocabulary.from_json(json.dumps(stored["source"])),
-        "target": Vocabulary.from_json(json.dumps(stored["target"])),
+        "source": Vocabulary.from_stored(stored["source"]),
+        "target": Vocabulary.from_stored(stored["target"]),
         "max_length": checks.check_count("max_length", stored["max_length"]),
     }
 
@@ -192,6 +193,6 @@ def _rows(texts: int) -> int:
     return 1 << (texts - 1).bit_length()
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled
 def _encode(model: Seq2Seq, params, ids):
     return model.encode(params, ids)[0]

@@ -70,6 +70,8 @@ def plot_anomalies(
     values, scores = np.asarray(values), np.asarray(scores)
     if values.ndim != 2:
         raise ValueError(f"values must be [rows, features], got shape {values.shape}")
+    if not len(values):
+        raise ValueError("values has no rows: there is nothing to draw")
     rows, features = values.shape
     shapes: dict[str, tuple] = {"scores": (scores, (rows,)), "labels": (labels, (rows,))}
     shapes["outputs"] = (outputs, (rows, features))

@@ -83,13 +83,21 @@ def plot_output(
       axes: F Axes to draw into, as from `figure.subplots(F)`.
 
     Raises:
-      ValueError, TypeError: `axes` that are more or fewer than F, or none.
+      ValueError: arrays of other shapes, or `axes` that are more or fewer than F.
+      TypeError: `axes` that are none.
 
     Examples:
       >>> rows = np.arange(6).reshape(3, 2)
       >>> [axes.get_ylabel() for axes in plot_output(rows, rows + 1, ["load", "wind"]).axes]
       ['load', 'wind']
     """
+    shape = (len(actual), len(columns))
+    for name, values in (("actual", actual), ("output", output)):
+        if np.shape(values) != shape or 0 in shape:
+            raise ValueError(
+                f"{name} must be [T, F], at least one row and column, F as many as columns has "
+                f"names ({len(columns)}), got shape {np.shape(values)}"
+            )
     count = shown_columns(len(columns), axes)
     figure, grid = panels(axes, count, 1, "one for each column", figsize=(8, 1 + 2.2 * count))
     stretches = np.split(np.arange(len(actual)), breaks)

@@ -1,0 +1,127 @@
+"""Compiled programs that live no longer than the functions that they were compiled for.
+
+`jax.jit` keeps every static argument for good, with all that it closes over: each loss that was
+ever trained, each step function that was ever decoded with. Here a program is forgotten when one of
+its functions is, and of all others the latest stay.
+
+    @compiled
+    def _run(fixed, *arrays): ...       # fixed: NamedTuple of functions, models, numbers
+
+    _run(Fixed(step, max_length=9), params, state)
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import weakref
+from collections.abc import Callable
+from functools import partial, update_wrapper
+from typing import Any
+
+import jax
+
+from lstmcore.hyperparameters import is_value
+
+PLAIN = (int, str, float, type(None), complex, bytes)
+LATEST = 64  # programs of one function that stay, a few MB each
+
+
+class compiled:
+    """`jax.jit` of a function whose first argument is fixed while compiling.
+
+    Of this argument, numbers, strings, tuples and frozen dataclasses are told apart by their
+    values, everything else by identity. Nothing of the latter kind is kept alive, but for objects
+    without weak references (lists and dicts), which live as long as the functions beside them.
+    """
+
+    def __init__(self, function: Callable):
+        self.function = function
+        self.programs: dict[tuple, _Program] = {}  # the least recently used first
+        update_wrapper(self, function)
+
+    def __call__(self, fixed, *arrays, **named):
+        shapes = tuple([getattr(leaf, "shape", ()) for leaf in jax.tree.leaves((arrays, named))])
+        key = _key(fixed), shapes
+        program = self.programs.pop(key, None)
+        if program is None:
+            program = _Program(self.function)
+            key = _key(fixed, lambda _: self.programs.pop(key, None)), shapes
+        self.programs[key] = program
+        if len(self.programs) > LATEST:
+            self.programs.pop(next(iter(self.programs)), None)
+        return program(fixed, *arrays, **named)
+
+    def _cache_size(self) -> int:
+        """How many programs there are; named as in `jax.jit`."""
+        return sum(program.jitted._cache_size() for program in list(self.programs.values()))
+
+
+class _Program:
+    """A jitted function that is lent its first argument for each call, and does not keep it."""
+
+    def __init__(self, function: Callable):
+        self.lent = lent = threading.local()
+
+        def program(*arrays, **named):
+            return function(lent.fixed, *arrays, **named)
+
+        program.__name__ = program.__qualname__ = function.__name__
+        self.jitted: Any = jax.jit(program)
+
+    def __call__(self, fixed, *arrays, **named):
+        before = getattr(self.lent, "fixed", None)
+        self.lent.fixed = fixed
+        try:
+            return self.jitted(*arrays, **named)
+        finally:
+            self.lent.fixed = before
+
+
+class _Same:
+    """Stands for an object in a key: equal to itself alone."""
+
+    def __init__(self, value, gone: Callable | None):
+        self.id = id(value)
+        self.reference: Callable[[], Any]
+        try:
+            self.reference = weakref.ref(value, gone)
+        except TypeError:  # a list or a dict
+            self.reference = partial(_identity, value)
+
+    def __hash__(self):
+        return self.id
+
+    def __eq__(self, other):
+        if self is other:
+            return True
+        if not isinstance(other, _Same) or self.id != other.id:
+            return False
+        value = self.reference()
+        return value is not None and value is other.reference()
+
+
+def _identity(value):
+    return value
+
+
+def _key(value, gone: Callable | None = None):
+    """What stands for `value` in a dict; `gone` is called once a part of it is no more."""
+    if isinstance(value, PLAIN):
+        return type(value), value  # 1, 1.0 and True are equal, but not the same to a program
+    if isinstance(value, tuple):
+        return type(value), *[_key(part, gone) for part in value]
+    if is_value(value) and value.__dataclass_params__.eq:
+        parameters = value.__dataclass_fields__.items()
+        names = [name for name, field in parameters if field.compare]
+        return type(value), *[_key(getattr(value, name), gone) for name in names]
+    if inspect.ismethod(value):  # made anew at each access
+        return "method", _key(value.__func__, gone), _key(value.__self__, gone)
+    if isinstance(value, partial) and all(map(_is_plain, (*value.args, *value.keywords.values()))):
+        arguments = value.args, *value.keywords.items()
+        return "partial", _key(value.func, gone), _key(arguments, gone)
+    return _Same(value, gone)
+
+
+def _is_plain(value) -> bool:
+    return isinstance(value, PLAIN) or is_value(value)

@@ -1,0 +1,53 @@
+"""Models of the user's own: layers that there are not, and padding that only the model knows of."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import lstmcore as lc
+from lstmcore import study
+
+PARAMS = {
+    "words": lc.init_embedding(jax.random.key(0), vocabulary=9, features=2),
+    "reader": lc.init_lstm(jax.random.key(1), features=2, units=3),
+}
+IDS = jnp.array([[3, 4, 0, 0], [5, 6, 7, 0]])
+
+
+class Reader:
+    """Masks the padding of its tokens, whatever mask it is given."""
+
+    def apply(self, params, ids, *, mask=None, edits=None):
+        x, real = lc.embedding(params["words"], ids, padding=0)
+        _, trace = lc.lstm(params["reader"], x, mask=real, edit=(edits or {}).get("reader"))
+        return trace.h, {"reader": trace}
+
+
+def test_a_model_that_masks_by_itself_is_told_what_to_pass():
+    with pytest.warns(UserWarning, match=r"layer 'reader' was masked .* at 3 of 8 steps.*mask="):
+        study.run(Reader(), PARAMS, IDS)
+    run = study.run(Reader(), PARAMS, IDS, IDS != 0)  # warnings are errors here
+    np.testing.assert_array_equal(run.masks["reader"], IDS != 0)
+    with pytest.warns(UserWarning, match="at 1 of 8 steps"):
+        study.run(Reader(), PARAMS, IDS, jnp.ones(IDS.shape, bool).at[:, 3].set(False))
+
+
+def test_without_padding_nothing_is_said():
+    assert study.run(Reader(), PARAMS, IDS[:, :2]).masks == {"reader": None}
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda edits: study.run(Reader(), PARAMS, IDS[:, :2], edits=edits),
+        lambda edits: study.gate_gradients(
+            lambda h: h.sum(), Reader().apply, PARAMS, IDS[:, :2], edits=edits
+        ),
+    ],
+    ids=["run", "gate_gradients"],
+)
+def test_a_misspelt_layer_is_named(use):
+    message = "edits names 'raeder' but the layers that the model traces are reader"
+    with pytest.raises(ValueError, match=message):
+        use({"raeder": study.clamp("forget", 0.0)})
