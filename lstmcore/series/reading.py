@@ -127,8 +127,17 @@ def read_csv(
     def is_text(name: str) -> bool:  # 2024.10 and 0930 are not to lose their zeros
         return name in named or is_time_name(name) or is_key_name(name)
 
-    sheet = read_sheet(path, options, is_text)
-    chosen = [_resolve(sheet, name) for name in columns or ()]
+    return _table(read_sheet(path, options, is_text), columns or (), also, missing, options)
+
+
+def _table(
+    sheet: Sheet,
+    columns: Sequence[str],
+    also: Sequence[str],
+    missing: bool,
+    options: ReadOptions,
+) -> Table:
+    chosen = [_resolve(sheet, name) for name in columns]
     beside = [_resolve(sheet, name) for name in also]
     places = find_time(sheet, options, {sheet.names[place] for place, _ in chosen + beside})
     fields = select(sheet, chosen, beside, places, options)
