@@ -38,7 +38,6 @@ class Content(NamedTuple):
       word: the first of those.
       point, comma: the first number that is one with decimal points alone, or with commas alone.
       unclear: the first that is another number with points than with commas, such as 1,234.
-      grouped: the first with thousands separators beyond doubt.
       percent, bare: the first number with a percent sign, and without.
     """
 
@@ -48,7 +47,6 @@ class Content(NamedTuple):
     point: Place | None
     comma: Place | None
     unclear: Place | None
-    grouped: Place | None
     percent: Place | None
     bare: Place | None
 
@@ -100,8 +98,6 @@ def _kinds_of(cell: str) -> list[str]:
         kinds.append("comma")
     elif point != comma:
         kinds.append("unclear")
-    if sum(not character.isalnum() for character in cell.lstrip("+-−")) > 1 and not percent:
-        kinds.append("grouped")
     return kinds
 
 

@@ -137,9 +137,9 @@ def _table(
     missing: bool,
     options: ReadOptions,
 ) -> Table:
-    chosen = [_resolve(sheet, name) for name in columns]
-    beside = [_resolve(sheet, name) for name in also]
-    places = find_time(sheet, options, {sheet.names[place] for place, _ in chosen + beside})
+    chosen, beside = _resolve(sheet, columns), _resolve(sheet, also)
+    taken = {sheet.columns[place].name for place, _ in chosen + beside}
+    places = find_time(sheet, options, taken)
     fields = select(sheet, chosen, beside, places, options)
     values = values_of(sheet, fields, options)
     fields, values = leave_out_counts(sheet, fields, values, asked=bool(chosen))
@@ -175,15 +175,23 @@ def _table(
     )
 
 
-def _resolve(sheet: Sheet, name: str) -> tuple[int, str | None]:
-    """The place of a column that is asked for, and the word in `column=word`, or None."""
-    names, category = sheet.names, None
-    if name not in names and "=" in name and name.rpartition("=")[0] in names:
-        name, _, category = name.rpartition("=")
-    if names.count(name) != 1:
-        problem = "more than one column" if name in names else "no column"
-        raise ValueError(f"{sheet.path} has {problem} {name[:60]!r}: its columns are {few(names)}")
-    return names.index(name), category
+def _resolve(sheet: Sheet, asked: Sequence[str]) -> list[tuple[int, str | None]]:
+    """The place of each column that is asked for, and the word in `column=word`, or None."""
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(sheet.names):
+        places.setdefault(name, []).append(place)
+    found = []
+    for name in asked:
+        column, equals, category = name.rpartition("=")
+        is_category = name not in places and bool(equals) and column in places
+        column = column if is_category else name
+        if len(places.get(column, ())) != 1:
+            problem = "more than one column" if column in places else "no column"
+            raise ValueError(
+                f"{sheet.path} has {problem} {name[:60]!r}: its columns are {few(sheet.names)}"
+            )
+        found.append((places[column][0], category if is_category else None))
+    return found
 
 
 def _filled(sheet: Sheet, values: np.ndarray) -> tuple[int, int]:

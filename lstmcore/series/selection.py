@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -94,6 +95,7 @@ def _chosen(sheet: Sheet, place: int, category: str | None, options: ReadOptions
 
 def _all_numbers(sheet: Sheet, others: Sequence[int], options: ReadOptions) -> list[Field]:
     fields, left_out = [], []
+    names = Counter(sheet.names)
     for place, column in enumerate(sheet.columns):
         if place in others:
             continue
@@ -103,7 +105,7 @@ def _all_numbers(sheet: Sheet, others: Sequence[int], options: ReadOptions) -> l
             left_out.append(f"{column.name[:32]} ({content.word.text[:20]!r})")
         elif content.kind == "empty":
             left_out += [] if column.is_unnamed else [f"{column.name[:32]} (empty)"]
-        elif sheet.names.count(column.name) > 1:
+        elif names[column.name] > 1:
             raise ValueError(
                 f"{sheet.path} has more than one column {column.name[:60]!r}: its columns are "
                 f"{few(sheet.names)}"

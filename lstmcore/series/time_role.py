@@ -42,9 +42,10 @@ def find_time(sheet: Sheet, options: ReadOptions, chosen: Collection[str]) -> li
         return _named(sheet, options.time)
     if len(sheet.columns) == 1 and not looks_like_times(sheet.columns[0]):
         return []
-    places = [place for place, name in enumerate(sheet.names) if name not in chosen]
-    named = [place for place in places if is_time_name(sheet.names[place])]
-    parts = [place for place in time_parts(sheet.names) if place in places]
+    names = sheet.names
+    places = [place for place, name in enumerate(names) if name not in chosen]
+    named = [place for place in places if is_time_name(names[place])]
+    parts = [place for place in time_parts(names) if place in places]
     whole = [place for place in named if not _are_clocks(sheet.columns[place])]
     clocks = [place for place in named if place not in whole]
     if not whole and len(parts) > 1:
@@ -66,7 +67,7 @@ def find_time(sheet: Sheet, options: ReadOptions, chosen: Collection[str]) -> li
         return _refuse(sheet, found)
     if named:
         return named
-    return [place for place in places if plain_name(sheet.names[place]) == "year"][:1]
+    return [place for place in places if plain_name(names[place]) == "year"][:1]
 
 
 def time_parts(names: Sequence[str]) -> list[int]:
