@@ -88,16 +88,19 @@ def _numbers_as_names(numbers, *, has_words: bool, below, kinds) -> bool | None:
     if not all(number.isdecimal() for number in numbers):
         return False
     whole = [int(number) for number in numbers]
+    places = [place for place, kind in enumerate(kinds) if kind == "number"]
+    cells = [row[place].strip() for row in below for place in places if row[place].strip()]
+    if 1 < len(set(whole)) == len(whole) and set(whole) <= set(YEARS):
+        alike = sum(cell.isdecimal() and int(cell) in YEARS for cell in cells)
+        return True if not alike else False if 2 * alike > len(cells) else None
     if whole != list(range(whole[0], whole[0] + len(whole))):
         return False
     enough = len(whole) > 1 or has_words or "missing" in kinds
-    if enough and (whole[0] == 0 or set(whole) <= set(YEARS)):
+    if enough and (whole[0] == 0 or whole[0] in YEARS):
         return True
     # 1, 2, 3 above numbers that are not whole.
     if whole[0] != 1 or len(whole) < 2:
         return False
-    places = [place for place, kind in enumerate(kinds) if kind == "number"]
-    cells = [row[place].strip() for row in below for place in places if row[place].strip()]
     return bool(cells) and not any(cell.lstrip("+-").isdecimal() for cell in cells)
 
 

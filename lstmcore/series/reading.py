@@ -26,7 +26,7 @@ from lstmcore.series.columns import where
 from lstmcore.series.csv import Sheet, read_sheet
 from lstmcore.series.header import is_time_name
 from lstmcore.series.labels import RowNames
-from lstmcore.series.panel import find_keys, is_key_name, keys_of
+from lstmcore.series.panel import SeveralSeriesError, find_keys, is_key_name, keys_of
 from lstmcore.series.read_options import ReadOptions
 from lstmcore.series.selection import (
     Field,
@@ -214,6 +214,11 @@ def _read_times(
     sheet: Sheet, places: Sequence[int], rows: np.ndarray, options: ReadOptions
 ) -> TimeColumn | None:
     if not places:
+        if asked := options.of_times:
+            raise ValueError(
+                f"{sheet.path} has no column of times, which {asked} needs: --time names it; its "
+                f"columns are {few(sheet.names)}"
+            )
         return None
     texts = texts_of_time(sheet, places, slice(rows[0], rows[-1] + 1))
     try:
@@ -305,13 +310,14 @@ def _one_series(
     known = list(dict.fromkeys(names))
     shown = f"{len(known):,} series, told apart by {' and '.join(key[:40] for key in keys)}"
     if options.series is None:
-        raise ValueError(
-            f"{sheet.path} holds {shown} ({few(known)}): --series NAME reads one of them"
+        raise SeveralSeriesError(
+            f"{sheet.path} holds {shown} ({few(known)}): --series NAME reads one of them", known
         )
     chosen = np.flatnonzero(np.array(names) == options.series)
     if not len(chosen):
-        raise ValueError(
-            f"{sheet.path} has no series {options.series[:60]!r}: it holds {shown} ({few(known)})"
+        raise SeveralSeriesError(
+            f"{sheet.path} has no series {options.series[:60]!r}: it holds {shown} ({few(known)})",
+            known,
         )
     sheet.notes.append(f"series {options.series[:60]} of {shown}: {count(len(chosen), 'row')}")
     known_rows = np.flatnonzero(~np.isnan(values[chosen]).all(axis=1))
@@ -346,7 +352,7 @@ def _labels(
         return times.labels, " ".join(sheet.names[place] for place in places)
     place = places[0] if places else 0
     column = sheet.columns[place]
-    is_text = any(part.dtype.kind != "f" for part in column.parts)
+    is_text = any(part.dtype.kind != "f" for part in column.parts) and any(column.texts())
     if is_text and place not in [field.place for field in fields]:
         return RowNames(list(column.texts()))[rows], column.name
     return range(len(rows)), "row of the table"
