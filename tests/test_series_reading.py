@@ -123,6 +123,10 @@ OPEN = {
         "a;b\n1,234;1\n2,345;2\n", "line 2, column 'a': '1,234' may be 1234 or 1.234: .*--decimal",
         {"decimal": ","}, [[1.234, 1], [2.345, 2]],
     ),
+    "1.234 and 1,234": (
+        'a,b\n1.234,1\n"2,345",2\n', "line 3, column 'a': '2,345' may be 2345 or 2.345",
+        {"decimal": ","}, [[1234, 1], [2.345, 2]],
+    ),
     "1.234 between semicolons": (
         "a;b\n1.234;1\n2.345;2\n", "line 2, column 'a': '1.234' may be 1.234 or 1234",
         {"thousands": "."}, [[1234, 1], [2345, 2]],
