@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import warnings
@@ -215,7 +216,8 @@ def _check(output: Path, kind: str, *, resume: bool | None, force: bool) -> None
         )
     folder = output.resolve()
     if (reason := obstacle(folder)) is not None:
-        inside = f"name a folder in it, such as {output / 'run'}" if folder.is_dir() else ANOTHER
+        is_open = folder.is_dir() and os.access(folder, os.W_OK)
+        inside = f"name a folder in it, such as {output / 'run'}" if is_open else ANOTHER
         raise OSError(f"cannot write to the output folder {output} ({reason}): {inside}")
     if folder.exists() and not is_empty(folder):
         _check_earlier(output, folder, kind, resume=resume, force=force)

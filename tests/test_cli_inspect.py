@@ -289,6 +289,11 @@ BREAK = {
         [],
         "there is a file .*inspect.html already: --force replaces it",
     ),
+    "another file of someone else": (
+        lambda folder: (folder / "mine.html").write_text("mine"),
+        ["-o", "mine.html"],
+        "there is a file mine.html already: --force replaces it, or name another",
+    ),
     "table gone": (
         lambda folder: edit_settings(folder, source="gone.csv"),
         [],

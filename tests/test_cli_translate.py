@@ -441,7 +441,7 @@ def test_inspect_needs_a_translator_with_held_out_pairs(folder):
     (folder / "vocabularies.json").unlink()
     run = call("inspect", folder)
     assert run.exit_code == 1
-    assert "there is no folder" in run.text
+    assert "there is no vocabularies.json in" in run.text
     assert not (folder / "inspect.html").exists()
 
 

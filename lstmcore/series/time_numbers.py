@@ -57,7 +57,7 @@ def format_of(cells: np.ndarray, texts: Sequence[str]) -> str:
     """
     whole, ending = cells, ""
     if np.strings.endswith(cells, b".0").all():  # integers that a missing value made floats
-        whole, ending = np.strings.rpartition(cells, b".")[0], ".0"
+        whole, ending = _at_point(cells)[0], ".0"
     is_whole = bool(np.strings.isdigit(whole).all())
     if is_whole:
         lengths = np.strings.str_len(whole)
@@ -119,7 +119,7 @@ def _no_compact_time(texts: Sequence[str], row: int, digits: int) -> ImpossibleT
 
 def _format_of_decimals(cells: np.ndarray, texts: Sequence[str], *, year_first: bool) -> str:
     """Return the format of numbers such as 2023.01 or 01.2023, which are months if all may be."""
-    before, _, after = np.strings.partition(cells, b".")
+    before, after = _at_point(cells)
     years, months = (before, after) if year_first else (after, before)
     if not (np.strings.isdigit(years).all() and np.strings.isdigit(months).all()):
         return "number"
@@ -174,7 +174,7 @@ def _fits(cells: np.ndarray, form: str) -> np.ndarray:
 
 def _are_seconds(cells: np.ndarray) -> bool:
     """Return whether all are seconds since 1970 with decimals, from 2001 on."""
-    whole, _, rest = np.strings.partition(cells, b".")
+    whole, rest = _at_point(cells)
     if not (np.strings.isdigit(whole).all() and (np.strings.str_len(whole) == 10).all()):
         return False
     return bool((np.strings.isdigit(rest) | (rest == b"")).all())
@@ -206,7 +206,7 @@ def read_named(
                 texts[row],
             )
         return _from_serial_days(numbers, most), (Part("excel", str(most)),)
-    whole = np.strings.partition(cells, b".")[0]
+    whole, _ = _at_point(cells)
     limit = min(YEAR_10000 * 10 ** DECIMALS[time_format], LONGEST_WHOLE - 1024)
     far = (np.abs(numbers) >= limit) | (np.strings.str_len(whole) == 0)
     if far.any():
@@ -249,6 +249,12 @@ def check_serial_days(numbers: np.ndarray, cells: np.ndarray, texts: Sequence[st
         0,
         texts[0],
     )
+
+
+def _at_point(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what stands before and after the point; np.strings.partition came with NumPy 2.1."""
+    parts = np.char.partition(cells, b".")
+    return np.ascontiguousarray(parts[:, 0]), np.ascontiguousarray(parts[:, 2])
 
 
 def _decimals(cells: np.ndarray) -> np.ndarray:
