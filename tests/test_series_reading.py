@@ -566,6 +566,7 @@ UNREADABLE = {
     "a spreadsheet": (b"PK\x03\x04....", None, "is a spreadsheet or a zip archive: save"),
     "a Parquet file": (b"PAR1....", None, "is a Parquet file"),
     "damaged gzip": (gzip.compress(b"a,b\n1,2\n" * 99)[:-12], None, "is damaged: it cannot be"),
+    "damaged bzip2": (b"BZh91" + bytes(99), None, "is damaged: it cannot be"),
     "damaged xz": (lzma.compress(b"a,b\n1,2\n" * 99)[:-12], None, "is damaged: it cannot be"),
     "half UTF-8": ("é,b\n1,2\n".encode() + b"\xe9,5\n", None, "is not a text file in UTF-8"),
     "half UTF-16": ("a,b\n1,2\n".encode("utf-16")[:-1], None, "is not a text file in utf-16"),
