@@ -54,6 +54,7 @@ def test_what_is_open_is_refused_with_the_option(command, german, tmp_path):
     assert run.exit_code == 2
     assert "--decimal must be one of" in re.sub(r"[\s│]+", " ", run.text)
     assert not (tmp_path / "run").exists()
+    assert call(command, german, "--series", "list").text == "Nord Süd"
 
 
 def test_every_command_has_the_same_options():

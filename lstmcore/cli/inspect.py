@@ -106,8 +106,8 @@ def inspect(
         data = _read(path, source, reading_options, origin)
         if len(data.columns) != lstm.features:
             raise ValueError(
-                f"{name} has {len(data.columns)} columns to read ({few(data.columns)}), but the "
-                f"model reads {lstm.features}"
+                f"{name} has {count(len(data.columns), 'column')} to read "
+                f"({few(data.columns)}), but the model reads {lstm.features}"
             )
         lost = origin.prepared.lost if origin else 0
         first = lost + (origin.settings.first_row if origin and source is None else 0)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.series.header import has_header, is_row_of_units
+from lstmcore.series.header import has_header, is_row_of_units, is_time_name
 from lstmcore.series.numbers import decimal_mark, is_missing, is_number, is_plain
 from lstmcore.series.plain_text import WIDEST_TEXT, read_plain
 from lstmcore.series.read_options import ReadOptions
@@ -26,6 +26,7 @@ from lstmcore.series.text_file import LONGEST_RECORD, open_blocks
 from lstmcore.text import count, few
 
 JUDGED_BY = 50  # lines that show which separator is used
+FEW_ROWS = 12  # that show whether the first line holds names
 EXCEL_ERROR = re.compile(r"#(N/A|NV|DIV/0!|VALUE!|WERT!|REF!|BEZUG!|NAME\?|NULL!|NUM!)", re.I)
 EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 SPACED_NUMBER = re.compile(r"\s*[+-]?[1-9]\d{0,2}( \d{3})+([.,]\d*)?\s*")
@@ -345,7 +346,7 @@ def _name_columns(
     sheet: Sheet, rows: list[Row], comments: list[tuple[int, str]], options: ReadOptions
 ) -> None:
     """Take the names from the first row, the comment before it, or the places of columns."""
-    first, below = rows[0], [row.cells for row in rows[1:JUDGED_BY] if not row.is_blank]
+    first, below = rows[0], [row.cells for row in rows[1:FEW_ROWS] if not row.is_blank]
     named = options.header
     if named is None:
         below = [cells for cells in below if len(cells) == len(first.cells)]
@@ -384,11 +385,15 @@ def _name_columns(
 
 def _leave_out_units(sheet: Sheet, rows: list[Row], options: ReadOptions) -> None:
     """A first row of words, where all other rows hold numbers, tells units."""
-    below = [row.cells for row in rows[1:JUDGED_BY]]
+    below = [row.cells for row in rows[1:FEW_ROWS]]
     if options.header is not False and is_row_of_units(rows[0].cells, below):
         words = [cell.strip() for cell in rows[0].cells if cell.strip()]
         sheet.notes.append(f"line {rows[0].line:,} holds units, not values: {few(words)}")
         rows.pop(0)
+    filled = [place for place, cell in enumerate(rows[0].cells) if cell.strip()] if rows else []
+    if len(filled) == 1 and is_time_name(rows[0].cells[filled[0]]):
+        # The name of the index, as pandas writes it under names of several levels.
+        sheet.columns[filled[0]].name = rows.pop(0).cells[filled[0]].strip()
 
 
 def _plain_numbers(cells: Sequence[str], decimal: str) -> np.ndarray | None:

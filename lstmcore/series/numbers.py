@@ -77,6 +77,11 @@ def read_cell(text: str) -> Cell:
       >>> read_cell("1'234.50").point, read_cell("−5 %"), read_cell("1_0").point
       (1234.5, Cell(point=-5.0, comma=-5.0, percent=True), None)
     """
+    if PLAIN.fullmatch(text):  # as most are
+        number = float(text)
+        if "." not in text:
+            return Cell(number, number)
+        return Cell(number, float(text.replace(".", "")) if DOT_GROUPS.fullmatch(text) else None)
     text = text.translate(SIGNS)
     percent = text.endswith("%")
     if percent:

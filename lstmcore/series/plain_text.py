@@ -57,14 +57,12 @@ def read_plain(
         )
     except ValueError:  # a cell that is no number
         return None
-    # To pandas, a column of these words alone is one of numbers.
-    has_truths = any(word in block for word in TRUTHS)
     columns = []
     for place, is_numeric in enumerate(numeric):
         column = numbers[place].to_numpy() if is_numeric else _text(block, ends, place)
         if column is None or len(column) != len(ends):
             return None
-        if is_numeric and (np.isinf(column).any() or (has_truths and _is_truth(column))):
+        if is_numeric and (np.isinf(column).any() or _may_be_truth(column, block)):
             return None
         columns.append(column)
     return columns
@@ -95,8 +93,12 @@ def _text(block: bytes, ends: np.ndarray, place: int) -> np.ndarray | None:
     return cells.view(f"S{width}")[:, 0]
 
 
-def _is_truth(column: np.ndarray) -> bool:
-    return bool(((column == 0) | (column == 1) | np.isnan(column)).all())
+def _may_be_truth(column: np.ndarray, block: bytes) -> bool:
+    """Whether 1 and 0 may have been words: pandas takes a column of True and False for them."""
+    for part in (column[:64], column):  # most end with the first
+        if not ((part == 0) | (part == 1) | np.isnan(part)).all():
+            return False
+    return any(word in block for word in TRUTHS)
 
 
 @cache

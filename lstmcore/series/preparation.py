@@ -150,8 +150,8 @@ class Prepared(NamedTuple):
         table = self.table(table).astype(float)
         if table.shape[1] != self.features:
             raise ValueError(
-                f"table has {table.shape[1]} columns but was prepared for {self.features}: use the "
-                "columns that it was fitted on, or select them"
+                f"table has {count(table.shape[1], 'column')} but was prepared for "
+                f"{self.features}: use the columns that it was fitted on, or select them"
             )
         check_size(table)
         return self.filling.apply(table)
