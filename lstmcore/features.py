@@ -19,6 +19,7 @@ from lstmcore.feedforward import DenseAutoencoder
 from lstmcore.models import Autoencoder
 from lstmcore.noise import corrupt
 from lstmcore.programs import compiled
+from lstmcore.text import count
 from lstmcore.train import fit
 
 try:
@@ -148,11 +149,13 @@ class LatentFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             table = validate_data(self, X, dtype=np.float32, reset=fitting)
         columns = table.shape[1]
         if dense and columns != size:
-            raise ValueError(f"X has {columns} columns but the model reads {size} features")
+            raise ValueError(
+                f"X has {count(columns, 'column')} but the model reads {size} features"
+            )
         if columns % size:
             raise ValueError(
-                f"X has {columns} columns, which are no steps of {size} features: give windows "
-                f"[N, T, {size}], or flattened [N, T * {size}]"
+                f"X has {count(columns, 'column')}, which are no steps of {size} features: "
+                f"give windows [N, T, {size}], or flattened [N, T * {size}]"
             )
         return table if dense else table.reshape(len(table), -1, size)
 

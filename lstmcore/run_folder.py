@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import warnings
@@ -44,7 +45,7 @@ def choose_folder(
     default: str,
     kind: str,
     *,
-    resume: bool = False,
+    resume: bool | None = False,
     force: bool = False,
     inputs: Sequence[Path] = (),
 ) -> Path:
@@ -56,7 +57,8 @@ def choose_folder(
         written to last, with `force` `default` itself.
       default: a name in the current folder.
       kind: "lstmcore fit", or of another command.
-      resume: go on with a run in the folder, whether it has ended or not.
+      resume: go on with a run in the folder, whether it has ended or not; None of a command that
+        cannot, and so does not offer it.
       force: replace an earlier run.
       inputs: files that the run reads.
 
@@ -85,7 +87,7 @@ def output_folder(
     folder: Path,
     kind: str,
     *,
-    resume: bool = False,
+    resume: bool | None = False,
     force: bool = False,
     say: Callable[[str], object] = warnings.warn,
 ) -> Iterator[Path]:
@@ -124,7 +126,7 @@ def output_folder(
         yield from _staged(staging, kind, resume)
 
 
-def _staged(staging: Staging, kind: str, resume: bool) -> Iterator[Path]:
+def _staged(staging: Staging, kind: str, resume: bool | None) -> Iterator[Path]:
     kept = staging.path / CHECKPOINT
     try:
         copied = _begin(staging, resume)
@@ -149,7 +151,7 @@ def _staged(staging: Staging, kind: str, resume: bool) -> Iterator[Path]:
             staging.abandon()
 
 
-def _begin(staging: Staging, resume: bool) -> tuple[int, int] | None:
+def _begin(staging: Staging, resume: bool | None) -> tuple[int, int] | None:
     """Prepare the staging folder. Returns the stamp of a checkpoint that was copied there."""
     kept, settings = staging.path / CHECKPOINT, staging.path / SETTINGS
     if resume and kept.exists() and settings.exists():
@@ -207,25 +209,29 @@ def record_settings(staging: Path, description: Mapping) -> None:
     write_json(path, versions() | now)
 
 
-def _check(output: Path, kind: str, *, resume: bool, force: bool) -> None:
+def _check(output: Path, kind: str, *, resume: bool | None, force: bool) -> None:
     if output.is_symlink() and not output.exists():
         raise FileNotFoundError(
             f"the output folder {output} is a link that leads nowhere: {ANOTHER}"
         )
     folder = output.resolve()
     if (reason := obstacle(folder)) is not None:
-        inside = f"name a folder in it, such as {output / 'run'}" if folder.is_dir() else ANOTHER
+        is_open = folder.is_dir() and os.access(folder, os.W_OK)
+        inside = f"name a folder in it, such as {output / 'run'}" if is_open else ANOTHER
         raise OSError(f"cannot write to the output folder {output} ({reason}): {inside}")
     if folder.exists() and not is_empty(folder):
         _check_earlier(output, folder, kind, resume=resume, force=force)
     if not (resume or force) and _is_unfinished(folder):
+        go_on = "" if resume is None else "--resume goes on with it, "
         raise FileExistsError(
             f"a run to {output} has not ended, and its training is in {staging_of(folder)}: "
-            f"--resume goes on with it, --force begins anew, or {ANOTHER}"
+            f"{go_on}--force begins anew, or {ANOTHER}"
         )
 
 
-def _check_earlier(output: Path, folder: Path, kind: str, *, resume: bool, force: bool) -> None:
+def _check_earlier(
+    output: Path, folder: Path, kind: str, *, resume: bool | None, force: bool
+) -> None:
     """The folder holds a run that may be replaced or resumed."""
     if (foreign := manifest.first_foreign(folder)) is not None:
         since = ", or that was changed since" if (folder / MANIFEST).exists() else ""
@@ -239,13 +245,14 @@ def _check_earlier(output: Path, folder: Path, kind: str, *, resume: bool, force
             f"the output folder {output} holds the files of {there}, not of {kind}: {ANOTHER}"
         )
     if not (resume or force):
+        go_on = "" if resume is None else "--resume goes on with it, "
         raise FileExistsError(
-            f"the output folder {output} holds an earlier run: --force replaces it, --resume goes "
-            f"on with it, or {ANOTHER}"
+            f"the output folder {output} holds an earlier run: --force replaces it, {go_on}or "
+            f"{ANOTHER}"
         )
 
 
-def _default_folder(default: str, kind: str, *, resume: bool, force: bool) -> Path:
+def _default_folder(default: str, kind: str, *, resume: bool | None, force: bool) -> Path:
     plain = Path(default)
     if force:
         return plain

@@ -50,8 +50,9 @@ def is_token(token: str, level: str) -> bool:
     """Whether `split` can give this token."""
     if level == "character":
         return len(token) == 1
-    joined = len(token) > 1 and token.startswith(JOINER)
-    return split(token[1:] if joined else token, level) == [token[joined:]]
+    bare = token[1:] if len(token) > 1 and token.startswith(JOINER) else token
+    one_character = len(bare) == 1 and not bare.isspace()
+    return one_character or (bare != "" and all(map(_is_of_a_word, set(bare))))
 
 
 def strings(name: str, values) -> list[str]:

@@ -258,10 +258,15 @@ class Vocabulary:
             found = parse_json(text, "text")
         except (ValueError, TypeError) as error:
             raise ValueError(f"text is not the JSON of a vocabulary: {error}") from None
+        return cls.from_stored(found)
+
+    @classmethod
+    def from_stored(cls, found: object) -> Vocabulary:
+        """The vocabulary in JSON that is parsed already; errors as in `from_json`."""
         if not isinstance(found, dict) or set(found) != {"format", "level", "tokens"}:
             raise ValueError(
                 "text is not the JSON of a vocabulary: it must be an object with format, level and "
-                f"tokens, got {_shortened(text)!r}"
+                f"tokens, got {shortened(found)!r}"
             )
         if found["format"] != FORMAT:
             raise ValueError(

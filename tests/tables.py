@@ -69,10 +69,12 @@ def _clean(rng: random.Random) -> Case:
     separator = rng.choice([",", ";", "\t", "|"])
     decimal = "." if separator == "," else rng.choice(".,")
     thousands = {".": "", ",": rng.choice(["", "."])}[decimal] if separator == ";" else ""
+    labels = _days(rng, rows) if rng.random() < 0.7 else None
+    if columns == 1 and labels is None:
+        thousands = ""  # no separator shows that 1.234 may be a thousand
     names = [f"{rng.choice(['load', 'Größe', 'a b', 'x (m/s)', 'q'])} {n}" for n in range(columns)]
     texts = [[_number(rng, decimal, thousands) for _ in names] for _ in range(rows)]
     values = np.array([[_value(t, decimal, thousands) for t in row] for row in texts])
-    labels = _days(rng, rows) if rng.random() < 0.7 else None
     lines = [list(names), *texts]
     if labels:
         lines = [["date", *names]] + [[d, *row] for d, row in zip(labels, texts, strict=True)]
@@ -105,8 +107,8 @@ def _value(text: str, decimal: str, thousands: str) -> float:
 
 
 def _days(rng: random.Random, rows: int) -> list[str]:
-    start = np.datetime64("2023-12-25") + rng.randint(0, 300)
-    dates = (start + np.arange(rows)).tolist()
+    start = np.datetime64("2023-12-25") + np.timedelta64(rng.randint(0, 300), "D")
+    dates = (start + np.arange(rows) * np.timedelta64(1, "D")).tolist()
     form = rng.choice(["%Y-%m-%d", "%d %b %Y", "%Y/%m/%d", "%b %d %Y", "%Y-%m-%d 00:00", "%Y%m%d"])
     return [date.strftime(form) for date in dates]
 
@@ -120,7 +122,7 @@ def hostile_table(seed: int) -> Case:
     texts = [[repr(rng.choice([rng.randint(0, 9), rng.uniform(0, 9)])) for _ in names]
              for _ in range(rows)]  # fmt: skip
     values = np.array([[float(text) for text in row] for row in texts])
-    labels = [str(np.datetime64("2024-01-01") + day) for day in range(rows)]
+    labels = [str(day) for day in np.datetime64("2024-01-01") + np.arange(rows).astype("m8[D]")]
     for _ in range(rng.randint(0, 3)):
         row, place = rng.randrange(rows), rng.randrange(columns)
         junk = rng.choice(JUNK + MISSING)

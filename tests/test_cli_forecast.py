@@ -350,7 +350,7 @@ def swap(labels):
 TABLES = {
     "empty": ("", "table.csv is empty"),
     "header alone": ("date,load\n", "has column names but no rows"),
-    "one row": (lines(values(rows=1)), "validation 0.15 and test 0.15 leave none of 1 rows"),
+    "one row": (lines(values(rows=1)), "validation 0.15 and test 0.15 leave none of 1 row to"),
     "eight rows": (lines(values(rows=8)), "the validation part has 1 row, but the horizon is 2"),
     "no value at first": (with_cell(0, ""), "'load': no value in the first 1 row, and none before"),
     "infinity": (with_cell(40, "inf"), "line 42, column 'load': inf is not finite"),

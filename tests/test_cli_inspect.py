@@ -92,6 +92,16 @@ def test_a_table_at_another_interval_is_refused(tmp_path):
     assert "which is trained on, one every hour" in refused.text
 
 
+@pytest.mark.parametrize(
+    ("file", "command"), [("detector.json", "anomalies"), ("forecast.json", "forecast")]
+)
+def test_folders_of_other_commands_are_named(file, command, folder):
+    (folder / file).write_text("{}")
+    run = call("inspect", folder)
+    assert run.exit_code == 1
+    assert f"is a folder of lstmcore {command}, whose report.html shows the gates" in run.text
+
+
 def test_another_table_is_scaled_as_the_one_of_the_training(folder, csv, tmp_path):
     other = tmp_path / "other.csv"
     other.write_text("temp,noise,load\n" + "".join(f"{1000 + i},0,{i}\n" for i in range(6)))
@@ -278,6 +288,11 @@ BREAK = {
         lambda folder: (folder / "inspect.html").write_text("mine"),
         [],
         "there is a file .*inspect.html already: --force replaces it",
+    ),
+    "another file of someone else": (
+        lambda folder: (folder / "mine.html").write_text("mine"),
+        ["-o", "mine.html"],
+        "there is a file mine.html already: --force replaces it, or name another",
     ),
     "table gone": (
         lambda folder: edit_settings(folder, source="gone.csv"),

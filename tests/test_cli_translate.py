@@ -194,7 +194,7 @@ def test_pictures_that_fail_do_not_cost_the_translator(
         raise failure
 
     monkeypatch.setattr(report, "pictures", fail)
-    run = call("translate", "train", pairs, *TINY, "-o", folder)
+    run = call("translate", "train", pairs, *TINY, "--force", "-o", folder)
     is_interrupt = isinstance(failure, KeyboardInterrupt)
     assert run.exit_code == (130 if is_interrupt else 1)
     assert ("the translator is kept" if is_interrupt else "error: disk full") in run.text
@@ -431,7 +431,7 @@ def test_inspect_needs_a_translator_with_held_out_pairs(folder):
     for arguments, message in (
         (
             ["table.csv"],
-            "is a translator, which reads no table: leave CSV, --window and --time out",
+            "is a translator, which reads no table: leave out CSV, --window and options",
         ),
         (["--window", 3], "which reads no table"),
     ):
@@ -441,7 +441,7 @@ def test_inspect_needs_a_translator_with_held_out_pairs(folder):
     (folder / "vocabularies.json").unlink()
     run = call("inspect", folder)
     assert run.exit_code == 1
-    assert "there is no folder" in run.text
+    assert "there is no vocabularies.json in" in run.text
     assert not (folder / "inspect.html").exists()
 
 

@@ -339,7 +339,9 @@ def broken_tables(value):
 only_padding = np.array([0, *[-np.inf] * (V - 1)])
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, only_padding], ids=str)
+@pytest.mark.parametrize(
+    "value", [np.nan, np.inf, -np.inf, only_padding], ids=["nan", "inf", "-inf", "only padding"]
+)
 def test_logits_that_leave_no_token_to_choose(value):
     tables, state = broken_tables(value), prefix_state(3)
     message = r"no token to choose for example 1 at step 1 \(1 of 3 examples failed\)"

@@ -21,7 +21,7 @@ def unchanged(gates, t):
 @pytest.mark.parametrize("every", [1, "auto"])
 @pytest.mark.parametrize(("batch", "steps"), [(0, 3), (2, 0), (0, 0)])
 @pytest.mark.parametrize(
-    "options", [{}, {"reverse": True}, {"edit": unchanged}, {"repeat": True}], ids=str
+    "options", [{}, {"reverse": True}, {"edit": unchanged}, {"repeat": True}], ids=",".join
 )
 def test_nothing_to_read_in_checkpointed_chunks(options, batch, steps, every):
     x = jnp.ones((batch, 2) if "repeat" in options else (batch, steps, 2))
@@ -85,7 +85,7 @@ def exported(function, *shapes):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"reverse": True}, {"edit": unchanged}, {"repeat": 5}], ids=str
+    "options", [{}, {"reverse": True}, {"edit": unchanged}, {"repeat": 5}], ids=",".join
 )
 @pytest.mark.parametrize("params", [PARAMS, DEEP], ids=["plain", "peephole and projection"])
 def test_checkpointed_chunks_of_a_batch_of_any_size(rng, params, options):

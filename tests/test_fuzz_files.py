@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from fuzzing import mutate
+from fuzzing import mutate, resealed
 from strategies import weights
 from test_anomalies import table, untrained
 
@@ -380,3 +380,58 @@ def test_mutated(name, tmp_path):
             error.add_note(f"case {case} of {name}, seed {SEED}")
             raise
     assert outcomes["refused"] > 0.5 * sum(outcomes.values()), outcomes
+
+
+LARGE = {  # much in a small file: (kind, file, what is changed, message)
+    "texts among flags": (
+        "Trained",
+        lambda stored: stored["prepared"].update(constant=["x" * 10_000] + ["y"] * 5_000),
+        "constant is no list of true, false",
+    ),
+    "columns and targets": (
+        "Trained",
+        lambda stored: (
+            stored.update(columns=[f"c{i}" for i in range(50_000)]),
+            stored["settings"].update(targets=stored["columns"], known=[]),
+        ),
+        "it prepares 3 of 50000 columns",
+    ),
+    "layers": (
+        "Detector",
+        lambda stored: stored["settings"].update(units=[1] * 100_000),
+        "units names 100,000 layers, expected at most 1,000",
+    ),
+    "rows ahead": (
+        "Detector",
+        lambda stored: stored["settings"].update(ahead=2**31 - 1),
+        "outputs must be at most 2,147,483,647, got 4294967294",
+    ),
+    "a token": (
+        "Translator",
+        lambda stored: stored["source"].update(tokens=["w" * 5_000_000]),
+        "its vocabulary has 5",
+    ),
+    "steps of a translation": (
+        "Translator",
+        lambda stored: stored.update(max_length=2**31 - 1),
+        "max_length must be at most 100,000, got 2147483647",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_large(case, tmp_path):
+    """What would take memory or time out of proportion, in a folder whose manifest fits it."""
+    name, change, message = LARGE[case]
+    kind, folder = KINDS[name], tmp_path / "large"
+    folder.mkdir()
+    kind.sound(folder, 0)
+    (path,) = (folder / f for f in files_in(folder) if f.endswith(".json") and f != "manifest.json")
+    stored = json.loads(path.read_text())
+    change(stored)
+    path.write_text(json.dumps(stored))
+    for file, data in resealed(files_in(folder)).items():
+        (folder / file).write_bytes(data)
+    assert attempt(kind.load, folder, path.stat().st_size) is None
+    with pytest.raises(ValueError, match=message):
+        kind.load(folder)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import lstmcore as lc
-from lstmcore import study
+from lstmcore import series, study
 from lstmcore.report import curves, figures, page
 
 numbers = st.floats(-10, 10) | st.just(np.nan)
@@ -93,6 +93,15 @@ def test_the_time_axis_has_a_place_for_each_row(labels, places):
     axis = curves.time_axis(labels, "when")
     assert axis.places == places
     assert axis.title == ("row, counted from 0" if places == range(2) else "when")
+
+
+def test_the_time_axis_of_a_zone_is_that_of_utc():
+    labels = ["27.10.2024 01:00", "27.10.2024 02:00", "27.10.2024 02:00", "27.10.2024 03:00"]
+    times = series.check_times(labels, time_zone="Europe/Berlin")
+    assert curves.time_axis(labels, "when").title == "row, counted from 0"
+    axis = curves.time_axis(times.labels, "when")
+    assert axis.title == "when (UTC)"
+    assert axis.places == [f"2024-10-{day}:00:00" for day in ("26T23", "27T00", "27T01", "27T02")]
 
 
 def test_names_are_no_html_in_figures(browser, tmp_path):

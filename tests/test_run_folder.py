@@ -96,7 +96,9 @@ def test_folder_and_files_keep_their_modes(folder):
     run(folder, model="1", other="1")
     folder.chmod(0o700)
     (folder / "model").chmod(0o600)
-    run(folder, model="2", other="2", force=True)
+    with run_folder.output_folder(folder, KIND, force=True) as place:
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700  # what nobody reads, nobody reads early
+        write(place, model="2", other="2")
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "model")]
     assert modes == [0o700, 0o600]
 
@@ -299,6 +301,8 @@ def test_an_earlier_run_is_refused_unless_it_may_be_replaced(folder):
     expected = r"holds an earlier run: --force replaces it, --resume goes on with it, or choose"
     with pytest.raises(FileExistsError, match=expected):
         run(folder, model="2")
+    with pytest.raises(FileExistsError, match="run: --force replaces it, or choose another folder"):
+        run(folder, resume=None)  # of a command that cannot
     (folder / "model").unlink()  # a file that is missing is no file of someone else
     run(folder, model="2", force=True)
     assert contents(folder) == {"model": "2"}
@@ -311,14 +315,16 @@ def test_what_was_saved_by_a_program_is_no_run(folder):
 
 
 @windows
-@pytest.mark.parametrize("kind", ["folder", "link", "broken link", "file"])
+@pytest.mark.parametrize("kind", ["folder", "link", "broken link", "file", "other manifest"])
 def test_what_has_the_name_of_the_staging_folder_is_not_touched(kind, folder, tmp_path):
     place = staging.staging_of(folder)
     place.parent.mkdir()
     thesis = tmp_path / "thesis"
     thesis.mkdir()
     (thesis / "thesis.txt").write_text("mine")
-    if kind == "folder":
+    if kind == "other manifest":
+        (thesis / MANIFEST).write_text('{"name": "a web application"}')
+    if kind in ("folder", "other manifest"):
         shutil.move(thesis, place)
     elif kind == "link":
         place.symlink_to(thesis)

@@ -25,7 +25,7 @@ def test_the_parts_follow_one_another_and_cover_all(rows, validation, test):
     ("arguments", "kind", "message"),
     [
         ((10, 0.5, 0.5), ValueError, "validation 0.5 and test 0.5 leave none of 10 rows to train"),
-        ((1, 0.1), ValueError, "leave none of 1 rows"),
+        ((1, 0.1), ValueError, "leave none of 1 row to"),
         ((10, -0.1), ValueError, "validation must be at least 0 and below 1, got -0.1"),
         ((10, 0, 1.0), ValueError, "test must be at least 0 and below 1, got 1.0"),
         ((10, np.nan), ValueError, "validation must be at least 0 and below 1, got nan"),

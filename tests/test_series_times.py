@@ -455,3 +455,37 @@ def _changes(zone: str, year: int) -> datetime:
     offsets = [moment.astimezone(ZoneInfo(zone)).utcoffset() for moment in hours]
     changed = [place for place in range(1, len(hours)) if offsets[place] != offsets[place - 1]]
     return hours[changed[-1] if changed else 0]
+
+
+SERIAL = {  # days as spreadsheets count them: minutes between rows, decimals
+    "hours": (60, 6),
+    "quarters of an hour": (15, 9),
+    "minutes": (1, 10),
+    "half days": (720, 1),
+    "days": (1440, 0),
+}
+
+
+@pytest.mark.parametrize(("minutes", "decimals"), SERIAL.values(), ids=SERIAL)
+def test_serial_days_of_spreadsheets(minutes, decimals):
+    start, step = datetime(2024, 1, 1), timedelta(minutes=minutes)
+    moments = [start + step * row for row in range(60)]
+    days = [(moment - datetime(1899, 12, 30)) / timedelta(days=1) for moment in moments]
+    texts = [f"{day:.{decimals}f}" for day in days]
+    times = series.check_times(texts[:50], time_format="excel")
+    np.testing.assert_array_equal(times.times, np.array(moments[:50], "M8[us]"))
+    assert times.gaps == 0
+    to_come = series.read_times(times.labels_after(10), time_format="excel").times
+    np.testing.assert_array_equal(to_come, np.array(moments[50:], "M8[us]"))
+    if minutes < 720:
+        with pytest.raises(series.AmbiguousTimesError, match="time_format='excel' or 'number'"):
+            series.read_times(texts)
+    else:
+        assert float(series.check_times(texts).labels_after(1)[0]) == days[-1] + minutes / 1440
+    assert series.read_times(texts, time_format="number").times.tolist() == list(map(float, texts))
+
+
+def test_serial_days_that_there_are_not():
+    for text in ("60", "0", "-5", "2958466"):
+        with pytest.raises(series.ImpossibleTimesError, match="is not a serial day of Excel"):
+            series.read_times([text], time_format="excel")

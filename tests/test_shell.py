@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -266,14 +267,38 @@ def hang_up_and_terminate():
     sys.exit(130)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are others there")
+@pytest.fixture
+def handlers():
+    """Signals are handled after the test as they were before it."""
+    if sys.platform == "win32":
+        pytest.skip("signals are others there")
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
 def test_a_signal_that_is_ignored_stays_so():
     """As SIGHUP under nohup; the others interrupt, and the exit status names them."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        with pytest.raises(SystemExit, match="143"):
-            hang_up_and_terminate()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with pytest.raises(SystemExit, match="143"):
+        hang_up_and_terminate()
+
+
+class Terminating:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+
+@signals_as_interrupts()
+def terminate_while_finalising():
+    Terminating()  # lives no longer than this line
+    time.sleep(60)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_an_interrupt_that_python_swallows_is_repeated():
+    """As in a finaliser or in a callback of the garbage collector."""
+    with pytest.raises(KeyboardInterrupt):
+        terminate_while_finalising()

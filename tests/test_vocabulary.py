@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import lstmcore as lc
+from lstmcore.tokens import JOINER, split
 
 # Letters, marks, emoji (one of two code points joined), white space of several kinds, the joiner.
 characters = (
@@ -263,3 +264,14 @@ def test_no_text_that_could_not_be_read():
     vocabulary = lc.Vocabulary(tuple(f"w{number}" for number in range(650_000)), "word")
     with pytest.raises(ValueError, match="of 650,004 ids is damaged: its values take"):
         vocabulary.to_json()
+
+
+@given(st.text(st.characters() | st.sampled_from("a_￭ \u0301é\n!"), max_size=4))
+def test_a_vocabulary_holds_just_what_splitting_gives(text):
+    """Also without the splitting, which takes memory for tokens that are no words."""
+    bare = text.removeprefix(JOINER) or text
+    if split(bare, "word") != [bare]:
+        with pytest.raises(ValueError, match="which is not one word"):
+            lc.Vocabulary((text,), "word")
+    else:
+        assert lc.Vocabulary((text,), "word").tokens == (text,)

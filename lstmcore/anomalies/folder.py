@@ -19,6 +19,7 @@ from lstmcore.io.description import (
     read_history,
     write_description,
 )
+from lstmcore.io.reading import damaged
 from lstmcore.io.saved_folder import saved_folder
 from lstmcore.io.tensors import Kind, open_tensors, write_tensors
 
@@ -52,7 +53,8 @@ def load(folder: str | os.PathLike) -> Detector:
     described = read_description(folder / DESCRIPTION, _parse)
     model, params = files.load(folder / MODEL)
     features = described["prepared"].features
-    expected = build(described["settings"], features)
+    with damaged(folder / DESCRIPTION):
+        expected = build(described["settings"], features)
     check_model(folder / MODEL, model, folder / DESCRIPTION, expected)
     errors = _read_errors(folder / ERRORS, features, described["held_out"])
     return Detector(model, params, training_errors=errors, **described)

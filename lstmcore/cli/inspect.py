@@ -29,6 +29,7 @@ from lstmcore.text import count, few
 
 MOST_WINDOWS = 1024  # that the model is run on
 MOST_PAIRS = 32  # of a translator
+OTHERS = {"detector.json": "lstmcore anomalies", "forecast.json": "lstmcore forecast"}
 
 
 @reads_table
@@ -105,8 +106,8 @@ def inspect(
         data = _read(path, source, reading_options, origin)
         if len(data.columns) != lstm.features:
             raise ValueError(
-                f"{name} has {len(data.columns)} columns to read ({few(data.columns)}), but the "
-                f"model reads {lstm.features}"
+                f"{name} has {count(len(data.columns), 'column')} to read "
+                f"({few(data.columns)}), but the model reads {lstm.features}"
             )
         lost = origin.prepared.lost if origin else 0
         first = lost + (origin.settings.first_row if origin and source is None else 0)
@@ -154,6 +155,12 @@ def _place(page: Path, force: bool) -> Iterator[Path]:
 
 def _origin(path: Path, model) -> Origin | None:
     """How the model was trained; None of a model on its own."""
+    for name, command in OTHERS.items():
+        if path.with_name(name).exists():
+            raise ValueError(
+                f"{path.parent} is a folder of {command}, whose report.html shows the gates: "
+                "lstmcore inspect reads those of lstmcore fit and lstmcore translate train"
+            )
     settings = path.with_name(SETTINGS)
     if not settings.exists():
         console.print(f"no {SETTINGS} beside {escape(str(path))}: nothing is prepared")

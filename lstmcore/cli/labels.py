@@ -59,17 +59,22 @@ def without_labels(
     if not found:
         return data, {}, []
     names = few(list(found))
-    looks = "looks like a column of labels" if len(found) == 1 else "look like columns of labels"
+    looks, verb, them = (
+        ("looks like a column of labels", "is", "it")
+        if len(found) == 1
+        else ("look like columns of labels", "are", "them")
+    )
     if wanted:
-        return data, found, [f"{names} {looks}, and is learnt from because --columns names it"]
+        said = f"{names} {looks}, and {verb} learnt from because --columns names {them}"
+        return data, found, [said]
     rest = [place for place in range(len(data.columns)) if place not in places]
     if not rest:
         raise ValueError(
-            f"{source} has nothing to learn from: {names} {looks}; name it in --columns if it is a "
-            "measurement"
+            f"{source} has nothing to learn from: {names} {looks}; --columns reads {them} all "
+            "the same"
         )
     columns = tuple(data.columns[place] for place in rest)
-    said = f"{names} {looks} and is left out; --columns reads it, --labels compares with it"
+    said = f"{names} {looks} and {verb} left out; --columns reads {them}, --labels compares"
     return data._replace(columns=columns, values=data.values[:, rest]), found, [said]
 
 

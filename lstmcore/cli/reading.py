@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import typer
+from rich.markup import escape
 
 from lstmcore import series
-from lstmcore.series import Prepared, ReadOptions, Table, Times, TimesError
+from lstmcore.cli.terminal import console
+from lstmcore.series import Prepared, ReadOptions, SeveralSeriesError, Table, Times, TimesError
 from lstmcore.series.arguments import LARGEST
 from lstmcore.text import count, few, listed, shorten
 
@@ -40,7 +43,14 @@ def read(
     Raises:
       ValueError, OSError: as `series.read_csv` and `series.regular`.
     """
-    data = series.read_csv(source, columns, missing=missing, also=also, options=options)
+    try:
+        data = series.read_csv(source, columns, missing=missing, also=also, options=options)
+    except SeveralSeriesError as error:
+        if options.series != "list":
+            raise
+        for name in error.names:
+            console.print(escape(name), soft_wrap=True)
+        raise typer.Exit from None
     if data.times and data.times.gaps and not missing:
         raise ValueError(
             f"{source} leaves out {count(data.times.gaps, 'row')} in time, of which there should "

@@ -37,7 +37,11 @@ OPTIONS: dict[str, tuple[Any, str, dict[str, Any]]] = {
         "number, s, ms, us or ns (since 1970), excel, or directives such as %d.%m.%y.",
         {"metavar": "FORMAT"},
     ),
-    "series": (str | None, "Which of several series in the file to read.", {"metavar": "NAME"}),
+    "series": (
+        str | None,
+        "Which of several series in the file to read; list prints their names.",
+        {"metavar": "NAME"},
+    ),
     "sort": (bool, "Sort the rows by time.", {"flags": "--sort"}),
     "duplicates": (Literal["refuse", "mean", "first", "last"], "Of rows with the same time.", {}),
     "resample": (

@@ -121,7 +121,9 @@ def train(
         names = {field.name for field in fields(translation.Settings)}
         given["bidirectional"] = not (one_direction or reverse_source)
         settings = translation.Settings(**{k: v for k, v in given.items() if k in names})
-        folder = run_folder.choose_folder(output, OUTPUT, KIND, force=force, inputs=[pairs])
+        folder = run_folder.choose_folder(
+            output, OUTPUT, KIND, resume=None, force=force, inputs=[pairs]
+        )
         chosen = None if columns is None else sizes(columns, "--columns")
         _train(pairs, settings, folder, force, report, chosen)
 
@@ -143,7 +145,7 @@ def _train(
     for note in notes:
         console.print(f"- {escape(note)}", soft_wrap=True)
     found, unfinished = None, None
-    with run_folder.output_folder(folder, KIND, force=force, say=warn) as staging:
+    with run_folder.output_folder(folder, KIND, resume=None, force=force, say=warn) as staging:
         trained = _watched(read, settings)
         report.write_translator(staging, trained, settings, source=path)
         diverged = isinstance(trained.stopped, lc.NonFiniteLossError)

@@ -12,6 +12,7 @@ from lstmcore import checks, files
 from lstmcore.forecasting.settings import Settings, arrange, build
 from lstmcore.io import manifest
 from lstmcore.io.description import check_model, read_description, read_history, write_description
+from lstmcore.io.reading import damaged
 from lstmcore.io.saved_folder import saved_folder
 from lstmcore.series import Prepared, Split
 
@@ -45,7 +46,8 @@ def load(folder: str | os.PathLike) -> dict[str, Any]:
     manifest.check_parts(folder, (DESCRIPTION, MODEL), "Trained.save or lstmcore forecast")
     fields = read_description(folder / DESCRIPTION, _parse)
     model, params = files.load(folder / MODEL)
-    expected = build(fields["settings"], fields["columns"])
+    with damaged(folder / DESCRIPTION):
+        expected = build(fields["settings"], fields["columns"])
     check_model(folder / MODEL, model, folder / DESCRIPTION, expected)
     return fields | {"model": model, "params": params}
 

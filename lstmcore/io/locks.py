@@ -31,7 +31,7 @@ def lock(descriptor: int) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise BusyError from None
+        raise BusyError("another process holds it") from None
     except OSError:
         pass  # a file system without locks
 

@@ -84,8 +84,8 @@ class Staging:
           OSError: the disk is full, or the place was taken meanwhile.
         """
         for path in self.path.iterdir():
-            if path.name.startswith(".") and path.name != MARKER:
-                path.unlink()  # temporary files of processes that were killed
+            if path.name.startswith(".") and path.name != MARKER and is_file(path):
+                path.unlink()  # temporary files and locks of processes that were killed
         parts = [path for path in visible(self.path) if path.name != MANIFEST]
         for path in parts:
             flush(path)
@@ -102,10 +102,8 @@ class Staging:
     def _take_place(self) -> Path | None:
         """Become `folder`. Returns where that is now which stood there."""
         if not self.folder.exists() or is_empty(self.folder):
-            if self.folder.exists():
-                self.path.chmod(stat.S_IMODE(self.folder.stat().st_mode))
-                if os.name == "nt":
-                    self.folder.rmdir()
+            if os.name == "nt" and self.folder.exists():
+                self.folder.rmdir()
             os.rename(self.path, self.folder)
             return None
         if (foreign := manifest.first_foreign(self.folder)) is not None:
@@ -157,6 +155,8 @@ def claimed(folder: Path, say: Callable[[str], object] = warnings.warn) -> Itera
             discard(path, folder, say)
             attempt.close()
         _recover(folder, say)
+        if folder.exists():  # and may be read by few
+            path.chmod(stat.S_IMODE(folder.stat().st_mode))
         (path / MARKER).write_text(NOTE, encoding="utf-8")
         staging = Staging(folder, say, held)
         try:
@@ -226,7 +226,7 @@ def visible(folder: Path) -> list[Path]:
 def _recover(folder: Path, say: Callable[[str], object]) -> None:
     """Finish what a process did that was killed while a folder took its place."""
     previous = previous_of(folder)
-    if previous.is_dir() and not previous.is_symlink() and (previous / MANIFEST).exists():
+    if not previous.is_symlink() and _has_manifest(previous):
         if folder.exists():
             discard(previous, folder, say)
         else:
@@ -237,7 +237,6 @@ def _recover(folder: Path, say: Callable[[str], object]) -> None:
 
 def _keep_modes(old: Path, new: Path) -> None:
     """What nobody else could read before, nobody else reads now."""
-    new.chmod(stat.S_IMODE(old.stat().st_mode))
     for path in visible(new):
         if (old / path.name).exists():
             path.chmod(stat.S_IMODE((old / path.name).stat().st_mode))
@@ -247,10 +246,18 @@ def _check_ours(path: Path) -> None:
     """A folder of the name of a staging folder is lstmcore's, or empty."""
     if path.is_symlink() or not path.is_dir():
         raise FileExistsError(f"{path} is in the way, and lstmcore did not make it: move it")
-    if not is_empty(path) and not any((path / name).exists() for name in (MARKER, MANIFEST)):
+    if not is_empty(path) and not (path / MARKER).exists() and not _has_manifest(path):
         raise FileExistsError(
             f"the folder {path} is in the way, and lstmcore did not make it: move it"
         )
+
+
+def _has_manifest(folder: Path) -> bool:
+    try:
+        manifest.read(folder)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _lock(folder: Path, held: ExitStack) -> bool:

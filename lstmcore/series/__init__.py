@@ -17,6 +17,7 @@ What is where:
 
 from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import Filling, Missing, fit_filling, missing
+from lstmcore.series.panel import SeveralSeriesError
 from lstmcore.series.preparation import Preparation, Prepared
 from lstmcore.series.read_options import ReadOptions
 from lstmcore.series.reading import DATASETS, read_csv, read_dataset
@@ -59,6 +60,7 @@ __all__ = [
     "ReadOptions",
     "Resampled",
     "Scaler",
+    "SeveralSeriesError",
     "Split",
     "Stationarity",
     "Table",

@@ -37,8 +37,8 @@ class Content(NamedTuple):
       numbers, words: how many cells are numbers, and how many are neither that nor missing.
       word: the first of those.
       point, comma: the first number that is one with decimal points alone, or with commas alone.
-      unclear: the first that is another number with points than with commas, such as 1,234.
-      grouped: the first with thousands separators beyond doubt.
+      unclear: the first that is another number with points than with commas, such as 1.234.
+      unclear_comma: the first of those with a comma.
       percent, bare: the first number with a percent sign, and without.
     """
 
@@ -48,7 +48,7 @@ class Content(NamedTuple):
     point: Place | None
     comma: Place | None
     unclear: Place | None
-    grouped: Place | None
+    unclear_comma: Place | None
     percent: Place | None
     bare: Place | None
 
@@ -99,9 +99,7 @@ def _kinds_of(cell: str) -> list[str]:
     elif point is None:
         kinds.append("comma")
     elif point != comma:
-        kinds.append("unclear")
-    if sum(not character.isalnum() for character in cell.lstrip("+-−")) > 1 and not percent:
-        kinds.append("grouped")
+        kinds += ["unclear", *["unclear_comma"] * ("," in cell)]
     return kinds
 
 
@@ -194,7 +192,8 @@ def _decimal_of(
                 f"{'points' * (decimal == '.')}"
             )
         return decimal
-    if "," in unclear.text or sheet.separator == ";":
+    if content.unclear_comma or sheet.separator == ";":
+        unclear = content.unclear_comma or unclear
         first, second = read_cell(unclear.text)[:2]
         raise ValueError(
             f"{where(sheet, unclear.row, column)}: {unclear.text!r} may be {first:.15g} or "

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.series.header import has_header, is_row_of_units
+from lstmcore.series.header import has_header, is_row_of_units, is_time_name
 from lstmcore.series.numbers import decimal_mark, is_missing, is_number, is_plain
 from lstmcore.series.plain_text import WIDEST_TEXT, read_plain
 from lstmcore.series.read_options import ReadOptions
@@ -26,6 +26,7 @@ from lstmcore.series.text_file import LONGEST_RECORD, open_blocks
 from lstmcore.text import count, few
 
 JUDGED_BY = 50  # lines that show which separator is used
+FEW_ROWS = 12  # that show whether the first line holds names
 EXCEL_ERROR = re.compile(r"#(N/A|NV|DIV/0!|VALUE!|WERT!|REF!|BEZUG!|NAME\?|NULL!|NUM!)", re.I)
 EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 SPACED_NUMBER = re.compile(r"\s*[+-]?[1-9]\d{0,2}( \d{3})+([.,]\d*)?\s*")
@@ -63,12 +64,12 @@ class Column:
     marks: set[str] = field(default_factory=set)
     numeric: bool = False
 
-    def append(self, cells: Sequence[str]) -> None:
+    def append(self, cells: Sequence[str], decimal: str = ".") -> None:
         """Add the cells of some rows."""
-        numbers = _plain_numbers(cells) if self.numeric else None
+        numbers = _plain_numbers(cells, decimal) if self.numeric else None
         self.parts.append(_text_array(cells) if numbers is None else numbers)
-        if numbers is not None and any("." in cell for cell in cells):
-            self.marks.add(".")
+        if numbers is not None and decimal and any(decimal in cell for cell in cells):
+            self.marks.add(decimal)
 
     def texts(self) -> Iterator[str]:
         """The cells from first to last, without spaces around them."""
@@ -91,7 +92,7 @@ class Sheet:
       columns: all of them, in order.
       notes: sentences on what was left out or guessed.
       rows: how many there are.
-      decimal: the decimal mark that was found.
+      decimal: the decimal mark; empty if nothing shows it.
     """
 
     path: str | os.PathLike
@@ -116,14 +117,14 @@ class Sheet:
         is_range = numbers[-1] - numbers[0] + 1 == len(numbers)
         lines = range(numbers[0], numbers[-1] + 1) if is_range else np.array(numbers)
         for column, texts in zip(self.columns, zip(*cells, strict=True), strict=True):
-            column.append(texts)
+            column.append(texts, self.decimal)
         self._count(lines)
 
-    def append_plain(self, parts: Sequence[np.ndarray], lines: range, decimal: str) -> None:
+    def append_plain(self, parts: Sequence[np.ndarray], lines: range) -> None:
         for column, part in zip(self.columns, parts, strict=True):
             column.parts.append(part)
             if part.dtype.kind == "f" and (part != np.trunc(part))[~np.isnan(part)].any():
-                column.marks.add(decimal)
+                column.marks.add(self.decimal)
         self._count(lines)
 
     def _count(self, lines: range | np.ndarray) -> None:
@@ -193,11 +194,11 @@ class _Widths:
                 yield row
             else:
                 self.check_no_blank()
+                there = "is" if len(self.names) == 1 else "are"
                 raise ValueError(
                     f"{self.path}, line {row.line:,}: {count(len(row.cells), 'cell')}, but there "
-                    f"{'is' if len(self.names) == 1 else 'are'} {count(len(self.names), 'column')} "
-                    f"({few(self.names)}); --separator, --decimal and --skip-lines say how to "
-                    "read it"
+                    f"{there} {count(len(self.names), 'column')} ({few(self.names)}); --separator, "
+                    "--decimal and --skip-lines say how to read it"
                 )
 
     def check_no_blank(self) -> None:
@@ -240,8 +241,8 @@ def _read(
     lines = _first_lines(records, blocks)
     if not lines:
         raise ValueError(f"{path} is empty: expected lines of numbers with a separator")
-    if options.separator is None and (found := EXCEL_SEPARATOR.fullmatch(lines[0][1])):
-        records.separator = found.group(1)
+    if options.separator is None and (told := EXCEL_SEPARATOR.fullmatch(lines[0][1])):
+        records.separator = told.group(1)
         lines.pop(0)
     else:
         records.separator = options.separator or _find_separator(
@@ -255,18 +256,22 @@ def _read(
     if rows:
         _leave_out_units(sheet, rows, options)
         sheet.append(rows)
-    decimal = options.decimal_mark or decimal_mark(column.texts() for column in sheet.columns)
+    found = options.decimal_mark or decimal_mark(column.texts() for column in sheet.columns)
+    # Between semicolons, 1.234 may be a thousand until some cell shows the decimal mark.
+    sheet.decimal = found or ("" if records.separator == ";" else ".")
     for column in sheet.columns:
         column.numeric = not is_text(column.name) and all(
-            is_plain(cell, decimal) or is_missing(cell) for cell in column.texts()
+            is_plain(cell, sheet.decimal) or is_missing(cell) for cell in column.texts()
         )
     for block in blocks:
-        plain = read_plain(block, records.separator, [c.numeric for c in sheet.columns], decimal)
+        plain = read_plain(
+            block, records.separator, [column.numeric for column in sheet.columns], sheet.decimal
+        )
         if plain:
             widths.check_no_blank()
             first = records.line + 1
             records.line += len(plain[0])
-            sheet.append_plain(plain, range(first, records.line + 1), decimal)
+            sheet.append_plain(plain, range(first, records.line + 1))
         elif rows := list(widths.check(records.split(records.lines(block.decode())))):
             sheet.append(rows)
     if not sheet.rows:
@@ -318,14 +323,13 @@ def _find_separator(lines: list[str], path, decimal: str | None) -> str:
         agree = sum(width == widths[0] for width in widths) / len(widths)
         if widths[0] > 1 and agree > agreeing:
             best, agreeing = separator, agree
-    if best == " ":
-        if agreeing <= 0.5:
-            return ","
-        if all(map(SPACED_NUMBER.fullmatch, sample[1:])):
-            raise ValueError(
-                f"{path}, line 2: {sample[-1].strip()[:40]!r} may be one number or several: "
-                "--separator ';' takes the line as one, --separator space as several"
-            )
+    if best == " " and agreeing <= 0.5:
+        best = ""
+    if best == " " and all(map(SPACED_NUMBER.fullmatch, sample[1:])):
+        raise ValueError(
+            f"{path}, line 2: {sample[-1].strip()[:40]!r} may be one number or several: "
+            "--separator ';' takes the line as one, --separator space as several"
+        )
     return best or (";" if decimal == "," else ",")
 
 
@@ -342,7 +346,7 @@ def _name_columns(
     sheet: Sheet, rows: list[Row], comments: list[tuple[int, str]], options: ReadOptions
 ) -> None:
     """Take the names from the first row, the comment before it, or the places of columns."""
-    first, below = rows[0], [row.cells for row in rows[1:JUDGED_BY] if not row.is_blank]
+    first, below = rows[0], [row.cells for row in rows[1:FEW_ROWS] if not row.is_blank]
     named = options.header
     if named is None:
         below = [cells for cells in below if len(cells) == len(first.cells)]
@@ -381,16 +385,26 @@ def _name_columns(
 
 def _leave_out_units(sheet: Sheet, rows: list[Row], options: ReadOptions) -> None:
     """A first row of words, where all other rows hold numbers, tells units."""
-    below = [row.cells for row in rows[1:JUDGED_BY]]
+    below = [row.cells for row in rows[1:FEW_ROWS]]
     if options.header is not False and is_row_of_units(rows[0].cells, below):
         words = [cell.strip() for cell in rows[0].cells if cell.strip()]
         sheet.notes.append(f"line {rows[0].line:,} holds units, not values: {few(words)}")
         rows.pop(0)
+    filled = [place for place, cell in enumerate(rows[0].cells) if cell.strip()] if rows else []
+    if len(filled) == 1 and is_time_name(rows[0].cells[filled[0]]):
+        # The name of the index, as pandas writes it under names of several levels.
+        sheet.columns[filled[0]].name = rows.pop(0).cells[filled[0]].strip()
 
 
-def _plain_numbers(cells: Sequence[str]) -> np.ndarray | None:
+def _plain_numbers(cells: Sequence[str], decimal: str) -> np.ndarray | None:
     """float64 [rows] of cells that are numbers to everyone, NaN where empty; else None."""
     joined = "".join(cells)
+    if decimal == "" and ("." in joined or "," in joined):
+        return None
+    if decimal == ",":
+        if "." in joined:
+            return None
+        cells = [cell.replace(",", ".") for cell in cells]
     if not joined.isascii() or "_" in joined:  # both are numbers to Python
         return None
     try:

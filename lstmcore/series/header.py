@@ -16,9 +16,15 @@ TIME = re.compile(
     rf"|(?:[a-z]{{3,9}},? )?(?:\d{{1,2}}(?:st|nd|rd|th)?[-. ]*)?(?:{MONTHS})[a-z]*[-., ]*\d.*",
     re.IGNORECASE,
 )
+TIME_NAMES = frozenset(
+    ["time", "date", "datetime", "date time", "date/time", "timestamp", "time stamp", "ds", "utc",
+     "utc time", "time utc", "date utc", "utc date", "utc timestamp", "local time", "datum", "zeit",
+     "zeitstempel", "uhrzeit", "datum uhrzeit", "fecha", "hora", "fecha hora", "heure", "日期",
+     "时间", "日時", "timestamp utc", "timestamp ms", "unix time", "epoch", "unix", "date heure"]
+)  # fmt: skip
 YEARS = range(1900, 2101)
 
-__all__ = ["has_header", "is_row_of_units", "looks_like_time"]
+__all__ = ["has_header", "is_row_of_units", "is_time_name", "looks_like_time", "plain_name"]
 
 
 def looks_like_time(text: str) -> bool:
@@ -29,6 +35,21 @@ def looks_like_time(text: str) -> bool:
       (True, True, False)
     """
     return TIME.fullmatch(text.strip()) is not None
+
+
+def is_time_name(name: str) -> bool:
+    """Whether a column of this name says that it holds times.
+
+    Examples:
+      >>> is_time_name("Date"), is_time_name("Time [UTC]"), is_time_name("time spent")
+      (True, True, False)
+    """
+    return plain_name(name) in TIME_NAMES
+
+
+def plain_name(name: str) -> str:
+    """A name without units and marks."""
+    return " ".join(re.sub(r"[\[(].*?[\])]|_|-", " ", name).lower().split())
 
 
 def has_header(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool | None:
@@ -67,16 +88,19 @@ def _numbers_as_names(numbers, *, has_words: bool, below, kinds) -> bool | None:
     if not all(number.isdecimal() for number in numbers):
         return False
     whole = [int(number) for number in numbers]
+    places = [place for place, kind in enumerate(kinds) if kind == "number"]
+    cells = [row[place].strip() for row in below for place in places if row[place].strip()]
+    if 1 < len(set(whole)) == len(whole) and set(whole) <= set(YEARS):
+        alike = sum(cell.isdecimal() and int(cell) in YEARS for cell in cells)
+        return True if not alike else False if 2 * alike > len(cells) else None
     if whole != list(range(whole[0], whole[0] + len(whole))):
         return False
     enough = len(whole) > 1 or has_words or "missing" in kinds
-    if enough and (whole[0] == 0 or set(whole) <= set(YEARS)):
+    if enough and (whole[0] == 0 or whole[0] in YEARS):
         return True
     # 1, 2, 3 above numbers that are not whole.
     if whole[0] != 1 or len(whole) < 2:
         return False
-    places = [place for place, kind in enumerate(kinds) if kind == "number"]
-    cells = [row[place].strip() for row in below for place in places if row[place].strip()]
     return bool(cells) and not any(cell.lstrip("+-").isdecimal() for cell in cells)
 
 

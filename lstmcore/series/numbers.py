@@ -77,6 +77,11 @@ def read_cell(text: str) -> Cell:
       >>> read_cell("1'234.50").point, read_cell("−5 %"), read_cell("1_0").point
       (1234.5, Cell(point=-5.0, comma=-5.0, percent=True), None)
     """
+    if PLAIN.fullmatch(text):  # as most are
+        number = float(text)
+        if "." not in text:
+            return Cell(number, number)
+        return Cell(number, float(text.replace(".", "")) if DOT_GROUPS.fullmatch(text) else None)
     text = text.translate(SIGNS)
     percent = text.endswith("%")
     if percent:
@@ -123,8 +128,8 @@ def is_plain(text: str, decimal: str) -> bool:
     return PLAIN.fullmatch(text.replace(",", ".") if decimal == "," else text) is not None
 
 
-def decimal_mark(columns: Iterable[Iterable[str]]) -> str:
-    """The decimal mark of columns of cells: a comma, if some column has it and none has points."""
+def decimal_mark(columns: Iterable[Iterable[str]]) -> str | None:
+    """The decimal mark that some columns of cells have and none contradicts, or None."""
     found = set()
     for cells in columns:
         marks = {".", ","}
@@ -134,4 +139,5 @@ def decimal_mark(columns: Iterable[Iterable[str]]) -> str:
                 marks -= {"."} if point is None else set()
                 marks -= {","} if comma is None else set()
         found.add("".join(marks))
-    return "," if "," in found and "." not in found else "."
+    marks = found & {".", ","}
+    return marks.pop() if len(marks) == 1 else None

@@ -19,7 +19,19 @@ NAMES_OF_THINGS = frozenset(
 )  # fmt: skip
 MOST_KEYS = 8  # columns that may tell series apart, of which pairs are tried
 
-__all__ = ["find_keys", "is_key_name", "keys_of"]
+__all__ = ["SeveralSeriesError", "find_keys", "is_key_name", "keys_of"]
+
+
+class SeveralSeriesError(ValueError):
+    """A file with several series, of which none is asked for that is there.
+
+    Attributes:
+      names: of all of them, in the order of the file.
+    """
+
+    def __init__(self, message: str, names: Sequence[str]) -> None:
+        super().__init__(message)
+        self.names = list(names)
 
 
 def is_key_name(name: str) -> bool:
@@ -53,7 +65,7 @@ def find_keys(times: np.ndarray | None, columns: Mapping[str, Any]) -> tuple[str
         code = codes[keys[0]]
         for name in keys[1:]:
             code = code * (codes[name].max() + 1) + codes[name]
-        if _tells_apart(times, code):
+        if _tells_apart(times, code, named=all(map(is_key_name, keys))):
             return keys
     return ()
 
@@ -68,16 +80,18 @@ def keys_of(columns: Sequence[Sequence[str]]) -> list[str]:
     return ["/".join(texts) for texts in zip(*columns, strict=True)]
 
 
-def _tells_apart(times: np.ndarray, code: np.ndarray) -> bool:
-    """Whether each series is in order, has several rows, and they do not just differ by chance."""
+def _tells_apart(times: np.ndarray, code: np.ndarray, *, named: bool) -> bool:
+    """Whether each series is in order, and, unless so named, they do not just differ by chance."""
     number = len(np.unique(code))
-    if number < 2 or 2 * number > len(code):
+    if number < 2 or (number if named else 2 * number - 1) >= len(code):
         return False
     order = np.argsort(code, kind="stable")
     same = code[order][1:] == code[order][:-1]
     forward = times[order][1:] > times[order][:-1]
     if not forward[same].all():
         return False
+    if named:
+        return True
     changes = np.count_nonzero(code[1:] != code[:-1])
     one_after_another = changes == number - 1
     side_by_side = len(times) >= 1.5 * len(np.unique(times))

@@ -15,6 +15,7 @@ import numpy as np
 
 WIDEST_TEXT = 64  # bytes of a cell
 NEWLINE = ord("\n")
+TRUTHS = (b"True", b"TRUE", b"true", b"False", b"FALSE", b"false")
 
 __all__ = ["read_plain"]
 
@@ -28,13 +29,15 @@ def read_plain(
       block: whole lines in UTF-8.
       separator: between cells.
       numeric: of each column, whether its cells are numbers; an empty one is read as NaN.
-      decimal: the decimal mark, "." or ",".
+      decimal: the decimal mark, "." or ","; empty if it is not known.
     """
     if len(separator.encode()) != 1 or not any(numeric):
         return None
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n")
     if b'"' in block or b"\r" in block or b"#" in block or not block.endswith(b"\n"):
+        return None
+    if not decimal and (b"." in block or b"," in block):
         return None
     if separator == " " and (b"  " in block or b"\n " in block or b"\t" in block):
         return None
@@ -47,7 +50,7 @@ def read_plain(
         numbers = parse(
             io.BytesIO(block),
             sep=separator,
-            decimal=decimal,
+            decimal=decimal or ".",
             names=range(len(numeric)),
             usecols=places,
             dtype=dict.fromkeys(places, "float64"),
@@ -57,7 +60,9 @@ def read_plain(
     columns = []
     for place, is_numeric in enumerate(numeric):
         column = numbers[place].to_numpy() if is_numeric else _text(block, ends, place)
-        if column is None or len(column) != len(ends) or (is_numeric and np.isinf(column).any()):
+        if column is None or len(column) != len(ends):
+            return None
+        if is_numeric and (np.isinf(column).any() or _may_be_truth(column, block)):
             return None
         columns.append(column)
     return columns
@@ -86,6 +91,14 @@ def _text(block: bytes, ends: np.ndarray, place: int) -> np.ndarray | None:
     if lengths.min() < width:
         cells[np.arange(width) >= lengths[:, None]] = 0
     return cells.view(f"S{width}")[:, 0]
+
+
+def _may_be_truth(column: np.ndarray, block: bytes) -> bool:
+    """Whether 1 and 0 may have been words: pandas takes a column of True and False for them."""
+    for part in (column[:64], column):  # most end with the first
+        if not ((part == 0) | (part == 1) | np.isnan(part)).all():
+            return False
+    return any(word in block for word in TRUTHS)
 
 
 @cache

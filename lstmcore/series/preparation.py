@@ -150,8 +150,8 @@ class Prepared(NamedTuple):
         table = self.table(table).astype(float)
         if table.shape[1] != self.features:
             raise ValueError(
-                f"table has {table.shape[1]} columns but was prepared for {self.features}: use the "
-                "columns that it was fitted on, or select them"
+                f"table has {count(table.shape[1], 'column')} but was prepared for "
+                f"{self.features}: use the columns that it was fitted on, or select them"
             )
         check_size(table)
         return self.filling.apply(table)
@@ -240,7 +240,11 @@ class Prepared(NamedTuple):
         try:
             choices = stored["preparation"]
             preparation = Preparation(**choices | {"difference": tuple(choices["difference"])})
-            constant = np.array(stored["constant"])
+            flags = stored["constant"]
+            # In an array of NumPy all texts are as long as the longest, so none may get there.
+            if not isinstance(flags, list) or not all(type(flag) is bool for flag in flags):
+                raise ValueError("constant is no list of true, false")
+            constant = np.array(flags, bool)
             scaler = Scaler(np.array(stored["offset"], float), np.array(stored["scale"], float))
             means = None if stored["means"] is None else np.array(stored["means"], float)
             names = stored.get("columns")  # earlier versions stored no names
@@ -248,10 +252,6 @@ class Prepared(NamedTuple):
         except (LookupError, TypeError, ValueError) as error:
             raise ValueError(f"this is no stored preparation ({error!r})") from error
         learnt = {"offset": scaler.offset, "scale": scaler.scale, "means": means}
-        if constant.ndim != 1 or constant.dtype != bool:
-            raise ValueError(
-                "the stored preparation is damaged: constant is no list of true, false"
-            )
         for name, numbers in learnt.items():
             if numbers is None:
                 continue

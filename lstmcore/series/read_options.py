@@ -65,6 +65,8 @@ class ReadOptions:
             raise ValueError(
                 f"--duplicates must be refuse, mean, first or last, got {self.duplicates!r}"
             )
+        if self.aggregate != "mean" and self.resample is None:
+            raise ValueError(f"--aggregate {self.aggregate[:40]} is for --resample")
         if self.skip_lines < 0:
             raise ValueError(f"--skip-lines must be at least 0, got {self.skip_lines}")
         separators = {"tab": "\t", "\\t": "\t", "space": " "}
@@ -92,6 +94,16 @@ class ReadOptions:
     def decimal_mark(self) -> str | None:
         """The decimal mark that the caller asks for, if only by naming that of thousands."""
         return self.decimal or {".": ",", ",": "."}.get(self.thousands or "")
+
+    @property
+    def of_times(self) -> str | None:
+        """The first option that is given and means nothing without times."""
+        given = self.to_json()
+        names = ("day_first", "time_zone", "time_format", "sort", "duplicates", "resample")
+        first = next((name for name in names if name in given), None)
+        if first == "day_first":
+            return "--day-first" if self.day_first else "--month-first"
+        return first and f"--{first.replace('_', '-')}"
 
     def updated(self, other: ReadOptions) -> ReadOptions:
         """These options, but for what `other` sets."""

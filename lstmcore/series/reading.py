@@ -24,8 +24,9 @@ import numpy as np
 from lstmcore.series.arranging import arrange
 from lstmcore.series.columns import where
 from lstmcore.series.csv import Sheet, read_sheet
+from lstmcore.series.header import is_time_name
 from lstmcore.series.labels import RowNames
-from lstmcore.series.panel import find_keys, is_key_name, keys_of
+from lstmcore.series.panel import SeveralSeriesError, find_keys, is_key_name, keys_of
 from lstmcore.series.read_options import ReadOptions
 from lstmcore.series.selection import (
     Field,
@@ -38,7 +39,7 @@ from lstmcore.series.selection import (
 from lstmcore.series.table import Table
 from lstmcore.series.time_column import TimeColumn, read_times
 from lstmcore.series.time_errors import TimesError
-from lstmcore.series.time_role import find_time, is_time_name, texts_of_time
+from lstmcore.series.time_role import find_time, texts_of_time
 from lstmcore.series.timeline import Times, check_times
 from lstmcore.series.windowing import tutorial_series
 from lstmcore.text import count, few
@@ -126,12 +127,22 @@ def read_csv(
     def is_text(name: str) -> bool:  # 2024.10 and 0930 are not to lose their zeros
         return name in named or is_time_name(name) or is_key_name(name)
 
-    sheet = read_sheet(path, options, is_text)
-    chosen = [_resolve(sheet, name) for name in columns or ()]
-    beside = [_resolve(sheet, name) for name in also]
-    places = find_time(sheet, options, {sheet.names[place] for place, _ in chosen + beside})
+    return _table(read_sheet(path, options, is_text), columns or (), also, missing, options)
+
+
+def _table(
+    sheet: Sheet,
+    columns: Sequence[str],
+    also: Sequence[str],
+    missing: bool,
+    options: ReadOptions,
+) -> Table:
+    chosen, beside = _resolve(sheet, columns), _resolve(sheet, also)
+    taken = {sheet.columns[place].name for place, _ in chosen + beside}
+    places = find_time(sheet, options, taken)
     fields = select(sheet, chosen, beside, places, options)
     values = values_of(sheet, fields, options)
+    fields, values = leave_out_counts(sheet, fields, values, asked=bool(chosen))
     main = sum(not field.is_beside for field in fields)
     start, stop = _filled(sheet, values[:, :main])
     rows, values = np.arange(start, stop), values[start:stop]
@@ -142,7 +153,6 @@ def read_csv(
         rows, values = rows[places_of], values[places_of]
         times = None if times is None else times.take(places_of)
         fields, values = leave_out(fields, values, () if chosen else keys)
-    fields, values = leave_out_counts(sheet, fields, values, asked=bool(chosen))
     _check_missing(sheet, fields, values, rows, missing)
     names = tuple(field.name for field in fields)
     labels, label_name = _labels(sheet, fields, places, times, rows)
@@ -165,15 +175,23 @@ def read_csv(
     )
 
 
-def _resolve(sheet: Sheet, name: str) -> tuple[int, str | None]:
-    """The place of a column that is asked for, and the word in `column=word`, or None."""
-    names, category = sheet.names, None
-    if name not in names and "=" in name and name.rpartition("=")[0] in names:
-        name, _, category = name.rpartition("=")
-    if names.count(name) != 1:
-        problem = "more than one column" if name in names else "no column"
-        raise ValueError(f"{sheet.path} has {problem} {name[:60]!r}: its columns are {few(names)}")
-    return names.index(name), category
+def _resolve(sheet: Sheet, asked: Sequence[str]) -> list[tuple[int, str | None]]:
+    """The place of each column that is asked for, and the word in `column=word`, or None."""
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(sheet.names):
+        places.setdefault(name, []).append(place)
+    found = []
+    for name in asked:
+        column, equals, category = name.rpartition("=")
+        is_category = name not in places and bool(equals) and column in places
+        column = column if is_category else name
+        if len(places.get(column, ())) != 1:
+            problem = "more than one column" if column in places else "no column"
+            raise ValueError(
+                f"{sheet.path} has {problem} {name[:60]!r}: its columns are {few(sheet.names)}"
+            )
+        found.append((places[column][0], category if is_category else None))
+    return found
 
 
 def _filled(sheet: Sheet, values: np.ndarray) -> tuple[int, int]:
@@ -196,6 +214,11 @@ def _read_times(
     sheet: Sheet, places: Sequence[int], rows: np.ndarray, options: ReadOptions
 ) -> TimeColumn | None:
     if not places:
+        if asked := options.of_times:
+            raise ValueError(
+                f"{sheet.path} has no column of times, which {asked} needs: --time names it; its "
+                f"columns are {few(sheet.names)}"
+            )
         return None
     texts = texts_of_time(sheet, places, slice(rows[0], rows[-1] + 1))
     try:
@@ -214,6 +237,9 @@ def _read_times(
             "understood as a time: --time names another column, --time-format the format, and "
             "--consecutive takes the rows as they come"
         )
+    if times is not None:
+        for place in places:
+            sheet.columns[place].parts = []  # their texts are in the times
     return times
 
 
@@ -284,13 +310,14 @@ def _one_series(
     known = list(dict.fromkeys(names))
     shown = f"{len(known):,} series, told apart by {' and '.join(key[:40] for key in keys)}"
     if options.series is None:
-        raise ValueError(
-            f"{sheet.path} holds {shown} ({few(known)}): --series NAME reads one of them"
+        raise SeveralSeriesError(
+            f"{sheet.path} holds {shown} ({few(known)}): --series NAME reads one of them", known
         )
     chosen = np.flatnonzero(np.array(names) == options.series)
     if not len(chosen):
-        raise ValueError(
-            f"{sheet.path} has no series {options.series[:60]!r}: it holds {shown} ({few(known)})"
+        raise SeveralSeriesError(
+            f"{sheet.path} has no series {options.series[:60]!r}: it holds {shown} ({few(known)})",
+            known,
         )
     sheet.notes.append(f"series {options.series[:60]} of {shown}: {count(len(chosen), 'row')}")
     known_rows = np.flatnonzero(~np.isnan(values[chosen]).all(axis=1))
@@ -325,7 +352,7 @@ def _labels(
         return times.labels, " ".join(sheet.names[place] for place in places)
     place = places[0] if places else 0
     column = sheet.columns[place]
-    is_text = any(part.dtype.kind != "f" for part in column.parts)
+    is_text = any(part.dtype.kind != "f" for part in column.parts) and any(column.texts())
     if is_text and place not in [field.place for field in fields]:
         return RowNames(list(column.texts()))[rows], column.name
     return range(len(rows)), "row of the table"

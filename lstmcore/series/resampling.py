@@ -16,6 +16,7 @@ from lstmcore.series.arguments import as_table
 from lstmcore.series.time_column import TimeColumn
 from lstmcore.series.time_errors import UnsortedTimesError
 from lstmcore.series.time_format import DAY, TimeLabels
+from lstmcore.text import count
 
 AGGREGATES = ("mean", "sum", "first", "last", "min", "max")
 MICROSECONDS = {"ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000}
@@ -247,7 +248,10 @@ def parse_interval(text: str) -> tuple[float, str]:
 def _table(column: TimeColumn, values) -> np.ndarray:
     values = as_table(values)
     if len(values) != len(column.times):
-        raise ValueError(f"values has {len(values)} rows but there are {len(column.times)} times")
+        raise ValueError(
+            f"values has {count(len(values), 'row')} but there are "
+            f"{count(len(column.times), 'time')}"
+        )
     return values
 
 
@@ -274,7 +278,7 @@ def _aggregate(values: np.ndarray, starts: np.ndarray, how: str | Sequence[str])
     if len(names) != columns or not set(names) <= set(AGGREGATES):
         raise ValueError(
             f"how={how!r} must be one of {', '.join(AGGREGATES)}, or one of them for each of the "
-            f"{columns} columns"
+            f"{count(columns, 'column')}"
         )
     merged = np.empty((len(starts), columns))
     for place, name in enumerate(names):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -94,6 +95,7 @@ def _chosen(sheet: Sheet, place: int, category: str | None, options: ReadOptions
 
 def _all_numbers(sheet: Sheet, others: Sequence[int], options: ReadOptions) -> list[Field]:
     fields, left_out = [], []
+    names = Counter(sheet.names)
     for place, column in enumerate(sheet.columns):
         if place in others:
             continue
@@ -103,7 +105,7 @@ def _all_numbers(sheet: Sheet, others: Sequence[int], options: ReadOptions) -> l
             left_out.append(f"{column.name[:32]} ({content.word.text[:20]!r})")
         elif content.kind == "empty":
             left_out += [] if column.is_unnamed else [f"{column.name[:32]} (empty)"]
-        elif sheet.names.count(column.name) > 1:
+        elif names[column.name] > 1:
             raise ValueError(
                 f"{sheet.path} has more than one column {column.name[:60]!r}: its columns are "
                 f"{few(sheet.names)}"
@@ -151,11 +153,16 @@ def leave_out_counts(
     sheet: Sheet, fields: list[Field], values: np.ndarray, *, asked: bool
 ) -> tuple[list[Field], np.ndarray]:
     """Leave out columns that just count the rows, unless asked for or alone."""
-    counts = [
-        place for place, field in enumerate(fields) if _counts_rows(sheet, field, values[:, place])
-    ]
-    if asked or not counts or len(counts) == len(fields):
+    main = [place for place, field in enumerate(fields) if not field.is_beside]
+    counts = [place for place in main if _counts_rows(sheet, fields[place], values[:, place])]
+    if asked or not counts or len(sheet.columns) == 1:
         return fields, values
+    if len(counts) == len(main):
+        raise ValueError(
+            f"{sheet.path} has no numeric column besides {few([fields[p].name for p in counts])}, "
+            f"which counts the rows: its columns are {few(sheet.names)}; --columns reads words as "
+            "categories"
+        )
     verb = "counts" if len(counts) == 1 else "count"
     sheet.notes.append(
         f"{few([fields[place].name for place in counts])} left out, for it only {verb} the rows"
@@ -174,14 +181,14 @@ def leave_out(
 
 
 def _counts_rows(sheet: Sheet, field: Field, values: np.ndarray) -> bool:
-    if len(values) < 2:
+    name = field.name.lower()
+    is_index = sheet.columns[field.place].is_unnamed or name == "unnamed: 0"
+    if not (is_index or name in ROW_NUMBERS):
         return False
-    with np.errstate(over="ignore"):
-        is_even = bool((np.diff(values) == 1).all())
-    if sheet.columns[field.place].is_unnamed or field.name.lower() == "unnamed: 0":
-        return is_even
-    is_called_so = field.name.lower() in ROW_NUMBERS and values[0] in (0, 1) and len(values) > 2
-    return is_even and is_called_so
+    values = values[~np.isnan(values)]
+    if len(values) < (2 if is_index else 3) or (np.diff(values) != 1).any():
+        return False
+    return is_index or values[0] in (0, 1)
 
 
 def point_out(sheet: Sheet, names: Sequence[str], times: TimeColumn | None) -> None:

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
-import io
-import lzma
 import os
 import re
 import stat
 import sys
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from itertools import chain
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 FIRST_BLOCK = 2**16  # bytes that the separator, the header and the roles of columns are judged by
-BLOCK = 2**22
+BLOCK = 2**21
 LONGEST_RECORD = 2**26  # bytes of one line, or of lines that one quoted cell joins
 
 STDIN = "-"
-COMPRESSED: dict[bytes, Any] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\x00": lzma.open,
-}
+# By module: Python may have been built without some of them.
+COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "lzma"}
 OTHER_KINDS = {
     b"PK\x03\x04": "a spreadsheet or a zip archive: save the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "a spreadsheet of an old kind: save the sheet as CSV",
@@ -103,9 +96,9 @@ def _unpacked(file: BinaryIO) -> BinaryIO:
         start = file.peek(8)  # type: ignore[attr-defined]
     except OSError:  # said when it is read
         return file
-    for magic, unpack in COMPRESSED.items():
+    for magic, module in COMPRESSED.items():
         if start.startswith(magic):
-            return unpack(file, "rb")
+            return import_module(module).open(file, "rb")
     return file
 
 
@@ -116,10 +109,10 @@ def _chunks(file: BinaryIO, path) -> Iterator[bytes]:
         while chunk := file.read(size):
             yield chunk
             size = BLOCK
-    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+    except Exception as error:  # each kind of archive has errors of its own
+        if isinstance(error, OSError) and error.errno is not None:
+            raise OSError(f"{path} cannot be read: {error.strerror}") from error
         raise ValueError(f"{path} is damaged: it cannot be unpacked ({error})") from error
-    except OSError as error:
-        raise OSError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _text_blocks(file: BinaryIO, path, encoding: str | None, notes: list[str] | None):
@@ -188,7 +181,7 @@ def _guess(block: bytes) -> str:
 
 
 def _cut_at_lines(chunks: Iterator[bytes], path) -> Iterator[bytes]:
-    pending = io.BytesIO()
+    held: list[bytes] = []  # a line that is not at its end yet
     old_macintosh: bool | None = None  # lines end with a carriage return alone
     for chunk in chunks:
         if b"\0" in chunk:
@@ -201,14 +194,14 @@ def _cut_at_lines(chunks: Iterator[bytes], path) -> Iterator[bytes]:
         if old_macintosh:
             chunk = chunk.replace(b"\r", b"\n")
         end = chunk.rfind(b"\n") + 1
-        pending.write(chunk[:end] if end else chunk)
         if end:
-            yield pending.getvalue()
-            pending = io.BytesIO()
-            pending.write(chunk[end:])
-        elif pending.tell() > LONGEST_RECORD:
+            yield b"".join([*held, memoryview(chunk)[:end]])
+            held = []
+        if end < len(chunk):
+            held.append(chunk[end:])
+        if sum(map(len, held)) > LONGEST_RECORD:
             raise ValueError(
                 f"{path} has a line of more than {LONGEST_RECORD >> 20} MiB: it is no table"
             )
-    if pending.tell():
-        yield pending.getvalue()
+    if held:
+        yield b"".join(held)

@@ -99,7 +99,8 @@ def read_times(
                                                      digits and is of the years 2001 to 2100
     yyyyww, yyyyddd, yymmdd, 0930                    may only count: refused, see `time_format`
     any other number: 1999, 0.5, 45292               a number: years, seconds, a count; serial days
-                                                     of a spreadsheet if `time_format` says so
+                                                     of a spreadsheet if `time_format` says so, and
+                                                     refused where it matters (hours, business days)
     ===============================================  =============================================
 
     Two-digit years are those from 1969 to 2068. What form a column has, its first text that is not
@@ -160,7 +161,7 @@ def read_times(
     if time_format in time_numbers.NAMED_FORMATS:
         times, parts = time_numbers.read_named(cells, texts, time_format)
         if not is_asked and time_format == "number":
-            time_numbers.check_serial_days(times, texts)
+            time_numbers.check_serial_days(times, cells, texts)
         return _with_labels(times, TimeFormat(parts), texts)
     match = time_text.recognise if time_format is None else time_text.matcher_of(time_format)
     if time_format is None and match(first) is None:
@@ -435,7 +436,7 @@ def _microseconds(
 
     The first flag: all alike, and no leap second is there. The second: as the end of a day, 24:00.
     """
-    zero = np.zeros(len(texts), np.int64)
+    zero = np.zeros(len(texts), np.int32)
     hour, minute, second, fraction = (
         np.maximum(numbers.get(name, zero), 0) for name in ("hour", "minute", "second", "fraction")
     )
@@ -450,7 +451,7 @@ def _microseconds(
     is_leap = (second == 60) & (minute == 59)
     _refuse((second > 59) & ~is_leap, "is not a time: seconds are 0 to 59", texts)
     seconds = (hour * 60 + minute) * 60 + second
-    microseconds = seconds * 1_000_000 + fraction
+    microseconds = seconds.astype(np.int64) * 1_000_000 + fraction
     is_at_end = bool(is_end.any()) and bool((microseconds > 0).all())
     is_exact = (is_at_end or not is_end.any()) and not is_leap.any()
     return microseconds, is_exact, is_at_end

@@ -57,7 +57,7 @@ def format_of(cells: np.ndarray, texts: Sequence[str]) -> str:
     """
     whole, ending = cells, ""
     if np.strings.endswith(cells, b".0").all():  # integers that a missing value made floats
-        whole, ending = np.strings.rpartition(cells, b".")[0], ".0"
+        whole, ending = _at_point(cells)[0], ".0"
     is_whole = bool(np.strings.isdigit(whole).all())
     if is_whole:
         lengths = np.strings.str_len(whole)
@@ -119,7 +119,7 @@ def _no_compact_time(texts: Sequence[str], row: int, digits: int) -> ImpossibleT
 
 def _format_of_decimals(cells: np.ndarray, texts: Sequence[str], *, year_first: bool) -> str:
     """Return the format of numbers such as 2023.01 or 01.2023, which are months if all may be."""
-    before, _, after = np.strings.partition(cells, b".")
+    before, after = _at_point(cells)
     years, months = (before, after) if year_first else (after, before)
     if not (np.strings.isdigit(years).all() and np.strings.isdigit(months).all()):
         return "number"
@@ -174,7 +174,7 @@ def _fits(cells: np.ndarray, form: str) -> np.ndarray:
 
 def _are_seconds(cells: np.ndarray) -> bool:
     """Return whether all are seconds since 1970 with decimals, from 2001 on."""
-    whole, _, rest = np.strings.partition(cells, b".")
+    whole, rest = _at_point(cells)
     if not (np.strings.isdigit(whole).all() and (np.strings.str_len(whole) == 10).all()):
         return False
     return bool((np.strings.isdigit(rest) | (rest == b"")).all())
@@ -193,8 +193,7 @@ def read_named(
       ImpossibleTimesError: a number that is not finite, or beyond the year 9999.
     """
     numbers = _as_floats(cells, texts)
-    point = np.strings.find(cells, b".")
-    decimals = np.where(point >= 0, np.strings.str_len(cells) - point - 1, 0)
+    decimals = _decimals(cells)
     most = int(decimals.max())
     if time_format == "number":
         return numbers, (Part("number", _number_style(cells, decimals)),)
@@ -207,7 +206,7 @@ def read_named(
                 texts[row],
             )
         return _from_serial_days(numbers, most), (Part("excel", str(most)),)
-    whole = np.strings.partition(cells, b".")[0]
+    whole, _ = _at_point(cells)
     limit = min(YEAR_10000 * 10 ** DECIMALS[time_format], LONGEST_WHOLE - 1024)
     far = (np.abs(numbers) >= limit) | (np.strings.str_len(whole) == 0)
     if far.any():
@@ -221,10 +220,11 @@ def read_named(
     return (count * size + fraction).astype("M8[us]"), (Part("epoch", f"{time_format} {most}"),)
 
 
-def check_serial_days(numbers: np.ndarray, texts: Sequence[str]) -> None:
+def check_serial_days(numbers: np.ndarray, cells: np.ndarray, texts: Sequence[str]) -> None:
     """Refuse numbers that are more regular as a spreadsheet's serial days than as numbers.
 
-    Elsewhere both readings have the same rows. Of business days, weekends would be taken for gaps.
+    Of business days, weekends would be taken for gaps; hours are fractions that no other count has.
+    Elsewhere both readings have the same rows.
 
     Raises:
       AmbiguousTimesError: they are.
@@ -235,16 +235,32 @@ def check_serial_days(numbers: np.ndarray, texts: Sequence[str]) -> None:
     if not (numbers[1:] > numbers[:-1]).all():
         return
     as_numbers = find_calendar(numbers)
-    as_days = find_calendar(_from_serial_days(numbers, 9))
+    as_days = find_calendar(_from_serial_days(numbers, int(_decimals(cells).max())))
     if as_days is None:
         return
-    if as_numbers is None or as_days[1][-1] < as_numbers[1][-1]:
-        raise AmbiguousTimesError(
-            f"may be a day as spreadsheets count them, {as_days[0].interval} from one row to the "
-            "next, or a number: pass time_format='excel' or 'number'",
-            0,
-            texts[0],
-        )
+    if as_numbers is not None and as_numbers[1][-1] <= as_days[1][-1]:
+        step = as_numbers[0].step
+        are_minutes = as_days[0].unit == "microsecond" and as_days[0].step % 60_000_000 == 0
+        if not are_minutes or abs(step - round(step, 3)) < 1e-6:
+            return
+    raise AmbiguousTimesError(
+        f"may be a day as spreadsheets count them, {as_days[0].interval} from one row to the "
+        "next, or a number: pass time_format='excel' or 'number'",
+        0,
+        texts[0],
+    )
+
+
+def _at_point(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what stands before and after the point; np.strings.partition came with NumPy 2.1."""
+    parts = np.char.partition(cells, b".")
+    return np.ascontiguousarray(parts[:, 0]), np.ascontiguousarray(parts[:, 2])
+
+
+def _decimals(cells: np.ndarray) -> np.ndarray:
+    """Return how many digits follow the point, int [rows]."""
+    point = np.strings.find(cells, b".")
+    return np.where(point >= 0, np.strings.str_len(cells) - point - 1, 0)
 
 
 def _as_floats(cells: np.ndarray, texts: Sequence[str]) -> np.ndarray:

@@ -10,37 +10,21 @@ import numpy as np
 
 from lstmcore.series.columns import where
 from lstmcore.series.csv import Column, Sheet
-from lstmcore.series.header import looks_like_time
+from lstmcore.series.header import is_time_name, looks_like_time, plain_name
 from lstmcore.series.numbers import is_missing, read_cell
 from lstmcore.series.read_options import ReadOptions
 from lstmcore.series.time_column import join_columns
 from lstmcore.text import few, listed
 
-TIME_NAMES = frozenset(
-    ["time", "date", "datetime", "date time", "date/time", "timestamp", "time stamp", "ds", "utc",
-     "utc time", "time utc", "date utc", "utc date", "utc timestamp", "local time", "datum", "zeit",
-     "zeitstempel", "uhrzeit", "datum uhrzeit", "fecha", "hora", "fecha hora", "heure", "日期",
-     "时间", "日時", "timestamp utc", "timestamp ms", "unix time", "epoch", "unix", "date heure"]
-)  # fmt: skip
 PARTS = (
     ("year", "yyyy", "yr"), ("month", "mm", "mo"), ("day", "dd", "dy"), ("hour", "hh", "hr"),
     ("minute", "mi"), ("second", "ss"),
 )  # fmt: skip
-CLOCK = re.compile(r"\d{1,2}:\d\d.*|\d{1,2} ?[ap]\.?m\.?", re.IGNORECASE)
+CLOCK = re.compile(r"\d{1,2}:\d\d.*|\d{1,2}\.\d\d\.\d\d|\d{1,2} ?[ap]\.?m\.?", re.IGNORECASE)
 CLOCK_NAME = re.compile(r"time|hour|hr|hh\w*|clock|uhrzeit|zeit|hora|heure", re.IGNORECASE)
 JUDGED_BY = 50  # cells
 
-__all__ = ["find_time", "is_time_name", "texts_of_time", "time_parts"]
-
-
-def is_time_name(name: str) -> bool:
-    """Whether a column of this name says that it holds times.
-
-    Examples:
-      >>> is_time_name("Date"), is_time_name("Time [UTC]"), is_time_name("time spent")
-      (True, True, False)
-    """
-    return _plain(name) in TIME_NAMES
+__all__ = ["find_time", "texts_of_time", "time_parts"]
 
 
 def find_time(sheet: Sheet, options: ReadOptions, chosen: Collection[str]) -> list[int]:
@@ -58,9 +42,10 @@ def find_time(sheet: Sheet, options: ReadOptions, chosen: Collection[str]) -> li
         return _named(sheet, options.time)
     if len(sheet.columns) == 1 and not looks_like_times(sheet.columns[0]):
         return []
-    places = [place for place, name in enumerate(sheet.names) if name not in chosen]
-    named = [place for place in places if is_time_name(sheet.names[place])]
-    parts = [place for place in time_parts(sheet.names) if place in places]
+    names = sheet.names
+    places = [place for place, name in enumerate(names) if name not in chosen]
+    named = [place for place in places if is_time_name(names[place])]
+    parts = [place for place in time_parts(names) if place in places]
     whole = [place for place in named if not _are_clocks(sheet.columns[place])]
     clocks = [place for place in named if place not in whole]
     if not whole and len(parts) > 1:
@@ -82,12 +67,12 @@ def find_time(sheet: Sheet, options: ReadOptions, chosen: Collection[str]) -> li
         return _refuse(sheet, found)
     if named:
         return named
-    return [place for place in places if _plain(sheet.names[place]) == "year"][:1]
+    return [place for place in places if plain_name(names[place]) == "year"][:1]
 
 
 def time_parts(names: Sequence[str]) -> list[int]:
     """Places of the columns year, month, day, hour ..., as far as they are there one by one."""
-    plain = [_plain(name) for name in names]
+    plain = [plain_name(name) for name in names]
     places = []
     for aliases in PARTS:
         found = [place for place, name in enumerate(plain) if name in aliases]
@@ -112,6 +97,8 @@ def texts_of_time(sheet: Sheet, places: Sequence[int], rows: slice) -> list[str]
     dated = [place for place in time_parts(sheet.names) if place in places]
     if len(dated) < 2:
         days, clocks = (list(column.texts())[rows] for column in columns)
+        if all(map(CLOCK.fullmatch, clocks)):
+            clocks = [clock.replace(".", ":", 2) if ":" not in clock else clock for clock in clocks]
         return join_columns(days, clocks)
     whole = [_whole_numbers(sheet, sheet.columns[place], rows) for place in dated]
     date = "-".join(["{:04}", "{:02}", "{:02}"][: len(dated)])
@@ -127,11 +114,6 @@ def looks_like_times(column: Column) -> bool:
     """Whether the first cells that are not missing are written as times are."""
     cells = list(islice((cell for cell in column.texts() if not is_missing(cell)), JUDGED_BY))
     return bool(cells) and all(map(looks_like_time, cells)) and not column.numeric
-
-
-def _plain(name: str) -> str:
-    """A name without units and marks."""
-    return " ".join(re.sub(r"[\[(].*?[\])]|_|-", " ", name).lower().split())
 
 
 def _named(sheet: Sheet, text: str) -> list[int]:
@@ -183,7 +165,7 @@ def _clocks_beside(sheet: Sheet, date: int, places: Sequence[int]) -> list[int]:
         and CLOCK_NAME.search(sheet.names[place])
         and _are_clocks(sheet.columns[place])
     ]
-    hours = [place for place in places if _plain(sheet.names[place]) in ("hour", "hr", "hh")]
+    hours = [place for place in places if plain_name(sheet.names[place]) in ("hour", "hr", "hh")]
     days = list(islice(sheet.columns[date].texts(), JUDGED_BY))
     if not found and len(hours) == 1 and len(set(days)) < len(days):
         found = hours  # the same day again and again

@@ -124,7 +124,7 @@ class Fields(NamedTuple):
       parts: the format of the longest texts, without the offset from UTC at their end; other texts
         may lack the end of it.
       tail: the offset at the end of the first text, " UTC" or "+01:00"; "" if there is none.
-      numbers: int64 [rows] of each field; where a text lacks it, -1.
+      numbers: int32 [rows] of each field; where a text lacks it, -1.
       uniform: every text is written in just this format.
     """
 
@@ -254,10 +254,10 @@ def split_fields(cells: np.ndarray, texts: Sequence[str], match=recognise) -> Fi
     for group in groups:
         own = chars if len(groups) == 1 else chars[group.rows]
         for name, (start, stop) in group.spans.items():
-            column = numbers.setdefault(name, np.full(len(cells), -1, np.int64))
+            column = numbers.setdefault(name, np.full(len(cells), -1, np.int32))
             column[group.rows] = _number(own[:, start:stop], name)
         for name, constant in group.constants.items():
-            column = numbers.setdefault(name, np.full(len(cells), -1, np.int64))
+            column = numbers.setdefault(name, np.full(len(cells), -1, np.int32))
             column[group.rows] = constant
     parts = _padding(parts, numbers)
     uniform &= not (_has_extra_zeros(groups, chars, parts) or _has_nanoseconds(groups, chars))
@@ -420,7 +420,7 @@ def _number(digits: np.ndarray, name: str) -> np.ndarray:
     if name == "fraction":
         digits = digits[:, :6]
         return _number(digits, "") * 10 ** (6 - digits.shape[1])
-    number = np.zeros(len(digits), np.int64)
+    number = np.zeros(len(digits), np.int32)
     for column in digits.T:
         number *= 10
         number += column

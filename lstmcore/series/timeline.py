@@ -164,7 +164,10 @@ def insert_gaps(values, times: Times) -> tuple[np.ndarray, Sequence[str]]:
     """
     values = as_table(values).astype(float)
     if len(values) != len(times.labels):
-        raise ValueError(f"values has {len(values)} rows but there are {len(times.labels)} times")
+        raise ValueError(
+            f"values has {count(len(values), 'row')} but there are "
+            f"{count(len(times.labels), 'time')}"
+        )
     if times.gaps > MOST_GAPS * len(values):
         row = int(np.diff(times.positions).argmax()) + 1
         raise IrregularTimesError(

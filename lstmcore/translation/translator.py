@@ -182,8 +182,8 @@ class Translator:
 
 def _parse(stored: dict) -> dict[str, Any]:
     return {
-        "source": Vocabulary.from_json(json.dumps(stored["source"])),
-        "target": Vocabulary.from_json(json.dumps(stored["target"])),
+        "source": Vocabulary.from_stored(stored["source"]),
+        "target": Vocabulary.from_stored(stored["target"]),
         "max_length": checks.check_count("max_length", stored["max_length"]),
     }
 
