@@ -233,7 +233,7 @@ def run_with(edit=None, **changed):
         (lambda run: run.examples("0"), TypeError, "whole numbers or a slice, got '0'"),
         (lambda _: run_with(model=lc.StackedLSTM), TypeError, "must be a model .* got type"),
         (lambda _: run_with(model=STACK_WEIGHTS), TypeError, "got dict: .* study.SingleLayer"),
-        (lambda _: run_with(x=X[..., :1]), ValueError, "x has 1 features"),
+        (lambda _: run_with(x=X[..., :1]), ValueError, "x has 1 feature but"),
         (lambda _: run_with(mask=MASK[:2]), ValueError, r"mask has shape \(2, 5\)"),
         (lambda _: run_with(study.clamp("input", 0, units=4)), ValueError, "units names 4"),
         (
