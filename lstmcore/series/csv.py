@@ -123,7 +123,8 @@ class Sheet:
     def append_plain(self, parts: Sequence[np.ndarray], lines: range) -> None:
         for column, part in zip(self.columns, parts, strict=True):
             column.parts.append(part)
-            if part.dtype.kind == "f" and (part != np.trunc(part))[~np.isnan(part)].any():
+            is_open = part.dtype.kind == "f" and self.decimal not in column.marks
+            if is_open and (part != np.trunc(part))[~np.isnan(part)].any():
                 column.marks.add(self.decimal)
         self._count(lines)
 
