@@ -13,7 +13,7 @@ import os
 
 import numpy as np
 
-from lstmcore.text import shortened
+from lstmcore.text import count, shortened
 from lstmcore.types import Gates, LSTMState
 
 MOST = 2**31 - 1
@@ -131,7 +131,7 @@ def check_features(name: str, value, features: int, owner: str) -> None:
     """The last axis of `value` is what the weights `owner` expect."""
     if value.shape[-1] != features:
         raise ValueError(
-            f"{name} has {value.shape[-1]} features but {owner} expects {features}: "
+            f"{name} has {count(value.shape[-1], 'feature')} but {owner} expects {features}: "
             f"{name} has shape {tuple(value.shape)}, its last axis must be {features}"
         )
 
@@ -151,7 +151,7 @@ def check_state(
         check_array(f"{name}.{field}", value, "batch units")
         check_floating(f"{name}.{field}", value)
         if tuple(value.shape) != (batch, size):
-            what = f"{units} units" if size == units else f"projection to {size}"
+            what = count(units, "unit") if size == units else f"projection to {size}"
             raise ValueError(
                 f"{name}.{field} has shape {tuple(value.shape)} but the batch of {batch} and the "
                 f"{what} of params need ({batch}, {size}): "

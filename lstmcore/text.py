@@ -41,7 +41,7 @@ def count(number: int, word: str) -> str:
       >>> count(1, "row"), count(1200, "row")
       ('1 row', '1,200 rows')
     """
-    return f"{number:,} {word}{'s' * (number != 1)}"
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def printable(text: str) -> str:

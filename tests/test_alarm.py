@@ -186,7 +186,7 @@ def test_what_is_refused():
     for row in (values[:2], values[0, :1], 3.0):
         with pytest.raises(ValueError, match=r"row must be \[2\], one number for each feature"):
             alarm.step(row)
-    with pytest.raises(ValueError, match="table has 1 missing values"):
+    with pytest.raises(ValueError, match="table has 1 missing value"):
         alarm.step([1.0, np.nan])
     with pytest.raises(ValueError, match="values must hold real numbers, got <U1"):
         alarm.step(["1", "2"])

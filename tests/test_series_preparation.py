@@ -240,7 +240,7 @@ def test_what_a_prepared_refuses():
         "table has 3 columns but was prepared for 2": lambda: prepared.apply(np.ones((4, 3))),
         "need more than 2 rows, but the table has 2": lambda: prepared.apply(np.ones((2, 2))),
         "inf in row 1, column 0": lambda: prepared.filled([[1, 2], [INF, 3]]),
-        "1 missing values, the first in row 0": lambda: prepared.filled([[1, NAN]]),
+        "1 missing value, the first in row 0": lambda: prepared.filled([[1, NAN]]),
         r"values must be \[..., T, 2\], got shape \(3, 1\)": lambda: prepared.invert(
             np.ones((3, 1)), np.ones((2, 1))
         ),

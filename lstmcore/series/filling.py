@@ -104,16 +104,16 @@ class Filling(NamedTuple):
         where = f"row {row}, column {column} (counted from 0)"
         if self.how == "refuse":
             raise ValueError(
-                f"table has {gone.sum()} missing values, the first in {where}: fill them with "
-                "missing='forward' or missing='mean', or remove them"
+                f"table has {count(gone.sum(), 'missing value')}, the first in {where}: "
+                "fill them with missing='forward' or missing='mean', or remove them"
             )
         if gone[0].any():
             leading = np.where(gone.all(axis=0), len(table), gone.argmin(axis=0))
             column = leading.argmax()
             raise ValueError(
-                f"column {column} of the table (counted from 0) starts with {leading[column]} "
-                "missing values, which nothing came before: start that many rows later, fill with "
-                "missing='mean', or leave the column out"
+                f"column {column} of the table (counted from 0) starts with "
+                f"{count(leading[column], 'missing value')}, which nothing came before: start "
+                "that many rows later, fill with missing='mean', or leave the column out"
             )
         last_known = np.arange(len(table))[:, None] - _since_last(gone)
         return np.take_along_axis(table, last_known, axis=0)

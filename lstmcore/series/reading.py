@@ -24,7 +24,7 @@ import numpy as np
 from lstmcore.series.arranging import arrange
 from lstmcore.series.columns import where
 from lstmcore.series.csv import Sheet, read_sheet
-from lstmcore.series.header import is_time_name
+from lstmcore.series.header import may_be_time_name
 from lstmcore.series.labels import RowNames
 from lstmcore.series.panel import SeveralSeriesError, find_keys, is_key_name, keys_of
 from lstmcore.series.read_options import ReadOptions
@@ -125,7 +125,7 @@ def read_csv(
     named = {options.time, *(options.time or "").split(",")}
 
     def is_text(name: str) -> bool:  # 2024.10 and 0930 are not to lose their zeros
-        return name in named or is_time_name(name) or is_key_name(name)
+        return name in named or may_be_time_name(name) or is_key_name(name)
 
     return _table(read_sheet(path, options, is_text), columns or (), also, missing, options)
 
