@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from tables import any_table, hostile_table
 
 from lstmcore import series
-from lstmcore.series import ReadOptions, Table, plain_text, text_file
+from lstmcore.series import ReadOptions, Table
+from lstmcore.series.tables import plain_text, text_file
 
 NAN = np.nan
 CASES = 6_000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 200

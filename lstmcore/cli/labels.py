@@ -9,7 +9,7 @@ import numpy as np
 
 from lstmcore.cli import reading
 from lstmcore.series import ReadOptions, Table
-from lstmcore.series.selection import looks_like_labels
+from lstmcore.series.tables.selection import looks_like_labels
 from lstmcore.text import count, few
 
 __all__ = ["labelled", "learnt_rows", "without_labels"]

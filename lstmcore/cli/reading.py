@@ -13,7 +13,7 @@ from lstmcore import series
 from lstmcore.cli.terminal import console
 from lstmcore.series import Prepared, ReadOptions, SeveralSeriesError, Table, Times, TimesError
 from lstmcore.series.arguments import LARGEST
-from lstmcore.series.selection import looks_like_labels
+from lstmcore.series.tables.selection import looks_like_labels
 from lstmcore.text import count, few, listed, shorten
 
 FILLED = {"forward": "the last known value", "mean": "the mean of the training part"}

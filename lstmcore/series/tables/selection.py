@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.series.columns import (
+from lstmcore.series.tables.columns import (
     Content,
     categories,
     category_values,
@@ -18,10 +18,10 @@ from lstmcore.series.columns import (
     numbers,
     settled_mark,
 )
-from lstmcore.series.csv import Sheet
-from lstmcore.series.panel import is_key_name
-from lstmcore.series.read_options import ReadOptions
-from lstmcore.series.time_column import TimeColumn
+from lstmcore.series.tables.csv import Sheet
+from lstmcore.series.tables.options import ReadOptions
+from lstmcore.series.tables.panel import is_key_name
+from lstmcore.series.times.column import TimeColumn
 from lstmcore.text import count, few, listed
 
 ROW_NUMBERS = frozenset(["no", "no.", "nr", "nr.", "#", "index", "row", "id", "number"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lstmcore.series.numbers import is_missing, is_number
+from lstmcore.series.tables.numbers import is_missing, is_number
 
 MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 # Dates and clock times by their looks; whether they are any is found out when they are read.

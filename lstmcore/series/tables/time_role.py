@@ -8,18 +8,18 @@ from itertools import islice
 
 import numpy as np
 
-from lstmcore.series.columns import where
-from lstmcore.series.csv import Column, Sheet
-from lstmcore.series.header import (
+from lstmcore.series.tables.columns import where
+from lstmcore.series.tables.csv import Column, Sheet
+from lstmcore.series.tables.header import (
     is_time_name,
     looks_like_time,
     may_be_time_name,
     plain_name,
 )
-from lstmcore.series.numbers import is_missing, read_cell
-from lstmcore.series.read_options import ReadOptions
-from lstmcore.series.time_column import join_columns, read_times
-from lstmcore.series.time_errors import TimesError
+from lstmcore.series.tables.numbers import is_missing, read_cell
+from lstmcore.series.tables.options import ReadOptions
+from lstmcore.series.times.column import join_columns, read_times
+from lstmcore.series.times.errors import TimesError
 from lstmcore.text import few, listed
 
 PARTS = (
