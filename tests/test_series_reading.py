@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from tables import any_table, hostile_table
 
 from lstmcore import series
-from lstmcore.series import ReadOptions, Table, plain_text, text_file
+from lstmcore.series import ReadOptions, Table
+from lstmcore.series.tables import plain_text, text_file
 
 NAN = np.nan
 CASES = 6_000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 200
@@ -279,6 +280,20 @@ def test_columns_that_count_the_rows_are_left_out_and_named(read):
     assert read("a,b\n1,5\n2,6\n3,8\n").columns == ("a", "b")
 
 
+@pytest.mark.parametrize(
+    "cells", [[202311, 202312], [202311, 202305, 202312], [202311, 202312, 202313], [10, 11, 12]]
+)
+def test_numbers_that_only_resemble_times_are_values(cells, read):
+    text = "x,a\n" + "".join(f"{cell},{cell % 7}\n" for cell in cells)
+    assert read(text).columns == ("x", "a")
+
+
+@pytest.mark.parametrize("cells", [[202311, 202312, 202313], [10, 11, 12], [2, 2, 3]])
+def test_a_month_may_be_a_number(cells, read):
+    text = "month,a\n" + "".join(f"{cell},{cell % 7}\n" for cell in cells)
+    assert read(text).columns == ("month", "a")
+
+
 def test_what_repeats_the_times_is_pointed_out(read):
     notes = read("time,hour,x\n2024-01-01 00:00,0,5\n2024-01-01 01:00,1,6\n").notes
     assert "hour may repeat what the times say" in " ".join(notes)
@@ -331,6 +346,11 @@ TIMES = {  # where the times are, and what they are called
         "Price,a\nTicker,X\nDate,\n2024-01-02,1\n2024-01-03,2\n", "Date"
     ),
     "year and month": ("year,month,a\n2010,12,1\n2011,1,2\n", "year month"),
+    "months in a column month": ("a,month\n1,202311\n2,202312\n", "month"),
+    "months with points": ("month,a\n2023.09,1\n2023.10,2\n2023.11,3\n", "month"),
+    "months with underscores": ("month,a\n2023_11,1\n2023_12,2\n2024_01,3\n", "month"),
+    "compact, by their looks": ("a,x\n1,202311\n2,202312\n3,202401\n", "x"),
+    "compact hours": ("x,a\n2024010122,1\n2024010123,2\n2024010200,3\n", "x"),
 }  # fmt: skip
 
 
@@ -370,6 +390,8 @@ BAD_TIMES = {
         "t,a\n2024-01-01 01:00,1\n2024-01-01 02:00,2\n2024-01-01 03:00,3\n2024-01-01 04:11,4\n",
         r"line 5, column 't': .* --resample 1h or --consecutive",
     ),
+    "months in no order": ("month,a\n202311,1\n202305,2\n", r"line 3, .* --sort"),
+    "a sum below": ("t,a\n2024-01-01,1\n2024-01-02,2\nTotal,3\n", "line 4, column 't': Total"),
     "two columns": ("start,end,a\n2024-01-01,2024-01-02,1\n", "start and end: say which, --time"),
     "month 13": ("year,month,a\n2010,13,1\n", r"line 2, .* 2010-13"),
     "a month of words": ("year,month,a\n2010,May,1\n", "'May' is no month"),
@@ -458,6 +480,9 @@ PANELS = {
     "by number": (
         "date,shop,y\n2024-01-01,5,1\n2024-01-01,6,3\n2024-01-02,5,2\n2024-01-02,6,4\n"
     ),
+    "by a number of no telling name": (
+        "date,plant,y\n2024-01-01,5,1\n2024-01-01,6,3\n2024-01-02,5,2\n2024-01-02,6,4\n"
+    ),
     "at other times": (
         "ticker,date,y\na,2024-01-01,1\na,2024-01-02,2\nb,2024-01-03,3\nb,2024-01-04,4\n"
     ),
@@ -499,6 +524,13 @@ def test_words_that_change_are_not_several_series(read):
 
 
 # What cannot be read.
+
+
+def test_measured_numbers_do_not_tell_series_apart(read):
+    text = "date,load\n" + "".join(f"2024-01-{1 + i // 2:02},{i % 9}\n" for i in range(28))
+    with pytest.raises(ValueError, match=r"line 3, .* the same time .* --duplicates"):
+        read(text)
+
 
 BAD_CELLS = {
     "empty": ("", "line 3, column 'b': no value"),

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 THEIRS = {
-    "deprecated, called by us": (DeprecationWarning, "lstmcore.series.calendar"),
+    "deprecated, called by us": (DeprecationWarning, "lstmcore.series.times.calendar"),
     "will change, called by us": (FutureWarning, "lstmcore.vocabulary"),
     "will be deprecated, called by a test": (PendingDeprecationWarning, "test_table"),
     "deprecated for users": (np.exceptions.VisibleDeprecationWarning, "lstmcore.engine.fast"),

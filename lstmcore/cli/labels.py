@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,32 +9,10 @@ import numpy as np
 
 from lstmcore.cli import reading
 from lstmcore.series import ReadOptions, Table
+from lstmcore.series.tables.selection import looks_like_labels
 from lstmcore.text import count, few
 
-# As published data sets call them, without "is", separators and plural.
-LABEL_NAMES = frozenset({
-    "anomaly", "anomalous", "attack", "changepoint", "failure", "fault", "faulty", "groundtruth",
-    "label", "outlier",
-})  # fmt: skip
-MOST_CLASSES = 20  # different values of a column of labels
-
-__all__ = ["labelled", "learnt_rows", "looks_like_labels", "without_labels"]
-
-
-def looks_like_labels(name: str, values: np.ndarray) -> bool:
-    """Whether a column is called as labels are, and holds a few whole numbers.
-
-    Examples:
-      >>> looks_like_labels("Is_Anomaly", np.array([0.0, 1.0, np.nan]))
-      True
-      >>> looks_like_labels("pump", np.array([0, 1])), looks_like_labels("fault", np.array([0.25]))
-      (False, False)
-    """
-    plain = re.sub(r"[\W_]", "", name.lower()).removeprefix("is")
-    if not {plain, plain.removesuffix("s")} & LABEL_NAMES:
-        return False
-    known = np.unique(values[~np.isnan(values)])
-    return len(known) <= MOST_CLASSES and bool((known == np.round(known)).all())
+__all__ = ["labelled", "learnt_rows", "without_labels"]
 
 
 def without_labels(

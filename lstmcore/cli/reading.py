@@ -13,6 +13,7 @@ from lstmcore import series
 from lstmcore.cli.terminal import console
 from lstmcore.series import Prepared, ReadOptions, SeveralSeriesError, Table, Times, TimesError
 from lstmcore.series.arguments import LARGEST
+from lstmcore.series.tables.selection import looks_like_labels
 from lstmcore.text import count, few, listed, shorten
 
 FILLED = {"forward": "the last known value", "mean": "the mean of the training part"}
@@ -179,6 +180,16 @@ def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:
     if lags:
         words = ["the row before" if lag == 1 else f"{lag:,} rows before" for lag in lags]
         said.append(f"the model reads differences to {' and then to '.join(words)}")
+    labels = [
+        name
+        for place, name in enumerate(data.columns)
+        if looks_like_labels(name, data.values[:, place])
+    ]
+    if labels:
+        said.append(
+            f"{listed(labels)} may hold labels rather than measurements: --columns names what is "
+            "to be learnt from"
+        )
     constant = [name for name, is_so in zip(data.columns, prepared.constant, strict=True) if is_so]
     if constant:
         verb = "never changes" if len(constant) == 1 else "never change"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.series.columns import (
+from lstmcore.series.tables.columns import (
     Content,
     categories,
     category_values,
@@ -17,16 +18,31 @@ from lstmcore.series.columns import (
     numbers,
     settled_mark,
 )
-from lstmcore.series.csv import Sheet
-from lstmcore.series.panel import is_key_name
-from lstmcore.series.read_options import ReadOptions
-from lstmcore.series.time_column import TimeColumn
+from lstmcore.series.tables.csv import Sheet
+from lstmcore.series.tables.options import ReadOptions
+from lstmcore.series.tables.panel import is_key_name
+from lstmcore.series.times.column import TimeColumn
 from lstmcore.text import count, few, listed
 
 ROW_NUMBERS = frozenset(["no", "no.", "nr", "nr.", "#", "index", "row", "id", "number"])
 CALENDAR = frozenset(["year", "month", "day", "hour", "minute", "weekday", "dayofweek", "quarter"])
 
-__all__ = ["Field", "leave_out", "leave_out_counts", "point_out", "select", "values_of"]
+# As published data sets call them, without "is", separators and plural.
+LABEL_NAMES = frozenset({
+    "anomaly", "anomalous", "attack", "changepoint", "failure", "fault", "faulty", "groundtruth",
+    "label", "outlier",
+})  # fmt: skip
+MOST_CLASSES = 20  # different values of a column of labels
+
+__all__ = [
+    "Field",
+    "leave_out",
+    "leave_out_counts",
+    "looks_like_labels",
+    "point_out",
+    "select",
+    "values_of",
+]
 
 
 class Field(NamedTuple):
@@ -189,6 +205,22 @@ def _counts_rows(sheet: Sheet, field: Field, values: np.ndarray) -> bool:
     if len(values) < (2 if is_index else 3) or (np.diff(values) != 1).any():
         return False
     return is_index or values[0] in (0, 1)
+
+
+def looks_like_labels(name: str, values: np.ndarray) -> bool:
+    """Return whether a column is called as labels are, and holds a few whole numbers.
+
+    Examples:
+      >>> looks_like_labels("Is_Anomaly", np.array([0.0, 1.0, np.nan]))
+      True
+      >>> looks_like_labels("pump", np.array([0, 1])), looks_like_labels("fault", np.array([0.25]))
+      (False, False)
+    """
+    plain = re.sub(r"[\W_]", "", name.lower()).removeprefix("is")
+    if not {plain, plain.removesuffix("s")} & LABEL_NAMES:
+        return False
+    known = np.unique(values[~np.isnan(values)])
+    return len(known) <= MOST_CLASSES and bool((known == np.round(known)).all())
 
 
 def point_out(sheet: Sheet, names: Sequence[str], times: TimeColumn | None) -> None:

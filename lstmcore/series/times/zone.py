@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 import numpy as np
 
-from lstmcore.series.time_errors import (
+from lstmcore.series.times.errors import (
     AmbiguousTimesError,
     ImpossibleTimesError,
     UnsortedTimesError,

@@ -1,15 +1,4 @@
-"""From a file as people have it to a table: the steps one after another.
-
-Each step is in a module of its own:
-
-    text_file    bytes to text: compression, encoding
-    csv          text to the cells of columns: separator, header, comments, lines
-    time_role    which column holds the times; `time_column` reads them
-    selection    which columns are values, and which are pointed out
-    columns      cells to numbers, each column as a whole
-    panel        several series in one file
-    arranging    rows sorted, joined and resampled, if asked for
-"""
+"""From a file as people have it to a table: the steps one after another."""
 
 from __future__ import annotations
 
@@ -21,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from lstmcore.series.arranging import arrange
-from lstmcore.series.columns import where
-from lstmcore.series.csv import Sheet, read_sheet
-from lstmcore.series.header import is_time_name
-from lstmcore.series.labels import RowNames
-from lstmcore.series.panel import SeveralSeriesError, find_keys, is_key_name, keys_of
-from lstmcore.series.read_options import ReadOptions
-from lstmcore.series.selection import (
+from lstmcore.series.tables.arranging import arrange
+from lstmcore.series.tables.columns import where
+from lstmcore.series.tables.csv import Sheet, read_sheet
+from lstmcore.series.tables.header import may_be_time_name
+from lstmcore.series.tables.options import ReadOptions
+from lstmcore.series.tables.panel import SeveralSeriesError, find_keys, is_key_name, keys_of
+from lstmcore.series.tables.row_names import RowNames
+from lstmcore.series.tables.selection import (
     Field,
     leave_out,
     leave_out_counts,
@@ -36,11 +25,11 @@ from lstmcore.series.selection import (
     select,
     values_of,
 )
-from lstmcore.series.table import Table
-from lstmcore.series.time_column import TimeColumn, read_times
-from lstmcore.series.time_errors import TimesError
-from lstmcore.series.time_role import find_time, texts_of_time
-from lstmcore.series.timeline import Times, check_times
+from lstmcore.series.tables.table import Table
+from lstmcore.series.tables.time_role import find_time, texts_of_time
+from lstmcore.series.times.column import TimeColumn, read_times
+from lstmcore.series.times.errors import TimesError
+from lstmcore.series.times.timeline import Times, check_times
 from lstmcore.series.windowing import tutorial_series
 from lstmcore.text import count, few
 
@@ -125,7 +114,7 @@ def read_csv(
     named = {options.time, *(options.time or "").split(",")}
 
     def is_text(name: str) -> bool:  # 2024.10 and 0930 are not to lose their zeros
-        return name in named or is_time_name(name) or is_key_name(name)
+        return name in named or may_be_time_name(name) or is_key_name(name)
 
     return _table(read_sheet(path, options, is_text), columns or (), also, missing, options)
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.series.arguments import as_table
-from lstmcore.series.time_column import TimeColumn
-from lstmcore.series.time_errors import UnsortedTimesError
-from lstmcore.series.time_format import DAY, TimeLabels
+from lstmcore.series.times.column import TimeColumn
+from lstmcore.series.times.errors import UnsortedTimesError
+from lstmcore.series.times.format import DAY, TimeLabels
 from lstmcore.text import count
 
 AGGREGATES = ("mean", "sum", "first", "last", "min", "max")

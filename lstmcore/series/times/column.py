@@ -8,16 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.series import time_numbers, time_text
-from lstmcore.series import time_zone as zones
-from lstmcore.series.labels import RowNames
-from lstmcore.series.time_errors import (
+from lstmcore.series.tables.row_names import RowNames
+from lstmcore.series.times import numbers as time_numbers
+from lstmcore.series.times import text as time_text
+from lstmcore.series.times import zone as zones
+from lstmcore.series.times.errors import (
     AmbiguousTimesError,
     ImpossibleTimesError,
     MixedTimesError,
     TimesError,
 )
-from lstmcore.series.time_format import DAY, END, FIRST, MONTHS, Part, TimeFormat, TimeLabels
+from lstmcore.series.times.format import DAY, END, FIRST, MONTHS, Part, TimeFormat, TimeLabels
 
 PIVOT = 69  # two-digit years from 69 on are of the last century, as POSIX has it
 ENOUGH = 10  # rows whose order tells on which side of a date the year is

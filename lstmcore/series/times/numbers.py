@@ -1,7 +1,7 @@
 """Times that are written as plain numbers: compact dates, seconds since 1970, serial days.
 
 A number may be a time or only count. What is certain is read, what is not is refused with the
-`time_format` that settles it. The table of `lstmcore.series.time_column.read_times` states the
+`time_format` that settles it. The table of `lstmcore.series.times.column.read_times` states the
 rules.
 """
 
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lstmcore.series.calendar import find_calendar
-from lstmcore.series.time_errors import AmbiguousTimesError, ImpossibleTimesError, MixedTimesError
-from lstmcore.series.time_format import DAY, EXCEL_EPOCH, LONGEST_WHOLE, MICROSECONDS, Part
+from lstmcore.series.times.calendar import find_calendar
+from lstmcore.series.times.errors import AmbiguousTimesError, ImpossibleTimesError, MixedTimesError
+from lstmcore.series.times.format import DAY, EXCEL_EPOCH, LONGEST_WHOLE, MICROSECONDS, Part
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 EPOCHS = {10: "s", 13: "ms", 16: "us", 19: "ns"}  # digits: unit, from 2001 to 2286

@@ -61,11 +61,13 @@ def find_keys(times: np.ndarray | None, columns: Mapping[str, Any]) -> tuple[str
     if times is None or (times[1:] > times[:-1]).all():
         return ()
     pairs = combinations([name for name in codes if name in named[:MOST_KEYS]], 2)
+    measured = {name for name in codes if np.asarray(columns[name]).dtype.kind in "iuf"}
     for keys in [*((name,) for name in named), *pairs]:
         code = codes[keys[0]]
         for name in keys[1:]:
             code = code * (codes[name].max() + 1) + codes[name]
-        if _tells_apart(times, code, named=all(map(is_key_name, keys))):
+        is_measured = any(name in measured and not is_key_name(name) for name in keys)
+        if _tells_apart(times, code, is_measured, named=all(map(is_key_name, keys))):
             return keys
     return ()
 
@@ -77,11 +79,15 @@ def keys_of(columns: Sequence[Sequence[str]]) -> list[str]:
       >>> keys_of([["a", "b"], ["1", "1"]])
       ['a/1', 'b/1']
     """
-    return ["/".join(texts) for texts in zip(*columns, strict=True)]
+    return ["/".join(map(str, cells)) for cells in zip(*columns, strict=True)]
 
 
-def _tells_apart(times: np.ndarray, code: np.ndarray, *, named: bool) -> bool:
-    """Whether each series is in order, and, unless so named, they do not just differ by chance."""
+def _tells_apart(times: np.ndarray, code: np.ndarray, is_measured: bool, *, named: bool) -> bool:
+    """Return whether each series is in order, and they do not just differ by chance.
+
+    Whole numbers that no name calls a key may be measured: they tell series apart only if these
+    follow one another, or if nearly every series has a row at nearly every time.
+    """
     number = len(np.unique(code))
     if number < 2 or (number if named else 2 * number - 1) >= len(code):
         return False
@@ -94,5 +100,6 @@ def _tells_apart(times: np.ndarray, code: np.ndarray, *, named: bool) -> bool:
         return True
     changes = np.count_nonzero(code[1:] != code[:-1])
     one_after_another = changes == number - 1
-    side_by_side = len(times) >= 1.5 * len(np.unique(times))
-    return bool(one_after_another or side_by_side)
+    moments = len(np.unique(times))
+    rows_to_be = 0.9 * number * moments if is_measured else 1.5 * moments
+    return bool(one_after_another or len(times) >= rows_to_be)

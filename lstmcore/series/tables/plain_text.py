@@ -71,12 +71,14 @@ def read_plain(
 def _cell_ends(block: bytes, separator: int, columns: int) -> np.ndarray | None:
     """Where each cell ends, int [rows, columns]; None if lines differ in their number of cells."""
     text = np.frombuffer(block, np.uint8)
-    marks = np.flatnonzero((text == separator) | (text == NEWLINE))
-    if len(marks) % columns:
+    is_end = text == NEWLINE
+    rows = np.count_nonzero(is_end)
+    marks = np.flatnonzero(is_end | (text == separator))
+    if len(marks) != rows * columns:
         return None
-    ends = marks.reshape(-1, columns)
-    ends_line = text[ends] == NEWLINE
-    return ends if ends_line[:, -1].all() and not ends_line[:, :-1].any() else None
+    ends = marks.reshape(rows, columns)
+    # As many line ends as rows, each the last of its row: so all others are separators.
+    return ends if is_end[ends[:, -1]].all() else None
 
 
 def _text(block: bytes, ends: np.ndarray, place: int) -> np.ndarray | None:

@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.series.header import has_header, is_row_of_units, is_time_name
-from lstmcore.series.numbers import decimal_mark, is_missing, is_number, is_plain
-from lstmcore.series.plain_text import WIDEST_TEXT, read_plain
-from lstmcore.series.read_options import ReadOptions
-from lstmcore.series.text_file import LONGEST_RECORD, open_blocks
+from lstmcore.series.tables.header import has_header, is_row_of_units, is_time_name
+from lstmcore.series.tables.numbers import decimal_mark, is_missing, is_number, is_plain
+from lstmcore.series.tables.options import ReadOptions
+from lstmcore.series.tables.plain_text import WIDEST_TEXT, read_plain
+from lstmcore.series.tables.text_file import LONGEST_RECORD, open_blocks
 from lstmcore.text import count, few
 
 JUDGED_BY = 50  # lines that show which separator is used
@@ -123,7 +123,8 @@ class Sheet:
     def append_plain(self, parts: Sequence[np.ndarray], lines: range) -> None:
         for column, part in zip(self.columns, parts, strict=True):
             column.parts.append(part)
-            if part.dtype.kind == "f" and (part != np.trunc(part))[~np.isnan(part)].any():
+            is_open = part.dtype.kind == "f" and self.decimal not in column.marks
+            if is_open and (part != np.trunc(part))[~np.isnan(part)].any():
                 column.marks.add(self.decimal)
         self._count(lines)
 

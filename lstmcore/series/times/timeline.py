@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.series.arguments import as_table
-from lstmcore.series.calendar import Calendar, Consecutive, find_calendar, first_break
-from lstmcore.series.time_column import TimeColumn, read_times
-from lstmcore.series.time_errors import (
+from lstmcore.series.times.calendar import Calendar, Consecutive, find_calendar, first_break
+from lstmcore.series.times.column import TimeColumn, read_times
+from lstmcore.series.times.errors import (
     DuplicateTimesError,
     IrregularTimesError,
     UnsortedTimesError,
 )
-from lstmcore.series.time_format import TimeFormat, TimeLabels
+from lstmcore.series.times.format import TimeFormat, TimeLabels
 from lstmcore.text import count
 
 MOST_GAPS = 1  # rows left out for each that is there: half of all may be invented

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lstmcore.series.numbers import is_missing, is_number
+from lstmcore.series.tables.numbers import is_missing, is_number
 
 MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 # Dates and clock times by their looks; whether they are any is found out when they are read.
@@ -22,9 +22,21 @@ TIME_NAMES = frozenset(
      "zeitstempel", "uhrzeit", "datum uhrzeit", "fecha", "hora", "fecha hora", "heure", "日期",
      "时间", "日時", "timestamp utc", "timestamp ms", "unix time", "epoch", "unix", "date heure"]
 )  # fmt: skip
+# Columns of these names may hold whole dates, such as 2024.10, or only a part of one, such as 10.
+PERIOD_NAMES = frozenset(
+    ["month", "quarter", "week", "day", "hour", "period", "ts", "t", "monat", "woche", "mes",
+     "mois", "year month", "yearmonth", "yyyymm", "yyyyww", "yyyymmdd"]
+)  # fmt: skip
 YEARS = range(1900, 2101)
 
-__all__ = ["has_header", "is_row_of_units", "is_time_name", "looks_like_time", "plain_name"]
+__all__ = [
+    "has_header",
+    "is_row_of_units",
+    "is_time_name",
+    "looks_like_time",
+    "may_be_time_name",
+    "plain_name",
+]
 
 
 def looks_like_time(text: str) -> bool:
@@ -45,6 +57,11 @@ def is_time_name(name: str) -> bool:
       (True, True, False)
     """
     return plain_name(name) in TIME_NAMES
+
+
+def may_be_time_name(name: str) -> bool:
+    """Return whether a column of this name may hold times, which its cells have to show."""
+    return plain_name(name) in TIME_NAMES | PERIOD_NAMES
 
 
 def plain_name(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple, overload
 
 import numpy as np
 
-from lstmcore.series import time_zone as zones
+from lstmcore.series.times import zone as zones
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June",

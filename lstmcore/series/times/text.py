@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.series.labels import RowNames
-from lstmcore.series.time_errors import MixedTimesError
-from lstmcore.series.time_format import DAY_NAMES, MONTHS, NAMES, Part
+from lstmcore.series.tables.row_names import RowNames
+from lstmcore.series.times.errors import MixedTimesError
+from lstmcore.series.times.format import DAY_NAMES, MONTHS, NAMES, Part
 
 LONGEST = 64  # characters of a time
 ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?")

@@ -8,12 +8,18 @@ from itertools import islice
 
 import numpy as np
 
-from lstmcore.series.columns import where
-from lstmcore.series.csv import Column, Sheet
-from lstmcore.series.header import is_time_name, looks_like_time, plain_name
-from lstmcore.series.numbers import is_missing, read_cell
-from lstmcore.series.read_options import ReadOptions
-from lstmcore.series.time_column import join_columns
+from lstmcore.series.tables.columns import where
+from lstmcore.series.tables.csv import Column, Sheet
+from lstmcore.series.tables.header import (
+    is_time_name,
+    looks_like_time,
+    may_be_time_name,
+    plain_name,
+)
+from lstmcore.series.tables.numbers import is_missing, read_cell
+from lstmcore.series.tables.options import ReadOptions
+from lstmcore.series.times.column import join_columns, read_times
+from lstmcore.series.times.errors import TimesError
 from lstmcore.text import few, listed
 
 PARTS = (
@@ -22,6 +28,8 @@ PARTS = (
 )  # fmt: skip
 CLOCK = re.compile(r"\d{1,2}:\d\d.*|\d{1,2}\.\d\d\.\d\d|\d{1,2} ?[ap]\.?m\.?", re.IGNORECASE)
 CLOCK_NAME = re.compile(r"time|hour|hr|hh\w*|clock|uhrzeit|zeit|hora|heure", re.IGNORECASE)
+COMPACT = re.compile(r"\d{6}(\d\d){0,4}|\d{13}|\d{4}[._]\d\d")
+FEWEST_COMPACT = 3  # cells; two numbers may look like dates by chance
 JUDGED_BY = 50  # cells
 
 __all__ = ["find_time", "texts_of_time", "time_parts"]
@@ -57,6 +65,8 @@ def find_time(sheet: Sheet, options: ReadOptions, chosen: Collection[str]) -> li
         looking = [place for place in whole if looks_like_times(sheet.columns[place])]
         return looking if len(looking) == 1 else _refuse(sheet, whole)
     found = [place for place in places if looks_like_times(sheet.columns[place])]
+    found = found or [place for place in places if _are_compact_times(sheet.columns[place])]
+    found = found or [place for place in places if _are_mostly_times(sheet.columns[place])]
     if len(found) == 1:
         return found + (_clocks_beside(sheet, found[0], places) if not named else [])
     if len(found) > 1:
@@ -111,8 +121,8 @@ def texts_of_time(sheet: Sheet, places: Sequence[int], rows: slice) -> list[str]
 
 
 def looks_like_times(column: Column) -> bool:
-    """Whether the first cells that are not missing are written as times are."""
-    cells = list(islice((cell for cell in column.texts() if not is_missing(cell)), JUDGED_BY))
+    """Return whether the first cells that are not missing are written as times are."""
+    cells = _first_cells(column)
     return bool(cells) and all(map(looks_like_time, cells)) and not column.numeric
 
 
@@ -143,14 +153,45 @@ def _refuse(sheet: Sheet, places: Sequence[int]) -> list[int]:
     )
 
 
+def _first_cells(column: Column) -> list[str]:
+    return list(islice((cell for cell in column.texts() if not is_missing(cell)), JUDGED_BY))
+
+
+def _are_mostly_times(column: Column) -> bool:
+    """Return whether most cells are times; the others, such as a footer, are errors then."""
+    cells = _first_cells(column)
+    return 2 * sum(map(looks_like_time, cells)) > len(cells) and not column.numeric
+
+
+def _are_compact_times(column: Column) -> bool:
+    """Return whether a column holds dates that pass for numbers, such as 202401 or 2024010112.
+
+    `read_times` must have no doubt. Unless the column is called as times may be, all of them must
+    go one way, too: few measured values happen to look so.
+    """
+    cells = _first_cells(column)
+    if not cells or not all(map(COMPACT.fullmatch, cells)):
+        return False
+    try:
+        times = read_times(cells)
+    except TimesError:
+        return False
+    if times is None or times.times.dtype.kind != "M":
+        return False
+    if may_be_time_name(column.name):
+        return True
+    steps = np.diff(times.times).astype(np.int64)
+    return len(cells) >= FEWEST_COMPACT and bool((steps > 0).all() or (steps < 0).all())
+
+
 def _are_clocks(column: Column) -> bool:
-    cells = list(islice((cell for cell in column.texts() if not is_missing(cell)), JUDGED_BY))
+    cells = _first_cells(column)
     return bool(cells) and all(map(CLOCK.fullmatch, cells))
 
 
 def _are_days(column: Column) -> bool:
-    """Whether times show a day without a time of day."""
-    cells = list(islice((cell for cell in column.texts() if not is_missing(cell)), JUDGED_BY))
+    """Return whether times show a day without a time of day."""
+    cells = _first_cells(column)
     return looks_like_times(column) and not any(":" in cell or "T" in cell for cell in cells)
 
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.series.csv import Column, Sheet
-from lstmcore.series.numbers import is_missing, read_cell
-from lstmcore.series.read_options import ReadOptions
+from lstmcore.series.tables.csv import Column, Sheet
+from lstmcore.series.tables.numbers import is_missing, read_cell
+from lstmcore.series.tables.options import ReadOptions
 from lstmcore.text import count, few
 
 TRUTHS = ({"false", "true"}, {"no", "yes"}, {"off", "on"}, {"f", "t"}, {"n", "y"})

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.series.read_options import ReadOptions
-from lstmcore.series.timeline import Times, insert_gaps
+from lstmcore.series.tables.options import ReadOptions
+from lstmcore.series.times.timeline import Times, insert_gaps
 
 __all__ = ["Table", "regular"]
 
