@@ -206,7 +206,7 @@ PARAMS = MODELS[0].init(KEY)
         (
             lambda: MODELS[0].apply(PARAMS, X[..., :1]),
             ValueError,
-            r"(?s)x has 1 features but params.kernel expects 2.*\(in layer 'encoder_0'\)",
+            r"(?s)x has 1 feature but params.kernel expects 2.*\(in layer 'encoder_0'\)",
         ),
         (
             lambda: MODELS[0].apply(PARAMS, X[0]),

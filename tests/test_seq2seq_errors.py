@@ -120,7 +120,7 @@ def test_errors_of_hyperparameters(options, error, message):
         (
             lambda: REAL.apply(REAL_PARAMS, NUMBERS[..., :1], WANTED),
             ValueError,
-            "source has 1 features but the model's source expects 2",
+            "source has 1 feature but the model's source expects 2",
         ),
         (
             lambda: PLAIN.apply(PARAMS, TOKENS, WRITTEN, source_mask=WRITTEN > 0),

@@ -212,7 +212,7 @@ def test_errors_of_params_batch_and_rows():
             r"x must have 3 axes \[batch, steps, features\], got shape \(2",
         ),
         (X[:, :0], None, ValueError, r"x must hold at least one step, got shape \(3, 0, 2\)"),
-        (X[:, 0, :1], None, ValueError, "x has 1 features but params.kernel expects 2"),
+        (X[:, 0, :1], None, ValueError, "x has 1 feature but params.kernel expects 2"),
         ([1.0, 2.0], None, TypeError, "x must be an array"),
         (X[:, 0], np.ones((3, 1), bool), ValueError, r"mask must have 1 axes \[batch\]"),
         (X[:, 0], np.ones(3), ValueError, "mask must be bool"),

@@ -127,7 +127,7 @@ def test_the_state_may_be_wider_than_the_params(x64, rng):
 
 def test_errors_are_those_of_lstm(rng):
     params, x, state, _ = make(rng, "none", np.float32)
-    with pytest.raises(ValueError, match="x has 1 features but params"):
+    with pytest.raises(ValueError, match="x has 1 feature but params"):
         study.gradient_flow(params, x[..., :1])
     with pytest.raises(ValueError, match="mask must be bool"):
         study.gradient_flow(params, x, state, mask=np.ones((B, T)))
