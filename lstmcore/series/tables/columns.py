@@ -121,8 +121,9 @@ def numbers(
     content: Content,
     options: ReadOptions,
     settled: str | None,
-) -> np.ndarray:
-    """A column of numbers, float64 [rows], NaN where a value is missing.
+    out: np.ndarray,
+) -> None:
+    """Read a column of numbers into `out`, float64 [rows], NaN where a value is missing.
 
     Args:
       sheet: the file, which receives notes.
@@ -145,14 +146,15 @@ def numbers(
                 "has one: write all alike"
             )
         sheet.notes.append(f"{few([column.name])}: numbers of %, such as {content.percent.text}")
-    values = np.concatenate([_parsed(part, decimal, options.na) for part in column.parts])
+    parts = [_parsed(part, decimal, options.na) for part in column.parts]
+    values = np.concatenate(parts, out=out)
     for text in options.na:
         if (number := read_cell(text).point) is not None:
             values[values == number] = np.nan
-    if (infinite := np.isinf(values)).any():
-        row = int(infinite.argmax())
+    # The smallest and the largest take no memory, as a mask of a large column would.
+    if np.isinf([np.fmin.reduce(values), np.fmax.reduce(values)]).any():
+        row = int(np.isinf(values).argmax())
         raise ValueError(f"{where(sheet, row, column)}: {_text(column, row)} is too large")
-    return values
 
 
 def _parsed(part: np.ndarray, decimal: str, na: Sequence[str]) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -41,9 +41,9 @@ def read_plain(
         return None
     if separator == " " and (b"  " in block or b"\n " in block or b"\t" in block):
         return None
-    ends = _cell_ends(block, ord(separator), len(numeric))
+    lines = _Lines(block, ord(separator), len(numeric))
     parse = _pandas_reader()
-    if ends is None or parse is None:
+    if parse is None or not lines.have_all_separators:
         return None
     places = [place for place, is_numeric in enumerate(numeric) if is_numeric]
     try:
@@ -57,10 +57,14 @@ def read_plain(
         )
     except ValueError:  # a cell that is no number
         return None
+    # A short line leaves its last cell without a value. If none is short, none is long either.
+    is_filled = numeric[-1] and not np.isnan(numbers[places[-1]].to_numpy()).any()
+    if not is_filled and lines.cell_ends is None:
+        return None
     columns = []
     for place, is_numeric in enumerate(numeric):
-        column = numbers[place].to_numpy() if is_numeric else _text(block, ends, place)
-        if column is None or len(column) != len(ends):
+        column = numbers[place].to_numpy() if is_numeric else lines.cells(place)
+        if column is None or len(column) != lines.rows:
             return None
         if is_numeric and (np.isinf(column).any() or _may_be_truth(column, block)):
             return None
@@ -68,31 +72,69 @@ def read_plain(
     return columns
 
 
-def _cell_ends(block: bytes, separator: int, columns: int) -> np.ndarray | None:
-    """Where each cell ends, int [rows, columns]; None if lines differ in their number of cells."""
-    text = np.frombuffer(block, np.uint8)
-    is_end = text == NEWLINE
-    rows = np.count_nonzero(is_end)
-    marks = np.flatnonzero(is_end | (text == separator))
-    if len(marks) != rows * columns:
-        return None
-    ends = marks.reshape(rows, columns)
-    # As many line ends as rows, each the last of its row: so all others are separators.
-    return ends if is_end[ends[:, -1]].all() else None
+class _Lines:
+    """The lines of a block, and where their cells are."""
 
+    def __init__(self, block: bytes, separator: int, columns: int) -> None:
+        self.text, self.separator, self.columns = np.frombuffer(block, np.uint8), separator, columns
+        self.rows = block.count(b"\n")
 
-def _text(block: bytes, ends: np.ndarray, place: int) -> np.ndarray | None:
-    """The cells of a column as bytes, of the length of the longest; None if that is too long."""
-    starts = ends[:, place - 1] + 1 if place else np.concatenate([[0], ends[:-1, -1] + 1])
-    lengths = ends[:, place] - starts
-    width = max(1, int(lengths.max()))
-    if width > WIDEST_TEXT:
-        return None
-    text = np.frombuffer(block + bytes(width), np.uint8)
-    cells = np.lib.stride_tricks.sliding_window_view(text, width)[starts]
-    if lengths.min() < width:
-        cells[np.arange(width) >= lengths[:, None]] = 0
-    return cells.view(f"S{width}")[:, 0]
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """Where each line ends, int [rows]."""
+        return np.flatnonzero(self.text == NEWLINE)
+
+    @property
+    def have_all_separators(self) -> bool:
+        """Whether there are as many as in lines that all have all cells."""
+        needed = self.rows * (self.columns - 1)
+        return np.count_nonzero(self.text == self.separator) == needed
+
+    @cached_property
+    def cell_ends(self) -> np.ndarray | None:
+        """Where each cell ends, int [rows, columns]; None if a line has too few or too many."""
+        is_end = self.text == NEWLINE
+        marks = np.flatnonzero(is_end | (self.text == self.separator))
+        if len(marks) != self.rows * self.columns:
+            return None
+        ends = marks.reshape(self.rows, self.columns)
+        # As many line ends as rows, each the last of its row: so all others are separators.
+        return ends if is_end[ends[:, -1]].all() else None
+
+    def cells(self, place: int) -> np.ndarray | None:
+        """A column as bytes, of the length of the longest cell; None if that is too long."""
+        starts = np.concatenate([[0], self.ends[:-1] + 1])
+        if not place and (cells := self._first_cells(starts)) is not None:
+            return cells
+        if (ends := self.cell_ends) is None:
+            return None
+        starts = ends[:, place - 1] + 1 if place else starts
+        lengths = ends[:, place] - starts
+        width = max(1, int(lengths.max()))
+        if width > WIDEST_TEXT:
+            return None
+        cells = self._windows(starts, width)
+        if lengths.min() < width:
+            cells[np.arange(width) >= lengths[:, None]] = 0
+        return cells.view(f"S{width}")[:, 0]
+
+    def _first_cells(self, starts: np.ndarray) -> np.ndarray | None:
+        """The first column, as `cells`, if all of its cells are as long; else None."""
+        width = int(np.argmax(self.text[: WIDEST_TEXT + 1] == self.separator))
+        if (
+            not width
+            or (self.text[(starts + width).clip(max=len(self.text) - 1)] != self.separator).any()
+        ):
+            return None
+        cells = self._windows(starts, width)
+        if (cells == self.separator).any() or (cells == NEWLINE).any():
+            return None
+        return cells.view(f"S{width}")[:, 0]
+
+    def _windows(self, starts: np.ndarray, width: int) -> np.ndarray:
+        """Bytes [rows, width] from each start on."""
+        text = np.concatenate([self.text, np.zeros(width, np.uint8)])
+        return np.lib.stride_tricks.sliding_window_view(text, width)[starts]
 
 
 def _may_be_truth(column: np.ndarray, block: bytes) -> bool:

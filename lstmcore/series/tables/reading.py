@@ -185,6 +185,8 @@ def _resolve(sheet: Sheet, asked: Sequence[str]) -> list[tuple[int, str | None]]
 
 def _filled(sheet: Sheet, values: np.ndarray) -> tuple[int, int]:
     """The rows from the first to the last that hold any value, as (start, stop)."""
+    if not np.isnan(values[[0, -1]]).all(axis=1).any():
+        return 0, len(values)
     known = np.flatnonzero(~np.isnan(values).all(axis=1))
     if not len(known):
         return 0, len(values)  # refused, or filled, by column
@@ -321,9 +323,8 @@ def _check_missing(
     if missing:
         return
     for place, field in enumerate(fields):
-        holes = np.isnan(values[:, place]) & (not field.is_beside)
-        if holes.any():
-            row = int(rows[holes.argmax()])
+        if not field.is_beside and np.isnan(values[:, place].min(initial=0)):
+            row = int(rows[np.isnan(values[:, place]).argmax()])
             raise ValueError(
                 f"{where(sheet, row, sheet.columns[field.place])}: no value; fill in or remove "
                 "missing values first"

@@ -152,13 +152,13 @@ def values_of(sheet: Sheet, fields: Sequence[Field], options: ReadOptions) -> np
       ValueError: a cell that is no number, or means one thing or another; see `columns.numbers`.
     """
     settled = settled_mark([field.content for field in fields], options)
-    values = np.empty((sheet.rows, len(fields)))
+    values = np.empty((len(fields), sheet.rows)).T  # each column in one piece
     for place, field in enumerate(fields):
         column = sheet.columns[field.place]
         if field.category is not None:
             values[:, place] = category_values(column, field.category, options.na)
         else:
-            values[:, place] = numbers(sheet, column, field.content, options, settled)
+            numbers(sheet, column, field.content, options, settled, out=values[:, place])
             if column.numeric:
                 column.parts = []  # else the cells of a large file are in memory twice
     sheet.decimal = settled or "."
