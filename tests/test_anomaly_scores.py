@@ -102,7 +102,7 @@ def test_what_is_no_errors(use):
 
 
 def test_what_fits_no_gaussian():
-    with pytest.raises(ValueError, match="errors has 1 rows without a missing value"):
+    with pytest.raises(ValueError, match="errors has 1 row without a missing value"):
         anomalies.fit_gaussian(np.array([[1.0], [np.nan]]))
     with pytest.raises(ValueError, match="regularisation must be a number above 0, got 0"):
         anomalies.fit_gaussian(np.ones((3, 1)), regularisation=0)

@@ -447,7 +447,8 @@ def test_damaged_folders(tmp_path):
         {"prepared": sound["prepared"] | {"scale": [-1.0] * 2}},
         {"prepared": sound["prepared"] | {"offset": [1.0]}},
         {"settings": sound["settings"] | {"preparation": PREPARED_OTHERWISE}},
-        {"noise": [[0.0]] * 3},
+        {"noise": [[0.0]] * 4},
+        {"noise": [[-1.0]] * 3},
     ):
         description.write_text(json.dumps(sound | change))
         assert_not_written(tmp_path, "forecast.json")

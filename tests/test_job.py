@@ -181,7 +181,7 @@ def test_settings_of_a_wrong_type():
 def test_missing_values_are_refused_unless_said_otherwise():
     table = waves(30)
     table.values[7, 1] = np.nan
-    with pytest.raises(ValueError, match="1 missing values, the first in row 7, column 1"):
+    with pytest.raises(ValueError, match="1 missing value, the first in row 7, column 1"):
         job.cut(table, SMALL)
 
 

@@ -10,7 +10,7 @@ from strategies import random_like, random_params, random_state
 
 import lstmcore as lc
 from lstmcore import engine, reference
-from lstmcore.engine import backward, fast, scan
+from lstmcore.engine import backward, fast
 from lstmcore.engine.orientation import ROWS
 
 close = partial(np.testing.assert_allclose, rtol=1e-10, atol=1e-10)
@@ -27,7 +27,8 @@ def forced(way=ROWS, block_rows=4):
         patch.setattr(fast, "choose", lambda *_, **__: way)
         patch.setattr(backward, "BLOCK_ROWS", block_rows)
         patch.setattr(backward, "FEWEST_STEPS", 1)
-        patch.setattr(engine, "_fast", fast.run)  # without its cache, which knows other choices
+        # Without the cache, which knows other choices.
+        patch.setattr(engine, "_compiled", lambda run, *shapes: run)
         yield
 
 
@@ -35,7 +36,8 @@ def forced(way=ROWS, block_rows=4):
 def plain():
     """`lc.lstm` within is the plain way."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "_fast", partial(scan.run, edit=None))
+        patch.setattr(engine, "_needs_plain", lambda *arguments: True)
+        patch.setattr(engine, "_compiled", lambda run, *shapes: run)
         yield
 
 
