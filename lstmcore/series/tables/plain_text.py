@@ -77,7 +77,7 @@ class _Lines:
 
     def __init__(self, block: bytes, separator: int, columns: int) -> None:
         self.text, self.separator, self.columns = np.frombuffer(block, np.uint8), separator, columns
-        self.rows = block.count(b"\n")
+        self.rows = np.count_nonzero(self.text == NEWLINE)
 
     @cached_property
     def ends(self) -> np.ndarray:
