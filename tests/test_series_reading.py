@@ -277,6 +277,7 @@ def test_columns_that_count_the_rows_are_left_out_and_named(read):
         assert table.columns == ("a",)
         assert "for it only counts the rows" in " ".join(table.notes)
     assert read("No,a\n1,5\n2,6\n3,7\n", ["No"]).columns == ("No",)
+    assert read("time,RECORD,a\n2024-01-01,0,5\n2024-01-02,1,6\n2024-01-03,2,7\n").columns == ("a",)
     assert read("a,b\n1,5\n2,6\n3,8\n").columns == ("a", "b")
 
 

@@ -41,7 +41,7 @@ def root(
         ),
     ] = False,
 ) -> None:
-    """The glass-box LSTM: train an LSTM autoencoder on a series and look at every gate of it.
+    """The glass-box LSTM: train an LSTM on a table or on texts, and look at every gate.
 
     [bold]lstmcore fit[/bold]
         the tutorial series, in seconds: what an LSTM autoencoder is
@@ -52,13 +52,19 @@ def root(
     [bold]lstmcore fit my.csv --mode prediction --window 48 --steps 12[/bold]
         your own table: read 48 rows, predict the next 12
 
+    [bold]lstmcore forecast load.csv --horizon 24 --season 24[/bold]
+        the next 24 rows of a table, with errors beside those of naive forecasts
+
+    [bold]lstmcore anomalies load.csv --train normal.csv[/bold]
+        the stretches of a table that are unlike the normal ones
+
     [bold]lstmcore inspect lstmcore-run[/bold]
         a page for the browser: look into the model that was trained
 
     [bold]lstmcore translate train pairs.tsv[/bold]
         an encoder-decoder with attention, from lines of source, tab, target
 
-    fit writes a folder with the model, its outputs, the loss and pictures of the gates.
+    Each command but inspect writes a folder with the model, its outputs and pictures.
     To use the model in Python: lstmcore.load("lstmcore-run/model.safetensors").
     """
 

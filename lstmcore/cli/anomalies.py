@@ -20,7 +20,7 @@ from lstmcore.cli.packages import require
 from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console, grid, sizes, warn
 from lstmcore.series import ReadOptions, Table, Times
-from lstmcore.text import count, few
+from lstmcore.text import count
 
 KIND, OUTPUT = "lstmcore anomalies", "lstmcore-anomalies"
 PRESET = lc.anomalies.Settings()
@@ -105,7 +105,7 @@ def anomalies(
     *,
     reading_options: ReadOptions,
 ) -> None:
-    """Train on what is normal; find the stretches that the model cannot write.
+    """Learn what is normal, and find the stretches that do not fit it.
 
     The output folder receives report.html (the series, scores, threshold,
     events and the gates around them), scores.csv, events.csv, two pictures and
@@ -140,7 +140,9 @@ def anomalies(
         settings = options.settings(PRESET, given | {"units": sizes(units)})
         _check(source, data, train, normal, settings, threshold)
         said += learnt_rows(marks, train, reading_options, len(normal.values))
-        _say(source, train, data, len(normal.values))
+        where = f"{count(len(normal.values), 'row')} of {train}"
+        first = f"the first {len(normal.values):,} of them"
+        reading.introduce(source, data, times, f"; training on {where if train else first}")
         learnt = {
             "columns": list(data.columns),
             "trained_rows": len(normal.values),
@@ -226,18 +228,9 @@ def _check(
         )
 
 
-def _say(source: Path, train: Path | None, data: Table, rows: int) -> None:
-    where = f"{count(rows, 'row')} of {train}" if train else f"the first {rows:,} of them"
-    console.print(
-        f"[bold]{escape(str(source))}[/bold]: {count(len(data.values), 'row')} of "
-        f"{escape(few(data.columns))}; training on {escape(where)}\n",
-        soft_wrap=True,
-    )
-
-
 def _print(found, report) -> None:
     console.print()
-    for note in found.notes:
+    for note in reading.not_introduced(found.notes, found.data):
         console.print(f"- {escape(note)}")
     console.print(f"\n[bold]{escape(sentence(found.verdict, found.data.labels))}[/bold]\n")
     shown = report.strangest(found, SHOWN_EVENTS)

@@ -16,7 +16,7 @@ HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 LARGEST = 2**31 - 1  # JAX counts with 32 bits
 LARGEST_SEED = 2**63 - 1
 SUMMARIES = {  # the first sentence of each command's help
-    "anomalies": "Train on what is normal; find the stretches that the model cannot write.",
+    "anomalies": "Learn what is normal, and find the stretches that do not fit it.",
     "fit": "Train an LSTM autoencoder, print its output beside the target values, and draw its "
     "gates.",
     "forecast": "Forecast the rows after the last; say whether that beats the naive forecasts.",

@@ -26,8 +26,11 @@ KIND, OUTPUT = "lstmcore fit", "lstmcore-run"
 SHOWN_ROWS, SHOWN_COLUMNS = 18, 4  # of the comparison in the terminal; output.csv has all
 
 
-def _job_option(help: str, field: str):
-    """An option that stands for a field of `job.Settings`; None leaves the field as it is."""
+def _job_option(help: str, field: str, metavar: str | None = None):
+    """An option that stands for a field of `job.Settings`; None leaves the field as it is.
+
+    Its type is shown in the help if there is no metavar.
+    """
     usual, tutorial = (
         _shown(getattr(preset if hasattr(preset, field) else preset.preparation, field))
         for preset in (job.Settings(), job.TUTORIAL)
@@ -35,7 +38,7 @@ def _job_option(help: str, field: str):
     default = usual if usual == tutorial else f"{usual}; tutorial: {tutorial}"
     name = field.replace("_", "-")
     return typer.Option(
-        f"--{name}", help=f"{help} [dim]\\[default: {default}][/dim]", metavar=name.upper()
+        f"--{name}", help=f"{help} [dim]\\[default: {default}][/dim]", metavar=metavar
     )
 
 
@@ -52,7 +55,8 @@ def fit(
         typer.Argument(
             metavar="CSV",
             show_default=False,
-            help="A table with one row per time step and one column per variable.",
+            help="A table with one row per time step and one column per variable; - is the "
+            "standard input.",
         ),
     ] = None,
     dataset: Annotated[
@@ -67,26 +71,29 @@ def fit(
     difference: options.Difference = None,
     scaling: Annotated[
         Literal["standard", "minmax", "none"] | None,
-        _job_option("standard, minmax or none, of each column; results keep its units.", "scaling"),
+        _job_option("Of each column; results keep its units.", "scaling"),
     ] = None,
     mode: Annotated[
         Literal["reconstruction", "prediction", "composite"] | None,
         _job_option(
             "reconstruction: write the window again; prediction: the rows after; composite: both.",
             "mode",
+            "MODE",
         ),
     ] = None,
-    window: Annotated[int | None, _job_option("Rows that the encoder reads.", "window")] = None,
+    window: Annotated[
+        int | None, _job_option("Rows that the encoder reads.", "window", "ROWS")
+    ] = None,
     stride: options.Stride = "auto",
     steps: Annotated[
-        int | None, _job_option("Rows to predict (prediction and composite).", "steps")
+        int | None, _job_option("Rows to predict (prediction and composite).", "steps", "ROWS")
     ] = None,
     units: Annotated[
         str | None,
-        _job_option("Sizes of the encoder's layers; the decoder mirrors them.", "units"),
+        _job_option("Sizes of the encoder's layers; the decoder mirrors them.", "units", "SIZES"),
     ] = None,
     activation: Annotated[
-        str | None, _job_option("tanh, relu, sigmoid, softsign, ...", "activation")
+        str | None, _job_option("tanh, relu, sigmoid, softsign, ...", "activation", "NAME")
     ] = None,
     epochs: Annotated[int | None, _job_option("Times through the data.", "epochs")] = None,
     batch_size: Annotated[

@@ -18,7 +18,7 @@ from lstmcore.forecasting.rolling import origins_of
 from lstmcore.forecasting.settings import Settings, arrange
 from lstmcore.forecasting.training import check_rows
 from lstmcore.series import ReadOptions, Table, Times
-from lstmcore.text import count, few, listed
+from lstmcore.text import count, listed
 
 KIND, OUTPUT = "lstmcore forecast", "lstmcore-forecast"
 PRESET = lc.forecasting.Settings()
@@ -53,35 +53,42 @@ def forecast(
         int | None,
         typer.Option(
             metavar="ROWS",
-            help="Rows of a season: for the seasonal naive forecast to compare with.",
+            help="Rows in a season, for the seasonal naive forecast to compare with.",
         ),
     ] = None,
     window: options.Window = PRESET.window,
     horizon: Annotated[int, typer.Option(metavar="ROWS", help="Rows to forecast.")] = 12,
     mode: Annotated[
         Literal["direct", "recursive"],
-        typer.Option(help="direct: all rows at once; recursive: one, which is read, and so on."),
+        typer.Option(
+            help="direct: all rows at once; recursive: one row, from which the next is forecast."
+        ),
     ] = "direct",
     units: options.Units = UNITS,
     quantiles: Annotated[
         bool, typer.Option("--quantiles", help="An interval of 80 %, by quantile loss (direct).")
     ] = False,
     dropout: Annotated[
-        float, typer.Option(help="Rate of dropout; an interval from samples with it.")
+        float, typer.Option(help="Rate of dropout; above 0, samples with dropout give an interval.")
     ] = 0.0,
     epochs: options.Epochs = PRESET.epochs,
     batch_size: options.BatchSize = PRESET.batch_size,
     learning_rate: options.LearningRate = PRESET.learning_rate,
     patience: options.Patience = PATIENCE,
     validation: Annotated[
-        float, typer.Option(help="Share of the rows, before the test part, to stop training by.")
+        float,
+        typer.Option(
+            help="Share of the rows, before the test part, that decides when training stops."
+        ),
     ] = PRESET.validation,
     test: Annotated[
-        float, typer.Option(help="Share of the rows, the last in time, to measure on.")
+        float, typer.Option(help="Share of the rows, the last in time, to measure errors on.")
     ] = PRESET.test,
     folds: Annotated[
         int,
-        typer.Option(help="Backtest: train anew for so many origins, each on what came before."),
+        typer.Option(
+            help="Backtest: train anew for this many origins, each time on what came before."
+        ),
     ] = 0,
     seed: options.Seed = 0,
     resume: options.Resume = False,
@@ -115,8 +122,7 @@ def forecast(
         whole, times = reading.read(source, options.names(columns), reading_options)
         data, future = _without_future(whole, settings)
         _check(source, data, settings, folds)
-        said = f"{count(len(data.values), 'row')} of {few(data.columns)}"
-        console.print(f"[bold]{escape(str(source))}[/bold]: {escape(said)}\n", soft_wrap=True)
+        reading.introduce(source, data, times)
         with run_folder.output_folder(folder, KIND, **replacing, say=warn) as staging:
             run_folder.record_settings(staging, _described(source, data, times, settings))
             trained = lc.forecasting.train(
@@ -237,7 +243,7 @@ def _print(made, report) -> None:
     from lstmcore.forecasting.sentences import sentences
 
     console.print()
-    for note in made.notes:
+    for note in reading.not_introduced(made.notes, made.data):
         console.print(f"- {escape(note)}")
     console.print()
     header = ["target", "forecast", *report.ERRORS]

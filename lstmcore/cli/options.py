@@ -47,7 +47,9 @@ Difference = Annotated[
 ]
 Scaling = Annotated[
     Literal["standard", "minmax", "none"],
-    typer.Option(help="Of each column, fitted on the training part; results keep its units."),
+    typer.Option(
+        help="How each column is scaled, fitted on the training part; results keep its units."
+    ),
 ]
 Stride = Annotated[
     str,
@@ -61,11 +63,12 @@ Window = Annotated[int, typer.Option(metavar="ROWS", help="Rows that the model r
 Units = Annotated[
     str, typer.Option(metavar="SIZES", help="Sizes of the LSTM layers, separated by commas.")
 ]
-Epochs = Annotated[int, typer.Option(help="Times through the training part, at most.")]
+Epochs = Annotated[int, typer.Option(help="Most passes through the training part.")]
 BatchSize = Annotated[int, typer.Option(help="Windows per gradient step.")]
 LearningRate = Annotated[float, typer.Option(help="Step size of Adam.")]
 Patience = Annotated[
-    int, typer.Option(help="Stop after so many epochs without progress, keep the best; 0: never.")
+    int,
+    typer.Option(help="Stop after this many epochs without progress and keep the best; 0: never."),
 ]
 Seed = Annotated[
     int, typer.Option(help="Seed for weights and batch order; same seed, same result.")
@@ -74,7 +77,7 @@ Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
-        help="Go on with the run in the output folder, whether it has ended or not; or begin.",
+        help="Continue the run in the output folder, stopped or ended; start one if there is none.",
     ),
 ]
 Force = Annotated[

@@ -54,9 +54,9 @@ def read(
         raise typer.Exit from None
     if data.times and data.times.gaps and not missing:
         raise ValueError(
-            f"{source} leaves out {count(data.times.gaps, 'row')} in time, of which there should "
-            f"be one every {data.times.interval}: add them, or have them filled with --missing "
-            "forward"
+            f"{source} leaves out {count(data.times.gaps, 'row')} in time (the first before "
+            f"{_after_gap(data.times)}), of which there should be one every {_every(data.times)}: "
+            "add them, or have them filled with --missing forward"
         )
     try:
         data = series.regular(data)
@@ -163,11 +163,28 @@ def check_range(source: Path, data: Table, prepared: Prepared) -> None:
         )
 
 
+def introduce(source: Path, data: Table, times: Times | None, more: str = "") -> None:
+    """Print what was understood of a table, before training, which may take long."""
+    title = f"[bold]{escape(str(source))}[/bold]: {escape(_size(data, times) + more)}"
+    console.print(title, soft_wrap=True)
+    for note in data.notes:
+        console.print(f"- {escape(note)}", soft_wrap=True)
+    console.print()
+
+
+def not_introduced(notes: Sequence[str], data: Table) -> Sequence[str]:
+    """Those of `notes` that `introduce` has not printed."""
+    return notes[1 + len(data.notes) :]
+
+
 def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:
     """What was found in a table, and what was done about it, in sentences."""
     said = [_size(data, times), *data.notes]
     if times and times.gaps:
-        said.append(f"{count(times.gaps, 'row')} left out in time: taken as missing values")
+        said.append(
+            f"{count(times.gaps, 'row')} left out in time: taken as missing values, the first "
+            f"before {_after_gap(times)}"
+        )
     holes = series.missing(data.values, data.columns)
     if holes.counts.any():
         way = FILLED[prepared.preparation.missing]
@@ -253,4 +270,14 @@ def _size(data: Table, times: Times | None) -> str:
     rows = f"{count(len(data.values), 'row')} of {few(data.columns)}"
     if times is None or times.interval.replace(".", "").isdigit():
         return rows
-    return f"{rows}, one every {times.interval.removeprefix('1 ')}"
+    return f"{rows}, one every {_every(times)}"
+
+
+def _every(times: Times) -> str:
+    """The interval as it follows "every": hour, 5 minutes."""
+    return times.interval.removeprefix("1 ")
+
+
+def _after_gap(times: Times) -> str:
+    """The label of the first row before which rows are left out."""
+    return times.labels[int((np.diff(times.positions) > 1).argmax()) + 1]

@@ -19,17 +19,17 @@ OPTIONS: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "time": (
         str | None,
         "Column of times, or those that make them up: date,time. "
-        "[dim]\\[default: the one that is called so or holds times][/dim]",
+        "[dim]\\[default: found by its name or its cells][/dim]",
         {"metavar": "NAME"},
     ),
     "day_first": (
         bool | None,
-        "Which number of 01-02-2024 is the day. [dim]\\[default: as the column shows][/dim]",
+        "Which number of 01-02-2024 is the day. [dim]\\[default: what the column shows][/dim]",
         {"flags": "--day-first/--month-first"},
     ),
     "time_zone": (
         str | None,
-        "Zone of the clock that the times are from, such as Europe/Berlin.",
+        "Time zone of the clock that wrote the times, such as Europe/Berlin.",
         {"metavar": "ZONE"},
     ),
     "time_format": (
@@ -43,7 +43,11 @@ OPTIONS: dict[str, tuple[Any, str, dict[str, Any]]] = {
         {"metavar": "NAME"},
     ),
     "sort": (bool, "Sort the rows by time.", {"flags": "--sort"}),
-    "duplicates": (Literal["refuse", "mean", "first", "last"], "Of rows with the same time.", {}),
+    "duplicates": (
+        Literal["refuse", "mean", "first", "last"],
+        "One row of several at the same time: their mean, the first or the last.",
+        {},
+    ),
     "resample": (
         str | None,
         "Bring the rows to this interval: 30s, 5min, 1h, 1d, 1w, 1month.",
@@ -57,30 +61,30 @@ OPTIONS: dict[str, tuple[Any, str, dict[str, Any]]] = {
     ),
     "consecutive": (
         bool,
-        "Take rows as consecutive steps, whatever the times say.",
+        "Take the rows as consecutive steps, whatever their times.",
         {"flags": "--consecutive"},
     ),
     "na": (
         str | None,
-        "What stands for a missing value, such as -9999, beside empty cells, NA, ?, -.",
+        "Texts that stand for a missing value, such as -9999, besides empty cells, NA, ? and -.",
         {"metavar": "TEXTS"},
     ),
     "decimal": (str | None, "Decimal mark, '.' or ','.", {"metavar": "MARK"}),
     "thousands": (str | None, "Mark between thousands: . , ' or a space.", {"metavar": "MARK"}),
     "separator": (
         str | None,
-        "Between cells: a character, tab or space.",
+        "What separates cells: a character, tab or space.",
         {"metavar": "MARK"},
     ),
     "header": (
         bool | None,
-        "Whether the first line holds names. [dim]\\[default: as it looks][/dim]",
+        "Whether the first line holds names. [dim]\\[default: detected][/dim]",
         {"flags": "--header/--no-header"},
     ),
-    "skip_lines": (int, "Lines before the table begins.", {"metavar": "LINES"}),
+    "skip_lines": (int, "Lines to skip before the table.", {"metavar": "LINES"}),
     "encoding": (
         str | None,
-        "Of the text, such as utf-16 or gbk. [dim]\\[default: found out][/dim]",
+        "Encoding of the text, such as utf-16 or gbk. [dim]\\[default: detected][/dim]",
         {"metavar": "NAME"},
     ),
 }

@@ -25,6 +25,7 @@ SHOWN_TOKENS = 10  # that are unknown
 
 app = typer.Typer(
     cls=Group,
+    add_completion=False,
     rich_markup_mode="rich",
     context_settings=HELP_OPTIONS,
     help=SUMMARIES["translate"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
@@ -33,15 +34,21 @@ from lstmcore.series.times.timeline import Times, check_times
 from lstmcore.series.windowing import tutorial_series
 from lstmcore.text import count, few
 
+ARGUMENTS = {  # of a function, in the words of a command
+    r"day_first=True or day_first=False": "--day-first or --month-first",
+    r"day_first=True": "--day-first",
+    r"day_first=False": "--month-first",
+    r"time_(zone|format)='([^' ]*)'": r"--time-\1 \2",
+}
 DATASETS = ("tutorial", "sunspots")
 SEPARATORS = {"\t": "tabs", " ": "spaces"}  # others are shown as they are
 HINTS = {  # of each kind of TimesError: the options that settle it
     "ambiguous": "--day-first, --month-first or --time-format settles it",
     "impossible": "--time names another column of times",
     "mixed": "--time names another column, --time-format a format",
-    "duplicate": "--duplicates mean, first or last does so",
-    "unsorted": "--sort does so",
-    "irregular": "--resample 1h or --consecutive does so",
+    "duplicate": "--duplicates mean, first or last makes one row of them",
+    "unsorted": "--sort does it",
+    "irregular": "--resample 1h or --consecutive does it",
 }
 
 __all__ = ["DATASETS", "read_csv", "read_dataset"]
@@ -254,9 +261,14 @@ def _of_file(
 ) -> ValueError:
     """The same error, told by the line of the file and with the options that settle it."""
     names = "','".join(sheet.names[place][:40] for place in places)
+    reason = error.reason
+    for argument, option in ARGUMENTS.items():
+        reason = re.sub(argument, option, reason)
+    is_settled = error.kind == "ambiguous" and reason != error.reason
+    hint = "" if is_settled else f"; {HINTS[error.kind]}"
     return ValueError(
         f"{sheet.path}, line {sheet.line(int(rows[error.row])):,}, column '{names}': "
-        f"{error.text or 'an empty cell'} {error.reason}; {HINTS[error.kind]}"
+        f"{error.text or 'an empty cell'} {reason}{hint}"
     )
 
 

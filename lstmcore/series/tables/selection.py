@@ -24,7 +24,7 @@ from lstmcore.series.tables.panel import is_key_name
 from lstmcore.series.times.column import TimeColumn
 from lstmcore.text import count, few, listed
 
-ROW_NUMBERS = frozenset(["no", "no.", "nr", "nr.", "#", "index", "row", "id", "number"])
+ROW_NUMBERS = frozenset(["no", "no.", "nr", "nr.", "#", "index", "row", "id", "number", "record"])
 CALENDAR = frozenset(["year", "month", "day", "hour", "minute", "weekday", "dayofweek", "quarter"])
 
 # As published data sets call them, without "is", separators and plural.
