@@ -23,6 +23,7 @@ from lstmcore.io.staging import (
     claimed,
     is_claimed,
     is_empty,
+    resolved,
     staging_of,
     visible,
 )
@@ -110,7 +111,7 @@ def output_folder(
     Raises:
       As `choose_folder`, if something has changed since.
     """
-    real = folder.resolve()
+    real = resolved(folder)
     with ExitStack() as held:
         try:
             staging = held.enter_context(claimed(real, say))
@@ -210,11 +211,11 @@ def record_settings(staging: Path, description: Mapping) -> None:
 
 
 def _check(output: Path, kind: str, *, resume: bool | None, force: bool) -> None:
+    folder = resolved(output)
     if output.is_symlink() and not output.exists():
         raise FileNotFoundError(
             f"the output folder {output} is a link that leads nowhere: {ANOTHER}"
         )
-    folder = output.resolve()
     if (reason := obstacle(folder)) is not None:
         is_open = folder.is_dir() and os.access(folder, os.W_OK)
         inside = f"name a folder in it, such as {output / 'run'}" if is_open else ANOTHER

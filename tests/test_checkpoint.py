@@ -339,6 +339,13 @@ def test_a_process_that_is_killed_lets_go_of_its_checkpoint(path):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+def test_a_file_of_the_name_of_the_lock_is_not_deleted(path):
+    beside = path.with_name(f".{path.name}.lock")
+    beside.write_text("mine")
+    fit(checkpoint=path)
+    assert beside.read_text() == "mine"
+
+
 # Interrupted.
 
 

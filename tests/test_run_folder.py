@@ -367,6 +367,23 @@ def test_an_input_in_the_output_folder_is_never_replaced(link, options, folder):
     assert (folder / "output.csv").read_text() == "1"
 
 
+@windows
+@pytest.mark.parametrize("above", ["", "loop/"])
+def test_links_that_lead_in_a_circle_are_refused(above, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match=r"cannot write to the folder .*loop.*levels of symbolic"):
+        run(tmp_path / f"{above}loop", model="1")
+
+
+@pytest.mark.parametrize("length", [236, 255, 256, 5_000])
+def test_a_name_that_is_too_long_is_refused(length, tmp_path):
+    """The staging folder has a longer name than the folder itself."""
+    with pytest.raises(OSError, match=r"cannot write to the folder .*name too long") as error:
+        run(tmp_path / ("x" * length), model="1")
+    assert len(str(error.value)) < 500
+    assert not list(tmp_path.iterdir())
+
+
 # Which folder.
 
 

@@ -351,6 +351,7 @@ TIMES = {  # where the times are, and what they are called
     "months with points": ("month,a\n2023.09,1\n2023.10,2\n2023.11,3\n", "month"),
     "months with underscores": ("month,a\n2023_11,1\n2023_12,2\n2024_01,3\n", "month"),
     "compact, by their looks": ("a,x\n1,202311\n2,202312\n3,202401\n", "x"),
+    "epoch, by its looks": ("a,x\n1,1700000000.2\n2,1700000000.4\n3,1700000000.6\n", "x"),
     "compact hours": ("x,a\n2024010122,1\n2024010123,2\n2024010200,3\n", "x"),
 }  # fmt: skip
 

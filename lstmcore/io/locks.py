@@ -41,8 +41,8 @@ def alone(path: Path) -> Iterator[None]:
     """Keep `path` to this process, whether there is such a file or not.
 
     The lock is a hidden file beside it, as the file itself is replaced whenever it is written. It
-    is removed at the end; a killed process leaves it, unlocked. Nothing is locked where no file can
-    be made.
+    is removed at the end, if it is empty as lstmcore made it; a killed process leaves it, unlocked.
+    Nothing is locked where no file can be made.
 
     Raises:
       BusyError: another process keeps it.
@@ -68,7 +68,8 @@ def alone(path: Path) -> Iterator[None]:
     finally:
         if descriptor is not None:
             with suppress(OSError):
-                beside.unlink()
+                if os.fstat(descriptor).st_size == 0:  # or it is someone else's
+                    beside.unlink()
             os.close(descriptor)
 
 

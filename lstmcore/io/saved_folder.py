@@ -11,7 +11,7 @@ from lstmcore.io import manifest
 from lstmcore.io.atomic import flush, flush_folder
 from lstmcore.io.manifest import MANIFEST
 from lstmcore.io.places import obstacle
-from lstmcore.io.staging import CHECKPOINT, claimed, is_empty, staging_of, visible
+from lstmcore.io.staging import CHECKPOINT, claimed, is_empty, resolved, staging_of, visible
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def saved_folder(folder: str | os.PathLike, kind: str) -> Iterator[Path]:
       OSError: it cannot be written to.
       ValueError: another process is saving there.
     """
-    folder = Path(folder).resolve()
+    folder = resolved(folder)
     if not folder.is_dir() and os.path.lexists(folder):
         raise NotADirectoryError(f"cannot save into {folder}: it is no folder")
     has_manifest = (folder / MANIFEST).exists()

@@ -31,6 +31,7 @@ from lstmcore.io.atomic import flush, flush_folder
 from lstmcore.io.exchange import exchange
 from lstmcore.io.locks import BusyError, lock
 from lstmcore.io.manifest import MANIFEST, MARKER
+from lstmcore.text import shortened
 
 CHECKPOINT = "checkpoint.safetensors"  # of a run that has not ended
 NOTE = "lstmcore works in this folder, and moves and deletes it: put nothing of your own here.\n"
@@ -187,6 +188,26 @@ def discard(old: Path, folder: Path, say: Callable[[str], object]) -> None:
 def staging_of(folder: Path) -> Path:
     """Path of the staging folder of `folder`."""
     return folder.with_name(f".{folder.name}.lstmcore-unfinished")
+
+
+def resolved(folder: str | os.PathLike) -> Path:
+    """Return the absolute path of `folder`, without links, which need not exist.
+
+    Raises:
+      OSError: its name, or that of its staging folder, is too long; or links lead in a circle.
+    """
+    try:
+        path = Path(folder).resolve()
+        if path.name:  # the root has none
+            with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                staging_of(path).joinpath(MARKER).lstat()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a circle, before Python 3.13
+        number = getattr(error, "errno", None) or errno.ELOOP
+        raise OSError(
+            f"cannot write to the folder {shortened(folder, 200)} ({os.strerror(number)}): name "
+            "another"
+        ) from error
+    return path
 
 
 def previous_of(folder: Path) -> Path:

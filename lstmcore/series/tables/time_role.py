@@ -28,7 +28,7 @@ PARTS = (
 )  # fmt: skip
 CLOCK = re.compile(r"\d{1,2}:\d\d.*|\d{1,2}\.\d\d\.\d\d|\d{1,2} ?[ap]\.?m\.?", re.IGNORECASE)
 CLOCK_NAME = re.compile(r"time|hour|hr|hh\w*|clock|uhrzeit|zeit|hora|heure", re.IGNORECASE)
-COMPACT = re.compile(r"\d{6}(\d\d){0,4}|\d{13}|\d{4}[._]\d\d")
+COMPACT = re.compile(r"\d{6}(\d\d){0,4}|\d{13}|\d{4}[._]\d\d|\d{10}\.\d+")
 FEWEST_COMPACT = 3  # cells; two numbers may look like dates by chance
 JUDGED_BY = 50  # cells
 
@@ -164,7 +164,7 @@ def _are_mostly_times(column: Column) -> bool:
 
 
 def _are_compact_times(column: Column) -> bool:
-    """Return whether a column holds dates that pass for numbers, such as 202401 or 2024010112.
+    """Return whether a column holds dates that pass for numbers: 202401, 1700000000.5.
 
     `read_times` must have no doubt. Unless the column is called as times may be, all of them must
     go one way, too: few measured values happen to look so.
