@@ -435,9 +435,9 @@ def test_what_is_not_in_the_run_is_refused(rng):
 
 def test_names_of_another_number_are_refused(rng):
     run = a_run(rng, 5, 3, features=2)
-    with pytest.raises(ValueError, match="columns has 1 names but the input has 2 features"):
+    with pytest.raises(ValueError, match="columns has 1 name but the input has 2 features"):
         plots.plot_gates(run, "lstm_0", columns=["a"])
-    with pytest.raises(ValueError, match="labels has 2 names but there are 5 steps"):
+    with pytest.raises(ValueError, match="labels has 2 names for 5 steps"):
         plots.plot_unit(run, "lstm_0", 0, labels=["a", "b"])
 
 

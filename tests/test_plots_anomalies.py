@@ -89,8 +89,8 @@ def test_panels_of_the_caller():
         ({"labels": LABELS[:, None]}, r"labels has shape \(8, 1\)"),
         ({"outputs": VALUES[:, :1]}, r"outputs has shape \(8, 1\).*need \(8, 2\)"),
         ({"values": SCORES}, r"values must be \[rows, features\], got shape \(8,\)"),
-        ({"columns": ["a"]}, "columns has 1 names but values has 2 columns"),
-        ({"times": ["a"]}, "labels has 1 names but there are 8 steps"),
+        ({"columns": ["a"]}, "columns has 1 name but values has 2 columns"),
+        ({"times": ["a"]}, "labels has 1 name for 8 steps"),
     ],
 )
 def test_what_does_not_fit(change, message):

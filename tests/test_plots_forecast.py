@@ -159,7 +159,7 @@ CHECK = checked(lambda actual, last, rng: last)
         (lambda: plot_forecast(PAST, AHEAD, PAST), "actual has 3 steps but the forecast 2"),
         (lambda: plot_forecast(PAST, AHEAD, interval=(AHEAD, PAST)), r"interval must be \(2,\)"),
         (lambda: plot_forecast(PAST, AHEAD, others={"a": [1]}), r"others\['a'\] must be \(2,\)"),
-        (lambda: plot_forecast(PAST, AHEAD, labels=["a"]), "labels has 1 names but there are 5 st"),
+        (lambda: plot_forecast(PAST, AHEAD, labels=["a"]), "labels has 1 name for 5 st"),
         (lambda: plot_lag_check(*CHECK[:3], PAST), r"last must be \(100,\), of one column, got sh"),
         (lambda: plot_lag_check(*CHECK, stretch=slice(0, 0)), "holds none of 100 steps"),
     ],

@@ -170,7 +170,7 @@ def test_missing_values_are_counted():
     assert series.missing([1, 2, 3]).first.tolist() == [-1]
     assert series.missing(np.full((3, 1), np.nan)).longest.tolist() == [3]
     assert str(series.missing(np.zeros((0, 2)))) == "no missing values in 0 rows"
-    with pytest.raises(ValueError, match="columns has 1 names but the table has 2 columns"):
+    with pytest.raises(ValueError, match="columns has 1 name but the table has 2 columns"):
         series.missing(table, ["load"])
 
 

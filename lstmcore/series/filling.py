@@ -71,7 +71,9 @@ def missing(table, columns: Sequence[str] | None = None) -> Missing:
     rows, features = table.shape
     names = tuple(columns or (f"column {column}" for column in range(features)))
     if len(names) != features:
-        raise ValueError(f"columns has {len(names)} names but the table has {features} columns")
+        raise ValueError(
+            f"columns has {count(len(names), 'name')} but the table has {count(features, 'column')}"
+        )
     gone = np.isnan(table)
     counts = gone.sum(axis=0)
     first = np.where(counts, gone.argmax(axis=0), -1) if rows else np.full(features, -1)

@@ -17,6 +17,7 @@ from lstmcore.study.plots.style import (
     shown_columns,
 )
 from lstmcore.study.plots.timeline import label_steps, legend_above
+from lstmcore.text import count
 
 DETECTED, LABELLED = COLOURS[1], COLOURS[2]
 EXPECTED = COLOURS[4]
@@ -83,7 +84,9 @@ def plot_anomalies(
             )
     columns = columns or [f"column {column}" for column in range(features)]
     if len(columns) != features:
-        raise ValueError(f"columns has {len(columns)} names but values has {features} columns")
+        raise ValueError(
+            f"columns has {count(len(columns), 'name')} but values has {count(features, 'column')}"
+        )
     drawn = shown_columns(features, axes)
     figure, grid = panels(
         axes,

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from lstmcore.study.plots.style import FRACTION, colour_bar, heat_map, panels, plain
 from lstmcore.study.plots.timeline import one_place
 from lstmcore.study.run import Run
+from lstmcore.text import count
 
 CELL = 0.28  # inches
 MOST_CELLS = 80  # of this size; more are smaller, and some of them are labelled
@@ -83,7 +84,7 @@ def _names(argument: str, given: Sequence[str], kept: np.ndarray) -> list[str]:
     needed = max(kept, default=-1) + 1
     if len(given) < needed:
         raise ValueError(
-            f"{argument} has {len(given)} names but the last step drawn is number {needed}: it "
-            "must have a name for each step up to there"
+            f"{argument} has {count(len(given), 'name')} but the last step drawn is number {needed}: "
+            "it must have a name for each step up to there"
         )
     return [plain(given[step]) for step in kept]

@@ -19,6 +19,7 @@ from lstmcore.study.plots.style import (
     signed_scale,
 )
 from lstmcore.study.run import Run
+from lstmcore.text import count
 from lstmcore.types import Gates, Trace
 
 FEW_STEPS = 60  # of which each gets a dot
@@ -87,7 +88,8 @@ def draw_input(axes: Axes, line: Timeline, columns: Sequence[str]) -> None:
     x = np.where(line.x_real[:, None], line.x, np.nan).astype(float)
     if len(columns) not in (0, x.shape[1]):
         raise ValueError(
-            f"columns has {len(columns)} names but the input has {x.shape[1]} features"
+            f"columns has {count(len(columns), 'name')} but the input has "
+            f"{count(x.shape[1], 'feature')}"
         )
     if x.shape[1] > len(COLOURS):
         colour_bar(axes, heat_map(axes, x.T, signed_scale(x, clip=True)), x)
@@ -134,7 +136,7 @@ def hatch(axes: Axes, real: np.ndarray) -> None:
 def label_steps(axes: Axes, xlabel: str, labels: Sequence, steps: int) -> None:
     """A time axis of whole steps, with names for some of them if they have names."""
     if len(labels) not in (0, steps):
-        raise ValueError(f"labels has {len(labels)} names but there are {steps} steps")
+        raise ValueError(f"labels has {count(len(labels), 'name')} for {count(steps, 'step')}")
     axes.set_xlim(-0.5, steps - 0.5)
     axes.set_xlabel(xlabel, parse_math=False)
     if len(labels):
