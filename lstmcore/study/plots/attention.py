@@ -84,7 +84,7 @@ def _names(argument: str, given: Sequence[str], kept: np.ndarray) -> list[str]:
     needed = max(kept, default=-1) + 1
     if len(given) < needed:
         raise ValueError(
-            f"{argument} has {count(len(given), 'name')} but the last step drawn is number {needed}: "
-            "it must have a name for each step up to there"
+            f"{argument} has {count(len(given), 'name')} but the last step drawn is number "
+            f"{needed}: it must have a name for each step up to there"
         )
     return [plain(given[step]) for step in kept]
