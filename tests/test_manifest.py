@@ -43,6 +43,7 @@ DAMAGED = {
     "a list": (lambda f: (f / MANIFEST).write_text("[]"), "is no manifest of lstmcore"),
     "other format": (lambda f: edit(f, format=2), "has format 2, .* install the version that"),
     "no format": (lambda f: edit(f, format=None), "is no manifest of lstmcore"),
+    "a truth as format": (lambda f: edit(f, format=True), "is no manifest of lstmcore"),
     "no digests": (lambda f: edit(f, parts={}), "lists no model"),
     "parts a list": (lambda f: edit(f, parts=["model"]), "manifest.json is damaged"),
     "an empty part": (lambda f: edit(f, parts={"model": {}}), "manifest.json is damaged: 'size'"),

@@ -87,7 +87,7 @@ def read(folder: Path) -> Manifest:
     if not path.exists():
         raise FileNotFoundError(f"there is no {MANIFEST} in {folder}")
     stored = read_json(path)
-    if not isinstance(stored, dict) or not isinstance(stored.get("format"), int):
+    if not isinstance(stored, dict) or type(stored.get("format")) is not int:
         raise ValueError(f"{path} is damaged: it is no manifest of lstmcore")
     if stored["format"] != FORMAT:
         raise ValueError(
