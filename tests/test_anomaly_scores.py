@@ -107,5 +107,5 @@ def test_what_fits_no_gaussian():
     with pytest.raises(ValueError, match="regularisation must be a number above 0, got 0"):
         anomalies.fit_gaussian(np.ones((3, 1)), regularisation=0)
     gaussian = anomalies.fit_gaussian(np.ones((3, 2)))
-    with pytest.raises(ValueError, match="errors has 1 features but this Gaussian expects 2"):
+    with pytest.raises(ValueError, match="errors has 1 feature but this Gaussian expects 2"):
         gaussian.score(np.ones((3, 1)))
