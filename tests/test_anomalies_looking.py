@@ -62,7 +62,7 @@ def test_what_cannot_be_looked_at():
             next(anomalies.look(found, VALUES, [stretch]))
     with pytest.raises(ValueError, match="values give 4 rows to read, but a window has 5"):
         next(anomalies.look(found, VALUES[:6], [(3, 5)]))
-    with pytest.raises(ValueError, match="table has 1 columns but was prepared for 2"):
+    with pytest.raises(ValueError, match="table has 1 column but was prepared for 2"):
         next(anomalies.look(found, VALUES[:, :1], [(3, 5)]))
 
 
