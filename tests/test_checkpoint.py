@@ -373,10 +373,10 @@ def test_what_watch_raises_says_how_to_go_on(path):
 def test_ctrl_c_in_the_middle_of_an_epoch(complete, path, monkeypatch):
     run_epochs = train.run_epochs
 
-    def interrupted(plan, training, until, **arguments):
+    def interrupted(training, until, **arguments):
         if training.epoch == complete:
             raise KeyboardInterrupt
-        return run_epochs(plan, training, training.epoch + 1, **arguments)
+        return run_epochs(training, training.epoch + 1, **arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(train, "run_epochs", interrupted)

@@ -148,10 +148,10 @@ def test_what_watch_raises_carries_the_training_so_far(failure):
 def test_ctrl_c_in_the_middle_of_an_epoch_loses_that_epoch_alone(complete, monkeypatch):
     run_epochs = train.run_epochs
 
-    def interrupted(plan, training, until, **arguments):
+    def interrupted(training, until, **arguments):
         if training.epoch == complete:
             raise KeyboardInterrupt
-        return run_epochs(plan, training, training.epoch + 1, **arguments)
+        return run_epochs(training, training.epoch + 1, **arguments)
 
     monkeypatch.setattr(train, "run_epochs", interrupted)
     monkeypatch.setattr(train, "SECONDS_PER_CALL", 0.0)

@@ -1,5 +1,6 @@
 """Which warnings fail the suite: our own everywhere, those of dependencies in `.ci/run` alone."""
 
+import os
 import re
 import subprocess
 import sys
@@ -43,11 +44,13 @@ def outcomes(path: Path, *options: str) -> dict[str, int]:
     """How many of the cases passed and failed under this project's settings of pytest."""
     path.write_text(CASES, encoding="utf-8")
     settings = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(path.parent)]
+    environment = {name: text for name, text in os.environ.items() if name != "PYTEST_ADDOPTS"}
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-n", "0", *settings, *options, str(path)],
         capture_output=True,
         text=True,
         check=False,
+        env=environment,
     )
     counts = re.findall(r"(\d+) (passed|failed|error)", run.stdout.splitlines()[-1])
     return {outcome: int(number) for number, outcome in counts}
