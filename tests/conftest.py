@@ -55,6 +55,21 @@ def pytest_runtest_setup(item):
         keras.utils.set_random_seed(0)
 
 
+# Each compiled program maps some regions of memory, and Linux allows a process 65,530 of them; with
+# more, XLA ends it with a segmentation fault. Thousands of tests in one process come near.
+MAPS, MOST_MAPS = Path("/proc/self/maps"), 30_000
+TESTS_BETWEEN = 50
+
+
+def pytest_runtest_teardown(item):
+    """Let go of all compiled programs before they are too many."""
+    item.session.finished = finished = getattr(item.session, "finished", 0) + 1
+    if finished % TESTS_BETWEEN == 0 and MAPS.exists():
+        with MAPS.open("rb") as maps:
+            if sum(1 for _ in maps) > MOST_MAPS:
+                jax.clear_caches()
+
+
 @pytest.fixture
 def x64():
     """The test runs with float64 switched on."""
