@@ -13,7 +13,7 @@ import os
 
 import numpy as np
 
-from lstmcore.text import count, shortened
+from lstmcore.text import count, excerpt
 from lstmcore.types import Gates, LSTMState
 
 MOST = 2**31 - 1
@@ -252,4 +252,4 @@ def _short(value) -> str:
     """`value` as text; of a number with a thousand digits the first ones."""
     if isinstance(value, int) and value.bit_length() > 256:  # Python may refuse to print it
         return f"a number of about {int(value.bit_length() * 0.30103):,} digits"
-    return shortened(repr(value), 100)
+    return excerpt(repr(value), 100)

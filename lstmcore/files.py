@@ -115,11 +115,9 @@ class Contents(NamedTuple):
 def read(path: str | os.PathLike) -> Contents:
     """The contents of a file written by `save`, checked, as NumPy arrays; errors as in `load`."""
     with open_tensors(path) as file:
-        if KEY not in file.metadata:
-            raise ValueError(
-                f"{path} holds weights, but was not written by lstmcore: files come from lc.save"
-            )
-        described = file.description(KEY)
+        described = file.description(
+            KEY, "holds weights, but was not written by lstmcore: files come from lc.save"
+        )
         with damaged(path):
             kind, hyperparameters = _parse(described)
             sizes = {k: v for k, v in hyperparameters.items() if k not in activations(kind)}

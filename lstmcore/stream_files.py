@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from lstmcore.io.reading import damaged
 from lstmcore.io.tensors import Kind, digest_of, open_tensors, write_tensors
-from lstmcore.text import shortened
+from lstmcore.text import excerpt
 
 FORMAT = 1
 KEY = "lstmcore_stream"  # of the one entry in the file's metadata
@@ -34,9 +34,7 @@ def read_states(path: str | os.PathLike, like, params):
       ValueError: the file is damaged, or its states are of other layers or other weights.
     """
     with open_tensors(path) as file:
-        if KEY not in file.metadata:
-            raise ValueError(f"{path} holds no stream: such files come from stream.save")
-        description = file.description(KEY)
+        description = file.description(KEY, "holds no stream: such files come from stream.save")
         with damaged(path):
             if description["format"] != FORMAT:
                 raise ValueError(f"it is not described in format {FORMAT}")
@@ -79,6 +77,6 @@ def _check_kinds(path, found: dict[str, Kind], like: dict) -> None:
         stored = str(found.get(name, "missing"))
         if expected.get(name) != stored:
             raise ValueError(
-                f"{path} holds the stream of another model: {shortened(name)} is "
-                f"{shortened(stored)} there, but the model has {expected.get(name, 'none')}"
+                f"{path} holds the stream of another model: {excerpt(name)} is "
+                f"{excerpt(stored)} there, but the model has {expected.get(name, 'none')}"
             )

@@ -57,11 +57,11 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(_escaped, text)
 
 
-def shortened(value: object, most: int = 60) -> str:
-    """A value as printable text of at most so many characters: its start and its end.
+def excerpt(value: object, most: int = 60) -> str:
+    """Return the start and the end of a value as printable text, for what may be hostile.
 
     Examples:
-      >>> shortened("x" * 50 + "y" * 50, most=30)
+      >>> excerpt("x" * 50 + "y" * 50, most=30)
       'xxxxxxxxxxxxxxxxxx...yyyyyyyyy'
     """
     text = str(value)
@@ -101,7 +101,7 @@ def few(names: Sequence[str], most: int = 6, longest: int = 32) -> str:
       >>> few(["load", "temp"]), few([f"column_{i}" for i in range(5000)], most=2)
       ('load, temp', 'column_0, column_1 and 4,998 more')
     """
-    shown = [name if len(name) <= longest else name[: longest - 1] + "…" for name in names[:most]]
+    shown = [shorten(name, longest) for name in names[:most]]
     more = len(names) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
 

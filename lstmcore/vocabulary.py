@@ -14,7 +14,7 @@ import numpy as np
 
 from lstmcore import checks
 from lstmcore.io.json_text import parse_json
-from lstmcore.text import shortened
+from lstmcore.text import excerpt
 from lstmcore.tokens import JOINER, is_token, join, split, strings
 
 PADDING, START, END, UNKNOWN = 0, 1, 2, 3
@@ -266,7 +266,7 @@ class Vocabulary:
         if not isinstance(found, dict) or set(found) != {"format", "level", "tokens"}:
             raise ValueError(
                 "text is not the JSON of a vocabulary: it must be an object with format, level and "
-                f"tokens, got {shortened(found)!r}"
+                f"tokens, got {excerpt(found)!r}"
             )
         if found["format"] != FORMAT:
             raise ValueError(
@@ -279,7 +279,7 @@ class Vocabulary:
         try:
             return cls(tuple(found["tokens"]), found["level"])
         except (TypeError, ValueError) as error:
-            reason = shortened(error, 200)
+            reason = excerpt(error, 200)
             raise ValueError(f"text is not the JSON of a vocabulary: {reason}") from None
 
     def __repr__(self):

@@ -183,9 +183,7 @@ class Alarm:
           FileNotFoundError: there is no such file.
         """
         with open_tensors(path) as file:
-            if KEY not in file.metadata:
-                raise ValueError(f"{path} holds no alarm: such files come from alarm.save")
-            description = file.description(KEY)
+            description = file.description(KEY, "holds no alarm: such files come from alarm.save")
             with damaged(path):
                 if description["format"] != FORMAT:
                     raise ValueError(f"it is not described in format {FORMAT}")

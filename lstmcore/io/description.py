@@ -16,7 +16,7 @@ import numpy as np
 
 from lstmcore.io.atomic import atomic_path
 from lstmcore.io.json_text import read_json
-from lstmcore.text import shortened
+from lstmcore.text import excerpt
 
 FORMAT = 1
 Content = TypeVar("Content")
@@ -47,9 +47,9 @@ def read_description(path: Path, parse: Callable[[dict], Content]) -> Content:
             raise ValueError(f"it has format {found}, expected {FORMAT}")
         return parse(stored)
     except KeyError as error:
-        raise ValueError(f"{path} is damaged: {shortened(error)} is missing") from error
+        raise ValueError(f"{path} is damaged: {excerpt(error)} is missing") from error
     except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {shortened(error, 300)}") from error
+        raise ValueError(f"{path} is damaged: {excerpt(error, 300)}") from error
 
 
 def read_history(stored: dict) -> dict[str, np.ndarray]:

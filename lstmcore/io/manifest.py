@@ -28,7 +28,7 @@ from typing import NamedTuple
 from lstmcore import __version__
 from lstmcore.io.atomic import atomic_path, is_leftover
 from lstmcore.io.json_text import read_json
-from lstmcore.text import shortened
+from lstmcore.text import excerpt
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -98,7 +98,7 @@ def read(folder: Path) -> Manifest:
         parts = {_plain(name): _stored_part(name, part) for name, part in stored["parts"].items()}
         return Manifest(_text(stored["kind"]), _text(stored["lstmcore"]), parts)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {shortened(error, 300)}") from error
+        raise ValueError(f"{path} is damaged: {excerpt(error, 300)}") from error
 
 
 def check_parts(folder: Path, names: Sequence[str], saved_by: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 
-from lstmcore.text import shortened
+from lstmcore.text import excerpt
 
 FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
@@ -76,7 +76,7 @@ def damaged(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except FAULTS as error:
-        reason = shortened(error, 300)
+        reason = excerpt(error, 300)
         if not isinstance(error, TypeError | ValueError):  # their text alone says little: "'units'"
             reason = f"{type(error).__name__} {reason}"
         raise ValueError(

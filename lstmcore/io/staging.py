@@ -31,7 +31,7 @@ from lstmcore.io.atomic import flush, flush_folder
 from lstmcore.io.exchange import exchange
 from lstmcore.io.locks import BusyError, lock
 from lstmcore.io.manifest import MANIFEST, MARKER
-from lstmcore.text import shortened
+from lstmcore.text import excerpt
 
 CHECKPOINT = "checkpoint.safetensors"  # of a run that has not ended
 NOTE = "lstmcore works in this folder, and moves and deletes it: put nothing of your own here.\n"
@@ -204,7 +204,7 @@ def resolved(folder: str | os.PathLike) -> Path:
     except (OSError, RuntimeError) as error:  # RuntimeError: a circle, before Python 3.13
         number = getattr(error, "errno", None) or errno.ELOOP
         raise OSError(
-            f"cannot write to the folder {shortened(folder, 200)} ({os.strerror(number)}): name "
+            f"cannot write to the folder {excerpt(folder, 200)} ({os.strerror(number)}): name "
             "another"
         ) from error
     return path

@@ -26,7 +26,7 @@ import numpy as np
 from lstmcore.io.atomic import atomic_path, flush, temporary_path
 from lstmcore.io.json_text import MAX_BYTES, parse_json
 from lstmcore.io.reading import open_file
-from lstmcore.text import shortened
+from lstmcore.text import excerpt
 
 __all__ = [
     "Kind",
@@ -96,14 +96,17 @@ class TensorFile(NamedTuple):
     kinds: dict[str, Kind]
     read: Callable[[], dict[str, np.ndarray]]
 
-    def description(self, key: str) -> Any:
+    def description(self, key: str, missing: str) -> Any:
         """Return the JSON that the metadata holds under `key`, alone.
 
         Raises:
-          ValueError: it is not JSON, or there is other metadata, which lstmcore does not write.
+          ValueError: there is none, which `missing` says of the file; it is not JSON; or there is
+            other metadata, which lstmcore does not write.
         """
+        if key not in self.metadata:
+            raise ValueError(f"{self.path} {missing}")
         for other in self.metadata.keys() - {key}:
-            other = shortened(repr(other))
+            other = excerpt(repr(other))
             raise ValueError(f"{self.path} is damaged: its metadata holds {other} besides")
         return parse_json(self.metadata[key], self.path)
 
@@ -195,8 +198,8 @@ def _read_header(file: BufferedReader, size: int) -> tuple[dict[str, str], dict[
     end = 0
     for (start, stop, kind), name in found:
         if start != end or stop - start != kind.nbytes:
-            name = shortened(repr(name))
-            raise ValueError(f"the place of {name} does not fit {shortened(kind)}")
+            name = excerpt(repr(name))
+            raise ValueError(f"the place of {name} does not fit {excerpt(kind)}")
         end = stop
     if end != size - 8 - length:
         raise ValueError(f"its arrays take {end:,} bytes, the file has {size - 8 - length:,}")
@@ -205,7 +208,7 @@ def _read_header(file: BufferedReader, size: int) -> tuple[dict[str, str], dict[
 
 def _entry(name: str, entry) -> tuple[int, int, Kind]:
     """(first byte, end, kind) of an array, as its header entry says."""
-    shown = shortened(repr(name))
+    shown = excerpt(repr(name))
     try:
         code, shape, (start, stop) = (entry[key] for key in ("dtype", "shape", "data_offsets"))
         known = isinstance(code, str) and len(entry) == 3 and len(shape) <= MAX_AXES
@@ -215,10 +218,10 @@ def _entry(name: str, entry) -> tuple[int, int, Kind]:
     if not known:
         raise ValueError(f"{shown} has no dtype, shape and place")
     if code not in NAMES:
-        code = shortened(repr(code))
+        code = excerpt(repr(code))
         raise ValueError(f"{shown} is of dtype {code}, expected {', '.join(NAMES)}")
     if math.prod(max(n, 1) for n in shape) >= 2**62 // 8:  # NumPy cannot count its bytes
-        raise ValueError(f"{shown} has the shape {shortened(shape)}")
+        raise ValueError(f"{shown} has the shape {excerpt(shape)}")
     return start, stop, Kind(NAMES[code], tuple(shape))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from lstmcore.io.reading import damaged
 from lstmcore.io.tensors import DTYPES, Kind, digest_of, open_tensors
-from lstmcore.text import shortened
+from lstmcore.text import excerpt
 from lstmcore.training.epochs import Training
 
 FORMAT = 2
@@ -67,16 +67,14 @@ def read_state(path: Path, like: State, run: dict) -> State:
       ValueError: the file is damaged, none of these, or of another run.
     """
     with open_tensors(path) as file:
-        if KEY not in file.metadata:
-            raise ValueError(
-                f"{path} is no checkpoint: such files come from lc.fit(checkpoint=...)"
-            )
-        description = file.description(KEY)
+        description = file.description(
+            KEY, "is no checkpoint: such files come from lc.fit(checkpoint=...)"
+        )
         with damaged(path):
             compared = ("format", "lstmcore", *MUST_AGREE, "patience")
             was = {name: description["run"][name] for name in compared}
         if was["format"] != FORMAT:
-            version = shortened(was["lstmcore"])
+            version = excerpt(was["lstmcore"])
             raise ValueError(
                 f"{path} is of another version of lstmcore, {version}: go on with that version, or "
                 "remove the file to start anew"
@@ -95,7 +93,7 @@ def read_state(path: Path, like: State, run: dict) -> State:
 def _check_same_run(path: Path, was: dict, run: dict) -> None:
     for name in MUST_AGREE:
         if was[name] != run[name]:
-            before, now = (shortened(value, 150) for value in (was[name], run[name]))
+            before, now = (excerpt(value, 150) for value in (was[name], run[name]))
             raise ValueError(
                 f"{path} is of another run: {name} was {before}, but is {now} now; pass the same "
                 "to go on, or remove the file to start anew"
@@ -105,7 +103,7 @@ def _check_same_run(path: Path, was: dict, run: dict) -> None:
         smaller = (before is None) != (now is None) or (before is not None and now < before)
     if smaller:
         raise ValueError(
-            f"{path} is of another run: patience was {shortened(before)}, but is {now} now; it may "
+            f"{path} is of another run: patience was {excerpt(before)}, but is {now} now; it may "
             "be larger to go on, or remove the file to start anew"
         )
 
@@ -123,7 +121,7 @@ def _check_same_kinds(path: Path, found: dict[str, Kind], like: State) -> None:
     for name in expected | found:
         now, before = (str(kinds.get(name, "missing")) for kinds in (expected, found))
         if before != now:
-            name = shortened(name.removeprefix("training."))
+            name = excerpt(name.removeprefix("training."))
             raise ValueError(
                 f"{path} is of other params or of another optimizer: {name} is {before} there, but "
                 f"{now} here; pass the same to go on, or remove the file to start anew"

@@ -6,7 +6,6 @@ of its column, then by the other columns of the file, then by the caller; else i
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -39,7 +38,6 @@ class Cell(NamedTuple):
 
 
 NO_NUMBER = Cell(None, None)
-NO_VALUE = Cell(math.nan, math.nan)
 
 
 def is_missing(text: str, extra: Sequence[str] = ()) -> bool:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.series.tables.row_names import RowNames
+from lstmcore.series.times import moments
 from lstmcore.series.times import numbers as time_numbers
 from lstmcore.series.times import text as time_text
 from lstmcore.series.times import zone as zones
@@ -20,7 +21,6 @@ from lstmcore.series.times.errors import (
 )
 from lstmcore.series.times.format import DAY, END, FIRST, MONTHS, Part, TimeFormat, TimeLabels
 
-PIVOT = 69  # two-digit years from 69 on are of the last century, as POSIX has it
 ENOUGH = 10  # rows whose order tells on which side of a date the year is
 ORDERS = {  # of three numbers, the fields number1, number2 and number3
     "day.month.year": ("day", "month", "year2"),
@@ -267,8 +267,8 @@ def _assemble(
         names = dict(zip(("number1", "number2", "number3"), order, strict=True))
         numbers.update({names[name]: numbers[name] for name in names if name in numbers})
         parts = tuple(part._replace(kind=names.get(part.kind, part.kind)) for part in parts)
-    days = _days(numbers, texts)
-    clock, is_exact, is_at_end = _microseconds(numbers, texts)
+    days = moments.days(numbers, texts)
+    clock, is_exact, is_at_end = moments.microseconds(numbers, texts)
     if is_at_end:
         parts = tuple(
             part._replace(kind="hour24") if part.kind == "hour" else part for part in parts
@@ -293,11 +293,11 @@ def _settle_order(
 
     def ordered(name):
         found = dict(zip(ORDERS[name], triple, strict=True))
-        year = found["year2"] if "year" in numbers else _full_year(found["year2"])
+        year = found["year2"] if "year" in numbers else moments.full_year(found["year2"])
         return year, found["month"], found["day"]
 
     names = [name for name in ORDERS if "number3" in numbers or not name.startswith("year")]
-    exists = {name: _exists(*ordered(name)) for name in names}
+    exists = {name: moments.exists(*ordered(name)) for name in names}
     possible = [name for name in names if exists[name].all()]
     if day_first is not None:
         asked = names[0] if day_first else names[1]
@@ -357,113 +357,6 @@ def _day_text(reading: np.ndarray) -> str:
     return f"{day} {MONTHS[month - 1]} {year}"
 
 
-def _full_year(year: np.ndarray) -> np.ndarray:
-    return year + np.where(year < PIVOT, 2000, 1900)
-
-
-def _exists(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> np.ndarray:
-    is_month = (month >= 1) & (month <= 12)
-    return is_month & (day >= 1) & (day <= _last_day(year, month)) & (year >= 1)
-
-
-def _last_day(year: np.ndarray, month: np.ndarray) -> np.ndarray:
-    months = _month_number(year, np.clip(month, 1, 12)).astype("M8[M]")
-    length = (months + np.timedelta64(1, "M")).astype("M8[D]") - months.astype("M8[D]")
-    return length.astype(np.int64)
-
-
-def _month_number(year: np.ndarray, month: np.ndarray) -> np.ndarray:
-    return (year - 1970) * 12 + month - 1
-
-
-def _days(numbers: dict[str, np.ndarray], texts: Sequence[str]) -> np.ndarray:
-    """Return the days since 1970, int64 [rows]."""
-    if "isoyear" in numbers:
-        return _days_of_weeks(numbers["isoyear"], numbers["week"], numbers.get("weekday"), texts)
-    if "year" in numbers:
-        year = numbers["year"]
-        _refuse(year < 1, "is not a date: years are 1 to 9999", texts)
-    elif "year2" in numbers:
-        year = _full_year(numbers["year2"])
-    else:
-        return np.zeros(len(texts), np.int64)
-    one = np.ones_like(year)
-    if "yearday" in numbers:
-        start = _month_number(year, one).astype("M8[M]").astype("M8[D]").astype(np.int64)
-        leap = _last_day(year, one * 2) == 29
-        yearday = numbers["yearday"]
-        wrong = (yearday < 1) | (yearday > 365 + leap)
-        _refuse(wrong, "is not a date: the year has no such day", texts)
-        return start + yearday - 1
-    month = numbers.get("month", numbers.get("monthname", one))
-    if "quarter" in numbers:
-        month = numbers["quarter"] * 3 - 2
-    elif "half" in numbers:
-        month = numbers["half"] * 6 - 5
-    day = numbers.get("day", one)
-    _refuse((month < 1) | (month > 12), "is not a date: months are 1 to 12", texts)
-    gone = (day < 1) | (day > _last_day(year, month))
-    if gone.any():
-        row = int(gone.argmax())
-        last = _last_day(year[[row]], month[[row]])[0]
-        reason = f"is not a date: {MONTHS[month[row] - 1]} {year[row]} has {last} days"
-        raise ImpossibleTimesError(reason, row, texts[row])
-    return _month_number(year, month).astype("M8[M]").astype("M8[D]").astype(np.int64) + day - 1
-
-
-def _days_of_weeks(
-    year: np.ndarray, week: np.ndarray, weekday: np.ndarray | None, texts: Sequence[str]
-) -> np.ndarray:
-    """Return days of ISO weeks; the first has the year's first Thursday, so it holds 4 January."""
-
-    def start(of_year):
-        first = _month_number(of_year, np.ones_like(of_year)).astype("M8[M]").astype("M8[D]")
-        fourth = first.astype(np.int64) + 3
-        return fourth - (fourth + 3) % 7
-
-    _refuse(year < 1, "is not a date: years are 1 to 9999", texts)
-    weeks = (start(year + 1) - start(year)) // 7
-    _refuse((week < 1) | (week > weeks), "is not a date: the year has no such week", texts)
-    days = start(year) + 7 * (week - 1) + (0 if weekday is None else weekday - 1)
-    last = np.datetime64("9999-12-31").astype(np.int64)
-    _refuse(days > last, "is not a date before the year 10000", texts)
-    return days
-
-
-def _microseconds(
-    numbers: dict[str, np.ndarray], texts: Sequence[str]
-) -> tuple[np.ndarray, bool, bool]:
-    """Return microseconds of the day, int64 [rows], and how midnights are written.
-
-    The first flag: all alike, and no leap second is there. The second: as the end of a day, 24:00.
-    """
-    zero = np.zeros(len(texts), np.int32)
-    hour, minute, second, fraction = (
-        np.maximum(numbers.get(name, zero), 0) for name in ("hour", "minute", "second", "fraction")
-    )
-    if "hour12" in numbers:
-        twelve = numbers["hour12"]  # -1 where midnight is left out
-        wrong = (twelve == 0) | (twelve > 12)
-        _refuse(wrong, "is not a time: hours before AM or PM are 1 to 12", texts)
-        hour = np.where(twelve < 0, 0, twelve % 12 + 12 * numbers["ampm"])
-    is_end = (hour == 24) & (minute + second + fraction == 0)
-    _refuse((hour > 23) & ~is_end, "is not a time: hours are 0 to 23", texts)
-    _refuse(minute > 59, "is not a time: minutes are 0 to 59", texts)
-    is_leap = (second == 60) & (minute == 59)
-    _refuse((second > 59) & ~is_leap, "is not a time: seconds are 0 to 59", texts)
-    seconds = (hour * 60 + minute) * 60 + second
-    microseconds = seconds.astype(np.int64) * 1_000_000 + fraction
-    is_at_end = bool(is_end.any()) and bool((microseconds > 0).all())
-    is_exact = (is_at_end or not is_end.any()) and not is_leap.any()
-    return microseconds, is_exact, is_at_end
-
-
-def _refuse(bad: np.ndarray, reason: str, texts: Sequence[str]) -> None:
-    if bad.any():
-        row = int(bad.argmax())
-        raise ImpossibleTimesError(reason, row, texts[row])
-
-
 def _check_one_day(times: np.ndarray, texts: Sequence[str]) -> None:
     back = times[1:] <= times[:-1]
     if back.any():
@@ -486,8 +379,11 @@ def _with_offsets(
     """Return the column of texts that end in an offset from UTC; `times` are those of the clock."""
     numbers, zero = fields.numbers, np.zeros(len(texts), np.int64)
     hours, minutes = (numbers.get(name, zero) for name in ("zonehour", "zoneminute"))
-    _refuse((hours > 23) | (minutes > 59), "has an offset from UTC that does not exist", texts)
-    minutes = np.where(numbers.get("sign", zero) < 0, -1, 1) * (60 * hours + np.maximum(minutes, 0))
+    moments.refuse(
+        (hours > 23) | (minutes > 59), "has an offset from UTC that does not exist", texts
+    )
+    sign = np.where(numbers.get("sign", zero) < 0, -1, 1)
+    minutes = sign * (60 * hours + np.maximum(minutes, 0))
     style = fields.tail.lstrip()
     blank = (Part("literal", " "),) if style != fields.tail else ()
     is_constant = bool((minutes == minutes[0]).all())
@@ -500,7 +396,7 @@ def _with_offsets(
     if not by_clock:
         times = times - minutes.astype("m8[m]")
         beyond = (times < FIRST) | (times >= END)
-        _refuse(beyond, "is not a date in UTC: years are 1 to 9999", texts)
+        moments.refuse(beyond, "is not a date in UTC: years are 1 to 9999", texts)
     if time_zone is not None:
         form = TimeFormat((*parts, *blank, Part("zone", style)), time_zone, by_clock)
     elif by_clock:
