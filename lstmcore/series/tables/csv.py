@@ -71,6 +71,13 @@ class Column:
         if numbers is not None and decimal and any(decimal in cell for cell in cells):
             self.marks.add(decimal)
 
+    def settle(self, decimal: str) -> None:
+        """Turn the cells read so far into numbers, now that it is a column of them."""
+        parts, self.parts = self.parts, []
+        for part in parts:
+            cells = [cell.decode() if isinstance(cell, bytes) else cell for cell in part.tolist()]
+            self.append(cells, decimal)
+
     def texts(self) -> Iterator[str]:
         """The cells from first to last, without spaces around them."""
         for part in self.parts:
@@ -264,6 +271,8 @@ def _read(
         column.numeric = not is_text(column.name) and all(
             is_plain(cell, sheet.decimal) or is_missing(cell) for cell in column.texts()
         )
+        if column.numeric:
+            column.settle(sheet.decimal)
     for block in blocks:
         plain = read_plain(
             block, records.separator, [column.numeric for column in sheet.columns], sheet.decimal

@@ -15,6 +15,7 @@ import numpy as np
 
 WIDEST_TEXT = 64  # bytes of a cell
 NEWLINE = ord("\n")
+FLOAT64 = np.dtype("float64")  # looked up once, not for each column of each block
 TRUTHS = (b"True", b"TRUE", b"true", b"False", b"FALSE", b"false")
 
 __all__ = ["read_plain"]
@@ -35,36 +36,25 @@ def read_plain(
         return None
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n")
-    if b'"' in block or b"\r" in block or b"#" in block or not block.endswith(b"\n"):
+        if b"\r" in block:
+            return None
+    # Cells with either are no numbers, which pandas tells.
+    if not all(numeric) and (b'"' in block or b"#" in block):
         return None
     if not decimal and (b"." in block or b"," in block):
         return None
     if separator == " " and (b"  " in block or b"\n " in block or b"\t" in block):
         return None
+    if not block.endswith(b"\n"):
+        return None
     lines = _Lines(block, ord(separator), len(numeric))
-    parse = _pandas_reader()
-    if parse is None or not lines.have_all_separators:
-        return None
-    places = [place for place, is_numeric in enumerate(numeric) if is_numeric]
-    try:
-        numbers = parse(
-            io.BytesIO(block),
-            sep=separator,
-            decimal=decimal or ".",
-            names=range(len(numeric)),
-            usecols=places,
-            dtype=dict.fromkeys(places, "float64"),
-        )
-    except ValueError:  # a cell that is no number
-        return None
-    # A short line leaves its last cell without a value. If none is short, none is long either.
-    is_filled = numeric[-1] and not np.isnan(numbers[places[-1]].to_numpy()).any()
-    if not is_filled and lines.cell_ends is None:
+    numbers = _numbers(lines, separator, numeric, decimal or ".")
+    if numbers is None:
         return None
     columns = []
     for place, is_numeric in enumerate(numeric):
         column = numbers[place].to_numpy() if is_numeric else lines.cells(place)
-        if column is None or len(column) != lines.rows:
+        if column is None or len(column) != len(numbers):
             return None
         if is_numeric and (np.isinf(column).any() or _may_be_truth(column, block)):
             return None
@@ -72,12 +62,43 @@ def read_plain(
     return columns
 
 
+def _numbers(lines: _Lines, separator: str, numeric: Sequence[bool], decimal: str) -> Any:
+    """A data frame of the numeric columns.
+
+    None if a line has too few or too many cells, or a cell is no number.
+    """
+    parse = _pandas_reader()
+    # With all columns to read, pandas refuses any line that is longer than the first.
+    is_whole = lines.first_has_all_separators if all(numeric) else lines.have_all_separators
+    if parse is None or not is_whole:
+        return None
+    places = [place for place, is_numeric in enumerate(numeric) if is_numeric]
+    try:
+        numbers = parse(
+            io.BytesIO(lines.block),
+            sep=separator,
+            decimal=decimal,
+            names=range(len(numeric)),
+            usecols=None if all(numeric) else places,
+            dtype=dict.fromkeys(places, FLOAT64),
+        )
+    except ValueError:  # a cell that is no number, or a line that is too long
+        return None
+    # A short line leaves its last cell without a value. If none is short, none is long either.
+    is_filled = numeric[-1] and not np.isnan(numbers[places[-1]].to_numpy()).any()
+    return numbers if is_filled or lines.cell_ends is not None else None
+
+
 class _Lines:
     """The lines of a block, and where their cells are."""
 
     def __init__(self, block: bytes, separator: int, columns: int) -> None:
-        self.text, self.separator, self.columns = np.frombuffer(block, np.uint8), separator, columns
-        self.rows = np.count_nonzero(self.text == NEWLINE)
+        self.block, self.separator, self.columns = block, separator, columns
+        self.text = np.frombuffer(block, np.uint8)
+
+    @cached_property
+    def rows(self) -> int:
+        return int(np.count_nonzero(self.text == NEWLINE))
 
     @cached_property
     def ends(self) -> np.ndarray:
@@ -89,6 +110,12 @@ class _Lines:
         """Whether there are as many as in lines that all have all cells."""
         needed = self.rows * (self.columns - 1)
         return np.count_nonzero(self.text == self.separator) == needed
+
+    @property
+    def first_has_all_separators(self) -> bool:
+        """Whether the first line has as many as one with all cells."""
+        first = self.block[: self.block.index(b"\n")]
+        return first.count(self.separator) == self.columns - 1
 
     @cached_property
     def cell_ends(self) -> np.ndarray | None:
