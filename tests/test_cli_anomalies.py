@@ -469,7 +469,7 @@ TABLES = {
     ),
 }
 OPTIONS = {
-    "unknown option": (["--sorcery"], "No such option: --sorcery"),
+    "unknown option": (["--sorcery"], "No such option.*--sorcery"),
     "unknown choice": (["--score", "x"], "'x' is not one of 'mean', 'largest', 'mahalanobis'"),
     "units": (["--units", "a"], "'a' is not a list of numbers"),
     "share": (["--train-share", 0], "--train-share must be above 0 and at most 1, got 0"),

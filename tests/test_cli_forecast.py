@@ -369,7 +369,7 @@ TABLES = {
     ),
 }
 OPTIONS = {
-    "unknown option": (["--sorcery"], "No such option: --sorcery"),
+    "unknown option": (["--sorcery"], "No such option.*--sorcery"),
     "unknown choice": (["--mode", "both"], "'both' is not one of 'direct', 'recursive'"),
     "units": (["--units", "a"], "'a' is not a list of numbers"),
     "difference": (["--difference", "0"], "difference must be at least 1"),

@@ -292,7 +292,7 @@ MISTAKES = {
     "patience": (["pairs.tsv", "--patience", "0"], "patience must be at least 1, got 0"),
     "seed": (["pairs.tsv", "--seed", "-1"], "seed must be at least 0, got -1"),
     "learning rate": (["pairs.tsv", "--learning-rate", "0"], "learning_rate must be a positive"),
-    "an option": (["pairs.tsv", "--lengths", "3"], "No such option: --lengths"),
+    "an option": (["pairs.tsv", "--lengths", "3"], "No such option.*--lengths"),
 }
 
 
@@ -379,7 +379,7 @@ def test_texts_that_begin_with_a_dash(folder):
     assert say(folder, "--", "-5 one", "--beam", "two")[1].count("\n") == 3
     status, written, said = say(folder, "--fast")
     assert (status, written) == (2, "")
-    assert "No such option: --fast" in said
+    assert re.search("No such option.*--fast", said)
 
 
 RUN_MISTAKES = {
@@ -399,7 +399,7 @@ RUN_MISTAKES = {
         [],
         "holds no translator: the model knows 10 source tokens but its vocabulary has 7",
     ),
-    "beam": (lambda folder: None, ["--beam", 0], "--beam.* 1"),
+    "beam": (lambda folder: None, ["--beam", 0], "--beam.*1"),
 }
 
 

@@ -101,7 +101,10 @@ def places(axis: str, chosen: Places, size: int) -> np.ndarray | None:
 def whole_numbers(axis: str, chosen: int | Sequence[int]) -> np.ndarray:
     """`chosen` as an array of at least one whole number."""
     try:
-        indices = np.atleast_1d([operator.index(place) for place in np.atleast_1d(chosen)])
+        places = np.atleast_1d(chosen)
+        if places.dtype == bool:  # which older NumPy takes for 0 and 1
+            raise TypeError
+        indices = np.atleast_1d([operator.index(place) for place in places])
     except TypeError:
         raise TypeError(
             f"{axis} must be whole numbers or a slice, got {chosen!r}: for instance {axis}=[0, 3]"
