@@ -9,6 +9,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from lstmcore.io import manifest
@@ -30,8 +31,7 @@ from lstmcore.io.staging import (
 from lstmcore.results import versions, write_json
 
 __all__ = [
-    "CHECKPOINT", "SETTINGS", "choose_folder", "listed", "output_folder", "record_settings",
-    "unfinished",
+    "CHECKPOINT", "SETTINGS", "Output", "choose_folder", "listed", "record_settings", "unfinished",
 ]  # fmt: skip
 
 SETTINGS = "settings.json"
@@ -49,7 +49,7 @@ def choose_folder(
     resume: bool | None = False,
     force: bool = False,
     inputs: Sequence[Path] = (),
-) -> Path:
+) -> Output:
     """Choose and check the output folder of a run, and change nothing.
 
     Args:
@@ -71,60 +71,83 @@ def choose_folder(
     """
     if resume and force:
         raise ValueError("--resume goes on with a run, --force replaces it: give one of them")
-    if output is None:
-        output = _default_folder(default, kind, resume=resume, force=force)
-    _check(output, kind, resume=resume, force=force)
+    folder = output or _default_folder(default, kind, resume=resume, force=force)
+    _check(folder, kind, resume=resume, force=force)
     for path in inputs:
-        if output.resolve() in path.resolve().parents:
+        if folder.resolve() in path.resolve().parents:
             raise ValueError(
-                f"{path} lies in the output folder {output}, which results replace as a whole: "
+                f"{path} lies in the output folder {folder}, which results replace as a whole: "
                 f"{ANOTHER}"
             )
-    return output
+    is_numbered = output is None and not (resume or force)
+    return Output(folder, kind, resume, force, default if is_numbered else None)
 
 
-@contextmanager
-def output_folder(
-    folder: Path,
-    kind: str,
-    *,
-    resume: bool | None = False,
-    force: bool = False,
-    say: Callable[[str], object] = warnings.warn,
-) -> Iterator[Path]:
-    """A place to write results to, which become `folder` together when the body is through.
+@dataclass
+class Output:
+    """The output folder of a run, which `choose_folder` makes.
 
-    If the body fails, is interrupted or killed, `folder` is as it was before: it holds an earlier
-    run, or is not there. What the run has written by then stays in the place, a hidden folder
-    beside `folder` (see `lstmcore.io.staging`), if there is a checkpoint in it, for a run that is
-    to `resume`. That run finds it there; or, if there is none and no other run has begun since, a
-    copy of that of the run in `folder`, to train for longer.
-
-    The place is made first, so that hours of training are not spent on results that cannot be
-    written.
-
-    Args:
-      folder: of `choose_folder`.
+    Attributes:
+      folder: where the results will be; it may change until `open` has been entered.
       kind, resume, force: as there.
-      say: is called with a sentence if something of the user's had to be kept elsewhere.
-
-    Raises:
-      As `choose_folder`, if something has changed since.
+      default: the name that was given a number, if that made the choice. Should another run take
+        the folder before this one does, the next number is used.
     """
-    real = resolved(folder)
-    with ExitStack() as held:
+
+    folder: Path
+    kind: str
+    resume: bool | None = False
+    force: bool = False
+    default: str | None = None
+
+    @contextmanager
+    def open(self, say: Callable[[str], object] = warnings.warn) -> Iterator[Path]:
+        """A place to write results to, which become `folder` together when the body is through.
+
+        If the body fails, is interrupted or killed, `folder` is as it was before: it holds an
+        earlier run, or is not there. What the run has written by then stays in the place, a hidden
+        folder beside `folder` (see `lstmcore.io.staging`), if there is a checkpoint in it, for a
+        run that is to `resume`. That run finds it there; or, if there is none and no other run has
+        begun since, a copy of that of the run in `folder`, to train for longer.
+
+        The place is made first, so that hours of training are not spent on results that cannot be
+        written.
+
+        Args:
+          say: is called with a sentence if something of the user's had to be kept elsewhere.
+
+        Raises:
+          As `choose_folder`, if something has changed since.
+        """
+        with ExitStack() as held:
+            while True:
+                attempt = held.enter_context(ExitStack())
+                try:
+                    staging = self._claim(attempt, say)
+                    break
+                except (ValueError, FileExistsError):
+                    attempt.close()
+                    if self.default is None:
+                        raise
+                    free = _default_folder(self.default, self.kind, resume=False, force=False)
+                    if free == self.folder:
+                        raise
+                    self.folder = free
+            yield from _staged(staging, self.kind, self.resume)
+
+    def _claim(self, held: ExitStack, say: Callable[[str], object]) -> Staging:
         try:
-            staging = held.enter_context(claimed(real, say))
+            staging = held.enter_context(claimed(resolved(self.folder), say))
         except BusyError as error:
             raise ValueError(
-                f"another run is writing to {folder}: wait for its end, or {ANOTHER}"
+                f"another run is writing to {self.folder}: wait for its end, or {ANOTHER}"
             ) from error
         except FileExistsError:
             raise
         except OSError as error:
-            raise _unwritable(folder, error) from error
-        _check(folder, kind, resume=resume, force=force)
-        yield from _staged(staging, kind, resume)
+            raise _unwritable(self.folder, error) from error
+        _check(self.folder, self.kind, resume=self.resume, force=self.force)
+        return staging
 
 
 def _staged(staging: Staging, kind: str, resume: bool | None) -> Iterator[Path]:

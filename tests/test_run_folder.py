@@ -46,8 +46,8 @@ def write(place, **files):
 def run(folder, *, kind=KIND, failure=None, say=pytest.fail, inputs=(), **files):
     """A run that writes `files` and then ends, or fails. Returns the checkpoint that it found."""
     options = {name: files.pop(name, False) for name in ("resume", "force")}
-    folder = run_folder.choose_folder(folder, "lstmcore-run", kind, **options, inputs=inputs)
-    with run_folder.output_folder(folder, kind, say=say, **options) as place:
+    output = run_folder.choose_folder(folder, "lstmcore-run", kind, **options, inputs=inputs)
+    with output.open(say) as place:
         kept = place / CHECKPOINT
         found = kept.read_text() if kept.exists() else None
         write(place, **files)
@@ -82,7 +82,7 @@ def here(tmp_path, monkeypatch):
 
 def test_results_appear_together_and_those_of_an_earlier_run_go(folder):
     run(folder, model="1", checkpoint="1", **{"a.png": "1"})
-    with run_folder.output_folder(folder, KIND, force=True) as place:
+    with run_folder.Output(folder, KIND, force=True).open() as place:
         write(place, model="2", **{"b.png": "2"})
         assert contents(folder)["model"] == "1"
     assert contents(folder) == {"model": "2", "b.png": "2"}
@@ -96,7 +96,7 @@ def test_folder_and_files_keep_their_modes(folder):
     run(folder, model="1", other="1")
     folder.chmod(0o700)
     (folder / "model").chmod(0o600)
-    with run_folder.output_folder(folder, KIND, force=True) as place:
+    with run_folder.Output(folder, KIND, force=True).open() as place:
         assert stat.S_IMODE(place.stat().st_mode) == 0o700  # what nobody reads, nobody reads early
         write(place, model="2", other="2")
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "model")]
@@ -105,12 +105,12 @@ def test_folder_and_files_keep_their_modes(folder):
 
 @windows
 def test_another_run_in_the_same_folder_is_refused_and_harms_nothing(folder):
-    with run_folder.output_folder(folder, KIND) as place:
+    with run_folder.Output(folder, KIND).open() as place:
         write(place, checkpoint="1", model="1")
         for options in ({}, {"force": True}, {"resume": True}):
             with pytest.raises(ValueError, match=r"another run is writing to .*run: wait for its"):
                 run_context(folder, **options)
-        with run_folder.output_folder(folder.with_name("other"), KIND):
+        with run_folder.Output(folder.with_name("other"), KIND).open():
             pass
     assert contents(folder) == {CHECKPOINT: "1", "model": "1"}
     run(folder, model="2", force=True)
@@ -118,7 +118,7 @@ def test_another_run_in_the_same_folder_is_refused_and_harms_nothing(folder):
 
 
 def run_context(folder, **options):
-    with run_folder.output_folder(folder, KIND, **options):
+    with run_folder.Output(folder, KIND, **options).open():
         pass
 
 
@@ -135,7 +135,7 @@ def test_a_run_that_fails_without_a_checkpoint_changes_nothing(failure, folder):
 
 def test_a_folder_that_changes_meanwhile_is_not_replaced_and_nothing_is_lost(folder):
     run(folder, model="1")
-    context = run_folder.output_folder(folder, KIND, force=True)
+    context = run_folder.Output(folder, KIND, force=True).open()
     place = context.__enter__()
     write(place, model="2")
     (folder / "thesis.txt").write_text("mine")
@@ -389,7 +389,7 @@ def test_a_name_that_is_too_long_is_refused(length, tmp_path):
 
 def test_a_default_run_goes_to_a_fresh_folder(here):
     for expected in ("lstmcore-run", "lstmcore-run-2", "lstmcore-run-3"):
-        assert run_folder.choose_folder(None, "lstmcore-run", KIND) == Path(expected)
+        assert run_folder.choose_folder(None, "lstmcore-run", KIND).folder == Path(expected)
         run(None, model=expected)
     shutil.rmtree("lstmcore-run-2")
     Path("lstmcore-run-2").mkdir()  # an empty folder will do
@@ -410,11 +410,49 @@ def test_a_default_name_that_is_something_else_is_left_alone(make, here):
 
 def test_a_default_run_leaves_a_run_alone_that_has_not_ended(here):
     killed(None, checkpoint="1", settings="1")
-    with run_folder.output_folder(Path("lstmcore-run-2"), KIND):  # or is under way
-        assert run_folder.choose_folder(None, "lstmcore-run", KIND) == Path("lstmcore-run-3")
+    with run_folder.Output(Path("lstmcore-run-2"), KIND).open():  # or is under way
+        output = run_folder.choose_folder(None, "lstmcore-run", KIND)
+        assert output.folder == Path("lstmcore-run-3")
     run(None, model="3")
     assert contents(here / "lstmcore-run-3") == {"model": "3"}
     assert run_folder.unfinished(Path("lstmcore-run")).read_text() == "1"
+
+
+@windows
+def test_default_runs_that_begin_at_once_each_have_a_folder(here):
+    """All of them choose before any of them writes."""
+    chosen = [run_folder.choose_folder(None, "lstmcore-run", KIND) for _ in range(4)]
+    with chosen[0].open() as place:
+        write(place, model="1")
+        with chosen[1].open() as place:  # the first is under way
+            write(place, model="2")
+    with chosen[2].open() as place:  # both have ended
+        write(place, model="3")
+    with pytest.raises(KeyboardInterrupt), chosen[3].open() as place:
+        raise KeyboardInterrupt
+    assert contents(here) == {
+        "lstmcore-run/model": "1",
+        "lstmcore-run-2/model": "2",
+        "lstmcore-run-3/model": "3",
+    }
+    assert [output.folder.name[-1] for output in chosen] == ["n", "2", "3", "4"]
+
+
+def test_a_folder_that_was_asked_for_is_never_another(folder, here):
+    first, second = (run_folder.choose_folder(folder, "lstmcore-run", KIND) for _ in range(2))
+    with first.open() as place:
+        write(place, model="1")
+    with pytest.raises(FileExistsError, match="holds an earlier run"), second.open():
+        pass
+    assert contents(folder) == {"model": "1"}
+
+
+def test_a_default_name_whose_staging_folder_is_foreign_is_refused(here):
+    output = run_folder.choose_folder(None, "lstmcore-run", KIND)
+    (here / ".lstmcore-run.lstmcore-unfinished").mkdir()
+    (here / ".lstmcore-run.lstmcore-unfinished" / "thesis.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="is in the way"), output.open():
+        pass
 
 
 def test_a_default_run_that_resumes_goes_on_with_the_last(here):

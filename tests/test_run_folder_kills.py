@@ -24,11 +24,8 @@ FOREIGN = {"thesis.txt": "years of work", "unfinished/thesis.txt": "more of them
 
 def begin(folder, files, *, resume=False, force=False, say=None):
     """A run that writes `files`, the settings first, as the commands do."""
-    run_folder.choose_folder(folder, "lstmcore-run", KIND, resume=resume, force=force)
-    context = run_folder.output_folder(
-        folder, KIND, resume=resume, force=force, say=say or pytest.fail
-    )
-    with context as place:
+    output = run_folder.choose_folder(folder, "lstmcore-run", KIND, resume=resume, force=force)
+    with output.open(say or pytest.fail) as place:
         run_folder.record_settings(place, {})
         for name, text in files.items():
             if name != "settings.json":

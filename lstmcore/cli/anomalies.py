@@ -122,10 +122,11 @@ def anomalies(
             require("scipy", "anomalies", f"--threshold {threshold}")
         from lstmcore.anomalies import report  # matplotlib is for this alone
 
-        replacing = {"resume": resume, "force": force}
         inputs = [source] if train is None else [source, train]
-        folder = run_folder.choose_folder(output, OUTPUT, KIND, **replacing, inputs=inputs)
-        command.folder = folder
+        place = run_folder.choose_folder(
+            output, OUTPUT, KIND, resume=resume, force=force, inputs=inputs
+        )
+        command.output = place
         wanted = options.names(columns)
         data, times, others = reading.read_beside(
             source, wanted, () if labels is None else (labels,), reading_options
@@ -149,7 +150,7 @@ def anomalies(
             "interval": _interval(learnt_times),
             "settings": asdict(settings),
         }
-        with run_folder.output_folder(folder, KIND, **replacing, say=warn) as staging:
+        with place.open(say=warn) as staging:
             # Which table is judged, and how, may differ.
             run_folder.record_settings(staging, learnt)
             detector = lc.anomalies.train(
@@ -179,6 +180,7 @@ def anomalies(
                 found = report.Found(str(source), data, detector, verdict, known, notes)
                 report.write(staging, found)
         _print(found, report)
+        folder = place.folder
         console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
 
 

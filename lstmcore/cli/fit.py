@@ -153,15 +153,15 @@ def fit(
         chosen["preparation"] = options.preparation(
             missing, difference, scaling or preset.preparation.scaling
         )
-        replacing = {"resume": resume, "force": force}
-        inputs = [] if source is None else [source]
-        folder = run_folder.choose_folder(output, OUTPUT, KIND, **replacing, inputs=inputs)
-        command.folder = folder
+        place = run_folder.choose_folder(
+            output, OUTPUT, KIND, resume=resume, force=force, inputs=[source] if source else []
+        )
+        command.output = place
         data, times = _read(source, name, columns, reading_options, missing)
         settings = replace(preset, **chosen)
         if steps is not None and settings.mode == "reconstruction":
             raise ValueError("--steps is for --mode prediction or composite")
-        _run(name, data, times, settings, folder, replacing)
+        _run(name, data, times, settings, place)
 
 
 def _run(
@@ -169,15 +169,14 @@ def _run(
     data: Table,
     times: Times | None,
     settings: job.Settings,
-    folder: Path,
-    replacing: dict[str, bool],
+    output: run_folder.Output,
 ) -> None:
     windows = job.cut(data, settings)
     model = job.build(settings, len(data.columns))
     diverged = None
     interval = times.interval if times else None
     described = files.described(name, data, windows, settings, interval)
-    with run_folder.output_folder(folder, KIND, **replacing, say=warn) as staging:
+    with output.open(say=warn) as staging:
         run_folder.record_settings(staging, described)
         rows, *notes = reading.notes(data, times, windows.prepared)
         apart = f", one every {windows.stride} rows" if windows.stride > 1 else ""
@@ -194,7 +193,7 @@ def _run(
                 settings,
                 progress=True,
                 checkpoint=staging / run_folder.CHECKPOINT,
-                resume=replacing["resume"],
+                resume=bool(output.resume),
             )
         except lc.NonFiniteLossError as error:
             diverged, result = error, error.result
@@ -207,11 +206,12 @@ def _run(
         epoch = len(result.history["loss"]) + 1
         raise ValueError(
             f"training diverged in epoch {epoch}: lower --learning-rate, or scale the data; the "
-            f"last finite weights are saved in {folder / 'model.safetensors'}"
+            f"last finite weights are saved in {output.folder / 'model.safetensors'}"
         ) from diverged
     console.print()
     for part in parts:
         _print_comparison(data.columns, part)
+    folder = output.folder
     console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
 
 

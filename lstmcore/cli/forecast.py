@@ -108,9 +108,10 @@ def forecast(
     with clear_errors() as command:
         from lstmcore.forecasting import report  # matplotlib is for this alone
 
-        replacing = {"resume": resume, "force": force}
-        folder = run_folder.choose_folder(output, OUTPUT, KIND, **replacing, inputs=[source])
-        command.folder = folder
+        place = run_folder.choose_folder(
+            output, OUTPUT, KIND, resume=resume, force=force, inputs=[source]
+        )
+        command.output = place
         given |= {
             "targets": options.names(targets),
             "known": options.names(known),
@@ -123,7 +124,7 @@ def forecast(
         data, future = _without_future(whole, settings)
         _check(source, data, settings, folds)
         reading.introduce(source, data, times)
-        with run_folder.output_folder(folder, KIND, **replacing, say=warn) as staging:
+        with place.open(say=warn) as staging:
             run_folder.record_settings(staging, _described(source, data, times, settings))
             trained = lc.forecasting.train(
                 data.values,
@@ -153,6 +154,7 @@ def forecast(
                 )
                 report.write(staging, made)
         _print(made, report)
+        folder = place.folder
         console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import jax
 import typer
@@ -26,9 +25,9 @@ messages = PrintableConsole(stderr=True, highlight=False)
 
 @dataclass
 class Command:
-    """A command that is under way. folder: of its results, once that is known."""
+    """A command that is under way. output: where its results go, once that is known."""
 
-    folder: Path | None = None
+    output: run_folder.Output | None = None
 
 
 @contextmanager
@@ -41,7 +40,7 @@ def clear_errors() -> Iterator[Command]:
     try:
         yield command
     except KeyboardInterrupt:
-        left = _left(command.folder) or "nothing was written"
+        left = _left(command.output) or "nothing was written"
         messages.print(f"[red]interrupted:[/red] {left}", soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
     except NonFiniteLossError as error:
@@ -59,14 +58,14 @@ def clear_errors() -> Iterator[Command]:
             words = f"not enough memory{reason}: use fewer rows, smaller batches or a smaller model"
         messages.print(f"[red]error:[/red] {escape(words)}", soft_wrap=True)
         # Whatever it was, such as a full disk, what was learned is not lost.
-        if left := _left(command.folder):
+        if left := _left(command.output):
             messages.print(left, soft_wrap=True)
         raise typer.Exit(1) from error
 
 
-def _left(folder: Path | None) -> str:
+def _left(output: run_folder.Output | None) -> str:
     """What is left of a run that did not end; empty if that is nothing."""
-    checkpoint = None if folder is None else run_folder.unfinished(folder)
+    checkpoint = None if output is None else run_folder.unfinished(output.folder)
     if checkpoint is None:
         return ""
     return (

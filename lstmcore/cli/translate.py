@@ -122,18 +122,17 @@ def train(
         names = {field.name for field in fields(translation.Settings)}
         given["bidirectional"] = not (one_direction or reverse_source)
         settings = translation.Settings(**{k: v for k, v in given.items() if k in names})
-        folder = run_folder.choose_folder(
+        place = run_folder.choose_folder(
             output, OUTPUT, KIND, resume=None, force=force, inputs=[pairs]
         )
         chosen = None if columns is None else sizes(columns, "--columns")
-        _train(pairs, settings, folder, force, report, chosen)
+        _train(pairs, settings, place, report, chosen)
 
 
 def _train(
     path: Path,
     settings: translation.Settings,
-    folder: Path,
-    force: bool,
+    output: run_folder.Output,
     report,
     columns: tuple | None,
 ) -> None:
@@ -146,7 +145,7 @@ def _train(
     for note in notes:
         console.print(f"- {escape(note)}", soft_wrap=True)
     found, unfinished = None, None
-    with run_folder.output_folder(folder, KIND, resume=None, force=force, say=warn) as staging:
+    with output.open(say=warn) as staging:
         trained = _watched(read, settings)
         report.write_translator(staging, trained, settings, source=path)
         diverged = isinstance(trained.stopped, lc.NonFiniteLossError)
@@ -161,6 +160,7 @@ def _train(
             f"[bold]{found['exact match']:.1%}[/bold], BLEU {found['BLEU']:.1f}, "
             f"chrF {found['chrF']:.1f}"
         )
+    folder = output.folder
     console.print(f"\n{lc.summary(trained.translator.model)}\n", style="dim", soft_wrap=True)
     console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
     if diverged:
