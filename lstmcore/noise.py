@@ -251,12 +251,7 @@ def _check_deviation(name: str, deviation) -> None:
 
 def _number(name: str, value) -> float:
     """As a float; of one that is only known when the program runs, 0."""
-    if isinstance(value, jax.core.Tracer):
-        return 0.0
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {value!r}") from None
+    return 0.0 if isinstance(value, jax.core.Tracer) else checks.check_number(name, value)
 
 
 def _axis(axis: int, axes: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 _UNPRINTABLE = re.compile(
@@ -42,6 +43,16 @@ def count(number: int, word: str) -> str:
       ('1 row', '1,200 rows')
     """
     return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def normalized(name: str) -> str:
+    """A name in Unicode's composed form, with single spaces: what looks alike is alike.
+
+    Examples:
+      >>> normalized(" Ka\u0308lte  [kW]")
+      'Kälte [kW]'
+    """
+    return unicodedata.normalize("NFC", " ".join(name.split()))
 
 
 def printable(text: str) -> str:

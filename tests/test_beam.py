@@ -327,6 +327,7 @@ def test_float64(x64):
             ValueError,
             "length_penalty must be 0 or more and finite",
         ),
+        ({"length_penalty": 10**400}, ValueError, "length_penalty must be a number of float64"),
         ({"length_penalty": None}, TypeError, "length_penalty must be a number, got None"),
     ],
 )

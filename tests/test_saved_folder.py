@@ -1,5 +1,6 @@
 """Saving into a folder: whole or not at all, and nothing that is someone else's is replaced."""
 
+import dataclasses
 import os
 import shutil
 from functools import cache, partial
@@ -243,3 +244,12 @@ def test_files_beside_stay(kind, tmp_path):
         assert which(kind, tmp_path) == seed
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert (tmp_path / "figures").is_dir()
+
+
+def test_nothing_is_saved_that_could_not_be_read_back(tmp_path):
+    trained = dataclasses.replace(
+        saved("Trained", 0), history={"loss": np.zeros(400_000)}
+    )  # 25 MB of values
+    with pytest.raises(ValueError, match=r"what \w+\.json is to hold .* bytes, expected at most"):
+        trained.save(tmp_path / "run")
+    assert os.listdir(tmp_path) == []

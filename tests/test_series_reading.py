@@ -53,6 +53,8 @@ SAME = {
     "UTF-16": "a,b\n1.5,2\n3,4\n".encode("utf-16"),
     "UTF-16, big-endian": b"\xfe\xff" + "a,b\n1.5,2\n3,4\n".encode("utf-16-be"),
     "UTF-32": "a,b\n1.5,2\n3,4\n".encode("utf-32"),
+    "a separator at the end of rows": "a,b\n1.5,2,\n3,4,\n",
+    "rows that R has numbered": '"a" "b"\n"1" 1.5 2\n"2" 3 4\n',
     "quotes": '"a","b"\n"1.5","2"\n"3",4\n',
     "CRLF": "a,b\r\n1.5,2\r\n3,4\r\n",
     "old Macintosh": "a,b\r1.5,2\r3,4\r",
@@ -295,6 +297,51 @@ def test_a_month_may_be_a_number(cells, read):
     assert read(text).columns == ("month", "a")
 
 
+@pytest.mark.parametrize("separator", [",", " ", ";", "\t"])
+def test_names_of_rows_need_no_name_of_their_own(separator, read):
+    table = read('"a","b"\n"x",1.5,2\n"y",3,4\n'.replace(",", separator))
+    assert (table.columns, table.values.tolist()) == (("a", "b"), [[1.5, 2], [3, 4]])
+    assert list(table.labels) == ["x", "y"]
+    assert "line 1 has 2 names for 3 columns: the first was taken for names of rows" in table.notes
+
+
+@pytest.mark.parametrize("rows", ["1,5,2\n2,5,3\n7,5,3\n", "1,5,2\n,5,3\n", "x,5,2\ny,5,3,4\n"])
+def test_a_cell_more_in_each_row_is_not_always_a_name(rows, read):
+    with pytest.raises(ValueError, match=r"line [23]: [34] cells, but there are [23] col"):
+        read("a,b\n" + rows)
+
+
+def test_the_head_of_a_campbell_logger(read):
+    table = read(
+        '"TOA5","CR1000","CR1000","1234"\n"TIMESTAMP","RECORD","Batt","Air"\n'
+        '"TS","RN","Volts","Deg C"\n"","","Min","Avg"\n'
+        '"2024-01-01 00:00:00",7,12.1,3.2\n"2024-01-01 00:10:00",8,12.2,3.1\n'
+    )
+    assert table.columns == ("RECORD", "Batt", "Air")
+    assert table.values[:, 1:].tolist() == [[12.1, 3.2], [12.2, 3.1]]
+    assert table.times.interval == "10 minutes"
+    assert "line 4 holds units, not values: Min, Avg" in table.notes
+
+
+def test_numbers_that_lose_something_are_pointed_out(read):
+    zeros = "zip: 01234 on line 3 read as a number, without its leading zeros"
+    assert zeros in read("zip,y\n98765,1.5\n01234,2\n55555,3\n").notes
+    for plain in ("0.25", "00", "01"):
+        assert len(read(f"zip,y\n98765,1.5\n{plain},2\n55555,3\n").notes) == 1
+    large = (
+        "id: whole numbers from 9,007,199,254,740,992 on, the first on line 3, are rounded to 16"
+    )
+    for number in ("9007199254740993", "-9007199254740993"):
+        assert any(large in note for note in read(f"id,y\n5,1\n{number},2\n7,4\n").notes)
+    assert len(read("id,y\n5,1\n9007199254740991,2\n1e300,4\n").notes) == 1
+
+
+def test_names_that_look_alike_are_alike(read):
+    table = read("Ka\u0308lte,b\n1.5,2\n3,4\n", ["K\u00e4lte"])
+    assert (table.columns, table.values.tolist()) == (("K\u00e4lte",), [[1.5], [3]])
+    assert read("K\u00e4lte,b\n1.5,2\n3,4\n", ["Ka\u0308lte"]).columns == ("K\u00e4lte",)
+
+
 def test_what_repeats_the_times_is_pointed_out(read):
     notes = read("time,hour,x\n2024-01-01 00:00,0,5\n2024-01-01 01:00,1,6\n").notes
     assert "hour may repeat what the times say" in " ".join(notes)
@@ -528,6 +575,25 @@ def test_words_that_change_are_not_several_series(read):
 # What cannot be read.
 
 
+@pytest.mark.parametrize("names", [("A", "B"), ("1", "2")])
+@pytest.mark.parametrize("dated", [True, False])
+def test_a_column_that_may_tell_series_apart_is_pointed_out_and_can_be_asked_for(
+    names, dated, read
+):
+    text = "store,y\n" + "".join(f"{names[row // 3]},{row}.5\n" for row in range(6))
+    if dated:  # the second series begins where the first ends
+        lines = [f"2024-01-0{row},{line}" for row, line in enumerate(text.split())]
+        text = "\n".join(lines).replace("2024-01-00", "day")
+    note = "store holds 2 values that may tell series apart, but all rows are taken for one: "
+    table = read(text)
+    assert len(table.values) == 6
+    assert any(said.startswith(note) for said in table.notes)
+    table = read(text, series=names[1])
+    assert (table.columns, table.values.tolist()) == (("y",), [[3.5], [4.5], [5.5]])
+    with pytest.raises(ValueError, match="has no series 'C': it holds 2 series, told apart by st"):
+        read(text, series="C")
+
+
 def test_measured_numbers_do_not_tell_series_apart(read):
     text = "date,load\n" + "".join(f"2024-01-{1 + i // 2:02},{i % 9}\n" for i in range(28))
     with pytest.raises(ValueError, match=r"line 3, .* the same time .* --duplicates"):
@@ -599,6 +665,9 @@ UNREADABLE = {
     "zero bytes": (b"a,b\n1,2\n\0\0", None, "holds zero bytes"),
     "a spreadsheet": (b"PK\x03\x04....", None, "is a spreadsheet or a zip archive: save"),
     "a Parquet file": (b"PAR1....", None, "is a Parquet file"),
+    "a web page": ("\n<!DOCTYPE html>\n<table>", None, "is a web page or XML: save the table in"),
+    "JSON": ('[\n {"a": 1},\n {"a": 2}]', None, "is JSON: write it as CSV"),
+    "JSON by column": ('{"a": [1, 2]}', None, "is JSON: write it as CSV"),
     "damaged gzip": (gzip.compress(b"a,b\n1,2\n" * 99)[:-12], None, "is damaged: it cannot be"),
     "damaged bzip2": (b"BZh91" + bytes(99), None, "is damaged: it cannot be"),
     "damaged xz": (lzma.compress(b"a,b\n1,2\n" * 99)[:-12], None, "is damaged: it cannot be"),

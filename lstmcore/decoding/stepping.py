@@ -131,10 +131,7 @@ def traced_number(name: str, value, smallest: float = 0, largest: float = math.i
     """
     if isinstance(value, jax.core.Tracer):
         return value
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {value!r}") from None
+    number = checks.check_number(name, value)
     too_small = number <= 0 if smallest else number < 0
     if too_small or not number <= largest or math.isinf(number):
         least = "above 0" if smallest else "0 or more"

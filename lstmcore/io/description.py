@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from lstmcore.io.atomic import atomic_path
-from lstmcore.io.json_text import read_json
+from lstmcore.io.json_text import parse_json, read_json
 from lstmcore.text import excerpt
 
 FORMAT = 1
@@ -26,10 +26,12 @@ def write_description(path: Path, description: dict) -> None:
     """Write a description in one step.
 
     Raises:
+      ValueError: it is too large to be read back: some 390,000 numbers.
       OSError: it cannot be written.
     """
+    text = json.dumps({"format": FORMAT, **description}, indent=1)
+    parse_json(text, f"what {path.name} is to hold")  # rather no file than one that cannot be read
     with atomic_path(path) as temporary:
-        text = json.dumps({"format": FORMAT, **description}, indent=1)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 

@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.series.tables.csv import Column, Sheet
-from lstmcore.series.tables.numbers import is_missing, read_cell
+from lstmcore.series.tables.numbers import is_missing, is_padded, read_cell
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.text import count, few
 
 TRUTHS = ({"false", "true"}, {"no", "yes"}, {"off", "on"}, {"f", "t"}, {"n", "y"})
 MOST_CATEGORIES = 30
+LARGEST_WHOLE = 2**53  # float64 holds all whole numbers below
 NOT_FINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 
 __all__ = [
@@ -40,6 +41,7 @@ class Content(NamedTuple):
       unclear: the first that is another number with points than with commas, such as 1.234.
       unclear_comma: the first of those with a comma.
       percent, bare: the first number with a percent sign, and without.
+      padded: the first whole number with zeros before it.
     """
 
     numbers: int
@@ -51,6 +53,7 @@ class Content(NamedTuple):
     unclear_comma: Place | None
     percent: Place | None
     bare: Place | None
+    padded: Place | None
 
     @property
     def kind(self) -> str:
@@ -100,6 +103,8 @@ def _kinds_of(cell: str) -> list[str]:
         kinds.append("comma")
     elif point != comma:
         kinds += ["unclear", *["unclear_comma"] * ("," in cell)]
+    elif is_padded(cell):
+        kinds.append("padded")
     return kinds
 
 
@@ -146,15 +151,27 @@ def numbers(
                 "has one: write all alike"
             )
         sheet.notes.append(f"{few([column.name])}: numbers of %, such as {content.percent.text}")
+    if content.padded:
+        sheet.notes.append(
+            f"{few([column.name])}: {content.padded.text[:40]} on line "
+            f"{sheet.line(content.padded.row):,} read as a number, without its leading zeros"
+        )
     parts = [_parsed(part, decimal, options.na) for part in column.parts]
     values = np.concatenate(parts, out=out)
     for text in options.na:
         if (number := read_cell(text).point) is not None:
             values[values == number] = np.nan
     # The smallest and the largest take no memory, as a mask of a large column would.
-    if np.isinf([np.fmin.reduce(values), np.fmax.reduce(values)]).any():
+    largest = max(-np.fmin.reduce(values), np.fmax.reduce(values))
+    if np.isinf(largest):
         row = int(np.isinf(values).argmax())
         raise ValueError(f"{where(sheet, row, column)}: {_text(column, row)} is too large")
+    if LARGEST_WHOLE <= largest < 2**64:
+        row = int((np.abs(values) >= LARGEST_WHOLE).argmax())
+        sheet.notes.append(
+            f"{few([column.name])}: whole numbers from {LARGEST_WHOLE:,} on, the first on line "
+            f"{sheet.line(row):,}, are rounded to 16 digits"
+        )
 
 
 def _parsed(part: np.ndarray, decimal: str, na: Sequence[str]) -> np.ndarray:

@@ -19,16 +19,23 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.series.tables.header import has_header, is_row_of_units, is_time_name
-from lstmcore.series.tables.numbers import decimal_mark, is_missing, is_number, is_plain
+from lstmcore.series.tables.numbers import (
+    decimal_mark,
+    is_missing,
+    is_number,
+    is_padded,
+    is_plain,
+)
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.plain_text import WIDEST_TEXT, read_plain
 from lstmcore.series.tables.text_file import LONGEST_RECORD, open_blocks
-from lstmcore.text import count, few
+from lstmcore.text import count, few, normalized
 
 JUDGED_BY = 50  # lines that show which separator is used
 FEW_ROWS = 12  # that show whether the first line holds names
 EXCEL_ERROR = re.compile(r"#(N/A|NV|DIV/0!|VALUE!|WERT!|REF!|BEZUG!|NAME\?|NULL!|NUM!)", re.I)
 EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+CAMPBELL = re.compile(r'"?TO[AB]5"?,')
 SPACED_NUMBER = re.compile(r"\s*[+-]?[1-9]\d{0,2}( \d{3})+([.,]\d*)?\s*")
 
 __all__ = ["Column", "Sheet", "read_sheet"]
@@ -249,7 +256,10 @@ def _read(
     lines = _first_lines(records, blocks)
     if not lines:
         raise ValueError(f"{path} is empty: expected lines of numbers with a separator")
-    if options.separator is None and (told := EXCEL_SEPARATOR.fullmatch(lines[0][1])):
+    if CAMPBELL.match(lines[0][1]):
+        notes.append(f"line {lines[0][0]:,} left out, which describes the logger")
+        lines.pop(0)
+    if options.separator is None and lines and (told := EXCEL_SEPARATOR.fullmatch(lines[0][1])):
         records.separator = told.group(1)
         lines.pop(0)
     else:
@@ -269,7 +279,8 @@ def _read(
     sheet.decimal = found or ("" if records.separator == ";" else ".")
     for column in sheet.columns:
         column.numeric = not is_text(column.name) and all(
-            is_plain(cell, sheet.decimal) or is_missing(cell) for cell in column.texts()
+            (is_plain(cell, sheet.decimal) and not is_padded(cell)) or is_missing(cell)
+            for cell in column.texts()
         )
         if column.numeric:
             column.settle(sheet.decimal)
@@ -331,7 +342,10 @@ def _find_separator(lines: list[str], path, decimal: str | None) -> str:
             break
         widths = _cell_counts(sample, separator)
         agree = sum(width == widths[0] for width in widths) / len(widths)
-        if widths[0] > 1 and agree > agreeing:
+        if set(widths[1:]) == {widths[0] + 1}:  # rows with names, or with a separator at their end
+            agree = 0.9
+        is_cut = widths[0] > 1 or (agree == 0.9 and sample[-1].startswith('"'))
+        if is_cut and agree > agreeing:
             best, agreeing = separator, agree
     if best == " " and agreeing <= 0.5:
         best = ""
@@ -356,7 +370,16 @@ def _name_columns(
     sheet: Sheet, rows: list[Row], comments: list[tuple[int, str]], options: ReadOptions
 ) -> None:
     """Take the names from the first row, the comment before it, or the places of columns."""
-    first, below = rows[0], [row.cells for row in rows[1:FEW_ROWS] if not row.is_blank]
+    below = [row.cells for row in rows[1:FEW_ROWS] if not row.is_blank]
+    if options.header is not False:
+        names = _with_unnamed(rows[0].cells, below)
+        if len(names) > len(rows[0].cells) and not names[0]:
+            sheet.notes.append(
+                f"line {rows[0].line:,} has {count(len(names) - 1, 'name')} for "
+                f"{count(len(names), 'column')}: the first was taken for names of rows"
+            )
+        rows[0] = rows[0]._replace(cells=names)
+    first = rows[0]
     named = options.header
     if named is None:
         below = [cells for cells in below if len(cells) == len(first.cells)]
@@ -388,15 +411,33 @@ def _name_columns(
                 sheet.notes.append(f"names of columns taken from the comment {text[:40]!r}")
                 comments.pop()
     sheet.columns = [
-        Column(" ".join(name.split()) or f"column_{place}", named and not name.strip())
+        Column(normalized(name) or f"column_{place}", named and not name.strip())
         for place, name in enumerate(names)
     ]
 
 
+def _with_unnamed(names: list[str], below: Sequence[Sequence[str]]) -> list[str]:
+    """With an empty name more, where all rows have a cell more than there are names.
+
+    Such are the names of rows, which R writes before the others, or nothing, behind a separator at
+    the end of each line.
+    """
+    if len(below) < 2 or {len(cells) for cells in below} != {len(names) + 1}:
+        return names
+    if not any(cells[-1].strip() for cells in below):
+        return [*names, ""]
+    rows = [cells[0].strip() for cells in below]
+    count_up = [str(place) for place in range(1, len(rows) + 1)]
+    are_names = rows == count_up or not any(is_number(row) or is_missing(row) for row in rows)
+    return ["", *names] if are_names else names
+
+
 def _leave_out_units(sheet: Sheet, rows: list[Row], options: ReadOptions) -> None:
-    """A first row of words, where all other rows hold numbers, tells units."""
-    below = [row.cells for row in rows[1:FEW_ROWS]]
-    if options.header is not False and is_row_of_units(rows[0].cells, below):
+    """A first row of words, where all other rows hold numbers, tells units; a second their kind."""
+    for _ in range(2):
+        below = [row.cells for row in rows[1:FEW_ROWS]]
+        if not below or options.header is False or not is_row_of_units(rows[0].cells, below):
+            break
         words = [cell.strip() for cell in rows[0].cells if cell.strip()]
         sheet.notes.append(f"line {rows[0].line:,} holds units, not values: {few(words)}")
         rows.pop(0)

@@ -15,6 +15,7 @@ MISSING = frozenset(
      "---", "–", "—", "."]
 )  # fmt: skip
 PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+PADDED = re.compile(r"[+-]?0[0-9]{2,}")
 DOT_GROUPS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
 COMMA_GROUPS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+")
 # A space of some kind or an apostrophe between groups of three leaves no doubt.
@@ -23,7 +24,7 @@ CLEAR_GROUPS = re.compile(r"([+-]?[1-9][0-9]{0,2}(?:([ \u00a0\u2009\u202f'’])[
 NOT_FINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 SIGNS = str.maketrans({"−": "-", "﹣": "-", "－": "-", "＋": "+"})
 
-__all__ = ["Cell", "decimal_mark", "is_missing", "is_number", "is_plain", "read_cell"]
+__all__ = ["Cell", "decimal_mark", "is_missing", "is_number", "is_padded", "is_plain", "read_cell"]
 
 
 class Cell(NamedTuple):
@@ -119,6 +120,18 @@ def _cell(whole: str, fraction: str, percent: bool) -> Cell:
         None if fraction.startswith(".") else number,
         percent,
     )
+
+
+def is_padded(text: str) -> bool:
+    """Whether a cell is a whole number with zeros before it, as codes and identifiers are.
+
+    Two digits, as those of 01 to 12, may well be a number of something.
+
+    Examples:
+      >>> is_padded("01234"), is_padded("01"), is_padded("0.25")
+      (True, False, False)
+    """
+    return PADDED.fullmatch(text) is not None
 
 
 def is_plain(text: str, decimal: str) -> bool:

@@ -19,7 +19,7 @@ NAMES_OF_THINGS = frozenset(
 )  # fmt: skip
 MOST_KEYS = 8  # columns that may tell series apart, of which pairs are tried
 
-__all__ = ["SeveralSeriesError", "find_keys", "is_key_name", "keys_of"]
+__all__ = ["SeveralSeriesError", "find_keys", "is_key_name", "keys_of", "shared_keys"]
 
 
 class SeveralSeriesError(ValueError):
@@ -70,6 +70,19 @@ def find_keys(times: np.ndarray | None, columns: Mapping[str, Any]) -> tuple[str
         if _tells_apart(times, code, is_measured, named=all(map(is_key_name, keys))):
             return keys
     return ()
+
+
+def shared_keys(columns: Mapping[str, Any]) -> dict[str, int]:
+    """Columns called as keys are, with the number of their values, that several rows share.
+
+    They may tell series apart that follow one another, or that have no times.
+
+    Examples:
+      >>> shared_keys({"store": ["A", "A", "B", "B"], "id": [1, 2, 3, 4], "weather": ["dry"] * 4})
+      {'store': 2}
+    """
+    numbers = {name: len(set(cells)) for name, cells in columns.items() if is_key_name(name)}
+    return {name: n for name, n in numbers.items() if 1 < n <= len(columns[name]) // 2}
 
 
 def keys_of(columns: Sequence[Sequence[str]]) -> list[str]:

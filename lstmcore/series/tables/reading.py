@@ -16,7 +16,13 @@ from lstmcore.series.tables.columns import where
 from lstmcore.series.tables.csv import Sheet, read_sheet
 from lstmcore.series.tables.header import may_be_time_name
 from lstmcore.series.tables.options import ReadOptions
-from lstmcore.series.tables.panel import SeveralSeriesError, find_keys, is_key_name, keys_of
+from lstmcore.series.tables.panel import (
+    SeveralSeriesError,
+    find_keys,
+    is_key_name,
+    keys_of,
+    shared_keys,
+)
 from lstmcore.series.tables.row_names import RowNames
 from lstmcore.series.tables.selection import (
     Field,
@@ -32,7 +38,7 @@ from lstmcore.series.times.column import TimeColumn, read_times
 from lstmcore.series.times.errors import TimesError
 from lstmcore.series.times.timeline import Times, check_times
 from lstmcore.series.windowing import tutorial_series
-from lstmcore.text import count, few
+from lstmcore.text import count, few, normalized
 
 ARGUMENTS = {  # of a function, in the words of a command
     r"day_first=True or day_first=False": "--day-first or --month-first",
@@ -177,7 +183,7 @@ def _resolve(sheet: Sheet, asked: Sequence[str]) -> list[tuple[int, str | None]]
     for place, name in enumerate(sheet.names):
         places.setdefault(name, []).append(place)
     found = []
-    for name in asked:
+    for name in map(normalized, asked):
         column, equals, category = name.rpartition("=")
         is_category = name not in places and bool(equals) and column in places
         column = column if is_category else name
@@ -306,15 +312,27 @@ def _one_series(
             candidates[column.name] = numbers.astype(np.int64)
     keys = find_keys(moments, candidates)
     if not keys:
-        if options.series is not None:
+        sharing = shared_keys(candidates)
+        if options.series is None:
+            as_words = {sheet.names[field.place] for field in fields if field.category}
+            sheet.notes += [
+                f"{name[:60]} holds {number:,} values that may tell series apart, but all rows are "
+                "taken for one: --series NAME reads those of one value"
+                for name, number in sharing.items()
+                if name not in as_words
+            ]
+            return None
+        if not sharing:
             raise ValueError(f"{sheet.path} holds one series alone: leave out --series")
-        return None
+        keys = tuple(sharing)[:1]
     names = keys_of([candidates[key].tolist() for key in keys])
     known = list(dict.fromkeys(names))
     shown = f"{len(known):,} series, told apart by {' and '.join(key[:40] for key in keys)}"
     if options.series is None:
         raise SeveralSeriesError(
-            f"{sheet.path} holds {shown} ({few(known)}): --series NAME reads one of them", known
+            f"{sheet.path} holds {shown} ({few(known)}): --series NAME reads one of them, --series "
+            "list names all",
+            known,
         )
     chosen = np.flatnonzero(np.array(names) == options.series)
     if not len(chosen):

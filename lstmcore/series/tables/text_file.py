@@ -27,6 +27,11 @@ OTHER_KINDS = {
     b"\x89HDF": "an HDF5 file: write it as CSV, for instance with pandas",
     b"%PDF": "a PDF file",
 }
+OTHER_TEXTS = {  # how they begin
+    re.compile(rb"<(!doctype|html|\?xml|table)\b", re.IGNORECASE): "a web page or XML: save the "
+    "table in it as CSV",
+    re.compile(rb"\{\s*[\"}\[]|\[\s*[{\[]"): "JSON: write it as CSV, for instance with pandas",
+}
 # UTF-32 comes first: its mark begins with that of UTF-16.
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -120,6 +125,9 @@ def _text_blocks(file: BinaryIO, path, encoding: str | None, notes: list[str] | 
     first = next(chunks, b"")
     for magic, kind in OTHER_KINDS.items():
         if first.startswith(magic):
+            raise ValueError(f"{path} is {kind}")
+    for pattern, kind in OTHER_TEXTS.items():
+        if pattern.match(first.removeprefix(codecs.BOM_UTF8).lstrip()):
             raise ValueError(f"{path} is {kind}")
     marked = next((name for mark, name in MARKS if first.startswith(mark)), None)
     chunks = chain([first], chunks)
