@@ -489,3 +489,18 @@ def test_serial_days_that_there_are_not():
     for text in ("60", "0", "-5", "2958466"):
         with pytest.raises(series.ImpossibleTimesError, match="is not a serial day of Excel"):
             series.read_times([text], time_format="excel")
+
+
+@given(
+    unit=st.sampled_from(["s", "ms", "us"]),
+    seconds=st.lists(st.integers(0, 4_000_000_000), min_size=1, max_size=5),
+    ending=st.sampled_from(["", ".0", ".5"]),
+)
+def test_counts_since_1970_are_exact_and_written_as_they_were(unit, seconds, ending):
+    """Those of equally many digits take a shorter way than others."""
+    size = {"s": 1_000_000, "ms": 1_000, "us": 1}[unit]
+    texts = [f"{second * 1_000_000 // size}{ending}" for second in seconds]
+    times = series.read_times(texts, time_format=unit)
+    microseconds = [second * 1_000_000 + (ending == ".5") * size // 2 for second in seconds]
+    assert times.times.astype(np.int64).tolist() == microseconds
+    assert list(times.labels) == texts

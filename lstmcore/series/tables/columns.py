@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -76,16 +77,19 @@ def examine(column: Column, na: Sequence[str] = ()) -> Content:
                 found["bare"] = Place(row + place, f"{part[place]:g}")
             row += len(part)
             continue
-        for text in part.tolist():
+        cells = part.tolist()
+        # Each text once, in the order in which they appear: most columns of words have few.
+        for text, count_of in Counter(cells).items():
             cell = text.decode() if isinstance(text, bytes) else text
-            if not is_missing(cell, na):
-                kinds = _kinds_of(cell)
-                numbers += kinds[0] != "word"
-                words += kinds[0] == "word"
-                for kind in kinds:
-                    if kind not in found:
-                        found[kind] = Place(row, cell)
-            row += 1
+            if is_missing(cell, na):
+                continue
+            kinds = _kinds_of(cell)
+            numbers += count_of * (kinds[0] != "word")
+            words += count_of * (kinds[0] == "word")
+            for kind in kinds:
+                if kind not in found:
+                    found[kind] = Place(row + cells.index(text), cell)
+        row += len(part)
     for mark, kind in ((".", "point"), (",", "comma")):
         if mark in column.marks and kind not in found:
             found[kind] = found["bare"]

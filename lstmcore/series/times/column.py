@@ -160,6 +160,10 @@ def read_times(
     if not is_asked and time_numbers.NUMBER.fullmatch(first):
         time_format = time_numbers.format_of(cells, texts)
     if time_format in time_numbers.NAMED_FORMATS:
+        times = time_numbers.whole_epochs(cells, time_format)
+        if times is not None:
+            form = TimeFormat((Part("epoch", f"{time_format} 0"),))
+            return TimeColumn(times, form, TimeLabels(times, form))
         times, parts = time_numbers.read_named(cells, texts, time_format)
         if not is_asked and time_format == "number":
             time_numbers.check_serial_days(times, cells, texts)

@@ -42,7 +42,14 @@ MOST = 0.5  # of the rows must be times, so that the others are faults and not a
 SERIAL_DAYS = 20_000, 80_000  # of a spreadsheet: the years 1954 to 2119
 NAMED_FORMATS = ("number", "s", "ms", "us", "ns", "excel")  # other than those of strptime
 
-__all__ = ["NAMED_FORMATS", "NUMBER", "check_serial_days", "format_of", "read_named"]
+__all__ = [
+    "NAMED_FORMATS",
+    "NUMBER",
+    "check_serial_days",
+    "format_of",
+    "read_named",
+    "whole_epochs",
+]
 
 
 def format_of(cells: np.ndarray, texts: Sequence[str]) -> str:
@@ -93,17 +100,18 @@ def _format_of_digits(cells: np.ndarray, texts: Sequence[str], digits: int) -> s
                     0,
                     texts[0],
                 )
-    if digits in COMPACT:
-        fits = _fits(cells, COMPACT[digits])
-        if fits.all():
-            return COMPACT[digits]
+    compact = COMPACT.get(digits, "")
+    if compact and _fits(cells[:1], compact)[0] and _fits(cells, compact).all():
+        return compact
     if digits in EPOCHS:
-        count = cells.astype(np.int64)
+        count = _integers(cells)
         scale = 10 ** (digits - 10)
         if (count >= 10**9 * scale).all() and (count < LATEST_EPOCH * scale).all():
             return EPOCHS[digits]
-    if digits in COMPACT and (fits[0] or fits.mean() > MOST):
-        raise _no_compact_time(texts, int(fits.argmin()), digits)
+    if compact:
+        fits = _fits(cells, compact)
+        if fits[0] or fits.mean() > MOST:
+            raise _no_compact_time(texts, int(fits.argmin()), digits)
     return "number"
 
 
@@ -158,9 +166,22 @@ def _times_of_day(cells: np.ndarray, digits: int) -> bool:
     return bool(np.strings.startswith(cells, b"0").any() and _fits(cells, form).all())
 
 
+def _bytes(cells: np.ndarray) -> np.ndarray:
+    """Return uint8 [rows, longest]; what is shorter ends with zeros."""
+    return np.ascontiguousarray(cells).view(np.uint8).reshape(len(cells), -1)
+
+
+def _integers(cells: np.ndarray) -> np.ndarray:
+    """Return digits, equally many in each row, as int64 [rows]."""
+    numbers = np.zeros(len(cells), np.int64)
+    for column in _bytes(cells).T:
+        numbers = 10 * numbers + (column.astype(np.int64) - ord("0"))
+    return numbers
+
+
 def _fits(cells: np.ndarray, form: str) -> np.ndarray:
     """Return whether each number can be a time in a format of strptime, bool [rows]."""
-    chars = np.ascontiguousarray(cells).view(np.uint8).reshape(len(cells), -1).astype(np.int64) - 48
+    chars = _bytes(cells).astype(np.int64) - 48
     fits, start = np.ones(len(cells), bool), 0
     for directive in form[1::2]:
         number = np.zeros(len(cells), np.int64)
@@ -178,6 +199,22 @@ def _are_seconds(cells: np.ndarray) -> bool:
     if not (np.strings.isdigit(whole).all() and (np.strings.str_len(whole) == 10).all()):
         return False
     return bool((np.strings.isdigit(rest) | (rest == b"")).all())
+
+
+def whole_epochs(cells: np.ndarray, unit: str) -> np.ndarray | None:
+    """Read counts since 1970 that `TimeFormat` writes as they are; most are such.
+
+    Returns:
+      datetime64[us] [rows]; None if some have a sign, decimals, zeros before them, or another
+      number of digits than today's; and for nanoseconds, which are not all kept.
+    """
+    digits = next((digits for digits, name in EPOCHS.items() if name == unit), None)
+    if digits != cells.dtype.itemsize or unit == "ns":
+        return None
+    chars = _bytes(cells)
+    if not ((chars >= ord("0")) & (chars <= ord("9"))).all() or (chars[:, 0] == ord("0")).any():
+        return None
+    return (_integers(cells) * MICROSECONDS[unit]).astype("M8[us]")
 
 
 def read_named(
@@ -267,7 +304,7 @@ def _as_floats(cells: np.ndarray, texts: Sequence[str]) -> np.ndarray:
     """Turn texts into finite numbers; `float` also takes 1_0, nan and inf."""
     allowed = np.zeros(256, bool)
     allowed[[0, *b"0123456789+-.eE"]] = True
-    chars = np.ascontiguousarray(cells).view(np.uint8).reshape(len(cells), -1)
+    chars = _bytes(cells)
     is_number = allowed[chars].all(axis=1)
     numbers = np.zeros(len(cells))
     try:
