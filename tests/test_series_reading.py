@@ -12,7 +12,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import any_table, hostile_table
 
@@ -305,6 +305,62 @@ def test_names_of_rows_need_no_name_of_their_own(separator, read):
     assert "line 1 has 2 names for 3 columns: the first was taken for names of rows" in table.notes
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Datum,Last\n01.01.2024,1,5\n02.01.2024,2,7\n03.01.2024,3,9\n",
+        "n,level\n1,1,5\n2,2,7\n3,3,9\n",
+        "city,temp\nParis,France,21\nLyon,France,22\n",
+        "a;b\nx;1;5\ny;2;5\n",
+        "time temp\n01.01.2024 1 5\n02.01.2024 2 5\n03.01.2024 4 5\n",
+        '"station","level"\n"north",1,5\n"south",2,7\n',  # 1.5 and 2.7, it may be
+        '"time" "temp"\n"01.01.2024" 1 5\n"02.01.2024" 2 5\n',
+    ],
+)
+def test_rows_that_are_too_long_are_not_shifted(text, read):
+    with pytest.raises(ValueError, match=r"line 2: 3 cells, but there are 2 columns"):
+        read(text)
+
+
+def test_a_separator_at_the_end_of_rows_makes_no_column(read):
+    rows = "".join(f"2024-01-{day:02},{day}.5,\n" for day in range(1, 20))
+    table = read("date,a\n" + rows)
+    assert (table.columns, len(table.notes), len(table.values)) == (("a",), 1, 19)
+    assert read(",a\n" + "".join(f"{row},{row}.5,\n" for row in range(9))).columns == ("a",)
+    with pytest.raises(ValueError, match=r"line 21: 3 cells, but there are 2 columns \(date, a\)"):
+        read("date,a\n" + rows + "2024-01-20,7,8\n")
+
+
+def test_what_stands_above_a_table_is_left_out(read):
+    assert read("sep=;\n\na;b\n1;2\n").columns == ("a", "b")
+    assert read("TOA5,TOA6\n1.5,2\n3,4.5\n").columns == ("TOA5", "TOA6")
+    for text in ("sep=;\n", "sep=;\n\n\n", "\nsep=;\n \n"):
+        with pytest.raises(ValueError, match="is empty: expected lines of numbers"):
+            read(text)
+
+
+def test_words_for_missing_values_are_known_wherever_they_stand(read):
+    for word in ("nan", "-nan", "-nan(ind)", "NA", "+NaN"):
+        rows = [f"{row},1.5" for row in range(30)]
+        rows[2] = rows[25] = f"{word},1.5"
+        assert np.isnan(read("\n".join(["a,b", *rows]), missing=True).values[[2, 25], 0]).all()
+
+
+def test_series_are_found_by_the_words_of_any_column_that_may_tell_them_apart(read):
+    text = "".join(f"{row},{'NS'[row // 4]},{'ABAB'[row // 2]},{row}.5\n" for row in range(8))
+    text = "day,region,store,sales\n" + text
+    assert any(note.startswith("region, store may tell series apart") for note in read(text).notes)
+    assert read(text, series="S").values[:, -1].tolist() == [4.5, 5.5, 6.5, 7.5]
+    assert read(text, series="B").values[:, -1].tolist() == [2.5, 3.5, 6.5, 7.5]
+
+
+def test_a_large_key_is_not_rounded(read):
+    keys = ("9007199254740992", "9007199254740993")
+    rows = "".join(f"2024-01-0{1 + row // 2},{keys[row % 2]},{row}\n" for row in range(8))
+    table = read("date,station_no,sales\n" + rows, series=keys[1])
+    assert table.values[:, -1].tolist() == [1, 3, 5, 7]
+
+
 @pytest.mark.parametrize("rows", ["1,5,2\n2,5,3\n7,5,3\n", "1,5,2\n,5,3\n", "x,5,2\ny,5,3,4\n"])
 def test_a_cell_more_in_each_row_is_not_always_a_name(rows, read):
     with pytest.raises(ValueError, match=r"line [23]: [34] cells, but there are [23] col"):
@@ -328,10 +384,8 @@ def test_numbers_that_lose_something_are_pointed_out(read):
     assert zeros in read("zip,y\n98765,1.5\n01234,2\n55555,3\n").notes
     for plain in ("0.25", "00", "01"):
         assert len(read(f"zip,y\n98765,1.5\n{plain},2\n55555,3\n").notes) == 1
-    large = (
-        "id: whole numbers from 9,007,199,254,740,992 on, the first on line 3, are rounded to 16"
-    )
-    for number in ("9007199254740993", "-9007199254740993"):
+    large = "id: numbers from 9,007,199,254,740,992 on, the first on line 3, are kept to 16 digits"
+    for number in ("9007199254740993", "-9007199254740993", "99999999999999999992"):
         assert any(large in note for note in read(f"id,y\n5,1\n{number},2\n7,4\n").notes)
     assert len(read("id,y\n5,1\n9007199254740991,2\n1e300,4\n").notes) == 1
 
@@ -584,10 +638,14 @@ def test_a_column_that_may_tell_series_apart_is_pointed_out_and_can_be_asked_for
     if dated:  # the second series begins where the first ends
         lines = [f"2024-01-0{row},{line}" for row, line in enumerate(text.split())]
         text = "\n".join(lines).replace("2024-01-00", "day")
-    note = "store holds 2 values that may tell series apart, but all rows are taken for one: "
+    note = (
+        "store may tell series apart, but all rows are taken for one series: --series NAME reads "
+        f"those of one value, such as {names[0]}"
+    )
     table = read(text)
     assert len(table.values) == 6
-    assert any(said.startswith(note) for said in table.notes)
+    assert note in table.notes
+    assert note not in read(text, ["store", "y"]).notes
     table = read(text, series=names[1])
     assert (table.columns, table.values.tolist()) == (("y",), [[3.5], [4.5], [5.5]])
     with pytest.raises(ValueError, match="has no series 'C': it holds 2 series, told apart by st"):
@@ -761,39 +819,96 @@ def test_what_is_not_missing_is_still_an_error(cell, read):
 # Large files: what is plain is left to pandas, with the same result.
 
 
-@given(
-    st.lists(
-        st.sampled_from(
-            ["1,2,x", "3,,y", ",4,", "1.5,2,x", ",,", "6,-7e3,é", "nan,7,x", '"8","9",z',
-             "# no", "1_0,2,x", "0x1,2,x", "inf,2,x", "1e400,1,x", "5,6", " 7 , 8 ,z", "1;5,2,x"]
-        ),
-        max_size=9,
-    ),
-    st.sampled_from(["\n", "\r\n"]),
+CELLS = st.sampled_from(
+    ["1", "2.5", "-7e3", "", "x", " 7", "8 ", " ", "x ", "nan", "-nan", "NA", "1_0", "0x1", "inf",
+     "1e400", "True", '"9"', '"', "#", "1;5", "1,5", "é", "\xa0y", "\ufeff5", "2024-01-05",
+     "12345678901234567890"]
 )  # fmt: skip
-def test_parts_of_a_file_are_read_as_the_whole(read, lines, end):
-    text = "a,b,c" + end + "1,2,x" + end + "".join(line + end for line in lines)
+ENDINGS = ["", "", "", "", ",", " ", ",5", "\n", "\r"]
+BLANK = st.just((0, "", ""))
+USUAL = {"words": "1,2,x", "numbers": "1.5,2", "one": "5", "spaces": "1 2 x", "times": "x,1"}
 
-    def outcome(missing):
+
+@settings(max_examples=CASES)
+@given(
+    st.sampled_from(sorted(USUAL)),
+    st.lists(st.tuples(st.integers(0, 2), CELLS, st.sampled_from(ENDINGS)) | BLANK, max_size=5),
+    st.sampled_from(["\n", "\r\n", "\n", "\r"]),
+)
+def test_parts_of_a_file_are_read_as_the_whole(read, kind, lines, end):
+    """What comes late in a large file, which pandas reads, is read as in a small one."""
+    usual, separator = USUAL[kind], " " if kind == "spaces" else ","
+    names = ["a", "b", "c"][: 1 + usual.count(separator)]
+    rows = [usual.split(separator) for _ in range(14 + 2 * len(lines))]
+    if kind == "times":
+        names[0] = "time"
+        rows = [[f"{1900 + row}-01-01", f"{row}"] for row in range(len(rows))]
+    for row, (place, cell, ending) in enumerate(lines):
+        rows[14 + 2 * row][place % len(names)] = cell
+        rows[14 + 2 * row][-1] += ending.replace(",", separator)
+    rows = [separator.join(row) for row in rows]
+    text = separator.join(names) + end + "".join(row + end for row in rows)
+
+    def outcome(columns, missing):
         try:
-            columns, values, labels, *_ = read(text, missing=missing)
+            read_columns, values, labels, *_, notes, _ = read(text, columns, missing=missing)
         except ValueError as error:
             return str(error)
-        return columns, repr(values.tolist()), list(labels)
+        return read_columns, repr(values.tolist()), list(labels), notes
 
-    whole = outcome(False), outcome(True)
+    def outcomes():
+        last = [names[-1]]
+        return [outcome(None, False), outcome(None, True), outcome(last, True)]
+
+    whole = outcomes()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_file, "FIRST_BLOCK", 14)
-        patch.setattr(text_file, "BLOCK", 9)
-        parts = outcome(False), outcome(True)
+        patch.setattr(text_file, "BLOCK", 30)
+        parts = outcomes()
         patch.setattr(plain_text, "_pandas_reader", lambda: None)
-        without_pandas = outcome(False), outcome(True)
+        without_pandas = outcomes()
     for one, other, third in zip(whole, parts, without_pandas, strict=True):
         if isinstance(one, str):  # of two errors, another may be met first
-            assert isinstance(other, str)
-            assert isinstance(third, str)
+            assert isinstance(other, str), other
+            assert isinstance(third, str), third
         else:
             assert one == other == third
+
+
+@pytest.mark.parametrize(
+    ("names", "usual", "late", "columns"),
+    [
+        ("a,c", "1,x", "1, x", ["c"]),
+        ("a,c", "1,x", "1,x ", ["c"]),
+        ("a,c", "1,x", "1,\xa0x", ["c"]),
+        ("a,c", "1,x", "1,x\u3000", ["c"]),
+        ("a;b", "1;2", "\ufeff1;2", None),
+        ("a b", "1 2", "1 ", None),
+        ("a b c", "1 2 x", "1 2 ", ["c"]),
+        ("a b", "1 2", " 1 2", None),
+        ("a,b", "1,2", "1,2,3", None),
+        ("a,b", "1,2", "1,2,", None),
+        ("a,b", "1,2", "1", None),
+        ("a", "1", "", None),
+        ("a", "1", " ", None),
+    ],
+)
+def test_a_line_means_the_same_late_in_a_file(names, usual, late, columns, read):
+    text = "\n".join([names, *[usual] * 20, late, *[usual] * 5, ""])
+
+    def outcome():
+        try:
+            table = read(text, columns, missing=True)
+        except ValueError as error:
+            return str(error)
+        return table.columns, repr(table.values.tolist()), list(table.labels)
+
+    expected = outcome()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_file, "FIRST_BLOCK", 14)
+        for block in (9, 14, 30):
+            patch.setattr(text_file, "BLOCK", block)
+            assert outcome() == expected
 
 
 @given(st.lists(numbers, min_size=20, max_size=40), st.sampled_from(["%r", "%.3f", "%.17e"]))

@@ -491,6 +491,13 @@ def test_serial_days_that_there_are_not():
             series.read_times([text], time_format="excel")
 
 
+def test_counts_since_1970_are_known_whatever_the_width_of_their_cells():
+    seconds = [1_700_000_000 + 3600 * row for row in range(5)]
+    for wide in ("S10", "S24"):
+        times = series.read_times(np.array([str(second) for second in seconds], wide))
+        assert times.times.astype("M8[s]").astype(np.int64).tolist() == seconds
+
+
 @given(
     unit=st.sampled_from(["s", "ms", "us"]),
     seconds=st.lists(st.integers(0, 4_000_000_000), min_size=1, max_size=5),

@@ -17,6 +17,7 @@ from lstmcore.text import count, few
 TRUTHS = ({"false", "true"}, {"no", "yes"}, {"off", "on"}, {"f", "t"}, {"n", "y"})
 MOST_CATEGORIES = 30
 LARGEST_WHOLE = 2**53  # float64 holds all whole numbers below
+MOST_DIGITS = 1e24  # larger numbers are no identifiers
 NOT_FINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 
 __all__ = [
@@ -170,11 +171,11 @@ def numbers(
     if np.isinf(largest):
         row = int(np.isinf(values).argmax())
         raise ValueError(f"{where(sheet, row, column)}: {_text(column, row)} is too large")
-    if LARGEST_WHOLE <= largest < 2**64:
+    if LARGEST_WHOLE <= largest < MOST_DIGITS:
         row = int((np.abs(values) >= LARGEST_WHOLE).argmax())
         sheet.notes.append(
-            f"{few([column.name])}: whole numbers from {LARGEST_WHOLE:,} on, the first on line "
-            f"{sheet.line(row):,}, are rounded to 16 digits"
+            f"{few([column.name])}: numbers from {LARGEST_WHOLE:,} on, the first on line "
+            f"{sheet.line(row):,}, are kept to 16 digits"
         )
 
 

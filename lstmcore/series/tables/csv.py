@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import dropwhile, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -21,9 +21,9 @@ import numpy as np
 from lstmcore.series.tables.header import has_header, is_row_of_units, is_time_name
 from lstmcore.series.tables.numbers import (
     decimal_mark,
+    is_exact,
     is_missing,
     is_number,
-    is_padded,
     is_plain,
 )
 from lstmcore.series.tables.options import ReadOptions
@@ -35,7 +35,7 @@ JUDGED_BY = 50  # lines that show which separator is used
 FEW_ROWS = 12  # that show whether the first line holds names
 EXCEL_ERROR = re.compile(r"#(N/A|NV|DIV/0!|VALUE!|WERT!|REF!|BEZUG!|NAME\?|NULL!|NUM!)", re.I)
 EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-CAMPBELL = re.compile(r'"?TO[AB]5"?,')
+CAMPBELL = re.compile(r'"?TOA5"?,.*\n.*TIMESTAMP')
 SPACED_NUMBER = re.compile(r"\s*[+-]?[1-9]\d{0,2}( \d{3})+([.,]\d*)?\s*")
 
 __all__ = ["Column", "Sheet", "read_sheet"]
@@ -134,10 +134,12 @@ class Sheet:
             column.append(texts, self.decimal)
         self._count(lines)
 
-    def append_plain(self, parts: Sequence[np.ndarray], lines: range) -> None:
+    def append_plain(self, parts: Sequence[np.ndarray], lines: range, block: bytes) -> None:
+        """Add columns that `read_plain` has made of a block."""
+        has_mark = bool(self.decimal) and self.decimal.encode() in block
         for column, part in zip(self.columns, parts, strict=True):
             column.parts.append(part)
-            is_open = part.dtype.kind == "f" and self.decimal not in column.marks
+            is_open = has_mark and part.dtype.kind == "f" and self.decimal not in column.marks
             if is_open and (part != np.trunc(part))[~np.isnan(part)].any():
                 column.marks.add(self.decimal)
         self._count(lines)
@@ -254,20 +256,23 @@ def _read(
 ) -> Sheet:
     records = _Records(path, options.skip_lines)
     lines = _first_lines(records, blocks)
+    if CAMPBELL.match("".join(text for _, text in lines[:2])):
+        notes.append(f"line {lines[0][0]:,} left out, which describes the logger")
+        lines = _from_filled(lines[1:])
+    told = EXCEL_SEPARATOR.fullmatch(lines[0][1]) if lines else None
+    if options.separator is None and told:
+        lines = _from_filled(lines[1:])
     if not lines:
         raise ValueError(f"{path} is empty: expected lines of numbers with a separator")
-    if CAMPBELL.match(lines[0][1]):
-        notes.append(f"line {lines[0][0]:,} left out, which describes the logger")
-        lines.pop(0)
-    if options.separator is None and lines and (told := EXCEL_SEPARATOR.fullmatch(lines[0][1])):
+    if options.separator is None and told:
         records.separator = told.group(1)
-        lines.pop(0)
     else:
         records.separator = options.separator or _find_separator(
             [text for _, text in lines], path, options.decimal_mark
         )
     sheet = Sheet(path, records.separator, notes=notes)
     rows = list(records.split(lines))
+    ends_with_separator = _add_unnamed(sheet, rows, lines[1:], options)
     _name_columns(sheet, rows, records.comments, options)
     widths = _Widths(path, sheet.names)
     rows = list(widths.check(rows))
@@ -279,7 +284,7 @@ def _read(
     sheet.decimal = found or ("" if records.separator == ";" else ".")
     for column in sheet.columns:
         column.numeric = not is_text(column.name) and all(
-            (is_plain(cell, sheet.decimal) and not is_padded(cell)) or is_missing(cell)
+            (is_plain(cell, sheet.decimal) and is_exact(cell)) or is_missing(cell)
             for cell in column.texts()
         )
         if column.numeric:
@@ -292,11 +297,13 @@ def _read(
             widths.check_no_blank()
             first = records.line + 1
             records.line += len(plain[0])
-            sheet.append_plain(plain, range(first, records.line + 1))
+            sheet.append_plain(plain, range(first, records.line + 1), block)
         elif rows := list(widths.check(records.split(records.lines(block.decode())))):
             sheet.append(rows)
     if not sheet.rows:
         raise ValueError(f"{path} has column names but no rows of numbers")
+    if ends_with_separator:
+        _drop_empty_end(sheet)
     if records.comments:
         line, text = records.comments[0]
         sheet.notes.append(
@@ -323,14 +330,19 @@ def _whole_rows(blocks: Iterator[bytes], path) -> Iterator[bytes]:
 
 
 def _first_lines(records: _Records, blocks: Iterator[bytes]) -> list[tuple[int, str]]:
-    """The lines of the first block that holds any, from the first that is not blank."""
+    """The lines of the first block or, if these are few, of more; from the first not blank on."""
+    lines: list[tuple[int, str]] = []
     for block in blocks:
-        lines = list(records.lines(block.decode()))
-        if filled := next((place for place, line in enumerate(lines) if line[1].strip()), None):
-            return lines[filled:]
-        if filled == 0:
-            return lines
-    return []
+        lines += records.lines(block.decode())
+        lines = _from_filled(lines)
+        if len(lines) >= FEW_ROWS:
+            break
+    return lines
+
+
+def _from_filled(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Lines from the first on that is not blank."""
+    return list(dropwhile(lambda line: not line[1].strip(), lines))
 
 
 def _find_separator(lines: list[str], path, decimal: str | None) -> str:
@@ -370,16 +382,7 @@ def _name_columns(
     sheet: Sheet, rows: list[Row], comments: list[tuple[int, str]], options: ReadOptions
 ) -> None:
     """Take the names from the first row, the comment before it, or the places of columns."""
-    below = [row.cells for row in rows[1:FEW_ROWS] if not row.is_blank]
-    if options.header is not False:
-        names = _with_unnamed(rows[0].cells, below)
-        if len(names) > len(rows[0].cells) and not names[0]:
-            sheet.notes.append(
-                f"line {rows[0].line:,} has {count(len(names) - 1, 'name')} for "
-                f"{count(len(names), 'column')}: the first was taken for names of rows"
-            )
-        rows[0] = rows[0]._replace(cells=names)
-    first = rows[0]
+    first, below = rows[0], [row.cells for row in rows[1:FEW_ROWS] if not row.is_blank]
     named = options.header
     if named is None:
         below = [cells for cells in below if len(cells) == len(first.cells)]
@@ -416,20 +419,51 @@ def _name_columns(
     ]
 
 
-def _with_unnamed(names: list[str], below: Sequence[Sequence[str]]) -> list[str]:
-    """With an empty name more, where all rows have a cell more than there are names.
+def _add_unnamed(
+    sheet: Sheet, rows: list[Row], lines: Sequence[tuple[int, str]], options: ReadOptions
+) -> bool:
+    """Add an empty name to the first row where the others all have one cell more.
 
-    Such are the names of rows, which R writes before the others, or nothing, behind a separator at
-    the end of each line.
+    It may be one of names of rows, which R writes in quotes before the others. Or lines of values
+    end with a separator: then return True.
     """
-    if len(below) < 2 or {len(cells) for cells in below} != {len(names) + 1}:
-        return names
+    names, below = rows[0].cells, [row.cells for row in rows[1:FEW_ROWS] if not row.is_blank]
+    if options.header is False or len(below) < 2:
+        return False
+    if {len(cells) for cells in below} != {len(names) + 1}:
+        return False
     if not any(cells[-1].strip() for cells in below):
-        return [*names, ""]
-    rows = [cells[0].strip() for cells in below]
-    count_up = [str(place) for place in range(1, len(rows) + 1)]
-    are_names = rows == count_up or not any(is_number(row) or is_missing(row) for row in rows)
-    return ["", *names] if are_names else names
+        rows[0] = rows[0]._replace(cells=[*names, ""])
+        return True
+    is_quoted = all(text.lstrip().startswith('"') for _, text in lines[: len(below)])
+    # Without a decimal point, 1,5 may be one number and a half rather than two.
+    may_be_halved = (
+        sheet.separator == ","
+        and options.decimal_mark != "."
+        and not any("." in cell and is_number(cell) for cells in below for cell in cells[1:])
+    )
+    is_time = is_time_name(names[0]) and not is_number(below[0][0])
+    if is_quoted and not may_be_halved and not is_time:
+        rows[0] = rows[0]._replace(cells=["", *names])
+        sheet.notes.append(
+            f"line {rows[0].line:,} has {count(len(names), 'name')} for "
+            f"{count(len(names) + 1, 'column')}: the first was taken for names of rows"
+        )
+    return False
+
+
+def _drop_empty_end(sheet: Sheet) -> None:
+    """Drop the column that separators at the ends of lines have made."""
+    row = 0
+    for part in sheet.columns.pop().parts:
+        is_filled = ~np.isnan(part) if part.dtype.kind == "f" else part != part.dtype.type()
+        if is_filled.any():
+            row += int(is_filled.argmax())
+            raise ValueError(
+                f"{sheet.path}, line {sheet.line(row):,}: {count(len(sheet.columns) + 1, 'cell')}, "
+                f"but there are {count(len(sheet.columns), 'column')} ({few(sheet.names)})"
+            )
+        row += len(part)
 
 
 def _leave_out_units(sheet: Sheet, rows: list[Row], options: ReadOptions) -> None:
@@ -462,7 +496,8 @@ def _plain_numbers(cells: Sequence[str], decimal: str) -> np.ndarray | None:
         numbers = np.array([float(cell) if cell else np.nan for cell in cells])
     except ValueError:
         return None
-    return None if np.isinf(numbers).any() else numbers
+    is_worded = np.count_nonzero(np.isnan(numbers)) > list(cells).count("")
+    return None if is_worded or np.isinf(numbers).any() else numbers
 
 
 def _text_array(cells: Sequence[str]) -> np.ndarray:

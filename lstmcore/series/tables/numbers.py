@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 MISSING = frozenset(
     ["", "na", "n/a", "#n/a", "#nv", "<na>", "nan", "null", "none", "nil", "nat", "?", "-", "--",
-     "---", "–", "—", "."]
+     "---", "–", "—", ".", "-nan", "+nan", "nan(ind)", "-nan(ind)"]
 )  # fmt: skip
 PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+LONG = re.compile(r"[+-]?[0-9]{16,}")  # digits, of which float64 may not hold all
 PADDED = re.compile(r"[+-]?0[0-9]{2,}")
 DOT_GROUPS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
 COMMA_GROUPS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+")
@@ -24,7 +25,16 @@ CLEAR_GROUPS = re.compile(r"([+-]?[1-9][0-9]{0,2}(?:([ \u00a0\u2009\u202f'’])[
 NOT_FINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 SIGNS = str.maketrans({"−": "-", "﹣": "-", "－": "-", "＋": "+"})
 
-__all__ = ["Cell", "decimal_mark", "is_missing", "is_number", "is_padded", "is_plain", "read_cell"]
+__all__ = [
+    "Cell",
+    "decimal_mark",
+    "is_exact",
+    "is_missing",
+    "is_number",
+    "is_padded",
+    "is_plain",
+    "read_cell",
+]
 
 
 class Cell(NamedTuple):
@@ -132,6 +142,16 @@ def is_padded(text: str) -> bool:
       (True, False, False)
     """
     return PADDED.fullmatch(text) is not None
+
+
+def is_exact(text: str) -> bool:
+    """Whether a number that is plain says all that its cell says, but for rounding.
+
+    Examples:
+      >>> is_exact("0.25"), is_exact("01234"), is_exact("9007199254740993")
+      (True, False, False)
+    """
+    return not is_padded(text) and LONG.fullmatch(text) is None
 
 
 def is_plain(text: str, decimal: str) -> bool:

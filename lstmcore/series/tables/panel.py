@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from lstmcore.series.tables.numbers import is_number
+
 # Columns of these names tell series apart even where no time stands twice.
 NAMES_OF_SERIES = frozenset(
     ["unique_id", "series_id", "series", "item_id", "ticker", "symbol", "ts_id"]
@@ -72,17 +74,24 @@ def find_keys(times: np.ndarray | None, columns: Mapping[str, Any]) -> tuple[str
     return ()
 
 
-def shared_keys(columns: Mapping[str, Any]) -> dict[str, int]:
-    """Columns called as keys are, with the number of their values, that several rows share.
+def shared_keys(columns: Mapping[str, Any]) -> dict[str, str]:
+    """Columns called as keys are, whose values several rows share, with the first value of each.
 
     They may tell series apart that follow one another, or that have no times.
 
     Examples:
       >>> shared_keys({"store": ["A", "A", "B", "B"], "id": [1, 2, 3, 4], "weather": ["dry"] * 4})
-      {'store': 2}
+      {'store': 'A'}
     """
-    numbers = {name: len(set(cells)) for name, cells in columns.items() if is_key_name(name)}
-    return {name: n for name, n in numbers.items() if 1 < n <= len(columns[name]) // 2}
+    found = {}
+    for name, cells in columns.items():
+        if not is_key_name(name):
+            continue
+        values = [value for value in dict.fromkeys(map(str, cells)) if value]
+        is_measured = any("." in value and is_number(value) for value in values)
+        if not is_measured and 1 < len(values) <= len(cells) // 2:
+            found[name] = values[0]
+    return found
 
 
 def keys_of(columns: Sequence[Sequence[str]]) -> list[str]:

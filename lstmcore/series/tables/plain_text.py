@@ -6,7 +6,9 @@ holds, `csv` reads it cell by cell, with the same result; so does it without pan
 
 from __future__ import annotations
 
+import codecs
 import io
+import re
 from collections.abc import Sequence
 from functools import cache, cached_property
 from typing import Any
@@ -14,6 +16,12 @@ from typing import Any
 import numpy as np
 
 WIDEST_TEXT = 64  # bytes of a cell
+SPACES_AROUND = (b"  ", b"\n ", b" \n", b"\t", b"\r")  # of cells that spaces separate
+# What `str.strip` takes off a cell, other than spaces and tabs, as UTF-8.
+OTHER_SPACES = re.compile(
+    rb"[\x0b\x0c\x1c-\x1f]|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]"
+    rb"|\xe2\x81\x9f|\xe3\x80\x80"
+)
 NEWLINE = ord("\n")
 FLOAT64 = np.dtype("float64")  # looked up once, not for each column of each block
 TRUTHS = (b"True", b"TRUE", b"true", b"False", b"FALSE", b"false")
@@ -34,18 +42,17 @@ def read_plain(
     """
     if len(separator.encode()) != 1 or not any(numeric):
         return None
-    if b"\r" in block:
-        block = block.replace(b"\r\n", b"\n")
+    # What follows is left to pandas where all cells have to be numbers.
+    if not all(numeric):
         if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n")
+        if b'"' in block or b"#" in block or b"\r" in block or OTHER_SPACES.search(block):
             return None
-    # Cells with either are no numbers, which pandas tells.
-    if not all(numeric) and (b'"' in block or b"#" in block):
-        return None
     if not decimal and (b"." in block or b"," in block):
         return None
-    if separator == " " and (b"  " in block or b"\n " in block or b"\t" in block):
+    if separator == " " and any(mark in block for mark in SPACES_AROUND):
         return None
-    if not block.endswith(b"\n"):
+    if not block.endswith(b"\n") or block.startswith((b" ", codecs.BOM_UTF8)):
         return None
     lines = _Lines(block, ord(separator), len(numeric))
     numbers = _numbers(lines, separator, numeric, decimal or ".")
@@ -84,6 +91,11 @@ def _numbers(lines: _Lines, separator: str, numeric: Sequence[bool], decimal: st
         )
     except ValueError:  # a cell that is no number, or a line that is too long
         return None
+    # To pandas, a carriage return alone ends a line, too.
+    if all(numeric) and b"\r" in lines.block and len(numbers) != lines.rows:
+        return None
+    if len(numeric) == 1:  # a blank line is no row, nor an empty cell
+        return None if np.isnan(numbers[0].to_numpy()).any() else numbers
     # A short line leaves its last cell without a value. If none is short, none is long either.
     is_filled = numeric[-1] and not np.isnan(numbers[places[-1]].to_numpy()).any()
     return numbers if is_filled or lines.cell_ends is not None else None
@@ -143,7 +155,9 @@ class _Lines:
         cells = self._windows(starts, width)
         if lengths.min() < width:
             cells[np.arange(width) >= lengths[:, None]] = 0
-        return cells.view(f"S{width}")[:, 0]
+        return _stripped(
+            cells.view(f"S{width}")[:, 0], self.text[starts], self.text[ends[:, place] - 1]
+        )
 
     def _first_cells(self, starts: np.ndarray) -> np.ndarray | None:
         """The first column, as `cells`, if all of its cells are as long; else None."""
@@ -156,12 +170,18 @@ class _Lines:
         cells = self._windows(starts, width)
         if (cells == self.separator).any() or (cells == NEWLINE).any():
             return None
-        return cells.view(f"S{width}")[:, 0]
+        return _stripped(cells.view(f"S{width}")[:, 0], cells[:, 0], cells[:, -1])
 
     def _windows(self, starts: np.ndarray, width: int) -> np.ndarray:
         """Bytes [rows, width] from each start on."""
         text = np.concatenate([self.text, np.zeros(width, np.uint8)])
         return np.lib.stride_tricks.sliding_window_view(text, width)[starts]
+
+
+def _stripped(cells: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Cells without spaces and tabs around them, given their first and their last bytes."""
+    is_space = (first == ord(" ")) | (first == ord("\t")) | (last == ord(" ")) | (last == ord("\t"))
+    return np.strings.strip(cells, b" \t") if is_space.any() else cells
 
 
 def _may_be_truth(column: np.ndarray, block: bytes) -> bool:

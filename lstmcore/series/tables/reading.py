@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lstmcore.series.tables.arranging import arrange
-from lstmcore.series.tables.columns import where
+from lstmcore.series.tables.columns import examine, where
 from lstmcore.series.tables.csv import Sheet, read_sheet
 from lstmcore.series.tables.header import may_be_time_name
 from lstmcore.series.tables.options import ReadOptions
@@ -149,12 +149,15 @@ def _table(
     start, stop = _filled(sheet, values[:, :main])
     rows, values = np.arange(start, stop), values[start:stop]
     times = _read_times(sheet, places, rows, options)
-    one = _one_series(sheet, fields, values, places, times, rows, options)
+    asked = [sheet.names[place] for place, _ in chosen]
+    one = _one_series(sheet, fields, values, places, times, rows, options, asked)
     if one is not None:
         places_of, keys = one
         rows, values = rows[places_of], values[places_of]
         times = None if times is None else times.take(places_of)
         fields, values = leave_out(fields, values, () if chosen else keys)
+        about_keys = tuple(f"{key}: " for key in keys)
+        sheet.notes = [note for note in sheet.notes if not note.startswith(about_keys)]
     _check_missing(sheet, fields, values, rows, missing)
     names = tuple(field.name for field in fields)
     labels, label_name = _labels(sheet, fields, places, times, rows)
@@ -286,10 +289,12 @@ def _one_series(
     times: TimeColumn | None,
     rows: np.ndarray,
     options: ReadOptions,
+    asked: Sequence[str],
 ) -> tuple[np.ndarray, tuple[str, ...]] | None:
     """The rows of the series that is asked for, and the columns that tell series apart.
 
-    None if there is one series alone. Rows are positions in `values`.
+    None if there is one series alone. Rows are positions in `values`; `asked` names columns that
+    are to be learnt from.
 
     Raises:
       ValueError: several series, of which none is asked for; or one is that there is not.
@@ -314,17 +319,16 @@ def _one_series(
     if not keys:
         sharing = shared_keys(candidates)
         if options.series is None:
-            as_words = {sheet.names[field.place] for field in fields if field.category}
-            sheet.notes += [
-                f"{name[:60]} holds {number:,} values that may tell series apart, but all rows are "
-                "taken for one: --series NAME reads those of one value"
-                for name, number in sharing.items()
-                if name not in as_words
-            ]
+            if names := [name for name in sharing if name not in asked]:
+                sheet.notes.append(
+                    f"{few(names)} may tell series apart, but all rows are taken for one series: "
+                    f"--series NAME reads those of one value, such as {sharing[names[0]]}"
+                )
             return None
         if not sharing:
             raise ValueError(f"{sheet.path} holds one series alone: leave out --series")
-        keys = tuple(sharing)[:1]
+        fitting = [name for name in sharing if options.series in map(str, candidates[name])]
+        keys = tuple(fitting or sharing)[:1]
     names = keys_of([candidates[key].tolist() for key in keys])
     known = list(dict.fromkeys(names))
     shown = f"{len(known):,} series, told apart by {' and '.join(key[:40] for key in keys)}"
@@ -372,8 +376,7 @@ def _labels(
         return times.labels, " ".join(sheet.names[place] for place in places)
     place = places[0] if places else 0
     column = sheet.columns[place]
-    is_text = any(part.dtype.kind != "f" for part in column.parts) and any(column.texts())
-    if is_text and place not in [field.place for field in fields]:
+    if place not in [field.place for field in fields] and examine(column).words:
         return RowNames(list(column.texts()))[rows], column.name
     return range(len(rows)), "row of the table"
 

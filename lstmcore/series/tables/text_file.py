@@ -13,7 +13,7 @@ from importlib import import_module
 from itertools import chain
 from typing import BinaryIO
 
-FIRST_BLOCK = 2**15  # bytes that the separator, the header and the roles of columns are judged by
+FIRST_BLOCK = 2**14  # bytes that the separator, the header and the roles of columns are judged by
 BLOCK = 2**21
 LONGEST_RECORD = 2**26  # bytes of one line, or of lines that one quoted cell joins
 

@@ -104,7 +104,7 @@ def _format_of_digits(cells: np.ndarray, texts: Sequence[str], digits: int) -> s
     if compact and _fits(cells[:1], compact)[0] and _fits(cells, compact).all():
         return compact
     if digits in EPOCHS:
-        count = _integers(cells)
+        count = _integers(cells, digits)
         scale = 10 ** (digits - 10)
         if (count >= 10**9 * scale).all() and (count < LATEST_EPOCH * scale).all():
             return EPOCHS[digits]
@@ -171,10 +171,10 @@ def _bytes(cells: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(cells).view(np.uint8).reshape(len(cells), -1)
 
 
-def _integers(cells: np.ndarray) -> np.ndarray:
-    """Return digits, equally many in each row, as int64 [rows]."""
+def _integers(cells: np.ndarray, digits: int) -> np.ndarray:
+    """Return cells of so many digits, at most 19, as int64 [rows]."""
     numbers = np.zeros(len(cells), np.int64)
-    for column in _bytes(cells).T:
+    for column in _bytes(cells)[:, :digits].T:
         numbers = 10 * numbers + (column.astype(np.int64) - ord("0"))
     return numbers
 
@@ -214,7 +214,7 @@ def whole_epochs(cells: np.ndarray, unit: str) -> np.ndarray | None:
     chars = _bytes(cells)
     if not ((chars >= ord("0")) & (chars <= ord("9"))).all() or (chars[:, 0] == ord("0")).any():
         return None
-    return (_integers(cells) * MICROSECONDS[unit]).astype("M8[us]")
+    return (_integers(cells, digits) * MICROSECONDS[unit]).astype("M8[us]")
 
 
 def read_named(
