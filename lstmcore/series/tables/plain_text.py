@@ -17,10 +17,11 @@ import numpy as np
 
 WIDEST_TEXT = 64  # bytes of a cell
 SPACES_AROUND = (b"  ", b"\n ", b" \n", b"\t", b"\r")  # of cells that spaces separate
-# What `str.strip` takes off a cell, other than spaces and tabs, as UTF-8.
+# What `str.strip` takes off a cell, other than spaces and tabs.
+CONTROLS = (b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
+LEADS = (b"\xc2", b"\xe1\x9a", b"\xe2\x80", b"\xe2\x81", b"\xe3\x80")  # of others in UTF-8
 OTHER_SPACES = re.compile(
-    rb"[\x0b\x0c\x1c-\x1f]|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]"
-    rb"|\xe2\x81\x9f|\xe3\x80\x80"
+    rb"\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80"
 )
 NEWLINE = ord("\n")
 FLOAT64 = np.dtype("float64")  # looked up once, not for each column of each block
@@ -46,7 +47,7 @@ def read_plain(
     if not all(numeric):
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
-        if b'"' in block or b"#" in block or b"\r" in block or OTHER_SPACES.search(block):
+        if b'"' in block or b"#" in block or b"\r" in block or _has_other_spaces(block):
             return None
     if not decimal and (b"." in block or b"," in block):
         return None
@@ -176,6 +177,14 @@ class _Lines:
         """Bytes [rows, width] from each start on."""
         text = np.concatenate([self.text, np.zeros(width, np.uint8)])
         return np.lib.stride_tricks.sliding_window_view(text, width)[starts]
+
+
+def _has_other_spaces(block: bytes) -> bool:
+    """Whether there are spaces of which only `str.strip` knows; regular expressions are slow."""
+    if any(mark in block for mark in CONTROLS):
+        return True
+    may_be = not block.isascii() and any(lead in block for lead in LEADS)
+    return may_be and OTHER_SPACES.search(block) is not None
 
 
 def _stripped(cells: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
