@@ -14,7 +14,7 @@ from itertools import chain
 from typing import BinaryIO
 
 FIRST_BLOCK = 2**14  # bytes that the separator, the header and the roles of columns are judged by
-BLOCK = 3 * 2**20
+BLOCK = 2**21
 LONGEST_RECORD = 2**26  # bytes of one line, or of lines that one quoted cell joins
 
 STDIN = "-"
