@@ -255,21 +255,14 @@ def _read(
     is_text: Callable[[str], bool],
 ) -> Sheet:
     records = _Records(path, options.skip_lines)
-    lines = _first_lines(records, blocks)
-    if CAMPBELL.match("".join(text for _, text in lines[:2])):
-        notes.append(f"line {lines[0][0]:,} left out, which describes the logger")
-        lines = _from_filled(lines[1:])
-    told = EXCEL_SEPARATOR.fullmatch(lines[0][1]) if lines else None
-    if options.separator is None and told:
-        lines = _from_filled(lines[1:])
+    lines, separator = _without_head(_first_lines(records, blocks), notes)
     if not lines:
         raise ValueError(f"{path} is empty: expected lines of numbers with a separator")
-    if options.separator is None and told:
-        records.separator = told.group(1)
-    else:
-        records.separator = options.separator or _find_separator(
-            [text for _, text in lines], path, options.decimal_mark
-        )
+    records.separator = (
+        options.separator
+        or separator
+        or _find_separator([text for _, text in lines], path, options.decimal_mark)
+    )
     sheet = Sheet(path, records.separator, notes=notes)
     rows = list(records.split(lines))
     ends_with_separator = _add_unnamed(sheet, rows, lines[1:], options)
@@ -338,6 +331,18 @@ def _first_lines(records: _Records, blocks: Iterator[bytes]) -> list[tuple[int, 
         if len(lines) >= FEW_ROWS:
             break
     return lines
+
+
+def _without_head(
+    lines: list[tuple[int, str]], notes: list[str]
+) -> tuple[list[tuple[int, str]], str | None]:
+    """The lines without what programs write above a table, and the separator that it tells."""
+    if CAMPBELL.match("".join(text for _, text in lines[:2])):
+        notes.append(f"line {lines[0][0]:,} left out, which describes the logger")
+        return _from_filled(lines[1:]), None
+    if lines and (told := EXCEL_SEPARATOR.fullmatch(lines[0][1])):
+        return _from_filled(lines[1:]), told.group(1)
+    return lines, None
 
 
 def _from_filled(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
