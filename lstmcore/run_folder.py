@@ -227,8 +227,8 @@ def record_settings(staging: Path, description: Mapping) -> None:
         for name, value in _flat(now).items():
             if before.get(name) != value:
                 raise ValueError(
-                    f"{name} was {_text(before.get(name))} in the run that is to be resumed, but "
-                    f"is {_text(value)} now: give the same table and options to go on; {begin_anew}"
+                    f"the run to be resumed was begun with {name} {_text(before.get(name))}, not "
+                    f"{_text(value)}: give the same table and options to go on; {begin_anew}"
                 )
     write_json(path, versions() | now)
 

@@ -196,7 +196,7 @@ def test_missing_values_and_differences(mode, table, tmp_path):
     horizon = mode == "prediction"
     windows = (30 - 6 - 3 - horizon) // 2 + 1
     assert f"30 rows of load, temp; {windows} windows, one every 2 rows" in run.text
-    assert "1 row left out in time" in run.text
+    assert "the times skip 1 row" in run.text
     assert "load: 2 of 30 values missing" in run.text
     assert "filled with the last known value" in run.text
     assert "differences to 5 rows before and then to the row before" in run.text

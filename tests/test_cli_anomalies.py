@@ -430,7 +430,7 @@ def test_rows_left_out_in_time_stay_beside_their_labels(table, tmp_path):
     )
     table.write_text(text)
     run = call("anomalies", table, *SMALL, "--labels", "fault", "-o", tmp_path / "run")
-    assert "2 rows left out in time: taken as missing values" in run.text
+    assert "the times skip 2 rows, which are filled in as missing" in run.text
     assert [row["date"] for row in run.rows("scores.csv")] == days()
     assert re.search(r"events .* \d found, 1 labelled", run.text)
 

@@ -314,7 +314,7 @@ def test_rows_left_out_in_time(table, tmp_path):
     table.write_text(lines(values()[kept], labels=labels))
     run = call("forecast", table, *SMALL, "-o", tmp_path / "run")
     assert "160 rows of load" in run.text
-    assert "2 rows left out in time: taken as missing values" in run.text
+    assert "the times skip 2 rows, which are filled in as missing" in run.text
     assert run.rows("forecast.csv")[0]["date"] == "2024-06-09"
 
 

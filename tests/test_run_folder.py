@@ -503,8 +503,8 @@ def test_places_that_are_refused(here, tmp_path, monkeypatch):
         (tmp_path / "file", r"file \(it is no folder\): choose another"),
         (tmp_path / "file" / "below" / "it", r"it \(.*file is no folder\): choose another"),
         (tmp_path / "broken", "broken is a link that leads nowhere: choose another"),
-        (Path(), r"\. \(it is the current folder\): name a folder in it, such as run"),
-        (here, r"here \(it is the current folder\): name a folder in it, such as .*here.run"),
+        (Path(), r"\. \(the folder you are in\): name a folder in it, such as run"),
+        (here, r"here \(the folder you are in\): name a folder in it, such as .*here.run"),
         (tmp_path / "mounted", r"mounted \(a file system is mounted there\): name a folder in it"),
         (Path("/"), r"/ \(a file system is mounted there\): name a folder in it, such as /run"),
     ):
@@ -567,10 +567,10 @@ def test_the_same_run_goes_on(described, place):
 @pytest.mark.parametrize(
     ("described", "message"),
     [
-        (changed(units=(4, 3)), "units was 4,2 in the run that .* but is 4,3 now: give the same"),
-        (changed(preparation={"difference": (1,)}), "difference was none .* but is 1 now"),
-        (changed(speed=2), "speed was none .* but is 2 now"),
-        (TOLD | {"rows": 10}, "rows was 9 .* but is 10 now: .* to begin anew, give --force inst"),
+        (changed(units=(4, 3)), "was begun with units 4,2, not 4,3: give the same"),
+        (changed(preparation={"difference": (1,)}), "begun with difference none, not 1"),
+        (changed(speed=2), "begun with speed none, not 2"),
+        (TOLD | {"rows": 10}, "begun with rows 9, not 10: .* to begin anew, give --force inst"),
     ],
 )
 def test_another_run_does_not(described, message, place):

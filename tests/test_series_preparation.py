@@ -163,8 +163,10 @@ def test_missing_values_are_counted():
     assert (report.counts.tolist(), report.longest.tolist()) == ([3, 2], [2, 2])
     assert report.first.tolist() == [1, 0]
     assert str(report) == (
-        "load: 3 of 5 values missing (60.0%), the first in row 1, at most 2 in a row\n"
-        "temp: 2 of 5 values missing (40.0%), the first in row 0, at most 2 in a row"
+        "load: 3 of 5 values missing (60.0%), "
+        "the first in row 1 (counted from 0), at most 2 consecutive\n"
+        "temp: 2 of 5 values missing (40.0%), "
+        "the first in row 0 (counted from 0), at most 2 consecutive"
     )
     assert str(series.missing([1, 2, 3])) == "no missing values in 3 rows"
     assert series.missing([1, 2, 3]).first.tolist() == [-1]

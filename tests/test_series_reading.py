@@ -380,14 +380,14 @@ def test_the_head_of_a_campbell_logger(read):
 
 
 def test_numbers_that_lose_something_are_pointed_out(read):
-    zeros = "zip: 01234 on line 3 read as a number, without its leading zeros"
-    assert zeros in read("zip,y\n98765,1.5\n01234,2\n55555,3\n").notes
+    zeros = "part: 01234 on line 3 read as a number, without its leading zeros"
+    assert zeros in read("part,y\n98765,1.5\n01234,2\n55555,3\n").notes
     for plain in ("0.25", "00", "01"):
-        assert len(read(f"zip,y\n98765,1.5\n{plain},2\n55555,3\n").notes) == 1
+        assert len(read(f"part,y\n98765,1.5\n{plain},2\n55555,3\n").notes) == 1
     large = "id: numbers from 9,007,199,254,740,992 on, the first on line 3, are kept to 16 digits"
     for number in ("9007199254740993", "-9007199254740993", "99999999999999999992"):
         assert any(large in note for note in read(f"id,y\n5,1\n{number},2\n7,4\n").notes)
-    assert len(read("id,y\n5,1\n9007199254740991,2\n1e300,4\n").notes) == 1
+    assert len(read("amount,y\n5,1\n9007199254740991,2\n1e300,4\n").notes) == 1
 
 
 def test_names_that_look_alike_are_alike(read):

@@ -182,8 +182,8 @@ def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:
     said = [_size(data, times), *data.notes]
     if times and times.gaps:
         said.append(
-            f"{count(times.gaps, 'row')} left out in time: taken as missing values, the first "
-            f"before {_after_gap(times)}"
+            f"the times skip {count(times.gaps, 'row')}, which are filled in as missing; the first "
+            f"is before {_after_gap(times)}"
         )
     holes = series.missing(data.values, data.columns)
     if holes.counts.any():

@@ -17,7 +17,7 @@ def obstacle(folder: Path) -> str | None:
     """
     if folder.is_dir():
         if folder == Path.cwd():
-            return "it is the current folder"
+            return "the folder you are in"
         if os.path.ismount(folder) or folder in _mounts():
             return "a file system is mounted there"
     elif os.path.lexists(folder):

@@ -39,7 +39,7 @@ class Missing(NamedTuple):
     def __str__(self) -> str:
         lines = [
             f"{name}: {count} of {self.rows} values missing ({count / self.rows:.1%}), the first "
-            f"in row {first}, at most {longest} in a row"
+            f"in row {first} (counted from 0), at most {longest} consecutive"
             for name, count, longest, first in zip(
                 self.columns, self.counts, self.longest, self.first, strict=True
             )
@@ -65,7 +65,7 @@ def missing(table, columns: Sequence[str] | None = None) -> Missing:
       >>> import numpy as np
       >>> from lstmcore import series
       >>> print(series.missing([[1.0, 5.0], [np.nan, 6.0], [np.nan, 7.0], [4.0, 8.0]], ["a", "b"]))
-      a: 2 of 4 values missing (50.0%), the first in row 1, at most 2 in a row
+      a: 2 of 4 values missing (50.0%), the first in row 1 (counted from 0), at most 2 consecutive
     """
     table = as_table(table)
     rows, features = table.shape

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.series.tables.csv import Column, Sheet
-from lstmcore.series.tables.numbers import is_missing, is_padded, read_cell
+from lstmcore.series.tables.numbers import advice, is_missing, is_padded, read_cell
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.text import count, few
 
@@ -155,7 +155,11 @@ def numbers(
                 f"sign, but {content.percent.text!r} on line {sheet.line(content.percent.row):,} "
                 "has one: write all alike"
             )
-        sheet.notes.append(f"{few([column.name])}: numbers of %, such as {content.percent.text}")
+        value = read_cell(content.percent.text)[0 if decimal == "." else 1]
+        sheet.notes.append(
+            f"{few([column.name])}: percentages, so that {content.percent.text} is read as "
+            f"{value:.15g}"
+        )
     if content.padded:
         sheet.notes.append(
             f"{few([column.name])}: {content.padded.text[:40]} on line "
@@ -270,8 +274,15 @@ def where(sheet: Sheet, row: int, column: Column) -> str:
 def _not_a_number(sheet: Sheet, column: Column, place: Place) -> str:
     start = where(sheet, place.row, column)
     if NOT_FINITE.fullmatch(place.text):
-        return f"{start}: {place.text} is not finite; fill in or remove it first"
+        return (
+            f"{start}: {place.text} is not finite; fill in or remove it first, or have it taken as "
+            f"a missing value with --na={place.text}"
+        )
     shown = place.text if len(place.text) <= 40 else place.text[:39] + "…"
+    if to_do := advice(place.text):
+        return f"{start}: {shown!r} is not a number: {to_do}"
+    if place.text == column.name:
+        return f"{start}: the names of columns stand there again; remove the line"
     return (
         f"{start}: {shown!r} is not a number; choose other columns, clean it, or have it taken as "
         "a missing value with --na"

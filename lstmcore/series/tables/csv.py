@@ -223,7 +223,8 @@ class _Widths:
         if self.blank is not None:
             raise ValueError(
                 f"{self.path}, line {self.blank:,}: 0 cells, a blank line between rows; remove it, "
-                "or write the separators of a row without values"
+                "write the separators of a row without values, or leave out the lines above the "
+                f"table with --skip-lines {self.blank}"
             )
 
 

@@ -23,10 +23,12 @@ COMMA_GROUPS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+")
 CLEAR_GROUPS = re.compile(r"([+-]?[1-9][0-9]{0,2}(?:([ \u00a0\u2009\u202f'’])[0-9]{3})"
                           r"(?:\2[0-9]{3})*)([.,][0-9]*)?")  # fmt: skip
 NOT_FINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+CURRENCY = re.compile(r"[$£€¥₹₩₽]|\b(?:USD|EUR|GBP|CHF|JPY|CAD|AUD)\b")
 SIGNS = str.maketrans({"−": "-", "﹣": "-", "－": "-", "＋": "+"})
 
 __all__ = [
     "Cell",
+    "advice",
     "decimal_mark",
     "is_exact",
     "is_missing",
@@ -142,6 +144,25 @@ def is_padded(text: str) -> bool:
       (True, False, False)
     """
     return PADDED.fullmatch(text) is not None
+
+
+def advice(text: str) -> str:
+    """Return what to do about a cell that is a number but for signs; empty for other words.
+
+    Examples:
+      >>> advice("$1,000.50"), advice("dry")
+      ('remove the currency sign', '')
+      >>> advice("(5.29)")
+      'write a minus sign before negative numbers'
+    """
+    bare = CURRENCY.sub("", text).strip()
+    inner = bare.removeprefix("(").removesuffix(")") if bare.startswith("(") else bare
+    inner = inner.removesuffix("-").removesuffix("−")
+    if inner == text or not is_number(inner):
+        return ""
+    found = ["remove the currency sign"] * (CURRENCY.search(text) is not None)
+    found += ["write a minus sign before negative numbers"] * (inner != bare)
+    return " and ".join(found)
 
 
 def is_exact(text: str) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from lstmcore.series.tables.arranging import arrange
 from lstmcore.series.tables.columns import examine, where
 from lstmcore.series.tables.csv import Sheet, read_sheet
+from lstmcore.series.tables.doubts import note_halves, point_out
 from lstmcore.series.tables.header import may_be_time_name
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.panel import (
@@ -28,7 +29,6 @@ from lstmcore.series.tables.selection import (
     Field,
     leave_out,
     leave_out_counts,
-    point_out,
     select,
     values_of,
 )
@@ -53,7 +53,7 @@ HINTS = {  # of each kind of TimesError: the options that settle it
     "impossible": "--time names another column of times",
     "mixed": "--time names another column, --time-format a format",
     "duplicate": "--duplicates mean, first or last makes one row of them",
-    "unsorted": "--sort does it",
+    "unsorted": "--sort sorts them, --time-format tells how they are written if they were misread",
     "irregular": "--resample 1h or --consecutive does it",
 }
 
@@ -129,7 +129,9 @@ def read_csv(
     def is_text(name: str) -> bool:  # 2024.10 and 0930 are not to lose their zeros
         return name in named or may_be_time_name(name) or is_key_name(name)
 
-    return _table(read_sheet(path, options, is_text), columns or (), also, missing, options)
+    sheet = read_sheet(path, options, is_text)
+    note_halves(sheet, options)
+    return _table(sheet, columns or (), also, missing, options)
 
 
 def _table(
@@ -161,7 +163,7 @@ def _table(
     _check_missing(sheet, fields, values, rows, missing)
     names = tuple(field.name for field in fields)
     labels, label_name = _labels(sheet, fields, places, times, rows)
-    point_out(sheet, names, times)
+    point_out(sheet, names, values, times, places, asked=bool(chosen))
     found = None
     if times is not None:
         values, times, kept, notes = arrange(values, times, names, options)
@@ -192,8 +194,11 @@ def _resolve(sheet: Sheet, asked: Sequence[str]) -> list[tuple[int, str | None]]
         column = column if is_category else name
         if len(places.get(column, ())) != 1:
             problem = "more than one column" if column in places else "no column"
+            alike = [other for other in places if other.strip().lower() == name.strip().lower()]
+            meant = f" (did you mean {alike[0][:60]!r}?)" if alike and alike[0] != column else ""
             raise ValueError(
-                f"{sheet.path} has {problem} {name[:60]!r}: its columns are {few(sheet.names)}"
+                f"{sheet.path} has {problem} {name[:60]!r}{meant}: its columns are "
+                f"{few(sheet.names)}"
             )
         found.append((places[column][0], category if is_category else None))
     return found

@@ -19,13 +19,12 @@ from lstmcore.series.tables.columns import (
     settled_mark,
 )
 from lstmcore.series.tables.csv import Sheet
+from lstmcore.series.tables.numbers import advice
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.panel import is_key_name
-from lstmcore.series.times.column import TimeColumn
 from lstmcore.text import count, few, listed
 
 ROW_NUMBERS = frozenset(["no", "no.", "nr", "nr.", "#", "index", "row", "id", "number", "record"])
-CALENDAR = frozenset(["year", "month", "day", "hour", "minute", "weekday", "dayofweek", "quarter"])
 
 # As published data sets call them, without "is", separators and plural.
 LABEL_NAMES = frozenset({
@@ -39,7 +38,6 @@ __all__ = [
     "leave_out",
     "leave_out_counts",
     "looks_like_labels",
-    "point_out",
     "select",
     "values_of",
 ]
@@ -110,7 +108,7 @@ def _chosen(sheet: Sheet, place: int, category: str | None, options: ReadOptions
 
 
 def _all_numbers(sheet: Sheet, others: Sequence[int], options: ReadOptions) -> list[Field]:
-    fields, left_out = [], []
+    fields, left_out, to_do = [], [], ""
     names = Counter(sheet.names)
     for place, column in enumerate(sheet.columns):
         if place in others:
@@ -119,6 +117,7 @@ def _all_numbers(sheet: Sheet, others: Sequence[int], options: ReadOptions) -> l
         is_key = content.kind == "mixed" and is_key_name(column.name)
         if content.word is not None and (content.kind == "text" or is_key):
             left_out.append(f"{column.name[:32]} ({content.word.text[:20]!r})")
+            to_do = to_do or advice(content.word.text)
         elif content.kind == "empty":
             left_out += [] if column.is_unnamed else [f"{column.name[:32]} (empty)"]
         elif names[column.name] > 1:
@@ -131,7 +130,7 @@ def _all_numbers(sheet: Sheet, others: Sequence[int], options: ReadOptions) -> l
     if left_out and fields:
         sheet.notes.append(
             f"{count(len(left_out), 'column')} without numbers left out: "
-            f"{few(left_out, longest=60)}; --columns reads words as categories"
+            f"{few(left_out, longest=60)}; {to_do or '--columns reads words as categories'}"
         )
     return fields
 
@@ -139,9 +138,11 @@ def _all_numbers(sheet: Sheet, others: Sequence[int], options: ReadOptions) -> l
 def _no_numbers(sheet: Sheet, others: Sequence[int]) -> str:
     besides = listed([sheet.names[place][:40] for place in others[:6]])
     first = [next(column.texts(), "")[:30] for column in sheet.columns[:6]]
+    to_do = next(filter(None, map(advice, first)), "--columns reads words as categories")
     return (
         f"{sheet.path} has no numeric column{' besides ' * bool(others)}{besides}: its columns are "
-        f"{few(sheet.names)}, and the first row holds {few([repr(cell) for cell in first])}"
+        f"{few(sheet.names)}, and the first row holds {few([repr(cell) for cell in first])}; "
+        f"{to_do}"
     )
 
 
@@ -221,14 +222,3 @@ def looks_like_labels(name: str, values: np.ndarray) -> bool:
         return False
     known = np.unique(values[~np.isnan(values)])
     return len(known) <= MOST_CLASSES and bool((known == np.round(known)).all())
-
-
-def point_out(sheet: Sheet, names: Sequence[str], times: TimeColumn | None) -> None:
-    """Note columns that repeat what the times say."""
-    if times is None or times.times.dtype.kind != "M":
-        return
-    parts = [name for name in names if name.strip().lower() in CALENDAR]
-    if parts:
-        sheet.notes.append(
-            f"{few(parts)} may repeat what the times say: --columns names what is to be learnt from"
-        )

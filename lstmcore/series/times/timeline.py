@@ -203,7 +203,7 @@ def _check_order(column: TimeColumn) -> None:
             row,
             texts[row],
         )
-    order = "; the newest row is first" if (times[1:] <= times[:-1]).all() else ""
+    order = " (here, the newest row is first)" if (times[1:] <= times[:-1]).all() else ""
     raise UnsortedTimesError(
         f"comes before {texts[row - 1]}, the row above it: sort the rows by time{order}"
         f"{_clock_change(column, row)}",
