@@ -13,7 +13,7 @@ for what is built from them. A name is imported from its module when it is first
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-__version__ = "0.1.0.dev0"
+from lstmcore._version import __version__
 
 _NAMES = {
     "types": (
@@ -28,7 +28,7 @@ _NAMES = {
         "AdditiveAttention",
     ),
     "cell": ("init_lstm", "zero_state", "lstm_step"),
-    "sequence": ("lstm", "bidirectional", "length_mask"),
+    "sequence": ("lstm", "bidirectional", "length_mask", "zero_states", "final_states"),
     "layers": (
         "init_dense",
         "dense",
@@ -39,17 +39,16 @@ _NAMES = {
     ),
     "attention": ("init_attention", "attend"),
     "losses": ("cross_entropy", "exact_match", "quantile_loss"),
-    "noise": ("dropout", "dropout_mask", "zoneout", "corrupt"),
-    "states": ("zero_states", "final_states"),
-    "models": ("Autoencoder", "CompositeAutoencoder", "StackedLSTM"),
-    "feedforward": ("DenseAutoencoder",),
-    "forecaster": ("Forecaster",),
-    "seq2seq": ("Seq2Seq", "DecoderState"),
-    "overview": ("summary",),
-    "devices": ("use_all_cores",),
-    "streaming": ("stream", "Stream", "load_stream"),
-    "train": ("fit", "FitResult", "NonFiniteLossError"),
-    "files": ("save", "load"),
+    "regularization": ("dropout", "dropout_mask", "zoneout", "corrupt"),
+    "models.autoencoders": ("Autoencoder", "CompositeAutoencoder", "DenseAutoencoder"),
+    "models.stacked": ("StackedLSTM",),
+    "models.forecaster": ("Forecaster",),
+    "models.seq2seq": ("Seq2Seq", "DecoderState"),
+    "models.summary": ("summary",),
+    "models.streaming": ("stream", "Stream", "load_stream"),
+    "models.saving": ("save", "load"),
+    "training.fit": ("fit", "FitResult", "NonFiniteLossError"),
+    "training.devices": ("use_all_cores",),
     "series": ("windows",),
     "vocabulary": ("Vocabulary", "PADDING", "START", "END", "UNKNOWN"),
     "batching": ("Buckets", "buckets"),
@@ -57,14 +56,20 @@ _NAMES = {
     "decoding.beam": ("Beams", "beam_search"),
     "decoding.feedback": ("rollout",),
 }
-_MODULES = ("anomalies", "forecasting", "reference", "series", "study")
+_MODULES = {
+    "anomalies": "apps.anomalies",
+    "forecasting": "apps.forecasting",
+    "reference": "reference",
+    "series": "series",
+    "study": "study",
+}
 
 __all__ = [*_MODULES, *(name for names in _NAMES.values() for name in names)]
 
 
 def __getattr__(name):
     if name in _MODULES:
-        return _import_module(f"lstmcore.{name}")
+        return _import_module(f"lstmcore.{_MODULES[name]}")
     for module, names in _NAMES.items():
         if name in names:
             globals()[name] = value = getattr(_import_module(f"lstmcore.{module}"), name)
@@ -77,17 +82,14 @@ def __dir__():
 
 
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
-    from lstmcore import anomalies, forecasting, reference, series, study
+    from lstmcore import reference, series, study
+    from lstmcore.apps import anomalies, forecasting
     from lstmcore.attention import attend, init_attention
     from lstmcore.batching import Buckets, buckets
     from lstmcore.cell import init_lstm, lstm_step, zero_state
     from lstmcore.decoding.beam import Beams, beam_search
     from lstmcore.decoding.feedback import rollout
     from lstmcore.decoding.greedy import Decoded, greedy, sample
-    from lstmcore.devices import use_all_cores
-    from lstmcore.feedforward import DenseAutoencoder
-    from lstmcore.files import load, save
-    from lstmcore.forecaster import Forecaster
     from lstmcore.layers import (
         dense,
         embedding,
@@ -97,15 +99,18 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
         time_distributed,
     )
     from lstmcore.losses import cross_entropy, exact_match, quantile_loss
-    from lstmcore.models import Autoencoder, CompositeAutoencoder, StackedLSTM
-    from lstmcore.noise import corrupt, dropout, dropout_mask, zoneout
-    from lstmcore.overview import summary
-    from lstmcore.seq2seq import DecoderState, Seq2Seq
-    from lstmcore.sequence import bidirectional, length_mask, lstm
+    from lstmcore.models.autoencoders import Autoencoder, CompositeAutoencoder, DenseAutoencoder
+    from lstmcore.models.forecaster import Forecaster
+    from lstmcore.models.saving import load, save
+    from lstmcore.models.seq2seq import DecoderState, Seq2Seq
+    from lstmcore.models.stacked import StackedLSTM
+    from lstmcore.models.streaming import Stream, load_stream, stream
+    from lstmcore.models.summary import summary
+    from lstmcore.regularization import corrupt, dropout, dropout_mask, zoneout
+    from lstmcore.sequence import bidirectional, final_states, length_mask, lstm, zero_states
     from lstmcore.series import windows
-    from lstmcore.states import final_states, zero_states
-    from lstmcore.streaming import Stream, load_stream, stream
-    from lstmcore.train import FitResult, NonFiniteLossError, fit
+    from lstmcore.training.devices import use_all_cores
+    from lstmcore.training.fit import FitResult, NonFiniteLossError, fit
     from lstmcore.types import (
         AdditiveAttention,
         BiasParams,

@@ -38,8 +38,8 @@ import jax.numpy as jnp
 
 from lstmcore import checks
 from lstmcore.activations import Activation, resolve
+from lstmcore.checks import check_lstm_params
 from lstmcore.dtypes import check_drawn, check_size, floating_dtype, memory_dtype
-from lstmcore.param_checks import check_lstm_params
 from lstmcore.types import Gates, LSTMParams, LSTMState
 
 __all__ = ["init_lstm", "lstm_step", "zero_state"]

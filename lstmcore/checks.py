@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import operator
 import os
+from itertools import pairwise
 
 import numpy as np
 
-from lstmcore.text import count, excerpt
-from lstmcore.types import Gates, LSTMState
+from lstmcore.formatting import count, excerpt
+from lstmcore.types import DenseParams, EmbeddingParams, Gates, LSTMParams, LSTMState
 
 MOST = 2**31 - 1
+MOST_LAYERS = 1000  # of one stack; a file that names more would only take memory
 
 
 def as_array(name: str, value):
@@ -253,3 +255,167 @@ def _short(value) -> str:
     if isinstance(value, int) and value.bit_length() > 256:  # Python may refuse to print it
         return f"a number of about {int(value.bit_length() * 0.30103):,} digits"
     return excerpt(repr(value), 100)
+
+
+def check_lstm_params(params: LSTMParams, name: str = "params") -> tuple[int, int]:
+    """The arrays fit together; returns (features, units)."""
+    if not isinstance(params, LSTMParams):
+        raise TypeError(
+            f"{name} must be LSTMParams(kernel, recurrent_kernel, bias), got "
+            f"{type(params).__name__}: make one with lc.init_lstm or LSTMParams(*weights)"
+        )
+    kernel, recurrent_kernel, bias, peephole, projection = params
+    check_array(f"{name}.kernel", kernel, "features 4*units")
+    check_array(f"{name}.recurrent_kernel", recurrent_kernel, "units 4*units")
+    check_array(f"{name}.bias", bias, "4*units", "add the two biases of a PyTorch layer together")
+    features, hidden = kernel.shape[0], recurrent_kernel.shape[0]
+    units = hidden if projection is None else bias.shape[0] // 4
+    shapes = tuple(tuple(a.shape) for a in (kernel, recurrent_kernel, bias))
+    if shapes != ((features, 4 * units), (hidden, 4 * units), (4 * units,)):
+        rows = "H" if projection is None else "P"
+        raise ValueError(
+            f"{name} must have shapes [F, 4H], [{rows}, 4H], [4H] with the four gates side by side "
+            f"in the last axis, got {', '.join(map(str, shapes))}: weights stored the other way "
+            "round need a transpose"
+        )
+    if peephole is not None:
+        _check_peephole(f"{name}.peephole", peephole, units)
+    if projection is not None:
+        _check_projection(name, projection, units, hidden)
+    _check_same_dtype(name, params)
+    return features, units
+
+
+def _check_peephole(name: str, peephole, units: int) -> None:
+    check_array(name, peephole, "3 units", "one row for each of the gates i, f and o")
+    if tuple(peephole.shape) != (3, units):
+        raise ValueError(
+            f"{name} has shape {tuple(peephole.shape)} but the {units} units of the bias need "
+            f"(3, {units}): one row for each of the gates i, f and o"
+        )
+
+
+def _check_projection(name: str, projection, units: int, hidden: int) -> None:
+    check_array(f"{name}.projection", projection, "units projected")
+    if projection.shape[0] != units:
+        raise ValueError(
+            f"{name}.projection has shape {tuple(projection.shape)} but must be [H, P] with the "
+            f"{units} units of the bias first: a PyTorch weight_hr needs a transpose"
+        )
+    if projection.shape[1] != hidden:
+        raise ValueError(
+            f"{name}.recurrent_kernel has {hidden} rows but the projection {name}.projection "
+            f"{tuple(projection.shape)} needs {projection.shape[1]}, one for each number in the "
+            "projected h: draw both with lc.init_lstm(..., projection=...)"
+        )
+
+
+def check_dense_params(params: DenseParams, name: str = "params") -> int:
+    """The two arrays fit together; returns the number of features."""
+    if not isinstance(params, DenseParams):
+        raise TypeError(
+            f"{name} must be DenseParams(kernel, bias), got {type(params).__name__}: "
+            "make one with lc.init_dense or DenseParams(*weights)"
+        )
+    check_array(f"{name}.kernel", params.kernel, "features outputs")
+    check_array(f"{name}.bias", params.bias, "outputs")
+    if params.kernel.shape[1] != params.bias.shape[0]:
+        raise ValueError(
+            f"{name} must have shapes [F, U], [U], got {tuple(params.kernel.shape)}, "
+            f"{tuple(params.bias.shape)}: a kernel stored as [U, F] needs a transpose"
+        )
+    _check_same_dtype(name, params)
+    return params.kernel.shape[0]
+
+
+def check_layer_params(params, kind, name: str) -> None:
+    """The weights of a layer are of the right kind and, where that can be told, fit together."""
+    if kind is LSTMParams:
+        check_lstm_params(params, name)
+    elif kind is DenseParams:
+        check_dense_params(params, name)
+    else:
+        if not isinstance(params, kind):
+            raise TypeError(f"{name} must be {kind.__name__}, got {type(params).__name__}")
+        for field in kind._fields:
+            value = getattr(params, field)
+            if not hasattr(value, "shape"):
+                raise TypeError(f"{name}.{field} must be an array, got {type(value).__name__}")
+        _check_same_dtype(name, params)
+
+
+def check_embedding_params(params: EmbeddingParams, name: str = "params") -> None:
+    """`params` holds one vector for each token."""
+    check_layer_params(params, EmbeddingParams, name)
+    check_array(f"{name}.table", params.table, "tokens features")
+
+
+def _check_same_dtype(name: str, params) -> None:
+    arrays = {field: value for field, value in params._asdict().items() if value is not None}
+    for field, value in arrays.items():
+        check_floating(f"{name}.{field}", value)
+    dtypes = [str(value.dtype) for value in arrays.values()]
+    if len(set(dtypes)) > 1:
+        raise ValueError(
+            f"{name} mixes dtypes {', '.join(dtypes)}: convert them with astype to the same one"
+        )
+
+
+def check_sizes(features, units) -> tuple[int, tuple[int, ...]]:
+    """`features` and `units` as plain ints; a single number of units stands for one layer."""
+    return check_count("features", features), check_units("units", units)
+
+
+def check_units(name: str, units) -> tuple[int, ...]:
+    """`units` as plain ints, one for each layer."""
+    sizes = units if isinstance(units, tuple | list) else (units,)
+    if not sizes:
+        raise ValueError(f"{name} is empty: name at least one layer, for instance {name}=(64,)")
+    if len(sizes) > MOST_LAYERS:
+        raise ValueError(
+            f"{name} names {len(sizes):,} layers, expected at most {MOST_LAYERS:,}: one size for "
+            "each layer"
+        )
+    return tuple(check_count(name, size) for size in sizes)
+
+
+def check_choice(name: str, value, choices) -> None:
+    """`value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def check_rate(name: str, rate) -> None:
+    """A number, at least 0 and below 1."""
+    try:
+        fits = bool(0 <= rate < 1)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {rate!r}") from None
+    if not fits:
+        raise ValueError(f"{name} must be at least 0 and below 1, got {rate!r}")
+
+
+def check_quantiles(quantiles) -> tuple[float, ...]:
+    """Numbers between 0 and 1 in rising order; returned as plain floats."""
+    try:
+        found = tuple(map(float, quantiles))
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"quantiles must be numbers such as (0.1, 0.5, 0.9), got {quantiles!r}"
+        ) from None
+    rising = all(a < b for a, b in pairwise(found))
+    if not (rising and all(0 < quantile < 1 for quantile in found)):
+        raise ValueError(
+            f"quantiles must rise, between 0 and 1, got {found}: write (0.1, 0.5, 0.9)"
+        )
+    return found
+
+
+def is_value(value) -> bool:
+    """Whether equal means the same: a model, for instance, made again with the same sizes."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    parameters = getattr(value, "__dataclass_params__", None)
+    return parameters is not None and parameters.frozen

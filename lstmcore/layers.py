@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.checks import check_dense_params, check_embedding_params
 from lstmcore.dtypes import check_drawn, check_size, floating_dtype
-from lstmcore.param_checks import check_dense_params, check_embedding_params
 from lstmcore.types import DenseParams, EmbeddingParams
 
 __all__ = [

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
+from lstmcore.checks import check_quantiles
 from lstmcore.dtypes import memory_dtype
 from lstmcore.layers import check_ids
-from lstmcore.layout import check_quantiles
 
 __all__ = ["cross_entropy", "exact_match", "quantile_loss"]
 

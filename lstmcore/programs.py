@@ -21,7 +21,7 @@ from typing import Any
 
 import jax
 
-from lstmcore.hyperparameters import is_value
+from lstmcore.checks import is_value
 
 PLAIN = (int, str, float, type(None), complex, bytes)
 LATEST = 64  # programs of one function that stay, a few MB each

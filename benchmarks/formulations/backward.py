@@ -14,7 +14,7 @@ from benchmarks.grid import Cell
 from lstmcore.engine import backward as engine
 from lstmcore.engine import scan
 from lstmcore.engine.forward import forward
-from lstmcore.engine.orientation import ROWS, choose
+from lstmcore.engine.indexing import ROWS, choose
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 
 

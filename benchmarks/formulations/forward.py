@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from benchmarks.formulations.backward import training_step
 from benchmarks.formulations.work import OF_ENGINE, SIGMOID, TANH, Data, Work, row
 from benchmarks.grid import Cell
+from lstmcore.activations import Curve
 from lstmcore.engine import forward as engine
-from lstmcore.engine.curves import Curve
-from lstmcore.engine.orientation import COLUMNS, ROWS, Orientation, choose
+from lstmcore.engine.indexing import COLUMNS, ROWS, Orientation, choose
 
 
 def engine_h(way: Orientation, params, x, state, *, curves=OF_ENGINE, reverse=False):
@@ -52,7 +52,7 @@ def input_at(way, x, s):
     return way.turn(jax.lax.dynamic_index_in_dim(x, s, 1, keepdims=False))
 
 
-# --- orientation: the arrays of a step as rows or as columns; see lstmcore/engine/orientation.py
+# --- orientation: the arrays of a step as rows or as columns; see lstmcore/engine/indexing.py
 
 
 def orientation(cell: Cell) -> Iterator[Work]:

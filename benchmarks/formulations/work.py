@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.grid import Cell, draw
-from lstmcore.engine.curves import CURVES
+from lstmcore.activations import CURVES
 from lstmcore.types import LSTMParams, LSTMState
 
 TANH, SIGMOID = CURVES[jnp.tanh], CURVES[jax.nn.sigmoid]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lstmcore import __version__
+from lstmcore._version import __version__
 from lstmcore.cli.commands import HELP_OPTIONS, SUMMARIES, Commands
 from lstmcore.cli.signals import signals_as_interrupts
 from lstmcore.cli.streams import prepare_streams

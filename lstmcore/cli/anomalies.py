@@ -10,17 +10,17 @@ import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import run_folder
-from lstmcore.anomalies.sentences import close_together, echoes, promises, sentence
-from lstmcore.anomalies.verdict import check_choices
+from lstmcore.apps import run_folder
+from lstmcore.apps.anomalies.detection import check_choices
+from lstmcore.apps.anomalies.report import close_together, echoes, promises, sentence
 from lstmcore.cli import options, reading
 from lstmcore.cli.intervals import check_intervals, shared_rows
 from lstmcore.cli.labels import labelled, learnt_rows, without_labels
 from lstmcore.cli.packages import require
 from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console, grid, sizes, warn
+from lstmcore.formatting import count
 from lstmcore.series import ReadOptions, Table, Times
-from lstmcore.text import count
 
 KIND, OUTPUT = "lstmcore anomalies", "lstmcore-anomalies"
 PRESET = lc.anomalies.Settings()
@@ -120,7 +120,7 @@ def anomalies(
             require("sklearn", "anomalies", "--labels")
         if threshold in ("gaussian", "peaks"):
             require("scipy", "anomalies", f"--threshold {threshold}")
-        from lstmcore.anomalies import report  # matplotlib is for this alone
+        from lstmcore.apps.anomalies import report  # matplotlib is for this alone
 
         inputs = [source] if train is None else [source, train]
         place = run_folder.choose_folder(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from lstmcore.text import printable
+from lstmcore.formatting import printable
 
 
 class PrintableConsole(Console):

@@ -15,11 +15,12 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 import lstmcore as lc
-from lstmcore import job, run_folder, series
+from lstmcore import series
+from lstmcore.apps import autoencoding, run_folder
+from lstmcore.apps.autoencoding import folder as files
 from lstmcore.cli import options, reading
 from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console, sizes, warn
-from lstmcore.job import folder as files
 from lstmcore.series import ReadOptions, Table, Times
 
 KIND, OUTPUT = "lstmcore fit", "lstmcore-run"
@@ -33,7 +34,7 @@ def _job_option(help: str, field: str, metavar: str | None = None):
     """
     usual, tutorial = (
         _shown(getattr(preset if hasattr(preset, field) else preset.preparation, field))
-        for preset in (job.Settings(), job.TUTORIAL)
+        for preset in (autoencoding.Settings(), autoencoding.TUTORIAL)
     )
     default = usual if usual == tutorial else f"{usual}; tutorial: {tutorial}"
     name = field.replace("_", "-")
@@ -148,7 +149,11 @@ def fit(
         if source is not None and dataset is not None:
             raise ValueError("give a CSV file or --dataset, not both")
         name = str(source) if source is not None else dataset or "tutorial"
-        preset = job.TUTORIAL if source is None and name == "tutorial" else job.Settings()
+        preset = (
+            autoencoding.TUTORIAL
+            if source is None and name == "tutorial"
+            else autoencoding.Settings()
+        )
         chosen: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
         chosen["preparation"] = options.preparation(
             missing, difference, scaling or preset.preparation.scaling
@@ -168,11 +173,11 @@ def _run(
     name: str,
     data: Table,
     times: Times | None,
-    settings: job.Settings,
+    settings: autoencoding.Settings,
     output: run_folder.Output,
 ) -> None:
-    windows = job.cut(data, settings)
-    model = job.build(settings, len(data.columns))
+    windows = autoencoding.cut(data, settings)
+    model = autoencoding.build(settings, len(data.columns))
     diverged = None
     interval = times.interval if times else None
     described = files.described(name, data, windows, settings, interval)
@@ -187,7 +192,7 @@ def _run(
         console.print()
         console.print(lc.summary(model, timesteps=settings.window), "\n")
         try:
-            result = job.train(
+            result = autoencoding.train(
                 model,
                 windows,
                 settings,
@@ -199,7 +204,7 @@ def _run(
             diverged, result = error, error.result
         files.write_model(staging, model, result)
         if not diverged:
-            parts = job.outputs(model, result.params, data, windows, settings)
+            parts = autoencoding.outputs(model, result.params, data, windows, settings)
             files.write_outputs(staging, data.columns, parts)
             files.write_pictures(staging, model, result, data, windows, settings, parts)
     if diverged:
@@ -215,7 +220,7 @@ def _run(
     console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
 
 
-def _print_comparison(columns: tuple[str, ...], part: job.Part) -> None:
+def _print_comparison(columns: tuple[str, ...], part: autoencoding.Part) -> None:
     grid = Grid(title=f"{part.name}: actual and output", box=box.SIMPLE_HEAD, title_justify="left")
     for heading in ("window", "step", "row"):
         grid.add_column(heading, justify="right", overflow="fold")

@@ -10,15 +10,15 @@ import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import run_folder
+from lstmcore.apps import run_folder
+from lstmcore.apps.forecasting.backtest import origins_of
+from lstmcore.apps.forecasting.settings import Settings, arrange
+from lstmcore.apps.forecasting.training import check_rows
 from lstmcore.cli import options, reading
 from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console, grid, sizes, warn
-from lstmcore.forecasting.rolling import origins_of
-from lstmcore.forecasting.settings import Settings, arrange
-from lstmcore.forecasting.training import check_rows
+from lstmcore.formatting import count, listed
 from lstmcore.series import ReadOptions, Table, Times
-from lstmcore.text import count, listed
 
 KIND, OUTPUT = "lstmcore forecast", "lstmcore-forecast"
 PRESET = lc.forecasting.Settings()
@@ -106,7 +106,7 @@ def forecast(
     """
     given = dict(locals())
     with clear_errors() as command:
-        from lstmcore.forecasting import report  # matplotlib is for this alone
+        from lstmcore.apps.forecasting import report  # matplotlib is for this alone
 
         place = run_folder.choose_folder(
             output, OUTPUT, KIND, resume=resume, force=force, inputs=[source]
@@ -242,7 +242,7 @@ def _described(source: Path, data: Table, times: Times | None, settings: Setting
 
 
 def _print(made, report) -> None:
-    from lstmcore.forecasting.sentences import sentences
+    from lstmcore.apps.forecasting.report import sentences
 
     console.print()
     for note in reading.not_introduced(made.notes, made.data):

@@ -14,18 +14,19 @@ import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import job, series, study, translation
+from lstmcore import series, study
+from lstmcore.apps import autoencoding, translation
+from lstmcore.apps.autoencoding.folder import Origin, read_settings
+from lstmcore.apps.run_folder import SETTINGS
 from lstmcore.cli import reading
 from lstmcore.cli.intervals import check_intervals
 from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console
+from lstmcore.formatting import count, few
 from lstmcore.io import manifest
 from lstmcore.io.description import check_model
 from lstmcore.io.manifest import MANIFEST, PAGE
-from lstmcore.job.folder import Origin, read_settings
-from lstmcore.run_folder import SETTINGS
 from lstmcore.series import ReadOptions, Table
-from lstmcore.text import count, few
 
 MOST_WINDOWS = 1024  # that the model is run on
 MOST_PAIRS = 32  # of a translator
@@ -114,7 +115,7 @@ def inspect(
         length = origin.settings.window if origin else len(data.values)
         length = length if window is None else window
         rows = series.windows(np.arange(first, len(data.values)), length)[:, :, 0]
-        chosen = rows[job.side_by_side(len(rows), length, length * MOST_WINDOWS)]
+        chosen = rows[autoencoding.side_by_side(len(rows), length, length * MOST_WINDOWS)]
         run = _run(lstm, params, data, chosen, origin)
         title = f"{name}: {len(chosen):,} of {count(len(rows), 'window')} of {count(length, 'row')}"
         # A prediction as long as the window would wear the names of the rows that were read.
@@ -167,7 +168,7 @@ def _origin(path: Path, model) -> Origin | None:
         return None
     manifest.check_parts(path.parent, (SETTINGS, path.name), "lstmcore fit")
     origin = read_settings(settings)
-    check_model(path, model, settings, job.build(origin.settings, len(origin.columns)))
+    check_model(path, model, settings, autoencoding.build(origin.settings, len(origin.columns)))
     return origin
 
 
@@ -238,7 +239,7 @@ def _run(lstm, params, data: Table, rows: np.ndarray, origin: Origin | None) -> 
         return run
     written = run.outputs if isinstance(run.outputs, tuple) else (run.outputs,)
     shown = tuple(
-        job.in_units(prepared, name, np.asarray(output), x, made_from)
+        autoencoding.in_units(prepared, name, np.asarray(output), x, made_from)
         for name, output in zip(origin.settings.parts, written, strict=True)
     )
     return replace(run, outputs=shown if isinstance(run.outputs, tuple) else shown[0])

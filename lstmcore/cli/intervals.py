@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lstmcore.formatting import count
 from lstmcore.series import Times
-from lstmcore.text import count
 
 
 def check_intervals(

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from lstmcore.cli import reading
+from lstmcore.formatting import count, few
 from lstmcore.series import ReadOptions, Table
 from lstmcore.series.tables.selection import looks_like_labels
-from lstmcore.text import count, few
 
 __all__ = ["labelled", "learnt_rows", "without_labels"]
 

@@ -11,10 +11,10 @@ from rich.markup import escape
 
 from lstmcore import series
 from lstmcore.cli.terminal import console
+from lstmcore.formatting import count, few, listed, shorten
 from lstmcore.series import Prepared, ReadOptions, SeveralSeriesError, Table, Times, TimesError
 from lstmcore.series.arguments import LARGEST
 from lstmcore.series.tables.selection import looks_like_labels
-from lstmcore.text import count, few, listed, shorten
 
 FILLED = {"forward": "the last known value", "mean": "the mean of the training part"}
 MOST_LINES = 5  # of notes that are one for each column

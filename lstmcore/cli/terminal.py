@@ -12,12 +12,12 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from lstmcore import run_folder
+from lstmcore.apps import run_folder
 from lstmcore.cli.commands import LARGEST
 from lstmcore.cli.console import PrintableConsole
 from lstmcore.cli.signals import INTERRUPTED
-from lstmcore.text import numeric
-from lstmcore.train import NonFiniteLossError
+from lstmcore.formatting import numeric
+from lstmcore.training.fit import NonFiniteLossError
 
 console = PrintableConsole(highlight=False)
 messages = PrintableConsole(stderr=True, highlight=False)

@@ -11,14 +11,14 @@ import typer
 from rich.markup import escape
 
 import lstmcore as lc
-from lstmcore import run_folder, translation
+from lstmcore.apps import run_folder, translation
+from lstmcore.apps.translation.pairs import read_pair_file
 from lstmcore.cli import options
 from lstmcore.cli.commands import HELP_OPTIONS, SUMMARIES, Command, Group
 from lstmcore.cli.signals import INTERRUPTED
 from lstmcore.cli.terminal import clear_errors, console, messages, sizes, warn
 from lstmcore.cli.watch import Watch, status
-from lstmcore.text import count, shorten
-from lstmcore.translation.pairs import read_pair_file
+from lstmcore.formatting import count, shorten
 
 KIND, OUTPUT = "lstmcore translate train", "lstmcore-translator"
 SHOWN_TOKENS = 10  # that are unknown
@@ -115,7 +115,7 @@ def train(
     """
     given: dict[str, Any] = {k: v for k, v in locals().items() if v is not None}
     with clear_errors():
-        from lstmcore.translation import report  # sacrebleu and matplotlib are for this alone
+        from lstmcore.apps.translation import report  # sacrebleu and matplotlib are for this alone
 
         if units is not None:
             given["units"] = sizes(units)

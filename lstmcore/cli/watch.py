@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from lstmcore import translation
+from lstmcore.apps import translation
 from lstmcore.cli.terminal import console
 
 SAMPLES = 3  # pairs shown

@@ -23,9 +23,9 @@ import jax
 import jax.numpy as jnp
 from jax.interpreters import ad
 
+from lstmcore.activations import CURVES
 from lstmcore.dtypes import memory_dtype
-from lstmcore.engine import fast, scan, segments
-from lstmcore.engine.curves import CURVES
+from lstmcore.engine import checkpointing, fast, scan
 from lstmcore.programs import LATEST
 
 ACTIVATIONS = ("activation", "recurrent_activation", "output_activation")
@@ -49,7 +49,7 @@ def run(
         options |= {"zoneout": zoneout, "edit": edit}
     if checkpoint_every is not None and x.shape[1] != 0:
         options |= {"way": scan.run if plain else fast.run, "every": checkpoint_every}
-        run = segments.run
+        run = checkpointing.run
     else:
         run = scan.run if plain else fast.run
     if not own:

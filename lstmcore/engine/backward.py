@@ -18,8 +18,7 @@ import jax.numpy as jnp
 
 from lstmcore.dtypes import memory_dtype
 from lstmcore.engine.forward import Tape
-from lstmcore.engine.orientation import Orientation
-from lstmcore.engine.steps import Steps
+from lstmcore.engine.indexing import Orientation, Steps
 from lstmcore.types import LSTMParams, LSTMState
 
 STEPS_WORTH_A_COPY = 8  # of the recurrent weights, the other way round

@@ -16,11 +16,11 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
+from lstmcore.activations import CURVES
 from lstmcore.engine import scan
 from lstmcore.engine.backward import backward
-from lstmcore.engine.curves import CURVES
 from lstmcore.engine.forward import forward, tape_of, trace_of
-from lstmcore.engine.orientation import choose
+from lstmcore.engine.indexing import choose
 
 
 class Options(NamedTuple):

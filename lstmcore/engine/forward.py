@@ -8,8 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore.dtypes import memory_dtype
-from lstmcore.engine.orientation import Orientation
-from lstmcore.engine.steps import Steps
+from lstmcore.engine.indexing import Orientation, Steps
 from lstmcore.types import Gates, LSTMState, Trace
 
 

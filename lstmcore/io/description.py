@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from lstmcore.formatting import excerpt
 from lstmcore.io.atomic import atomic_path
 from lstmcore.io.json_text import parse_json, read_json
-from lstmcore.text import excerpt
 
 FORMAT = 1
 Content = TypeVar("Content")

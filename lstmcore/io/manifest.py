@@ -25,10 +25,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from lstmcore import __version__
+from lstmcore._version import __version__
+from lstmcore.formatting import excerpt
 from lstmcore.io.atomic import atomic_path, is_leftover
 from lstmcore.io.json_text import read_json
-from lstmcore.text import excerpt
 
 FORMAT = 1
 MANIFEST = "manifest.json"

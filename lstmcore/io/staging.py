@@ -26,12 +26,12 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from lstmcore.formatting import excerpt
 from lstmcore.io import manifest
 from lstmcore.io.atomic import flush, flush_folder
 from lstmcore.io.exchange import exchange
 from lstmcore.io.locks import BusyError, lock
 from lstmcore.io.manifest import MANIFEST, MARKER
-from lstmcore.text import excerpt
 
 CHECKPOINT = "checkpoint.safetensors"  # of a run that has not ended
 NOTE = "lstmcore works in this folder, and moves and deletes it: put nothing of your own here.\n"

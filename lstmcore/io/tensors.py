@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lstmcore.formatting import excerpt
 from lstmcore.io.atomic import atomic_path, flush, temporary_path
 from lstmcore.io.json_text import MAX_BYTES, parse_json
 from lstmcore.io.reading import open_file
-from lstmcore.text import excerpt
 
 __all__ = [
     "Kind",

@@ -50,7 +50,7 @@ from __future__ import annotations
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.param_checks import check_lstm_params
+from lstmcore.checks import check_lstm_params
 from lstmcore.reference.activations import resolve
 from lstmcore.types import Gates, LSTMParams, LSTMState
 

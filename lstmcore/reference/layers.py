@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.param_checks import check_dense_params
+from lstmcore.checks import check_dense_params
 from lstmcore.types import DenseParams
 
 

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.io.model_file import read_model_file
 from lstmcore.reference.activations import resolve
 from lstmcore.reference.layers import dense, repeat_vector
 from lstmcore.reference.sequence import lstm
@@ -30,9 +31,7 @@ def load(path) -> tuple[Callable, dict]:
         weights).
       FileNotFoundError: there is no such file.
     """
-    from lstmcore.files import read
-
-    contents = read(path)
+    contents = read_model_file(path)
     if contents.model not in APPLY:
         raise ValueError(
             f"{path} holds a {contents.model}, which the NumPy engine does not run: it takes "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.param_checks import check_lstm_params
+from lstmcore.checks import check_lstm_params
 from lstmcore.reference.cell import lstm_step, lstm_step_backward, zero_state
 from lstmcore.reference.layers import repeat_vector
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace

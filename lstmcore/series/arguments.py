@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lstmcore.text import count, few, shorten
+from lstmcore.formatting import count, few, shorten
 
 LARGEST = 1e150  # number that can be squared in float64
 

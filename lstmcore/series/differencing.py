@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lstmcore.formatting import count
 from lstmcore.series.arguments import as_numbers, as_table, check_lags
-from lstmcore.text import count
 
 __all__ = ["difference", "undifference"]
 

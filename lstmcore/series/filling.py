@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.formatting import count
 from lstmcore.series.arguments import as_table, check_size
-from lstmcore.text import count
 
 FILLINGS = ("refuse", "forward", "mean")
 

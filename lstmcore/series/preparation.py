@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.formatting import count
 from lstmcore.series.arguments import (
     as_numbers,
     as_table,
@@ -26,7 +27,6 @@ from lstmcore.series.arguments import (
 from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import FILLINGS, Filling, fit_filling
 from lstmcore.series.scaling import SCALINGS, Scaler, fit_scaler
-from lstmcore.text import count
 
 __all__ = ["Preparation", "Prepared"]
 

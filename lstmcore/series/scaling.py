@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.formatting import count
 from lstmcore.series.arguments import as_table, check_size
-from lstmcore.text import count
 
 SCALINGS = ("standard", "minmax", "none")
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.text import count
+from lstmcore.formatting import count
 
 __all__ = ["Split", "rolling_origins", "split"]
 

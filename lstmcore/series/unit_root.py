@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.formatting import count
 from lstmcore.series.arguments import as_table, check_size
-from lstmcore.text import count
 
 LEVEL = 0.05  # of significance, of both tests
 FEWEST, MOST = 20, 2_000  # rows to test; the time it takes grows with their square

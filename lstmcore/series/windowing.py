@@ -6,8 +6,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from lstmcore import checks
+from lstmcore.formatting import count
 from lstmcore.series.arguments import as_numbers, as_table
-from lstmcore.text import count
 
 CELLS_AT_ONCE = 2**22  # of windows that are sorted at a time for a median: some 100 MB
 MOST_WINDOWS, MOST_NUMBERS = 20_000, 2**26  # numbers in all windows: 256 MiB of float32

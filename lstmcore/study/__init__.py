@@ -12,11 +12,26 @@ What is where:
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from lstmcore.study.edits import Edit, ablate, clamp, compose, patch, scale, shift
-from lstmcore.study.flow import GradientFlow, forget_product, gradient_flow
-from lstmcore.study.gradients import attribution, gate_gradients
-from lstmcore.study.layer import SingleLayer
-from lstmcore.study.run import Run, run
+from lstmcore.study.edits import (
+    VARIANTS,
+    Edit,
+    ablate,
+    clamp,
+    compose,
+    coupled,
+    patch,
+    scale,
+    shift,
+    simple_rnn,
+)
+from lstmcore.study.gradients import (
+    GradientFlow,
+    attribution,
+    forget_product,
+    gate_gradients,
+    gradient_flow,
+)
+from lstmcore.study.run import Run, SingleLayer, run
 from lstmcore.study.statistics import (
     Contributions,
     Correlation,
@@ -31,7 +46,6 @@ from lstmcore.study.statistics import (
 )
 from lstmcore.study.sweeps import Sweep, ablation_sweep, patch_sweep
 from lstmcore.study.tables import rows
-from lstmcore.study.variants import VARIANTS, coupled, simple_rnn
 
 # Loaded on use: they need matplotlib and plotly.
 _LATER = {"plots": "lstmcore.study.plots", "inspect": "lstmcore.study.inspector"}

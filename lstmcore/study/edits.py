@@ -11,8 +11,10 @@ function of your own may do so, too, with a method `check(batch, timesteps, unit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,11 +22,74 @@ import numpy as np
 
 from lstmcore.cell import as_gates
 from lstmcore.checks import check_edit
-from lstmcore.study.names import GATES, Places, check_gate, check_trace
-from lstmcore.study.selection import check_places, replace, selection, step_of
+from lstmcore.study.names import GATES, Places, check_gate, check_trace, places, whole_numbers
 from lstmcore.types import Gates, Trace
 
-__all__ = ["Edit", "ablate", "clamp", "compose", "patch", "scale", "shift"]
+__all__ = [
+    "VARIANTS",
+    "Edit",
+    "ablate",
+    "clamp",
+    "compose",
+    "coupled",
+    "patch",
+    "scale",
+    "shift",
+    "simple_rnn",
+]
+
+
+def selection(units: Places, steps: Places) -> Callable:
+    """A function (number of units, t) -> bool that broadcasts to [B, H]: where to change."""
+    at_step = None if steps is None else _at_step(steps)
+
+    def select(size: int, t):
+        chosen = places("units", units, size)
+        there = np.ones(size, bool) if chosen is None else np.isin(np.arange(size), chosen)
+        return jnp.asarray(there) if at_step is None else jnp.asarray(there) & at_step(step_of(t))
+
+    return select
+
+
+def _at_step(steps: int | Sequence[int] | slice) -> Callable:
+    """A function t -> bool; how many steps there will be is not known here."""
+    if isinstance(steps, slice):
+        first, last, stride = steps.start or 0, steps.stop, steps.step or 1
+        if min(first, last or 0) < 0 or stride < 0:
+            raise ValueError(
+                f"steps must be a slice counted from 0, got {steps}: for instance slice(2, 10)"
+            )
+        begun = lambda t: (t >= first) & ((t - first) % stride == 0)  # noqa: E731
+        return begun if last is None else lambda t: begun(t) & (t < last)
+    indices = whole_numbers("steps", steps)
+    if indices.min() < 0:
+        raise ValueError(f"steps counts from 0, got {indices.min()}")
+    return lambda t: (jnp.asarray(t) == jnp.asarray(indices, jnp.asarray(t).dtype)).any()
+
+
+def replace(gates: Gates, t, select, new_value, names) -> Gates:
+    """`gates` with `new_value(name, old)` for those in `names`, where `select` says so."""
+    where = select(gates.forget.shape[-1], t)
+    changed = {}
+    for name in names:
+        old = jnp.asarray(getattr(gates, name))
+        changed[name] = jnp.where(where, new_value(name, old), old)
+    return gates._replace(**changed)
+
+
+def step_of(t):
+    """`t`, if there is one."""
+    if t is None:
+        raise ValueError("this edit acts at chosen steps: pass t to lc.lstm_step")
+    return t
+
+
+def check_places(units: Places, steps: Places, timesteps: int | None, size: int) -> None:
+    """The units exist, and the steps, where it is known how many there are."""
+    places("units", units, size)
+    if isinstance(timesteps, int):
+        places("steps", steps, timesteps)
+
 
 # What a gate is in equations that do not have it.
 ABSENT = {"input": 1.0, "forget": 1.0, "candidate": 0.0, "output": 1.0}
@@ -251,3 +316,32 @@ def _check_value(word: str, value) -> None:
 def _text(word: str, *arguments: str, **options) -> str:
     given = [f"{name}={value!r}" for name, value in options.items() if value is not None]
     return f"{word}({', '.join([*arguments, *given])})"
+
+
+def coupled(gates: Gates, t) -> Gates:
+    """f = 1 - i: what is written replaces what is kept (Greff's CIFG; the update gate of a GRU)."""
+    return gates._replace(forget=1 - gates.input)
+
+
+def simple_rnn(gates: Gates, t) -> Gates:
+    """c_t = g_t and, with `output_activation="linear"`, h_t = tanh(x_t W_g + h_{t-1} U_g + b_g).
+
+    The network of Elman (1990); the weights of the three gates are not used.
+    """
+    one = jnp.ones_like(gates.input)
+    return gates._replace(input=one, forget=0 * one, output=one)
+
+
+# Keyword arguments of `lc.lstm`, by the names of Greff et al.
+VARIANTS: MappingProxyType[str, dict[str, Any]] = MappingProxyType(
+    {
+        "vanilla": {},
+        "no input gate": {"edit": ablate("input")},
+        "no forget gate": {"edit": ablate("forget")},
+        "no output gate": {"edit": ablate("output")},
+        "no input activation": {"activation": "linear", "output_activation": "tanh"},
+        "no output activation": {"output_activation": "linear"},
+        "coupled": {"edit": coupled},
+        "simple RNN": {"edit": simple_rnn, "output_activation": "linear"},
+    }
+)

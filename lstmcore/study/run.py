@@ -21,10 +21,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstmcore.activations import word_for
-from lstmcore.feedforward import DenseAutoencoder
+from lstmcore.activations import Activation, word_for
+from lstmcore.formatting import text_table
+from lstmcore.models.autoencoders import DenseAutoencoder
+from lstmcore.models.seq2seq import Seq2Seq
 from lstmcore.programs import compiled
-from lstmcore.seq2seq import Seq2Seq
+from lstmcore.sequence import lstm
 from lstmcore.study.names import (
     GATES,
     Places,
@@ -33,10 +35,43 @@ from lstmcore.study.names import (
     places,
     quantity_of,
 )
-from lstmcore.types import Trace
+from lstmcore.study.statistics import saturation, time_scale
+from lstmcore.types import LSTMParams, Trace
 from lstmcore.vocabulary import PADDING
 
-__all__ = ["Run", "run"]
+__all__ = ["Run", "SingleLayer", "run"]
+
+_saturation, _time_scale = jax.jit(saturation), jax.jit(time_scale)
+
+
+def glance(run) -> str:
+    """Layers, shapes, saturation and memory.
+
+    Saturation is the fraction of all real steps and units at which a gate is below 0.1 and above
+    0.9; half-lives are those of the units.
+    """
+    axes = zip(run.inputs.shape, ("examples", "steps", "features"), strict=False)
+    title = ", ".join(f"{size:,} {axis}" for size, axis in axes)
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(run)):
+        return f"Run of {title}, being traced"
+    real = (
+        ""
+        if run.mask is None
+        else f", {np.sum(run.mask) / max(run.mask.size, 1):.0%} of the steps real"
+    )
+    header = ("layer", "trace", "i <.1 >.9", "f <.1 >.9", "o <.1 >.9", "half-life in steps")
+    rows = []
+    for layer, trace in run.traces.items():
+        left, right = _saturation(trace, run.masks[layer])
+        gates = [
+            f"{np.mean(getattr(left, gate)):.0%} {np.mean(getattr(right, gate)):4.0%}"
+            for gate in ("input", "forget", "output")
+        ]
+        half_lives = np.asarray(_time_scale(trace, run.masks[layer]).half_life)
+        low, middle, high = half_lives.min(), np.median(half_lives), half_lives.max()
+        spread = f"{low:.3g} to {high:.3g}, median {middle:.3g}"
+        rows.append((layer, str(trace.c.shape), *gates, spread))
+    return f"Run of {title}{real}\n\n" + text_table(header, rows, words=2)
 
 
 @partial(
@@ -114,8 +149,6 @@ class Run:
         }
 
     def __repr__(self) -> str:
-        from lstmcore.study.glance import glance
-
         return glance(self)
 
 
@@ -266,3 +299,73 @@ def _refuse_nan(layer: str, trace: Trace) -> None:
 
 def _index(place):
     return place if isinstance(place, slice) else jnp.asarray(place)
+
+
+def end_to_end(model, params: dict, x) -> Run:
+    """The encoder's layers on the windows x [N, T, F]: a run of one example of N * T steps.
+
+    Each window is read from zeros; where a new one begins, the state starts anew.
+    """
+    whole = run(model, params, jnp.asarray(x))
+    layers = tuple(name for name in whole.layers if name.startswith("encoder"))
+
+    def joined(leaf):
+        return np.asarray(leaf).reshape(1, -1, leaf.shape[-1])
+
+    return Run(
+        inputs=joined(x),
+        mask=None,
+        outputs=None,
+        traces={name: jax.tree.map(joined, whole[name]) for name in layers},
+        masks=dict.fromkeys(layers),
+        layers=layers,
+    )
+
+
+@dataclass(frozen=True)
+class SingleLayer:
+    """A model of one layer, "lstm", whose weights are an LSTMParams and whose output is its h.
+
+    Attributes:
+      activation, recurrent_activation, output_activation, reverse: as in `lc.lstm`.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> from lstmcore import study
+      >>> weights = lc.init_lstm(jax.random.key(0), features=2, units=3)  # or of a Keras layer
+      >>> run = study.run(study.SingleLayer(), weights, jnp.ones((5, 7, 2)))
+      >>> run["lstm", "forget"].shape
+      (5, 7, 3)
+    """
+
+    activation: Activation = "tanh"
+    recurrent_activation: Activation = "sigmoid"
+    output_activation: Activation | None = None
+    reverse: bool = False
+
+    def apply(
+        self,
+        params: LSTMParams,
+        x: jax.Array,
+        *,
+        mask: jax.Array | None = None,
+        edits: Mapping[str, Callable] | None = None,
+    ) -> tuple[jax.Array, dict[str, Trace]]:
+        """Run the layer; errors as in `lc.lstm`.
+
+        Returns:
+          (h [B, T, H], {"lstm": Trace}).
+        """
+        for name in edits or {}:
+            check_layer(name, ["lstm"])
+        _, trace = lstm(
+            params,
+            x,
+            mask=mask,
+            reverse=self.reverse,
+            activation=self.activation,
+            recurrent_activation=self.recurrent_activation,
+            output_activation=self.output_activation,
+            edit=(edits or {}).get("lstm"),
+        )
+        return trace.h, {"lstm": trace}

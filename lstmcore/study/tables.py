@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lstmcore.study.flow import GradientFlow
+from lstmcore.study.gradients import GradientFlow
 from lstmcore.study.names import GATES, QUANTITIES, quantity_of
 from lstmcore.study.statistics import Contributions, Correlation, Moments, Saturation, TimeScale
 from lstmcore.study.sweeps import Sweep

@@ -13,7 +13,7 @@ import numpy as np
 from lstmcore import checks
 from lstmcore.batching import Buckets
 from lstmcore.dtypes import memory_dtype
-from lstmcore.states import zero_states
+from lstmcore.sequence import zero_states
 from lstmcore.training.minibatches import piece_of, rows_of, steps_of
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstmcore.devices import spread
 from lstmcore.programs import compiled
+from lstmcore.training.devices import spread
 from lstmcore.training.minibatches import over_batches, over_pieces
 
 EPOCHS_PER_CALL = 1024  # at most; the length of the buffer for losses

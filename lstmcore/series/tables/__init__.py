@@ -12,6 +12,5 @@ columns     cells to numbers, each column as a whole
 numbers     a cell as a number: decimal marks, thousands, missing values
 panel       several series in one file
 arranging   rows sorted, joined and resampled, if asked for
-row_names   names of rows that are no times
 table       the result
 """

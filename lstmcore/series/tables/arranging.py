@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lstmcore.formatting import count
 from lstmcore.series.tables.options import AGGREGATES, ReadOptions
 from lstmcore.series.times.column import TimeColumn
 from lstmcore.series.times.resampling import merge_duplicates, resample, sort_rows
-from lstmcore.text import count
 
 __all__ = ["aggregates", "arrange"]
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.formatting import count, few
 from lstmcore.series.tables.csv import Column, Sheet
 from lstmcore.series.tables.numbers import advice, is_missing, is_padded, read_cell
 from lstmcore.series.tables.options import ReadOptions
-from lstmcore.text import count, few
 
 TRUTHS = ({"false", "true"}, {"no", "yes"}, {"off", "on"}, {"f", "t"}, {"n", "y"})
 MOST_CATEGORIES = 30

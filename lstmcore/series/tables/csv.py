@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.formatting import count, few, normalized
 from lstmcore.series.tables.header import has_header, is_row_of_units, is_time_name
 from lstmcore.series.tables.numbers import (
     decimal_mark,
@@ -29,7 +30,6 @@ from lstmcore.series.tables.numbers import (
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.plain_text import WIDEST_TEXT, read_plain
 from lstmcore.series.tables.text_file import LONGEST_RECORD, open_blocks
-from lstmcore.text import count, few, normalized
 
 JUDGED_BY = 50  # lines that show which separator is used
 FEW_ROWS = 12  # that show whether the first line holds names

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lstmcore.formatting import few
 from lstmcore.series.tables.csv import Sheet
 from lstmcore.series.tables.header import YEARS, is_time_name, looks_like_time, plain_name
 from lstmcore.series.tables.options import ReadOptions
@@ -13,7 +14,6 @@ from lstmcore.series.tables.panel import is_key_name
 from lstmcore.series.tables.selection import ROW_NUMBERS
 from lstmcore.series.times.column import TimeColumn
 from lstmcore.series.times.numbers import SERIAL_DAYS
-from lstmcore.text import few
 
 CALENDAR = frozenset(["year", "month", "day", "hour", "minute", "weekday", "dayofweek", "quarter"])
 CODES = frozenset(

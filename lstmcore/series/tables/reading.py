@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from lstmcore.formatting import count, few, normalized
+from lstmcore.series.row_names import RowNames
 from lstmcore.series.tables.arranging import arrange
 from lstmcore.series.tables.columns import examine, where
 from lstmcore.series.tables.csv import Sheet, read_sheet
@@ -24,7 +26,6 @@ from lstmcore.series.tables.panel import (
     keys_of,
     shared_keys,
 )
-from lstmcore.series.tables.row_names import RowNames
 from lstmcore.series.tables.selection import (
     Field,
     leave_out,
@@ -38,7 +39,6 @@ from lstmcore.series.times.column import TimeColumn, read_times
 from lstmcore.series.times.errors import TimesError
 from lstmcore.series.times.timeline import Times, check_times
 from lstmcore.series.windowing import tutorial_series
-from lstmcore.text import count, few, normalized
 
 ARGUMENTS = {  # of a function, in the words of a command
     r"day_first=True or day_first=False": "--day-first or --month-first",

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.formatting import count, few, listed
 from lstmcore.series.tables.columns import (
     Content,
     categories,
@@ -22,7 +23,6 @@ from lstmcore.series.tables.csv import Sheet
 from lstmcore.series.tables.numbers import advice
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.panel import is_key_name
-from lstmcore.text import count, few, listed
 
 ROW_NUMBERS = frozenset(["no", "no.", "nr", "nr.", "#", "index", "row", "id", "number", "record"])
 

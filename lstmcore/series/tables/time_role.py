@@ -8,6 +8,7 @@ from itertools import islice
 
 import numpy as np
 
+from lstmcore.formatting import few, listed
 from lstmcore.series.tables.columns import where
 from lstmcore.series.tables.csv import Column, Sheet
 from lstmcore.series.tables.header import (
@@ -20,7 +21,6 @@ from lstmcore.series.tables.numbers import is_missing, read_cell
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.times.column import join_columns, read_times
 from lstmcore.series.times.errors import TimesError
-from lstmcore.text import few, listed
 
 PARTS = (
     ("year", "yyyy", "yr"), ("month", "mm", "mo"), ("day", "dd", "dy"), ("hour", "hh", "hr"),

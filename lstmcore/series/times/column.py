@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.series.tables.row_names import RowNames
+from lstmcore.series.row_names import RowNames
 from lstmcore.series.times import moments
 from lstmcore.series.times import numbers as time_numbers
 from lstmcore.series.times import text as time_text

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.formatting import count
 from lstmcore.series.arguments import as_table
 from lstmcore.series.times.column import TimeColumn
 from lstmcore.series.times.errors import UnsortedTimesError
 from lstmcore.series.times.format import DAY, TimeLabels
-from lstmcore.text import count
 
 AGGREGATES = ("mean", "sum", "first", "last", "min", "max")
 MICROSECONDS = {"ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000}

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.series.tables.row_names import RowNames
+from lstmcore.series.row_names import RowNames
 from lstmcore.series.times.errors import MixedTimesError
 from lstmcore.series.times.format import DAY_NAMES, MONTHS, NAMES, Part
 

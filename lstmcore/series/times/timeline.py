@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.formatting import count
 from lstmcore.series.arguments import as_table
 from lstmcore.series.times.calendar import Calendar, Consecutive, find_calendar, first_break
 from lstmcore.series.times.column import TimeColumn, read_times
@@ -19,7 +20,6 @@ from lstmcore.series.times.errors import (
     UnsortedTimesError,
 )
 from lstmcore.series.times.format import TimeFormat, TimeLabels
-from lstmcore.text import count
 
 MOST_GAPS = 1  # rows left out for each that is there: half of all may be invented
 

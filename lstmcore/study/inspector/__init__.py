@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from lstmcore import __version__
+from lstmcore._version import __version__
+from lstmcore.formatting import printable
 from lstmcore.io.atomic import atomic_path
 from lstmcore.io.content_policy import content_policy
 from lstmcore.study.inspector.payload import payload
 from lstmcore.study.run import Run
-from lstmcore.text import printable
 
 __all__ = ["inspect"]
 

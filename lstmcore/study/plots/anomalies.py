@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lstmcore.anomalies.event import Event, events, limit_of
+from lstmcore.formatting import count
+from lstmcore.series.events import Event, events, limit_of
 from lstmcore.study.plots.style import (
     COLOURS,
     panels,
@@ -17,7 +18,6 @@ from lstmcore.study.plots.style import (
     shown_columns,
 )
 from lstmcore.study.plots.timeline import label_steps, legend_above
-from lstmcore.text import count
 
 DETECTED, LABELLED = COLOURS[1], COLOURS[2]
 EXPECTED = COLOURS[4]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from lstmcore.formatting import count
 from lstmcore.study.plots.style import FRACTION, colour_bar, heat_map, panels, plain
 from lstmcore.study.plots.timeline import one_place
 from lstmcore.study.run import Run
-from lstmcore.text import count
 
 CELL = 0.28  # inches
 MOST_CELLS = 80  # of this size; more are smaller, and some of them are labelled

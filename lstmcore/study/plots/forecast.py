@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lstmcore.formatting import shorten
 from lstmcore.study.plots.style import COLOURS, LONGEST_NAME, panels, plain
 from lstmcore.study.plots.timeline import label_steps
-from lstmcore.text import shorten
-
-if TYPE_CHECKING:
-    from lstmcore.forecasting.lag import LagCheck
 
 TRUTH, FORECAST, OTHER = COLOURS[6], COLOURS[1], COLOURS[0]
 STRETCH = 80  # steps of the overlay
@@ -93,7 +89,7 @@ def plot_forecast(
 
 
 def plot_lag_check(
-    check: LagCheck,
+    check,
     actual,
     forecast,
     last,
@@ -153,7 +149,7 @@ def plot_lag_check(
     return figure
 
 
-def _draw_overlay(panel: Axes, check: LagCheck, truth, written, steps) -> None:
+def _draw_overlay(panel: Axes, check, truth, written, steps) -> None:
     panel.plot(steps, truth[steps], color=TRUTH, linewidth=1.4, label="truth")
     panel.plot(steps, written[steps], color=FORECAST, linewidth=1.2, label="forecast")
     if lag := check.best_lag:
@@ -175,7 +171,7 @@ def _draw_overlay(panel: Axes, check: LagCheck, truth, written, steps) -> None:
     panel.legend(frameon=False, fontsize="small", ncols=3, loc="upper left")
 
 
-def _draw_correlation(panel: Axes, check: LagCheck) -> None:
+def _draw_correlation(panel: Axes, check) -> None:
     heights = np.nan_to_num(check.correlation)  # of what never changes there is none
     peak = check.best_lag
     colours = [FORECAST if lag == peak else "0.7" for lag in check.lags]
@@ -196,7 +192,7 @@ def _draw_correlation(panel: Axes, check: LagCheck) -> None:
     panel.set_title("forecast with earlier truth", loc="left", fontsize="medium")
 
 
-def _draw_changes(panel: Axes, check: LagCheck, came, expected) -> None:
+def _draw_changes(panel: Axes, check, came, expected) -> None:
     panel.axline((0, 0), slope=1, color="0.6", linewidth=0.8, linestyle="--")
     panel.axhline(0, color="0.6", linewidth=0.8)
     alpha = float(np.clip(30 / np.sqrt(len(came)) / 3, 0.15, 0.8))

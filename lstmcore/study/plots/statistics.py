@@ -1,4 +1,4 @@
-"""Pictures of what `lstmcore.study.statistics` and `lstmcore.study.flow` measured."""
+"""Pictures of what `lstmcore.study.statistics` and `lstmcore.study.gradients` measured."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from lstmcore import checks
-from lstmcore.study.flow import GradientFlow
+from lstmcore.study.gradients import GradientFlow
 from lstmcore.study.plots.style import COLOURS, DASHES, GATE_COLOURS, TITLES, panels, plain
 from lstmcore.study.statistics import Saturation, TimeScale
 

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from lstmcore.formatting import count
 from lstmcore.study.names import places
 from lstmcore.study.plots.style import (
     COLOURS,
@@ -19,7 +20,6 @@ from lstmcore.study.plots.style import (
     signed_scale,
 )
 from lstmcore.study.run import Run
-from lstmcore.text import count
 from lstmcore.types import Gates, Trace
 
 FEW_STEPS = 60  # of which each gets a dot

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from lstmcore.formatting import shorten
 from lstmcore.study.plots.style import (
     COLOURS,
     DASHES,
@@ -17,7 +18,6 @@ from lstmcore.study.plots.style import (
     shown_columns,
 )
 from lstmcore.study.plots.timeline import label_steps
-from lstmcore.text import shorten
 
 
 def plot_loss(history: Mapping, *, axes=None) -> Figure:

@@ -1,0 +1,284 @@
+"""A trained detector: the errors of any series, in units of the scaled data; and its files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from lstmcore import checks, series
+from lstmcore.apps.anomalies.settings import Settings, build
+from lstmcore.io import manifest
+from lstmcore.io.description import (
+    check_model,
+    read_description,
+    read_history,
+    write_description,
+)
+from lstmcore.io.reading import damaged
+from lstmcore.io.saved_folder import saved_folder
+from lstmcore.io.tensors import Kind, open_tensors, write_tensors
+from lstmcore.models import saving
+from lstmcore.models.autoencoders import Autoencoder
+from lstmcore.models.stacked import StackedLSTM
+from lstmcore.models.streaming import stream
+from lstmcore.programs import compiled
+
+WINDOWS_AT_ONCE = 256  # that the model reads; memory does not grow with the series
+STEPS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Detector:
+    """A model of what is normal, and all that its errors depend on; `train` makes one.
+
+    Attributes:
+      model: lc.Autoencoder, or lc.StackedLSTM for prediction.
+      params: its weights.
+      prepared: series.Prepared, between the units of the data and those of the model.
+      settings: anomalies.Settings.
+      history: {"loss": [epochs], "validation_loss": [epochs]}.
+      training_errors: [rows, F], `errors` of the series given to `train`.
+      held_out: the first row of that series that was held out; their number, if none was.
+    """
+
+    model: Autoencoder | StackedLSTM
+    params: dict
+    prepared: series.Prepared
+    settings: Settings
+    history: dict[str, np.ndarray]
+    training_errors: np.ndarray
+    held_out: int
+
+    @property
+    def held_out_errors(self) -> np.ndarray:
+        """Errors of the held-out rows alone, which no weight was fitted to."""
+        return self.training_errors[self.held_out :]
+
+    def errors(self, values) -> np.ndarray:
+        """What was there minus what the model wrote.
+
+        Where several windows hold a row, it is compared with their mean or median (`combine` of
+        the settings); for prediction with that of the predictions made for it 1 to `ahead` rows
+        before. Memory does not grow with the number of windows: 100,000 rows of one feature and
+        windows of 288 take less than 100 MB.
+
+        Args:
+          values: numbers [rows, F] or [rows], in the order of time, at least a window of them; the
+            columns of a data frame or a dict are matched by name, if the detector was trained on
+            one.
+
+        Returns:
+          float64 [rows, F], in units of the scaled data. NaN where a value is missing, in the
+          rows that differencing takes from the start, and for prediction in the `window` rows
+          after those: until then the model has read less than it was trained to.
+
+        Raises:
+          ValueError: too few rows, other columns, values that the preparation
+            refuses, such as missing ones if it is to refuse them, or values so large that the model
+            overflows.
+        """
+        table = self._table(values)
+        return np.where(np.isnan(table), np.nan, self._errors(table))
+
+    def outputs(self, values) -> np.ndarray:
+        """What the model wrote, in units of the data, to draw beside `values`.
+
+        With differencing it is what the rows before (as they were) and the written difference
+        add up to.
+
+        Args, Raises: as in `errors`.
+
+        Returns:
+          float64 [rows, F]; NaN as in `errors`, but not where a value is missing.
+        """
+        table = self._table(values)
+        return self.prepared.filled(table) - self._errors(table) * self.prepared.scaler.scale
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write it into a folder, which is made if it is not there; nothing is pickled.
+
+        It replaces a detector that was saved there before; other files stay.
+
+        Raises:
+          FileExistsError: a file of the same name was not saved by lstmcore, or changed since.
+          OSError: the folder cannot be written to.
+        """
+        save(folder, self)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> Detector:
+        """Read what `save` wrote.
+
+        Raises:
+          FileNotFoundError: the folder, or a file in it, is not there.
+          ValueError: a file is damaged, or the files are not of one detector.
+        """
+        return load(folder)
+
+    def __repr__(self) -> str:
+        return f"Detector({self.settings.method}, {self.model!r})"
+
+    def _table(self, values) -> np.ndarray:
+        table = self.prepared.table(values, "values")
+        if not len(table):
+            raise ValueError("values has no rows: there is nothing to compare with")
+        return table
+
+    def _errors(self, table: np.ndarray) -> np.ndarray:
+        """`errors`, with those of filled values."""
+        scaled = scaled_rows(self.prepared, table)
+        errors = np.full(table.shape, np.nan)
+        written = errors[self.prepared.lost :]  # a view
+        start = 0
+        if self.settings.method == "reconstruction":
+            windows = _reconstructed(self.model, self.params, scaled, self.settings.window)
+        else:
+            windows = _predicted(self.model, self.params, scaled, self.settings.ahead)
+            start = 1  # nothing was predicted for the first row
+        for piece in _rows_of(windows, self.settings.combine):
+            stop = min(start + len(piece), len(written))
+            written[start:stop] = scaled[start:stop] - piece[: stop - start]
+            start = stop
+        if self.settings.method == "prediction":
+            written[: self.settings.window] = np.nan
+        return errors
+
+
+def scaled_rows(prepared: series.Prepared, table: np.ndarray) -> np.ndarray:
+    """[rows, F] in units of the data -> [rows - lost, F] in those of the model, float32."""
+    with np.errstate(over="ignore"):
+        scaled = prepared.apply(table).astype(np.float32)
+    if not np.isfinite(scaled).all():
+        raise ValueError(
+            "values are so far from those that the scaling was fitted to that float32 cannot hold "
+            "them: are they in the same units?"
+        )
+    return scaled
+
+
+def finite(written) -> np.ndarray:
+    """What a model wrote, unless it overflowed: NaN would count as missing, not as strange."""
+    written = np.asarray(written)
+    if not np.isfinite(written).all():
+        raise ValueError(
+            "values are so far from those that were trained on that what the model writes is not "
+            "finite: are they in the same units?"
+        )
+    return written
+
+
+def _reconstructed(model, params, scaled: np.ndarray, length: int) -> Iterator[np.ndarray]:
+    """What the model writes for every window, some at a time: [N, length, F]."""
+    windows = series.windows(scaled, length)
+    for start in range(0, len(windows), WINDOWS_AT_ONCE):
+        some = windows[start : start + WINDOWS_AT_ONCE]
+        # Filled up to one size, or the last ones would be compiled for themselves.
+        padding = ((0, WINDOWS_AT_ONCE - len(some)), (0, 0), (0, 0))
+        yield finite(_written(model, params, np.pad(some, padding)))[: len(some)]
+
+
+def _predicted(model, params, scaled: np.ndarray, ahead: int) -> Iterator[np.ndarray]:
+    """What the model predicts after each row, some at a time: [N, ahead, F]."""
+    running = stream(model, params)
+    for start in range(0, len(scaled), STEPS_AT_ONCE):
+        some = scaled[start : start + STEPS_AT_ONCE]
+        padding = ((0, STEPS_AT_ONCE - len(some)), (0, 0))
+        padded = jnp.asarray(np.pad(some, padding))  # at the end, where no step comes after it
+        y, running = running.step(padded[None])
+        yield finite(np.asarray(y)[0, : len(some)]).reshape(len(some), ahead, -1)
+
+
+def _rows_of(pieces: Iterator[np.ndarray], how: str) -> Iterator[np.ndarray]:
+    """Windows that start at one row after the other -> rows [n, F], as soon as they are final.
+
+    It is `series.unwindow` of all windows, of which only those are kept that reach into rows to
+    come.
+    """
+    kept: np.ndarray | None = None
+    done = 0  # rows from the first kept window on that have been given already
+    for piece in pieces:
+        kept = piece if kept is None else np.concatenate([kept, piece])
+        rows = series.unwindow(kept, how=how)
+        final = len(kept)  # no window to come holds these
+        yield rows[done:final]
+        length = kept.shape[1]
+        kept = kept[max(0, final - (length - 1)) :]
+        done = len(kept)
+    if kept is not None and kept.shape[1] > 1:
+        yield series.unwindow(kept, how=how)[done:]
+
+
+@compiled
+def _written(model, params, x):
+    return model.apply(params, x)[0]
+
+
+MODEL, ERRORS, DESCRIPTION = "model.safetensors", "errors.safetensors", "detector.json"
+
+
+def save(folder: str | os.PathLike, detector: Detector) -> None:
+    """Write a Detector; see `Detector.save`."""
+    with saved_folder(folder, "Detector") as place:
+        write_parts(place, detector)
+
+
+def write_parts(folder: Path, detector: Detector) -> None:
+    """Write the files of a Detector into a folder that gets a manifest later."""
+    saving.save(folder / MODEL, detector.model, detector.params)
+    write_tensors(folder / ERRORS, {"training_errors": detector.training_errors}, {})
+    description = {
+        "settings": asdict(detector.settings),
+        "prepared": detector.prepared.to_json(),
+        "history": {name: values.tolist() for name, values in detector.history.items()},
+        "held_out": detector.held_out,
+    }
+    write_description(folder / DESCRIPTION, description)
+
+
+def load(folder: str | os.PathLike) -> Detector:
+    """Read a Detector; see `Detector.load`."""
+    folder = Path(folder)
+    saved_by = "Detector.save or lstmcore anomalies"
+    manifest.check_parts(folder, (DESCRIPTION, MODEL, ERRORS), saved_by)
+    described = read_description(folder / DESCRIPTION, _parse)
+    model, params = saving.load(folder / MODEL)
+    features = described["prepared"].features
+    with damaged(folder / DESCRIPTION):
+        expected = build(described["settings"], features)
+    check_model(folder / MODEL, model, folder / DESCRIPTION, expected)
+    errors = _read_errors(folder / ERRORS, features, described["held_out"])
+    return Detector(model, params, training_errors=errors, **described)
+
+
+def _read_errors(path: Path, features: int, held_out: int) -> np.ndarray:
+    """The training errors, float64 [rows, features]; rows before and from `held_out` on."""
+    with open_tensors(path) as file:
+        dtype, shape = file.kinds.get("training_errors", Kind("none", ()))
+        expected = len(file.kinds) == 1 and dtype == "float64" and len(shape) == 2
+        if not expected or shape[1] != features or shape[0] < held_out:
+            raise ValueError(
+                f"{path} is damaged, or of another detector: it does not hold the training errors "
+                f"of {features} features and at least {held_out} rows"
+            )
+        return file.read()["training_errors"]
+
+
+def _parse(stored: dict) -> dict[str, Any]:
+    settings, preparation = stored["settings"], stored["settings"]["preparation"]
+    lags = tuple(preparation["difference"])
+    preparation = series.Preparation(**preparation | {"difference": lags})
+    prepared = series.Prepared.from_json(stored["prepared"])
+    if prepared.preparation != preparation:
+        raise ValueError("settings and prepared name different preparations")
+    return {
+        "prepared": prepared,
+        "settings": Settings(**settings | {"preparation": preparation}),
+        "history": read_history(stored["history"]),
+        "held_out": checks.check_count("held_out", stored["held_out"], minimum=0),
+    }

@@ -1,0 +1,254 @@
+"""How good flags, events and scores are, where labels say which rows were strange.
+
+Each number answers another question, and each can flatter:
+
+- `pointwise` asks row by row. An event of 100 rows counts as much as 100 events of one row, and an
+  alarm that comes in time but is short scores badly.
+- `eventwise` counts each event once, however short the stretch that touches it. One event over the
+  whole series would find everything, so look at the number of detected events and their lengths,
+  too.
+- `best_f1` chooses the threshold with the labels in sight: an upper bound on what any threshold
+  could reach, no estimate of what yours will.
+- `point_adjust=True` counts a labelled event as found in all its rows if one row of it is
+  flagged. Much published work does so, and scores that are drawn at random then look good (Kim et
+  al. 2022, "Towards a rigorous evaluation of time-series anomaly detection"). It is off, and there
+  only to compare with such work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmcore import checks
+from lstmcore.formatting import count
+from lstmcore.series.events import Event, events, flags_of
+
+
+class Pointwise(NamedTuple):
+    """Of rows. precision: flagged rows that are labelled; recall: labelled rows that are flagged;
+    f1: their harmonic mean. Between 0 and 1; precision is 0 where nothing is flagged."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+class Eventwise(NamedTuple):
+    """Of events.
+
+    Attributes:
+      precision: share of detected events that share a row with a labelled one; 0 if none is
+        detected.
+      recall: share of labelled events that share a row with a detected one.
+      f1: their harmonic mean; 0 if both are 0.
+      labelled, detected: how many there are of each.
+      delays: [labelled], rows from the start of a labelled event to its first flagged row; NaN if
+        it was missed.
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    labelled: int
+    detected: int
+    delays: np.ndarray
+
+
+class BestF1(NamedTuple):
+    """The largest F1 over all thresholds, chosen with the labels in sight.
+
+    f1, precision, recall: there; threshold: in units of the scores, a row is flagged above it.
+    """
+
+    f1: float
+    precision: float
+    recall: float
+    threshold: float
+
+
+def pointwise(labels, flags, *, point_adjust: bool = False) -> Pointwise:
+    """Precision, recall and F1 of rows, by scikit-learn.
+
+    Args:
+      labels: bool or 0/1 [rows], which rows are strange.
+      flags: bool [rows], or the list of events that `events` found.
+      point_adjust: see the head of this module, where its pitfall stands; it flatters.
+
+    Returns:
+      Pointwise.
+
+    Raises:
+      ValueError: labels that mark no row, or arrays of different lengths or kinds.
+      TypeError: arguments that are no arrays.
+      ImportError: scikit-learn is missing.
+
+    Examples:
+      >>> labels = np.array([0, 1, 1, 1, 1, 0])
+      >>> flags = np.array([False, False, False, True, False, True])
+      >>> pointwise(labels, flags)  # doctest: +ELLIPSIS
+      Pointwise(precision=0.5, recall=0.25, f1=0.333...)
+      >>> pointwise(labels, flags, point_adjust=True)  # doctest: +ELLIPSIS
+      Pointwise(precision=0.8, recall=1.0, f1=0.888...)
+    """
+    labels = _labels(labels)
+    flags = _found(flags, labels)
+    if point_adjust:
+        flags = point_adjusted(labels, flags)
+    measure = _sklearn().precision_recall_fscore_support
+    precision, recall, f1, _ = measure(labels, flags, average="binary", zero_division=0)
+    return Pointwise(float(precision), float(recall), float(f1))
+
+
+def eventwise(labels, found) -> Eventwise:
+    """Precision and recall of events, and how late each was noticed.
+
+    A labelled event is recalled if a detected one shares a row with it, and a detected event is
+    right if a labelled one shares a row with it. Each counts once: a labelled event that three
+    detected ones touch is one recalled, and they are three right ones.
+
+    Args:
+      labels: bool or 0/1 [rows]; labelled rows one after the other are one event.
+      found: bool [rows], or the list of events that `events` found.
+
+    Returns:
+      Eventwise.
+
+    Raises:
+      ValueError, TypeError: as in `pointwise`.
+
+    Examples:
+      >>> labels = np.array([0, 1, 1, 1, 0, 0, 1, 0])
+      >>> flags = np.array([0, 0, 1, 1, 0, 1, 0, 0], dtype=bool)
+      >>> eventwise(labels, flags)[:5], eventwise(labels, flags).delays.tolist()
+      ((0.5, 0.5, 0.5, 2, 2), [1.0, nan])
+    """
+    labels = _labels(labels)
+    flags = _found(found, labels)
+    detected = found if isinstance(found, Sequence) else events(flags)
+    labelled = events(labels)
+    right = sum(bool(labels[event.start : event.stop].any()) for event in detected)
+    first = [np.flatnonzero(flags[event.start : event.stop])[:1] for event in labelled]
+    delays = np.array([float(rows[0]) if len(rows) else np.nan for rows in first])
+    precision = right / len(detected) if detected else 0.0
+    recall = float(np.mean(~np.isnan(delays)))
+    f1 = 2 * precision * recall / (precision + recall) if right else 0.0
+    return Eventwise(precision, recall, f1, len(labelled), len(detected), delays)
+
+
+def best_f1(labels, scores, *, point_adjust: bool = False) -> BestF1:
+    """The largest F1 of rows that any threshold reaches, by scikit-learn.
+
+    The labels choose the threshold, so this is an upper bound, good for comparing scores and no
+    estimate of what a threshold without labels will reach.
+
+    Args:
+      labels: bool or 0/1 [rows].
+      scores: [rows]; a row without a score (NaN) cannot be flagged.
+      point_adjust: see the head of this module, where its pitfall stands; it flatters.
+
+    Returns:
+      BestF1.
+
+    Raises:
+      ValueError: infinite scores, or none at all.
+      ValueError, TypeError, ImportError: as in `pointwise`.
+
+    Examples:
+      >>> best_f1(np.array([0, 0, 1, 1]), np.array([0.1, 0.5, 0.4, 0.9]))[:3]
+      (0.8, 0.6666666666666666, 1.0)
+    """
+    labels = _labels(labels)
+    checks.check_array("scores", scores, "rows", "one score for each row")
+    checks.check_floating("scores", scores)
+    _check_length("scores", scores, labels)
+    scores = np.asarray(scores)
+    there = ~np.isnan(scores)
+    if not there.any() or np.isinf(scores).any():
+        raise ValueError("scores must hold finite numbers (NaN where a row has none)")
+    lowest = scores[there].min()
+    scores = np.where(there, scores, _just_below(lowest))
+    if point_adjust:
+        scores = point_adjusted(labels, scores)
+    curve = _sklearn().precision_recall_curve
+    precision, recall, thresholds = curve(labels, scores.astype(float))
+    usable = thresholds >= lowest  # lower ones flag what has no score
+    precision, recall, thresholds = precision[:-1][usable], recall[:-1][usable], thresholds[usable]
+    f1 = 2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)
+    best = int(f1.argmax())
+    # Rows with a score equal to it are flagged: below it is the next number of the scores' dtype.
+    below = _just_below(scores.dtype.type(thresholds[best]))
+    return BestF1(float(f1[best]), float(precision[best]), float(recall[best]), float(below))
+
+
+def point_adjusted(labels, scores) -> np.ndarray:
+    """Scores or flags in which all rows of a labelled event take its largest: do not trust it.
+
+    Args:
+      labels: bool or 0/1 [rows].
+      scores: [rows], scores or flags; NaN is none, and stays only where a whole event has none.
+
+    Returns:
+      [rows], in the dtype of `scores`.
+
+    Raises:
+      ValueError, TypeError: as in `pointwise`.
+    """
+    labels = _labels(labels)
+    adjusted = np.array(scores)
+    _check_length("scores", adjusted, labels)
+    for event in events(labels):
+        rows = slice(event.start, event.stop)
+        adjusted[rows] = np.fmax.reduce(adjusted[rows])
+    return adjusted
+
+
+def _just_below(number: np.floating) -> np.floating:
+    return np.nextafter(number, number.dtype.type(-np.inf))
+
+
+def _labels(labels) -> np.ndarray:
+    """bool [rows], some of them True."""
+    checks.check_array("labels", labels, "rows", "one label for each row")
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "biu" or not np.isin(labels, (0, 1)).all():
+        raise ValueError(f"labels must be bool, or integers 0 and 1, got {labels.dtype}")
+    if not labels.any():
+        raise ValueError("labels mark no row as strange, so that recall is not defined")
+    return labels.astype(bool)
+
+
+def _found(found, labels) -> np.ndarray:
+    """Events or flags as flags [rows]."""
+    if isinstance(found, Sequence):
+        strangers = [event for event in found if not isinstance(event, Event)]
+        if strangers:
+            raise TypeError(
+                "found must be flags, an array bool [rows], or a list of Event, got a "
+                f"{type(found).__name__} of {type(strangers[0]).__name__}: np.asarray(flags)"
+            )
+        return flags_of(found, len(labels))
+    checks.check_array("flags", found, "rows", "one flag for each row")
+    found = np.asarray(found)
+    if found.dtype != bool:
+        raise ValueError(f"flags must be bool, got {found.dtype}: write scores > threshold")
+    _check_length("flags", found, labels)
+    return found
+
+
+def _check_length(name, array, labels) -> None:
+    if len(array) != len(labels):
+        raise ValueError(
+            f"{name} has {count(len(array), 'row')} but labels has {len(labels)}: they must be "
+            "aligned"
+        )
+
+
+def _sklearn():
+    try:
+        from sklearn import metrics
+    except ImportError as error:
+        raise ImportError("these metrics need scikit-learn: pip install scikit-learn") from error
+    return metrics

@@ -1,0 +1,228 @@
+"""Early warning: each row of a series is scored when it arrives, in constant memory."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+
+import jax.numpy as jnp
+import numpy as np
+
+from lstmcore import checks
+from lstmcore.apps.anomalies.detector import Detector, finite, scaled_rows
+from lstmcore.apps.anomalies.scores import mean_absolute
+from lstmcore.io.reading import damaged
+from lstmcore.io.tensors import Kind, open_tensors, write_tensors
+from lstmcore.models.streaming import Stream, named, stream, weights_digest
+from lstmcore.series.arguments import as_numbers, as_row, check_size
+from lstmcore.series.events import limit_of
+from lstmcore.types import LSTMState
+
+FORMAT = 1
+KEY = "lstmcore_alarm"  # of the one entry in the file's metadata
+ARRAYS = ("recent", "predictions", "errors")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Alarm:
+    """A detector that predicts, between two rows; immutable: `step` gives the next one.
+
+        alarm = Alarm.of(detector, threshold)
+        score, alarm = alarm.step(row)          # as often as a row arrives
+        alarm.on                                # whether it is above the threshold
+
+    The scores are those of `detector.errors` of the whole series, up to rounding. Kept are the
+    state of the model, the last predictions, and the last rows that differencing and filling need:
+    the same number of bytes whether ten rows have been read or ten million.
+
+    Attributes:
+      detector: of method "prediction".
+      threshold: above which `on` is True, in units of the scores.
+      score: from errors [rows, F] to scores [rows]: `mean_absolute`, `gaussian.score`, ...
+      stream: lc.Stream of the model; `alarm.stream.traces` shows its gates at the last row.
+      recent: [k, F], the last rows, filled, in units of the data; NaN before the first.
+      predictions: [ahead, ahead, F], scaled, the last ones first: [j, k] was made j rows ago, for
+        the (k + 1)-th row from there. NaN before the first.
+      errors: [F], of the last row, in scaled units, signed; `shares(alarm.errors[None])` tells
+        which feature caused an alarm.
+      read: rows so far.
+    """
+
+    detector: Detector
+    threshold: float
+    score: Callable[[np.ndarray], np.ndarray]
+    stream: Stream
+    recent: np.ndarray
+    predictions: np.ndarray
+    errors: np.ndarray
+    read: int
+
+    @property
+    def on(self) -> bool:
+        """Whether the last row's score is above the threshold."""
+        return bool(np.asarray(self.score(self.errors[None]))[0] > self.threshold)
+
+    @classmethod
+    def of(cls, detector: Detector, threshold, score: Callable = mean_absolute) -> Alarm:
+        """An alarm before its first row.
+
+        Args:
+          detector: of method "prediction".
+          threshold: a number, or a `thresholds.Threshold`.
+          score: what the threshold was computed from.
+
+        Raises:
+          ValueError: a detector that reconstructs, or a threshold that is NaN.
+          TypeError: a score that is no function, or a threshold that is no number.
+
+        Examples:
+          >>> from lstmcore import anomalies
+          >>> settings = anomalies.Settings("prediction", window=8, units=4, epochs=2)
+          >>> detector = anomalies.train(np.sin(np.arange(200) / 4), settings)
+          >>> errors = detector.training_errors
+          >>> limit = anomalies.thresholds.maximum(anomalies.mean_absolute(errors))
+          >>> alarm = anomalies.Alarm.of(detector, limit)
+          >>> for value in [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.0, 50.0]:
+          ...     score, alarm = alarm.step([value])
+          >>> alarm.on
+          True
+        """
+        settings = detector.settings
+        if settings.method != "prediction":
+            raise ValueError(
+                f"detector is of method {settings.method!r}, which needs whole windows; a stream "
+                'needs one that was trained with method="prediction"'
+            )
+        if not callable(score):
+            raise TypeError(f"score must be a function of errors, got {type(score).__name__}")
+        features = detector.prepared.features
+        ahead = settings.ahead
+        return cls(
+            detector,
+            limit_of(threshold),
+            score,
+            stream(detector.model, detector.params),
+            recent=np.full((max(1, detector.prepared.lost), features), np.nan),
+            predictions=np.full((ahead, ahead, features), np.nan, np.float32),
+            errors=np.full(features, np.nan),
+            read=0,
+        )
+
+    def step(self, row) -> tuple[float, Alarm]:
+        """Score a row against what was predicted for it, and read it.
+
+        Args:
+          row: numbers [F], in units of the data; NaN is missing. Those of a dict or of a row of a
+            data frame are matched by name, if the detector was trained on a table with names.
+
+        Returns:
+          (score, the alarm after this row). The score is NaN for the first rows and where values
+          are missing, as in `Detector.errors`.
+
+        Raises:
+          ValueError: other features, a value that the preparation refuses, or one so
+            large that the model overflows. This alarm is as it was, to go on with the next row.
+        """
+        prepared, settings = self.detector.prepared, self.detector.settings
+        row = as_row(row, prepared.columns)
+        if row.shape != (prepared.features,):
+            raise ValueError(
+                f"row must be [{prepared.features}], one number for each feature, got shape "
+                f"{row.shape}"
+            )
+        known = min(self.read, len(self.recent))
+        table = np.concatenate(
+            [self.recent[len(self.recent) - known :], as_numbers("values", row)[None]]
+        )
+        filled = prepared.filled(table)
+        recent = np.concatenate([self.recent, filled[-1:]])[1:]
+        errors = np.full(prepared.features, np.nan)
+        predictions, running = self.predictions, self.stream
+        position = self.read - prepared.lost  # of this row among those that the model reads
+        if position >= 0:
+            scaled = scaled_rows(prepared, filled)[-1]
+            if position >= settings.window:
+                ways = np.arange(min(position, settings.ahead))
+                combine = np.mean if settings.combine == "mean" else np.median
+                errors = scaled - combine(predictions[ways, ways].astype(float), axis=0)
+                errors[np.isnan(row)] = np.nan
+            y, running = running.step(jnp.asarray(scaled[None]))
+            newest = finite(y).reshape(1, settings.ahead, -1)
+            predictions = np.concatenate([newest, predictions])[: settings.ahead]
+        score = float(np.asarray(self.score(errors[None]))[0])
+        after = replace(
+            self,
+            stream=running,
+            recent=recent,
+            predictions=predictions,
+            errors=errors,
+            read=self.read + 1,
+        )
+        return score, after
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write what was read (not the detector) into a file, to go on in another process.
+
+        Raises:
+          OSError: the file cannot be written.
+        """
+        description = {"format": FORMAT, "read": self.read, "detector": self._detector_digest()}
+        write_tensors(path, self._arrays(), {KEY: json.dumps(description)})
+
+    def resume(self, path: str | os.PathLike) -> Alarm:
+        """This alarm, as it was when `save` wrote the file.
+
+        Args:
+          path: the file, written by an alarm of the same detector. Threshold and score may differ.
+
+        Raises:
+          ValueError: the file is damaged, or of an alarm of another detector.
+          FileNotFoundError: there is no such file.
+        """
+        with open_tensors(path) as file:
+            description = file.description(KEY, "holds no alarm: such files come from alarm.save")
+            with damaged(path):
+                if description["format"] != FORMAT:
+                    raise ValueError(f"it is not described in format {FORMAT}")
+                read = checks.check_count("read", description["read"], 0, maximum=2**63 - 1)
+                detector = description.get("detector")  # files of lstmcore 0.1 do not tell
+            if file.kinds != {name: Kind.of(array) for name, array in self._arrays().items()}:
+                raise ValueError(f"{path} holds an alarm of another detector: its sizes do not fit")
+            if detector is not None and detector != self._detector_digest():
+                raise ValueError(
+                    f"{path} holds an alarm of another detector, of the same sizes: load the "
+                    "detector that the alarm was made of"
+                )
+            arrays = file.read()
+        with damaged(path):
+            check_size(arrays["recent"])
+            for name in self._arrays().keys() - ARRAYS:
+                if np.isnan(arrays[name]).any():
+                    raise ValueError(f"{name} is not a number, which no model remembers")
+        states = {
+            layer: LSTMState(*(jnp.asarray(arrays[f"{layer}/{field}"]) for field in ("h", "c")))
+            for layer in self.stream.states
+        }
+        return replace(
+            self,
+            stream=replace(self.stream, states=states),
+            read=read,
+            recent=arrays["recent"],
+            predictions=arrays["predictions"],
+            errors=arrays["errors"],
+        )
+
+    def __repr__(self) -> str:
+        return f"Alarm({self.detector!r}, threshold={self.threshold:g}, read={self.read})"
+
+    def _arrays(self) -> dict:
+        """What a file holds: the own arrays, and the states of the model's layers."""
+        return {name: getattr(self, name) for name in ARRAYS} | named(self.stream.states)
+
+    def _detector_digest(self) -> str:
+        """What tells detectors of the same sizes apart: weights, settings and scaling."""
+        detector = self.detector
+        text = [asdict(detector.settings), detector.prepared.to_json()]
+        return weights_digest(detector.params, text)

@@ -1,0 +1,157 @@
+"""The files of a run of `lstmcore fit`: the model, how it came about, what it writes, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmcore import checks
+from lstmcore.apps import run_folder
+from lstmcore.apps.autoencoding.outputs import Part, encoder_run
+from lstmcore.apps.autoencoding.settings import Settings
+from lstmcore.apps.autoencoding.windows import Windows, side_by_side
+from lstmcore.io.description import read_description
+from lstmcore.models import saving
+from lstmcore.series import Prepared, ReadOptions, Table
+from lstmcore.study import plots
+from lstmcore.training.fit import FitResult
+
+NUMBERS_AT_ONCE = 2**18  # of output.csv: some 10 MB as Python objects
+
+__all__ = [
+    "Origin", "described", "read_settings", "write_model", "write_outputs", "write_pictures",
+]  # fmt: skip
+
+
+def described(
+    source: str, data: Table, windows: Windows, settings: Settings, interval: str | None = None
+) -> dict:
+    """What settings.json tells, but for the versions."""
+    return {
+        "source": source,
+        "columns": list(data.columns),
+        "reading": data.options.to_json(),
+        "rows": len(data.values),
+        "interval": interval,
+        "settings": settings.to_json(),
+        "prepared": windows.prepared.to_json(),
+    }
+
+
+def write_model(folder: Path, model, result: FitResult) -> None:
+    """What must not be lost besides settings.json: the model, and how training went."""
+    saving.save(folder / "model.safetensors", model, result.params)
+    run_folder.write_history(folder / "history.csv", result.history)
+
+
+class Origin(NamedTuple):
+    """What settings.json tells of a model: its table, and how that was cut and prepared.
+
+    reading: how the table was read
+    rows: of the table, with those that were left out in time
+    interval: from one row to the next, such as "1 hour"; None if it is not known
+    """
+
+    source: str
+    columns: tuple[str, ...]
+    reading: ReadOptions
+    rows: int
+    settings: Settings
+    prepared: Prepared
+    interval: str | None = None
+
+
+def read_settings(path: Path) -> Origin:
+    """The settings.json that `lstmcore fit` wrote.
+
+    Raises:
+      ValueError: it is damaged.
+    """
+    return read_description(path, _parse)
+
+
+def _parse(stored: dict) -> Origin:
+    settings = Settings.from_json(stored["settings"])
+    prepared = Prepared.from_json(stored["prepared"])
+    columns = tuple(map(str, stored["columns"]))
+    if len(columns) != prepared.features:
+        raise ValueError("columns and prepared do not fit")
+    if prepared.preparation != settings.preparation:
+        raise ValueError("settings and prepared do not fit")
+    time = stored.get("time")  # of files from before there were other options
+    before = {} if time is None else {"time": time}
+    reading = ReadOptions.from_json(stored.get("reading", before))
+    rows, interval = checks.check_count("rows", stored["rows"]), stored.get("interval")
+    interval = None if interval is None else str(interval)
+    return Origin(str(stored["source"]), columns, reading, rows, settings, prepared, interval)
+
+
+def write_outputs(folder: Path, columns: tuple[str, ...], parts: list[Part]) -> None:
+    """Every value that the model was to write, beside the one it wrote; empty if there was none."""
+    places = ["part", "window", "used_for", "step", "row"]
+    header = [*places, *columns, *(f"{name}_output" for name in columns)]
+    run_folder.write_csv(folder / "output.csv", header, _output_rows(parts))
+
+
+def write_pictures(
+    folder: Path, model, result, table: Table, windows: Windows, settings: Settings, parts: list
+) -> None:
+    """The loss curve, each part against what it was to be, and the gates of each encoder layer."""
+    pictures = {"loss.png": plots.plot_loss(result.history)}
+    for part in parts:
+        count, steps, _ = part.actual.shape
+        chosen = side_by_side(count, steps, stride=windows.stride)
+        pictures[f"{part.name}.png"] = plots.plot_output(
+            np.concatenate(part.actual[chosen]),
+            np.concatenate(part.output[chosen]),
+            table.columns,
+            labels=[table.labels[row] for row in part.rows[chosen].ravel()],
+            breaks=range(steps, steps * len(chosen), steps),
+            xlabel=table.label_name,
+        )
+    chosen = side_by_side(len(windows.rows), settings.window, stride=windows.stride)
+    run = encoder_run(model, result.params, windows, chosen, settings)
+    for name in run.layers:
+        picture = plots.plot_gates(
+            run,
+            name,
+            breaks=range(settings.window, run.inputs.shape[1], settings.window),
+            xlabel=table.label_name,
+            labels=[table.labels[row] for row in windows.rows[chosen, : settings.window].ravel()],
+            columns=table.columns,
+        )
+        picture.suptitle(f"{name}, while it reads")
+        pictures[f"gates_{name}.png"] = picture
+    for name, figure in pictures.items():
+        figure.savefig(folder / name, dpi=120)
+
+
+def _output_rows(parts: list[Part]) -> Iterable[tuple]:
+    for part in parts:
+        count, steps, features = part.output.shape
+        at_once = max(1, NUMBERS_AT_ONCE // (steps * features))
+        for start in range(0, count, at_once):
+            windows = np.arange(start, min(start + at_once, count))
+            yield from zip(
+                [part.name] * len(windows) * steps,
+                windows.repeat(steps).tolist(),
+                part.used_for[windows].repeat(steps).tolist(),
+                np.tile(np.arange(steps), len(windows)).tolist(),
+                part.rows[windows].ravel().tolist(),
+                *_cells(part.actual[windows]),
+                *_cells(part.output[windows]),
+                strict=True,
+            )
+
+
+def _cells(values: np.ndarray) -> list[list]:
+    """[N, T, F] as F lists; a missing value is an empty cell."""
+    columns = values.reshape(-1, values.shape[-1]).T
+    gone = np.isnan(columns)
+    if gone.any():
+        columns = columns.astype(object)
+        columns[gone] = ""
+    return columns.tolist()

@@ -1,0 +1,90 @@
+"""What a trained model writes for every window, in units of the table."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from lstmcore import series
+from lstmcore.apps.autoencoding.settings import Settings
+from lstmcore.apps.autoencoding.training import targets, written
+from lstmcore.apps.autoencoding.windows import Windows
+from lstmcore.series import Table
+from lstmcore.study.run import Run, end_to_end
+
+WINDOWS_AT_ONCE = 1024  # so that memory does not grow with the table
+USES = ("training", "neither", "validation")  # "neither" overlaps both
+
+__all__ = ["USES", "Part", "encoder_run", "in_units", "outputs"]
+
+
+class Part(NamedTuple):
+    """What one decoder was to write and what it wrote, in units of the table.
+
+    name: "reconstruction" or "prediction"
+    used_for: [N], what each window was used for: USES
+    rows: [N, T], the row of the table behind each step
+    actual: [N, T, F], a view of the table; NaN where the table has no value
+    output: [N, T, F]
+    """
+
+    name: str
+    used_for: np.ndarray
+    rows: np.ndarray
+    actual: np.ndarray
+    output: np.ndarray
+
+
+def outputs(model, params, table: Table, windows: Windows, settings: Settings) -> list[Part]:
+    """Run the trained model on every window of the table."""
+    apply = jax.jit(lambda params, x: written(model, params, x, settings))
+    count, span = windows.rows.shape
+    values, prepared = table.values[settings.first_row :], windows.prepared
+    inputs = windows.values[:, : settings.window]
+    # The rows that each window was made from, and what each step should have been.
+    length = prepared.lost + settings.window
+    read = series.windows(prepared.filled(values), length, stride=windows.stride)
+    actual = series.windows(values[prepared.lost :], span, stride=windows.stride)
+    used_for = np.full(count, USES[1], dtype=object)
+    used_for[: windows.training], used_for[windows.held_out :] = USES[0], USES[2]
+    chunks: dict[str, list[np.ndarray]] = {name: [] for name in settings.parts}
+    for start in range(0, count, WINDOWS_AT_ONCE):
+        chunk = slice(start, min(start + WINDOWS_AT_ONCE, count))
+        parts = zip(settings.parts, apply(params, inputs[chunk]), strict=True)
+        for name, part in parts:
+            part = in_units(prepared, name, np.asarray(part), inputs[chunk], read[chunk])
+            chunks[name].append(part)
+    return [
+        Part(name, used_for, windows.rows[:, where], actual[:, where], np.concatenate(chunks[name]))
+        for name, where in targets(settings)
+    ]
+
+
+def in_units(prepared: series.Prepared, name: str, written, read, rows) -> np.ndarray:
+    """What a model wrote, in units of the table; float64 [N, T, F].
+
+    A prediction of differences is added up from the last rows that were read. A reconstruction of
+    differences is not: each of its rows is the row of the table plus the error of its difference,
+    that is the written difference on top of the rows right before it as they were. The error of
+    one step so stays its own; added up, it would be in all later ones.
+
+    Args:
+      prepared: that of the inputs.
+      name: "reconstruction" or "prediction".
+      written: [N, T, F], in model units.
+      read: [N, window, F], the inputs, in model units.
+      rows: [N, lost + window, F], the filled rows of the table that the inputs were made from.
+    """
+    if not prepared.lost:
+        return prepared.invert(written)
+    if name == "prediction":
+        return prepared.invert(written, before=rows[:, -prepared.lost :])
+    missed = np.subtract(written, read, dtype=float) * prepared.scaler.scale
+    return rows[:, prepared.lost :] + missed
+
+
+def encoder_run(model, params, windows: Windows, chosen, settings: Settings) -> Run:
+    """The encoder's layers on the chosen windows, laid end to end: one example of len * T steps."""
+    return end_to_end(model, params, windows.values[chosen, : settings.window])

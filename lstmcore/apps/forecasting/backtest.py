@@ -1,0 +1,158 @@
+"""Backtest: forecast again and again from origins that roll forward, each from its past alone.
+
+Sources: Tashman (2000), "Out-of-sample tests of forecasting accuracy: an analysis and review";
+Hyndman & Athanasopoulos (2021), "Forecasting: principles and practice", section 5.10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmcore import checks, series
+from lstmcore.apps.forecasting.evaluation import (
+    MODEL,
+    MOST_PRINTED,
+    Scores,
+    baselines_of,
+    more_targets,
+    score_table,
+    scores_of,
+)
+from lstmcore.apps.forecasting.metrics import mase_scale
+from lstmcore.apps.forecasting.predictor import Trained
+from lstmcore.apps.forecasting.settings import Settings, as_table, names_of
+from lstmcore.apps.forecasting.training import check_rows, train
+from lstmcore.formatting import count, shorten, text_table
+
+__all__ = ["Backtest", "backtest"]
+
+
+class Backtest(NamedTuple):
+    """What `backtest` found; `str()` of it is a report to read.
+
+    Attributes:
+      origins: int [folds], the row that each forecast starts with.
+      targets: names of the columns that are forecast.
+      actual: [folds, horizon, targets], in units of the data.
+      forecasts: {"model": [folds, horizon, targets]}, likewise "naive" and, if there is a season,
+        "seasonal naive".
+      by_fold: Scores [folds, targets] of each of these; MASE with the scale of the fold's past.
+      scores: Scores [targets] over all folds; MASE is the mean of theirs.
+      season: rows of a season, or None.
+      trained: the Trained of the last fold.
+    """
+
+    origins: np.ndarray
+    targets: tuple[str, ...]
+    actual: np.ndarray
+    forecasts: dict[str, np.ndarray]
+    by_fold: dict[str, Scores]
+    scores: dict[str, Scores]
+    season: int | None
+    trained: Trained
+
+    def __str__(self) -> str:
+        folds, horizon, _ = self.actual.shape
+        lines = []
+        for place, target in enumerate(self.targets[:MOST_PRINTED]):
+            lines.append(f"{shorten(target)}: {count(folds, 'fold')}, horizon {horizon}")
+            lines.append(score_table(self.scores, self.season, place))
+            rows = [
+                [f"{origin:,}", *(f"{scores.mae[fold, place]:.4g}" for scores in by_fold)]
+                for fold, origin in enumerate(self.origins)
+                for by_fold in [self.by_fold.values()]
+            ]
+            lines += ["MAE by fold", text_table(["first row", *self.by_fold], rows, words=1), ""]
+        return "\n".join([*lines[:-1], *more_targets(self.targets)])
+
+
+def backtest(
+    values,
+    columns: Sequence[str] | None = None,
+    settings: Settings | None = None,
+    folds: int = 5,
+    *,
+    refit: bool = True,
+    minimum: int | None = None,
+) -> Backtest:
+    """Forecast the last `folds` stretches of `horizon` rows, one after the other.
+
+    Nothing that comes after an origin reaches the forecast from it, but for the columns known in
+    advance: the model, the preparation and the scale of MASE come from the rows before.
+
+    Args:
+      values: [rows, F], in the order of time.
+      columns: F names, or None, as in `train`.
+      settings: as in `train`; `test` is not used, for the folds are what is tested.
+      folds: forecasts, without overlap; the last ends with the last row.
+      refit: train anew for each fold on all rows before it (an expanding window); False trains
+        once, on the rows before the first.
+      minimum: rows that must lie before the first origin; None: as many as one window needs.
+
+    Returns:
+      Backtest; `print` it.
+
+    Raises:
+      ValueError: too few rows, or as `train`.
+      TypeError: as `train`.
+
+    Examples:
+      >>> import numpy as np
+      >>> from lstmcore import forecasting
+      >>> wave = np.sin(np.arange(120) / 5)
+      >>> settings = forecasting.Settings(window=10, horizon=3, units=4, epochs=1)
+      >>> found = forecasting.backtest(wave, ["wave"], settings, folds=2, refit=False)
+      >>> found.origins.tolist(), found.by_fold["model"].mae.shape
+      ([114, 117], (2, 1))
+    """
+    settings = replace(Settings() if settings is None else settings, test=0.0)
+    columns = names_of(values, columns)
+    table = as_table(values, columns)
+    horizon, season = settings.horizon, settings.season
+    origins = origins_of(len(table), settings, folds, minimum)
+    known = [columns.index(name) for name in settings.known]
+    actuals, found, by_fold = [], [], []
+    trained = train(table[: origins[0]], columns, settings)
+    width = len(trained.targets)
+    for fold, origin in enumerate(origins.tolist()):
+        past = table[:origin]
+        if refit and fold:
+            trained = train(past, columns, settings)
+        future = table[origin : origin + horizon, known] if known else None
+        filled = trained.prepared.filled(trained.table(past))[:, :width]
+        every = {
+            MODEL: trained.forecast(past, future=future).point,
+            **baselines_of(filled, [origin], horizon, season),
+        }
+        truth = trained.table(table)[:, :width]
+        actual = truth[None, origin : origin + horizon]
+        scale = mase_scale(truth[:origin], season or 1)
+        actuals.append(actual)
+        found.append(every)
+        by_fold.append({name: scores_of(actual, one, scale) for name, one in every.items()})
+    actual = np.concatenate(actuals)
+    joined = {name: np.concatenate([fold[name] for fold in found]) for name in found[0]}
+    each = {
+        name: Scores(*map(np.stack, zip(*(fold[name] for fold in by_fold), strict=True)))
+        for name in joined
+    }
+    pooled = {
+        name: scores_of(actual, one, 1.0)._replace(mase=each[name].mase.mean(axis=0))
+        for name, one in joined.items()
+    }
+    return Backtest(origins, trained.targets, actual, joined, each, pooled, season, trained)
+
+
+def origins_of(rows: int, settings: Settings, folds: int, minimum: int | None = None) -> np.ndarray:
+    """The origins of a backtest on so many rows; arguments and errors as in `backtest`."""
+    if minimum is None:
+        minimum = settings.window + settings.horizon + settings.preparation.lost
+    minimum = max(checks.check_count("minimum", minimum), (settings.season or 0) + 1)  # for MASE
+    folds = checks.check_count("folds", folds)
+    origins = series.rolling_origins(rows, folds, settings.horizon, minimum)
+    check_rows(int(origins[0]), replace(settings, test=0.0))
+    return origins

@@ -1,0 +1,186 @@
+"""How good a forecaster is: its errors beside those of forecasts that cost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lstmcore.apps.forecasting.forecast import Forecast
+from lstmcore.apps.forecasting.lag import FEWEST, LagCheck, lag_check
+from lstmcore.apps.forecasting.metrics import (
+    Axis,
+    coverage,
+    mae,
+    mase,
+    mase_scale,
+    naive,
+    rmse,
+    seasonal_naive,
+    skill,
+    smape,
+)
+from lstmcore.formatting import count, shorten, text_table
+
+__all__ = ["Evaluation", "Scores"]
+
+MOST_PRINTED = 10  # targets
+MOST_CHECKED = 2000  # forecasts in a lag check; of more, the last
+MODEL, NAIVE, SEASONAL = "model", "naive", "seasonal naive"
+
+
+class Scores(NamedTuple):
+    """Four errors of one forecast: [targets], or with more axes before.
+
+    mae, rmse: in units of the data; smape: 0 to 200; mase: of the training part's scale
+    """
+
+    mae: np.ndarray
+    rmse: np.ndarray
+    smape: np.ndarray
+    mase: np.ndarray
+
+
+class Evaluation(NamedTuple):
+    """Errors over a test part; `str()` of it is a report to read.
+
+    Attributes:
+      actual: [N, horizon, targets], the truth in units of the data; NaN where it is missing.
+      forecast: Forecast of the model, N of them.
+      baselines: {"naive": [N, horizon, targets]}, and "seasonal naive" if there is a season.
+      scores: Scores [targets] of "model" and of each baseline.
+      by_step: the same for each step ahead, [horizon, targets].
+      lag: for each target, a LagCheck for each step ahead; () if there are fewer than 20 forecasts
+        whose truth is known.
+      season: rows of a season, or None.
+      share, covered: share of the truth that an interval should cover, and [targets] that it does;
+        None without an interval.
+    """
+
+    actual: np.ndarray
+    forecast: Forecast
+    baselines: dict[str, np.ndarray]
+    scores: dict[str, Scores]
+    by_step: dict[str, Scores]
+    lag: dict[str, tuple[LagCheck, ...]]
+    season: int | None
+    share: float | None
+    covered: np.ndarray | None
+
+    def __str__(self) -> str:
+        forecasts, horizon, _ = self.actual.shape
+        lines = []
+        for place, target in enumerate(self.forecast.targets[:MOST_PRINTED]):
+            of_rows = f"{count(forecasts, 'forecast')} of {count(horizon, 'row')}"
+            lines.append(f"{shorten(target)}: {of_rows}")
+            lines.append(score_table(self.scores, self.season, place))
+            if self.covered is not None and self.share is not None:
+                covered = f"{self.covered[place]:.0%} of the truth"
+                lines.append(f"the interval of {self.share:.0%} covers {covered}")
+            checked = self.lag[target]
+            lines += map(str, checked if len(checked) < 3 else (checked[0], checked[-1]))
+            if not checked:
+                lines.append(f"no lag check: it takes {FEWEST} forecasts with a truth")
+            lines.append("")
+        return "\n".join([*lines[:-1], *more_targets(self.forecast.targets)])
+
+
+def more_targets(targets: Sequence[str]) -> list[str]:
+    """A line about the targets that a printed report leaves out, if there are any."""
+    hidden = len(targets) - MOST_PRINTED
+    return [f"\n... and {count(hidden, 'more target')}: see scores"] if hidden > 0 else []
+
+
+def evaluate(
+    forecast: Forecast, table: np.ndarray, filled: np.ndarray, training: int, season: int | None
+) -> Evaluation:
+    """Compare forecasts with the truth, and with naive forecasts from the same rows.
+
+    Args:
+      forecast: from N rows of the table on.
+      table: [rows, targets] in units of the data, NaN where a value is missing.
+      filled: the same without NaN, which naive forecasts are made from.
+      training: how many of the rows, the first, belong to the training part.
+      season: rows of a season, or None.
+    """
+    origins, horizon = forecast.origins, forecast.point.shape[1]
+    actual = _rows_from(table, origins, horizon)
+    baselines = baselines_of(filled, origins, horizon, season)
+    # Of the table as it is: what was filled in by the naive forecast would be without error.
+    scale = mase_scale(table[:training], season or 1)
+    every = {MODEL: forecast.point, **baselines}
+    share, covered = _interval(forecast, actual)
+    return Evaluation(
+        actual,
+        forecast,
+        baselines,
+        scores={name: scores_of(actual, found, scale) for name, found in every.items()},
+        by_step={name: scores_of(actual, found, scale, 0) for name, found in every.items()},
+        lag={
+            target: _lag_checks(
+                actual[:, :, place], forecast.point[:, :, place], filled[origins - 1, place]
+            )
+            for place, target in enumerate(forecast.targets)
+        },
+        season=season,
+        share=share,
+        covered=covered,
+    )
+
+
+def baselines_of(values, origins, horizon: int, season: int | None) -> dict[str, np.ndarray]:
+    """The naive forecast and, if there is a season, the seasonal naive one."""
+    found = {NAIVE: naive(values, origins, horizon)}
+    if season is not None:
+        found[SEASONAL] = seasonal_naive(values, origins, horizon, season)
+    return found
+
+
+def scores_of(actual, forecast, scale, axis: Axis = (0, 1)) -> Scores:
+    """All four errors."""
+    return Scores(
+        mae(actual, forecast, axis=axis),
+        rmse(actual, forecast, axis=axis),
+        smape(actual, forecast, axis=axis),
+        mase(actual, forecast, scale, axis=axis),
+    )
+
+
+def score_table(scores: Mapping[str, Scores], season: int | None, place: int) -> str:
+    """The errors of one target as text; skill is that of the MAE over the naive forecast."""
+    rows = []
+    for name, errors in scores.items():
+        gained = skill(errors.mae[place], scores[NAIVE].mae[place])
+        numbers = [f"{error[place]:.4g}" for error in errors]
+        label = f"{name} ({season})" if name == SEASONAL else name
+        rows.append([label, *numbers, f"{gained:.2f}"])
+    return text_table(["", "MAE", "RMSE", "sMAPE", "MASE", "skill"], rows, words=1)
+
+
+def _interval(forecast: Forecast, actual):
+    """(share, covered [targets]) of the widest interval there is."""
+    share = None
+    if forecast.samples is not None:
+        share = 0.8
+    elif forecast.quantiles is not None:
+        low, high = forecast.levels[0], forecast.levels[-1]
+        share = high - low if np.isclose(low, 1 - high) and low < high else None
+    if share is None:
+        return None, None
+    return share, coverage(actual, *forecast.interval(share))
+
+
+def _lag_checks(actual, forecast, last) -> tuple[LagCheck, ...]:
+    """One for each step ahead, of one target: actual, forecast [N, horizon], last [N]."""
+    actual, forecast, last = (values[-MOST_CHECKED:] for values in (actual, forecast, last))
+    if np.isfinite(actual).sum(axis=0).min() < FEWEST:
+        return ()
+    return tuple(
+        lag_check(actual[:, step], forecast[:, step], last, step + 1)
+        for step in range(actual.shape[1])
+    )
+
+
+def _rows_from(values, origins, horizon: int) -> np.ndarray:
+    return values[np.asarray(origins)[:, None] + np.arange(horizon)]

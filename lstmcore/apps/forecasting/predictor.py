@@ -1,0 +1,332 @@
+"""A trained forecaster: forecasts in units of the data, from any rows of a table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from lstmcore import checks
+from lstmcore.apps.forecasting.evaluation import Evaluation, evaluate
+from lstmcore.apps.forecasting.forecast import Forecast
+from lstmcore.apps.forecasting.metrics import check_origins
+from lstmcore.apps.forecasting.settings import Settings, arrange, as_float32, as_table, build
+from lstmcore.formatting import count, few
+from lstmcore.io import manifest
+from lstmcore.io.description import check_model, read_description, read_history, write_description
+from lstmcore.io.reading import damaged
+from lstmcore.io.saved_folder import saved_folder
+from lstmcore.models import saving
+from lstmcore.models.forecaster import Forecaster
+from lstmcore.programs import compiled
+from lstmcore.series import Prepared, Split
+from lstmcore.study.run import Run
+
+__all__ = ["Trained"]
+
+
+MOST_AT_ONCE = 1024  # windows in one call of the model, and
+MOST_NUMBERS = 2**22  # numbers in them: memory does not grow with the number of forecasts
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What `train` made, and all that a forecast needs.
+
+    Attributes:
+      settings: as they were given.
+      columns: names, in the order of the tables that this reads.
+      model: the Forecaster; it reads targets first and known columns last.
+      params: its weights.
+      prepared: the preparation, for columns in the model's order.
+      history: losses of the epochs, as `lc.fit` returned them.
+      split: rows that were trained on and held out.
+      stride: rows between the windows that were trained on.
+      noise: [horizon, targets], root mean squared error in the validation part in model units, for
+        samples; 0 of a model without dropout or validation part.
+    """
+
+    settings: Settings
+    columns: tuple[str, ...]
+    model: Forecaster
+    params: dict
+    prepared: Prepared
+    history: dict[str, np.ndarray]
+    split: Split
+    stride: int
+    noise: np.ndarray
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the columns that are forecast."""
+        order, count, _ = arrange(self.columns, self.settings)
+        return tuple(self.columns[place] for place in order[:count])
+
+    def forecast(
+        self, values, origins=None, *, future=None, samples: int = 0, key: jax.Array | None = None
+    ) -> Forecast:
+        """Forecast `horizon` rows from each origin on, each from the rows before it alone.
+
+        Args:
+          values: [rows, F], columns as in training; those of a data frame or a dict are matched by
+            name, whatever their order.
+          origins: int [N], the row that each forecast starts with; None: the one after the last.
+          future: [rows after the last, known], the columns known in advance, in the order of
+            `settings.known` (or with names), for forecasts that reach beyond the end of `values`.
+          samples: S forecasts with dropout left on, each with units dropped at random (Gal &
+            Ghahramani 2016) and with the model's `noise` (Zhu & Laptev 2017): for a model trained
+            with dropout.
+          key: random key for them; None takes `settings.seed`.
+
+        Returns:
+          Forecast.
+
+        Raises:
+          ValueError: origins without a window before them, missing known values, samples of a model
+            without dropout or with quantiles, or values that the preparation refuses.
+          TypeError: arguments of another kind.
+        """
+        samples = checks.check_count("samples", samples, minimum=0)
+        if samples and not self.model.dropout:
+            raise ValueError(
+                "samples differ by what dropout drops: train with dropout, such as 0.1"
+            )
+        if samples and self.model.quantiles:
+            raise ValueError(
+                "samples are of a model that forecasts the mean, and this one forecasts quantiles: "
+                "leave samples out, or train without quantiles"
+            )
+        filled, prepared, origins = self._rows(values, origins, future)
+        key = jax.random.key(self.settings.seed) if key is None else key
+        # Two keys, or the noise would be made of the same bits as what dropout drops.
+        dropout_key, noise_key = jax.random.split(key)
+        keys = [None] if not samples else jax.random.split(dropout_key, samples)
+        # Whole batches of one size, the last filled up with its last window: one compilation.
+        numbers = self.settings.window * self.model.features
+        most = max(1, min(MOST_AT_ONCE, MOST_NUMBERS // numbers))
+        size = min(most, 1 << max(0, len(origins) - 1).bit_length())
+        written = []
+        for start in range(0, len(origins), size):
+            some = origins[start : start + size]
+            padded = np.pad(some, (0, size - len(some)), mode="edge")
+            inputs = self._inputs(prepared, padded)
+            drawn = [_apply(self.model, self.params, *inputs, key) for key in keys]
+            written.append(np.stack(drawn, axis=-1)[: len(some)])
+        output = np.concatenate(written).astype(float)
+        in_units = partial(self._in_units, filled=filled, origins=origins)
+        if samples:
+            point = in_units(output.mean(axis=-1, keepdims=True))[..., 0]
+            normal = np.asarray(jax.random.normal(noise_key, output.shape))
+            noisy = in_units(output + self.noise[..., None] * normal)
+            return Forecast(origins, self.targets, point, samples=noisy)
+        if levels := self.settings.quantiles:
+            output = in_units(output[..., 0])
+            median = output[..., levels.index(0.5)]
+            return Forecast(origins, self.targets, median, levels, quantiles=output)
+        return Forecast(origins, self.targets, in_units(output)[..., 0])
+
+    def run(self, values, origins=None, *, future=None, edits: Mapping | None = None) -> Run:
+        """The run of `study.run` while it forecasts: every gate of every step.
+
+        Arguments and errors as in `forecast`. Inputs and outputs are in model units, the inputs
+        with targets first and known columns last.
+        """
+        _, prepared, origins = self._rows(values, origins, future)
+        x, known = self._inputs(prepared, origins)
+        output, traces = self.model.apply(self.params, x, known, edits=edits)
+        return Run(x, None, output, traces, dict.fromkeys(traces), layers=tuple(traces))
+
+    def evaluate(self, values, *, samples: int = 0) -> Evaluation:
+        """Errors on the test part beside those of the naive forecasts, and the lag check.
+
+        There is a forecast from each row of the test part that has `horizon` rows to the end. Rows
+        that have been added to the table since belong to it, too.
+
+        Args:
+          values: [rows, F], the table that was trained on, perhaps with more rows.
+          samples: of `forecast`.
+
+        Returns:
+          Evaluation; `print` it.
+
+        Raises:
+          ValueError: no test part, or one shorter than the horizon.
+        """
+        table = self.table(values)
+        width, training = len(self.targets), self.split.training.stop
+        return evaluate(
+            self.forecast(values, self._test_origins(len(table)), samples=samples),
+            table[:, :width],
+            self.prepared.filled(table)[:, :width],
+            training,
+            self.settings.season,
+        )
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write all of it into a folder, which is made if it is not there.
+
+        It replaces a forecaster that was saved there before; other files stay.
+
+        Raises:
+          FileExistsError: a file of the same name was not saved by lstmcore, or changed since.
+          OSError: the folder cannot be written to.
+        """
+        save(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> Trained:
+        """Read what `save` wrote.
+
+        Raises:
+          FileNotFoundError: the folder, or a file in it, is not there.
+          ValueError: a file is damaged, or of another run.
+        """
+        return cls(**load(folder))
+
+    def table(self, values) -> np.ndarray:
+        """`values` as float64 [rows, F], columns in the model's order."""
+        return as_table(values, self.columns)[:, arrange(self.columns, self.settings).order]
+
+    def _test_origins(self, rows: int) -> np.ndarray:
+        """The rows of the test part that a forecast starts with, in a table of so many rows."""
+        horizon, start, stop = self.model.horizon, self.split.test.start, self.split.test.stop
+        if stop == start:
+            raise ValueError("there is no test part: train with test above 0, or use backtest")
+        if rows < stop:
+            raise ValueError(
+                f"values has {count(rows, 'row')}, but {stop} were there in training: pass the "
+                "same table, or one with more rows"
+            )
+        origins = np.arange(start, rows - horizon + 1)
+        if not len(origins):
+            raise ValueError(
+                f"the test part has {count(rows - start, 'row')}, but the horizon is {horizon}: "
+                "raise test or use more data"
+            )
+        return origins
+
+    def _rows(self, values, origins, future) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(the table filled, the table prepared as float32, origins), up to the last row known."""
+        table, lost, horizon = self.table(values), self.prepared.lost, self.model.horizon
+        rows, first = len(table), lost + self.settings.window
+        if origins is None:
+            origins = np.array([rows])
+        origins = check_origins(origins, first, rows)
+        filled = self.prepared.filled(table)
+        beyond = int(origins.max()) + horizon - rows
+        if self.model.known and beyond > 0:
+            filled = self._extended(filled, future, beyond)
+        return filled, as_float32(self.prepared.apply(filled)), origins
+
+    def _extended(self, filled: np.ndarray, future, rows: int) -> np.ndarray:
+        """With the known columns of rows to come; the others, which nobody reads, as they were."""
+        known = self.settings.known
+        if future is None:
+            raise ValueError(
+                f"future is missing: the forecast reaches {count(rows, 'row')} beyond the end of "
+                "values, "
+                f"and {few(known)} must be known there: pass future [{rows}, {len(known)}]"
+            )
+        future = as_table(future, known, "future")
+        if len(future) < rows:
+            raise ValueError(
+                f"future has {count(len(future), 'row')} but the forecast needs {rows}"
+            )
+        if not np.isfinite(future[:rows]).all():
+            raise ValueError("future holds NaN or infinity: it must be known")
+        following = np.repeat(filled[-1:], rows, axis=0)
+        following[:, -len(known) :] = future[:rows]
+        return np.concatenate([filled, following])
+
+    def _inputs(self, prepared: np.ndarray, origins: np.ndarray):
+        """(windows [N, T, F], known columns [N, horizon, known] or None)."""
+        places = origins[:, None] - self.prepared.lost
+        x = prepared[places + np.arange(-self.settings.window, 0)]
+        if not self.model.known:
+            return x, None
+        return x, prepared[places + np.arange(self.model.horizon), -self.model.known :]
+
+    def _in_units(self, output: np.ndarray, *, filled: np.ndarray, origins: np.ndarray):
+        """[N, horizon, targets, samples or quantiles], from model units to data units."""
+        count, lost = len(self.targets), self.prepared.lost
+        before = filled[origins[:, None] + np.arange(-lost, 0), :count] if lost else None
+        inverse = self.prepared.select(range(count)).invert
+        return np.moveaxis(inverse(np.moveaxis(output, -1, 0), before), 0, -1)
+
+
+@compiled
+def _apply(model: Forecaster, params, x, future, key) -> Any:
+    return model.apply(params, x, future, key=key)[0]
+
+
+MODEL, DESCRIPTION = "model.safetensors", "forecast.json"
+
+
+def save(trained, folder: str | os.PathLike) -> None:
+    """Write a Trained; see `Trained.save`."""
+    with saved_folder(folder, "Trained") as place:
+        write_parts(place, trained)
+
+
+def write_parts(folder: Path, trained) -> None:
+    """Write the files of a Trained into a folder that gets a manifest later."""
+    saving.save(folder / MODEL, trained.model, trained.params)
+    description = {
+        "settings": trained.settings.to_json(),
+        "columns": list(trained.columns),
+        "prepared": trained.prepared.to_json(),
+        "history": {name: losses.tolist() for name, losses in trained.history.items()},
+        "split": {name: [part.start, part.stop] for name, part in trained.split._asdict().items()},
+        "stride": trained.stride,
+        "noise": trained.noise.tolist(),
+    }
+    write_description(folder / DESCRIPTION, description)
+
+
+def load(folder: str | os.PathLike) -> dict[str, Any]:
+    """Return the fields of a Trained; see `Trained.load`."""
+    folder = Path(folder)
+    manifest.check_parts(folder, (DESCRIPTION, MODEL), "Trained.save or lstmcore forecast")
+    fields = read_description(folder / DESCRIPTION, _parse)
+    model, params = saving.load(folder / MODEL)
+    with damaged(folder / DESCRIPTION):
+        expected = build(fields["settings"], fields["columns"])
+    check_model(folder / MODEL, model, folder / DESCRIPTION, expected)
+    return fields | {"model": model, "params": params}
+
+
+def _parse(stored: dict) -> dict[str, Any]:
+    settings = Settings.from_json(stored["settings"])
+    columns = tuple(stored["columns"])
+    prepared = Prepared.from_json(stored["prepared"])
+    order, targets, _ = arrange(columns, settings)
+    if prepared.features != len(order):
+        raise ValueError(f"it prepares {prepared.features} of {len(order)} columns")
+    if prepared.preparation != settings.preparation:
+        raise ValueError("settings and prepared name different preparations")
+    noise = np.array(stored["noise"], float)
+    if noise.shape != (settings.horizon, targets) or not (noise >= 0).all():
+        raise ValueError("noise is not one number for each step and target")
+    return {
+        "settings": settings,
+        "columns": columns,
+        "prepared": prepared,
+        "history": read_history(stored["history"]),
+        "split": _split(stored["split"]),
+        "stride": checks.check_count("stride", stored["stride"]),
+        "noise": noise,
+    }
+
+
+def _split(stored: dict) -> Split:
+    ends = [stored[name] for name in Split._fields]
+    edges = [0, *(checks.check_count("split", stop, minimum=0) for _, stop in ends)]
+    if [start for start, _ in ends] != edges[:-1] or edges != sorted(edges):
+        raise ValueError("the parts of split do not follow one another")
+    return Split(*(slice(start, stop) for start, stop in ends))

@@ -1,0 +1,202 @@
+"""Train a forecaster on a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lstmcore import series
+from lstmcore.apps.forecasting.predictor import Trained
+from lstmcore.apps.forecasting.settings import (
+    Settings,
+    arrange,
+    as_float32,
+    as_table,
+    build,
+    names_of,
+)
+from lstmcore.formatting import count
+from lstmcore.models.forecaster import Forecaster
+from lstmcore.programs import compiled
+from lstmcore.training.fit import fit
+
+__all__ = ["train"]
+
+
+def train(
+    values,
+    columns: Sequence[str] | None = None,
+    settings: Settings | None = None,
+    *,
+    watch: Callable | None = None,
+    progress: bool = False,
+    checkpoint=None,
+    resume: bool = False,
+) -> Trained:
+    """Split, prepare, cut into windows, train.
+
+    The preparation is learnt from the training part alone, and training sees no row after the
+    validation part. A forecast belongs to the part that holds all the rows to forecast, so the
+    parts share none; what the model reads may reach back into an earlier part. (A recursive model
+    is trained to forecast each row of a window, so its windows lie within one part.)
+
+    Args:
+      values: numbers [rows, F] in the order of time, rows at equal distances; [rows] for a single
+        column. An array, a data frame or a dict of columns. What NaN means is a matter of
+        `settings.preparation`.
+      columns: F names; None takes those of a data frame or a dict, and calls the columns of an
+        array column_0, column_1, ...
+      settings: None takes `Settings()`.
+      watch, progress, checkpoint, resume: of `lc.fit`.
+
+    Returns:
+      Trained.
+
+    Raises:
+      ValueError: too few rows, names that there are not, settings that do not go together, or
+        values that the preparation refuses.
+      TypeError: arguments of another kind.
+      NonFiniteLossError, KeyboardInterrupt: as `lc.fit`, with the params so far in its `result`.
+
+    Examples:
+      >>> import numpy as np
+      >>> from lstmcore import forecasting
+      >>> wave = np.sin(np.arange(200) / 5)
+      >>> settings = forecasting.Settings(window=10, horizon=3, units=4, epochs=2)
+      >>> trained = forecasting.train(wave, ["wave"], settings)
+      >>> trained.forecast(wave).point.shape  # of the 3 rows after the last
+      (1, 3, 1)
+    """
+    settings = Settings() if settings is None else settings
+    names = names_of(values, columns)
+    table = as_table(values, names)
+    table = table[:, arrange(names, settings).order]
+    model = build(settings, names)
+    split = check_rows(len(table), settings)
+    first, span = settings.preparation.lost, settings.window + settings.horizon
+    prepared = settings.preparation.fit(table, rows=split.training.stop)
+    seen = as_float32(prepared.apply(table[: split.validation.stop]))
+    end = split.training.stop - first
+    stride = settings.stride_for(end - span + 1, table.shape[1])
+    init_key, key = jax.random.split(jax.random.key(settings.seed))
+    held_out = _held_out(model, seen, end, settings) if settings.validation else None
+    result = fit(
+        model.loss,
+        _init(model, init_key),
+        _examples(model, seen[:end], settings.window, stride),
+        optimizer=_optimizer(settings.learning_rate),
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        key=key,
+        validation=held_out,
+        patience=settings.patience,
+        watch=watch,
+        progress=progress,
+        checkpoint=checkpoint,
+        resume=resume,
+    )
+    return Trained(
+        settings=settings,
+        columns=names,
+        model=model,
+        params=result.params,
+        prepared=prepared,
+        history=result.history,
+        split=split,
+        stride=stride,
+        noise=_noise(model, result.params, held_out),
+    )
+
+
+def check_rows(rows: int, settings: Settings) -> series.Split:
+    """Which of so many rows are trained on and held out.
+
+    Raises:
+      ValueError: a part is too short.
+    """
+    split = series.split(rows, settings.validation, settings.test)
+    # Differences lose the first rows; a table without any to spare is told what it lacks.
+    first, span = settings.preparation.lost, settings.window + settings.horizon
+    if split.training.stop - first < span:
+        raise ValueError(
+            f"the training part has {split.training.stop} of {count(rows, 'row')}"
+            + f", {first} of which differencing takes," * bool(first)
+            + f" but one window of {count(settings.window, 'row')} and a horizon of "
+            f"{settings.horizon} need "
+            f"{span}: use more data, a shorter window, or hold out less"
+        )
+    # For `evaluate`, which comes after all the time that training takes.
+    if settings.test and settings.season is not None and settings.season >= split.training.stop:
+        raise ValueError(
+            f"season is {count(settings.season, 'row')}, but the training part has "
+            f"{split.training.stop}: "
+            "use a shorter season, or more data"
+        )
+    held_out = split.validation.stop - split.validation.start
+    recursive = settings.mode == "recursive"
+    if settings.validation and held_out < (span if recursive else settings.horizon):
+        raise ValueError(
+            f"the validation part has {count(held_out, 'row')}, but "
+            + (
+                f"a window of {count(settings.window, 'row')} and a horizon of {settings.horizon} "
+                "need "
+                f"{span} (of a recursive forecaster, all within it)"
+                if recursive
+                else f"the horizon is {settings.horizon}"
+            )
+            + ": raise validation or use more data; validation=0 holds nothing out"
+        )
+    return split
+
+
+def _noise(model: Forecaster, params: dict, held_out: dict | None) -> np.ndarray:
+    """How far held-out rows are from their forecast: [horizon, targets], for samples of dropout.
+
+    The variance of a forecast is that of the model, which dropout shows, and that of the data
+    around it, estimated on data that were not trained on (Zhu & Laptev 2017, "Deep and Confident
+    Prediction for Time Series at Uber", section III-B).
+    """
+    if held_out is None or not model.dropout or model.quantiles:
+        return np.zeros((model.horizon, model.targets or 0))
+    return np.asarray(_root_mean_square(model, params, held_out), float)
+
+
+@compiled
+def _root_mean_square(model: Forecaster, params: dict, batch: dict) -> jax.Array:
+    forecast, _ = model.apply(params, batch["x"], batch.get("future"))
+    return jnp.sqrt(jnp.mean((forecast - batch["target"]) ** 2, axis=0))
+
+
+def _held_out(model: Forecaster, seen: np.ndarray, end: int, settings: Settings) -> dict:
+    """Validation windows: those whose rows to forecast lie after the first `end`."""
+    start = end if model.mode == "recursive" else end - settings.window
+    rows, span = len(seen) - start, settings.window + settings.horizon
+    stride = settings.stride_for(rows - span + 1, seen.shape[1])
+    return _examples(model, seen[start:], settings.window, stride)
+
+
+def _examples(model: Forecaster, rows: np.ndarray, window: int, stride: int) -> dict:
+    """Windows of prepared rows, as the model's loss takes them."""
+    x, following = series.windows(rows, window, model.horizon, stride)
+    known = model.features - model.known
+    batch = {"x": x, "target": following[:, :, : model.targets]}
+    return batch | ({"future": following[:, :, known:]} if model.known else {})
+
+
+# The same object for equal settings, so that training again on as many rows compiles nothing.
+
+
+@compiled
+def _init(model: Forecaster, key) -> dict:
+    return model.init(key)
+
+
+@cache
+def _optimizer(learning_rate: float):
+    import optax
+
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(learning_rate))

@@ -1,0 +1,260 @@
+"""Train a translator on pairs of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+from unicodedata import normalize
+
+import jax
+import numpy as np
+import optax
+
+from lstmcore import checks, specs, vocabulary
+from lstmcore.apps.translation.pairs import Pair, split
+from lstmcore.apps.translation.translator import Translator
+from lstmcore.batching import Buckets, buckets
+from lstmcore.losses import cross_entropy
+from lstmcore.models.seq2seq import Seq2Seq
+from lstmcore.training.fit import NonFiniteLossError, fit
+from lstmcore.vocabulary import LEVELS, PADDING, Vocabulary
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a training run depends on but for its pairs.
+
+    Attributes:
+      level: of both vocabularies, "character" or "word".
+      units: sizes of the encoder's layers; the decoder has the same.
+      embedding: size of the vectors of tokens.
+      attention: "general", "additive", "dot" or "none".
+      bidirectional: read the source in both directions.
+      reverse_source: read it from its end; for an encoder of one direction.
+      dropout: rate, on what each layer reads.
+      epochs: times through the pairs, at most.
+      patience: stop after so many epochs without a lower validation loss; None does not.
+      batch_size: pairs in a step of the optimizer.
+      learning_rate: of Adam, at first; it falls to 0 along a cosine.
+      clip: largest norm of a gradient.
+      validation: fraction of the different sources that is held out.
+      max_length: most tokens of either side, END included; longer pairs are left out.
+      buckets: groups of like length, each padded to its longest. Each is compiled for itself.
+      seed: of weights, order, dropout and of what is held out.
+    """
+
+    level: str = "character"
+    units: tuple[int, ...] = (128,)
+    embedding: int = 64
+    attention: str = "general"
+    bidirectional: bool = True
+    reverse_source: bool = False
+    dropout: float = 0.1
+    epochs: int = 20
+    patience: int | None = None
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    clip: float = 1.0
+    validation: float = 0.1
+    max_length: int = 100
+    buckets: int = 2
+    seed: int = 0
+
+    def __post_init__(self):
+        object.__setattr__(self, "units", checks.check_units("units", self.units))
+        checks.check_choice("level", self.level, LEVELS)
+        checks.check_choice("attention", self.attention, ("none", *specs.ATTENTIONS))
+        for name in ("epochs", "batch_size", "max_length", "buckets"):
+            checks.check_count(name, getattr(self, name))
+        checks.check_seed("seed", self.seed)
+        if self.patience is not None:
+            checks.check_count("patience", self.patience)
+        for name in ("dropout", "learning_rate", "clip", "validation"):
+            object.__setattr__(self, name, checks.check_number(name, getattr(self, name)))
+        for name in ("learning_rate", "clip"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be a positive number, got {getattr(self, name)}")
+
+
+class Progress(NamedTuple):
+    """What `watch` is told after an epoch.
+
+    epoch: epochs done
+    losses: {"loss": ..., "validation_loss": ...}
+    translator: as it is by now
+    held_out: the pairs that were held out
+    """
+
+    epoch: int
+    losses: dict[str, float]
+    translator: Translator
+    held_out: list[Pair]
+
+
+class Trained(NamedTuple):
+    """What training gives.
+
+    translator: with the params of the best epoch, if there was `patience`, else of the last
+    history: {"loss": [epochs], "validation_loss": [epochs]}
+    training, held_out: the pairs of each side
+    left_out: number of pairs that were too long
+    stopped: None, or what ended training early: KeyboardInterrupt or NonFiniteLossError
+    """
+
+    translator: Translator
+    history: dict[str, np.ndarray]
+    training: list[Pair]
+    held_out: list[Pair]
+    left_out: int
+    stopped: BaseException | None
+
+
+def train(
+    pairs: Sequence[Pair],
+    settings: Settings | None = None,
+    *,
+    watch: Callable[[Progress], None] | None = None,
+    progress: bool = False,
+) -> Trained:
+    """Vocabularies, buckets, model, training.
+
+    Ctrl-C, or a loss that is not finite, ends training after at least one epoch with what was
+    learned until then.
+
+    Args:
+      pairs: [(source, target), ...]; they are trained on in the Unicode normal form NFC.
+      settings: None takes `Settings()`.
+      watch: called after each epoch with a `Progress`, for instance to print samples.
+      progress: show a bar (needs rich: `lstmcore[cli]`).
+
+    Returns:
+      Trained.
+
+    Raises:
+      ValueError: no pairs, or none short enough; settings that do not fit one another.
+      TypeError: pairs that are none of strings.
+      NonFiniteLossError, KeyboardInterrupt: within the first epoch.
+
+    Examples:
+      >>> from lstmcore.apps.translation import Settings, train
+      >>> settings = Settings(level="word", units=4, embedding=4, bidirectional=False, epochs=1)
+      >>> trained = train([("one", "eins"), ("two", "zwei"), ("three", "drei")], settings)
+      >>> len(trained.training), len(trained.held_out), trained.translator.target.tokens
+      (2, 1, ('eins', 'zwei'))
+    """
+    settings = Settings() if settings is None else settings
+    pairs = list(pairs)
+    short = _short_enough(pairs, settings)
+    training, held_out = split(short, settings.validation, settings.seed)
+    vocabularies = [Vocabulary.of(side, settings.level) for side in zip(*training, strict=True)]
+    data = _buckets(training, vocabularies, settings.batch_size, settings.buckets)
+    validation = _buckets(held_out, vocabularies, settings.batch_size, 1) if held_out else None
+    model = build(settings, vocabularies[0].size, vocabularies[1].size)
+    init_key, key = jax.random.split(jax.random.key(settings.seed))
+    longest = max(part["target"].shape[1] for part in data.parts)
+    told = partial(Translator, model, source=vocabularies[0], target=vocabularies[1])
+    told = partial(told, max_length=min(settings.max_length, longest + longest // 2))
+
+    def after_epoch(epoch, params, losses):
+        watch(Progress(epoch, losses, told(params=params), held_out))
+
+    stopped: BaseException | None = None
+    try:
+        result = fit(
+            partial(loss, model),
+            jax.jit(model.init)(init_key),
+            data,
+            optimizer=_optimizer(settings, data),
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            key=key,
+            validation=validation,
+            patience=settings.patience,
+            watch=after_epoch if watch else None,
+            progress=progress,
+        )
+    except (KeyboardInterrupt, NonFiniteLossError) as error:
+        if not (hasattr(error, "result") and len(error.result.history["loss"])):
+            raise
+        result, stopped = error.result, error
+    return Trained(
+        told(params=result.params),
+        result.history,
+        training,
+        held_out,
+        left_out=len(pairs) - len(short),
+        stopped=stopped,
+    )
+
+
+def build(settings: Settings, source: int, target: int) -> Seq2Seq:
+    """The model for these settings and sizes of vocabularies."""
+    return Seq2Seq(
+        source,
+        target,
+        settings.units,
+        (settings.embedding, settings.embedding),
+        attention=None if settings.attention == "none" else settings.attention,
+        bidirectional=settings.bidirectional,
+        merge="mean" if settings.attention == "dot" else "concat",
+        reverse_source=settings.reverse_source,
+        dropout=settings.dropout,
+    )
+
+
+def loss(model: Seq2Seq, params, batch, key=None):
+    """Mean of -log p(token) over the real tokens of the target."""
+    target = batch["target"]
+    logits, _ = model.apply(params, batch["source"], target, key=key)
+    return cross_entropy(logits, target, mask=target != PADDING)
+
+
+def _short_enough(pairs: Sequence[Pair], settings: Settings) -> list[Pair]:
+    """The pairs that have no more than `max_length` tokens on either side, END included.
+
+    Both texts are brought into the normal form NFC, so that one word is one token however it is
+    typed.
+    """
+    if not pairs:
+        raise ValueError("pairs is empty: there is nothing to train on")
+    for number, pair in enumerate(pairs):
+        if not (isinstance(pair, tuple | list) and [*map(type, pair)] == [str, str]):
+            raise TypeError(f"pairs[{number}] must be (source, target), two strings, got {pair!r}")
+    most, level = settings.max_length - 1, settings.level
+    short = [
+        (source, target)
+        for source, target in (map(partial(normalize, "NFC"), pair) for pair in pairs)
+        if max(len(vocabulary.split(text, level)) for text in (source, target)) <= most
+    ]
+    if not short:
+        raise ValueError(
+            f"each of {len(pairs)} pairs has more than max_length {settings.max_length} tokens "
+            "(its end counts as one): raise it"
+        )
+    return short
+
+
+def _buckets(pairs: list[Pair], vocabularies, batch_size: int, count: int) -> Buckets:
+    """The pairs as tokens, with empty ones among them until every batch is whole.
+
+    An empty pair has no token, so it adds nothing to the loss of its batch, nor to the gradient.
+    But a batch of another size would be compiled for itself, which takes seconds.
+    """
+    missing = -len(pairs) % batch_size if len(pairs) > batch_size else 0
+    every = [*pairs, *[None] * missing]
+    # Evenly among the others, for without a random order batches weigh the same in the mean loss.
+    places = [(i + 0.5) / n for n in (len(pairs), missing) for i in range(n)]
+    rows = [every[i] for i in np.argsort(places, kind="stable")]
+    columns = {
+        side: [vocabulary.encode(pair[k]) if pair else [] for pair in rows]
+        for k, (side, vocabulary) in enumerate(zip(("source", "target"), vocabularies, strict=True))
+    }
+    return buckets(columns, count, batch_size=batch_size)
+
+
+def _optimizer(settings: Settings, data: Buckets):
+    batches = sum(-(-len(part["source"]) // settings.batch_size) for part in data.parts)
+    schedule = optax.cosine_decay_schedule(settings.learning_rate, batches * settings.epochs)
+    return optax.chain(optax.clip_by_global_norm(settings.clip), optax.adam(schedule))

@@ -1,0 +1,198 @@
+"""A trained model with its two vocabularies: texts in, texts out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from lstmcore import checks, study
+from lstmcore.decoding.beam import beam_search
+from lstmcore.decoding.greedy import greedy
+from lstmcore.io import manifest
+from lstmcore.io.description import read_description, write_description
+from lstmcore.io.saved_folder import saved_folder
+from lstmcore.models import saving
+from lstmcore.models.seq2seq import Seq2Seq
+from lstmcore.programs import compiled
+from lstmcore.vocabulary import JOINER, PADDING, Vocabulary, strings
+
+MODEL, VOCABULARIES = "model.safetensors", "vocabularies.json"
+AT_ONCE = 256  # texts in one batch
+MOST_TOKENS = 100_000  # of a translation: its memory is reserved at once
+FEWEST_STEPS = 8  # sources are padded to this, or twice, four times, ... of it: few compilations
+
+
+@dataclass(frozen=True, eq=False)
+class Translator:
+    """A model, its weights, and what turns texts into tokens and back.
+
+    Attributes:
+      model: lc.Seq2Seq of tokens.
+      params: its weights.
+      source, target: vocabularies of the two sides.
+      max_length: most tokens that a translation has, END included.
+    """
+
+    model: Seq2Seq
+    params: dict
+    source: Vocabulary
+    target: Vocabulary
+    max_length: int
+
+    def __post_init__(self):
+        checks.check_count("max_length", self.max_length, maximum=MOST_TOKENS)
+        if not isinstance(self.model, Seq2Seq) or None in self.model.embedding:
+            kind = (
+                "real-valued one" if isinstance(self.model, Seq2Seq) else type(self.model).__name__
+            )
+            raise ValueError(f"a translator needs a Seq2Seq of tokens, got a {kind}")
+        sizes = {"source": self.source.size, "target": self.target.size}
+        for side, size in sizes.items():
+            if getattr(self.model, side) != size:
+                raise ValueError(
+                    f"the model knows {getattr(self.model, side)} {side} tokens but its vocabulary "
+                    f"has {size}: they belong to different models"
+                )
+
+    def translate(
+        self,
+        texts: Sequence[str],
+        *,
+        width: int = 1,
+        length_penalty: float = 0.6,
+        edits: Mapping[str, Callable] | None = None,
+    ) -> list[str]:
+        """One translation for each text.
+
+        A token that the source vocabulary does not know is read as UNKNOWN, see `unknown`. An
+        empty text is translated, too: its encoder reads END alone.
+
+        Args:
+          texts: any number of strings.
+          width: 1 takes the likeliest token at each step; more is the width of a beam search.
+          length_penalty: of the beam search, see `lc.beam_search`.
+          edits: for any LSTM layer by name, a function `(gates, t) -> gates`: see what is written
+            with a gate shut, say. The decoding is compiled anew for them.
+
+        Raises:
+          TypeError: `texts` is a string or holds something else than strings.
+          ValueError: `width` below 1, an unknown name in `edits`, or weights whose logits are not
+            finite.
+        """
+        width = checks.check_count("width", width)
+        texts = strings("texts", texts)
+        step = self.model.step if edits is None else partial(self.model.step, edits=edits)
+        written: list[str] = []
+        for first in range(0, len(texts), AT_ONCE):
+            some = texts[first : first + AT_ONCE]
+            ids = self._ids(some + some[-1:] * (_rows(len(some)) - len(some)))
+            if edits is None:
+                state = _encode(self.model, self.params, ids)
+            else:
+                state, _ = self.model.encode(self.params, ids, edits=edits)
+            options: dict[str, Any] = {"max_length": self.max_length}
+            if width == 1:
+                tokens = greedy(step, self.params, state, **options).tokens
+            else:
+                options |= {"width": width, "length_penalty": length_penalty}
+                tokens = beam_search(step, self.params, state, **options).tokens[:, 0]
+            written += self.target.decode_all(np.asarray(tokens)[: len(some)])
+        return written
+
+    def unknown(self, texts: Sequence[str]) -> list[str]:
+        """The different tokens of the texts that the source vocabulary does not know, sorted."""
+        known = set(self.source.tokens)
+        found = {token for text in strings("texts", texts) for token in self.source.split(text)}
+        bare = {token: token.removeprefix(JOINER) or token for token in found - known}
+        # Where the word itself is known, what is not is that it follows without a space.
+        return sorted({token if name in known else name for token, name in bare.items()})
+
+    def run(self, texts: Sequence[str], targets: Sequence[str] | None = None, **options):
+        """The run of `study.run` while the texts are translated, or while `targets` are written.
+
+        Args:
+          texts: what is read.
+          targets: what is written; None takes the model's own translations.
+          **options: `edits` of `study.run`.
+
+        Returns:
+          study.Run; `source.labels(run.inputs[0])` and `target.labels(run.target[0])` name its
+          steps.
+        """
+        texts = strings("texts", texts)
+        targets = self.translate(texts) if targets is None else strings("targets", targets)
+        written = jnp.asarray(self.target.encode_all(targets))
+        return study.run(self.model, self.params, self._ids(texts), target=written, **options)
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write the model and its vocabularies into a folder, which is made if it is not there.
+
+        They replace a translator that was saved there before; other files stay.
+
+        Raises:
+          FileExistsError: a file of the same name was not saved by lstmcore, or changed since.
+          OSError: the folder cannot be written to.
+        """
+        with saved_folder(folder, "Translator") as place:
+            self.write_parts(place)
+
+    def write_parts(self, folder: Path) -> None:
+        """Write the files of `save` into a folder that gets a manifest later."""
+        description = {
+            "source": json.loads(self.source.to_json()),
+            "target": json.loads(self.target.to_json()),
+            "max_length": self.max_length,
+        }
+        write_description(folder / VOCABULARIES, description)
+        saving.save(folder / MODEL, self.model, self.params)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> Translator:
+        """Read what `save` wrote.
+
+        Raises:
+          FileNotFoundError: the folder, or a file in it, is not there.
+          ValueError: a file is damaged, holds no translator, or that of another one.
+        """
+        folder = Path(folder)
+        saved_by = "lstmcore translate train or Translator.save"
+        manifest.check_parts(folder, (VOCABULARIES, MODEL), saved_by)
+        described = read_description(folder / VOCABULARIES, _parse)
+        model, params = saving.load(folder / MODEL)
+        try:
+            return cls(model, params, **described)
+        except ValueError as error:
+            raise ValueError(f"{folder} holds no translator: {error}") from error
+
+    def _ids(self, texts: Sequence[str]):
+        """[B, S] tokens of the texts; S is a power of two."""
+        ids = self.source.encode_all(texts)
+        steps = max(FEWEST_STEPS, 1 << (ids.shape[1] - 1).bit_length())
+        missing = steps - ids.shape[1]
+        return jnp.asarray(np.pad(ids, ((0, 0), (0, missing)), constant_values=PADDING))
+
+
+def _parse(stored: dict) -> dict[str, Any]:
+    return {
+        "source": Vocabulary.from_stored(stored["source"]),
+        "target": Vocabulary.from_stored(stored["target"]),
+        "max_length": checks.check_count("max_length", stored["max_length"]),
+    }
+
+
+def _rows(texts: int) -> int:
+    """Rows of the batch for so many texts, a power of 2: few shapes, few compilations."""
+    return 1 << (texts - 1).bit_length()
+
+
+@compiled
+def _encode(model: Seq2Seq, params, ids):
+    return model.encode(params, ids)[0]

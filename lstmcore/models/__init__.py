@@ -1,0 +1,11 @@
+"""Whole networks: each a frozen dataclass with `layers`, `init` and `apply`.
+
+stack         what the models share: LSTM layers one above another
+autoencoders  `Autoencoder`, `CompositeAutoencoder`, `DenseAutoencoder`
+stacked       `StackedLSTM`
+forecaster    `Forecaster`, direct and recursive
+seq2seq       `Seq2Seq`: encoder, attention and decoder over tokens
+summary       the table that `lc.summary` prints
+streaming     a model that takes one step at a time
+saving        a model and its weights as one file
+"""

@@ -1,0 +1,91 @@
+"""The plain stack of LSTM layers, for labels or forecasts at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from lstmcore import specs
+from lstmcore.activations import Activation
+from lstmcore.layers import dense, time_distributed
+from lstmcore.models.stack import (
+    Edits,
+    States,
+    activations_of,
+    check_edits,
+    init_layers,
+    normalise,
+    run_stack,
+)
+from lstmcore.types import Trace
+
+__all__ = ["StackedLSTM"]
+
+
+@dataclass(frozen=True)
+class StackedLSTM:
+    """The plain stack, without a bottleneck: LSTM layers, then a dense layer at each step.
+
+    Attributes:
+      features: F, size of the input at each step.
+      units: sizes of the layers; one number for one layer.
+      outputs: U, size of the output at each step.
+      activation, recurrent_activation, output_activation: as in `Autoencoder`.
+      residual: each layer but the first adds what it read to what it shows, where sizes agree (Wu
+        et al. 2016, section 3.1); its trace holds what it showed before.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> model = lc.StackedLSTM(features=2, units=(8, 4), outputs=1)
+      >>> y, traces = model.apply(model.init(jax.random.key(0)), jnp.ones((5, 3, 2)))
+      >>> y.shape, list(traces)
+      ((5, 3, 1), ['lstm_0', 'lstm_1'])
+    """
+
+    features: int
+    units: tuple[int, ...]
+    outputs: int
+    activation: Activation = "tanh"
+    recurrent_activation: Activation = "sigmoid"
+    output_activation: Activation | None = None
+    residual: bool = False
+
+    def __post_init__(self):
+        normalise(self)
+
+    @property
+    def layers(self) -> dict[str, specs.Layer]:
+        """{name: Layer(kind, features, units)}, in reading order."""
+        return specs.stacked_lstm(self.features, self.units, self.outputs, self.residual)
+
+    def init(self, key: jax.Array, dtype=jnp.float32) -> dict:
+        """Fresh weights, drawn as by `init_lstm` and `init_dense`."""
+        return init_layers(key, self.layers, dtype)
+
+    def apply(
+        self,
+        params: dict,
+        x: jax.Array,
+        *,
+        mask: jax.Array | None = None,
+        edits: Edits = None,
+        states: States = None,
+    ) -> tuple[jax.Array, dict[str, Trace]]:
+        """Run the stack; arguments and errors as in `Autoencoder.apply`.
+
+        `states` gives the layers LSTMStates to start from, by name, such as
+        `lc.final_states(traces)` of the call before; layers that it does not name start from zeros.
+
+        Returns:
+          (output [B, T, U], Trace of each LSTM layer by name).
+        """
+        specs.check_params(params, self.layers)
+        check_edits(edits, self.layers)
+        check_edits(states, self.layers, "states")
+        stack: Callable = partial(run_stack, params, edits=edits, **activations_of(self))
+        _, h, traces = stack("lstm", x, mask=mask, states=states, residual=self.residual)
+        return time_distributed(partial(dense, params["head"]), h), traces

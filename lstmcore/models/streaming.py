@@ -1,0 +1,327 @@
+"""A recurrent model fed step by step, as its input arrives.
+
+    stream = lc.stream(model, params)
+    y, stream = stream.step(x_t)            # [B, F] -> [B, U], as often as there is input
+
+The outputs are those of one call with the whole sequence, up to rounding.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lstmcore import checks, specs
+from lstmcore.checks import check_lstm_params
+from lstmcore.formatting import excerpt
+from lstmcore.io.reading import damaged
+from lstmcore.io.tensors import Kind, digest_of, open_tensors, write_tensors
+from lstmcore.models.autoencoders import Autoencoder, CompositeAutoencoder
+from lstmcore.models.seq2seq import Seq2Seq
+from lstmcore.programs import compiled
+from lstmcore.sequence import final_states, lstm, zero_states
+from lstmcore.types import Gates, LSTMState, Trace
+
+__all__ = ["Stream", "load_stream", "stream"]
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["params", "states", "traces"],
+    meta_fields=["model"],
+)
+@dataclass(frozen=True, eq=False, repr=False)
+class Stream:
+    """A model between two steps; immutable, and a pytree: `step` gives the next one.
+
+    Since an older stream stays what it was, going back is keeping it. In a `jax.lax.scan` it can be
+    what is carried.
+
+    Attributes:
+      model: the model, or `lc.lstm` for one layer.
+      params: its weights.
+      states: {layer: LSTMState [B, H]}, what is remembered; for one layer its LSTMState alone.
+      traces: {layer: Trace [B, k, H]} of the last call of `step` and its k steps, for one layer its
+        Trace alone; zeros of one step before the first. So `stream.traces["lstm_0"].gates.forget`
+        are the forget gates of what was just read.
+    """
+
+    model: Any
+    params: Any
+    states: Any
+    traces: Any
+
+    @property
+    def batch(self) -> int:
+        """B, how many rows are streamed side by side."""
+        return len(jax.tree.leaves(self.states)[0])
+
+    def step(self, x: jax.Array, mask: jax.Array | None = None) -> tuple[Any, Stream]:
+        """Read one step, or several.
+
+        Compiled once for each model and shape, so give pieces of few different lengths; what
+        functions inside of the model refer to must not change.
+
+        Args:
+          x: [B, F], one step; or [B, k, F], k steps.
+          mask: bool, [B] or [B, k]: True = real step. A row without input keeps its state.
+
+        Returns:
+          (output [B, U], or [B, k, U] for k steps, the stream after them).
+
+        Raises:
+          ValueError: shapes that do not fit the model or the batch.
+        """
+        y, states, traces = _step(self.model, self.params, self.states, x, mask)
+        return y, Stream(self.model, self.params, states, traces)
+
+    def reset(self, rows=None) -> Stream:
+        """Let rows forget all they have read, for new sequences; the others go on.
+
+        Args:
+          rows: a number, several, a slice, or bool [B]; None resets all.
+
+        Raises:
+          ValueError: a row that is not in the batch.
+        """
+        fresh = _chosen(rows, self.batch)[:, None]
+        zeroed = jax.tree.map(lambda leaf: jnp.where(fresh, 0, leaf), self.states)
+        return replace(self, states=zeroed)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the states (not the params) into a file, to go on in another process.
+
+        Args:
+          path: where to; an existing file is replaced, in one step, once the new one is complete.
+
+        Raises:
+          OSError: the file cannot be written.
+        """
+        write_states(path, self.states, self.params)
+
+    def __repr__(self) -> str:
+        return f"Stream({self.model!r}, batch={self.batch})"
+
+
+def stream(model, params, batch: int = 1) -> Stream:
+    """A stream of a model before its first step.
+
+    Args:
+      model: an `lc.StackedLSTM`, or `lc.lstm` for a layer of its own (with options:
+        `functools.partial(lc.lstm, activation="relu")`). A model of yours will do if its `apply`
+        takes `states` and returns (output [B, T, ...], traces), and step t sees no later one.
+      params: its weights; for `lc.lstm` LSTMParams, perhaps with a peephole or a projection.
+      batch: B, rows that are streamed side by side.
+
+    Returns:
+      Stream.
+
+    Raises:
+      ValueError: params that do not fit the model, `batch` below 1.
+      TypeError: a model that needs the whole sequence before it can answer.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> model = lc.StackedLSTM(features=2, units=(8, 4), outputs=1)
+      >>> stream = lc.stream(model, model.init(jax.random.key(0)), batch=3)
+      >>> y, stream = stream.step(jnp.ones((3, 2)))  # one step
+      >>> y.shape, stream.traces["lstm_0"].gates.forget.shape
+      ((3, 1), (3, 1, 8))
+      >>> y, stream = stream.reset(1).step(jnp.ones((3, 5, 2)))  # row 1 anew; five steps
+      >>> y.shape
+      (3, 5, 1)
+    """
+    _check_model(model)
+    batch = checks.check_count("batch", batch)
+    if hasattr(model, "layers"):
+        specs.check_params(params, model.layers)
+    elif not hasattr(model, "apply"):
+        check_lstm_params(params)
+    params = jax.tree.map(jnp.asarray, params)
+    states = zero_states(params, batch)
+    return Stream(model, params, states, _nothing_yet(states))
+
+
+def load_stream(path: str | os.PathLike, model, params) -> Stream:
+    """Go on with a stream that was written by `Stream.save`.
+
+    Args:
+      path: the file.
+      model, params: those of the stream. The file holds the states, and a digest of the params.
+
+    Returns:
+      Stream, which continues as the saved one would have.
+
+    Raises:
+      ValueError: the file is damaged, holds no stream, or one of other layers or other weights.
+      FileNotFoundError: there is no such file.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, tempfile, lstmcore as lc
+      >>> params = lc.init_lstm(jax.random.key(0), features=2, units=3)
+      >>> _, stream = lc.stream(lc.lstm, params).step(jnp.ones((1, 2)))
+      >>> path = tempfile.mkdtemp() + "/state.safetensors"
+      >>> stream.save(path)
+      >>> lc.load_stream(path, lc.lstm, params).states.h.shape
+      (1, 3)
+    """
+    fresh = stream(model, params)
+    states = read_states(path, fresh.states, fresh.params)
+    return replace(fresh, states=states, traces=_nothing_yet(states))
+
+
+@compiled
+def _step(model, params, states, x, mask):
+    """(output, states, traces) after the steps of `x`."""
+    batch = len(jax.tree.leaves(states)[0])
+    one = len(getattr(x, "shape", ())) == 2
+    axes = "batch" if one else "batch steps"
+    checks.check_array("x", x, axes + " features", "[batch, features] is one step")
+    if x.shape[0] != batch:
+        raise ValueError(
+            f"x has {x.shape[0]} rows but the stream has {batch}: lc.stream(model, params, "
+            f"batch={x.shape[0]}) makes one of that size"
+        )
+    if 0 in x.shape:
+        raise ValueError(f"x must hold at least one step, got shape {x.shape}")
+    if mask is not None:
+        checks.check_array("mask", mask, axes, "one value for each step of x")
+    if one:
+        x, mask = x[:, None], None if mask is None else mask[:, None]
+    if hasattr(model, "apply"):
+        y, traces = model.apply(params, x, mask=mask, states=states)
+    else:
+        _, traces = model(params, x, states, mask=mask)
+        y = traces.h
+    return y[:, 0] if one else y, final_states(traces), traces
+
+
+def _check_model(model) -> None:
+    """`model` can answer a step before it has seen the next one."""
+    if isinstance(model, Autoencoder | CompositeAutoencoder):
+        raise TypeError(
+            f"an {type(model).__name__} cannot be streamed: its decoder starts from the encoder's "
+            "last state, so that nothing comes out before the sequence has ended. Stream a "
+            "StackedLSTM, or a layer: lc.stream(lc.lstm, params['encoder_0'])"
+        )
+    if isinstance(model, Seq2Seq):
+        raise TypeError(
+            "a Seq2Seq cannot be streamed: it writes once it has read the whole source. Read it "
+            "with model.encode, then write step by step with model.step, or with lc.greedy"
+        )
+    options = getattr(model, "keywords", {})
+    if getattr(model, "func", model) is lstm:
+        if options.get("reverse"):
+            raise TypeError("a layer that runs in reverse cannot be streamed: it starts at the end")
+    elif isinstance(model, type) or "states" not in _arguments(getattr(model, "apply", None)):
+        raise TypeError(
+            f"model must be an lc.StackedLSTM, lc.lstm, or have an apply(params, x, mask, states), "
+            f"got {model!r}"
+        )
+
+
+def _arguments(function: Callable | None):
+    return inspect.signature(function).parameters if function else ()
+
+
+def _nothing_yet(states):
+    """Traces of one step in which nothing happened, in the shape of those that will come."""
+
+    def trace(state):
+        h, c = (jnp.zeros_like(leaf)[:, None] for leaf in state)
+        return Trace(h, c, Gates(c, c, c, c))
+
+    return jax.tree.map(trace, states, is_leaf=lambda leaf: isinstance(leaf, LSTMState))
+
+
+def _chosen(rows, batch: int):
+    """`rows` as bool [B]."""
+    if isinstance(rows, jax.Array) and rows.dtype == jnp.bool and rows.shape == (batch,):
+        return rows  # under `jax.jit`, too
+    chosen = np.zeros(batch, bool)
+    try:
+        chosen[slice(None) if rows is None else rows] = True
+    except IndexError as error:
+        raise ValueError(
+            f"rows must be numbers from 0 to {batch - 1}, a slice or bool [{batch}], got {rows!r}"
+        ) from error
+    return jnp.asarray(chosen)
+
+
+FORMAT = 1
+KEY = "lstmcore_stream"  # of the one entry in the file's metadata
+
+
+def write_states(path: str | os.PathLike, states, params) -> None:
+    """Write the states, and a digest of the weights that they come from, in one step."""
+    description = {"format": FORMAT, "weights": weights_digest(params)}
+    write_tensors(path, named(states), {KEY: json.dumps(description)})
+
+
+def read_states(path: str | os.PathLike, like, params):
+    """Return the states in a file, of any batch.
+
+    Args:
+      path: the file.
+      like: states of the same structure, of a batch of 1.
+      params: the weights. (Files of lstmcore 0.1 do not tell whose they are.)
+
+    Raises:
+      ValueError: the file is damaged, or its states are of other layers or other weights.
+    """
+    with open_tensors(path) as file:
+        description = file.description(KEY, "holds no stream: such files come from stream.save")
+        with damaged(path):
+            if description["format"] != FORMAT:
+                raise ValueError(f"it is not described in format {FORMAT}")
+            weights = description.get("weights")
+        _check_kinds(path, file.kinds, named(like))
+        if weights is not None and weights != weights_digest(params):
+            raise ValueError(
+                f"{path} holds the stream of other weights of the same sizes: load it with the "
+                "params that it was saved with"
+            )
+        arrays = file.read()
+    return jax.tree.unflatten(
+        jax.tree.structure(like), [jnp.asarray(arrays[name]) for name in named(like)]
+    )
+
+
+def named(tree) -> dict:
+    """Return the arrays of a pytree by name: "lstm_0/h"."""
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+        for path, leaf in jax.tree.leaves_with_path(tree)
+    }
+
+
+def weights_digest(params, text: object = None) -> str:
+    """Return what tells weights from others of the same sizes; `text` as in `digest_of`."""
+    return digest_of({name: jax.device_get(leaf) for name, leaf in named(params).items()}, text)
+
+
+def _check_kinds(path, found: dict[str, Kind], like: dict) -> None:
+    """The file holds just these arrays, for one number of rows."""
+    batches = {kind.shape[:1] for kind in found.values()}
+    if len(batches) != 1 or batches <= {(), (0,)}:
+        raise ValueError(f"{path} is damaged: its states do not agree on the number of rows")
+    (rows,) = batches.pop()
+    expected = {
+        name: str(Kind(str(leaf.dtype), (rows, *leaf.shape[1:]))) for name, leaf in like.items()
+    }
+    for name in expected | found:
+        stored = str(found.get(name, "missing"))
+        if expected.get(name) != stored:
+            raise ValueError(
+                f"{path} holds the stream of another model: {excerpt(name)} is "
+                f"{excerpt(stored)} there, but the model has {expected.get(name, 'none')}"
+            )

@@ -1,0 +1,466 @@
+"""`lstmcore forecast`: what it leaves is what Python gives, and mistakes cost a sentence each."""
+
+import json
+import re
+import signal
+
+import jax
+import numpy as np
+import pytest
+from browsing import assert_sound, open_file
+from command import Run, call
+from interrupted import interrupt
+from matplotlib import pyplot
+
+import lstmcore as lc
+from lstmcore import reference
+from lstmcore.apps.forecasting import report
+from lstmcore.apps.forecasting.report import sentences
+from lstmcore.io.staging import CHECKPOINT, staging_of
+from lstmcore.series import Preparation
+
+FILES = {
+    "model.safetensors", "forecast.json", "settings.json", "history.csv", "forecast.csv",
+    "test.csv", "errors.csv", "backtest.csv", "forecast.png", "lag_check.png", "loss.png",
+    "report.html", "checkpoint.safetensors", "manifest.json",
+}  # fmt: skip
+
+# The smallest model and the fewest batches: what costs time here is compiling.
+SMALL = ("--window", 4, "--horizon", 2, "--units", 2, "--epochs", 2, "--batch-size", 512)
+NAMES = ("load", "<b>t$^</b>")
+ROWS = 160
+
+
+def values(seed=0, rows=ROWS):
+    noise = np.random.default_rng(seed).normal(size=(rows, 2))
+    return np.round(np.sin(np.arange(rows) / 3)[:, None] * [5, 1] + noise * [0.3, 1], 3)
+
+
+def days(rows=ROWS, first="2024-01-01"):
+    return (np.datetime64(first) + np.arange(rows).astype("m8[D]")).astype(str).tolist()
+
+
+def lines(table, names=NAMES, labels=None):
+    """CSV; NaN is an empty cell."""
+    cells = [["" if x != x else repr(float(x)) for x in row] for row in np.asarray(table)]
+    labels = days(len(cells)) if labels is None else labels
+    rows = [["date", *names], *([label, *row] for label, row in zip(labels, cells, strict=True))]
+    return "".join(",".join(row) + "\n" for row in rows)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Run:
+    """One run with all that a folder may hold."""
+    folder = tmp_path_factory.mktemp("run")
+    path = folder / 'my "<i>table\'s", é.csv'
+    path.write_text(lines(values()), encoding="utf-8")
+    more = ("--season", 7, "--test", 0.2, "--quantiles", "--folds", 2)
+    run = call("forecast", path, *SMALL, *more, "-o", folder / "new" / "folder")
+    assert run.exit_code == 0, run.text
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(made) -> lc.forecasting.Trained:
+    return lc.forecasting.Trained.load(made.folder)
+
+
+@pytest.fixture
+def plain_report(monkeypatch):
+    """Pictures and pages take time, and `made` has them."""
+    monkeypatch.setattr(report, "_pictures", lambda _: {})
+    monkeypatch.setattr("lstmcore.apps.report.page.write", lambda *_: None)
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(lines(values()), encoding="utf-8")
+    return path
+
+
+def floats(run, name, *headings):
+    return np.array(
+        [[float(row[h]) if row[h] else np.nan for h in headings] for row in run.rows(name)]
+    )
+
+
+# What it leaves behind.
+
+
+def test_everything_promised_is_written(made):
+    assert made.files() == FILES
+    assert made.files() <= set(re.findall(r"[\w.]+", made.text))  # and said so
+
+
+def test_it_is_what_python_trains(made, trained):
+    settings = lc.forecasting.Settings(
+        window=4, horizon=2, units=2, epochs=2, batch_size=512, season=7, test=0.2,
+        quantiles=(0.1, 0.5, 0.9), preparation=Preparation("forward"),
+    )  # fmt: skip
+    again = lc.forecasting.train(values(), NAMES, settings)
+    assert trained.settings == settings
+    assert jax.tree.all(jax.tree.map(np.array_equal, trained.params, again.params))
+    np.testing.assert_allclose(made.column("history.csv", "loss")[:, 0], again.history["loss"])
+    folds = lc.forecasting.backtest(values(), NAMES, settings, 2)
+    errors = np.array([list(row[2:]) for row in report.error_rows(NAMES, folds.scores)])
+    np.testing.assert_allclose(floats(made, "backtest.csv", *report.ERRORS), errors, rtol=1e-6)
+
+
+def test_the_errors_are_those_of_python(made, trained):
+    scores = trained.evaluate(values()).scores
+    told = [(row["target"], row["forecast"]) for row in made.rows("errors.csv")]
+    assert told == [(target, name) for target in NAMES for name in scores]
+    errors = floats(made, "errors.csv", *report.ERRORS).reshape(2, 3, 4)
+    for place, name in enumerate(scores):
+        np.testing.assert_allclose(errors[:, place].T, scores[name], rtol=1e-6)
+
+
+def test_the_forecast_is_that_of_python(made, trained):
+    told = trained.forecast(values())
+    rows = made.rows("forecast.csv")
+    ahead = days(2, "2024-06-09")  # the day after the last
+    assert [(row["date"], row["target"]) for row in rows] == [(d, n) for d in ahead for n in NAMES]
+    expected = [end[0] for end in (told.point, *told.interval(0.8))]
+    numbers = floats(made, "forecast.csv", "forecast", "low", "high")
+    np.testing.assert_allclose(numbers, np.stack(expected, -1).reshape(4, 3), rtol=1e-6)
+
+
+def test_the_test_part_is_that_of_python(made, trained):
+    found = trained.evaluate(values())
+    rows = made.rows("test.csv")
+    assert [int(row["first_row"]) for row in rows[::4]] == list(range(128, 159, 2))
+    assert [row["date"] for row in rows[:4]] == [days()[128]] * 2 + [days()[129]] * 2
+    actual, forecast = (floats(made, "test.csv", name)[:, 0] for name in ("actual", "forecast"))
+    np.testing.assert_allclose(actual, values()[128:].ravel())
+    np.testing.assert_allclose(forecast, found.forecast.point[::2].ravel(), rtol=1e-6)
+    for name, baseline in found.baselines.items():
+        np.testing.assert_allclose(floats(made, "test.csv", name)[:, 0], baseline[::2].ravel())
+
+
+def test_the_settings_tell_how_it_was_made(made):
+    told = made.settings()
+    assert told["lstmcore"] == lc.__version__
+    assert {"jax", "numpy", "python"} < set(told)
+    assert told["columns"] == list(NAMES)
+    assert (told["rows"], told["interval"]) == (ROWS, "1 day")
+    assert told["source"].endswith('my "<i>table\'s", é.csv')
+
+
+def test_the_model_runs_without_jax(made):
+    apply, params = reference.load(made.folder / "model.safetensors")
+    assert apply(params, np.zeros((1, 4, 2), np.float32))[0].shape == (1, 2, 2, 3)
+
+
+def test_the_pictures_show_something(made):
+    for path in made.folder.glob("*.png"):
+        assert pyplot.imread(path)[..., :3].std() > 0.01
+
+
+def words_of(run):
+    text = (run.folder / "report.html").read_text(encoding="utf-8")
+    return re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+
+
+def test_the_terminal_and_the_page_say_the_same(made, trained):
+    words = words_of(made)
+    for sentence in sentences(trained.evaluate(values())):
+        assert " ".join(sentence.split()) in made.text
+        assert sentence.replace("<b>", "&lt;b&gt;").replace("</b>", "&lt;/b&gt;") in words
+    assert words.count('<tr><td class="word">load</td>') == 6  # errors, and those of the folds
+    for heading in ("The forecast", "How good it is", "Backtest", "Lag check", "The gates"):
+        assert f"<h2>{heading}</h2>" in words
+    assert "160 rows of load, &lt;b&gt;t$^&lt;/b&gt;, one every day" in words
+
+
+def test_names_are_not_taken_for_html(made):
+    words = words_of(made)
+    assert "<title>Forecast of my &quot;&lt;i&gt;table&#x27;s&quot;, é.csv</title>" in words
+    assert "<b>" not in words
+    assert "<i>" not in words
+
+
+def test_the_page_draws_in_a_browser_without_a_network(browser, made):
+    opened = open_file(browser, made.folder / "report.html", ".main-svg")
+    assert opened.locator(".gtitle, .annotation-text").all_text_contents()[:2] == list(NAMES)
+    assert opened.locator(".scatterlayer .trace").count() >= 6
+    first, last = opened.evaluate(
+        "document.querySelector('.plotly-graph-div')._fullLayout.xaxis.range"
+    )
+    assert (first[:10], last[:10]) == (days()[126], days(1, "2024-06-10")[0])
+    assert_sound(opened)
+
+
+# Options.
+
+HANDLED = {
+    "recursive": ["--mode", "recursive"],
+    "dropout": ["--dropout", 0.2],
+    "dropout and quantiles": ["--dropout", 0.2, "--quantiles"],
+    "differences": ["--difference", "1"],
+    "one target, nothing held out to stop by": ["--targets", "load", "--validation", 0],
+}
+
+
+@pytest.mark.usefixtures("plain_report")
+@pytest.mark.parametrize("options", HANDLED.values(), ids=HANDLED)
+def test_options(options, table, tmp_path):
+    run = call("forecast", table, *SMALL, *options, "-o", tmp_path / "run")
+    assert run.exit_code == 0, run.text
+    trained = lc.forecasting.Trained.load(run.folder)
+    targets = trained.targets
+    assert targets == (("load",) if "--targets" in options else NAMES)
+    ends = ["low", "high"] if "--dropout" in options else []
+    told = trained.forecast(values(), samples=100 if options[-1] == 0.2 else 0)
+    numbers = floats(run, "forecast.csv", "forecast", *ends)
+    expected = [told.point, *(told.interval() if ends else ())]
+    expected = np.stack([each[0].ravel() for each in expected], -1)
+    np.testing.assert_allclose(numbers, expected, rtol=1e-5, atol=1e-6)
+    assert ("interval of 80%" in run.text) == bool(ends)
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_columns_known_in_advance(table, tmp_path):
+    """Rows with these alone come after the last that is known."""
+    whole = values()
+    whole[-2:, 0] = np.nan
+    table.write_text(lines(whole, ("load", "plan")))
+    run = call("forecast", table, *SMALL, "--known", "plan", "-o", tmp_path / "run")
+    assert run.exit_code == 0, run.text
+    assert [row["date"] for row in run.rows("forecast.csv")] == days()[-2:]
+    trained = lc.forecasting.Trained.load(run.folder)
+    told = trained.forecast(whole[:-2], future=whole[-2:, 1:])
+    numbers = floats(run, "forecast.csv", "forecast")
+    np.testing.assert_allclose(numbers[:, 0], told.point.ravel(), rtol=1e-5)
+    assert run.settings()["rows"] == ROWS - 2
+
+
+@pytest.mark.parametrize("command", ["forecast", "anomalies"])
+def test_help_explains_each_option(command):
+    run = call(command, "--help")
+    assert run.exit_code == 0
+    options = re.findall(r"(--[a-z-]+) +(?:[A-Z]+|<\S+>) +(\S+ \S+)", run.text)
+    assert len(options) >= 20
+    assert "The output folder receives report.html" in run.text
+
+
+def test_columns_that_are_not_known_ahead_leave_no_forecast(table, tmp_path):
+    """The page is made all the same, gates among them."""
+    whole = values()
+    whole[-1, 0] = np.nan
+    table.write_text(lines(whole, ("load", "plan")))
+    run = call("forecast", table, *SMALL, "--known", "plan", "-o", tmp_path / "run")
+    assert run.exit_code == 0, run.text
+    assert "plan must be known for the 2 rows after it, and 1 are there" in run.text
+    assert not {"forecast.csv", "forecast.png"} & run.files()
+    assert "<h2>The gates</h2>" in words_of(run)
+
+
+# Tables that are not as one wishes.
+
+
+def missing_at_the_end():
+    table = values()
+    table[-3:, 0] = np.nan
+    return table
+
+
+def never_a_value_again():
+    table = values()
+    table[ROWS // 2 :, 0] = np.nan
+    return table
+
+
+def constant():
+    table = values()
+    table[:, 0] = 5
+    return table
+
+
+def line():
+    table = values()
+    table[:, 0] = 3 * np.arange(ROWS)
+    return table
+
+
+def drifting():
+    return values() + np.arange(ROWS)[:, None]
+
+
+HARD = {
+    "NaN at the end": (missing_at_the_end, [], "load: 3 of 160 values missing .*filled with the"),
+    "NaN from the middle on": (never_a_value_again, [], "load: the test part holds no value of it"),
+    "constant": (constant, [], "load never changes in the training part: there is nothing"),
+    "all but constant": (line, ["--difference", 1], "load never changes .* once differences are"),
+    "drift": (drifting, [], "load lies outside of its range in the training part in .* has never"),
+}
+
+
+@pytest.mark.usefixtures("plain_report")
+@pytest.mark.parametrize(("make", "options", "note"), HARD.values(), ids=HARD)
+def test_hard_tables(make, options, note, table, tmp_path):
+    table.write_text(lines(make()))
+    run = call("forecast", table, *SMALL, *options, "-o", tmp_path / "run")
+    assert run.exit_code == 0, run.text
+    assert re.search(note, run.text), run.text
+    assert "nan" not in run.text
+    assert np.isfinite(floats(run, "forecast.csv", "forecast")).all()
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_rows_left_out_in_time(table, tmp_path):
+    kept = [row for row in range(ROWS) if row not in (40, 41)]
+    labels = [days()[row] for row in kept]
+    table.write_text(lines(values()[kept], labels=labels))
+    run = call("forecast", table, *SMALL, "-o", tmp_path / "run")
+    assert "160 rows of load" in run.text
+    assert "the times skip 2 rows, which are filled in as missing" in run.text
+    assert run.rows("forecast.csv")[0]["date"] == "2024-06-09"
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_words_that_name_several_rows_are_no_times(table, tmp_path):
+    text = lines(values(), labels=["here", "there"] * (ROWS // 2))
+    table.write_text(text.replace("date", "place"))
+    run = call("forecast", table, *SMALL, "-o", tmp_path / "run")
+    assert run.exit_code == 0, run.text
+    assert [row["row"] for row in run.rows("forecast.csv")][::2] == ["160", "161"]
+
+
+# Mistakes: a sentence, and nothing left behind. They are found before training.
+
+
+def with_cell(row, cell):
+    text = lines(values()).splitlines()
+    first, _, last = text[1 + row].split(",")
+    text[1 + row] = f"{first},{cell},{last}"
+    return "\n".join(text)
+
+
+def with_labels(change):
+    labels = days()
+    change(labels)
+    return lines(values(), labels=labels)
+
+
+def swap(labels):
+    labels[40], labels[41] = labels[41], labels[40]
+
+
+TABLES = {
+    "empty": ("", "table.csv is empty"),
+    "header alone": ("date,load\n", "has column names but no rows"),
+    "one row": (lines(values(rows=1)), "validation 0.15 and test 0.15 leave none of 1 row to"),
+    "eight rows": (lines(values(rows=8)), "the validation part has 1 row, but the horizon is 2"),
+    "no value at first": (with_cell(0, ""), "'load': no value in the first 1 row, and none before"),
+    "infinity": (with_cell(40, "inf"), "line 42, column 'load': inf is not finite"),
+    "a word": (with_cell(40, "word"), "line 42, column 'load': 'word' is not a number"),
+    "huge": (with_cell(40, "1e300"), "'load': 1e[+]300 at 2024-02-10 is too large to compute with"),
+    "huge, later": (with_cell(150, "1e300"), "1e[+]300 at 2024-05-30 is too large"),
+    "too far": (with_cell(150, "1e100"), "'load': 1e[+]100 at 2024-05-30 is too far from the"),
+    "one time twice": (
+        with_labels(lambda labels: labels.__setitem__(40, labels[39])),
+        "line 42, column 'date': 2024-02-09 has the same time .* --duplicates mean",
+    ),
+    "unsorted": (with_labels(swap), "line 43, column 'date': .* comes before .* --sort"),
+    "irregular": (
+        with_labels(lambda labels: labels.__setitem__(40, "2024-02-10T05:00")),
+        "but most rows are 1 day apart",
+    ),
+}
+OPTIONS = {
+    "unknown option": (["--sorcery"], "No such option.*--sorcery"),
+    "unknown choice": (["--mode", "both"], "'both' is not one of 'direct', 'recursive'"),
+    "units": (["--units", "a"], "'a' is not a list of numbers"),
+    "difference": (["--difference", "0"], "difference must be at least 1"),
+    "horizon 0": (["--horizon", 0], "horizon must be at least 1, got 0"),
+    "horizon": (["--horizon", 20, "--test", 0.1], "the test part has 16 rows, but --horizon is 20"),
+    "no test part": (["--test", 0], "the test part has 0 rows"),
+    "window": (["--window", 500], "one window of 500 rows and a horizon of 2 need 502"),
+    "season": (["--season", 500], "season is 500 rows, but the training part has 112: use a"),
+    "folds": (["--folds", 100], "100 forecasts of 2 rows after at least 6 rows need 206 rows"),
+    "negative folds": (["--folds", -1], "--folds must be at least 0, got -1"),
+    "targets": (["--targets", "wind"], "targets names 'wind' but the columns are load"),
+    "known": (["--known", "wind"], "known names 'wind' but the columns are load"),
+    "known target": (["--known", "load", "--targets", "load"], "'load' is among targets and known"),
+    "all known": (["--known", ",".join(NAMES)], "all columns are known in advance"),
+    "recursive quantiles": (["--mode", "recursive", "--quantiles"], "or dropout and samples"),
+    "no such column": (["--columns", "wind"], "has no column 'wind'"),
+    "no such time": (["--time", "when"], "has no column 'when'"),
+    "seed": (["--seed", -1], "seed must be at least 0, got -1"),
+    "learning rate": (["--learning-rate", "nan"], "learning_rate must be a positive number"),
+    "diverged": (
+        ["--learning-rate", 1e30, "--epochs", 9],
+        "training diverged in epoch .: lower --learning-rate",
+    ),
+}  # fmt: skip
+
+
+def assert_refused(run, message):
+    assert run.exit_code in (1, 2)
+    assert re.search(rf"[Ee]rror\W.*{message}", run.text), run.text
+    assert not run.folder.exists()
+
+
+@pytest.mark.parametrize(("text", "message"), TABLES.values(), ids=TABLES)
+def test_bad_tables(text, message, table, tmp_path):
+    table.write_text(text)
+    assert_refused(call("forecast", table, *SMALL, "-o", tmp_path / "run"), message)
+
+
+@pytest.mark.parametrize(("options", "message"), OPTIONS.values(), ids=OPTIONS)
+def test_bad_options(options, message, table, tmp_path):
+    assert_refused(call("forecast", table, *SMALL, *options, "-o", tmp_path / "run"), message)
+
+
+def test_missing_values_that_are_refused(table, tmp_path):
+    table.write_text(with_cell(50, "NA"))
+    run = call("forecast", table, *SMALL, "--missing", "refuse", "-o", tmp_path / "run")
+    assert_refused(
+        run, "column 'load': 1 value missing, the first at 2024-02-20; --missing forward"
+    )
+
+
+def test_the_table_is_never_overwritten(table):
+    table = table.rename(table.with_name("forecast.csv"))
+    run = call("forecast", table, *SMALL, "-o", table.parent)
+    assert "holds forecast.csv, which lstmcore did not write" in run.text
+    assert table.read_text() == lines(values())
+
+
+# Runs that end early.
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_a_killed_run_goes_on_as_if_it_had_not_been(table, tmp_path):
+    command = ["forecast", table, *SMALL, "--epochs", 60, "--patience", 0]
+    status, _ = interrupt(signal.SIGKILL, *command, "-o", tmp_path / "killed")
+    assert status == -signal.SIGKILL
+    assert not (tmp_path / "killed").exists()
+    assert (staging_of(tmp_path / "killed") / CHECKPOINT).exists()
+    killed, whole = (
+        call(*command, *options, "-o", tmp_path / name)
+        for name, options in (("killed", ["--resume"]), ("whole", []))
+    )
+    assert killed.exit_code == whole.exit_code == 0, killed.text + whole.text
+    assert killed.files() == whole.files()
+    for name in ("history.csv", "errors.csv", "forecast.csv", "model.safetensors"):
+        assert (killed.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
+
+
+@pytest.mark.usefixtures("plain_report")
+def test_a_failure_after_training_tells_where_the_training_is(table, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(report, "write", fail)
+    run = call("forecast", table, *SMALL, "-o", tmp_path / "run")
+    assert run.exit_code == 1
+    assert re.search(
+        "error: disk full training so far is kept in .* with --resume goes on", run.text
+    )
+    monkeypatch.undo()
+    monkeypatch.setattr(lc.forecasting, "backtest", fail)  # is not asked for
+    run = call("forecast", table, *SMALL, "--resume", "-o", tmp_path / "run")
+    assert run.exit_code == 0, run.text
+    assert json.loads((run.folder / "forecast.json").read_text())["columns"] == list(NAMES)

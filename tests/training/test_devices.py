@@ -1,0 +1,167 @@
+"""One batch on several devices: the same training, whatever divides and whatever does not."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import lstmcore as lc
+from lstmcore.training.devices import useful
+
+# In a process of its own, since the number of devices is settled when JAX is first used.
+PROGRAM = """
+from functools import partial
+import jax, jax.numpy as jnp, numpy as np, lstmcore as lc
+
+jax.config.update("jax_num_cpu_devices", 3)
+model = lc.StackedLSTM(features=3, units=(8, 4), outputs=2)
+params = model.init(jax.random.key(0))
+rng = np.random.default_rng(0)
+x, y = (rng.normal(size=(11, 5, size)).astype(np.float32) for size in (3, 2))
+
+def loss(params, batch):
+    x, y = batch
+    return jnp.mean((model.apply(params, x)[0] - y) ** 2)
+
+def train(devices, batch_size):
+    return lc.fit(loss, params, (x, y), epochs=4, batch_size=batch_size, key=jax.random.key(1),
+                  validation=(x[:4], y[:4]), patience=3, devices=devices)
+
+from lstmcore.training.epochs import run_epochs
+
+for batch_size in (2, 6, 7, 11):  # fewer rows than devices, as many each, a rest, all at once
+    alone, spread = train(None, batch_size), train(jax.devices(), batch_size)
+    for a, b in zip(jax.tree.leaves(alone.params), jax.tree.leaves(spread.params), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+        assert b.devices() == a.devices() == {jax.devices()[0]}
+    for name in alone.history:
+        np.testing.assert_allclose(alone.history[name], spread.history[name], rtol=1e-4)
+    compiled = run_epochs._cache_size()
+    train(jax.devices(), batch_size)
+    assert run_epochs._cache_size() == compiled
+
+assert compiled == 2 * 4  # one program for each batch size, alone and spread
+
+def line(params, batch):
+    return jnp.mean((batch[0] @ params - batch[1]) ** 2)
+
+groups = lc.Buckets(((x[:8], y[:8]), (x[8:, :2], y[8:, :2])), order=np.arange(11), padding=0.0)
+alone, spread = (lc.fit(line, params["head"].kernel[:3], groups, epochs=3, batch_size=6,
+                        key=jax.random.key(1), devices=d) for d in (None, jax.devices()))
+np.testing.assert_allclose(alone.params, spread.params, atol=1e-5)
+np.testing.assert_allclose(alone.history["loss"], spread.history["loss"], rtol=1e-4)
+
+import pathlib, tempfile
+
+folder = pathlib.Path(tempfile.mkdtemp())
+
+def stopped_and_resumed(name, **options):
+    def stop(epoch, params, losses):
+        if epoch == 2:
+            raise StopIteration
+
+    train = partial(lc.fit, batch_size=6, checkpoint=folder / name, resume=True, **options)
+    try:
+        train(epochs=4, watch=stop)
+    except StopIteration:
+        return train(epochs=4)
+
+def same(one, other):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+options = dict(loss=loss, params=params, data=(x, y), key=jax.random.key(1), patience=3,
+               validation=(x[:4], y[:4]), devices=jax.devices())
+resumed = stopped_and_resumed("all", **options)
+same(resumed, train(jax.devices(), 6))
+assert all(leaf.devices() == {jax.devices()[0]} for leaf in jax.tree.leaves(resumed.params))
+assert run_epochs._cache_size() == compiled + 2  # `groups`, alone and spread: none for the file
+
+there = jax.devices()[2]  # where the user has put everything
+options = jax.device_put(dict(params=params["head"], data=(x[..., :1].repeat(4, 2), y)), there)
+options["loss"] = lambda params, batch: jnp.mean((lc.dense(params, batch[0]) - batch[1]) ** 2)
+whole, compiled = lc.fit(epochs=4, batch_size=6, **options), run_epochs._cache_size()
+resumed = stopped_and_resumed("there", **options)
+same(resumed, whole)
+assert run_epochs._cache_size() == compiled
+assert resumed.params.kernel.devices() == {there}
+
+def masked(params, batch):  # more real steps in some examples than in others
+    x, y = batch
+    real = jnp.arange(5) < 1 + (jnp.abs(x[:, 0, :1]) > 0.5) * 4
+    return (((model.apply(params, x)[0] - y) ** 2).mean(-1) * real).sum() / real.sum()
+
+try:
+    lc.fit(masked, params, (x, y), epochs=1, batch_size=6, devices=np.array(jax.devices()))
+except ValueError as error:
+    print(error)
+
+try:
+    train(jax.devices(), 11).params["lstm_0"].kernel + jax.device_put(x[0, 0, 0], jax.devices()[0])
+    lc.use_all_cores()
+except RuntimeError as error:
+    print(error)
+"""
+
+
+def run(program):
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_training_on_several_devices_is_the_same_training():
+    said = run(PROGRAM)
+    assert "with devices, loss must be a mean over the examples: it is" in said
+    assert "use_all_cores() came too late" in said
+
+
+def test_no_more_devices_than_a_batch_can_use():
+    devices = tuple(range(20))  # any objects will do
+    assert len(useful(devices, 32)) == 16
+    assert len(useful(devices, 5)) == 5
+    assert len(useful(devices, 1)) == 1
+    assert len(useful(devices[:2], 5)) == 2
+    assert useful((), 5) == ()
+
+
+def test_a_number_of_cores_that_is_none():
+    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
+        lc.use_all_cores(0)
+
+
+def test_all_cores_become_devices():
+    program = (
+        "import os, jax, lstmcore as lc; lc.use_all_cores();"
+        "cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') "
+        "else os.cpu_count();"
+        "print(len(jax.devices('cpu')) == cores)"
+    )
+    assert run(program) == "True\n"
+
+
+@pytest.mark.parametrize(
+    ("devices", "error", "message"),
+    [
+        (2, TypeError, "devices must be a list of JAX devices, got 2: write jax.devices"),
+        (["cpu"], TypeError, "devices must be a list of JAX devices"),
+        ([], ValueError, "devices must be different ones, at least one"),
+        (2 * jax.devices()[:1], ValueError, "devices must be different ones"),
+    ],
+)
+def test_devices_that_are_none(devices, error, message):
+    params = {"w": jnp.zeros(2)}
+    with pytest.raises(error, match=message):
+        lc.fit(
+            lambda params, x: jnp.mean(x @ params["w"]),
+            params,
+            np.ones((4, 2), np.float32),
+            epochs=1,
+            batch_size=2,
+            devices=devices,
+        )
