@@ -111,7 +111,7 @@ def train(folder: Path, epochs: int, undisturbed: bool) -> None:
         key=jax.random.key(1),
         validation=windows[40:],
         patience=epochs,
-        watch=lambda epoch, params, losses: print(epoch, flush=True),
+        callback=lambda epoch, params, losses: print(epoch, flush=True),
         **{} if undisturbed else survives,
     )
     leaves = jax.tree.leaves_with_path(result)

@@ -175,7 +175,7 @@ def forecaster(
     units: tuple[int, ...],
     horizon: int,
     targets: int | None = None,
-    known: int = 0,
+    future_covariates: int = 0,
     mode: str = "direct",
     quantiles: tuple[float, ...] = (),
     dropout: float = 0.0,
@@ -183,7 +183,7 @@ def forecaster(
     """{name: Layer} of a Forecaster: the stack and a head, for all steps or for the next one."""
     features, units = check_sizes(features, units)
     horizon = checks.check_count("horizon", horizon)
-    known = checks.check_count("known", known, minimum=0)
+    known = checks.check_count("future_covariates", future_covariates, minimum=0)
     check_choice("mode", mode, FORECASTS)
     check_rate("dropout", dropout)
     check_quantiles(quantiles)

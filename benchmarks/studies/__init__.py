@@ -9,7 +9,7 @@ a number:
 
     TITLE, SOURCE, HYPOTHESIS     strings
     run(quick) -> dict            trains and measures; numbers, lists and strings only
-    judge(measured) -> [Claim]    applies the criterion of each claim to what was measured
+    detect(measured) -> [Claim]    applies the criterion of each claim to what was measured
     tables(measured) -> str       Markdown for docs/studies.md
     draw(measured) -> Figure      the picture beside it
 

@@ -77,7 +77,7 @@ def co2() -> np.ndarray:
     from statsmodels.datasets import co2
 
     values = co2.load_pandas().data.to_numpy(float)
-    return series.fit_filling(values, "forward").apply(values)
+    return series.fit_filling(values, "forward").transform(values)
 
 
 def autoregression(past: np.ndarray, horizon: int) -> np.ndarray:
@@ -104,7 +104,7 @@ CASES = {
             season=11,
             units=(32,),
             epochs=60,
-            preparation=series.Preparation(difference=(1,)),
+            preprocessing=series.Preprocessing(difference=(1,)),
         ),
         folds=8,
         classic="autoregression of 9 years",
@@ -118,7 +118,7 @@ CASES = {
             season=52,
             units=(32,),
             epochs=40,
-            preparation=series.Preparation(difference=(52,)),
+            preprocessing=series.Preprocessing(difference=(52,)),
         ),
         folds=12,
         classic="Holt-Winters smoothing",
@@ -192,7 +192,7 @@ def _measure(values: np.ndarray, settings: forecasting.Settings, folds: int) -> 
 def _echo(values, first: int, origins, settings: forecasting.Settings) -> np.ndarray:
     """What an LSTM writes one step ahead that was trained to write the last row it has read."""
     scaler = series.fit_scaler(values[:first], "standard")
-    scaled = scaler.apply(values).astype(np.float32)
+    scaled = scaler.transform(values).astype(np.float32)
     x = series.windows(scaled[:first], settings.window)
     model = lc.Forecaster(1, settings.units, horizon=1)
     init_key, key = jax.random.split(jax.random.key(settings.seed))
@@ -207,7 +207,7 @@ def _echo(values, first: int, origins, settings: forecasting.Settings) -> np.nda
     )
     read = scaled[origins[:, None] + np.arange(-settings.window, 0)]
     written, _ = model.apply(result.params, jnp.asarray(read))
-    return scaler.invert(np.asarray(written))[:, 0, 0]
+    return scaler.inverse_transform(np.asarray(written))[:, 0, 0]
 
 
 def mean_of(measured: dict, name: str, model: str) -> float:

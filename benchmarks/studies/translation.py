@@ -49,7 +49,7 @@ class Task(NamedTuple):
     draw: partial
     level: str
     train: int
-    held_out: int
+    validation_start: int
     units: int
     embedding: int
     attention: str | None

@@ -79,7 +79,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> No
 SETTINGS = "settings.json"
 RUN = "lstmcore "  # what the kind of a run begins with; the command follows
 # Settings that may change when a run is resumed; how a table is prepared is known by its data.
-MAY_DIFFER = ("epochs", "patience", "source", "prepared")
+MAY_DIFFER = ("epochs", "patience", "source", "preprocessor")
 ANOTHER = "choose another folder with --output"
 
 

@@ -63,9 +63,9 @@ def anomalies(
         ),
     ] = PRESET.method,  # type: ignore[assignment]
     window: options.Window = PRESET.window,
-    ahead: Annotated[
+    horizon: Annotated[
         int, typer.Option(metavar="ROWS", help="Rows to predict (prediction).")
-    ] = PRESET.ahead,
+    ] = PRESET.horizon,
     units: options.Units = UNITS,
     score: Annotated[
         Literal["mean", "largest", "mahalanobis"],
@@ -137,7 +137,7 @@ def anomalies(
         known = None if labels is None else marks[labels]
         normal, learnt_times = _normal(data, times, train, train_share, reading_options)
         check_intervals(train or source, _interval(learnt_times), source, _interval(times))
-        given["preparation"] = options.preparation(missing, difference, scaling)
+        given["preprocessing"] = options.preprocessing(missing, difference, scaling)
         settings = options.settings(PRESET, given | {"units": sizes(units)})
         _check(source, data, train, normal, settings, threshold)
         said += learnt_rows(marks, train, reading_options, len(normal.values))
@@ -167,13 +167,13 @@ def anomalies(
             }
             report.write_model(staging, detector, learnt | judged | judging)
             with console.status("scoring the series, writing the report ..."):
-                verdict = lc.anomalies.judge(detector, data.values, **judging)
-                notes = reading.notes(data, times, detector.prepared)
+                verdict = lc.anomalies.detect(detector, data.values, **judging)
+                notes = reading.notes(data, times, detector.preprocessor)
                 notes += said
                 if train is not None:
                     notes += shared_rows(train, learnt_times, times)
                 notes += promises(verdict, threshold, level, len(normal.values), train is None)
-                notes += echoes(verdict, settings.preparation.difference)
+                notes += echoes(verdict, settings.preprocessing.difference)
                 notes += close_together(verdict, settings.window)
                 if known is not None and not known.any():
                     notes.append(f"{labels} marks no row, so there is nothing to compare with")
@@ -213,16 +213,16 @@ def _check(
     threshold: str,
 ) -> None:
     """What would else be found out when training is over."""
-    reading.check(train or source, normal, settings.preparation.missing)
-    reading.check(source, data, settings.preparation.missing)
-    rows, needed = len(data.values), settings.window + settings.preparation.lost
+    reading.check(train or source, normal, settings.preprocessing.missing)
+    reading.check(source, data, settings.preprocessing.missing)
+    rows, needed = len(data.values), settings.window + settings.preprocessing.dropped_rows
     if rows < needed + (settings.method == "prediction"):
         raise ValueError(
             f"{source} has {count(rows, 'row')}, too few for --window {settings.window}: use more "
             "data or a shorter window"
         )
-    if len(normal.values) > settings.preparation.lost:
-        reading.check_range(source, data, settings.preparation.fit(normal.values))
+    if len(normal.values) > settings.preprocessing.dropped_rows:
+        reading.check_range(source, data, settings.preprocessing.fit(normal.values))
     if threshold == "peaks" and len(normal.values) < FEWEST_FOR_PEAKS:
         raise ValueError(
             f"--threshold peaks needs at least {FEWEST_FOR_PEAKS} rows to train on, and there are "

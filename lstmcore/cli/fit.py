@@ -33,7 +33,7 @@ def _job_option(help: str, field: str, metavar: str | None = None):
     Its type is shown in the help if there is no metavar.
     """
     usual, tutorial = (
-        _shown(getattr(preset if hasattr(preset, field) else preset.preparation, field))
+        _shown(getattr(preset if hasattr(preset, field) else preset.preprocessing, field))
         for preset in (autoencoding.Settings(), autoencoding.TUTORIAL)
     )
     default = usual if usual == tutorial else f"{usual}; tutorial: {tutorial}"
@@ -155,8 +155,8 @@ def fit(
             else autoencoding.Settings()
         )
         chosen: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
-        chosen["preparation"] = options.preparation(
-            missing, difference, scaling or preset.preparation.scaling
+        chosen["preprocessing"] = options.preprocessing(
+            missing, difference, scaling or preset.preprocessing.scaling
         )
         place = run_folder.choose_folder(
             output, OUTPUT, KIND, resume=resume, force=force, inputs=[source] if source else []
@@ -183,7 +183,7 @@ def _run(
     described = files.described(name, data, windows, settings, interval)
     with output.open(say=warn) as staging:
         run_folder.record_settings(staging, described)
-        rows, *notes = reading.notes(data, times, windows.prepared)
+        rows, *notes = reading.notes(data, times, windows.preprocessor)
         apart = f", one every {windows.stride} rows" if windows.stride > 1 else ""
         title = f"[bold]{escape(name)}[/bold]: {escape(rows)}"
         console.print(f"{title}; {len(windows.rows):,} windows{apart}", soft_wrap=True)

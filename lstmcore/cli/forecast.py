@@ -114,10 +114,10 @@ def forecast(
         command.output = place
         given |= {
             "targets": options.names(targets),
-            "known": options.names(known),
+            "future_covariates": options.names(known),
             "units": sizes(units),
             "quantiles": (0.1, 0.5, 0.9) if quantiles else (),
-            "preparation": options.preparation(missing, difference, scaling),
+            "preprocessing": options.preprocessing(missing, difference, scaling),
         }
         settings = options.settings(PRESET, given)
         whole, times = reading.read(source, options.names(columns), reading_options)
@@ -161,9 +161,9 @@ def forecast(
 def _without_future(data: Table, settings: Settings) -> tuple[Table, np.ndarray]:
     """(the table up to its last target, the known columns of the rows after that)."""
     arrange(data.columns, settings)  # names that there are
-    if not settings.known:
+    if not settings.future_covariates:
         return data, np.zeros((0, 0))
-    places = [data.columns.index(name) for name in settings.known]
+    places = [data.columns.index(name) for name in settings.future_covariates]
     others = np.setdiff1d(np.arange(len(data.columns)), places)
     there = np.flatnonzero(np.isfinite(data.values[:, others]).any(axis=1))
     end = int(there[-1]) + 1 if len(there) else 0
@@ -173,7 +173,7 @@ def _without_future(data: Table, settings: Settings) -> tuple[Table, np.ndarray]
 
 def _check(source: Path, data: Table, settings: Settings, folds: int) -> None:
     """What would else be found out when training is over."""
-    reading.check(source, data, settings.preparation.missing)
+    reading.check(source, data, settings.preprocessing.missing)
     rows = len(data.values)
     split = check_rows(rows, settings)
     test = split.test.stop - split.test.start
@@ -182,8 +182,8 @@ def _check(source: Path, data: Table, settings: Settings, folds: int) -> None:
             f"the test part has {count(test, 'row')}, but --horizon is {settings.horizon}: raise "
             "--test, use more data, or forecast fewer rows"
         )
-    prepared = settings.preparation.fit(data.values, rows=split.training.stop)
-    reading.check_range(source, data, prepared)
+    preprocessor = settings.preprocessing.fit(data.values, rows=split.training.stop)
+    reading.check_range(source, data, preprocessor)
     if folds < 0:
         raise ValueError(f"--folds must be at least 0, got {folds}")
     if folds:
@@ -192,7 +192,7 @@ def _check(source: Path, data: Table, settings: Settings, folds: int) -> None:
 
 def _forecast(trained, data: Table, future: np.ndarray, samples: int):
     """Of the rows after the last; None where a column that must be known there is not."""
-    needed, known = trained.model.horizon, len(trained.settings.known)
+    needed, known = trained.model.horizon, len(trained.settings.future_covariates)
     if not known:
         return trained.forecast(data.values, samples=samples)
     if len(future) < needed or not np.isfinite(future[:needed]).all():
@@ -213,19 +213,24 @@ def _notes(data: Table, times: Times | None, trained, future: np.ndarray) -> lis
     names = tuple(data.columns[place] for place in order)
     ordered = data._replace(columns=names, values=data.values[:, order])
     end = trained.split.training.stop
-    notes = reading.notes(ordered, times, trained.prepared)
-    notes += reading.stationary(ordered, trained.prepared, end)
-    notes += reading.beyond(ordered, trained.prepared, end)
+    notes = reading.notes(ordered, times, trained.preprocessor)
+    notes += reading.stationary(ordered, trained.preprocessor, end)
+    notes += reading.beyond(ordered, trained.preprocessor, end)
     if trained.stride > 1:
         notes.append(f"of the windows to train on, one in {trained.stride} was used")
-    if trained.settings.known and len(future) < trained.model.horizon:
+    if trained.settings.future_covariates and len(future) < trained.model.horizon:
         notes.append(
-            f"no forecast beyond the last row: {listed(trained.settings.known)} must be known for "
+            f"no forecast beyond the last row: {listed(trained.settings.future_covariates)} must "
+            f"be known for "
             f"the {count(trained.model.horizon, 'row')} after it, and {len(future)} are there"
         )
-    elif trained.settings.known and not np.isfinite(future[: trained.model.horizon]).all():
+    elif (
+        trained.settings.future_covariates
+        and not np.isfinite(future[: trained.model.horizon]).all()
+    ):
         notes.append(
-            f"no forecast beyond the last row: a value of {listed(trained.settings.known, 'or')} "
+            f"no forecast beyond the last row: a value of "
+            f"{listed(trained.settings.future_covariates, 'or')} "
             "is missing there"
         )
     return notes

@@ -110,7 +110,7 @@ def inspect(
                 f"{name} has {count(len(data.columns), 'column')} to read "
                 f"({few(data.columns)}), but the model reads {lstm.features}"
             )
-        lost = origin.prepared.lost if origin else 0
+        lost = origin.preprocessor.dropped_rows if origin else 0
         first = lost + (origin.settings.first_row if origin and source is None else 0)
         length = origin.settings.window if origin else len(data.values)
         length = length if window is None else window
@@ -197,7 +197,7 @@ def _read(
     path: Path, source: Path | None, reading_options: ReadOptions, origin: Origin | None
 ) -> Table:
     columns = () if origin is None else origin.columns
-    missing = origin is not None and origin.prepared.preparation.missing != "refuse"
+    missing = origin is not None and origin.preprocessor.preprocessing.missing != "refuse"
     if source is not None:
         data, times = reading.read(source, columns, reading_options, missing=missing)
         if origin is not None and times is not None:
@@ -224,22 +224,26 @@ def _read(
 
 def _run(lstm, params, data: Table, rows: np.ndarray, origin: Origin | None) -> study.Run:
     """The run on windows of the table, its inputs and outputs in units of the table."""
-    prepared = origin.prepared if origin else series.Preparation(scaling="none").fit(data.values)
+    preprocessor = (
+        origin.preprocessor if origin else series.Preprocessing(scaling="none").fit(data.values)
+    )
     # What the windows are made from begins this many rows before the first of them.
-    values = data.values[rows[0, 0] - prepared.lost :]
+    values = data.values[rows[0, 0] - preprocessor.dropped_rows :]
     places = rows - rows[0, 0]
     with np.errstate(over="ignore"):
-        x = prepared.apply(values).astype(np.float32)[places]
+        x = preprocessor.transform(values).astype(np.float32)[places]
     if not np.isfinite(x).all():
         raise ValueError("the prepared table holds numbers that float32 cannot hold")
     run = study.run(lstm, params, x)
-    made_from = prepared.filled(values)[places[:, :1] + np.arange(prepared.lost + places.shape[1])]
-    run = replace(run, inputs=made_from[:, prepared.lost :])
+    made_from = preprocessor.filled(values)[
+        places[:, :1] + np.arange(preprocessor.dropped_rows + places.shape[1])
+    ]
+    run = replace(run, inputs=made_from[:, preprocessor.dropped_rows :])
     if origin is None:
         return run
     written = run.outputs if isinstance(run.outputs, tuple) else (run.outputs,)
     shown = tuple(
-        autoencoding.in_units(prepared, name, np.asarray(output), x, made_from)
-        for name, output in zip(origin.settings.parts, written, strict=True)
+        autoencoding.in_units(preprocessor, name, np.asarray(output), x, made_from)
+        for name, output in zip(origin.settings.outputs, written, strict=True)
     )
     return replace(run, outputs=shown if isinstance(run.outputs, tuple) else shown[0])

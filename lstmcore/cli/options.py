@@ -102,10 +102,10 @@ def names(text: str | None) -> tuple[str, ...]:
     return () if text is None else tuple(name.strip() for name in text.split(","))
 
 
-def preparation(missing: str, difference: str | None, scaling: str) -> series.Preparation:
-    """The three options of preparation as one."""
+def preprocessing(missing: str, difference: str | None, scaling: str) -> series.Preprocessing:
+    """The three options of preprocessing as one."""
     lags = () if difference is None else sizes(difference, "--difference")
-    return series.Preparation(missing, lags, scaling)
+    return series.Preprocessing(missing, lags, scaling)
 
 
 def stride(text: str) -> int | str:

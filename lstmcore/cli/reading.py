@@ -12,7 +12,7 @@ from rich.markup import escape
 from lstmcore import series
 from lstmcore.cli.terminal import console
 from lstmcore.formatting import count, few, listed, shorten
-from lstmcore.series import Prepared, ReadOptions, SeveralSeriesError, Table, Times, TimesError
+from lstmcore.series import Preprocessor, ReadOptions, SeveralSeriesError, Table, Times, TimesError
 from lstmcore.series.arguments import LARGEST
 from lstmcore.series.tables.selection import looks_like_labels
 
@@ -146,16 +146,16 @@ def check(source: Path, data: Table, missing: str) -> None:
         )
 
 
-def check_range(source: Path, data: Table, prepared: Prepared) -> None:
+def check_range(source: Path, data: Table, preprocessor: Preprocessor) -> None:
     """Every number, prepared as it will be, can be given to a model.
 
     Raises:
       ValueError: one cannot.
     """
     with np.errstate(over="ignore"):
-        far = np.argwhere(np.abs(prepared.apply(data.values)) > np.finfo(np.float32).max)
+        far = np.argwhere(np.abs(preprocessor.transform(data.values)) > np.finfo(np.float32).max)
     if len(far):
-        row, place = far[0] + [prepared.lost, 0]
+        row, place = far[0] + [preprocessor.dropped_rows, 0]
         raise ValueError(
             f"{source}, column {data.columns[place]!r}: {data.values[row, place]:g} at "
             f"{data.labels[row]} is too far from the values of the training part to compute with; "
@@ -177,7 +177,7 @@ def not_introduced(notes: Sequence[str], data: Table) -> Sequence[str]:
     return notes[1 + len(data.notes) :]
 
 
-def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:
+def notes(data: Table, times: Times | None, preprocessor: Preprocessor) -> list[str]:
     """What was found in a table, and what was done about it, in sentences."""
     said = [_size(data, times), *data.notes]
     if times and times.gaps:
@@ -187,13 +187,13 @@ def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:
         )
     holes = series.missing(data.values, data.columns)
     if holes.counts.any():
-        way = FILLED[prepared.preparation.missing]
+        way = FILLED[preprocessor.preprocessing.missing]
         lines = str(holes).splitlines()
         said += [f"{line}; filled with {way}" for line in lines[:MOST_LINES]]
         if len(lines) > MOST_LINES:
             others = count(len(lines) - MOST_LINES, "more column")
             said.append(f"{others} with missing values, filled likewise")
-    lags = prepared.preparation.difference
+    lags = preprocessor.preprocessing.difference
     if lags:
         words = ["the row before" if lag == 1 else f"{lag:,} rows before" for lag in lags]
         said.append(f"the model reads differences to {' and then to '.join(words)}")
@@ -207,7 +207,9 @@ def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:
             f"{listed(labels)} may hold labels rather than measurements: --columns names what is "
             "to be learnt from"
         )
-    constant = [name for name, is_so in zip(data.columns, prepared.constant, strict=True) if is_so]
+    constant = [
+        name for name, is_so in zip(data.columns, preprocessor.constant, strict=True) if is_so
+    ]
     if constant:
         verb = "never changes" if len(constant) == 1 else "never change"
         after = " once differences are taken" if lags else ""
@@ -218,23 +220,22 @@ def notes(data: Table, times: Times | None, prepared: Prepared) -> list[str]:
     return said
 
 
-def stationary(data: Table, prepared: Prepared, rows: int) -> list[str]:
+def stationary(data: Table, preprocessor: Preprocessor, rows: int) -> list[str]:
     """What tests of stationarity say of the training part as the model reads it.
 
     Nothing where statsmodels is missing, which makes them, or where there are too few rows. Of a
     wide table the first 50 columns are tested, which takes a second.
     """
     try:
-        tests = series.stationarity(prepared.apply(data.values[:rows])[:, :MOST_TESTED])
+        tests = series.stationarity(preprocessor.transform(data.values[:rows])[:, :MOST_TESTED])
     except (ImportError, ValueError):
         return []
     tests = tests if isinstance(tests[0], tuple) else (tests,)
     by_verdict: dict[str, list[str]] = {}
     for name, test in zip(data.columns, tests, strict=False):
         by_verdict.setdefault(test.verdict, []).append(name)
-    hint = (
-        f"{'another difference' if prepared.preparation.difference else '--difference 1'} may help"
-    )
+    known = preprocessor.preprocessing.difference
+    hint = f"{'another difference' if known else '--difference 1'} may help"
     of_some = len(data.columns) > MOST_TESTED
     first = f"of the first {MOST_TESTED} columns, " if of_some else ""
     return [
@@ -246,16 +247,21 @@ def stationary(data: Table, prepared: Prepared, rows: int) -> list[str]:
     ]
 
 
-def beyond(data: Table, prepared: Prepared, rows: int) -> list[str]:
+def beyond(data: Table, preprocessor: Preprocessor, rows: int) -> list[str]:
     """Columns that go where the model has not been: beyond their range in the training part."""
-    read = prepared.apply(data.values)
-    training, later = read[: rows - prepared.lost], read[rows - prepared.lost :]
+    read = preprocessor.transform(data.values)
+    training, later = (
+        read[: rows - preprocessor.dropped_rows],
+        read[rows - preprocessor.dropped_rows :],
+    )
     if not len(training) or not len(later):
         return []
     outside = (later < training.min(axis=0)) | (later > training.max(axis=0))
     shares = outside.mean(axis=0)
     far = np.flatnonzero(shares > MANY_BEYOND)
-    hint = "" if prepared.preparation.difference else "; if it drifts, --difference 1 may help"
+    hint = (
+        "" if preprocessor.preprocessing.difference else "; if it drifts, --difference 1 may help"
+    )
     said = [
         f"{shorten(data.columns[place])} lies outside of its range in the training part in "
         f"{shares[place]:.0%} of the rows after it, where the model has never been{hint}"

@@ -182,7 +182,7 @@ def _watched(pairs: list, settings: translation.Settings) -> translation.Trained
     """Train, show how it goes, and say what was special about it."""
     with status("compiling, which takes some seconds ...") as line:
         try:
-            trained = translation.train(pairs, settings, watch=Watch(settings, line))
+            trained = translation.train(pairs, settings, callback=Watch(settings, line))
         except lc.NonFiniteLossError as error:
             raise ValueError(
                 "training diverged in its first epoch: lower --learning-rate "

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,14 @@ from lstmcore.io.atomic import atomic_path
 from lstmcore.io.json_text import parse_json, read_json
 
 FORMAT = 1
+EARLIER_NAMES = {  # in files of 0.1.0.dev0 from before a thing had one name everywhere
+    "ahead": "horizon",
+    "held_out": "validation_start",
+    "known": "future_covariates",
+    "preparation": "preprocessing",
+    "prepared": "preprocessor",
+    "steps": "horizon",
+}
 Content = TypeVar("Content")
 
 
@@ -47,11 +55,22 @@ def read_description(path: Path, parse: Callable[[dict], Content]) -> Content:
     try:
         if (found := stored.get("format", FORMAT)) != FORMAT:
             raise ValueError(f"it has format {found}, expected {FORMAT}")
-        return parse(stored)
+        return parse(_with_present_names(stored))
     except KeyError as error:
         raise ValueError(f"{path} is damaged: {excerpt(error)} is missing") from error
     except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {excerpt(error, 300)}") from error
+
+
+def _with_present_names(stored: Any) -> Any:
+    """Return stored objects with the names of EARLIER_NAMES replaced, at any depth."""
+    if isinstance(stored, list):
+        return [_with_present_names(value) for value in stored]
+    if not isinstance(stored, dict):
+        return stored
+    return {
+        EARLIER_NAMES.get(name, name): _with_present_names(value) for name, value in stored.items()
+    }
 
 
 def read_history(stored: dict) -> dict[str, np.ndarray]:

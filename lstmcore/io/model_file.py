@@ -51,6 +51,8 @@ def _parse(description) -> tuple[str, dict]:
         if name == "output_activation" and hyperparameters.get(name) is None:
             continue  # it follows `activation`, and older files do not mention it
         check_choice(name, hyperparameters.get(name), ACTIVATIONS)
+    if "known" in hyperparameters:  # its name in files from before
+        hyperparameters["future_covariates"] = hyperparameters.pop("known")
     as_tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in hyperparameters.items()}
     return kind, as_tuples
 

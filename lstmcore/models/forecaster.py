@@ -94,7 +94,7 @@ def loss(model, params, x, target, future, noise):
 
 def _with_next_known(model, x, future, mask):
     """[B, T, F] as it is read: the known columns are those of the next row."""
-    if not model.known:
+    if not model.future_covariates:
         return x
     known = jnp.concatenate([x[:, :, model.targets :], future[:, :1]], axis=1)
     timesteps = x.shape[1]
@@ -132,7 +132,7 @@ class Forecaster:
       units: sizes of the layers; one number for one layer.
       horizon: rows to forecast.
       targets: the first so many columns are forecast; None: all that are not known in advance.
-      known: the last so many columns are known in advance.
+      future_covariates: the last so many columns are known in advance.
       mode: "direct" or "recursive". A recursive forecaster reads in the place of a row its targets
         and what is known of the row after it; there are no columns of which only the past is known.
       quantiles: rising numbers between 0 and 1, one output for each; () forecasts the mean. Of a
@@ -144,7 +144,7 @@ class Forecaster:
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
-      >>> model = lc.Forecaster(features=3, units=8, horizon=4, targets=1, known=1)
+      >>> model = lc.Forecaster(features=3, units=8, horizon=4, targets=1, future_covariates=1)
       >>> past, prices = jnp.ones((5, 24, 3)), jnp.ones((5, 4, 1))
       >>> forecast, traces = model.apply(model.init(jax.random.key(0)), past, prices)
       >>> forecast.shape, list(traces)
@@ -155,7 +155,7 @@ class Forecaster:
     units: tuple[int, ...]
     horizon: int
     targets: int | None = None
-    known: int = 0
+    future_covariates: int = 0
     mode: str = "direct"
     quantiles: tuple[float, ...] = ()
     dropout: float = 0.0
@@ -168,13 +168,13 @@ class Forecaster:
         _ = self.layers  # describing them checks what is left
         # Plain numbers compare, hash and save well.
         features, units = checks.check_sizes(self.features, self.units)
-        known = int(self.known)
+        known = int(self.future_covariates)
         plain = {
             "features": features,
             "units": units,
             "horizon": int(self.horizon),
             "targets": features - known if self.targets is None else int(self.targets),
-            "known": known,
+            "future_covariates": known,
             "quantiles": checks.check_quantiles(self.quantiles),
             "dropout": float(self.dropout),
         }
@@ -267,7 +267,7 @@ class Forecaster:
         finals, _, traces = run_stack(params, "lstm", x, **options)
         code = finals[-1].h if noise is None else finals[-1].h * noise["head"].x
         if future is not None:
-            known = future.reshape(future.shape[0], self.horizon * self.known)
+            known = future.reshape(future.shape[0], self.horizon * self.future_covariates)
             code = jnp.concatenate([code, known], axis=1)
         shape = (self.horizon, self.targets, *(len(self.quantiles),) * bool(self.quantiles))
         forecast = dense(params["head"], code).reshape(code.shape[0], *shape)
@@ -301,18 +301,21 @@ class Forecaster:
         checks.check_input(x, self.features, repeated=False)
         if x.shape[1] == 0:
             raise ValueError("x has no steps: a forecast needs at least one row of the past")
-        if not self.known:
+        if not self.future_covariates:
             if future is not None:
-                raise ValueError("future was given but the model has known=0: leave it out")
+                raise ValueError(
+                    "future was given but the model has future_covariates=0: leave it out"
+                )
             return
         if future is None:
             raise ValueError(
-                f"future is missing: the last {self.known} columns are known in advance, pass "
-                f"theirs [batch, {self.horizon}, {self.known}]"
+                f"future is missing: the last {self.future_covariates} columns are known in "
+                f"advance, pass "
+                f"theirs [batch, {self.horizon}, {self.future_covariates}]"
             )
         checks.check_array("future", future, "batch time features")
         checks.check_floating("future", future)
-        expected = (x.shape[0], self.horizon, self.known)
+        expected = (x.shape[0], self.horizon, self.future_covariates)
         if tuple(future.shape) != expected:
             raise ValueError(
                 f"future has shape {tuple(future.shape)} but the model and x need {expected}: the "

@@ -120,7 +120,7 @@ def apply_forecaster(
     *,
     horizon: int,
     targets: int,
-    known: int = 0,
+    future_covariates: int = 0,
     mode: str = "direct",
     quantiles: tuple[float, ...] = (),
     dropout: float = 0.0,
@@ -133,9 +133,10 @@ def apply_forecaster(
     A recursive one appends each forecast to the rows and reads them all again.
     """
     stack: Callable = partial(_run_stack, params, edits=edits, **activations)
-    future = np.zeros((len(x), horizon, known), x.dtype) if future is None else future
-    if future.shape != (len(x), horizon, known):
-        raise ValueError(f"future has shape {future.shape}, expected {(len(x), horizon, known)}")
+    future = np.zeros((len(x), horizon, future_covariates), x.dtype) if future is None else future
+    if future.shape != (len(x), horizon, future_covariates):
+        expected = (len(x), horizon, future_covariates)
+        raise ValueError(f"future has shape {future.shape}, expected {expected}")
     if mode == "direct":
         state, _, traces = stack("lstm", x, mask=mask)
         y = dense(params["head"], np.concatenate([state.h, future.reshape(len(x), -1)], axis=1))

@@ -4,7 +4,7 @@ What is where:
 
     tables/                 a file as people have it to a table, step by step
     times/                  the times beside the rows: read in any common form, checked, resampled
-    preparation             all of it at once, learnt from the training part alone
+    preprocessing             all of it at once, learnt from the training part alone
     filling                 missing values: counted, and what stands in for them
     differencing, scaling   trend and season taken out; a range that suits an LSTM; both undone
     windowing               a table to windows, and windows to a series
@@ -15,7 +15,7 @@ What is where:
 
 from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import Filling, Missing, fit_filling, missing
-from lstmcore.series.preparation import Preparation, Prepared
+from lstmcore.series.preprocessing import Preprocessing, Preprocessor
 from lstmcore.series.scaling import Scaler, fit_scaler
 from lstmcore.series.splitting import Split, rolling_origins, split
 from lstmcore.series.tables.options import ReadOptions
@@ -53,8 +53,8 @@ __all__ = [
     "IrregularTimesError",
     "Missing",
     "MixedTimesError",
-    "Preparation",
-    "Prepared",
+    "Preprocessing",
+    "Preprocessor",
     "ReadOptions",
     "Resampled",
     "Scaler",

@@ -91,7 +91,7 @@ class Filling(NamedTuple):
     how: str
     means: np.ndarray | None
 
-    def apply(self, table: np.ndarray) -> np.ndarray:
+    def transform(self, table: np.ndarray) -> np.ndarray:
         """[rows, F] with NaN -> without; each row from itself and the rows before it alone.
 
         Raises:

@@ -25,11 +25,11 @@ class Scaler(NamedTuple):
     offset: np.ndarray
     scale: np.ndarray
 
-    def apply(self, table: np.ndarray) -> np.ndarray:
+    def transform(self, table: np.ndarray) -> np.ndarray:
         """[..., F] in units of the data -> scaled."""
         return (np.asarray(table) - self.offset) / self.scale
 
-    def invert(self, table: np.ndarray) -> np.ndarray:
+    def inverse_transform(self, table: np.ndarray) -> np.ndarray:
         """[..., F] scaled -> in units of the data."""
         return np.asarray(table) * self.scale + self.offset
 
@@ -52,7 +52,7 @@ def fit_scaler(table, kind: str) -> Scaler:
     Examples:
       >>> from lstmcore import series
       >>> scaler = series.fit_scaler([[1.0], [3.0]], "minmax")
-      >>> scaler.apply([[2.0]]).tolist(), scaler.invert([[0.5]]).tolist()
+      >>> scaler.transform([[2.0]]).tolist(), scaler.inverse_transform([[0.5]]).tolist()
       ([[0.5]], [[2.0]])
     """
     table = as_table(table).astype(float)

@@ -14,7 +14,7 @@ from lstmcore import checks
 from lstmcore.batching import Buckets
 from lstmcore.dtypes import memory_dtype
 from lstmcore.sequence import zero_states
-from lstmcore.training.minibatches import piece_of, rows_of, steps_of
+from lstmcore.training.minibatches import chunk_of, rows_of, steps_of
 
 
 def check_optimizer(optimizer):
@@ -94,33 +94,38 @@ def _examples(name: str, data):
     return jax.tree.map(jnp.asarray, data)
 
 
-def check_chunk(chunk, start, devices, data: tuple, validation: tuple | None) -> int | None:
-    """Whether the data can be cut into pieces of `chunk` steps; `chunk` as a plain int.
+def check_tbptt_steps(
+    tbptt_steps, initial_state, devices, data: tuple, validation: tuple | None
+) -> int | None:
+    """Whether the data can be cut into chunks of `tbptt_steps` steps; `tbptt_steps` as a plain int.
 
     Raises:
-      ValueError: arrays without a time axis or of unequal lengths, or `start` without `chunk`.
+      ValueError: arrays without a time axis or of unequal lengths, or `initial_state` without
+        `tbptt_steps`.
     """
-    if chunk is None:
-        if start is not None:
-            raise ValueError("start gives the first state of truncated backpropagation: name chunk")
+    if tbptt_steps is None:
+        if initial_state is not None:
+            raise ValueError("initial_state is for truncated backpropagation: name tbptt_steps")
         return None
-    chunk = checks.check_count("chunk", chunk)
+    tbptt_steps = checks.check_count("tbptt_steps", tbptt_steps)
     if devices:
-        raise ValueError("chunk does not go together with devices: leave one of them out")
-    if not callable(start or zero_states):
+        raise ValueError("tbptt_steps does not go together with devices: leave one of them out")
+    if not callable(initial_state or zero_states):
         raise TypeError(
-            f"start must be a function (params, batch) -> state, got {type(start).__name__}"
+            f"initial_state must be a function (params, batch) -> state, got "
+            f"{type(initial_state).__name__}"
         )
     for name, parts in (("data", data), ("validation", validation or ())):
         for part in parts:
             steps = {leaf.shape[1] for leaf in jax.tree.leaves(part) if leaf.ndim > 1}
             if len(steps) != 1 or 0 in steps:
                 raise ValueError(
-                    f"the arrays of {name} have {sorted(steps)} steps along axis 1: with chunk all "
+                    f"the arrays of {name} have {sorted(steps)} steps along axis 1: with "
+                    f"tbptt_steps all "
                     "must have the same number, at least one. What belongs to a whole example is "
                     "an array [examples], or repeated at each step (lc.repeat_vector)"
                 )
-    return chunk
+    return tbptt_steps
 
 
 def takes_key(loss: Callable, key, devices) -> bool:
@@ -161,19 +166,20 @@ def check_loss(loss: Callable, params, data: tuple, batch_size: int):
     return dtype
 
 
-def check_loss_of_pieces(
-    loss: Callable, start: Callable, params, data: tuple, batch_size: int, chunk: int
+def check_loss_of_chunks(
+    loss: Callable, initial_state: Callable, params, data: tuple, batch_size: int, tbptt_steps: int
 ):
     """The dtype to record the loss in, if each part gives a scalar and a state to carry on."""
     for part in data:
         batch = _batch(part, batch_size)
-        steps = min(chunk, steps_of(batch))
-        piece = jax.eval_shape(partial(piece_of, first=0, length=steps), batch)
-        state = jax.eval_shape(start, params, batch)
-        result = jax.eval_shape(loss, params, piece, state)
+        steps = min(tbptt_steps, steps_of(batch))
+        chunk = jax.eval_shape(partial(chunk_of, first=0, length=steps), batch)
+        state = jax.eval_shape(initial_state, params, batch)
+        result = jax.eval_shape(loss, params, chunk, state)
         if type(result) is not tuple or len(result) != 2:
             raise ValueError(
-                f"with chunk, loss must return (scalar, state), got {type(result).__name__}: for "
+                f"with tbptt_steps, loss must return (scalar, state), got "
+                f"{type(result).__name__}: for "
                 "a model, return loss, lc.final_states(traces)"
             )
         dtype = _check_scalar(result[0])

@@ -26,7 +26,13 @@ from lstmcore.training.epochs import Training
 
 FORMAT = 2
 KEY = "lstmcore_checkpoint"  # of the one entry in the file's metadata
-MUST_AGREE = ("data", "validation", "key", "batch_size", "chunk")  # or the run would be another
+MUST_AGREE = (
+    "data",
+    "validation",
+    "key",
+    "batch_size",
+    "tbptt_steps",
+)  # or the run would be another
 
 
 class State(NamedTuple):
@@ -37,7 +43,7 @@ class State(NamedTuple):
 
 
 def describe(
-    data: tuple, validation: tuple | None, key, *, epochs, batch_size, patience, chunk
+    data: tuple, validation: tuple | None, key, *, epochs, batch_size, patience, tbptt_steps
 ) -> dict:
     """Which run this is: what it was given, as far as that can be compared, and the versions."""
     return {
@@ -49,7 +55,7 @@ def describe(
         "epochs": epochs,
         "batch_size": batch_size,
         "patience": patience,
-        "chunk": chunk,
+        "tbptt_steps": tbptt_steps,
         "data": _shown_data(data),
         "validation": None if validation is None else _shown_data(validation),
         "key": None if key is None else _shown_key(key),
@@ -231,7 +237,7 @@ def check_place(path, resume) -> Path | None:
 
 
 def begin(path: Path, start: State, run: dict) -> State:
-    """The state in the file, if there is one, else `start`.
+    """The state in the file, if there is one, else `initial_state`.
 
     Raises:
       ValueError: the file is damaged, of another run, or another run writes to it.

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from lstmcore.programs import compiled
 from lstmcore.training.devices import spread
-from lstmcore.training.minibatches import over_batches, over_pieces
+from lstmcore.training.minibatches import over_batches, over_chunks
 
 EPOCHS_PER_CALL = 1024  # at most; the length of the buffer for losses
 NOISE = 1  # what tells the key of an epoch's noise from that of its order
@@ -20,15 +20,15 @@ NOISE = 1  # what tells the key of an epoch's noise from that of its order
 class Plan(NamedTuple):
     """How to train: all that is known before any array is.
 
-    loss: (params, batch) -> scalar; with `chunk` (params, piece, state) -> (scalar, state)
+    loss: (params, batch) -> scalar; with `tbptt_steps` (params, chunk, state) -> (scalar, state)
     noisy: whether the loss takes a random key besides
     surroundings: what the functions depend on besides their arguments
     optimizer: of optax
     batch_size: examples per step
     patience: epochs without a lower loss before training stops, or None
     devices: to split each batch over
-    chunk: steps in a piece of truncated backpropagation, or None
-    start: (params, batch) -> state before the first piece
+    tbptt_steps: steps in a chunk of truncated backpropagation, or None
+    initial_state: (params, batch) -> state before the first chunk
     """
 
     loss: Callable
@@ -38,8 +38,8 @@ class Plan(NamedTuple):
     batch_size: int
     patience: int | None
     devices: tuple[jax.Device, ...]
-    chunk: int | None
-    start: Callable
+    tbptt_steps: int | None
+    initial_state: Callable
 
 
 class Training(NamedTuple):
@@ -83,7 +83,7 @@ def before_training(params, optimizer, dtype, *, keep_best: bool) -> Training:
     )
 
 
-def goes_on(training, until, patience: int | None):
+def should_continue(training, until, patience: int | None):
     """Whether there is an epoch to come before epoch `until`."""
     going = (training.epoch < until) & training.finite
     if patience is not None:
@@ -100,7 +100,7 @@ def run_epochs(
     `data` and `validation` are tuples of parts, one for each bucket.
     Returns (Training, the losses of the epochs in this call, [EPOCHS_PER_CALL] each).
     """
-    learn, measure = _whole(plan) if plan.chunk is None else _truncated(plan)
+    learn, measure = _whole(plan) if plan.tbptt_steps is None else _truncated(plan)
 
     def mean_loss(params, parts):
         def visit(_, batch):
@@ -135,7 +135,7 @@ def run_epochs(
         return (training if plan.patience is None else _keep_best(training, value)), losses
 
     def go_on(carry):
-        return goes_on(carry[0], until, plan.patience)
+        return should_continue(carry[0], until, plan.patience)
 
     began = training.epoch
     names = ("loss",) if validation is None else ("loss", "validation_loss")
@@ -158,40 +158,40 @@ def _whole(plan) -> tuple[Callable, Callable]:
 
 
 def _truncated(plan) -> tuple[Callable, Callable]:
-    """As `_whole`, but in pieces of `chunk` steps: one step of the optimizer for each.
+    """As `_whole`, but in chunks of `tbptt_steps` steps: one step of the optimizer for each.
 
-    What a piece hands to the next is a number there, not a function of the params: no gradient
-    passes. Only the first piece differentiates `start`, which may itself have params.
+    What a chunk hands to the next is a number there, not a function of the params: no gradient
+    passes. Only the first chunk differentiates `initial_state`, which may itself have params.
     """
     descend = _descent(plan.optimizer)
 
-    def loss_of_piece(params, piece, state, first, batch, **noise):
-        state = jax.lax.cond(first, lambda: plan.start(params, batch), lambda: state)
-        return plan.loss(params, piece, state, **noise)
+    def loss_of_chunk(params, chunk, state, first, batch, **noise):
+        state = jax.lax.cond(first, lambda: plan.initial_state(params, batch), lambda: state)
+        return plan.loss(params, chunk, state, **noise)
 
     def learn(steps, batch):
-        def visit(carry, piece):
+        def visit(carry, chunk):
             steps, state, first = carry
             steps, noise = _with_noise(steps)
-            given = piece, state, first, batch
+            given = chunk, state, first, batch
             (value, state), gradients = gradient(steps.params, *given, **noise)
 
             def value_of(params):
-                return loss_of_piece(params, *given, **noise)[0]
+                return loss_of_chunk(params, *given, **noise)[0]
 
             return (descend(steps, value, gradients, value_of), state, jnp.bool(False)), value
 
-        gradient = jax.value_and_grad(loss_of_piece, has_aux=True)
-        carry = steps, plan.start(steps.params, batch), jnp.bool(True)
-        (steps, *_), value = over_pieces(visit, carry, batch, plan.chunk)
+        gradient = jax.value_and_grad(loss_of_chunk, has_aux=True)
+        carry = steps, plan.initial_state(steps.params, batch), jnp.bool(True)
+        (steps, *_), value = over_chunks(visit, carry, batch, plan.tbptt_steps)
         return steps, value
 
     def measure(params, batch):
-        def visit(state, piece):
-            value, state = plan.loss(params, piece, state)
+        def visit(state, chunk):
+            value, state = plan.loss(params, chunk, state)
             return state, value
 
-        return over_pieces(visit, plan.start(params, batch), batch, plan.chunk)[1]
+        return over_chunks(visit, plan.initial_state(params, batch), batch, plan.tbptt_steps)[1]
 
     return learn, measure
 

@@ -15,10 +15,10 @@ import numpy as np
 from lstmcore import checks
 from lstmcore.dtypes import check_key
 from lstmcore.training.arguments import (
-    check_chunk,
     check_loss,
-    check_loss_of_pieces,
+    check_loss_of_chunks,
     check_optimizer,
+    check_tbptt_steps,
     floating_params,
     parts_of,
     takes_key,
@@ -32,8 +32,8 @@ from lstmcore.training.epochs import (
     Plan,
     Training,
     before_training,
-    goes_on,
     run_epochs,
+    should_continue,
 )
 from lstmcore.training.minibatches import rows_of
 from lstmcore.training.progress import progress_bar
@@ -84,9 +84,9 @@ def fit(
     validation=None,
     patience: int | None = None,
     devices: Sequence[jax.Device] | None = None,
-    chunk: int | None = None,
-    start: Callable | None = None,
-    watch: Callable[[int, Any, dict[str, float]], None] | None = None,
+    tbptt_steps: int | None = None,
+    initial_state: Callable | None = None,
+    callback: Callable[[int, Any, dict[str, float]], None] | None = None,
     checkpoint: str | os.PathLike | None = None,
     resume: bool = False,
     progress: bool = False,
@@ -104,8 +104,8 @@ def fit(
 
     Equal arguments give equal results, bit for bit on one machine.
 
-    Whatever ends training once it has begun, Ctrl-C (KeyboardInterrupt) or an exception of `watch`,
-    carries the FitResult of the epochs so far as its attribute `result`:
+    Whatever ends training once it has begun, Ctrl-C (KeyboardInterrupt) or an exception of
+    `callback`, carries the FitResult of the epochs so far as its attribute `result`:
 
         try:
             result = lc.fit(...)
@@ -119,10 +119,11 @@ def fit(
         result = lc.fit(..., checkpoint="run.safetensors", resume=True)     # starts, or goes on
 
     Args:
-      loss: function (params, batch) -> scalar; `batch` is `data` with fewer rows. With `chunk`:
-        (params, piece, state) -> (scalar, state). A loss with a parameter `key=None` is given a new
-        random key in each step, for dropout and the like, and none where it is only measured, as on
-        validation data; this takes `key`, and does not go together with `devices`.
+      loss: function (params, batch) -> scalar; `batch` is `data` with fewer rows. With
+        `tbptt_steps`: (params, chunk, state) -> (scalar, state). A loss with a parameter
+        `key=None` is given a new random key in each step, for dropout and the like, and none where
+        it is only measured, as on validation data; this takes `key`, and does not go together with
+        `devices`.
       params: pytree of floating-point arrays to start from; not changed.
       data: array, or pytree of arrays, with examples along the first axis. Or Buckets of them, for
         sequences of unequal length: each batch is then of one bucket.
@@ -141,41 +142,43 @@ def fit(
         `lc.use_all_cores()`; each holds a copy of the data. The loss must then be a mean with equal
         weight for each example, for it is taken of each part alone (a mean over the real steps of
         masked sequences is none); the result is the same up to rounding.
-      chunk: k, for truncated backpropagation through time (Werbos 1990; Williams & Peng 1990): each
-        batch is cut into pieces of k steps along axis 1 (the last may be shorter), with one step of
-        the optimizer for each piece. The state that the loss returns goes to the next piece as
-        plain numbers: it carries memory, but no gradient. Arrays [examples] have no time axis and
-        are given to each piece whole; all others must have the same number of steps. Each step
-        weighs the same in the recorded losses. Not together with `devices`.
-      start: with `chunk`, (params, batch) -> the state before the first piece of a batch; None
-        starts every LSTM layer of the params from zeros, `lc.zero_states`. A first state that
-        depends on the params is learned.
-      watch: called after each epoch with (number of epochs done, their params, the epoch's losses
-        as in `history`), for instance to print samples. Python is then entered in every epoch.
+      tbptt_steps: k, for truncated backpropagation through time (Werbos 1990; Williams & Peng
+        1990): each batch is cut into chunks of k steps along axis 1 (the last may be shorter),
+        with one step of the optimizer for each chunk. The state that the loss returns goes to the
+        next chunk as plain numbers: it carries memory, but no gradient. Arrays [examples] have no
+        time axis and are given to each chunk whole; all others must have the same number of steps.
+        Each step weighs the same in the recorded losses. Not together with `devices`.
+      initial_state: with `tbptt_steps`, (params, batch) -> the state before the first chunk of a
+        batch; None starts every LSTM layer of the params from zeros, `lc.zero_states`. A first
+        state that depends on the params is learned.
+      callback: called after each epoch with (number of epochs done, their params, the epoch's
+        losses as in `history`), for instance to print samples. Python is then entered in every
+        epoch.
       checkpoint: a file of this run alone, to keep where it stands: written after the first epoch,
         then every 10 s (less often if writing takes long), and when training ends, however it ends.
         It is replaced in one step, so that it is whole at any moment.
       resume: go on from `checkpoint` if there is such a file, else start. What was given must be
-        the same, data, key, batch_size and chunk; `epochs` and `patience` may have grown, and
-        `params` are looked at for their shapes alone. The loss, `start` and the optimizer cannot
-        be compared but for the shapes of the optimizer's state: a learning rate may be another,
-        for instance after a NonFiniteLossError, which leaves the file as it was last written. A run
-        that is complete returns its result at once. `watch` sees the new epochs alone.
+        the same, data, key, batch_size and tbptt_steps; `epochs` and `patience` may have grown, and
+        `params` are looked at for their shapes alone. The loss, `initial_state` and the optimizer
+        cannot be compared but for the shapes of the optimizer's state: a learning rate may be
+        another, for instance after a NonFiniteLossError, which leaves the file as it was last
+        written. A run that is complete returns its result at once. `callback` sees the new epochs
+        alone.
       progress: show a bar with the losses and the time left (needs rich: `lstmcore[cli]`).
 
     Returns:
       FitResult(params, history). The loss of an epoch is the mean over its examples, each taken
-      before the step that its batch (or piece) caused.
+      before the step that its batch (or chunk) caused.
 
     Raises:
       NonFiniteLossError: a loss, gradient or weight became NaN or infinite; the error's `result`
         holds the last finite params.
       ValueError: numbers below 1, data without examples or of unequal lengths, a loss that is no
-        scalar, with `devices` no mean over the examples, with `chunk` returns no state like the one
-        it was given, or takes a `key` that there is not; a checkpoint that is damaged, or of
-        another run.
+        scalar, with `devices` no mean over the examples, with `tbptt_steps` returns no state like
+        the one it was given, or takes a `key` that there is not; a checkpoint that is damaged, or
+        of another run.
       TypeError: params that are not floating point, an optimizer that is none of optax, a key that
-        is none, devices that are none, or `start` or `watch` that is no function.
+        is none, devices that are none, or `initial_state` or `callback` that is no function.
       FileExistsError: there is a file `checkpoint`, but no `resume`.
       OSError: the checkpoint cannot be written: found out before training starts, as far as that
         can be told. Later, the last complete file stays, and the error has its `result`.
@@ -201,19 +204,21 @@ def fit(
     data = parts_of("data", data)
     batch_size = min(batch_size, max(map(rows_of, data)))
     validation = None if validation is None else parts_of("validation", validation)
-    chunk = check_chunk(chunk, start, devices, data, validation)
-    start = zeros_for_all if start is None else start
+    tbptt_steps = check_tbptt_steps(tbptt_steps, initial_state, devices, data, validation)
+    initial_state = zeros_for_all if initial_state is None else initial_state
     noisy = takes_key(loss, key, devices)
-    if chunk is None:
+    if tbptt_steps is None:
         loss_dtype = check_loss(loss, params, data, batch_size)
     else:
-        loss_dtype = check_loss_of_pieces(loss, start, params, data, batch_size, chunk)
+        loss_dtype = check_loss_of_chunks(
+            loss, initial_state, params, data, batch_size, tbptt_steps
+        )
     optimizer = check_optimizer(optimizer)
     if key is not None:
         check_key(key)
-    if watch is not None and not callable(watch):
+    if callback is not None and not callable(callback):
         raise TypeError(
-            f"watch must be a function (epoch, params, losses), got {type(watch).__name__}"
+            f"callback must be a function (epoch, params, losses), got {type(callback).__name__}"
         )
     checkpoint = check_place(checkpoint, resume)
     devices = useful(devices, batch_size)
@@ -224,21 +229,23 @@ def fit(
     history = {name: np.zeros(0, loss_dtype) for name in names}
     training = before_training(params, optimizer, loss_dtype, keep_best=patience is not None)
     if checkpoint is not None:
-        options = {"batch_size": batch_size, "patience": patience, "chunk": chunk}
+        options = {"batch_size": batch_size, "patience": patience, "tbptt_steps": tbptt_steps}
         this_run = describe(data, validation, key, epochs=epochs, **options)
         training, history = begin(checkpoint, State(training, history), this_run)
     training, data, validation, key = put_everywhere((training, data, validation, key), devices)
-    around = surroundings(loss) + surroundings(start)
-    plan = Plan(loss, noisy, around, optimizer, batch_size, patience, devices, chunk, start)
+    around = surroundings(loss) + surroundings(initial_state)
+    plan = Plan(
+        loss, noisy, around, optimizer, batch_size, patience, devices, tbptt_steps, initial_state
+    )
     run = partial(run_epochs, data=data, validation=validation, key=key, plan=plan)
 
     def result_now() -> FitResult:
         found = training.params if patience is None else training.best
         return FitResult(jax.device_put(found, shardings) if devices else found, history)
 
-    if resume and not goes_on(training, epochs, patience):
+    if resume and not should_continue(training, epochs, patience):
         return result_now()
-    chunks = _chunks(run, training, history, epochs, one_by_one=watch is not None)
+    chunks = _chunks(run, training, history, epochs, one_by_one=callback is not None)
     bar = progress_bar(epochs, int(training.epoch)) if progress else nullcontext(_nothing)
     file: AbstractContextManager[Callable] = nullcontext(_nothing)
     if checkpoint is not None:
@@ -248,10 +255,10 @@ def fit(
             for training, history in chunks:
                 keep(training, history)
                 report(int(training.epoch), history)
-                if watch is not None and training.finite:
+                if callback is not None and training.finite:
                     params = jax.device_put(training.params, shardings)
                     losses = {name: float(values[-1]) for name, values in history.items()}
-                    watch(int(training.epoch), params, losses)
+                    callback(int(training.epoch), params, losses)
             if not training.finite:
                 raise _diverged(int(training.epoch) + 1, epochs, result_now())
     except BaseException as error:  # Ctrl-C among them: what was learned must not be lost

@@ -1,4 +1,4 @@
-"""How an epoch goes through the data: in batches of rows, and a batch in pieces of its steps.
+"""How an epoch goes through the data: in batches of rows, and a batch in chunks of its steps.
 
 `visit(carry, batch) -> (carry, value)` is what is done with each; the results are (carry, mean
 value), where each example (or each step) has the same weight.
@@ -35,19 +35,19 @@ def over_batches(visit: Callable, carry, parts: tuple, batch_size: int, key=None
     return carry, total / examples
 
 
-def over_pieces(visit: Callable, carry, batch, length: int):
-    """Visit pieces of `length` steps one after the other; the last one may be shorter."""
+def over_chunks(visit: Callable, carry, batch, length: int):
+    """Visit chunks of `length` steps one after the other; the last one may be shorter."""
     timesteps = steps_of(batch)
     length = min(length, timesteps)
     full, rest = divmod(timesteps, length)
 
     def take(carry, first):
-        return visit(carry, piece_of(batch, first, length))
+        return visit(carry, chunk_of(batch, first, length))
 
     carry, values = jax.lax.scan(take, carry, length * jnp.arange(full))
     total = length * values.sum()
     if rest:
-        carry, value = visit(carry, piece_of(batch, full * length, rest))
+        carry, value = visit(carry, chunk_of(batch, full * length, rest))
         total += rest * value
     return carry, total / timesteps
 
@@ -62,7 +62,7 @@ def steps_of(batch) -> int:
     return next(leaf.shape[1] for leaf in jax.tree.leaves(batch) if leaf.ndim > 1)
 
 
-def piece_of(batch, first, length: int):
+def chunk_of(batch, first, length: int):
     """Steps first, first + 1, ... of the arrays [B, T, ...]; arrays [B] as they are."""
     return jax.tree.map(
         lambda leaf: (

@@ -9,22 +9,22 @@ import pytest
 from test_anomalies import table, untrained
 
 from lstmcore import anomalies, series
-from lstmcore.apps.anomalies import Alarm, Settings
+from lstmcore.apps.anomalies import OnlineDetector, Settings
 from lstmcore.io.tensors import read_tensors, write_tensors
 
 PREDICTION = Settings("prediction", window=4, units=3)
 KINDS = {
     "one ahead": {},
-    "several ahead": {"ahead": 3},
-    "further ahead than a window": {"ahead": 6},
-    "median, two layers": {"ahead": 4, "combine": "median", "units": (3, 2)},
-    "differenced": {"ahead": 2, "preparation": series.Preparation(difference=(5, 1))},
-    "filled with the mean": {"preparation": series.Preparation(missing="mean")},
-    "filled forward": {"preparation": series.Preparation(missing="forward", difference=(2,))},
+    "several ahead": {"horizon": 3},
+    "further ahead than a window": {"horizon": 6},
+    "median, two layers": {"horizon": 4, "combine": "median", "units": (3, 2)},
+    "differenced": {"horizon": 2, "preprocessing": series.Preprocessing(difference=(5, 1))},
+    "filled with the mean": {"preprocessing": series.Preprocessing(missing="mean")},
+    "filled forward": {"preprocessing": series.Preprocessing(missing="forward", difference=(2,))},
 }
 
 
-def watch(alarm, values):
+def callback(alarm, values):
     """Scores and errors of one row after the other, and the alarm after them."""
     scores, errors, flags = [], [], []
     for row in values:
@@ -45,11 +45,11 @@ def test_streamed_equals_batch(kind):
         values[20] = np.nan
     expected = detector.errors(values)
     limit = np.nanmedian(anomalies.mean_absolute(expected))
-    scores, errors, flags, alarm = watch(Alarm.of(detector, limit), values)
+    scores, errors, flags, alarm = callback(OnlineDetector.of(detector, limit), values)
     np.testing.assert_allclose(errors, expected, atol=1e-5)
     np.testing.assert_allclose(scores, anomalies.mean_absolute(expected), atol=1e-5)
-    assert np.isnan(scores[: 4 + settings.preparation.lost]).all()
-    assert np.isfinite(scores[4 + settings.preparation.lost :]).sum() >= 29 - 1
+    assert np.isnan(scores[: 4 + settings.preprocessing.dropped_rows]).all()
+    assert np.isfinite(scores[4 + settings.preprocessing.dropped_rows :]).sum() >= 29 - 1
     np.testing.assert_array_equal(flags, scores > limit)
     assert alarm.read == 40
 
@@ -60,7 +60,7 @@ def test_any_score_of_errors():
     errors = detector.errors(values)
     gaussian = anomalies.fit_gaussian(errors)
     limit = anomalies.thresholds.gaussian(2, 0.3)
-    scores, _, flags, _ = watch(Alarm.of(detector, limit, gaussian.score), values)
+    scores, _, flags, _ = callback(OnlineDetector.of(detector, limit, gaussian.score), values)
     np.testing.assert_allclose(scores, gaussian.score(errors), rtol=1e-3, atol=1e-4)
     np.testing.assert_array_equal(flags, scores > limit.value)
     assert 0 < flags.sum() < 35
@@ -82,8 +82,8 @@ def sizes(alarm):
 
 def test_memory_is_constant():
     values = table(60)
-    settings = replace(PREDICTION, ahead=3, preparation=series.Preparation(difference=(2,)))
-    alarm = Alarm.of(untrained(settings, values), 1.0)
+    settings = replace(PREDICTION, horizon=3, preprocessing=series.Preprocessing(difference=(2,)))
+    alarm = OnlineDetector.of(untrained(settings, values), 1.0)
     at_first = sizes(alarm)
     seen = {}
     for read in range(1, 10_001):
@@ -96,38 +96,40 @@ def test_memory_is_constant():
 
 def test_an_older_alarm_stays_what_it_was():
     values = table(20)
-    *_, alarm = watch(Alarm.of(untrained(PREDICTION, values), 1.0), values[:10])
-    once, twice = (watch(alarm, values[10:])[1] for _ in range(2))
+    *_, alarm = callback(OnlineDetector.of(untrained(PREDICTION, values), 1.0), values[:10])
+    once, twice = (callback(alarm, values[10:])[1] for _ in range(2))
     np.testing.assert_array_equal(once, twice)
     assert alarm.read == 10
 
 
 def test_an_alarm_goes_on_from_its_file(tmp_path):
     values = table(30)
-    settings = replace(PREDICTION, ahead=2, preparation=series.Preparation(difference=(3,)))
+    settings = replace(PREDICTION, horizon=2, preprocessing=series.Preprocessing(difference=(3,)))
     detector = untrained(settings, values)
-    fresh = Alarm.of(detector, 1.0)
-    *_, alarm = watch(fresh, values[:12])
+    fresh = OnlineDetector.of(detector, 1.0)
+    *_, alarm = callback(fresh, values[:12])
     path = tmp_path / "alarm.safetensors"
     alarm.save(path)
     resumed = fresh.resume(path)
     assert (resumed.read, resumed.on) == (12, alarm.on)
-    np.testing.assert_array_equal(watch(resumed, values[12:])[1], watch(alarm, values[12:])[1])
+    np.testing.assert_array_equal(
+        callback(resumed, values[12:])[1], callback(alarm, values[12:])[1]
+    )
 
 
 def test_files_of_other_alarms(tmp_path):
     values = table(30)
-    alarm = Alarm.of(untrained(PREDICTION, values), 1.0)
+    alarm = OnlineDetector.of(untrained(PREDICTION, values), 1.0)
     alarm.save(tmp_path / "alarm")
     alarm.stream.save(tmp_path / "stream")
-    wider = Alarm.of(untrained(replace(PREDICTION, units=5), values), 1.0)
+    wider = OnlineDetector.of(untrained(replace(PREDICTION, units=5), values), 1.0)
     with pytest.raises(ValueError, match="holds an alarm of another detector"):
         wider.resume(tmp_path / "alarm")
-    prepared = untrained(replace(PREDICTION, preparation=series.Preparation("mean")), values)
+    prepared = untrained(replace(PREDICTION, preprocessing=series.Preprocessing("mean")), values)
     stronger = replace(alarm.detector, params=jax.tree.map(jnp.cos, alarm.detector.params))
     for other in (prepared, stronger):
         with pytest.raises(ValueError, match="an alarm of another detector, of the same sizes"):
-            Alarm.of(other, 1.0).resume(tmp_path / "alarm")
+            OnlineDetector.of(other, 1.0).resume(tmp_path / "alarm")
     with pytest.raises(ValueError, match="holds no alarm"):
         alarm.resume(tmp_path / "stream")
     with pytest.raises(FileNotFoundError, match="there is no file"):
@@ -137,7 +139,7 @@ def test_files_of_other_alarms(tmp_path):
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": 1}', '{"format": 1, "read": -5}',
                                   '{"format": 2, "read": 5}'])  # fmt: skip
 def test_a_damaged_file(text, tmp_path):
-    alarm = Alarm.of(untrained(PREDICTION, table(30)), 1.0)
+    alarm = OnlineDetector.of(untrained(PREDICTION, table(30)), 1.0)
     alarm.save(tmp_path / "alarm")
     _, tensors = read_tensors(tmp_path / "alarm")
     write_tensors(tmp_path / "alarm", tensors, {"lstmcore_alarm": text})
@@ -148,11 +150,11 @@ def test_a_damaged_file(text, tmp_path):
 def test_a_resumed_alarm_has_its_own_threshold(tmp_path):
     values = table(20)
     detector = untrained(PREDICTION, values)
-    *_, alarm = watch(Alarm.of(detector, 1e-9), values)
+    *_, alarm = callback(OnlineDetector.of(detector, 1e-9), values)
     assert alarm.on
     alarm.save(tmp_path / "alarm")
-    assert Alarm.of(detector, 1e-9).resume(tmp_path / "alarm").on
-    assert not Alarm.of(detector, 1e9).resume(tmp_path / "alarm").on
+    assert OnlineDetector.of(detector, 1e-9).resume(tmp_path / "alarm").on
+    assert not OnlineDetector.of(detector, 1e9).resume(tmp_path / "alarm").on
 
 
 def test_a_model_that_overflows_is_no_missing_error():
@@ -166,10 +168,10 @@ def test_a_model_that_overflows_is_no_missing_error():
     message = "what the model writes is not finite: are they in the same units"
     with pytest.raises(ValueError, match=message):
         detector.errors(strange)
-    *_, alarm = watch(Alarm.of(detector, 1.0), values[:12])
+    *_, alarm = callback(OnlineDetector.of(detector, 1.0), values[:12])
     with pytest.raises(ValueError, match=message):
-        watch(alarm, strange[12:])
-    scores, *_ = watch(alarm, values[12:])  # without these rows it goes on
+        callback(alarm, strange[12:])
+    scores, *_ = callback(alarm, values[12:])  # without these rows it goes on
     assert np.isfinite(scores).all()
 
 
@@ -177,12 +179,12 @@ def test_what_is_refused():
     values = table(30)
     detector = untrained(PREDICTION, values)
     with pytest.raises(ValueError, match="needs whole windows; a stream needs one that was"):
-        Alarm.of(untrained(Settings(window=4, units=3), values), 1.0)
+        OnlineDetector.of(untrained(Settings(window=4, units=3), values), 1.0)
     with pytest.raises(TypeError, match="score must be a function of errors, got str"):
-        Alarm.of(detector, 1.0, "mean")
+        OnlineDetector.of(detector, 1.0, "mean")
     with pytest.raises(ValueError, match="threshold is NaN"):
-        Alarm.of(detector, np.nan)
-    alarm = Alarm.of(detector, 1.0)
+        OnlineDetector.of(detector, np.nan)
+    alarm = OnlineDetector.of(detector, 1.0)
     for row in (values[:2], values[0, :1], 3.0):
         with pytest.raises(ValueError, match=r"row must be \[2\], one number for each feature"):
             alarm.step(row)

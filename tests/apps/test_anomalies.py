@@ -22,7 +22,7 @@ QUICK = {
     "reconstruction": Settings(window=8, units=8, epochs=12, learning_rate=1e-2),
     # Of four predictions for a row, the older ones do not know yet that a day is raised.
     "prediction": Settings(
-        "prediction", window=24, units=8, ahead=4, epochs=12, learning_rate=1e-2
+        "prediction", window=24, units=8, horizon=4, epochs=12, learning_rate=1e-2
     ),
 }
 METHODS = pytest.mark.parametrize("method", QUICK)
@@ -32,8 +32,10 @@ def untrained(settings, values, seed=0):
     """A detector with the weights it starts from; what errors are does not depend on training."""
     model = training.build(settings, values.shape[1])
     params = model.init(jax.random.key(seed))
-    prepared = settings.preparation.fit(values)
-    return anomalies.Detector(model, params, prepared, settings, {}, np.zeros((0, 1)), len(values))
+    preprocessor = settings.preprocessing.fit(values)
+    return anomalies.Detector(
+        model, params, preprocessor, settings, {}, np.zeros((0, 1)), len(values)
+    )
 
 
 def table(rows=700, features=2, seed=0):
@@ -83,8 +85,8 @@ def test_history_and_summary_of_training(found):
     detector = found.detector
     losses = detector.history["validation_loss"]
     assert losses.min() < losses[0]
-    assert detector.held_out == 0.9 * len(daily().normal)
-    np.testing.assert_array_equal(detector.held_out_errors, detector.training_errors[864:])
+    assert detector.validation_start == 0.9 * len(daily().normal)
+    np.testing.assert_array_equal(detector.validation_errors, detector.training_errors[864:])
     np.testing.assert_array_equal(detector.errors(daily().normal), detector.training_errors)
     assert repr(detector).startswith(f"Detector({detector.settings.method}, ")
     assert "of 1" in nab.line("x", 0, daily(), found)
@@ -108,7 +110,7 @@ def test_reconstruction_errors_by_hand(combine):
     settings = Settings(window=5, units=3, combine=combine)
     values = table()
     detector = untrained(settings, values)
-    scaled = detector.prepared.apply(values).astype(np.float32)
+    scaled = detector.preprocessor.transform(values).astype(np.float32)
     written, _ = detector.model.apply(detector.params, np.array(lc.windows(scaled, 5)))
     for row in (0, 1, 5, 255, 256, 260, 511, 512, 698, 699):
         starts = [start for start in range(row - 4, row + 1) if 0 <= start <= 695]
@@ -120,10 +122,10 @@ def test_reconstruction_errors_by_hand(combine):
 @pytest.mark.parametrize("combine", ["mean", "median"])
 def test_prediction_errors_by_hand(combine):
     """Of 1,300 rows, so that they are computed in several pieces."""
-    settings = Settings("prediction", window=4, units=3, ahead=3, combine=combine)
+    settings = Settings("prediction", window=4, units=3, horizon=3, combine=combine)
     values = table(1300)
     detector = untrained(settings, values)
-    scaled = detector.prepared.apply(values).astype(np.float32)
+    scaled = detector.preprocessor.transform(values).astype(np.float32)
     written = np.array(detector.model.apply(detector.params, scaled[None])[0])[0]
     written = written.reshape(1300, 3, 2)
     errors = detector.errors(values)
@@ -137,27 +139,27 @@ def test_prediction_errors_by_hand(combine):
 @METHODS
 @pytest.mark.parametrize("lags", [(), (2,), (3, 1)])
 def test_outputs_and_errors_add_up_to_the_values(method, lags):
-    preparation = series.Preparation(difference=lags)
-    settings = replace(QUICK[method], preparation=preparation, ahead=2)
+    preprocessing = series.Preprocessing(difference=lags)
+    settings = replace(QUICK[method], preprocessing=preprocessing, horizon=2)
     values = table(60)
     detector = untrained(settings, values)
     errors, outputs = detector.errors(values), detector.outputs(values)
     first = sum(lags) + (24 if method == "prediction" else 0)
     assert np.isnan(errors[:first]).all()
     assert np.isfinite(errors[first:]).all()
-    scale = detector.prepared.scaler.scale
+    scale = detector.preprocessor.scaler.scale
     np.testing.assert_allclose((outputs + errors * scale)[first:], values[first:])
     # What the rows before add up to, with what the model wrote for the difference.
-    written = detector.prepared.apply(values) - errors[sum(lags) :]
+    written = detector.preprocessor.transform(values) - errors[sum(lags) :]
     row = 50
     before = values[row - sum(lags) : row] if lags else None
-    alone = detector.prepared.invert(written[row - sum(lags)][None], before)
+    alone = detector.preprocessor.inverse_transform(written[row - sum(lags)][None], before)
     np.testing.assert_allclose(outputs[row], alone[0])
 
 
 def test_the_future_does_not_change_a_prediction():
     values = table(80)
-    detector = untrained(replace(QUICK["prediction"], ahead=3), values)
+    detector = untrained(replace(QUICK["prediction"], horizon=3), values)
     changed = values.copy()
     changed[50:] += 30
     before, after = detector.errors(values), detector.errors(changed)
@@ -167,9 +169,9 @@ def test_the_future_does_not_change_a_prediction():
 
 @METHODS
 def test_a_missing_value_has_no_error(method):
-    preparation = series.Preparation(missing="forward")
+    preprocessing = series.Preprocessing(missing="forward")
     values = table(60)
-    detector = untrained(replace(QUICK[method], preparation=preparation), values)
+    detector = untrained(replace(QUICK[method], preprocessing=preprocessing), values)
     gappy = values.copy()
     gappy[40, 1] = np.nan
     gone = np.isnan(detector.errors(gappy)) & ~np.isnan(detector.errors(values))
@@ -206,37 +208,39 @@ def test_a_list_and_one_axis_will_do(method):
 @pytest.mark.parametrize("lags", [(), (2,)])
 def test_held_out_rows_are_not_learned_from(lags):
     """Without patience they do not even choose the epoch."""
-    preparation = series.Preparation(difference=lags)
-    settings = replace(QUICK["reconstruction"], epochs=2, patience=None, preparation=preparation)
+    preprocessing = series.Preprocessing(difference=lags)
+    settings = replace(
+        QUICK["reconstruction"], epochs=2, patience=None, preprocessing=preprocessing
+    )
     values = table(100, features=1)
     changed = values.copy()
     changed[90:] = 3 * values[90:] + 7
     one, other = (anomalies.train(rows, settings) for rows in (values, changed))
     assert one.held_out == 90
     jax.tree.map(np.testing.assert_array_equal, one.params, other.params)
-    np.testing.assert_array_equal(one.prepared.scaler.scale, other.prepared.scaler.scale)
+    np.testing.assert_array_equal(one.preprocessor.scaler.scale, other.preprocessor.scaler.scale)
     np.testing.assert_array_equal(one.history["loss"], other.history["loss"])
     assert one.history["validation_loss"][0] != other.history["validation_loss"][0]
 
 
 def test_equal_arguments_give_equal_detectors_and_watch_is_called():
     settings = replace(
-        QUICK["prediction"], epochs=2, ahead=2, validation=0, gaussian=0.1, masking=0.1
+        QUICK["prediction"], epochs=2, horizon=2, validation=0, gaussian=0.1, masking=0.1
     )
     values, epochs = table(80), []
     one = anomalies.train(
-        values, settings, watch=lambda epoch, params, losses: epochs.append(epoch)
+        values, settings, callback=lambda epoch, params, losses: epochs.append(epoch)
     )
     other = anomalies.train(values, settings)
     np.testing.assert_array_equal(one.training_errors, other.training_errors)
     assert epochs == [1, 2]
     assert one.held_out == 80
-    assert one.held_out_errors.shape == (0, 2)
+    assert one.validation_errors.shape == (0, 2)
 
 
 def test_prediction_is_of_the_next_rows():
     """The loss of a model that writes only its bias is the spread of what it was to write."""
-    settings = replace(QUICK["prediction"], window=3, ahead=2)
+    settings = replace(QUICK["prediction"], window=3, horizon=2)
     model = training.build(settings, 1)
     params = jax.tree.map(np.zeros_like, model.init(jax.random.key(0)))
     params["head"] = params["head"]._replace(bias=np.array([1.0, 2.0], np.float32))
@@ -285,7 +289,10 @@ def test_a_detector_survives_its_folder(found, tmp_path):
     folder = tmp_path / "new" / "folder"
     detector.save(folder)
     loaded = anomalies.Detector.load(folder)
-    assert (loaded.settings, loaded.held_out) == (detector.settings, detector.held_out)
+    assert (loaded.settings, loaded.validation_start) == (
+        detector.settings,
+        detector.validation_start,
+    )
     assert loaded.model == detector.model
     np.testing.assert_array_equal(loaded.training_errors, detector.training_errors)
     values = daily().values[:200]
@@ -316,7 +323,11 @@ def test_damaged_folders(tmp_path):
         ('"method": "prediction"', '"method": "magic"', "method must be one of"),
         ('"settings"', '"wishes"', "settings"),
         ("{", "", "is damaged"),
-        ('"held_out": ', '"held_out": 9', "errors.safetensors is damaged, or of another detector"),
+        (
+            '"validation_start": ',
+            '"validation_start": 9',
+            "errors.safetensors is damaged, or of another detector",
+        ),
         ('"units": [\n   2', '"units": [\n   3', "does not belong to detector.json .*units is"),
         ('"scaling": "standard"', '"scaling": "minmax"', "different preparations"),
     ]:
@@ -345,7 +356,7 @@ WRONG_SETTINGS = [
     ({"method": "guessing"}, ValueError, "method must be one of 'reconstruction', 'prediction'"),
     ({"combine": "max"}, ValueError, "combine must be one of 'mean', 'median'"),
     ({"window": 0}, ValueError, "window must be at least 1, got 0"),
-    ({"ahead": 0}, ValueError, "ahead must be at least 1, got 0"),
+    ({"horizon": 0}, ValueError, "horizon must be at least 1, got 0"),
     ({"epochs": 1.5}, TypeError, "epochs must be a whole number, got 1.5"),
     ({"units": ()}, ValueError, "units is empty"),
     ({"stride": "all"}, ValueError, 'stride must be a number of rows or "auto"'),
@@ -357,7 +368,11 @@ WRONG_SETTINGS = [
     ({"learning_rate": 0}, ValueError, "learning_rate must be a positive number, got 0"),
     ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
     ({"seed": 2**63}, ValueError, "seed must be at most 9,223,372,036,854,775,807"),
-    ({"preparation": "standard"}, TypeError, "preparation must be a series.Preparation, got str"),
+    (
+        {"preprocessing": "standard"},
+        TypeError,
+        "preprocessing must be a series.Preprocessing, got str",
+    ),
 ]
 
 
@@ -368,10 +383,12 @@ def test_wrong_settings(arguments, kind, message):
 
 
 def test_values_that_cannot_be_trained_on():
-    settings = replace(QUICK["prediction"], ahead=3)  # 27 rows for an example
+    settings = replace(QUICK["prediction"], horizon=3)  # 27 rows for an example
     with pytest.raises(ValueError, match=r"values has 50 rows, of which 27 are held out, but.* 27"):
         anomalies.train(table(50), settings)
-    differenced = replace(settings, preparation=series.Preparation(difference=(7,)), validation=0)
+    differenced = replace(
+        settings, preprocessing=series.Preprocessing(difference=(7,)), validation=0
+    )
     with pytest.raises(ValueError, match=r"needs at least 34 .* and 7 lost to differencing"):
         anomalies.train(table(33), differenced)
     with pytest.raises(ValueError, match="values must hold real numbers, got <U1"):

@@ -19,11 +19,13 @@ DETECTOR = replace(SEEN, training_errors=NORMAL, held_out=60)
 ERRORS = SEEN.errors(VALUES)
 
 
-@pytest.mark.parametrize(("held_out", "fitted"), [(60, NORMAL[60:]), (98, NORMAL), (100, NORMAL)])
+@pytest.mark.parametrize(
+    ("validation_start", "fitted"), [(60, NORMAL[60:]), (98, NORMAL), (100, NORMAL)]
+)
 def test_the_gaussian_is_of_held_out_rows_if_there_are_enough(held_out, fitted):
     """More than there are features; else all rows have to serve."""
     detector = replace(DETECTOR, held_out=held_out)
-    verdict = anomalies.judge(detector, VALUES, score="mahalanobis", threshold="gaussian")
+    verdict = anomalies.detect(detector, VALUES, score="mahalanobis", threshold="gaussian")
     gaussian = anomalies.fit_gaussian(fitted)
     np.testing.assert_array_equal(verdict.scores, gaussian.score(ERRORS))
     np.testing.assert_array_equal(verdict.shares, gaussian.shares(ERRORS))

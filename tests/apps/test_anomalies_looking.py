@@ -10,14 +10,14 @@ from test_anomalies import table, untrained
 from lstmcore import anomalies, series
 from lstmcore.apps.anomalies import Settings, detector
 
-LAGGED = series.Preparation(difference=(2,))
-PREDICTION = Settings("prediction", window=4, units=(3, 2), preparation=LAGGED)
-RECONSTRUCTION = Settings(window=5, units=(3, 2), preparation=LAGGED)
+LAGGED = series.Preprocessing(difference=(2,))
+PREDICTION = Settings("prediction", window=4, units=(3, 2), preprocessing=LAGGED)
+RECONSTRUCTION = Settings(window=5, units=(3, 2), preprocessing=LAGGED)
 VALUES = table(40)
 
 
 def scaled_by(found):
-    return found.prepared.apply(VALUES).astype(np.float32)
+    return found.preprocessor.transform(VALUES).astype(np.float32)
 
 
 def test_a_prediction_is_shown_as_it_came_from_the_start_of_the_series(monkeypatch):
@@ -27,7 +27,7 @@ def test_a_prediction_is_shown_as_it_came_from_the_start_of_the_series(monkeypat
     y, whole = found.model.apply(found.params, scaled_by(found)[None])
     stretches = [(30, 36), (5, 9), (20, 99), (-3, 4)]
     expected = [range(30, 36), range(5, 9), range(20, 40), range(2, 4)]
-    looked = list(anomalies.look(found, VALUES, stretches))
+    looked = list(anomalies.gate_traces(found, VALUES, stretches))
     for (rows, run), inside in zip(looked, expected, strict=True):
         assert rows.tolist() == list(inside)
         places = rows - 2
@@ -46,7 +46,7 @@ def test_a_prediction_is_shown_as_it_came_from_the_start_of_the_series(monkeypat
 def test_a_reconstruction_is_shown_in_whole_windows(stretch, first, last):
     """Each of which is read from zeros."""
     found = untrained(RECONSTRUCTION, VALUES)
-    ((rows, run),) = anomalies.look(found, VALUES, [stretch])
+    ((rows, run),) = anomalies.gate_traces(found, VALUES, [stretch])
     assert rows.tolist() == list(range(first, last + 1))
     assert run.layers == ("encoder_0", "encoder_1")
     windows = scaled_by(found)[rows - 2].reshape(-1, 5, 2)
@@ -59,11 +59,11 @@ def test_what_cannot_be_looked_at():
     found = untrained(RECONSTRUCTION, VALUES)
     for stretch in [(7, 7), (0, 2), (40, 50)]:
         with pytest.raises(ValueError, match="holds no row of the series"):
-            next(anomalies.look(found, VALUES, [stretch]))
+            next(anomalies.gate_traces(found, VALUES, [stretch]))
     with pytest.raises(ValueError, match="values give 4 rows to read, but a window has 5"):
-        next(anomalies.look(found, VALUES[:6], [(3, 5)]))
+        next(anomalies.gate_traces(found, VALUES[:6], [(3, 5)]))
     with pytest.raises(ValueError, match="table has 1 column but was prepared for 2"):
-        next(anomalies.look(found, VALUES[:, :1], [(3, 5)]))
+        next(anomalies.gate_traces(found, VALUES[:, :1], [(3, 5)]))
 
 
 @pytest.mark.parametrize("length", [1, 3])

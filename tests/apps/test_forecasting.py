@@ -14,7 +14,7 @@ from scipy import stats
 import lstmcore as lc
 from lstmcore import forecasting
 from lstmcore.apps.forecasting import Settings, Trained, backtest, train
-from lstmcore.series import Preparation
+from lstmcore.series import Preprocessing
 from lstmcore.series.windowing import MOST_WINDOWS
 
 ROWS, WINDOW, HORIZON = 160, 6, 3
@@ -24,15 +24,17 @@ SMALL = Settings(
     horizon=HORIZON,
     units=4,
     targets=("load",),
-    known=("plan",),
+    future_covariates=("plan",),
     season=12,
     epochs=2,
     batch_size=64,
 )
 KINDS = {
     "plain": SMALL,
-    "differences": replace(SMALL, preparation=Preparation(difference=(12, 1), scaling="minmax")),
-    "filled": replace(SMALL, preparation=Preparation(missing="forward")),
+    "differences": replace(
+        SMALL, preprocessing=Preprocessing(difference=(12, 1), scaling="minmax")
+    ),
+    "filled": replace(SMALL, preprocessing=Preprocessing(missing="forward")),
     "quantiles": replace(SMALL, quantiles=(0.1, 0.5, 0.9)),
     "dropout": replace(SMALL, dropout=0.3, targets=("wind", "load")),
     "recursive": replace(SMALL, mode="recursive", targets=(), dropout=0.3),
@@ -76,13 +78,13 @@ def test_training_does_not_see_the_test_part(kind):
     other = train(values, NAMES, KINDS[kind])
     jax.tree.map(np.testing.assert_array_equal, ours.params, other.params)
     jax.tree.map(np.testing.assert_array_equal, ours.history, other.history)
-    assert ours.prepared.to_json() == other.prepared.to_json()
+    assert ours.preprocessor.to_json() == other.preprocessor.to_json()
 
 
 def test_the_preparation_does_not_see_the_validation_part():
     ours = trained("plain")
     other = train(shuffled_after(ours.split.validation.start), NAMES, SMALL)
-    assert ours.prepared.to_json() == other.prepared.to_json()
+    assert ours.preprocessor.to_json() == other.preprocessor.to_json()
     np.testing.assert_array_equal(ours.history["loss"], other.history["loss"])
     assert (ours.history["validation_loss"] != other.history["validation_loss"]).any()
 
@@ -115,8 +117,8 @@ def test_parts_share_no_row_to_forecast(mode, monkeypatch):
         return lc.FitResult(params, {"loss": np.zeros(1)})
 
     monkeypatch.setattr(training, "fit", no_fit)
-    plain = Preparation(scaling="none")
-    settings = replace(SMALL, preparation=plain, mode=mode, targets=(), known=())
+    plain = Preprocessing(scaling="none")
+    settings = replace(SMALL, preprocessing=plain, mode=mode, targets=(), future_covariates=())
     made = train(np.arange(ROWS), ["row"], settings)
     rows = {
         part: [set(window.astype(int).ravel()) for window in given[part]["target"]]
@@ -155,17 +157,17 @@ def test_a_forecast_by_hand(kind):
     model, values, origin = trained(kind), table(), 100
     order = [NAMES.index(name) for name in model.targets]
     order += [i for i in (1, 2) if i not in order] + [0]
-    rows, lost = values[:, order], model.prepared.lost
-    prepared = model.prepared.apply(rows).astype(np.float32)
+    rows, lost = values[:, order], model.preprocessor.dropped_rows
+    preprocessor = model.preprocessor.transform(rows).astype(np.float32)
     start = origin - lost
-    x, future = prepared[start - WINDOW : start], prepared[start : start + HORIZON, -1:]
+    x, future = preprocessor[start - WINDOW : start], preprocessor[start : start + HORIZON, -1:]
     output, _ = model.model.apply(model.params, x[None], future[None])
     count = len(model.targets)
     output = np.asarray(output[0], float)
     if model.settings.quantiles:
         output = output[..., 1]
     before = rows[origin - lost : origin, :count] if lost else None
-    expected = model.prepared.select(range(count)).invert(output, before)
+    expected = model.preprocessor.select(range(count)).inverse_transform(output, before)
     np.testing.assert_allclose(model.forecast(values, [origin]).point[0], expected, rtol=1e-5)
 
 
@@ -219,7 +221,7 @@ def test_noise_of_samples_is_that_of_the_validation_part():
     silent = replace(model, noise=np.zeros_like(model.noise))
     origins, samples = np.arange(30, 110), 30
     drawn = [one.forecast(values, origins, samples=samples).samples for one in (model, silent)]
-    scale = model.prepared.select(range(2)).scaler.scale[:, None]
+    scale = model.preprocessor.select(range(2)).scaler.scale[:, None]
     noise = (drawn[0] - drawn[1]) / scale / model.noise[..., None]
     assert noise.size == 14_400
     assert_drawn_from(stats.norm(), noise)
@@ -439,14 +441,14 @@ def test_damaged_folders(tmp_path):
         {"format": 2},
         {"columns": ["plan", "load"]},
         {"settings": sound["settings"] | {"window": 0}},
-        {"prepared": {}},
+        {"preprocessor": {}},
         {"split": {"training": [0, 1]}},
         {"stride": 0},
         {"history": None},
         {"history": {"loss": [1, 2], "validation_loss": [1]}},
-        {"prepared": sound["prepared"] | {"scale": [-1.0] * 2}},
-        {"prepared": sound["prepared"] | {"offset": [1.0]}},
-        {"settings": sound["settings"] | {"preparation": PREPARED_OTHERWISE}},
+        {"preprocessor": sound["preprocessor"] | {"scale": [-1.0] * 2}},
+        {"preprocessor": sound["preprocessor"] | {"offset": [1.0]}},
+        {"settings": sound["settings"] | {"preprocessing": PREPARED_OTHERWISE}},
         {"noise": [[0.0]] * 4},
         {"noise": [[-1.0]] * 3},
     ):
@@ -466,8 +468,8 @@ def test_damaged_folders(tmp_path):
         with pytest.raises(ValueError, match=rf"not belong to forecast.json .*: {setting} is"):
             Trained.load(tmp_path)
     # One number that only the digest can notice.
-    other = sound["prepared"] | {"offset": [x + 1 for x in sound["prepared"]["offset"]]}
-    description.write_text(json.dumps(sound | {"prepared": other}))
+    other = sound["preprocessor"] | {"offset": [x + 1 for x in sound["preprocessor"]["offset"]]}
+    description.write_text(json.dumps(sound | {"preprocessor": other}))
     assert_not_written(tmp_path, "forecast.json")
     description.write_text(json.dumps(sound))
     forge(tmp_path)
@@ -519,7 +521,7 @@ def test_training_goes_on_from_its_checkpoint(tmp_path):
     keeps = {"checkpoint": tmp_path / "run.safetensors", "resume": True}
     train(table(), NAMES, replace(SMALL, epochs=1, patience=None), **keeps)
     settings = replace(SMALL, epochs=2, patience=None)
-    resumed = train(table(), NAMES, settings, watch=lambda *told: seen.append(told[0]), **keeps)
+    resumed = train(table(), NAMES, settings, callback=lambda *told: seen.append(told[0]), **keeps)
     assert seen == [2]
     whole = train(table(), NAMES, settings)
     np.testing.assert_array_equal(resumed.history["loss"], whole.history["loss"])
@@ -544,7 +546,11 @@ VALUES = table()
         (lambda: Settings(learning_rate=0), ValueError, "learning_rate must be a positive number"),
         (lambda: Settings(test=1), ValueError, "test must be at least 0 and below 1, got 1"),
         (lambda: Settings(targets="load"), TypeError, r"targets must be names such as \('load'"),
-        (lambda: Settings(known=("a", "a")), ValueError, "known holds a name twice: a, a"),
+        (
+            lambda: Settings(future_covariates=("a", "a")),
+            ValueError,
+            "known holds a name twice: a, a",
+        ),
         (lambda: Settings(mode="both"), ValueError, "mode must be one of 'direct', 'recursive'"),
         (lambda: Settings(quantiles=(0.1, 0.9)), ValueError, "quantiles must hold 0.5, the point"),
         (
@@ -553,18 +559,24 @@ VALUES = table()
             "use mode='direct', or dropout and samples",
         ),
         (
-            lambda: Settings(horizon=2, quantiles=(0.5,), preparation=Preparation(difference=(1,))),
+            lambda: Settings(
+                horizon=2, quantiles=(0.5,), preprocessing=Preprocessing(difference=(1,))
+            ),
             ValueError,
             "differences of lag 1 are added up to forecast 2 rows, .*or dropout and samples",
         ),
-        (lambda: Settings(preparation="none"), TypeError, "preparation must be a series.Preparat"),
+        (
+            lambda: Settings(preprocessing="none"),
+            TypeError,
+            "preprocessing must be a series.Preparat",
+        ),
         (
             lambda: train(VALUES, NAMES, Settings(targets=("sun",))),
             ValueError,
             "targets names 'sun' but the columns are plan, load, wind",
         ),
         (
-            lambda: train(VALUES, NAMES, Settings(targets=("load",), known=("load",))),
+            lambda: train(VALUES, NAMES, Settings(targets=("load",), future_covariates=("load",))),
             ValueError,
             "'load' is among targets and known",
         ),

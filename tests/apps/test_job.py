@@ -50,8 +50,8 @@ settings = st.builds(
     mode=st.sampled_from(autoencoding.MODES),
     window=st.integers(1, 5),
     steps=st.integers(1, 3),
-    preparation=st.builds(
-        series.Preparation,
+    preprocessing=st.builds(
+        series.Preprocessing,
         difference=st.sampled_from([(), (1,), (3, 1)]),
         scaling=st.sampled_from(["standard", "minmax", "none"]),
     ),
@@ -65,7 +65,7 @@ settings = st.builds(
 def test_windows_are_prepared_stretches_of_the_table(rows, settings):
     table = waves(rows)
     windows = autoencoding.cut(table, settings)
-    span, lost = settings.window + settings.horizon, settings.preparation.lost
+    span, lost = settings.window + settings.horizon, settings.preprocessing.dropped_rows
     first, stride = settings.first_row + lost, 3 if settings.stride == 3 else 1
     assert windows.stride == stride
     assert windows.rows[:, 0].tolist() == list(range(first, rows - span + 1, stride))
@@ -74,7 +74,7 @@ def test_windows_are_prepared_stretches_of_the_table(rows, settings):
     assert windows.values.dtype == np.float32
     assert windows.values.shape == (*windows.rows.shape, 2)
     before = table.values[windows.rows[:, :1] - np.arange(lost, 0, -1)]
-    values = windows.prepared.invert(windows.values, before if lost else None)
+    values = windows.preprocessor.inverse_transform(windows.values, before if lost else None)
     np.testing.assert_allclose(values, table.values[windows.rows], rtol=1e-5, atol=1e-2)
 
 
@@ -82,7 +82,7 @@ def test_windows_are_prepared_stretches_of_the_table(rows, settings):
 def test_held_out_windows_share_no_row_with_those_trained_on(rows, settings):
     windows = autoencoding.cut(waves(rows), settings)
     trained_on = set(windows.rows[: windows.training].ravel())
-    held_out = set(windows.rows[windows.held_out :].ravel())
+    held_out = set(windows.rows[windows.validation_start :].ravel())
     assert trained_on
     assert not trained_on & held_out
     assert bool(held_out) == (settings.validation > 0)
@@ -96,11 +96,11 @@ def test_the_preparation_knows_only_the_rows_trained_on(rows, settings):
     windows = autoencoding.cut(table, settings)
     last = windows.rows[: windows.training].max()
     trained_on = table.values[settings.first_row : last + 1]
-    expected = settings.preparation.fit(trained_on)
-    np.testing.assert_equal(windows.prepared.to_json(), expected.to_json())
+    expected = settings.preprocessing.fit(trained_on)
+    np.testing.assert_equal(windows.preprocessor.to_json(), expected.to_json())
     table.values[last + 1 :] = 1e6 * np.arange(rows - last - 1)[:, None]
     again = autoencoding.cut(table, settings)
-    np.testing.assert_equal(again.prepared.to_json(), expected.to_json())
+    np.testing.assert_equal(again.preprocessor.to_json(), expected.to_json())
     trained = slice(windows.training)
     np.testing.assert_array_equal(again.values[trained], windows.values[trained])
 
@@ -131,7 +131,7 @@ def test_the_tutorial_is_cut_as_published():
 
 def test_a_small_fraction_holds_out_one_window():
     windows = autoencoding.cut(waves(30), replace(SMALL, validation=0.001))
-    assert windows.held_out == len(windows.values) - 1
+    assert windows.validation_start == len(windows.values) - 1
 
 
 # What cannot be done: said before anything is computed.
@@ -153,7 +153,7 @@ WRONG_SETTINGS = {
     "stride 0": ({"stride": 0}, "stride must be at least 1, got 0"),
     "stride a word": ({"stride": "wide"}, "stride must be a number of rows or 'auto', got 'wide'"),
     "all lost to differencing": (
-        {"preparation": series.Preparation(difference=(28,))},
+        {"preprocessing": series.Preprocessing(difference=(28,))},
         r"window of 4 rows does not fit into 2 rows \(28 are lost to differencing\)",
     ),
     "learning rate 0": ({"learning_rate": 0}, "learning_rate must be a positive number, got 0"),
@@ -177,8 +177,8 @@ def test_wrong_settings(wrong, message):
 
 
 def test_settings_of_a_wrong_type():
-    with pytest.raises(TypeError, match=r"preparation must be a series.Preparation, got str"):
-        replace(SMALL, preparation="standard")
+    with pytest.raises(TypeError, match=r"preprocessing must be a series.Preprocessing, got str"):
+        replace(SMALL, preprocessing="standard")
 
 
 def test_missing_values_are_refused_unless_said_otherwise():
@@ -190,7 +190,7 @@ def test_missing_values_are_refused_unless_said_otherwise():
 
 def test_settings_round_trip_through_json():
     settings = replace(
-        SMALL, preparation=series.Preparation("mean", (12, 1), "minmax"), stride=2, patience=3
+        SMALL, preprocessing=series.Preprocessing("mean", (12, 1), "minmax"), stride=2, patience=3
     )
     stored = json.loads(json.dumps(settings.to_json()))
     assert autoencoding.Settings.from_json(stored) == settings
@@ -201,7 +201,7 @@ def test_numbers_beyond_float32(size, scaling):
     """Else training would end with advice about the learning rate, which is not to blame."""
     table = Table(("a",), size * np.arange(9.0)[:, None], range(9))
     with pytest.raises(ValueError, match=r"too large|float32|scal"):
-        autoencoding.cut(table, replace(SMALL, preparation=series.Preparation(scaling=scaling)))
+        autoencoding.cut(table, replace(SMALL, preprocessing=series.Preprocessing(scaling=scaling)))
 
 
 # Building, training, writing.
@@ -254,7 +254,9 @@ def test_outputs_are_in_units_of_the_table(mode):
         np.testing.assert_array_equal(part.rows, windows.rows[:, steps[part.name]])
         np.testing.assert_array_equal(part.actual, table.values[part.rows])
         assert part.output.shape == part.actual.shape
-        np.testing.assert_allclose(part.output, windows.prepared.invert(output), rtol=1e-5)
+        np.testing.assert_allclose(
+            part.output, windows.preprocessor.inverse_transform(output), rtol=1e-5
+        )
 
 
 def test_a_model_that_writes_zeros_writes_the_mean_of_the_table():
@@ -270,12 +272,14 @@ def test_outputs_of_a_model_of_differences(lags, stride):
 
     Both are computed here row by row, from the differences that the NumPy engine writes.
     """
-    preparation = series.Preparation(difference=lags)
-    _, table, windows, _, params, parts = run("composite", preparation=preparation, stride=stride)
+    preprocessing = series.Preprocessing(difference=lags)
+    _, table, windows, _, params, parts = run(
+        "composite", preprocessing=preprocessing, stride=stride
+    )
     written, _ = reference.apply_composite_autoencoder(params, windows.values[:, :4], steps=2)
     assert [part.name for part in parts] == ["reconstruction", "prediction"]
     for part, output in zip(parts, written, strict=True):
-        changes = windows.prepared.scaler.invert(np.asarray(output, float))
+        changes = windows.preprocessor.scaler.inverse_transform(np.asarray(output, float))
         np.testing.assert_array_equal(part.actual, table.values[part.rows])
         for window in range(len(windows.rows)):
             known = table.values.copy()
@@ -291,27 +295,29 @@ def test_outputs_of_a_model_of_differences(lags, stride):
 
 @pytest.mark.parametrize("difference", [(), (3,)])
 def test_a_perfect_reconstruction_is_the_table(difference):
-    preparation = series.Preparation(difference=difference)
-    windows = autoencoding.cut(waves(20), replace(SMALL, preparation=preparation))
-    rows = windows.rows[:, :1] + np.arange(-preparation.lost, 4)
+    preprocessing = series.Preprocessing(difference=difference)
+    windows = autoencoding.cut(waves(20), replace(SMALL, preprocessing=preprocessing))
+    rows = windows.rows[:, :1] + np.arange(-preprocessing.dropped_rows, 4)
     x = windows.values[:, :4]
-    made = autoencoding.in_units(windows.prepared, "reconstruction", x, x, waves(20).values[rows])
+    made = autoencoding.in_units(
+        windows.preprocessor, "reconstruction", x, x, waves(20).values[rows]
+    )
     np.testing.assert_allclose(made, waves(20).values[windows.rows], rtol=1e-6, atol=1e-5)
 
 
 def test_the_error_of_one_difference_stays_its_own():
     """Missed by 1 at one step, a reconstruction is off by the scale there, and nowhere else."""
-    preparation = series.Preparation(difference=(1,))
-    windows = autoencoding.cut(waves(20), replace(SMALL, preparation=preparation))
+    preprocessing = series.Preprocessing(difference=(1,))
+    windows = autoencoding.cut(waves(20), replace(SMALL, preprocessing=preprocessing))
     rows = windows.rows[:, :1] + np.arange(-1, 4)
     x = windows.values[:, :4]
     written = x.copy()
     written[:, 2, 0] += 1
     made = autoencoding.in_units(
-        windows.prepared, "reconstruction", written, x, waves(20).values[rows]
+        windows.preprocessor, "reconstruction", written, x, waves(20).values[rows]
     )
     expected = waves(20).values[windows.rows]
-    expected[:, 2, 0] += windows.prepared.scaler.scale[0]
+    expected[:, 2, 0] += windows.preprocessor.scaler.scale[0]
     np.testing.assert_allclose(made, expected, rtol=1e-5)
 
 
@@ -319,8 +325,8 @@ def test_the_error_of_one_difference_stays_its_own():
 def test_what_is_missing_has_no_actual_value_but_an_output(difference):
     table = waves(20)
     table.values[9, 1] = np.nan
-    preparation = series.Preparation("forward", difference)
-    *_, parts = run("composite", table=table, preparation=preparation)
+    preprocessing = series.Preprocessing("forward", difference)
+    *_, parts = run("composite", table=table, preprocessing=preprocessing)
     for part in parts:
         np.testing.assert_array_equal(part.actual, table.values[part.rows])
         assert np.isnan(part.actual).any()
@@ -330,11 +336,11 @@ def test_what_is_missing_has_no_actual_value_but_an_output(difference):
 @pytest.mark.parametrize("difference", [(), (1,)])
 def test_rows_before_the_first_row_do_not_matter(difference):
     """They are left out, for differences and for filling too."""
-    preparation = series.Preparation(difference=difference)
-    *_, expected = run("composite", preparation=preparation, first_row=3)
+    preprocessing = series.Preprocessing(difference=difference)
+    *_, expected = run("composite", preprocessing=preprocessing, first_row=3)
     table = waves(20)
     table.values[:3] = 1e6
-    *_, parts = run("composite", table=table, preparation=preparation, first_row=3)
+    *_, parts = run("composite", table=table, preprocessing=preprocessing, first_row=3)
     for part, expected_part in zip(parts, expected, strict=True):
         np.testing.assert_array_equal(part.output, expected_part.output)
 

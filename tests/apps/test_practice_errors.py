@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lstmcore import anomalies, forecasting
-from lstmcore.series import Preparation
+from lstmcore.series import Preprocessing
 
 VALUES = np.random.default_rng(0).normal(size=(80, 2))
 NAMES = ["load", "temp"]
@@ -36,7 +36,7 @@ def autoencoder():
 
 
 def stretch(*stretches):
-    return list(anomalies.look(detector(), VALUES, stretches))
+    return list(anomalies.gate_traces(detector(), VALUES, stretches))
 
 
 RAGGED = [[1.0, 2.0], [3.0]]
@@ -59,12 +59,12 @@ REFUSED = {
         "learning_rate must be a positive number, got nan",
     ),
     "a level of words": (
-        lambda: anomalies.judge(detector(), VALUES, threshold="quantile", level="x"),
+        lambda: anomalies.detect(detector(), VALUES, threshold="quantile", level="x"),
         TypeError,
         "level must be a number, got 'x'",
     ),
     "a level beyond float64": (
-        lambda: anomalies.judge(detector(), VALUES, threshold="quantile", level=HUGE),
+        lambda: anomalies.detect(detector(), VALUES, threshold="quantile", level=HUGE),
         ValueError,
         "level must be a number of float64",
     ),
@@ -133,7 +133,7 @@ REFUSED = {
     ),
     "lags beyond the table": (
         lambda: forecasting.train(
-            VALUES, NAMES, forecast_settings(preparation=Preparation("forward", (1000,)))
+            VALUES, NAMES, forecast_settings(preprocessing=Preprocessing("forward", (1000,)))
         ),
         ValueError,
         "the training part has 56 of 80 rows, 1000 of which differencing takes",
@@ -154,11 +154,11 @@ def test_what_is_masked_is_missing():
     filled = masked.filled(np.nan)
     with pytest.raises(ValueError, match="missing values, the first in row"):
         detector().errors(masked)
-    preparation = Preparation("mean")
+    preprocessing = Preprocessing("mean")
     np.testing.assert_array_equal(
-        preparation.fit(masked).apply(masked), preparation.fit(filled).apply(filled)
+        preprocessing.fit(masked).transform(masked), preprocessing.fit(filled).transform(filled)
     )
-    settings = forecast_settings(preparation=preparation)
+    settings = forecast_settings(preprocessing=preprocessing)
     found = [forecasting.train(values, NAMES, settings).forecast(values).point
              for values in (masked, filled)]  # fmt: skip
     np.testing.assert_array_equal(*found)
@@ -172,6 +172,6 @@ def test_numbers_of_settings_are_plain():
 
 @pytest.mark.parametrize("score", ["mean", "largest", "mahalanobis"])
 def test_a_series_too_short_to_be_scored_has_no_events(score):
-    verdict = anomalies.judge(detector(), VALUES[:5], score=score)
+    verdict = anomalies.detect(detector(), VALUES[:5], score=score)
     assert np.isnan(verdict.scores).all()
     assert verdict.events == []

@@ -534,7 +534,7 @@ TOLD = {
     "source": "a.csv",
     "columns": ["load"],
     "rows": 9,
-    "settings": {"epochs": 3, "units": (4, 2), "preparation": {"difference": ()}},
+    "settings": {"epochs": 3, "units": (4, 2), "preprocessing": {"difference": ()}},
 }
 
 
@@ -553,7 +553,7 @@ def place(folder):
 
 def test_settings_and_versions_are_written_before_training(place):
     told = json.loads((place / SETTINGS).read_text())
-    assert told["settings"] == {"epochs": 3, "units": [4, 2], "preparation": {"difference": []}}
+    assert told["settings"] == {"epochs": 3, "units": [4, 2], "preprocessing": {"difference": []}}
     assert {"lstmcore", "jax", "numpy", "python"} < set(told)
 
 
@@ -568,7 +568,7 @@ def test_the_same_run_goes_on(described, place):
     ("described", "message"),
     [
         (changed(units=(4, 3)), "was begun with units 4,2, not 4,3: give the same"),
-        (changed(preparation={"difference": (1,)}), "begun with difference none, not 1"),
+        (changed(preprocessing={"difference": (1,)}), "begun with difference none, not 1"),
         (changed(speed=2), "begun with speed none, not 2"),
         (TOLD | {"rows": 10}, "begun with rows 9, not 10: .* to begin anew, give --force inst"),
     ],

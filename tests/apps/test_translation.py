@@ -37,13 +37,13 @@ TINY = Settings(
 
 @pytest.fixture(scope="module")
 def seen():
-    """What `watch` was told."""
+    """What `callback` was told."""
     return []
 
 
 @pytest.fixture(scope="module")
 def trained(seen):
-    return train(PAIRS, TINY, watch=seen.append)
+    return train(PAIRS, TINY, callback=seen.append)
 
 
 @pytest.fixture(scope="module")
@@ -288,7 +288,7 @@ def test_nothing_to_train_on_or_with(pairs, change, kind, message):
 
 
 def test_what_training_tells(trained, seen):
-    assert (len(trained.training), len(trained.held_out), trained.left_out) == (27, 9, 0)
+    assert (len(trained.training), len(trained.validation_start), trained.left_out) == (27, 9, 0)
     assert trained.stopped is None
     assert {name: len(losses) for name, losses in trained.history.items()} == {
         "loss": 150,
@@ -296,7 +296,7 @@ def test_what_training_tells(trained, seen):
     }
     assert [progress.epoch for progress in seen] == list(range(1, 151))
     last = seen[-1]
-    assert last.held_out == trained.held_out
+    assert last.held_out == trained.validation_start
     assert last.losses == {name: float(losses[-1]) for name, losses in trained.history.items()}
     jax.tree.map(np.testing.assert_array_equal, last.translator.params, trained.translator.params)
 
@@ -325,7 +325,7 @@ def test_dropout_acts_in_training_and_not_in_evaluation(trained):
     quiet = loss(jax.jit(model.init)(key), batch)
     assert model.dropout == 0.1
     assert 1e-4 < abs(float(trained.history["loss"][0] - quiet)) < 0.5
-    held_out = as_batch(trained, trained.held_out)
+    held_out = as_batch(trained, trained.validation_start)
     np.testing.assert_allclose(
         loss(trained.translator.params, held_out),
         trained.history["validation_loss"][-1],
@@ -352,7 +352,7 @@ def test_batches_are_whole_and_hold_each_pair_once(pairs, rows):
 
 def test_empty_pairs_change_neither_loss_nor_gradient(trained):
     model, params = trained.translator.model, trained.translator.params
-    batch = as_batch(trained, trained.held_out[:3])
+    batch = as_batch(trained, trained.validation_start[:3])
     padded = {side: np.pad(ids, ((1, 1), (0, 0))) for side, ids in batch.items()}
     gradient = jax.jit(jax.value_and_grad(partial(training.loss, model)))
     for a, b in zip(
@@ -386,7 +386,7 @@ def test_pairs_that_are_too_long_are_left_out(ending):
     ending(1)
     trained = train([*PAIRS[:18], *long, *PAIRS[18:]], replace(TINY, max_length=3))
     assert trained.left_out == 20
-    assert (len(trained.training), len(trained.held_out)) == (27, 9)
+    assert (len(trained.training), len(trained.validation_start)) == (27, 9)
     assert set(trained.translator.source.tokens) == set(WORDS)
     assert trained.translator.max_length == 3
 
@@ -409,12 +409,16 @@ def test_an_end_within_the_first_epoch(ending):
 
 
 def test_many_texts_are_translated_as_each_alone(translator, trained):
-    sources = [source for source, _ in trained.held_out] + ["old", "", "new two one red old"]
+    sources = [source for source, _ in trained.validation_start] + [
+        "old",
+        "",
+        "new two one red old",
+    ]
     assert translator.translate(sources) == [translator.translate([text])[0] for text in sources]
 
 
 def test_a_beam_of_width_1_is_greedy(translator, trained):
-    sources = [source for source, _ in trained.held_out]
+    sources = [source for source, _ in trained.validation_start]
     state, _ = translator.model.encode(translator.params, translator._ids(sources))
     beams = lc.beam_search(
         translator.model.step, translator.params, state, max_length=translator.max_length, width=1

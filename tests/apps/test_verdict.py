@@ -5,7 +5,7 @@ import pytest
 
 from lstmcore import anomalies
 from lstmcore.apps.anomalies import Event, fit_gaussian, thresholds
-from lstmcore.apps.anomalies.detection import Verdict
+from lstmcore.apps.anomalies.detection import DetectionResult
 from lstmcore.apps.anomalies.report import close_together, echoes, promises, sentence
 from lstmcore.apps.anomalies.thresholds import Threshold
 
@@ -25,10 +25,10 @@ def detector():
 
 @pytest.mark.parametrize("score", ["mean", "largest", "mahalanobis"])
 def test_a_verdict_is_its_parts_put_together(score, detector):
-    verdict = anomalies.judge(detector, STRANGE, score=score)
+    verdict = anomalies.detect(detector, STRANGE, score=score)
     errors = detector.errors(STRANGE)
     if score == "mahalanobis":  # fitted to what no weight was
-        gaussian = fit_gaussian(detector.training_errors[detector.held_out :])
+        gaussian = fit_gaussian(detector.training_errors[detector.validation_start :])
         rate, shares = gaussian.score, gaussian.shares(errors)
     else:
         rate = {
@@ -62,15 +62,15 @@ def test_a_verdict_is_its_parts_put_together(score, detector):
     ],
 )
 def test_thresholds(options, expected, detector):
-    verdict = anomalies.judge(detector, STRANGE, **options)
+    verdict = anomalies.detect(detector, STRANGE, **options)
     assert verdict.threshold == expected(verdict.score(detector.training_errors))
 
 
 def test_events_are_joined_and_left_out(detector):
     common = {"threshold": "quantile", "level": 0.5}
-    found = anomalies.judge(detector, STRANGE, **common, gap=3, minimum=4)
+    found = anomalies.detect(detector, STRANGE, **common, gap=3, minimum=4)
     assert found.events == anomalies.events(found.scores, found.threshold, gap=3, minimum=4)
-    assert found.events != anomalies.judge(detector, STRANGE, **common).events
+    assert found.events != anomalies.detect(detector, STRANGE, **common).events
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,14 @@ def test_events_are_joined_and_left_out(detector):
 def test_what_is_refused(options, message):
     """Before anything is looked at: there is no detector."""
     with pytest.raises(ValueError, match=message):
-        anomalies.judge(None, STRANGE, **options)
+        anomalies.detect(None, STRANGE, **options)
 
 
 def verdict(scores, events, limit=2.0):
     scores = np.array(scores, float)
-    return Verdict(scores, np.ones((len(scores), 1)), Threshold(limit, "why"), events, np.abs)
+    return DetectionResult(
+        scores, np.ones((len(scores), 1)), Threshold(limit, "why"), events, np.abs
+    )
 
 
 def test_the_sentence():

@@ -96,10 +96,13 @@ def test_the_settings_tell_how_the_model_was_made(tutorial):
     assert contents["lstmcore"] == lc.__version__
     assert contents["source"] == "tutorial"
     assert contents["columns"] == ["x", "x_cubed"]
-    assert contents["prepared"]["preparation"] == {
+    assert contents["preprocessor"]["preprocessing"] == {
         "missing": "refuse", "difference": [], "scaling": "none",
     }  # fmt: skip
-    assert (contents["prepared"]["offset"], contents["prepared"]["scale"]) == ([0, 0], [1, 1])
+    assert (contents["preprocessor"]["offset"], contents["preprocessor"]["scale"]) == (
+        [0, 0],
+        [1, 1],
+    )
     expected = {"window": 3, "units": [128, 64], "activation": "relu", "epochs": 2, "seed": 0}
     assert expected.items() <= contents["settings"].items()
 
@@ -124,9 +127,9 @@ def test_a_table_in_each_mode(mode, table, tmp_path):
     assert run.settings()["columns"] == ["load", "temp"]
 
     values = np.array([line.split(",")[1:] for line in TABLE.splitlines()[1:]], float)
-    prepared = series.Prepared.from_json(run.settings()["prepared"])
+    preprocessor = series.Preprocessor.from_json(run.settings()["preprocessor"])
     apply, params = reference.load(run.folder / "model.safetensors")
-    written, _ = apply(params, lc.windows(prepared.apply(values), 3, 2)[0])
+    written, _ = apply(params, lc.windows(preprocessor.transform(values), 3, 2)[0])
     written = written if mode == "composite" else (written,)
     assert [row["part"] for row in run.rows("output.csv")] == [
         part for part, steps in parts.items() for _ in range(8 * steps)
@@ -134,7 +137,9 @@ def test_a_table_in_each_mode(mode, table, tmp_path):
     at = run.column("output.csv", "row")[:, 0].astype(int)
     np.testing.assert_array_equal(run.column("output.csv", "load", "temp"), values[at])
     output = run.column("output.csv", "load_output", "temp_output")
-    expected = np.concatenate([prepared.invert(part).reshape(-1, 2) for part in written])
+    expected = np.concatenate(
+        [preprocessor.inverse_transform(part).reshape(-1, 2) for part in written]
+    )
     np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -166,7 +171,7 @@ def test_sunspots_with_validation_and_patience(tmp_path):
     assert np.ptp(losses, axis=0).max() < 1e-6
     assert run.settings()["rows"] == 309
     trained_on = read_dataset("sunspots").values[: 309 - round(0.2 * 307) - 2]
-    np.testing.assert_allclose(run.settings()["prepared"]["offset"], trained_on.mean(axis=0))
+    np.testing.assert_allclose(run.settings()["preprocessor"]["offset"], trained_on.mean(axis=0))
 
 
 def test_names_of_columns_are_not_taken_for_markup(table, tmp_path):
@@ -205,7 +210,7 @@ def test_missing_values_and_differences(mode, table, tmp_path):
     settings = run.settings()
     assert (settings["reading"], settings["rows"]) == ({"time": "when"}, 30)
     assert settings["settings"]["stride"] == 2
-    assert settings["prepared"]["preparation"] == {
+    assert settings["preprocessor"]["preprocessing"] == {
         "missing": "forward", "difference": [5, 1], "scaling": "standard",
     }  # fmt: skip
 
@@ -216,20 +221,20 @@ def test_missing_values_and_differences(mode, table, tmp_path):
         assert row["load"] == ("" if place in (7, 12) else str(float(place % 5)))
         assert row["temp"] == ("" if place == 12 else str(float(1000 + place * place)))
         assert np.isfinite([float(row["load_output"]), float(row["temp_output"])]).all()
-    prepared = series.Prepared.from_json(settings["prepared"])
+    preprocessor = series.Preprocessor.from_json(settings["preprocessor"])
     values = np.array([[i % 5, 1000.0 + i * i] for i in range(30)])
     values[7, 0] = np.nan
     values[12] = np.nan
-    x = prepared.apply(values)
+    x = preprocessor.transform(values)
     apply, params = reference.load(run.folder / "model.safetensors")
     inputs = lc.windows(x[: len(x) - horizon], 3, stride=2)
     written = np.asarray(apply(params, inputs)[0], float)
-    filled = prepared.filled(values)
+    filled = preprocessor.filled(values)
     if horizon:
         before = lc.windows(filled[3:-1], 6, stride=2)
-        expected = prepared.invert(written, before)
+        expected = preprocessor.inverse_transform(written, before)
     else:
-        missed = (written - inputs) * prepared.scaler.scale
+        missed = (written - inputs) * preprocessor.scaler.scale
         expected = lc.windows(filled[6:], 3, stride=2) + missed
     output = run.column("output.csv", "load_output", "temp_output")
     np.testing.assert_allclose(output, np.concatenate(expected), rtol=1e-4, atol=1e-4)

@@ -16,7 +16,7 @@ import lstmcore as lc
 from lstmcore.apps.anomalies import metrics, report
 from lstmcore.apps.anomalies.report import sentence
 from lstmcore.io.staging import CHECKPOINT, staging_of
-from lstmcore.series import Preparation
+from lstmcore.series import Preprocessing
 
 FILES = {
     "model.safetensors", "errors.safetensors", "detector.json", "settings.json", "history.csv",
@@ -108,7 +108,7 @@ def test_everything_promised_is_written(found):
 
 def test_it_is_what_python_trains_and_labels_are_not_learnt_from(found, detector):
     settings = lc.anomalies.Settings(
-        window=4, units=2, epochs=2, batch_size=512, preparation=Preparation("forward")
+        window=4, units=2, epochs=2, batch_size=512, preprocessing=Preprocessing("forward")
     )
     again = lc.anomalies.train(values()[: ROWS // 2], settings)
     assert detector.settings == settings
@@ -119,7 +119,7 @@ def test_it_is_what_python_trains_and_labels_are_not_learnt_from(found, detector
 
 
 def test_scores_are_those_of_python(found, detector):
-    verdict = lc.anomalies.judge(detector, values())
+    verdict = lc.anomalies.detect(detector, values())
     rows = found.rows("scores.csv")
     assert [row["date"] for row in rows] == days()
     np.testing.assert_array_equal(floats(found, "scores.csv", *NAMES), values())
@@ -134,7 +134,7 @@ def test_scores_are_those_of_python(found, detector):
 
 
 def test_events_are_those_of_python(found, detector):
-    verdict = lc.anomalies.judge(detector, values())
+    verdict = lc.anomalies.detect(detector, values())
     rows = found.rows("events.csv")
     assert tuple(rows[0]) == report.EVENTS
     assert len(rows) == len(verdict.events) >= 1
@@ -171,7 +171,7 @@ def words_of(run):
 
 def test_the_terminal_and_the_page_say_the_same(found, detector):
     words = words_of(found)
-    verdict = lc.anomalies.judge(detector, values())
+    verdict = lc.anomalies.detect(detector, values())
     said = sentence(verdict, days())
     assert said in found.text
     assert said in words
@@ -212,10 +212,10 @@ def test_a_table_of_its_own_to_train_on(table, tmp_path):
     run = call("anomalies", table, "--train", normal, *SMALL, "-o", tmp_path / "run")
     assert run.exit_code == 0, run.text
     settings = lc.anomalies.Settings(
-        window=4, units=2, epochs=2, batch_size=512, preparation=Preparation("forward")
+        window=4, units=2, epochs=2, batch_size=512, preprocessing=Preprocessing("forward")
     )
     detector = lc.anomalies.train(values(1, None), settings)
-    verdict = lc.anomalies.judge(detector, values())
+    verdict = lc.anomalies.detect(detector, values())
     np.testing.assert_allclose(floats(run, "scores.csv", "score")[:, 0], verdict.scores, rtol=1e-6)
     assert run.settings()["trained_on"] == str(normal)
     assert "taken to be normal" not in run.text
@@ -244,7 +244,7 @@ def test_options(options, judging, table, tmp_path):
     run = call("anomalies", table, *SMALL, *options, "-o", tmp_path / "run")
     assert run.exit_code == 0, run.text
     detector = lc.anomalies.Detector.load(run.folder)
-    verdict = lc.anomalies.judge(detector, values(), **judging)
+    verdict = lc.anomalies.detect(detector, values(), **judging)
     assert len(verdict.events) >= 1
     np.testing.assert_allclose(floats(run, "scores.csv", "score")[:, 0], verdict.scores)
     assert [row["peak"] for row in run.rows("events.csv")] == [
@@ -475,7 +475,7 @@ OPTIONS = {
     "share": (["--train-share", 0], "--train-share must be above 0 and at most 1, got 0"),
     "small share": (["--train-share", 0.01], "values has 2 rows, of which 4 are held out"),
     "window": (["--window", 500], "has 200 rows, too few for --window 500"),
-    "ahead": (["--ahead", 0], "ahead must be at least 1, got 0"),
+    "ahead": (["--ahead", 0], "horizon must be at least 1, got 0"),
     "gap": (["--gap", -1], "gap must be at least 0, got -1"),
     "minimum": (["--minimum", 0], "minimum must be at least 1, got 0"),
     "level of a maximum": (["--level", 0.1], "the maximum has none"),

@@ -17,7 +17,7 @@ from lstmcore import reference
 from lstmcore.apps.forecasting import report
 from lstmcore.apps.forecasting.report import sentences
 from lstmcore.io.staging import CHECKPOINT, staging_of
-from lstmcore.series import Preparation
+from lstmcore.series import Preprocessing
 
 FILES = {
     "model.safetensors", "forecast.json", "settings.json", "history.csv", "forecast.csv",
@@ -96,7 +96,7 @@ def test_everything_promised_is_written(made):
 def test_it_is_what_python_trains(made, trained):
     settings = lc.forecasting.Settings(
         window=4, horizon=2, units=2, epochs=2, batch_size=512, season=7, test=0.2,
-        quantiles=(0.1, 0.5, 0.9), preparation=Preparation("forward"),
+        quantiles=(0.1, 0.5, 0.9), preprocessing=Preprocessing("forward"),
     )  # fmt: skip
     again = lc.forecasting.train(values(), NAMES, settings)
     assert trained.settings == settings
@@ -225,7 +225,7 @@ def test_columns_known_in_advance(table, tmp_path):
     whole = values()
     whole[-2:, 0] = np.nan
     table.write_text(lines(whole, ("load", "plan")))
-    run = call("forecast", table, *SMALL, "--known", "plan", "-o", tmp_path / "run")
+    run = call("forecast", table, *SMALL, "--future-covariates", "plan", "-o", tmp_path / "run")
     assert run.exit_code == 0, run.text
     assert [row["date"] for row in run.rows("forecast.csv")] == days()[-2:]
     trained = lc.forecasting.Trained.load(run.folder)
@@ -249,7 +249,7 @@ def test_columns_that_are_not_known_ahead_leave_no_forecast(table, tmp_path):
     whole = values()
     whole[-1, 0] = np.nan
     table.write_text(lines(whole, ("load", "plan")))
-    run = call("forecast", table, *SMALL, "--known", "plan", "-o", tmp_path / "run")
+    run = call("forecast", table, *SMALL, "--future-covariates", "plan", "-o", tmp_path / "run")
     assert run.exit_code == 0, run.text
     assert "plan must be known for the 2 rows after it, and 1 are there" in run.text
     assert not {"forecast.csv", "forecast.png"} & run.files()
@@ -381,13 +381,13 @@ OPTIONS = {
     "folds": (["--folds", 100], "100 forecasts of 2 rows after at least 6 rows need 206 rows"),
     "negative folds": (["--folds", -1], "--folds must be at least 0, got -1"),
     "targets": (["--targets", "wind"], "targets names 'wind' but the columns are load"),
-    "known": (["--known", "wind"], "known names 'wind' but the columns are load"),
-    "known target": (["--known", "load", "--targets", "load"], "'load' is among targets and known"),
-    "all known": (["--known", ",".join(NAMES)], "all columns are known in advance"),
+    "future_covariates": (["--future-covariates", "wind"],
+    "known names 'wind' but the columns are load"), "known target": (["--future-covariates",
+    "load", "--targets", "load"], "'load' is among targets and known"), "all known":
+    (["--future-covariates", ",".join(NAMES)], "all columns are known in advance"),
     "recursive quantiles": (["--mode", "recursive", "--quantiles"], "or dropout and samples"),
-    "no such column": (["--columns", "wind"], "has no column 'wind'"),
-    "no such time": (["--time", "when"], "has no column 'when'"),
-    "seed": (["--seed", -1], "seed must be at least 0, got -1"),
+    "no such column": (["--columns", "wind"], "has no column 'wind'"), "no such time": (["--time",
+    "when"], "has no column 'when'"), "seed": (["--seed", -1], "seed must be at least 0, got -1"),
     "learning rate": (["--learning-rate", "nan"], "learning_rate must be a positive number"),
     "diverged": (
         ["--learning-rate", 1e30, "--epochs", 9],

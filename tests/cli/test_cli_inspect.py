@@ -70,7 +70,10 @@ def test_windows_are_cut_and_scaled_as_in_training(folder, csv):
     model, params = lc.load(folder / "model.safetensors")
     output, traces = jax.jit(model.apply)(params, windows.values[chosen])
     np.testing.assert_allclose(
-        numbers(page["outputs"][0]), windows.prepared.invert(output), rtol=1e-5, atol=1e-5
+        numbers(page["outputs"][0]),
+        windows.preprocessor.inverse_transform(output),
+        rtol=1e-5,
+        atol=1e-5,
     )
     np.testing.assert_allclose(
         decoded(page["layers"][0], "forget"), traces["encoder_0"].gates.forget, atol=1e-5
@@ -110,8 +113,10 @@ def test_another_table_is_scaled_as_the_one_of_the_training(folder, csv, tmp_pat
     page = contents(tmp_path / "other.html")
     assert numbers(page["inputs"])[0, 0].tolist() == [0, 1000]  # columns by name
     model, params = lc.load(folder / "model.safetensors")
-    prepared = autoencoding.cut(series.read_csv(csv), autoencoding.Settings(window=5)).prepared
-    x = prepared.scaler.apply(numbers(page["inputs"])).astype("float32")
+    preprocessor = autoencoding.cut(
+        series.read_csv(csv), autoencoding.Settings(window=5)
+    ).preprocessor
+    x = preprocessor.scaler.transform(numbers(page["inputs"])).astype("float32")
     expected = model.apply(params, x)[1]["encoder_0"].c
     np.testing.assert_allclose(decoded(page["layers"][0], "c"), expected, atol=1e-4)
 
@@ -252,20 +257,20 @@ BREAK = {
         [],
         "settings.json is damaged: .* 'speed'",
     ),
-    "preparation of other columns": (
+    "preprocessing of other columns": (
         lambda folder: edit_settings(folder, columns=["load"]),
         [],
-        "settings.json is damaged: .*columns and prepared do not fit",
+        "settings.json is damaged: .*columns and preprocessor do not fit",
     ),
-    "preparation of other settings": (
+    "preprocessing of other settings": (
         lambda folder: edit_settings(folder, settings=autoencoding.TUTORIAL.to_json()),
         [],
-        "settings.json is damaged: .*settings and prepared do not fit",
+        "settings.json is damaged: .*settings and preprocessor do not fit",
     ),
-    "no preparation": (
-        lambda folder: edit_settings(folder, prepared={"scale": [1, 1]}),
+    "no preprocessing": (
+        lambda folder: edit_settings(folder, preprocessor={"scale": [1, 1]}),
         [],
-        "settings.json is damaged: .*no stored preparation",
+        "settings.json is damaged: .*no stored preprocessing",
     ),
     "changed settings": (
         lambda folder: (folder / "settings.json").write_text("{}"),

@@ -136,7 +136,7 @@ def test_held_out_pairs_agree_with_what_is_said(run):
     assert {(source, target) for source, target, _ in rows} < set(PAIRS)
     match = np.mean([target == written for _, target, written in rows])
     assert f"{len(rows)} held-out pairs: exact match {match:.1%}, BLEU" in run.text
-    assert len(rows) == run.settings()["pairs"]["held_out"] == 9
+    assert len(rows) == run.settings()["pairs"]["validation_start"] == 9
 
 
 def test_the_pictures_show_something(run):
@@ -178,7 +178,7 @@ def test_weights_that_overflow_do_not_end_training(trained, capsys):
     """The losses may be finite all the same, and later epochs may find back."""
     params = jax.tree.map(lambda leaf: leaf * np.float32(np.nan), trained.translator.params)
     translator = replace(trained.translator, params=params)
-    progress = translation.Progress(1, {"loss": 1e30}, translator, trained.held_out)
+    progress = translation.Progress(1, {"loss": 1e30}, translator, trained.validation_start)
     watch.Watch(translation.Settings(), None)(progress)
     assert "epoch  1/20  loss 1.000e+30  no finite logits" in capsys.readouterr().out
 

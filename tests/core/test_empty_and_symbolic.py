@@ -70,7 +70,7 @@ def test_models_of_nothing(model, batch, steps):
 
 @pytest.mark.parametrize("mode", ["direct", "recursive"])
 def test_a_forecaster_of_no_examples(mode):
-    model = lc.Forecaster(3, 4, horizon=2, targets=2, known=1, mode=mode)
+    model = lc.Forecaster(3, 4, horizon=2, targets=2, future_covariates=1, mode=mode)
     forecast, _ = model.apply(model.init(KEY), jnp.ones((0, 3, 3)), jnp.ones((0, 2, 1)))
     assert forecast.shape == (0, 2, 2)
 
@@ -109,7 +109,7 @@ def test_the_gradient_of_checkpointed_chunks_for_a_batch_of_any_size(rng):
 
 
 def forecast(x, future):
-    model = lc.Forecaster(3, 4, horizon=2, targets=2, known=1)
+    model = lc.Forecaster(3, 4, horizon=2, targets=2, future_covariates=1)
     return model.apply(model.init(KEY), x, future)
 
 

@@ -51,7 +51,11 @@ def first_state(large):
     def in_chunks(params, chunk, state):
         return mean(params, chunk) * state.mean(), state
 
-    fit(in_chunks, chunk=2, start=lambda params, batch: jnp.ones(len(batch)) * large.one)
+    fit(
+        in_chunks,
+        tbptt_steps=2,
+        initial_state=lambda params, batch: jnp.ones(len(batch)) * large.one,
+    )
 
 
 def optimizer(large):

@@ -35,7 +35,7 @@ def translator(attention, sampling):
 
 
 def forecaster(**options):
-    model = lc.Forecaster(3, 4, horizon=2, targets=2, known=1, dropout=0.1, **options)
+    model = lc.Forecaster(3, 4, horizon=2, targets=2, future_covariates=1, dropout=0.1, **options)
     batch = {"x": X, "target": jnp.ones((2, 2, 2)), "future": jnp.ones((2, 2, 1))}
     return jax.grad(model.loss)(model.init(KEY), batch, KEY)
 

@@ -35,7 +35,13 @@ def zeros(params, batch):
 
 
 def fit(data=DATA, loss=recurrent, params=PARAMS, **changes):
-    options = {"optimizer": ADAM, "epochs": 3, "batch_size": 2, "chunk": 3, "start": zeros}
+    options = {
+        "optimizer": ADAM,
+        "epochs": 3,
+        "batch_size": 2,
+        "tbptt_steps": 3,
+        "initial_state": zeros,
+    }
     return lc.fit(loss, params, data, **options | changes)
 
 
@@ -44,16 +50,16 @@ def pieces(batch, chunk):
         yield batch | {"x": batch["x"][:, first : first + chunk]}
 
 
-def mean_loss(params, data, chunk=3):
+def mean_loss(params, data, tbptt_steps=3):
     """Over all steps, with the state carried."""
     state, total = zeros(params, data), 0.0
-    for piece in pieces(data, chunk):
+    for piece in pieces(data, tbptt_steps):
         value, state = recurrent(params, piece, state)
         total += float(value) * piece["x"].shape[1]
     return total / data["x"].shape[1]
 
 
-def plain_loop(parts, epochs=3, batch_size=2, chunk=3):
+def plain_loop(parts, epochs=3, batch_size=2, tbptt_steps=3):
     """The same training as Python would write it."""
     gradient = jax.jit(jax.value_and_grad(recurrent, has_aux=True))
     params, optimizer_state, losses = PARAMS, ADAM.init(PARAMS), []
@@ -63,7 +69,7 @@ def plain_loop(parts, epochs=3, batch_size=2, chunk=3):
             for row in range(0, len(part["x"]), batch_size):
                 batch = jax.tree.map(lambda leaf, row=row: leaf[row : row + batch_size], part)
                 state = zeros(params, batch)
-                for piece in pieces(batch, chunk):
+                for piece in pieces(batch, tbptt_steps):
                     (value, state), gradients = gradient(params, piece, state)
                     with jax.numpy_dtype_promotion("standard"):
                         updates, optimizer_state = ADAM.update(gradients, optimizer_state, params)
@@ -108,7 +114,7 @@ def test_one_piece_is_full_backpropagation(rng):
         return jnp.mean((y - batch[1]) ** 2), lc.final_states(traces)
 
     train = partial(lc.fit, params=weights(model), data=data, epochs=3, batch_size=5)
-    usual, ours = train(whole), train(truncated, chunk=100)
+    usual, ours = train(whole), train(truncated, tbptt_steps=100)
     jax.tree.map(close, ours.params, usual.params)
     close(ours.history["loss"], usual.history["loss"])
 
@@ -123,7 +129,7 @@ def test_no_gradient_passes_from_a_piece_to_the_one_before():
     x = np.ones((2, 6), np.float32)
     options = {"loss": judged_by_the_past, "params": params, "optimizer": optax.sgd(0.1)}
     start = lambda params, batch: jnp.ones(len(batch))  # noqa: E731
-    result = fit(x, **options, start=start, epochs=1)
+    result = fit(x, **options, initial_state=start, epochs=1)
     assert result.params == params  # though its loss says that w should be 1:
     close(result.history["loss"], [(0.0 + 1.0) / 2])
 
@@ -136,7 +142,13 @@ def test_the_first_state_can_be_learned():
     start = lambda params, batch: jnp.broadcast_to(params["first"], len(batch))  # noqa: E731
     x = np.ones((2, 6), np.float32)
     result = fit(
-        x, loss=loss, params=params, start=start, epochs=30, optimizer=optax.sgd(0.3), chunk=3
+        x,
+        loss=loss,
+        params=params,
+        initial_state=start,
+        epochs=30,
+        optimizer=optax.sgd(0.3),
+        tbptt_steps=3,
     )
     close(result.params["first"], 3.0, rtol=1e-3)
 
@@ -176,7 +188,7 @@ def test_memory_reaches_further_than_the_gradient(rng):
     data = jax.tree.map(lambda a: a[..., None].astype(np.float32), (marks, held))
     key = jax.random.key(0)
     options = {"optimizer": optax.adam(0.02), "epochs": 60, "batch_size": 16, "key": key}
-    result = lc.fit(loss, model.init(key), data, chunk=4, **options)
+    result = lc.fit(loss, model.init(key), data, tbptt_steps=4, **options)
     # Who knew each piece alone could only guess 0 at steps before its first mark.
     unknown = (np.cumsum(marks.reshape(-1, 4) ** 2, axis=1) == 0).mean()
     assert unknown > 0.5
@@ -186,11 +198,15 @@ def test_memory_reaches_further_than_the_gradient(rng):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"chunk": 0}, ValueError, "chunk must be at least 1, got 0"),
-        ({"chunk": None}, ValueError, "start gives the first state of truncated backprop"),
-        ({"start": 3}, TypeError, r"start must be a function \(params, batch\) -> state, got int"),
+        ({"tbptt_steps": 0}, ValueError, "chunk must be at least 1, got 0"),
+        ({"tbptt_steps": None}, ValueError, "initial_state is for truncated backprop"),
+        (
+            {"initial_state": 3},
+            TypeError,
+            r"initial_state must be a function \(params, batch\) -> state, got int",
+        ),
         ({"devices": jax.devices()}, ValueError, "chunk does not go together with devices"),
-        ({"start": None}, ValueError, "there is no LSTM layer among the params"),
+        ({"initial_state": None}, ValueError, "there is no LSTM layer among the params"),
         ({"data": GOAL}, ValueError, r"arrays of data have \[\] steps along axis 1: with chunk"),
         ({"data": {"a": X, "b": X[:, :3]}}, ValueError, r"arrays of data have \[3, 7\] steps"),
         ({"validation": X[:, :0]}, ValueError, r"the arrays of validation have \[0\] steps"),

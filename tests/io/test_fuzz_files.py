@@ -71,8 +71,10 @@ MODELS = {
     ),
     "StackedLSTM": (lc.StackedLSTM(2, (3, 3), 1, residual=True), lc.StackedLSTM(2, (3, 3), 1)),
     "Forecaster": (
-        lc.Forecaster(3, 3, horizon=2, targets=1, known=1, quantiles=(0.1, 0.5), dropout=0.1),
-        lc.Forecaster(3, 3, horizon=4, targets=1, known=1),
+        lc.Forecaster(
+            3, 3, horizon=2, targets=1, future_covariates=1, quantiles=(0.1, 0.5), dropout=0.1
+        ),
+        lc.Forecaster(3, 3, horizon=4, targets=1, future_covariates=1),
     ),
     "Seq2Seq": (
         lc.Seq2Seq(7, 6, 3, embedding=4, attention="additive", dropout=0.1),
@@ -131,7 +133,7 @@ def use_stream(stream):
 
 
 SETTINGS = anomalies.Settings(
-    "prediction", window=4, units=3, ahead=2, preparation=series.Preparation(difference=(2,))
+    "prediction", window=4, units=3, horizon=2, preprocessing=series.Preprocessing(difference=(2,))
 )
 
 
@@ -196,8 +198,9 @@ def load_vocabulary(folder):
 @cache
 def trained(number):
     settings = lc.forecasting.Settings(
-        window=4, horizon=2, units=3, epochs=1, batch_size=64, season=3, known=("plan",),
-        preparation=series.Preparation(difference=(2,), missing=("mean", "forward")[number]),
+        window=4, horizon=2, units=3, epochs=1, batch_size=64, season=3,
+        future_covariates=("plan",), preprocessing=series.Preprocessing(difference=(2,),
+        missing=("mean", "forward")[number]),
     )  # fmt: skip
     return lc.forecasting.train(table(60, 3), ("plan", "load", "wind"), settings)
 
@@ -205,12 +208,12 @@ def trained(number):
 def same_trained(one, other) -> bool:
     known = ("settings", "columns", "model", "split", "stride")
     return all(getattr(one, name) == getattr(other, name) for name in known) and same_trees(
-        *((t.params, t.noise, t.history, t.prepared.to_json()) for t in (one, other))
+        *((t.params, t.noise, t.history, t.preprocessor.to_json()) for t in (one, other))
     )
 
 
 def use_trained(loaded):
-    assert loaded.model.features == len(loaded.columns) == loaded.prepared.features
+    assert loaded.model.features == len(loaded.columns) == loaded.preprocessor.features
     assert loaded.noise.shape[0] == loaded.settings.horizon
 
 
@@ -222,16 +225,16 @@ def detector(number):
 
 
 def same_detectors(one, other) -> bool:
-    known = ("settings", "model", "held_out")
+    known = ("settings", "model", "validation_start")
     return all(getattr(one, name) == getattr(other, name) for name in known) and same_trees(
-        *((d.params, d.history, d.training_errors, d.prepared.to_json()) for d in (one, other))
+        *((d.params, d.history, d.training_errors, d.preprocessor.to_json()) for d in (one, other))
     )
 
 
 def use_detector(loaded):
     """As far as that takes no time: an alarm of it is made without a compilation."""
-    assert loaded.model.outputs == loaded.settings.ahead * loaded.prepared.features
-    assert loaded.held_out_errors.shape[1] == loaded.prepared.features
+    assert loaded.model.outputs == loaded.settings.ahead * loaded.preprocessor.features
+    assert loaded.validation_errors.shape[1] == loaded.preprocessor.features
     assert anomalies.Alarm.of(loaded, 1.0).predictions.nbytes < 10**6
 
 
@@ -253,12 +256,12 @@ def same_translators(one, other) -> bool:
 def save_fit(folder, number):
     """What `lstmcore fit` writes beside its model."""
     settings = autoencoding.Settings(
-        window=4 + number, units=(3,), preparation=SETTINGS.preparation
+        window=4 + number, units=(3,), preprocessing=SETTINGS.preprocessing
     )
-    prepared = settings.preparation.fit(table(20))
+    preprocessor = settings.preprocessing.fit(table(20))
     described = {
         "source": "table.csv", "columns": ["load", "wind"], "rows": 20, "interval": "1 hour",
-        "settings": settings.to_json(), "prepared": prepared.to_json(),
+        "settings": settings.to_json(), "preprocessor": preprocessor.to_json(),
     }  # fmt: skip
     # Of an earlier version, or of this one.
     described |= [{"reading": {"time": "when", "sort": True}}, {"time": None}][number]
@@ -320,7 +323,7 @@ KINDS |= {
         save_fit,
         lambda folder: read_settings(folder / "settings.json"),
         same_origins,
-        lambda origin: origin.prepared.apply(np.ones((30, len(origin.columns)))),
+        lambda origin: origin.preprocessor.transform(np.ones((30, len(origin.columns)))),
     ),
     "vocabulary": Kind(
         save_vocabulary, load_vocabulary, lambda one, other: one == other,
@@ -393,14 +396,14 @@ def test_mutated(name, tmp_path):
 LARGE = {  # much in a small file: (kind, file, what is changed, message)
     "texts among flags": (
         "Trained",
-        lambda stored: stored["prepared"].update(constant=["x" * 10_000] + ["y"] * 5_000),
+        lambda stored: stored["preprocessor"].update(constant=["x" * 10_000] + ["y"] * 5_000),
         "constant is no list of true, false",
     ),
     "columns and targets": (
         "Trained",
         lambda stored: (
             stored.update(columns=[f"c{i}" for i in range(50_000)]),
-            stored["settings"].update(targets=stored["columns"], known=[]),
+            stored["settings"].update(targets=stored["columns"], future_covariates=[]),
         ),
         "it prepares 3 of 50000 columns",
     ),
@@ -411,7 +414,7 @@ LARGE = {  # much in a small file: (kind, file, what is changed, message)
     ),
     "rows ahead": (
         "Detector",
-        lambda stored: stored["settings"].update(ahead=2**31 - 1),
+        lambda stored: stored["settings"].update(horizon=2**31 - 1),
         "outputs must be at most 2,147,483,647, got 4294967294",
     ),
     "a token": (

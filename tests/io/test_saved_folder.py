@@ -33,20 +33,20 @@ def _no_waiting(monkeypatch):
 def saved(kind: str, seed: int):
     """Something to save; nothing is trained, and with every seed its parts are others."""
     history = {"loss": np.full(3, float(seed))}
-    prepared = series.Preparation().fit(TABLE + seed)
+    preprocessor = series.Preprocessing().fit(TABLE + seed)
     if kind == "Trained":
         settings = forecasting.Settings(window=3, horizon=2, units=2)
         model = forecaster_model(settings, ("a", "b"))
         split, noise = series.split(20), np.zeros((2, 2))
         return forecasting.Trained(
-            settings, ("a", "b"), model, params(model, seed), prepared, history, split, 1, noise
+            settings, ("a", "b"), model, params(model, seed), preprocessor, history, split, 1, noise
         )
     if kind == "Detector":
         settings = anomalies.Settings(window=3, units=2)
         model = detector_model(settings, 2)
         errors = np.full((20, 2), float(seed))
         return anomalies.Detector(
-            model, params(model, seed), prepared, settings, history, errors, 18
+            model, params(model, seed), preprocessor, settings, history, errors, 18
         )
     names = ["one two", "one too"][seed]
     vocabularies = [lc.Vocabulary.of([text], "word") for text in (names, "a b")]
@@ -75,7 +75,7 @@ def which(kind: str, folder: Path) -> int | None:
     if kind == "Translator":
         seeds |= {found.max_length - 9, int("too" in found.source.tokens)}
     else:
-        seeds |= {int(found.history["loss"][0]), int(found.prepared.scaler.offset[0]) - 19}
+        seeds |= {int(found.history["loss"][0]), int(found.preprocessor.scaler.offset[0]) - 19}
     if kind == "Detector":
         seeds.add(int(found.training_errors[0, 0]))
     assert len(seeds) == 1, "parts of two objects"

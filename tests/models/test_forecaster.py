@@ -19,10 +19,10 @@ B, T, H = 3, 5, 4  # H: the horizon
 
 MODELS = {
     "direct": lc.Forecaster(2, (4, 3), H),
-    "direct, covariates": lc.Forecaster(4, (4, 3), H, targets=2, known=1),
+    "direct, covariates": lc.Forecaster(4, (4, 3), H, targets=2, future_covariates=1),
     "direct, quantiles": lc.Forecaster(3, 4, H, targets=2, quantiles=(0.1, 0.5, 0.9)),
     "recursive": lc.Forecaster(2, (4, 3), H, mode="recursive"),
-    "recursive, known": lc.Forecaster(3, (4, 3), H, known=1, mode="recursive"),
+    "recursive, known": lc.Forecaster(3, (4, 3), H, future_covariates=1, mode="recursive"),
     "recursive, one step": lc.Forecaster(2, 4, 1, mode="recursive"),
 }
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -34,8 +34,8 @@ close = partial(np.testing.assert_allclose, rtol=1e-5, atol=2e-6)
 def sequences(model, rng, dtype=np.float32):
     """(x, future or None)."""
     x = rng.normal(size=(B, T, model.features)).astype(dtype)
-    future = rng.normal(size=(B, model.horizon, model.known)).astype(dtype)
-    return x, future if model.known else None
+    future = rng.normal(size=(B, model.horizon, model.future_covariates)).astype(dtype)
+    return x, future if model.future_covariates else None
 
 
 def batch_of(model, rng, dtype=np.float32):
@@ -46,7 +46,8 @@ def batch_of(model, rng, dtype=np.float32):
 
 def in_numpy(model, params, *arguments, **options):
     sizes = {
-        name: getattr(model, name) for name in ("horizon", "targets", "known", "mode", "quantiles")
+        name: getattr(model, name)
+        for name in ("horizon", "targets", "future_covariates", "mode", "quantiles")
     }
     activations = {"activation": model.activation}
     return reference.apply_forecaster(params, *arguments, **sizes, **activations, **options)
@@ -195,7 +196,7 @@ def test_dropout_needs_a_key_and_a_rate(rng):
 
 def test_dropout_never_drops_the_data():
     """With all that is hidden dropped, the layer still reads its input, the head what is known."""
-    model = lc.Forecaster(2, 3, 1, targets=1, known=1, dropout=0.999999)
+    model = lc.Forecaster(2, 3, 1, targets=1, future_covariates=1, dropout=0.999999)
     params = weights(model)
     x, future = np.ones((1, 1, 2), np.float32), np.ones((1, 1, 1), np.float32)
     forecast, traces = model.apply(params, x, future, key=KEY)
@@ -232,7 +233,7 @@ def loss_by_hand(model, params, batch):
     rows = np.concatenate([x, np.concatenate([target, known], axis=2)], axis=1).astype(x.dtype)
     single, errors = lc.Forecaster(**vars(model) | {"horizon": 1}), []
     for t in range(1, rows.shape[1]):
-        following = rows[:, t : t + 1, model.targets :] if model.known else None
+        following = rows[:, t : t + 1, model.targets :] if model.future_covariates else None
         forecast, _ = in_numpy(single, params, rows[:, :t], following)
         errors.append((forecast[:, 0] - rows[:, t, : model.targets]) ** 2)
     return np.mean(errors)
@@ -253,7 +254,7 @@ def test_it_learns_what_is_known_in_advance(mode, rng):
     """The next row is the one known column of that row: only with it at hand can it be forecast."""
     known = rng.normal(size=(400, 1)).astype(np.float32)
     x, target = lc.windows(np.concatenate([known, known], axis=1), 3, 2)
-    model = lc.Forecaster(2, 8, 2, known=1, mode=mode)
+    model = lc.Forecaster(2, 8, 2, future_covariates=1, mode=mode)
     batch = {"x": x, "target": target[:, :, :1], "future": target[:, :, 1:]}
     import optax
 
@@ -274,7 +275,7 @@ def test_it_learns_what_is_known_in_advance(mode, rng):
 
 X = np.ones((B, T, 3), np.float32)
 FUTURE = np.ones((B, H, 1), np.float32)
-MODEL = lc.Forecaster(3, 4, H, known=1)
+MODEL = lc.Forecaster(3, 4, H, future_covariates=1)
 PARAMS = weights(MODEL)
 make = partial(lc.Forecaster, 3, 4)
 
@@ -289,7 +290,11 @@ def masked(model, mask):
         (lambda: make(0), ValueError, "horizon must be at least 1, got 0"),
         (lambda: make(1, targets=0), ValueError, "targets must be at least 1, got 0"),
         (lambda: make(1, known=-1), ValueError, "known must be at least 0, got -1"),
-        (lambda: make(1, known=3), ValueError, "known is 3 of 3 features, which leaves none to fo"),
+        (
+            lambda: make(1, future_covariates=3),
+            ValueError,
+            "known is 3 of 3 features, which leaves none to fo",
+        ),
         (lambda: make(1, 2, 2), ValueError, "2 targets and 2 known columns are more than the 3"),
         (lambda: make(1, mode="both"), ValueError, "mode must be one of 'direct', 'recursive'"),
         (
@@ -320,7 +325,7 @@ def masked(model, mask):
         (
             lambda: make(H).apply(weights(make(H)), X, FUTURE),
             ValueError,
-            "future was given but the model has known=0: leave it out",
+            "future was given but the model has future_covariates=0: leave it out",
         ),
         (
             lambda: MODEL.apply(PARAMS, X[..., :2], FUTURE),

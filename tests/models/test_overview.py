@@ -35,7 +35,7 @@ def test_a_model_too_large_for_memory_can_be_looked_at():
 
 
 def test_a_forecaster_writes_all_steps_at_once_or_one_after_the_other():
-    direct = lc.summary(lc.Forecaster(3, (4, 2), horizon=5, known=1), timesteps=9)
+    direct = lc.summary(lc.Forecaster(3, (4, 2), horizon=5, future_covariates=1), timesteps=9)
     assert "(None, 9, 4)" in direct
     assert "lstm_1  LSTM   (None, 2)" in direct
     assert direct.splitlines()[4].split() == ["head", "Dense", "(None,", "10)", "80"]

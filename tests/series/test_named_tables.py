@@ -59,9 +59,11 @@ FUNCTIONS = {
     "evaluate": lambda table: trained().evaluate(table).scores["model"].mae,
     "errors": lambda table: detector().errors(table),
     "outputs": lambda table: detector().outputs(table),
-    "judge": lambda table: anomalies.judge(detector(), table).scores,
-    "look": lambda table: next(anomalies.look(detector(), table, [(20, 30)]))[1].inputs,
-    "prepared": lambda table: detector().prepared.apply(table),
+    "detect": lambda table: anomalies.detect(detector(), table).scores,
+    "gate_traces": lambda table: (
+        next(anomalies.gate_traces(detector(), table, [(20, 30)]))[1].inputs
+    ),
+    "preprocessor": lambda table: detector().preprocessor.transform(table),
 }
 
 
@@ -95,10 +97,12 @@ def test_a_table_gives_its_names_in_training(kind):
     found = forecasting.train(table, settings=settings)
     assert found.columns == ("temp", "load")
     assert found.targets == ("load",)
-    prepared = series.Preparation().fit(table)
-    assert prepared.columns == ("temp", "load")
-    assert prepared.select([1]).columns == ("load",)
-    np.testing.assert_array_equal(prepared.apply(FRAME), prepared.apply(np.c_[TEMP, LOAD]))
+    preprocessor = series.Preprocessing().fit(table)
+    assert preprocessor.columns == ("temp", "load")
+    assert preprocessor.select([1]).columns == ("load",)
+    np.testing.assert_array_equal(
+        preprocessor.transform(FRAME), preprocessor.transform(np.c_[TEMP, LOAD])
+    )
 
 
 def test_names_that_are_given_choose_the_order():
@@ -117,7 +121,12 @@ def test_names_that_are_given_choose_the_order():
 
 def test_columns_known_in_advance_are_matched_by_name():
     settings = forecasting.Settings(
-        window=6, horizon=2, units=2, epochs=1, targets=("load",), known=("temp", "wind")
+        window=6,
+        horizon=2,
+        units=2,
+        epochs=1,
+        targets=("load",),
+        future_covariates=("temp", "wind"),
     )
     found = forecasting.train(EXTRA, settings=settings)
     future = pd.DataFrame({"wind": [1.0, 1.0], "temp": [3.0, 4.0]})
@@ -128,7 +137,7 @@ def test_columns_known_in_advance_are_matched_by_name():
 
 
 def test_rows_of_an_alarm_are_matched_by_name():
-    alarm = anomalies.Alarm.of(detector(), 1.0)
+    alarm = anomalies.OnlineDetector.of(detector(), 1.0)
     rows = {
         "dict": {"temp": TEMP[0], "load": LOAD[0]},
         "row of a frame": SWAPPED.iloc[0],
@@ -152,11 +161,11 @@ def test_a_saved_detector_knows_its_columns(tmp_path):
 
 
 def test_a_preparation_without_names_is_read_as_before():
-    stored = series.Preparation().fit(FRAME.to_numpy()).to_json()
+    stored = series.Preprocessing().fit(FRAME.to_numpy()).to_json()
     del stored["columns"]  # as versions wrote it that knew no names
-    assert series.Prepared.from_json(stored).columns is None
+    assert series.Preprocessor.from_json(stored).columns is None
     with pytest.raises(ValueError, match="it names 1 of 2 columns"):
-        series.Prepared.from_json(stored | {"columns": ["load"]})
+        series.Preprocessor.from_json(stored | {"columns": ["load"]})
 
 
 def test_features_for_scikit_learn_refuse_another_order():

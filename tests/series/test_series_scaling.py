@@ -21,13 +21,17 @@ lags = st.lists(st.integers(1, 4), max_size=3).map(tuple)
 @given(measurements, kinds)
 def test_scaling_can_be_undone(table, kind):
     scaler = series.fit_scaler(table, kind)
-    np.testing.assert_allclose(scaler.invert(scaler.apply(table)), table, rtol=1e-12, atol=1e-9)
-    np.testing.assert_allclose(scaler.apply(scaler.invert(table)), table, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        scaler.inverse_transform(scaler.transform(table)), table, rtol=1e-12, atol=1e-9
+    )
+    np.testing.assert_allclose(
+        scaler.transform(scaler.inverse_transform(table)), table, rtol=1e-9, atol=1e-9
+    )
 
 
 @given(measurements)
 def test_standard_scaling(table):
-    scaled = series.fit_scaler(table, "standard").apply(table)
+    scaled = series.fit_scaler(table, "standard").transform(table)
     changes = np.ptp(table, axis=0) > 0
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-9)
     np.testing.assert_allclose(scaled.std(axis=0)[changes], 1)
@@ -35,7 +39,7 @@ def test_standard_scaling(table):
 
 @given(measurements)
 def test_minmax_scaling(table):
-    scaled = series.fit_scaler(table, "minmax").apply(table)
+    scaled = series.fit_scaler(table, "minmax").transform(table)
     changes = np.ptp(table, axis=0) > 0
     np.testing.assert_array_equal(scaled.min(axis=0), 0)
     np.testing.assert_allclose(scaled.max(axis=0)[changes], 1)
@@ -43,7 +47,7 @@ def test_minmax_scaling(table):
 
 @given(measurements)
 def test_no_scaling(table):
-    np.testing.assert_array_equal(series.fit_scaler(table, "none").apply(table), table)
+    np.testing.assert_array_equal(series.fit_scaler(table, "none").transform(table), table)
 
 
 @given(measured, st.integers(1, 12), st.sampled_from(["standard", "minmax"]))
@@ -51,12 +55,12 @@ def test_no_scaling(table):
 def test_a_constant_column_is_shifted_but_not_stretched(value, rows, kind):
     scaler = series.fit_scaler(np.full(rows, value), kind)
     assert scaler.scale == 1
-    np.testing.assert_allclose(scaler.apply([[value], [value + 2]]), [[0], [2]], atol=1e-9)
+    np.testing.assert_allclose(scaler.transform([[value], [value + 2]]), [[0], [2]], atol=1e-9)
 
 
 def test_scaling_leaves_the_table_alone():
     table = np.array([[1, 2], [3, 4]])
-    series.fit_scaler(table, "standard").apply(table)
+    series.fit_scaler(table, "standard").transform(table)
     assert table.tolist() == [[1, 2], [3, 4]]
 
 

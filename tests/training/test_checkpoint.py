@@ -48,17 +48,17 @@ class Stopped(Exception):
 
 
 def stop_after(last):
-    def watch(epoch, params, losses):
+    def callback(epoch, params, losses):
         if epoch == last:
             raise Stopped
 
-    return watch
+    return callback
 
 
 def stopped(path, epoch, **options):
     """Leave a checkpoint behind, of a run that was stopped after this epoch."""
     with pytest.raises(Stopped) as error:
-        fit(checkpoint=path, resume=True, watch=stop_after(epoch), **options)
+        fit(checkpoint=path, resume=True, callback=stop_after(epoch), **options)
     return error.value
 
 
@@ -124,8 +124,8 @@ KINDS = {
     "pieces": {
         "loss": recurrent,
         "data": X[:, None].repeat(5, 1),
-        "chunk": 2,
-        "start": lambda params, batch: jnp.zeros(len(batch)),
+        "tbptt_steps": 2,
+        "initial_state": lambda params, batch: jnp.zeros(len(batch)),
         "key": KEY,
     },
     "bfloat16": of_dtype(jnp.bfloat16),
@@ -180,14 +180,14 @@ def test_a_complete_run_is_returned_at_once(path):
     seen = []
     whole = fit(checkpoint=path)
     before = path.stat()
-    result = fit(checkpoint=path, resume=True, watch=lambda *told: seen.append(told))
+    result = fit(checkpoint=path, resume=True, callback=lambda *told: seen.append(told))
     assert_same(result, whole)
     assert (seen, path.stat()) == ([], before)
     patient = {"validation": {"x": X, "y": -Y}, "patience": 2, "epochs": 500}
     other = path.with_name("other")
     whole = fit(checkpoint=other, **patient)
     assert len(whole.history["loss"]) < 500
-    result = fit(checkpoint=other, resume=True, watch=lambda *told: seen.append(told), **patient)
+    result = fit(checkpoint=other, resume=True, callback=lambda *told: seen.append(told), **patient)
     assert_same(result, whole)
     assert seen == []
 
@@ -195,7 +195,7 @@ def test_a_complete_run_is_returned_at_once(path):
 def test_longer_and_more_patiently(path):
     fit(checkpoint=path, epochs=3)
     seen = []
-    longer = fit(checkpoint=path, resume=True, watch=lambda epoch, *_: seen.append(epoch))
+    longer = fit(checkpoint=path, resume=True, callback=lambda epoch, *_: seen.append(epoch))
     assert_same(longer, fit())
     assert seen == [4, 5, 6]
     far = {"validation": {"x": X, "y": -Y}, "epochs": 200}
@@ -233,7 +233,7 @@ def writes(monkeypatch):
 
 
 def test_written_at_first_and_at_the_end(path, writes):
-    fit(checkpoint=path, watch=lambda *_: None)
+    fit(checkpoint=path, callback=lambda *_: None)
     assert writes == [1, EPOCHS]
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     fit(checkpoint=path, resume=True)
@@ -245,7 +245,7 @@ def test_written_at_first_and_at_the_end(path, writes):
 
 @pytest.mark.usefixtures("every_epoch")
 def test_written_when_its_time_has_come(path, writes):
-    fit(checkpoint=path, watch=lambda *_: None)
+    fit(checkpoint=path, callback=lambda *_: None)
     assert writes == [1, 2, 3, 4, 5, 6]
 
 
@@ -263,7 +263,7 @@ def test_slow_writes_are_rare(path, monkeypatch):
     def one_second(*_):
         now[0] += 1.0
 
-    fit(checkpoint=path, watch=one_second, epochs=65)
+    fit(checkpoint=path, callback=one_second, epochs=65)
     assert np.diff(epochs[:-1]).min() >= 20
 
 
@@ -312,13 +312,13 @@ def test_a_second_run_with_the_same_checkpoint_is_refused(path):
     refused = []
     (path.parent / "link").symlink_to(path)
 
-    def watch(epoch, params, losses):
+    def callback(epoch, params, losses):
         for name in (path, path.parent / "link"):
             with pytest.raises(ValueError, match="another run writes to the checkpoint") as error:
                 fit(checkpoint=name, resume=True)
             refused.append(error)
 
-    result = fit(checkpoint=path, watch=watch)
+    result = fit(checkpoint=path, callback=callback)
     assert_same(result, fit())
     assert len(refused) == 2 * EPOCHS
     assert {file.name for file in path.parent.iterdir()} == {path.name, "link"}
@@ -469,7 +469,7 @@ def test_a_full_disk_is_found_out_before_training_starts(path):
     with no_files_above_a_page() as begin:
         begin()
         with pytest.raises(OSError, match=r"cannot write the checkpoint .*choose another pl") as e:
-            fit(checkpoint=path, watch=stop_after(1), **BIG)
+            fit(checkpoint=path, callback=stop_after(1), **BIG)
     assert e.value.errno == errno.EFBIG
     assert list(path.parent.iterdir()) == []
 
@@ -478,14 +478,14 @@ def test_a_full_disk_is_found_out_before_training_starts(path):
 def test_a_disk_that_fills_up_while_it_trains(path):
     message = r"File too large\): that of epoch 3 is still there"
     with no_files_above_a_page() as begin, pytest.raises(OSError, match=message) as error:
-        fit(checkpoint=path, watch=lambda epoch, *_: epoch < 3 or begin(), **BIG)
+        fit(checkpoint=path, callback=lambda epoch, *_: epoch < 3 or begin(), **BIG)
     assert str(path) in str(error.value)
     assert error.value.errno == errno.EFBIG
     assert notes(error.value) == ["(params after epoch 4 are in this error's .result)"]
     assert_same(error.value.result, fit(epochs=4, **BIG))
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     seen = []
-    resumed = fit(checkpoint=path, resume=True, watch=lambda *told: seen.append(told[0]), **BIG)
+    resumed = fit(checkpoint=path, resume=True, callback=lambda *told: seen.append(told[0]), **BIG)
     assert seen == [4, 5, 6]
     assert_same(resumed, fit(**BIG))
 
@@ -497,19 +497,19 @@ def full(path, *_):
 def test_the_first_write_fails(path, monkeypatch):
     monkeypatch.setattr(checkpoint, "write_tensors", full)
     with pytest.raises(OSError, match=r"\(No space left on device\): there is none") as error:
-        fit(checkpoint=path, watch=lambda *_: None)
+        fit(checkpoint=path, callback=lambda *_: None)
     assert error.value.errno == errno.ENOSPC
     assert_same(error.value.result, fit(epochs=1))
 
 
 def test_ctrl_c_with_a_full_disk_is_still_ctrl_c(path, monkeypatch):
-    def watch(epoch, params, losses):
+    def callback(epoch, params, losses):
         if epoch == 3:
             monkeypatch.setattr(checkpoint, "write_tensors", full)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt) as error:
-        fit(checkpoint=path, watch=watch)
+        fit(checkpoint=path, callback=callback)
     assert notes(error.value)[0] == (
         f"(cannot write the checkpoint {path} (No space left on device): that of epoch 1 is still "
         "there)"
@@ -535,12 +535,12 @@ def test_a_folder_that_goes_away_while_it_trains(tmp_path):
     folder = tmp_path / "runs"
     folder.mkdir()
 
-    def watch(epoch, params, losses):
+    def callback(epoch, params, losses):
         if epoch == 2:
             shutil.rmtree(folder)
 
     with pytest.raises(OSError, match=r"cannot write the checkpoint .*run \(No such file") as error:
-        fit(checkpoint=folder / "run", watch=watch)
+        fit(checkpoint=folder / "run", callback=callback)
     assert_same(error.value.result, fit())
 
 
@@ -586,8 +586,8 @@ def test_params_of_another_shape(path):
 
 def test_pieces_of_another_length(path):
     stopped(path, 2, **KINDS["pieces"])
-    with pytest.raises(ValueError, match="chunk was 2, but is 3 now; pass the same to go on"):
-        fit(checkpoint=path, resume=True, **KINDS["pieces"] | {"chunk": 3})
+    with pytest.raises(ValueError, match="tbptt_steps was 2, but is 3 now; pass the same to go on"):
+        fit(checkpoint=path, resume=True, **KINDS["pieces"] | {"tbptt_steps": 3})
 
 
 @pytest.fixture(scope="module")

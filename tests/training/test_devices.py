@@ -65,7 +65,7 @@ def stopped_and_resumed(name, **options):
 
     train = partial(lc.fit, batch_size=6, checkpoint=folder / name, resume=True, **options)
     try:
-        train(epochs=4, watch=stop)
+        train(epochs=4, callback=stop)
     except StopIteration:
         return train(epochs=4)
 

@@ -122,7 +122,7 @@ def test_errors_of_buckets():
 def test_watch_sees_every_epoch_and_changes_nothing():
     seen = []
     validation = PARTS[1]
-    result = fit(watch=lambda *told: seen.append(told), validation=validation)
+    result = fit(callback=lambda *told: seen.append(told), validation=validation)
     assert_same(result, fit(validation=validation))
     epochs, params, losses = zip(*seen, strict=True)
     assert epochs == (1, 2, 3, 4, 5, 6)
@@ -134,12 +134,12 @@ def test_watch_sees_every_epoch_and_changes_nothing():
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
 def test_what_watch_raises_carries_the_training_so_far(failure):
-    def watch(epoch, params, losses):
+    def callback(epoch, params, losses):
         if epoch == 3:
             raise failure("enough")
 
     with pytest.raises(failure, match="enough") as error:
-        fit(watch=watch)
+        fit(callback=callback)
     assert_same(error.value.result, fit(epochs=3))
     assert error.value.__notes__ == ["(params after epoch 3 are in this error's .result)"]
 
@@ -174,12 +174,14 @@ def test_watch_is_not_called_for_an_epoch_that_went_wrong():
             PARTS[0],
             optimizer=optax.sgd(30.0),
             epochs=400,
-            watch=lambda epoch, params, losses: seen.append(losses["loss"]),
+            callback=lambda epoch, params, losses: seen.append(losses["loss"]),
         )
     assert 0 < len(seen) < 400
     assert np.isfinite(seen).all()
 
 
 def test_watch_must_be_a_function():
-    with pytest.raises(TypeError, match=r"watch must be a function \(epoch, params, losses\), got"):
-        fit(watch=True)
+    with pytest.raises(
+        TypeError, match=r"callback must be a function \(epoch, params, losses\), got"
+    ):
+        fit(callback=True)

@@ -42,7 +42,7 @@ def test_each_step_draws_anew_and_measuring_does_not():
 
 def test_each_piece_draws_anew():
     start = lambda params, batch: jnp.zeros(len(batch))  # noqa: E731
-    options = {"chunk": 1, "start": start, "epochs": 600, "batch_size": 7}
+    options = {"tbptt_steps": 1, "initial_state": start, "epochs": 600, "batch_size": 7}
     losses = fit(drawn_from_pieces, key=jax.random.key(0), **options).history["loss"]
     assert_drawn_from(mean_of_uniforms(6), losses)
 

@@ -193,7 +193,12 @@ def test_a_search_along_a_line_sees_the_loss_of_its_batch_alone():
     steps = jax.tree.map(lambda leaf: np.repeat(leaf[:, None], 2, axis=1), DATA)
     once, twice = (
         lc.fit(
-            in_pieces, START, data, chunk=1, start=lambda params, batch: jnp.zeros(()), **options
+            in_pieces,
+            START,
+            data,
+            tbptt_steps=1,
+            initial_state=lambda params, batch: jnp.zeros(()),
+            **options,
         )
         for data, options in (
             (steps, {"optimizer": optimizer, "epochs": 1, "batch_size": 7}),

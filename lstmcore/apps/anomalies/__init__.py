@@ -6,15 +6,15 @@
     scores = mean_absolute(detector.errors(values))            of any series
     found = events(scores, limit, gap=12)                      stretches with start, end and peak
 
-`Alarm` is the same for rows that arrive one by one. `metrics` says how good it is where labels are
-known, and names how each number can flatter.
+`OnlineDetector` is the same for rows that arrive one by one. `metrics` says how good it is where
+labels are known, and names how each number can flatter.
 """
 
 from lstmcore.apps.anomalies import metrics, thresholds
-from lstmcore.apps.anomalies.detection import Verdict, judge
+from lstmcore.apps.anomalies.detection import DetectionResult, detect
 from lstmcore.apps.anomalies.detector import Detector
-from lstmcore.apps.anomalies.gates import look
-from lstmcore.apps.anomalies.online import Alarm
+from lstmcore.apps.anomalies.gates import gate_traces
+from lstmcore.apps.anomalies.online import OnlineDetector
 from lstmcore.apps.anomalies.scores import Gaussian, fit_gaussian, largest, mean_absolute, shares
 from lstmcore.apps.anomalies.settings import Settings
 from lstmcore.apps.anomalies.thresholds import Threshold
@@ -22,19 +22,19 @@ from lstmcore.apps.anomalies.training import train
 from lstmcore.series.events import Event, events, flags_of
 
 __all__ = [
-    "Alarm",
+    "DetectionResult",
     "Detector",
     "Event",
     "Gaussian",
+    "OnlineDetector",
     "Settings",
     "Threshold",
-    "Verdict",
+    "detect",
     "events",
     "fit_gaussian",
     "flags_of",
-    "judge",
+    "gate_traces",
     "largest",
-    "look",
     "mean_absolute",
     "metrics",
     "shares",

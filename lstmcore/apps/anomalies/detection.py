@@ -19,7 +19,7 @@ THRESHOLDS = ("maximum", "quantile", "gaussian", "peaks")
 LEVELS = {"quantile": 0.999, "gaussian": 1e-4, "peaks": 1e-4}
 
 
-class Verdict(NamedTuple):
+class DetectionResult(NamedTuple):
     """What is strange in a series.
 
     Attributes:
@@ -27,7 +27,7 @@ class Verdict(NamedTuple):
       shares: [rows, F], how much of the score comes from each feature.
       threshold: a row above it is flagged.
       events: stretches of flagged rows, in the order of time.
-      score: from errors [rows, F] to scores [rows], for `Alarm.of`.
+      score: from errors [rows, F] to scores [rows], for `OnlineDetector.of`.
     """
 
     scores: np.ndarray
@@ -37,7 +37,7 @@ class Verdict(NamedTuple):
     score: Callable[[np.ndarray], np.ndarray]
 
 
-def judge(
+def detect(
     detector: Detector,
     values,
     *,
@@ -46,7 +46,7 @@ def judge(
     level: float | None = None,
     gap: int = 0,
     minimum: int = 1,
-) -> Verdict:
+) -> DetectionResult:
     """Score a series, and find the events in it.
 
     Args:
@@ -62,7 +62,7 @@ def judge(
       gap, minimum: of `events`.
 
     Returns:
-      Verdict.
+      DetectionResult.
 
     Raises:
       ValueError: an unknown choice, a level for the maximum or outside of its range, or what the
@@ -74,7 +74,7 @@ def judge(
       >>> detector = anomalies.train(values, anomalies.Settings(window=8, units=4, epochs=2))
       >>> strange = values.copy()
       >>> strange[200:203] = 5
-      >>> verdict = anomalies.judge(detector, strange)
+      >>> verdict = anomalies.detect(detector, strange)
       >>> any(event.start <= 201 < event.stop for event in verdict.events)
       True
     """
@@ -82,7 +82,7 @@ def judge(
     normal = detector.training_errors
     rate, share = (mean_absolute if score == "mean" else largest), shares
     if score == "mahalanobis":
-        held_out = detector.held_out_errors
+        held_out = detector.validation_errors
         known = np.isfinite(held_out).all(axis=1).sum() > held_out.shape[1]
         gaussian = fit_gaussian(held_out if known else normal)
         rate, share = gaussian.score, gaussian.shares
@@ -90,16 +90,16 @@ def judge(
     scores = rate(errors)
     limit = _threshold(threshold, rate(normal), errors.shape[1], level)
     found = events(scores, limit, gap=gap, minimum=minimum)
-    return Verdict(scores, share(errors), limit, found, rate)
+    return DetectionResult(scores, share(errors), limit, found, rate)
 
 
 def check_choices(
     score: str, threshold: str, level: float | None, gap: int = 0, minimum: int = 1
 ) -> None:
-    """What `judge` refuses before it looks at a series; to be asked before training.
+    """What `detect` refuses before it looks at a series; to be asked before training.
 
     Raises:
-      ValueError, TypeError: as `judge`.
+      ValueError, TypeError: as `detect`.
     """
     checks.check_choice("score", score, SCORES)
     checks.check_choice("threshold", threshold, THRESHOLDS)

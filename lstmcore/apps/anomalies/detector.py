@@ -40,31 +40,31 @@ class Detector:
     Attributes:
       model: lc.Autoencoder, or lc.StackedLSTM for prediction.
       params: its weights.
-      prepared: series.Prepared, between the units of the data and those of the model.
+      preprocessor: series.Preprocessor, between the units of the data and those of the model.
       settings: anomalies.Settings.
       history: {"loss": [epochs], "validation_loss": [epochs]}.
       training_errors: [rows, F], `errors` of the series given to `train`.
-      held_out: the first row of that series that was held out; their number, if none was.
+      validation_start: the first row of that series that was held out; their number, if none was.
     """
 
     model: Autoencoder | StackedLSTM
     params: dict
-    prepared: series.Prepared
+    preprocessor: series.Preprocessor
     settings: Settings
     history: dict[str, np.ndarray]
     training_errors: np.ndarray
-    held_out: int
+    validation_start: int
 
     @property
-    def held_out_errors(self) -> np.ndarray:
+    def validation_errors(self) -> np.ndarray:
         """Errors of the held-out rows alone, which no weight was fitted to."""
-        return self.training_errors[self.held_out :]
+        return self.training_errors[self.validation_start :]
 
     def errors(self, values) -> np.ndarray:
         """What was there minus what the model wrote.
 
         Where several windows hold a row, it is compared with their mean or median (`combine` of
-        the settings); for prediction with that of the predictions made for it 1 to `ahead` rows
+        the settings); for prediction with that of the predictions made for it 1 to `horizon` rows
         before. Memory does not grow with the number of windows: 100,000 rows of one feature and
         windows of 288 take less than 100 MB.
 
@@ -79,7 +79,7 @@ class Detector:
           after those: until then the model has read less than it was trained to.
 
         Raises:
-          ValueError: too few rows, other columns, values that the preparation
+          ValueError: too few rows, other columns, values that the preprocessing
             refuses, such as missing ones if it is to refuse them, or values so large that the model
             overflows.
         """
@@ -98,7 +98,9 @@ class Detector:
           float64 [rows, F]; NaN as in `errors`, but not where a value is missing.
         """
         table = self._table(values)
-        return self.prepared.filled(table) - self._errors(table) * self.prepared.scaler.scale
+        return (
+            self.preprocessor.filled(table) - self._errors(table) * self.preprocessor.scaler.scale
+        )
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write it into a folder, which is made if it is not there; nothing is pickled.
@@ -125,21 +127,21 @@ class Detector:
         return f"Detector({self.settings.method}, {self.model!r})"
 
     def _table(self, values) -> np.ndarray:
-        table = self.prepared.table(values, "values")
+        table = self.preprocessor.table(values, "values")
         if not len(table):
             raise ValueError("values has no rows: there is nothing to compare with")
         return table
 
     def _errors(self, table: np.ndarray) -> np.ndarray:
         """`errors`, with those of filled values."""
-        scaled = scaled_rows(self.prepared, table)
+        scaled = scaled_rows(self.preprocessor, table)
         errors = np.full(table.shape, np.nan)
-        written = errors[self.prepared.lost :]  # a view
+        written = errors[self.preprocessor.dropped_rows :]  # a view
         start = 0
         if self.settings.method == "reconstruction":
             windows = _reconstructed(self.model, self.params, scaled, self.settings.window)
         else:
-            windows = _predicted(self.model, self.params, scaled, self.settings.ahead)
+            windows = _predicted(self.model, self.params, scaled, self.settings.horizon)
             start = 1  # nothing was predicted for the first row
         for piece in _rows_of(windows, self.settings.combine):
             stop = min(start + len(piece), len(written))
@@ -150,10 +152,10 @@ class Detector:
         return errors
 
 
-def scaled_rows(prepared: series.Prepared, table: np.ndarray) -> np.ndarray:
+def scaled_rows(preprocessor: series.Preprocessor, table: np.ndarray) -> np.ndarray:
     """[rows, F] in units of the data -> [rows - lost, F] in those of the model, float32."""
     with np.errstate(over="ignore"):
-        scaled = prepared.apply(table).astype(np.float32)
+        scaled = preprocessor.transform(table).astype(np.float32)
     if not np.isfinite(scaled).all():
         raise ValueError(
             "values are so far from those that the scaling was fitted to that float32 cannot hold "
@@ -183,15 +185,15 @@ def _reconstructed(model, params, scaled: np.ndarray, length: int) -> Iterator[n
         yield finite(_written(model, params, np.pad(some, padding)))[: len(some)]
 
 
-def _predicted(model, params, scaled: np.ndarray, ahead: int) -> Iterator[np.ndarray]:
-    """What the model predicts after each row, some at a time: [N, ahead, F]."""
+def _predicted(model, params, scaled: np.ndarray, horizon: int) -> Iterator[np.ndarray]:
+    """What the model predicts after each row, some at a time: [N, horizon, F]."""
     running = stream(model, params)
     for start in range(0, len(scaled), STEPS_AT_ONCE):
         some = scaled[start : start + STEPS_AT_ONCE]
         padding = ((0, STEPS_AT_ONCE - len(some)), (0, 0))
         padded = jnp.asarray(np.pad(some, padding))  # at the end, where no step comes after it
         y, running = running.step(padded[None])
-        yield finite(np.asarray(y)[0, : len(some)]).reshape(len(some), ahead, -1)
+        yield finite(np.asarray(y)[0, : len(some)]).reshape(len(some), horizon, -1)
 
 
 def _rows_of(pieces: Iterator[np.ndarray], how: str) -> Iterator[np.ndarray]:
@@ -234,9 +236,9 @@ def write_parts(folder: Path, detector: Detector) -> None:
     write_tensors(folder / ERRORS, {"training_errors": detector.training_errors}, {})
     description = {
         "settings": asdict(detector.settings),
-        "prepared": detector.prepared.to_json(),
+        "preprocessor": detector.preprocessor.to_json(),
         "history": {name: values.tolist() for name, values in detector.history.items()},
-        "held_out": detector.held_out,
+        "validation_start": detector.validation_start,
     }
     write_description(folder / DESCRIPTION, description)
 
@@ -248,11 +250,11 @@ def load(folder: str | os.PathLike) -> Detector:
     manifest.check_parts(folder, (DESCRIPTION, MODEL, ERRORS), saved_by)
     described = read_description(folder / DESCRIPTION, _parse)
     model, params = saving.load(folder / MODEL)
-    features = described["prepared"].features
+    features = described["preprocessor"].features
     with damaged(folder / DESCRIPTION):
         expected = build(described["settings"], features)
     check_model(folder / MODEL, model, folder / DESCRIPTION, expected)
-    errors = _read_errors(folder / ERRORS, features, described["held_out"])
+    errors = _read_errors(folder / ERRORS, features, described["validation_start"])
     return Detector(model, params, training_errors=errors, **described)
 
 
@@ -270,15 +272,15 @@ def _read_errors(path: Path, features: int, held_out: int) -> np.ndarray:
 
 
 def _parse(stored: dict) -> dict[str, Any]:
-    settings, preparation = stored["settings"], stored["settings"]["preparation"]
-    lags = tuple(preparation["difference"])
-    preparation = series.Preparation(**preparation | {"difference": lags})
-    prepared = series.Prepared.from_json(stored["prepared"])
-    if prepared.preparation != preparation:
-        raise ValueError("settings and prepared name different preparations")
+    settings = Settings.from_json(stored["settings"])
+    preprocessor = series.Preprocessor.from_json(stored["preprocessor"])
+    if preprocessor.preprocessing != settings.preprocessing:
+        raise ValueError("settings and preprocessor name different preprocessings")
     return {
-        "prepared": prepared,
-        "settings": Settings(**settings | {"preparation": preparation}),
+        "preprocessor": preprocessor,
+        "settings": settings,
         "history": read_history(stored["history"]),
-        "held_out": checks.check_count("held_out", stored["held_out"], minimum=0),
+        "validation_start": checks.check_count(
+            "validation_start", stored["validation_start"], minimum=0
+        ),
     }

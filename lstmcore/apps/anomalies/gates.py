@@ -15,7 +15,7 @@ from lstmcore.models.streaming import Stream, stream
 from lstmcore.study.run import Run, end_to_end
 
 
-def look(
+def gate_traces(
     detector: Detector, values, stretches: Sequence[tuple[int, int]]
 ) -> Iterator[tuple[np.ndarray, Run]]:
     """The gates while these rows were read.
@@ -42,12 +42,12 @@ def look(
       >>> from lstmcore import anomalies
       >>> values = np.sin(np.arange(300) / 4)
       >>> detector = anomalies.train(values, anomalies.Settings(window=8, units=4, epochs=2))
-      >>> rows, run = next(anomalies.look(detector, values, [(100, 116)]))
+      >>> rows, run = next(anomalies.gate_traces(detector, values, [(100, 116)]))
       >>> rows[[0, -1]].tolist(), run["encoder_0", "forget"].shape
       ([100, 115], (1, 16, 4))
     """
-    scaled = scaled_rows(detector.prepared, detector.prepared.table(values, "values"))
-    lost = detector.prepared.lost
+    scaled = scaled_rows(detector.preprocessor, detector.preprocessor.table(values, "values"))
+    lost = detector.preprocessor.dropped_rows
     running, read = None, 0
     if detector.settings.method == "prediction":
         running = stream(detector.model, detector.params)

@@ -26,10 +26,10 @@ ARRAYS = ("recent", "predictions", "errors")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Alarm:
+class OnlineDetector:
     """A detector that predicts, between two rows; immutable: `step` gives the next one.
 
-        alarm = Alarm.of(detector, threshold)
+        alarm = OnlineDetector.of(detector, threshold)
         score, alarm = alarm.step(row)          # as often as a row arrives
         alarm.on                                # whether it is above the threshold
 
@@ -43,8 +43,8 @@ class Alarm:
       score: from errors [rows, F] to scores [rows]: `mean_absolute`, `gaussian.score`, ...
       stream: lc.Stream of the model; `alarm.stream.traces` shows its gates at the last row.
       recent: [k, F], the last rows, filled, in units of the data; NaN before the first.
-      predictions: [ahead, ahead, F], scaled, the last ones first: [j, k] was made j rows ago, for
-        the (k + 1)-th row from there. NaN before the first.
+      predictions: [horizon, horizon, F], scaled, the last ones first: [j, k] was made j rows ago,
+        for the (k + 1)-th row from there. NaN before the first.
       errors: [F], of the last row, in scaled units, signed; `shares(alarm.errors[None])` tells
         which feature caused an alarm.
       read: rows so far.
@@ -65,7 +65,7 @@ class Alarm:
         return bool(np.asarray(self.score(self.errors[None]))[0] > self.threshold)
 
     @classmethod
-    def of(cls, detector: Detector, threshold, score: Callable = mean_absolute) -> Alarm:
+    def of(cls, detector: Detector, threshold, score: Callable = mean_absolute) -> OnlineDetector:
         """An alarm before its first row.
 
         Args:
@@ -83,7 +83,7 @@ class Alarm:
           >>> detector = anomalies.train(np.sin(np.arange(200) / 4), settings)
           >>> errors = detector.training_errors
           >>> limit = anomalies.thresholds.maximum(anomalies.mean_absolute(errors))
-          >>> alarm = anomalies.Alarm.of(detector, limit)
+          >>> alarm = anomalies.OnlineDetector.of(detector, limit)
           >>> for value in [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.0, 50.0]:
           ...     score, alarm = alarm.step([value])
           >>> alarm.on
@@ -97,20 +97,20 @@ class Alarm:
             )
         if not callable(score):
             raise TypeError(f"score must be a function of errors, got {type(score).__name__}")
-        features = detector.prepared.features
-        ahead = settings.ahead
+        features = detector.preprocessor.features
+        horizon = settings.horizon
         return cls(
             detector,
             limit_of(threshold),
             score,
             stream(detector.model, detector.params),
-            recent=np.full((max(1, detector.prepared.lost), features), np.nan),
-            predictions=np.full((ahead, ahead, features), np.nan, np.float32),
+            recent=np.full((max(1, detector.preprocessor.dropped_rows), features), np.nan),
+            predictions=np.full((horizon, horizon, features), np.nan, np.float32),
             errors=np.full(features, np.nan),
             read=0,
         )
 
-    def step(self, row) -> tuple[float, Alarm]:
+    def step(self, row) -> tuple[float, OnlineDetector]:
         """Score a row against what was predicted for it, and read it.
 
         Args:
@@ -122,35 +122,37 @@ class Alarm:
           are missing, as in `Detector.errors`.
 
         Raises:
-          ValueError: other features, a value that the preparation refuses, or one so
+          ValueError: other features, a value that the preprocessing refuses, or one so
             large that the model overflows. This alarm is as it was, to go on with the next row.
         """
-        prepared, settings = self.detector.prepared, self.detector.settings
-        row = as_row(row, prepared.columns)
-        if row.shape != (prepared.features,):
+        preprocessor, settings = self.detector.preprocessor, self.detector.settings
+        row = as_row(row, preprocessor.columns)
+        if row.shape != (preprocessor.features,):
             raise ValueError(
-                f"row must be [{prepared.features}], one number for each feature, got shape "
+                f"row must be [{preprocessor.features}], one number for each feature, got shape "
                 f"{row.shape}"
             )
         known = min(self.read, len(self.recent))
         table = np.concatenate(
             [self.recent[len(self.recent) - known :], as_numbers("values", row)[None]]
         )
-        filled = prepared.filled(table)
+        filled = preprocessor.filled(table)
         recent = np.concatenate([self.recent, filled[-1:]])[1:]
-        errors = np.full(prepared.features, np.nan)
+        errors = np.full(preprocessor.features, np.nan)
         predictions, running = self.predictions, self.stream
-        position = self.read - prepared.lost  # of this row among those that the model reads
+        position = (
+            self.read - preprocessor.dropped_rows
+        )  # of this row among those that the model reads
         if position >= 0:
-            scaled = scaled_rows(prepared, filled)[-1]
+            scaled = scaled_rows(preprocessor, filled)[-1]
             if position >= settings.window:
-                ways = np.arange(min(position, settings.ahead))
+                ways = np.arange(min(position, settings.horizon))
                 combine = np.mean if settings.combine == "mean" else np.median
                 errors = scaled - combine(predictions[ways, ways].astype(float), axis=0)
                 errors[np.isnan(row)] = np.nan
             y, running = running.step(jnp.asarray(scaled[None]))
-            newest = finite(y).reshape(1, settings.ahead, -1)
-            predictions = np.concatenate([newest, predictions])[: settings.ahead]
+            newest = finite(y).reshape(1, settings.horizon, -1)
+            predictions = np.concatenate([newest, predictions])[: settings.horizon]
         score = float(np.asarray(self.score(errors[None]))[0])
         after = replace(
             self,
@@ -171,7 +173,7 @@ class Alarm:
         description = {"format": FORMAT, "read": self.read, "detector": self._detector_digest()}
         write_tensors(path, self._arrays(), {KEY: json.dumps(description)})
 
-    def resume(self, path: str | os.PathLike) -> Alarm:
+    def resume(self, path: str | os.PathLike) -> OnlineDetector:
         """This alarm, as it was when `save` wrote the file.
 
         Args:
@@ -215,7 +217,7 @@ class Alarm:
         )
 
     def __repr__(self) -> str:
-        return f"Alarm({self.detector!r}, threshold={self.threshold:g}, read={self.read})"
+        return f"OnlineDetector({self.detector!r}, threshold={self.threshold:g}, read={self.read})"
 
     def _arrays(self) -> dict:
         """What a file holds: the own arrays, and the states of the model's layers."""
@@ -224,5 +226,5 @@ class Alarm:
     def _detector_digest(self) -> str:
         """What tells detectors of the same sizes apart: weights, settings and scaling."""
         detector = self.detector
-        text = [asdict(detector.settings), detector.prepared.to_json()]
+        text = [asdict(detector.settings), detector.preprocessor.to_json()]
         return weights_digest(detector.params, text)

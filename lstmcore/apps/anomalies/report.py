@@ -12,9 +12,9 @@ import numpy as np
 from lstmcore.apps import run_folder
 from lstmcore.apps.anomalies import detector as storage
 from lstmcore.apps.anomalies import metrics
-from lstmcore.apps.anomalies.detection import LEVELS, Verdict
+from lstmcore.apps.anomalies.detection import LEVELS, DetectionResult
 from lstmcore.apps.anomalies.detector import Detector
-from lstmcore.apps.anomalies.gates import look
+from lstmcore.apps.anomalies.gates import gate_traces
 from lstmcore.apps.report import figures, page, series_data
 from lstmcore.formatting import count, listed
 from lstmcore.series import Table
@@ -23,7 +23,7 @@ from lstmcore.study import plots
 from lstmcore.study.plots.style import COLOURS
 
 
-def sentence(verdict: Verdict, labels: Sequence) -> str:
+def sentence(verdict: DetectionResult, labels: Sequence) -> str:
     """What a reader in a hurry should know. labels: names of the rows."""
     events, threshold = verdict.events, verdict.threshold
     limit = f"above the threshold {threshold.value:.4g} ({threshold.how})"
@@ -44,14 +44,14 @@ def times_threshold(score: float, threshold: float) -> float:
 
 
 def promises(
-    verdict: Verdict, kind: str, level: float | None, normal: int, trained_on_own: bool
+    verdict: DetectionResult, kind: str, level: float | None, normal: int, trained_on_own: bool
 ) -> list[str]:
     """What is to be kept in mind about false alarms and missed events.
 
     Args:
-      verdict: of `judge`.
+      verdict: of `detect`.
       kind: of threshold.
-      level: as given to `judge`.
+      level: as given to `detect`.
       normal: rows of the training part, held-out ones among them.
       trained_on_own: whether the training part is the start of the series that is judged.
     """
@@ -83,7 +83,7 @@ def promises(
     return said
 
 
-def echoes(verdict: Verdict, lags: Sequence[int]) -> list[str]:
+def echoes(verdict: DetectionResult, lags: Sequence[int]) -> list[str]:
     """What differences do to events."""
     if not verdict.events or not lags:
         return []
@@ -94,7 +94,7 @@ def echoes(verdict: Verdict, lags: Sequence[int]) -> list[str]:
     ]
 
 
-def close_together(verdict: Verdict, window: int) -> list[str]:
+def close_together(verdict: DetectionResult, window: int) -> list[str]:
     """Whether events may be parts of one."""
     found = verdict.events
     near = sum(later.start - earlier.stop < window for earlier, later in pairwise(found))
@@ -123,7 +123,7 @@ class Found(NamedTuple):
     Attributes:
       source: name of the table that was judged.
       data: the table.
-      detector, verdict: of `train` and `judge`.
+      detector, verdict: of `train` and `detect`.
       labels: bool [rows], rows that are known to be strange, or None.
       notes: sentences about the data.
     """
@@ -131,7 +131,7 @@ class Found(NamedTuple):
     source: str
     data: Table
     detector: Detector
-    verdict: Verdict
+    verdict: DetectionResult
     labels: np.ndarray | None
     notes: Sequence[str]
 
@@ -296,7 +296,7 @@ def parts(found: Found, outputs: np.ndarray) -> list[str]:
                 "suits these labels best: what it reaches is an upper bound."
             ),
         ]
-    looked = look(found.detector, data.values, [stretch for _, stretch in stretches])
+    looked = gate_traces(found.detector, data.values, [stretch for _, stretch in stretches])
     for (event, _), (rows, run) in zip(stretches, looked, strict=True):
         layer = run.layers[0]
         inside = _inside(spans, rows)
@@ -411,4 +411,4 @@ def _around(event: Event, rows: int, detector: Detector) -> tuple[int, int]:
     first, stop = event.start - beside, event.stop + beside
     if stop - first > MOST_ROWS:
         first, stop = event.peak - MOST_ROWS // 2, event.peak + MOST_ROWS // 2
-    return max(first, detector.prepared.lost), min(stop, rows)
+    return max(first, detector.preprocessor.dropped_rows), min(stop, rows)

@@ -133,7 +133,7 @@ def fit_gaussian(errors, regularisation: float = 1e-6) -> Gaussian:
     """Mean and covariance of the errors of normal rows.
 
     Malhotra et al. (2016), "LSTM-based Encoder-Decoder for Multi-sensor Anomaly Detection", fit
-    them by maximum likelihood on rows that were not trained on: give `detector.held_out_errors`.
+    them by maximum likelihood on rows that were not trained on: give `detector.validation_errors`.
     They fit them to the sizes of errors, |x - x'|; here, as in Malhotra et al. (2015), the sign is
     kept, without which no error is Gaussian and `thresholds.gaussian` would not hold.
 

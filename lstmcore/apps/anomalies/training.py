@@ -26,25 +26,25 @@ def train(
     values,
     settings: Settings | None = None,
     *,
-    watch: Callable | None = None,
+    callback: Callable | None = None,
     progress: bool = False,
     checkpoint: str | os.PathLike | None = None,
     resume: bool = False,
 ) -> Detector:
-    """Fit preparation and model to normal rows.
+    """Fit preprocessing and model to normal rows.
 
     Args:
       values: numbers [rows, F] or [rows], in the order of time: an array, a data frame or a dict of
         columns, whose names the detector keeps. Anomalies among them are learned, and raise the
         thresholds.
       settings: None takes `Settings()`.
-      watch, progress, checkpoint, resume: as in `lc.fit`.
+      callback, progress, checkpoint, resume: as in `lc.fit`.
 
     Returns:
       Detector, with the params of the best epoch if there is `patience`.
 
     Raises:
-      ValueError: too few rows for a window on either side, or a table that its preparation
+      ValueError: too few rows for a window on either side, or a table that its preprocessing
         refuses.
       ValueError, TypeError, NonFiniteLossError, KeyboardInterrupt: as in `lc.fit`.
 
@@ -52,16 +52,16 @@ def train(
       >>> from lstmcore import anomalies
       >>> values = np.sin(np.arange(200) / 4)
       >>> detector = anomalies.train(values, anomalies.Settings(window=8, units=4, epochs=2))
-      >>> detector.training_errors.shape, detector.held_out
+      >>> detector.training_errors.shape, detector.validation_start
       ((200, 1), 180)
     """
     settings = Settings() if settings is None else settings
     table = as_table(values, name="values")
     first_held_out = _first_held_out(len(table), settings)
-    prepared = settings.preparation.fit(table, rows=first_held_out)
-    prepared = prepared._replace(columns=column_names(values))
-    scaled = scaled_rows(prepared, table)
-    boundary = first_held_out - settings.preparation.lost
+    preprocessor = settings.preprocessing.fit(table, rows=first_held_out)
+    preprocessor = preprocessor._replace(columns=column_names(values))
+    scaled = scaled_rows(preprocessor, table)
+    boundary = first_held_out - settings.preprocessing.dropped_rows
     training = training_windows(scaled[:boundary], settings)
     held_out = training_windows(scaled[boundary:], settings) if settings.validation else None
     model = build(settings, table.shape[1])
@@ -76,13 +76,19 @@ def train(
         key=key,
         validation=held_out,
         patience=settings.patience,
-        watch=watch,
+        callback=callback,
         progress=progress,
         checkpoint=checkpoint,
         resume=resume,
     )
     detector = Detector(
-        model, result.params, prepared, settings, result.history, np.zeros((0, 0)), first_held_out
+        model,
+        result.params,
+        preprocessor,
+        settings,
+        result.history,
+        np.zeros((0, 0)),
+        first_held_out,
     )
     return replace(detector, training_errors=detector.errors(table))
 
@@ -128,8 +134,8 @@ def _optimizer(learning_rate: float):
 def _error(model, settings: Settings, params, read, batch):
     written, _ = model.apply(params, read)
     if settings.method == "prediction":
-        # After row t: rows t + 1, ..., t + ahead, side by side.
-        steps = range(1, settings.ahead + 1)
+        # After row t: rows t + 1, ..., t + horizon, side by side.
+        steps = range(1, settings.horizon + 1)
         batch = jnp.concatenate([batch[:, k : k + settings.window] for k in steps], axis=-1)
     return jnp.mean((written - batch) ** 2)
 
@@ -139,12 +145,13 @@ def _first_held_out(rows: int, settings: Settings) -> int:
     held_out = 0
     if settings.validation:
         held_out = max(settings.span, round(settings.validation * rows))
-    needed = settings.span + settings.preparation.lost
+    needed = settings.span + settings.preprocessing.dropped_rows
     if rows - held_out < needed:
         raise ValueError(
             f"values has {count(rows, 'row')}, of which {held_out} are held out, but training "
             f"needs at least {needed} (a window of {settings.span} and "
-            f"{settings.preparation.lost} lost to differencing): use more data, a shorter "
+            f"{settings.preprocessing.dropped_rows} lost to differencing): use more data, a "
+            f"shorter "
             "window or validation=0"
         )
     return rows - held_out

@@ -15,7 +15,7 @@ from lstmcore.apps.autoencoding.settings import Settings
 from lstmcore.apps.autoencoding.windows import Windows, side_by_side
 from lstmcore.io.description import read_description
 from lstmcore.models import saving
-from lstmcore.series import Prepared, ReadOptions, Table
+from lstmcore.series import Preprocessor, ReadOptions, Table
 from lstmcore.study import plots
 from lstmcore.training.fit import FitResult
 
@@ -37,7 +37,7 @@ def described(
         "rows": len(data.values),
         "interval": interval,
         "settings": settings.to_json(),
-        "prepared": windows.prepared.to_json(),
+        "preprocessor": windows.preprocessor.to_json(),
     }
 
 
@@ -60,7 +60,7 @@ class Origin(NamedTuple):
     reading: ReadOptions
     rows: int
     settings: Settings
-    prepared: Prepared
+    preprocessor: Preprocessor
     interval: str | None = None
 
 
@@ -75,18 +75,18 @@ def read_settings(path: Path) -> Origin:
 
 def _parse(stored: dict) -> Origin:
     settings = Settings.from_json(stored["settings"])
-    prepared = Prepared.from_json(stored["prepared"])
+    preprocessor = Preprocessor.from_json(stored["preprocessor"])
     columns = tuple(map(str, stored["columns"]))
-    if len(columns) != prepared.features:
-        raise ValueError("columns and prepared do not fit")
-    if prepared.preparation != settings.preparation:
-        raise ValueError("settings and prepared do not fit")
+    if len(columns) != preprocessor.features:
+        raise ValueError("columns and preprocessor do not fit")
+    if preprocessor.preprocessing != settings.preprocessing:
+        raise ValueError("settings and preprocessor do not fit")
     time = stored.get("time")  # of files from before there were other options
     before = {} if time is None else {"time": time}
     reading = ReadOptions.from_json(stored.get("reading", before))
     rows, interval = checks.check_count("rows", stored["rows"]), stored.get("interval")
     interval = None if interval is None else str(interval)
-    return Origin(str(stored["source"]), columns, reading, rows, settings, prepared, interval)
+    return Origin(str(stored["source"]), columns, reading, rows, settings, preprocessor, interval)
 
 
 def write_outputs(folder: Path, columns: tuple[str, ...], parts: list[Part]) -> None:

@@ -41,20 +41,20 @@ def outputs(model, params, table: Table, windows: Windows, settings: Settings) -
     """Run the trained model on every window of the table."""
     apply = jax.jit(lambda params, x: written(model, params, x, settings))
     count, span = windows.rows.shape
-    values, prepared = table.values[settings.first_row :], windows.prepared
+    values, preprocessor = table.values[settings.first_row :], windows.preprocessor
     inputs = windows.values[:, : settings.window]
     # The rows that each window was made from, and what each step should have been.
-    length = prepared.lost + settings.window
-    read = series.windows(prepared.filled(values), length, stride=windows.stride)
-    actual = series.windows(values[prepared.lost :], span, stride=windows.stride)
+    length = preprocessor.dropped_rows + settings.window
+    read = series.windows(preprocessor.filled(values), length, stride=windows.stride)
+    actual = series.windows(values[preprocessor.dropped_rows :], span, stride=windows.stride)
     used_for = np.full(count, USES[1], dtype=object)
-    used_for[: windows.training], used_for[windows.held_out :] = USES[0], USES[2]
-    chunks: dict[str, list[np.ndarray]] = {name: [] for name in settings.parts}
+    used_for[: windows.training], used_for[windows.validation_start :] = USES[0], USES[2]
+    chunks: dict[str, list[np.ndarray]] = {name: [] for name in settings.outputs}
     for start in range(0, count, WINDOWS_AT_ONCE):
         chunk = slice(start, min(start + WINDOWS_AT_ONCE, count))
-        parts = zip(settings.parts, apply(params, inputs[chunk]), strict=True)
+        parts = zip(settings.outputs, apply(params, inputs[chunk]), strict=True)
         for name, part in parts:
-            part = in_units(prepared, name, np.asarray(part), inputs[chunk], read[chunk])
+            part = in_units(preprocessor, name, np.asarray(part), inputs[chunk], read[chunk])
             chunks[name].append(part)
     return [
         Part(name, used_for, windows.rows[:, where], actual[:, where], np.concatenate(chunks[name]))
@@ -62,7 +62,7 @@ def outputs(model, params, table: Table, windows: Windows, settings: Settings) -
     ]
 
 
-def in_units(prepared: series.Prepared, name: str, written, read, rows) -> np.ndarray:
+def in_units(preprocessor: series.Preprocessor, name: str, written, read, rows) -> np.ndarray:
     """What a model wrote, in units of the table; float64 [N, T, F].
 
     A prediction of differences is added up from the last rows that were read. A reconstruction of
@@ -71,18 +71,18 @@ def in_units(prepared: series.Prepared, name: str, written, read, rows) -> np.nd
     one step so stays its own; added up, it would be in all later ones.
 
     Args:
-      prepared: that of the inputs.
+      preprocessor: that of the inputs.
       name: "reconstruction" or "prediction".
       written: [N, T, F], in model units.
       read: [N, window, F], the inputs, in model units.
       rows: [N, lost + window, F], the filled rows of the table that the inputs were made from.
     """
-    if not prepared.lost:
-        return prepared.invert(written)
+    if not preprocessor.dropped_rows:
+        return preprocessor.inverse_transform(written)
     if name == "prediction":
-        return prepared.invert(written, before=rows[:, -prepared.lost :])
-    missed = np.subtract(written, read, dtype=float) * prepared.scaler.scale
-    return rows[:, prepared.lost :] + missed
+        return preprocessor.inverse_transform(written, before=rows[:, -preprocessor.dropped_rows :])
+    missed = np.subtract(written, read, dtype=float) * preprocessor.scaler.scale
+    return rows[:, preprocessor.dropped_rows :] + missed
 
 
 def encoder_run(model, params, windows: Windows, chosen, settings: Settings) -> Run:

@@ -21,9 +21,9 @@ __all__ = ["build", "targets", "train", "written"]
 def build(settings: Settings, features: int) -> Autoencoder | CompositeAutoencoder:
     """The model for these settings."""
     if settings.mode == "composite":
-        return CompositeAutoencoder(features, settings.units, settings.steps, settings.activation)
+        return CompositeAutoencoder(features, settings.units, settings.horizon, settings.activation)
     return Autoencoder(
-        features, settings.units, settings.activation, steps=settings.horizon or None
+        features, settings.units, settings.activation, steps=settings.predicted_rows or None
     )
 
 
@@ -38,7 +38,7 @@ def train(
 ) -> FitResult:
     """Fit the model to the windows; options and errors as in `lc.fit`."""
     init_key, order_key = jax.random.split(jax.random.key(settings.seed))
-    held_out = windows.values[windows.held_out :]
+    held_out = windows.values[windows.validation_start :]
     rows = min(settings.batch_size, windows.training) * windows.values.shape[1]
     return fit(
         partial(_loss, model, settings),
@@ -60,7 +60,7 @@ def train(
 def targets(settings: Settings) -> list[tuple[str, slice]]:
     """What the model writes, in order, and where in a window stands what it is to write."""
     places = {"reconstruction": slice(settings.window), "prediction": slice(settings.window, None)}
-    return [(name, places[name]) for name in settings.parts]
+    return [(name, places[name]) for name in settings.outputs]
 
 
 def written(model, params, x, settings: Settings) -> tuple:

@@ -23,8 +23,8 @@ class Windows(NamedTuple):
     values: float32 [N, window + horizon, F], prepared; inputs first, then the rows to predict
     stride: rows from one window to the next
     training: how many of the N, from the first, are trained on
-    held_out: the index of the first that is held out, N if none is
-    prepared: between the units of the table and those of the model
+    validation_start: the index of the first that is held out, N if none is
+    preprocessor: between the units of the table and those of the model
 
     `rows` and `values` are views: windows that share rows share memory.
     """
@@ -33,8 +33,8 @@ class Windows(NamedTuple):
     values: np.ndarray
     stride: int
     training: int
-    held_out: int
-    prepared: series.Prepared
+    validation_start: int
+    preprocessor: series.Preprocessor
 
 
 def cut(table: Table, settings: Settings) -> Windows:
@@ -44,15 +44,15 @@ def cut(table: Table, settings: Settings) -> Windows:
 
     Raises:
       ValueError: a window longer than the table, nothing left to train on, or values that the
-        preparation refuses.
+        preprocessing refuses.
     """
     values = table.values[settings.first_row :]
-    lost, span = settings.preparation.lost, settings.window + settings.horizon
+    lost, span = settings.preprocessing.dropped_rows, settings.span
     left = max(0, len(values) - lost)
     if left < span:
         raise ValueError(
             f"a window of {count(settings.window, 'row')}"
-            + f" and {settings.horizon} to predict" * bool(settings.horizon)
+            + f" and {settings.predicted_rows} to predict" * bool(settings.predicted_rows)
             + f" does not fit into {count(left, 'row')}"
             + f" ({lost} are lost to differencing)" * bool(lost)
             + ": use a shorter window or more data"
@@ -71,16 +71,16 @@ def cut(table: Table, settings: Settings) -> Windows:
             "hold out less, or use a shorter window"
         )
     trained_on = int(rows[training - 1, -1]) + 1 - settings.first_row
-    prepared = settings.preparation.fit(values, rows=trained_on)
+    preprocessor = settings.preprocessing.fit(values, rows=trained_on)
     with np.errstate(over="ignore"):
-        seen = prepared.apply(values).astype(np.float32)
+        seen = preprocessor.transform(values).astype(np.float32)
     if not np.isfinite(seen).all():
         raise ValueError(
-            f"scaling {settings.preparation.scaling!r} leaves numbers that float32 cannot hold: "
+            f"scaling {settings.preprocessing.scaling!r} leaves numbers that float32 cannot hold: "
             "use 'standard'"
         )
     cut_up = series.windows(seen, span, stride=stride)
-    return Windows(rows, cut_up, stride, training, held_out, prepared)
+    return Windows(rows, cut_up, stride, training, held_out, preprocessor)
 
 
 def side_by_side(count: int, length: int, steps: int = SHOWN_STEPS, stride: int = 1) -> np.ndarray:

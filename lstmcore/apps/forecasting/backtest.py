@@ -82,7 +82,7 @@ def backtest(
     """Forecast the last `folds` stretches of `horizon` rows, one after the other.
 
     Nothing that comes after an origin reaches the forecast from it, but for the columns known in
-    advance: the model, the preparation and the scale of MASE come from the rows before.
+    advance: the model, the preprocessing and the scale of MASE come from the rows before.
 
     Args:
       values: [rows, F], in the order of time.
@@ -114,7 +114,7 @@ def backtest(
     table = as_table(values, columns)
     horizon, season = settings.horizon, settings.season
     origins = origins_of(len(table), settings, folds, minimum)
-    known = [columns.index(name) for name in settings.known]
+    known = [columns.index(name) for name in settings.future_covariates]
     actuals, found, by_fold = [], [], []
     trained = train(table[: origins[0]], columns, settings)
     width = len(trained.targets)
@@ -123,7 +123,7 @@ def backtest(
         if refit and fold:
             trained = train(past, columns, settings)
         future = table[origin : origin + horizon, known] if known else None
-        filled = trained.prepared.filled(trained.table(past))[:, :width]
+        filled = trained.preprocessor.filled(trained.table(past))[:, :width]
         every = {
             MODEL: trained.forecast(past, future=future).point,
             **baselines_of(filled, [origin], horizon, season),
@@ -150,7 +150,7 @@ def backtest(
 def origins_of(rows: int, settings: Settings, folds: int, minimum: int | None = None) -> np.ndarray:
     """The origins of a backtest on so many rows; arguments and errors as in `backtest`."""
     if minimum is None:
-        minimum = settings.window + settings.horizon + settings.preparation.lost
+        minimum = settings.window + settings.horizon + settings.preprocessing.dropped_rows
     minimum = max(checks.check_count("minimum", minimum), (settings.season or 0) + 1)  # for MASE
     folds = checks.check_count("folds", folds)
     origins = series.rolling_origins(rows, folds, settings.horizon, minimum)

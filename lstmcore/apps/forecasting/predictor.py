@@ -25,7 +25,7 @@ from lstmcore.io.saved_folder import saved_folder
 from lstmcore.models import saving
 from lstmcore.models.forecaster import Forecaster
 from lstmcore.programs import compiled
-from lstmcore.series import Prepared, Split
+from lstmcore.series import Preprocessor, Split
 from lstmcore.study.run import Run
 
 __all__ = ["Trained"]
@@ -44,7 +44,7 @@ class Trained:
       columns: names, in the order of the tables that this reads.
       model: the Forecaster; it reads targets first and known columns last.
       params: its weights.
-      prepared: the preparation, for columns in the model's order.
+      preprocessor: the preprocessing, for columns in the model's order.
       history: losses of the epochs, as `lc.fit` returned them.
       split: rows that were trained on and held out.
       stride: rows between the windows that were trained on.
@@ -56,7 +56,7 @@ class Trained:
     columns: tuple[str, ...]
     model: Forecaster
     params: dict
-    prepared: Prepared
+    preprocessor: Preprocessor
     history: dict[str, np.ndarray]
     split: Split
     stride: int
@@ -78,7 +78,8 @@ class Trained:
             name, whatever their order.
           origins: int [N], the row that each forecast starts with; None: the one after the last.
           future: [rows after the last, known], the columns known in advance, in the order of
-            `settings.known` (or with names), for forecasts that reach beyond the end of `values`.
+            `settings.future_covariates` (or with names), for forecasts that reach beyond the end
+            of `values`.
           samples: S forecasts with dropout left on, each with units dropped at random (Gal &
             Ghahramani 2016) and with the model's `noise` (Zhu & Laptev 2017): for a model trained
             with dropout.
@@ -89,7 +90,7 @@ class Trained:
 
         Raises:
           ValueError: origins without a window before them, missing known values, samples of a model
-            without dropout or with quantiles, or values that the preparation refuses.
+            without dropout or with quantiles, or values that the preprocessing refuses.
           TypeError: arguments of another kind.
         """
         samples = checks.check_count("samples", samples, minimum=0)
@@ -163,7 +164,7 @@ class Trained:
         return evaluate(
             self.forecast(values, self._test_origins(len(table)), samples=samples),
             table[:, :width],
-            self.prepared.filled(table)[:, :width],
+            self.preprocessor.filled(table)[:, :width],
             training,
             self.settings.season,
         )
@@ -213,20 +214,24 @@ class Trained:
 
     def _rows(self, values, origins, future) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(the table filled, the table prepared as float32, origins), up to the last row known."""
-        table, lost, horizon = self.table(values), self.prepared.lost, self.model.horizon
+        table, lost, horizon = (
+            self.table(values),
+            self.preprocessor.dropped_rows,
+            self.model.horizon,
+        )
         rows, first = len(table), lost + self.settings.window
         if origins is None:
             origins = np.array([rows])
         origins = check_origins(origins, first, rows)
-        filled = self.prepared.filled(table)
+        filled = self.preprocessor.filled(table)
         beyond = int(origins.max()) + horizon - rows
-        if self.model.known and beyond > 0:
+        if self.model.future_covariates and beyond > 0:
             filled = self._extended(filled, future, beyond)
-        return filled, as_float32(self.prepared.apply(filled)), origins
+        return filled, as_float32(self.preprocessor.transform(filled)), origins
 
     def _extended(self, filled: np.ndarray, future, rows: int) -> np.ndarray:
         """With the known columns of rows to come; the others, which nobody reads, as they were."""
-        known = self.settings.known
+        known = self.settings.future_covariates
         if future is None:
             raise ValueError(
                 f"future is missing: the forecast reaches {count(rows, 'row')} beyond the end of "
@@ -246,17 +251,17 @@ class Trained:
 
     def _inputs(self, prepared: np.ndarray, origins: np.ndarray):
         """(windows [N, T, F], known columns [N, horizon, known] or None)."""
-        places = origins[:, None] - self.prepared.lost
+        places = origins[:, None] - self.preprocessor.dropped_rows
         x = prepared[places + np.arange(-self.settings.window, 0)]
-        if not self.model.known:
+        if not self.model.future_covariates:
             return x, None
-        return x, prepared[places + np.arange(self.model.horizon), -self.model.known :]
+        return x, prepared[places + np.arange(self.model.horizon), -self.model.future_covariates :]
 
     def _in_units(self, output: np.ndarray, *, filled: np.ndarray, origins: np.ndarray):
         """[N, horizon, targets, samples or quantiles], from model units to data units."""
-        count, lost = len(self.targets), self.prepared.lost
+        count, lost = len(self.targets), self.preprocessor.dropped_rows
         before = filled[origins[:, None] + np.arange(-lost, 0), :count] if lost else None
-        inverse = self.prepared.select(range(count)).invert
+        inverse = self.preprocessor.select(range(count)).inverse_transform
         return np.moveaxis(inverse(np.moveaxis(output, -1, 0), before), 0, -1)
 
 
@@ -280,7 +285,7 @@ def write_parts(folder: Path, trained) -> None:
     description = {
         "settings": trained.settings.to_json(),
         "columns": list(trained.columns),
-        "prepared": trained.prepared.to_json(),
+        "preprocessor": trained.preprocessor.to_json(),
         "history": {name: losses.tolist() for name, losses in trained.history.items()},
         "split": {name: [part.start, part.stop] for name, part in trained.split._asdict().items()},
         "stride": trained.stride,
@@ -304,19 +309,19 @@ def load(folder: str | os.PathLike) -> dict[str, Any]:
 def _parse(stored: dict) -> dict[str, Any]:
     settings = Settings.from_json(stored["settings"])
     columns = tuple(stored["columns"])
-    prepared = Prepared.from_json(stored["prepared"])
+    preprocessor = Preprocessor.from_json(stored["preprocessor"])
     order, targets, _ = arrange(columns, settings)
-    if prepared.features != len(order):
-        raise ValueError(f"it prepares {prepared.features} of {len(order)} columns")
-    if prepared.preparation != settings.preparation:
-        raise ValueError("settings and prepared name different preparations")
+    if preprocessor.features != len(order):
+        raise ValueError(f"it prepares {preprocessor.features} of {len(order)} columns")
+    if preprocessor.preprocessing != settings.preprocessing:
+        raise ValueError("settings and preprocessor name different preprocessings")
     noise = np.array(stored["noise"], float)
     if noise.shape != (settings.horizon, targets) or not (noise >= 0).all():
         raise ValueError("noise is not one number for each step and target")
     return {
         "settings": settings,
         "columns": columns,
-        "prepared": prepared,
+        "preprocessor": preprocessor,
         "history": read_history(stored["history"]),
         "split": _split(stored["split"]),
         "stride": checks.check_count("stride", stored["stride"]),

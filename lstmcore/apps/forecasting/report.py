@@ -287,7 +287,7 @@ def _pictures(made: Made) -> dict[str, Figure]:
         )
     if evaluation.lag[target]:
         # What was filled is what the check was made on.
-        column = made.trained.prepared.filled(made.trained.table(data.values))[:, 0]
+        column = made.trained.preprocessor.filled(made.trained.table(data.values))[:, 0]
         check = evaluation.lag[target][0]
         origins = evaluation.forecast.origins[-MOST_CHECKED:]
         found["lag_check.png"] = plots.plot_lag_check(

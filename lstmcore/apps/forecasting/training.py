@@ -32,14 +32,14 @@ def train(
     columns: Sequence[str] | None = None,
     settings: Settings | None = None,
     *,
-    watch: Callable | None = None,
+    callback: Callable | None = None,
     progress: bool = False,
     checkpoint=None,
     resume: bool = False,
 ) -> Trained:
     """Split, prepare, cut into windows, train.
 
-    The preparation is learnt from the training part alone, and training sees no row after the
+    The preprocessing is learnt from the training part alone, and training sees no row after the
     validation part. A forecast belongs to the part that holds all the rows to forecast, so the
     parts share none; what the model reads may reach back into an earlier part. (A recursive model
     is trained to forecast each row of a window, so its windows lie within one part.)
@@ -47,18 +47,18 @@ def train(
     Args:
       values: numbers [rows, F] in the order of time, rows at equal distances; [rows] for a single
         column. An array, a data frame or a dict of columns. What NaN means is a matter of
-        `settings.preparation`.
+        `settings.preprocessing`.
       columns: F names; None takes those of a data frame or a dict, and calls the columns of an
         array column_0, column_1, ...
       settings: None takes `Settings()`.
-      watch, progress, checkpoint, resume: of `lc.fit`.
+      callback, progress, checkpoint, resume: of `lc.fit`.
 
     Returns:
       Trained.
 
     Raises:
       ValueError: too few rows, names that there are not, settings that do not go together, or
-        values that the preparation refuses.
+        values that the preprocessing refuses.
       TypeError: arguments of another kind.
       NonFiniteLossError, KeyboardInterrupt: as `lc.fit`, with the params so far in its `result`.
 
@@ -77,9 +77,9 @@ def train(
     table = table[:, arrange(names, settings).order]
     model = build(settings, names)
     split = check_rows(len(table), settings)
-    first, span = settings.preparation.lost, settings.window + settings.horizon
-    prepared = settings.preparation.fit(table, rows=split.training.stop)
-    seen = as_float32(prepared.apply(table[: split.validation.stop]))
+    first, span = settings.preprocessing.dropped_rows, settings.window + settings.horizon
+    preprocessor = settings.preprocessing.fit(table, rows=split.training.stop)
+    seen = as_float32(preprocessor.transform(table[: split.validation.stop]))
     end = split.training.stop - first
     stride = settings.stride_for(end - span + 1, table.shape[1])
     init_key, key = jax.random.split(jax.random.key(settings.seed))
@@ -94,7 +94,7 @@ def train(
         key=key,
         validation=held_out,
         patience=settings.patience,
-        watch=watch,
+        callback=callback,
         progress=progress,
         checkpoint=checkpoint,
         resume=resume,
@@ -104,7 +104,7 @@ def train(
         columns=names,
         model=model,
         params=result.params,
-        prepared=prepared,
+        preprocessor=preprocessor,
         history=result.history,
         split=split,
         stride=stride,
@@ -120,7 +120,7 @@ def check_rows(rows: int, settings: Settings) -> series.Split:
     """
     split = series.split(rows, settings.validation, settings.test)
     # Differences lose the first rows; a table without any to spare is told what it lacks.
-    first, span = settings.preparation.lost, settings.window + settings.horizon
+    first, span = settings.preprocessing.dropped_rows, settings.window + settings.horizon
     if split.training.stop - first < span:
         raise ValueError(
             f"the training part has {split.training.stop} of {count(rows, 'row')}"
@@ -182,9 +182,9 @@ def _held_out(model: Forecaster, seen: np.ndarray, end: int, settings: Settings)
 def _examples(model: Forecaster, rows: np.ndarray, window: int, stride: int) -> dict:
     """Windows of prepared rows, as the model's loss takes them."""
     x, following = series.windows(rows, window, model.horizon, stride)
-    known = model.features - model.known
+    known = model.features - model.future_covariates
     batch = {"x": x, "target": following[:, :, : model.targets]}
-    return batch | ({"future": following[:, :, known:]} if model.known else {})
+    return batch | ({"future": following[:, :, known:]} if model.future_covariates else {})
 
 
 # The same object for equal settings, so that training again on as many rows compiles nothing.

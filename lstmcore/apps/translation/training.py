@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 from unicodedata import normalize
@@ -12,74 +11,19 @@ import jax
 import numpy as np
 import optax
 
-from lstmcore import checks, specs, vocabulary
+from lstmcore import vocabulary
 from lstmcore.apps.translation.pairs import Pair, split
+from lstmcore.apps.translation.settings import Settings
 from lstmcore.apps.translation.translator import Translator
 from lstmcore.batching import Buckets, buckets
 from lstmcore.losses import cross_entropy
 from lstmcore.models.seq2seq import Seq2Seq
 from lstmcore.training.fit import NonFiniteLossError, fit
-from lstmcore.vocabulary import LEVELS, PADDING, Vocabulary
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All that a training run depends on but for its pairs.
-
-    Attributes:
-      level: of both vocabularies, "character" or "word".
-      units: sizes of the encoder's layers; the decoder has the same.
-      embedding: size of the vectors of tokens.
-      attention: "general", "additive", "dot" or "none".
-      bidirectional: read the source in both directions.
-      reverse_source: read it from its end; for an encoder of one direction.
-      dropout: rate, on what each layer reads.
-      epochs: times through the pairs, at most.
-      patience: stop after so many epochs without a lower validation loss; None does not.
-      batch_size: pairs in a step of the optimizer.
-      learning_rate: of Adam, at first; it falls to 0 along a cosine.
-      clip: largest norm of a gradient.
-      validation: fraction of the different sources that is held out.
-      max_length: most tokens of either side, END included; longer pairs are left out.
-      buckets: groups of like length, each padded to its longest. Each is compiled for itself.
-      seed: of weights, order, dropout and of what is held out.
-    """
-
-    level: str = "character"
-    units: tuple[int, ...] = (128,)
-    embedding: int = 64
-    attention: str = "general"
-    bidirectional: bool = True
-    reverse_source: bool = False
-    dropout: float = 0.1
-    epochs: int = 20
-    patience: int | None = None
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-    clip: float = 1.0
-    validation: float = 0.1
-    max_length: int = 100
-    buckets: int = 2
-    seed: int = 0
-
-    def __post_init__(self):
-        object.__setattr__(self, "units", checks.check_units("units", self.units))
-        checks.check_choice("level", self.level, LEVELS)
-        checks.check_choice("attention", self.attention, ("none", *specs.ATTENTIONS))
-        for name in ("epochs", "batch_size", "max_length", "buckets"):
-            checks.check_count(name, getattr(self, name))
-        checks.check_seed("seed", self.seed)
-        if self.patience is not None:
-            checks.check_count("patience", self.patience)
-        for name in ("dropout", "learning_rate", "clip", "validation"):
-            object.__setattr__(self, name, checks.check_number(name, getattr(self, name)))
-        for name in ("learning_rate", "clip"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be a positive number, got {getattr(self, name)}")
+from lstmcore.vocabulary import PADDING, Vocabulary
 
 
 class Progress(NamedTuple):
-    """What `watch` is told after an epoch.
+    """What `callback` is told after an epoch.
 
     epoch: epochs done
     losses: {"loss": ..., "validation_loss": ...}
@@ -115,7 +59,7 @@ def train(
     pairs: Sequence[Pair],
     settings: Settings | None = None,
     *,
-    watch: Callable[[Progress], None] | None = None,
+    callback: Callable[[Progress], None] | None = None,
     progress: bool = False,
 ) -> Trained:
     """Vocabularies, buckets, model, training.
@@ -126,7 +70,7 @@ def train(
     Args:
       pairs: [(source, target), ...]; they are trained on in the Unicode normal form NFC.
       settings: None takes `Settings()`.
-      watch: called after each epoch with a `Progress`, for instance to print samples.
+      callback: called after each epoch with a `Progress`, for instance to print samples.
       progress: show a bar (needs rich: `lstmcore[cli]`).
 
     Returns:
@@ -158,7 +102,7 @@ def train(
     told = partial(told, max_length=min(settings.max_length, longest + longest // 2))
 
     def after_epoch(epoch, params, losses):
-        watch(Progress(epoch, losses, told(params=params), held_out))
+        callback(Progress(epoch, losses, told(params=params), held_out))
 
     stopped: BaseException | None = None
     try:
@@ -172,7 +116,7 @@ def train(
             key=key,
             validation=validation,
             patience=settings.patience,
-            watch=after_epoch if watch else None,
+            callback=after_epoch if callback else None,
             progress=progress,
         )
     except (KeyboardInterrupt, NonFiniteLossError) as error:

@@ -1,8 +1,8 @@
 """Everything between a table and a model, learnt from the training part alone, and the way back.
 
-    prepared = Preparation(missing="forward", difference=(12,)).fit(table, rows=training_rows)
-    x = prepared.apply(table)                    # [rows - 12, F] in model units
-    forecast = prepared.invert(output, before)   # back in units of the table
+    preprocessor = Preprocessing(missing="forward", difference=(12,)).fit(table, rows=training_rows)
+    x = preprocessor.transform(table)                            # [rows - 12, F], as a model reads
+    it forecast = preprocessor.inverse_transform(output, before)    # in units of the table again
 
 Missing values are filled first, then differences are taken, then they are scaled.
 """
@@ -28,11 +28,11 @@ from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import FILLINGS, Filling, fit_filling
 from lstmcore.series.scaling import SCALINGS, Scaler, fit_scaler
 
-__all__ = ["Preparation", "Prepared"]
+__all__ = ["Preprocessing", "Preprocessor"]
 
 
 @dataclass(frozen=True)
-class Preparation:
+class Preprocessing:
     """How a table is prepared for a model. `fit` learns the numbers.
 
     Attributes:
@@ -59,11 +59,11 @@ class Preparation:
         object.__setattr__(self, "difference", check_lags(self.difference, "difference"))
 
     @property
-    def lost(self) -> int:
+    def dropped_rows(self) -> int:
         """Rows at the start of a table that have no difference."""
         return sum(self.difference)
 
-    def fit(self, table, rows: int | None = None) -> Prepared:
+    def fit(self, table, rows: int | None = None) -> Preprocessor:
         """Learn means and scaling from the first rows of a table, and from these alone.
 
         Args:
@@ -72,8 +72,8 @@ class Preparation:
           rows: how many, from the first, are trained on; None takes all.
 
         Returns:
-          Prepared, which knows the names of the columns if the table has some. What stands after
-          the first `rows` rows does not change it.
+          Preprocessor, which knows the names of the columns if the table has some. What stands
+          after the first `rows` rows does not change it.
 
         Raises:
           ValueError: missing values that are refused or cannot be filled, infinities, or too few
@@ -82,8 +82,9 @@ class Preparation:
         Examples:
           >>> from lstmcore import series
           >>> table = [[1.0], [3.0], [9.0], [5.0], [99.0]]
-          >>> prepared = series.Preparation(difference=(1,), scaling="minmax").fit(table, rows=4)
-          >>> prepared.apply(table)[:, 0].tolist()  # the last row was not learnt from
+          >>> settings = series.Preprocessing(difference=(1,), scaling="minmax")
+          >>> preprocessor = settings.fit(table, rows=4)
+          >>> preprocessor.transform(table)[:, 0].tolist()  # the last row was not learnt from
           [0.6, 1.0, 0.0, 9.8]
         """
         names = column_names(table)
@@ -92,20 +93,20 @@ class Preparation:
             raise ValueError(f"rows is {rows} but the table has {count(len(table), 'row')}")
         training = table[:rows].astype(float)
         filling = fit_filling(training, self.missing)
-        training = filling.apply(training)
+        training = filling.transform(training)
         changes = difference(training, self.difference)
         scaler = fit_scaler(changes, self.scaling)
         spread = np.ptp(changes, axis=0)
         constant = spread <= _rounding(training, len(self.difference))
         scaler = scaler._replace(scale=np.where(constant, 1.0, scaler.scale))
-        return Prepared(self, filling, scaler, constant, names)
+        return Preprocessor(self, filling, scaler, constant, names)
 
 
-class Prepared(NamedTuple):
-    """What a Preparation has learnt from the training part of a table.
+class Preprocessor(NamedTuple):
+    """What a Preprocessing has learnt from the training part of a table.
 
     Attributes:
-      preparation: the choices.
+      preprocessing: the choices.
       filling: what stands in for missing values.
       scaler: of the differences, or of the table if none are taken.
       constant: bool [F], columns that never change in the training part, after differencing (up to
@@ -114,16 +115,16 @@ class Prepared(NamedTuple):
       columns: F names of the table, by which later tables are matched; None if it had none.
     """
 
-    preparation: Preparation
+    preprocessing: Preprocessing
     filling: Filling
     scaler: Scaler
     constant: np.ndarray
     columns: tuple[str, ...] | None = None
 
     @property
-    def lost(self) -> int:
+    def dropped_rows(self) -> int:
         """Rows at the start of a table that have no difference."""
-        return self.preparation.lost
+        return self.preprocessing.dropped_rows
 
     @property
     def features(self) -> int:
@@ -154,9 +155,9 @@ class Prepared(NamedTuple):
                 f"{self.features}: use the columns that it was fitted on, or select them"
             )
         check_size(table)
-        return self.filling.apply(table)
+        return self.filling.transform(table)
 
-    def apply(self, table) -> np.ndarray:
+    def transform(self, table) -> np.ndarray:
         """The table in model units.
 
         Args:
@@ -168,9 +169,9 @@ class Prepared(NamedTuple):
         Raises:
           ValueError: as `filled`, or too few rows for the lags.
         """
-        return self.scaler.apply(difference(self.filled(table), self.preparation.difference))
+        return self.scaler.transform(difference(self.filled(table), self.preprocessing.difference))
 
-    def invert(self, values, before=None) -> np.ndarray:
+    def inverse_transform(self, values, before=None) -> np.ndarray:
         """Numbers in model units, such as a forecast, back in units of the table.
 
         Args:
@@ -187,17 +188,18 @@ class Prepared(NamedTuple):
         values = as_numbers("values", values).astype(float)
         if values.ndim < 2 or values.shape[-1] != self.features:
             raise ValueError(f"values must be [..., T, {self.features}], got shape {values.shape}")
-        changes = self.scaler.invert(values)
+        changes = self.scaler.inverse_transform(values)
         if before is None:
-            if self.lost:
+            if self.dropped_rows:
                 raise ValueError(
-                    f"before is missing: differences of lags {self.preparation.difference} add up "
-                    f"from the {count(self.lost, 'row')} of the table right before"
+                    f"before is missing: differences of lags {self.preprocessing.difference} add "
+                    f"up "
+                    f"from the {count(self.dropped_rows, 'row')} of the table right before"
                 )
             return changes
-        return undifference(changes, before, self.preparation.difference)
+        return undifference(changes, before, self.preprocessing.difference)
 
-    def select(self, columns: Sequence[int]) -> Prepared:
+    def select(self, columns: Sequence[int]) -> Preprocessor:
         """The same for some columns, by position and in this order: those that a model writes.
 
         Raises:
@@ -209,8 +211,8 @@ class Prepared(NamedTuple):
                 f"columns must be positions from 0 to {self.features - 1}, got {list(columns)}"
             )
         means = self.filling.means
-        return Prepared(
-            self.preparation,
+        return Preprocessor(
+            self.preprocessing,
             self.filling._replace(means=means if means is None else means[chosen]),
             Scaler(*(learnt[chosen] for learnt in self.scaler)),
             self.constant[chosen],
@@ -221,8 +223,8 @@ class Prepared(NamedTuple):
         """Plain lists, numbers and strings; `from_json` reads them back, bit for bit."""
         means = self.filling.means
         return {
-            "preparation": asdict(self.preparation)
-            | {"difference": list(self.preparation.difference)},
+            "preprocessing": asdict(self.preprocessing)
+            | {"difference": list(self.preprocessing.difference)},
             "means": None if means is None else means.tolist(),
             "offset": self.scaler.offset.tolist(),
             "scale": self.scaler.scale.tolist(),
@@ -231,15 +233,15 @@ class Prepared(NamedTuple):
         }
 
     @classmethod
-    def from_json(cls, stored: dict) -> Prepared:
+    def from_json(cls, stored: dict) -> Preprocessor:
         """What `to_json` wrote.
 
         Raises:
           ValueError: anything else; the message says what is wrong with it.
         """
         try:
-            choices = stored["preparation"]
-            preparation = Preparation(**choices | {"difference": tuple(choices["difference"])})
+            choices = stored["preprocessing"]
+            preprocessing = Preprocessing(**choices | {"difference": tuple(choices["difference"])})
             flags = stored["constant"]
             # In an array of NumPy all texts are as long as the longest, so none may get there.
             if not isinstance(flags, list) or not all(type(flag) is bool for flag in flags):
@@ -250,27 +252,27 @@ class Prepared(NamedTuple):
             names = stored.get("columns")  # earlier versions stored no names
             names = None if names is None else tuple(map(str, names))
         except (LookupError, TypeError, ValueError) as error:
-            raise ValueError(f"this is no stored preparation ({error!r})") from error
+            raise ValueError(f"this is no stored preprocessing ({error!r})") from error
         learnt = {"offset": scaler.offset, "scale": scaler.scale, "means": means}
         for name, numbers in learnt.items():
             if numbers is None:
                 continue
             if numbers.shape != constant.shape or not np.isfinite(numbers).all():
                 raise ValueError(
-                    f"the stored preparation is damaged: {name} is not {len(constant)} numbers"
+                    f"the stored preprocessing is damaged: {name} is not {len(constant)} numbers"
                 )
-        if (means is None) != (preparation.missing != "mean"):
+        if (means is None) != (preprocessing.missing != "mean"):
             raise ValueError(
-                'the stored preparation is damaged: means go with missing="mean" alone'
+                'the stored preprocessing is damaged: means go with missing="mean" alone'
             )
         if not (scaler.scale > 0).all():
-            raise ValueError("the stored preparation is damaged: a scale is not above 0")
+            raise ValueError("the stored preprocessing is damaged: a scale is not above 0")
         if names is not None and len(names) != len(constant):
             raise ValueError(
-                f"the stored preparation is damaged: it names {len(names)} of {len(constant)} "
+                f"the stored preprocessing is damaged: it names {len(names)} of {len(constant)} "
                 "columns"
             )
-        return cls(preparation, Filling(preparation.missing, means), scaler, constant, names)
+        return cls(preprocessing, Filling(preprocessing.missing, means), scaler, constant, names)
 
 
 def _rounding(table: np.ndarray, differences: int) -> np.ndarray:

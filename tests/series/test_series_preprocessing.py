@@ -8,56 +8,56 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstmcore import series
-from lstmcore.series import Preparation, Prepared
+from lstmcore.series import Preprocessing, Preprocessor
 
 seeds = st.integers(0, 2**32 - 1)
 preparations = st.builds(
-    Preparation,
+    Preprocessing,
     missing=st.sampled_from(["refuse", "forward", "mean"]),
     difference=st.sampled_from([(), (1,), (4,), (4, 1), (1, 1)]),
     scaling=st.sampled_from(["standard", "minmax", "none"]),
 )
 
 
-def a_table(seed: int, preparation: Preparation, rows: int = 30) -> np.ndarray:
+def a_table(seed: int, preprocessing: Preprocessing, rows: int = 30) -> np.ndarray:
     """Three wandering columns, with holes where they are allowed."""
     rng = np.random.default_rng(seed)
     table = rng.normal(size=(rows, 3)).cumsum(axis=0) * [1, 100, 0.01]
-    if preparation.missing != "refuse":
+    if preprocessing.missing != "refuse":
         holes = rng.random(table.shape) < 0.2
         holes[0] = False
         table[holes] = np.nan
     return table
 
 
-def same(prepared: Prepared, other: Prepared) -> bool:
-    return prepared.to_json() == other.to_json()
+def same(preprocessor: Preprocessor, other: Preprocessor) -> bool:
+    return preprocessor.to_json() == other.to_json()
 
 
 # No leakage.
 
 
 @given(preparations, seeds, st.integers(8, 29), st.booleans())
-def test_the_future_changes_nothing_that_was_learnt(preparation, seed, rows, spoilt):
-    table = a_table(seed, preparation)
+def test_the_future_changes_nothing_that_was_learnt(preprocessing, seed, rows, spoilt):
+    table = a_table(seed, preprocessing)
     changed = table.copy()
     changed[rows:] = np.inf if spoilt else 1000 + table[rows:] ** 2
-    learnt = preparation.fit(table, rows)
-    assert same(preparation.fit(changed, rows), learnt)
-    assert same(preparation.fit(table[:rows]), learnt)
+    learnt = preprocessing.fit(table, rows)
+    assert same(preprocessing.fit(changed, rows), learnt)
+    assert same(preprocessing.fit(table[:rows]), learnt)
 
 
 @given(preparations, seeds, st.integers(8, 29))
-def test_the_future_changes_nothing_of_the_past_that_is_prepared(preparation, seed, row):
+def test_the_future_changes_nothing_of_the_past_that_is_prepared(preprocessing, seed, row):
     """Row r comes from the rows up to r + lost."""
-    table = a_table(seed, preparation)
-    prepared = preparation.fit(table, 8)
+    table = a_table(seed, preprocessing)
+    preprocessor = preprocessing.fit(table, 8)
     changed = table.copy()
     changed[row:] = np.random.default_rng(seed + 1).normal(size=changed[row:].shape)
-    first = row - preparation.lost
-    now, then = prepared.apply(changed), prepared.apply(table)
+    first = row - preprocessing.dropped_rows
+    now, then = preprocessor.transform(changed), preprocessor.transform(table)
     np.testing.assert_array_equal(now[:first], then[:first])
-    np.testing.assert_array_equal(prepared.apply(table[:row]), then[:first])
+    np.testing.assert_array_equal(preprocessor.transform(table[:row]), then[:first])
     assert (now[first] != then[first]).any()
 
 
@@ -65,53 +65,55 @@ def test_the_future_changes_nothing_of_the_past_that_is_prepared(preparation, se
 
 
 @given(preparations, seeds)
-def test_what_is_prepared_can_be_undone(preparation, seed):
-    table = a_table(seed, preparation)
-    prepared, lost = preparation.fit(table, 20), preparation.lost
-    assert prepared.lost == lost
-    assert prepared.features == 3
-    filled, values = prepared.filled(table), prepared.apply(table)
+def test_what_is_prepared_can_be_undone(preprocessing, seed):
+    table = a_table(seed, preprocessing)
+    preprocessor, lost = preprocessing.fit(table, 20), preprocessing.dropped_rows
+    assert preprocessor.dropped_rows == lost
+    assert preprocessor.features == 3
+    filled, values = preprocessor.filled(table), preprocessor.transform(table)
     assert values.shape == (30 - lost, 3)
     assert values.dtype == np.float64
-    np.testing.assert_allclose(prepared.invert(values, filled[:lost]), filled[lost:], atol=1e-9)
+    np.testing.assert_allclose(
+        preprocessor.inverse_transform(values, filled[:lost]), filled[lost:], atol=1e-9
+    )
     # Stretches of 5 rows, all at once, of some columns in another order.
     inputs = series.windows(filled, lost + 5)
     outputs = series.windows(values, 5)[..., [2, 0]]
-    back = prepared.select([2, 0]).invert(outputs, inputs[:, :lost, [2, 0]])
+    back = preprocessor.select([2, 0]).inverse_transform(outputs, inputs[:, :lost, [2, 0]])
     np.testing.assert_allclose(back, inputs[:, lost:, [2, 0]], atol=1e-9)
 
 
 @given(preparations, seeds)
-def test_the_training_part_is_in_the_range_asked_for(preparation, seed):
-    table = a_table(seed, preparation)
-    values = preparation.fit(table, 20).apply(table[:20])
-    if preparation.scaling == "standard":
+def test_the_training_part_is_in_the_range_asked_for(preprocessing, seed):
+    table = a_table(seed, preprocessing)
+    values = preprocessing.fit(table, 20).transform(table[:20])
+    if preprocessing.scaling == "standard":
         np.testing.assert_allclose(values.mean(axis=0), 0, atol=1e-9)
         np.testing.assert_allclose(values.std(axis=0), 1)
-    if preparation.scaling == "minmax":
+    if preprocessing.scaling == "minmax":
         np.testing.assert_allclose(values.min(axis=0), 0, atol=1e-12)
         np.testing.assert_allclose(values.max(axis=0), 1)
 
 
 @given(preparations, seeds)
-def test_it_can_be_stored(preparation, seed):
-    table = a_table(seed, preparation)
-    prepared = preparation.fit(table, 20)
-    read = Prepared.from_json(json.loads(json.dumps(prepared.to_json())))
-    assert read.preparation == preparation
-    assert same(read, prepared)
-    np.testing.assert_array_equal(read.apply(table), prepared.apply(table))
+def test_it_can_be_stored(preprocessing, seed):
+    table = a_table(seed, preprocessing)
+    preprocessor = preprocessing.fit(table, 20)
+    read = Preprocessor.from_json(json.loads(json.dumps(preprocessor.to_json())))
+    assert read.preprocessing == preprocessing
+    assert same(read, preprocessor)
+    np.testing.assert_array_equal(read.apply(table), preprocessor.transform(table))
 
 
 @given(preparations, seeds, st.sampled_from([[1], [2, 0], [0, 1, 2]]))
-def test_some_columns_are_prepared_as_they_are_among_all(preparation, seed, columns):
-    table = a_table(seed, preparation)
-    prepared = preparation.fit(table, 20)
-    selected = prepared.select(columns)
+def test_some_columns_are_prepared_as_they_are_among_all(preprocessing, seed, columns):
+    table = a_table(seed, preprocessing)
+    preprocessor = preprocessing.fit(table, 20)
+    selected = preprocessor.select(columns)
     np.testing.assert_array_equal(
-        selected.apply(table[:, columns]), prepared.apply(table)[:, columns]
+        selected.apply(table[:, columns]), preprocessor.transform(table)[:, columns]
     )
-    alone = preparation.fit(table[:, columns], 20)
+    alone = preprocessing.fit(table[:, columns], 20)
     np.testing.assert_allclose(selected.scaler, alone.scaler, rtol=1e-9, atol=1e-12)
 
 
@@ -122,25 +124,25 @@ def test_a_column_that_becomes_constant_is_told_of_and_not_stretched():
     """A straight line has the same slope everywhere, but for rounding: 0.3 - 0.2 < 0.2 - 0.1."""
     rows = np.arange(40)
     table = np.stack([rows / 10, np.sin(rows), np.full(40, 0.1), rows % 4], axis=1)
-    prepared = Preparation(difference=(4,)).fit(table)
-    assert prepared.constant.tolist() == [True, False, True, True]
-    assert prepared.scaler.scale[[0, 2, 3]].tolist() == [1, 1, 1]
-    np.testing.assert_allclose(prepared.apply(table)[:, [0, 2, 3]], 0, atol=1e-12)
+    preprocessor = Preprocessing(difference=(4,)).fit(table)
+    assert preprocessor.constant.tolist() == [True, False, True, True]
+    assert preprocessor.scaler.scale[[0, 2, 3]].tolist() == [1, 1, 1]
+    np.testing.assert_allclose(preprocessor.transform(table)[:, [0, 2, 3]], 0, atol=1e-12)
     table[39, 0] += 5  # what is new keeps its size
-    np.testing.assert_allclose(prepared.apply(table)[-1, 0], 5)
-    assert Preparation().fit(table).constant.tolist() == [False, False, True, False]
+    np.testing.assert_allclose(preprocessor.transform(table)[-1, 0], 5)
+    assert Preprocessing().fit(table).constant.tolist() == [False, False, True, False]
 
 
 def test_small_numbers_are_stretched_too():
     table = np.random.default_rng(0).normal(size=(50, 1)) * 1e-30
     for scaling in ("standard", "minmax"):
-        values = Preparation(scaling=scaling).fit(table).apply(table)
+        values = Preprocessing(scaling=scaling).fit(table).transform(table)
         assert 1 <= np.ptp(values) < 6
 
 
 def test_a_small_change_beside_a_large_value_is_a_change():
     table = 1e6 + np.random.default_rng(0).normal(size=(50, 1)) * 1e-6
-    assert not Preparation(difference=(1, 1)).fit(table).constant.any()
+    assert not Preprocessing(difference=(1, 1)).fit(table).constant.any()
 
 
 # Missing values.
@@ -149,7 +151,7 @@ def test_a_small_change_beside_a_large_value_is_a_change():
 def test_what_stands_in_for_missing_values():
     table = np.array([[1.0], [np.nan], [1.0], [4.0], [np.nan], [100.0]])
     filled = {
-        how: Preparation(missing=how).fit(table, 4).filled(table)[:, 0].tolist()
+        how: Preprocessing(missing=how).fit(table, 4).filled(table)[:, 0].tolist()
         for how in ("forward", "mean")
     }
     assert filled == {"forward": [1, 1, 1, 4, 4, 100], "mean": [1, 2, 1, 4, 2, 100]}
@@ -200,7 +202,7 @@ UNFIT = {
 @pytest.mark.parametrize(("choices", "table", "message"), UNFIT.values(), ids=UNFIT)
 def test_tables_that_nothing_is_learnt_from(choices, table, message):
     with pytest.raises(ValueError, match=message):
-        Preparation(**choices).fit(table)
+        Preprocessing(**choices).fit(table)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +215,7 @@ def test_tables_that_nothing_is_learnt_from(choices, table, message):
 )
 def test_parts_that_nothing_is_learnt_from(rows, kind, message):
     with pytest.raises(kind, match=message):
-        Preparation().fit(np.ones((4, 1)), rows)
+        Preprocessing().fit(np.ones((4, 1)), rows)
 
 
 @pytest.mark.parametrize(
@@ -231,28 +233,34 @@ def test_parts_that_nothing_is_learnt_from(rows, kind, message):
 )
 def test_choices_that_are_not_known(choices, kind, message):
     with pytest.raises(kind, match=message):
-        Preparation(**choices)
+        Preprocessing(**choices)
     with pytest.raises(ValueError, match="missing 'zero' is not known: use 'refuse'"):
         series.fit_filling([1.0], "zero")
 
 
 def test_what_a_prepared_refuses():
-    prepared = Preparation(difference=(2,)).fit(np.arange(12.0).reshape(6, 2) ** 2)
+    preprocessor = Preprocessing(difference=(2,)).fit(np.arange(12.0).reshape(6, 2) ** 2)
     refusals = {
-        "table has 3 columns but was prepared for 2": lambda: prepared.apply(np.ones((4, 3))),
-        "need more than 2 rows, but the table has 2": lambda: prepared.apply(np.ones((2, 2))),
-        "inf in row 1, column 0": lambda: prepared.filled([[1, 2], [INF, 3]]),
-        "1 missing value, the first in row 0": lambda: prepared.filled([[1, NAN]]),
-        r"values must be \[..., T, 2\], got shape \(3, 1\)": lambda: prepared.invert(
+        "table has 3 columns but was prepared for 2": lambda: preprocessor.transform(
+            np.ones((4, 3))
+        ),
+        "need more than 2 rows, but the table has 2": lambda: preprocessor.transform(
+            np.ones((2, 2))
+        ),
+        "inf in row 1, column 0": lambda: preprocessor.filled([[1, 2], [INF, 3]]),
+        "1 missing value, the first in row 0": lambda: preprocessor.filled([[1, NAN]]),
+        r"values must be \[..., T, 2\], got shape \(3, 1\)": lambda: preprocessor.inverse_transform(
             np.ones((3, 1)), np.ones((2, 1))
         ),
-        "before is missing: .* the 2 rows of the table right": lambda: prepared.invert(
-            np.ones((3, 2))
+        "before is missing: .* the 2 rows of the table right": lambda: (
+            preprocessor.inverse_transform(np.ones((3, 2)))
         ),
-        r"before has shape \(1, 2\)": lambda: prepared.invert(np.ones((3, 2)), np.ones((1, 2))),
-        r"columns must be positions from 0 to 1, got \[2\]": lambda: prepared.select([2]),
-        r"columns must be positions from 0 to 1, got \[-1\]": lambda: prepared.select([-1]),
-        r"columns must be positions from 0 to 1, got \[\]": lambda: prepared.select([]),
+        r"before has shape \(1, 2\)": lambda: preprocessor.inverse_transform(
+            np.ones((3, 2)), np.ones((1, 2))
+        ),
+        r"columns must be positions from 0 to 1, got \[2\]": lambda: preprocessor.select([2]),
+        r"columns must be positions from 0 to 1, got \[-1\]": lambda: preprocessor.select([-1]),
+        r"columns must be positions from 0 to 1, got \[\]": lambda: preprocessor.select([]),
     }
     for message, call in refusals.items():
         with pytest.raises(ValueError, match=message):
@@ -262,8 +270,8 @@ def test_what_a_prepared_refuses():
 DAMAGE = {
     "another thing": lambda stored: {"offset": [0.0]},
     "no object": lambda stored: [1, 2],
-    "unknown choice": lambda stored: stored | {"preparation": {"difference": [], "scaling": "x"}},
-    "a lag of 0": lambda stored: stored | {"preparation": {"difference": [0]}},
+    "unknown choice": lambda stored: stored | {"preprocessing": {"difference": [], "scaling": "x"}},
+    "a lag of 0": lambda stored: stored | {"preprocessing": {"difference": [0]}},
     "words": lambda stored: stored | {"offset": ["a", "b"]},
     "one too few": lambda stored: stored | {"offset": [0.0]},
     "infinity": lambda stored: stored | {"offset": [0.0, INF]},
@@ -275,7 +283,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_file(damage):
-    stored = Preparation(missing="mean").fit([[1.0, 2.0], [3.0, 5.0]]).to_json()
-    Prepared.from_json(stored)
-    with pytest.raises(ValueError, match=r"no stored preparation|preparation is damaged"):
-        Prepared.from_json(damage(stored))
+    stored = Preprocessing(missing="mean").fit([[1.0, 2.0], [3.0, 5.0]]).to_json()
+    Preprocessor.from_json(stored)
+    with pytest.raises(ValueError, match=r"no stored preprocessing|preprocessing is damaged"):
+        Preprocessor.from_json(damage(stored))
