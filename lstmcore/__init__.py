@@ -54,7 +54,7 @@ _NAMES = {
     "batching": ("Buckets", "buckets"),
     "decoding.greedy": ("Decoded", "greedy", "sample"),
     "decoding.beam": ("Beams", "beam_search"),
-    "decoding.feedback": ("rollout",),
+    "decoding.rollout": ("rollout",),
 }
 _MODULES = {
     "anomalies": "apps.anomalies",
@@ -88,8 +88,8 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.batching import Buckets, buckets
     from lstmcore.cell import init_lstm, lstm_step, zero_state
     from lstmcore.decoding.beam import Beams, beam_search
-    from lstmcore.decoding.feedback import rollout
     from lstmcore.decoding.greedy import Decoded, greedy, sample
+    from lstmcore.decoding.rollout import rollout
     from lstmcore.layers import (
         dense,
         embedding,

@@ -1,7 +1,8 @@
-"""Activation functions by name, so that a model can be written, printed and saved with words.
+"""Activation functions by name, and their derivatives in terms of the value.
 
-Only words that mean the same function in Keras, PyTorch and JAX are here, and only functions whose
-slope follows from their value, which is what the NumPy engine's backward pass works with.
+A name lets a model be written, printed and saved as text. Only names that mean the same function in
+Keras, PyTorch and JAX are here, and only functions whose derivative follows from their value: that
+is all that the hand-written backward passes keep.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ NAMED: dict[str, Callable] = {
 
 
 def resolve(name: str, activation: Activation) -> Callable:
-    """The function that `activation` stands for; `name` is the argument's name in errors.
+    """Return the function that `activation` stands for; `name` is the argument's name in errors.
 
     Raises:
-      ValueError: the word is not one of `NAMED`.
-      TypeError: neither a word nor a function.
+      ValueError: the name is not one of `NAMED`.
+      TypeError: neither a name nor a function.
     """
     if isinstance(activation, str):
         if activation not in NAMED:
@@ -46,29 +47,28 @@ def resolve(name: str, activation: Activation) -> Callable:
     return activation
 
 
-def word_for(activation: Activation) -> str | None:
-    """The name under which `activation` can be written down, or None for a function of your own."""
+def name_of(activation: Activation) -> str | None:
+    """Return the name of an activation, or None for a function that is not one of `NAMED`."""
     if isinstance(activation, str):
         return activation
-    return next((word for word, function in NAMED.items() if function is activation), None)
+    return next((name for name, function in NAMED.items() if function is activation), None)
+
+
+class DifferentiableActivation(NamedTuple):
+    """An activation and its derivative, which is a function of the value.
+
+    Attributes:
+      value: z -> y.
+      derivative: y -> dy/dz at the z that gave y.
+    """
+
+    value: Callable
+    derivative: Callable
 
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. (2017)
 
-
-class Curve(NamedTuple):
-    """value: z -> y. slope: y -> dy/dz at the z that gave y."""
-
-    value: Callable
-    slope: Callable
-
-
-def _sigmoid(z):
-    """The logistic function through tanh, which XLA turns into fewer instructions on a CPU."""
-    return 0.5 * jnp.tanh(0.5 * z) + 0.5
-
-
-SLOPES = {
+DERIVATIVES = {
     "tanh": lambda y: 1 - y * y,
     "sigmoid": lambda y: y * (1 - y),
     "hard_sigmoid": lambda y: jnp.where((y > 0) & (y < 1), 1 / 6, 0).astype(y.dtype),
@@ -80,8 +80,16 @@ SLOPES = {
     "linear": jnp.ones_like,
 }
 
-# By the function, which is what `lstmcore.activations.resolve` gives.
-CURVES = {
-    function: Curve(_sigmoid if name == "sigmoid" else function, SLOPES[name])
+
+def _sigmoid(z: jax.Array) -> jax.Array:
+    """Compute the logistic function by way of tanh: fewer instructions on a CPU under XLA."""
+    return 0.5 * jnp.tanh(0.5 * z) + 0.5
+
+
+# Keyed by the function, which is what `resolve` returns.
+DIFFERENTIABLE = {
+    function: DifferentiableActivation(
+        _sigmoid if name == "sigmoid" else function, DERIVATIVES[name]
+    )
     for name, function in NAMED.items()
 }

@@ -1,4 +1,4 @@
-"""Attention: for each step of the decoder, a weighted mean of all that the encoder showed.
+"""Attention: for each step of the decoder, a weighted mean of the encoder's hidden states.
 
     score(t, s)  = h_t . m_s                                  dot
                  = h_t . W . m_s                              general
@@ -14,12 +14,13 @@ by Jointly Learning to Align and Translate", appendix A.1.2 (additive).
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
-from lstmcore.dtypes import check_key, floating_dtype, memory_dtype
+from lstmcore.dtypes import accumulation_dtype, check_key, floating_dtype
 from lstmcore.types import AdditiveAttention, GeneralAttention
 
 __all__ = ["attend", "init_attention"]
@@ -34,16 +35,16 @@ def init_attention(
     memory: int,
     *,
     units: int | None = None,
-    dtype=jnp.float32,
+    dtype: Any = jnp.float32,
 ) -> AttentionParams:
-    """Fresh weights, Glorot-uniform.
+    """Draw the initial weights, Glorot-uniform.
 
     Args:
       key: random key.
       kind: "dot" (no weights: None), "general" or "additive".
-      queries: H, size of what the decoder shows at a step.
-      memory: M, size of what the encoder showed at a step.
-      units: A, size of the sum within the additive score; None stands for `queries`.
+      queries: H, size of the decoder's hidden state.
+      memory: M, size of the encoder's hidden state.
+      units: A, size of the hidden layer of the additive score; None stands for `queries`.
       dtype: of all arrays.
 
     Returns:
@@ -80,17 +81,17 @@ def init_attention(
 def attend(
     params: AttentionParams, queries: jax.Array, memory: jax.Array, *, mask: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array]:
-    """Look at the memory from each query; the equations stand at the top of this module.
+    """Attend to the memory from each query, by the equations at the top of this module.
 
-    The additive score takes a sum for each pair of steps, an array [B, T, S, A]: the other two need
-    far less memory on long sequences.
+    The additive score computes a vector for each pair of steps, an array [B, T, S, A]: the other
+    two need far less memory on long sequences.
 
     Args:
       params: None for the dot product, GeneralAttention or AdditiveAttention.
-      queries: [B, T, H], what the decoder shows.
-      memory: [B, S, M], what the encoder showed.
-      mask: bool [B, S], True where there is something to look at. Where a row has nothing, all of
-        its weights are 0, and so is the context.
+      queries: [B, T, H], the decoder's hidden states.
+      memory: [B, S, M], the encoder's hidden states.
+      mask: bool [B, S], True where the memory is real. Where a row has no real step, all of its
+        weights are 0, and so is the context.
 
     Returns:
       (context [B, T, M], weights [B, T, S], which sum to 1 over S).
@@ -118,7 +119,7 @@ def attend(
     queries, memory = jnp.asarray(queries), jnp.asarray(memory)
     if mask is not None:
         checks.check_mask(mask, memory.shape[0], memory.shape[1], owner="memory")
-        # What stands in padding must not matter, not even NaN: 0 * NaN would reach the context.
+        # The values of padding must not matter, not even NaN: 0 * NaN would reach the context.
         memory = jnp.where(mask[:, :, None], memory, 0)
     scores = _scores(params, queries, memory)
     if mask is not None:
@@ -130,21 +131,22 @@ def attend(
     return weights @ memory, weights
 
 
-def _scores(params: AttentionParams, queries, memory):
-    """[B, T, S], at least float32: in bfloat16 a score of 30 is off by up to 0.06."""
-    times = partial(jnp.matmul, preferred_element_type=memory_dtype(memory.dtype))
+def _scores(params: AttentionParams, queries: jax.Array, memory: jax.Array) -> jax.Array:
+    """Compute the scores [B, T, S], at least float32: bfloat16 is off by up to 0.06 at 30."""
+    times = partial(jnp.matmul, preferred_element_type=accumulation_dtype(memory.dtype))
     keys = memory.swapaxes(1, 2)
     width = queries.shape[2], memory.shape[2]
+    explanation = "queries and memory need", "were they made for other sizes?"
     if params is None:
         _check_dot(*width)
         return times(queries, keys)
     if isinstance(params, GeneralAttention):
-        _check_shape("params.weight", params.weight, width)
+        checks.check_shape("params.weight", params.weight, width, *explanation)
         return times(queries @ params.weight, keys)
     if isinstance(params, AdditiveAttention):
         units = params.score.shape[0]
-        _check_shape("params.query", params.query, (width[0], units))
-        _check_shape("params.memory", params.memory, (width[1], units))
+        checks.check_shape("params.query", params.query, (width[0], units), *explanation)
+        checks.check_shape("params.memory", params.memory, (width[1], units), *explanation)
         sums = (queries @ params.query)[:, :, None] + (memory @ params.memory)[:, None]
         return times(jnp.tanh(sums), params.score)
     raise TypeError(
@@ -158,12 +160,4 @@ def _check_dot(queries: int, memory: int) -> None:
         raise ValueError(
             f"dot attention needs queries and memory of one size, got {queries} and {memory}: use "
             "'general' or 'additive'"
-        )
-
-
-def _check_shape(name: str, weights, shape: tuple[int, int]) -> None:
-    if tuple(weights.shape) != shape:
-        raise ValueError(
-            f"{name} has shape {tuple(weights.shape)} but queries and memory need {shape}: were "
-            "they made for other sizes?"
         )

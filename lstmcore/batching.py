@@ -1,37 +1,38 @@
-"""Batches of sequences of unequal length, cut so that little of them is padding. NumPy alone."""
+"""Batches of sequences of unequal length with little padding. NumPy alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from lstmcore import checks
 from lstmcore.vocabulary import PADDING
 
-CUTS = 1000  # places at most at which a cut is tried
+CUTS = 1000  # positions at most at which a cut is tried
 
 __all__ = ["Buckets", "buckets"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Buckets:
-    """Examples in groups of like length, each group padded to its longest.
+    """Examples in groups of similar length, each group padded to its longest.
 
     Attributes:
       parts: one dict of arrays for each group, shortest first: {"source": [n, T], ...}.
       order: int [N], for each row of the parts, one part after the other, the number of that
         example in the input. `results[np.argsort(order)]` brings rows back into the order of the
         input.
-      padding: share of all steps, of all sequences, that is padding; 0 to 1.
+      padding: fraction of all steps that is padding; 0 to 1.
     """
 
     parts: tuple[dict[str, np.ndarray], ...]
     order: np.ndarray
     padding: float
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         shapes = "; ".join(
             ", ".join(f"{name} {array.shape}" for name, array in part.items())
             for part in self.parts
@@ -40,25 +41,25 @@ class Buckets:
 
 
 def buckets(sequences: Mapping, count: int = 4, *, batch_size: int | None = None) -> Buckets:
-    """Group examples by length and pad each group to its own longest.
+    """Group examples by length and pad each group to its longest.
 
-    Examples are put in the order of their length (of the sum of lengths, where an example has
-    several sequences) and this order is cut where the sum of padded steps becomes least, by dynamic
-    programming. Examples of equal length are never parted. With more than 1,000 different lengths,
-    1,000 cuts are tried. Within a group, examples keep their order.
+    Examples are sorted by length (by the sum of lengths, where an example has several sequences)
+    and cut into groups so that the number of padded steps is least, by dynamic programming.
+    Examples of equal length stay together. With more than 1,000 different lengths, 1,000 cuts are
+    tried. Within a group, examples keep their order.
 
     Args:
       sequences: {name: N of one kind, the same N for each name}. The kinds are
         - token ids, each one axis of integers, such as `Vocabulary.encode` gives: padded with
-          PADDING to int32 [n, T]. PADDING at their ends does not count, so that what `encode_all`
-          gives can be handed over as it is;
-        - real-valued sequences [T, F]: padded with 0 to [n, T, F], beside a bool [n, T] by the name
+          PADDING to int32 [n, T]. PADDING at their ends does not count, so the result of
+          `encode_all` can be passed directly;
+        - real-valued sequences [T, F]: padded with 0 to [n, T, F], with a bool [n, T] named
           "<name>_mask", True = real step, as `lc.lstm` takes it;
         - single numbers, such as the class of an example: [n]. They have no length.
         A sequence may be empty.
-      count: at most so many groups; less, if there are less different lengths.
-      batch_size: cut at whole batches instead, whatever the lengths: of all groups only the last
-        then has a smaller batch. `lc.fit` compiles its step for each shape of batch.
+      count: maximum number of groups; fewer if there are fewer different lengths.
+      batch_size: cut at whole batches instead, whatever the lengths: only the last group then has
+        a smaller batch. `lc.fit` compiles its step for each shape of batch.
 
     Returns:
       Buckets.
@@ -99,7 +100,7 @@ def buckets(sequences: Mapping, count: int = 4, *, batch_size: int | None = None
 
 
 def _groups(lengths: np.ndarray, count: int, batch_size: int | None) -> list[np.ndarray]:
-    """The numbers of the examples in each group, for lengths [names, N]."""
+    """Return the indices of the examples in each group, for lengths [names, N]."""
     total = lengths.sum(axis=0)
     order = np.argsort(total, kind="stable")
     ordered = total[order]
@@ -115,7 +116,7 @@ def _groups(lengths: np.ndarray, count: int, batch_size: int | None) -> list[np.
 
 
 def _cuts(counts: np.ndarray, longest: np.ndarray, groups: int) -> list[int]:
-    """Where to cut a row of blocks into at most `groups` so that its padded size is least.
+    """Return where to cut a row of blocks into at most `groups` for the least padded size.
 
     counts: [n], examples in each block; longest: [names, n], their longest sequences.
     cost[g, j] is the least size of the first j blocks in g groups, origin[g, j] where the last of
@@ -141,7 +142,7 @@ def _cuts(counts: np.ndarray, longest: np.ndarray, groups: int) -> list[int]:
 
 
 def _columns(sequences: Mapping) -> dict[str, list[np.ndarray]]:
-    """{name: N arrays of one kind}, checked."""
+    """Return {name: N arrays of one kind}, checked."""
     if not isinstance(sequences, Mapping):
         raise TypeError(
             f"sequences must be a dict {{name: sequences}}, got {type(sequences).__name__}"
@@ -161,7 +162,7 @@ def _columns(sequences: Mapping) -> dict[str, list[np.ndarray]]:
     return columns
 
 
-def _rows(name: str, values) -> list[np.ndarray]:
+def _rows(name: str, values: Any) -> list[np.ndarray]:
     if isinstance(values, str) or not hasattr(values, "__iter__"):
         raise TypeError(
             f"sequences['{name}'] must be a list of sequences, got {type(values).__name__}"
@@ -176,7 +177,7 @@ def _rows(name: str, values) -> list[np.ndarray]:
     return rows
 
 
-def _row(name: str, value) -> np.ndarray:
+def _row(name: str, value: Any) -> np.ndarray:
     try:
         row = np.asarray(value)
     except ValueError as error:
@@ -214,8 +215,8 @@ def _padded(name: str, rows: list[np.ndarray]) -> dict[str, np.ndarray]:
         padded = np.full(shape, PADDING, np.int32)
     else:
         padded = np.zeros(shape, np.result_type(*{row.dtype for row in rows}))
-    for row, to in zip(rows, padded, strict=True):
-        to[: len(row)] = row
+    for row, target in zip(rows, padded, strict=True):
+        target[: len(row)] = row
     if rows[0].ndim == 1:
         return {name: padded}
     return {name: padded, f"{name}_mask": np.arange(shape[1]) < lengths[:, None]}

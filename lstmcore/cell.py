@@ -3,10 +3,10 @@
 The equations, with the forget gate of Gers et al. (2000):
 
     z = x_t W + h_{t-1} U + b                    split in four: z_i, z_f, z_g, z_o
-    i = sigmoid(z_i)                             input gate: how much to write
-    f = sigmoid(z_f)                             forget gate: how much to keep
-    g = tanh(z_g)                                candidate: what to write
-    o = sigmoid(z_o)                             output gate: how much to show
+    i = sigmoid(z_i)                             input gate: how much of the candidate to add
+    f = sigmoid(z_f)                             forget gate: how much of the old cell to keep
+    g = tanh(z_g)                                candidate
+    o = sigmoid(z_o)                             output gate: how much of the cell to output
     c_t = f * c_{t-1} + i * g                    cell state
     h_t = o * tanh(c_t)                          hidden state
 
@@ -16,7 +16,7 @@ With peepholes p_i, p_f, p_o, each gate also sees its own cell, the output gate 
     f = sigmoid(z_f + p_f * c_{t-1})
     o = sigmoid(z_o + p_o * c_t)
 
-With a projection R, what is shown is made smaller before anyone sees it:
+With a projection R, the hidden state is smaller than the cell:
 
     h_t = (o * tanh(c_t)) R
 
@@ -32,14 +32,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
 from lstmcore.activations import Activation, resolve
-from lstmcore.checks import check_lstm_params
-from lstmcore.dtypes import check_drawn, check_size, floating_dtype, memory_dtype
+from lstmcore.dtypes import accumulation_dtype, check_drawn, check_size, floating_dtype
 from lstmcore.types import Gates, LSTMParams, LSTMState
 
 __all__ = ["init_lstm", "lstm_step", "zero_state"]
@@ -51,11 +51,11 @@ def init_lstm(
     units: int,
     *,
     forget_bias: float = 1.0,
-    dtype=jnp.float32,
+    dtype: Any = jnp.float32,
     peephole: bool = False,
     projection: int | None = None,
 ) -> LSTMParams:
-    """Fresh weights for one layer, drawn as Keras draws them.
+    """Draw the initial weights of one layer, as Keras does.
 
     The kernel is uniform after Glorot & Bengio (2010), the recurrent kernel orthogonal after
     Saxe et al. (2014), each over the four gates at once. The bias is 0 but for the forget gate:
@@ -70,7 +70,7 @@ def init_lstm(
       key: random key.
       features: F, size of the input at each step.
       units: H, size of the hidden and the cell state.
-      forget_bias: start value of the forget gate's bias.
+      forget_bias: initial bias of the forget gate.
       dtype: of all arrays.
       peephole: whether the gates see the cell.
       projection: P, size of the hidden state if it is not that of the cell; None for no projection.
@@ -96,7 +96,7 @@ def init_lstm(
     hidden = units if projection is None else checks.check_count("projection", projection)
     check_drawn(key, (features + hidden + 1) * 4 * units, dtype)
     dtype = floating_dtype(dtype)
-    draw_dtype = memory_dtype(dtype)  # a QR of bfloat16 does not exist
+    draw_dtype = accumulation_dtype(dtype)  # a QR of bfloat16 does not exist
     kernel_key, recurrent_key = jax.random.split(key)
     glorot_uniform = jax.nn.initializers.glorot_uniform()
     orthogonal = jax.nn.initializers.orthogonal()
@@ -118,9 +118,9 @@ def init_lstm(
 
 
 def zero_state(
-    batch: int, units: int, dtype=jnp.float32, projection: int | None = None
+    batch: int, units: int, dtype: Any = jnp.float32, projection: int | None = None
 ) -> LSTMState:
-    """The state before the first step: nothing shown, nothing remembered.
+    """Return the state before the first step: all zeros.
 
     Args:
       batch: B, number of examples; 0 is allowed.
@@ -144,7 +144,7 @@ def zero_state(
     hidden = units if projection is None else checks.check_count("projection", projection)
     dtype = floating_dtype(dtype)
     return LSTMState(
-        h=jnp.zeros((batch, hidden), dtype), c=jnp.zeros((batch, units), memory_dtype(dtype))
+        h=jnp.zeros((batch, hidden), dtype), c=jnp.zeros((batch, units), accumulation_dtype(dtype))
     )
 
 
@@ -159,21 +159,22 @@ def lstm_step(
     edit: Callable[[Gates, jax.Array], Gates] | None = None,
     t: int | jax.Array | None = None,
 ) -> tuple[LSTMState, Gates]:
-    """One step of the equations at the top of this module.
+    """Compute one step of the equations at the top of this module.
 
     Args:
       params: LSTMParams [F, 4H], [H, 4H], [4H], perhaps with a peephole and a projection.
       x_t: [B, F], the input at this step.
-      state: LSTMState [B, H], from the step before or `zero_state`.
-      activation: shapes the candidate, and the cell on its way out unless `output_activation`
-        says otherwise. A name ("tanh", "relu", ...) or a function.
+      state: LSTMState [B, H], from the previous step or `zero_state`.
+      activation: shapes the candidate, and the output unless `output_activation` is given. A name
+        ("tanh", "relu", ...) or a function.
       recurrent_activation: shapes the three gates.
-      output_activation: shapes the cell on its way out, if it differs from `activation`.
+      output_activation: shapes the cell in the output, h_t = o * output_activation(c_t); None
+        stands for `activation`.
       edit: pure function `(gates, t) -> gates` that sees the activated gates [B, H] and returns
         those to use; a field may also be a plain number. With a peephole the output gate sees the
         cell that the edited gates make, so `edit` is called twice: once for input, forget and
         candidate, beside the output gate as it would be unedited, then for the output gate alone.
-      t: handed to `edit`.
+      t: passed to `edit`.
 
     Returns:
       (LSTMState [B, H] after the step, Gates [B, H] that were used). `h` has the dtype of the
@@ -190,7 +191,7 @@ def lstm_step(
       >>> state.h.shape, gates.forget.shape
       ((5, 3), (5, 3))
     """
-    features, units = check_lstm_params(params)
+    features, units = checks.check_lstm_params(params)
     x_t = checks.as_array("x_t", x_t)
     checks.check_array("x_t", x_t, "batch features", "for a whole sequence call lc.lstm")
     checks.check_floating("x_t", x_t)
@@ -202,7 +203,7 @@ def lstm_step(
     return step(
         params,
         jnp.asarray(x_t, dtype),
-        LSTMState(jnp.asarray(state.h, dtype), jnp.asarray(state.c, memory_dtype(dtype))),
+        LSTMState(jnp.asarray(state.h, dtype), jnp.asarray(state.c, accumulation_dtype(dtype))),
         activation=resolve("activation", activation),
         recurrent_activation=resolve("recurrent_activation", recurrent_activation),
         output_activation=resolve("output_activation", output_activation or activation),
@@ -212,19 +213,27 @@ def lstm_step(
 
 
 def step(
-    params, x_t, state, *, activation, recurrent_activation, output_activation, edit, t
+    params: LSTMParams,
+    x_t: jax.Array,
+    state: LSTMState,
+    *,
+    activation: Callable,
+    recurrent_activation: Callable,
+    output_activation: Callable,
+    edit: Callable[[Gates, Any], Gates] | None,
+    t: Any,
 ) -> tuple[LSTMState, Gates]:
-    """The equations alone: `lstm_step` on checked arguments, what `lstmcore.engine` repeats."""
-    dtype, wide = params.kernel.dtype, memory_dtype(params.kernel.dtype)
-    product = partial(jnp.matmul, preferred_element_type=wide)
+    """Compute `lstm_step` on checked arguments: the body of the loop in `lstmcore.engine.scan`."""
+    dtype, acc_dtype = params.kernel.dtype, accumulation_dtype(params.kernel.dtype)
+    product = partial(jnp.matmul, preferred_element_type=acc_dtype)
 
     z = product(x_t, params.kernel) + product(state.h, params.recurrent_kernel)
-    z_i, z_f, z_g, z_o = jnp.split(z + jnp.atleast_2d(params.bias).astype(wide), 4, axis=-1)
+    z_i, z_f, z_g, z_o = jnp.split(z + jnp.atleast_2d(params.bias).astype(acc_dtype), 4, axis=-1)
     p_i, p_f, p_o = (None,) * 3
     if params.peephole is not None:
-        p_i, p_f, p_o = params.peephole.astype(wide)[:, None]
+        p_i, p_f, p_o = params.peephole.astype(acc_dtype)[:, None]
 
-    def gate(z, peephole, c):
+    def gate(z: jax.Array, peephole: jax.Array | None, c: jax.Array) -> jax.Array:
         return recurrent_activation(z if peephole is None else z + peephole * c)
 
     i = gate(z_i, p_i, state.c)
@@ -236,17 +245,17 @@ def step(
     if edit is not None:
         gates = as_gates(edit(gates, t), gates)
         c = gates.forget * state.c + gates.input * gates.candidate
-        if params.peephole is not None:  # the output gate sees the cell as it has become
-            seeing = Gates(i, f, g, gate(z_o, p_o, c))
-            gates = gates._replace(output=as_gates(edit(seeing, t), seeing).output)
+        if params.peephole is not None:  # the output gate sees the edited cell
+            unedited = Gates(i, f, g, gate(z_o, p_o, c))
+            gates = gates._replace(output=as_gates(edit(unedited, t), unedited).output)
     h = gates.output * output_activation(c)
     if params.projection is not None:
         h = product(h.astype(dtype), params.projection)
     return LSTMState(h.astype(dtype), c), gates
 
 
-def as_gates(edited, gates: Gates) -> Gates:
-    """What an edit returned, as arrays like `gates`; plain numbers stand for all units."""
+def as_gates(edited: Gates, gates: Gates) -> Gates:
+    """Return the result of an edit as arrays like `gates`; plain numbers stand for all units."""
     checks.check_edited(edited, gates)
     like = [
         jnp.broadcast_to(jnp.asarray(new, gate.dtype), gate.shape)

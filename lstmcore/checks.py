@@ -1,28 +1,37 @@
-"""The questions that public functions ask of their arguments before they compute.
+"""Checks of arguments, made by public functions before they compute.
 
-Each answers with an error that names the argument, what was expected, what came, and what to
-do about it, so that no shape error from inside JAX reaches the caller. Shapes and dtypes are
-known while tracing: under `jax.jit` the checks run once and cost nothing afterwards. The NumPy
-engine asks the same questions, so this module does not import JAX.
+Each raises an error that names the argument, what was expected, what was received and what to do
+about it, so that no shape error from inside JAX reaches the caller: TypeError for another kind of
+object, ValueError for one that does not fit. Shapes and dtypes are known while tracing: under
+`jax.jit` the checks run once and cost nothing afterwards. The NumPy engine makes the same checks,
+so this module does not import JAX.
+
+In this order: arrays (rank, dtype, shape), single values (counts, numbers, choices), the arguments
+of a layer (input, state, mask, noise, edit), and the params of a layer.
 """
 
 from __future__ import annotations
 
 import operator
 import os
+from collections.abc import Collection
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from lstmcore.formatting import count, excerpt
-from lstmcore.types import DenseParams, EmbeddingParams, Gates, LSTMParams, LSTMState
+from lstmcore.types import DenseParams, Gates, LSTMParams, LSTMState
 
 MOST = 2**31 - 1
 MOST_LAYERS = 1000  # of one stack; a file that names more would only take memory
 
 
-def as_array(name: str, value):
-    """An array of another library (PyTorch, pandas, polars), as NumPy reads it; others as is."""
+# Arrays. `value` stands for an array of NumPy or JAX, or a tracer.
+
+
+def as_array(name: str, value: Any) -> Any:
+    """Return an array of another library (PyTorch, pandas, polars) as NumPy's; others as is."""
     if isinstance(value, np.ndarray) or hasattr(value, "aval") or not hasattr(value, "__array__"):
         return value
     try:
@@ -34,23 +43,27 @@ def as_array(name: str, value):
         ) from error
 
 
-def check_array(name: str, value, axes: str, advice: str = "") -> None:
-    """`value` is an array with as many axes as `axes` names ("batch time features")."""
-    expected = axes.split()
+def check_array(name: str, value: Any, axes: str | None = None, advice: str = "") -> None:
+    """Raise unless `value` is an array with the axes that `axes` names ("batch time features").
+
+    None stands for any number of axes. `advice` ends the message about another number.
+    """
+    expected = None if axes is None else axes.split()
     if not (hasattr(value, "shape") and hasattr(value, "dtype")):
+        of_axes = "" if expected is None else f" [{', '.join(expected)}]"
         raise TypeError(
-            f"{name} must be an array [{', '.join(expected)}], got {type(value).__name__}: "
+            f"{name} must be an array{of_axes}, got {type(value).__name__}: "
             f"convert it, for instance np.asarray({name})"
         )
-    if len(value.shape) != len(expected):
+    if expected is not None and len(value.shape) != len(expected):
         raise ValueError(
             f"{name} must have {len(expected)} axes [{', '.join(expected)}], got shape "
             f"{tuple(value.shape)}" + (f": {advice}" if advice else "")
         )
 
 
-def check_floating(name: str, value) -> None:
-    """`value` holds real floating-point numbers."""
+def check_floating(name: str, value: Any) -> None:
+    """Raise unless the array holds real floating-point numbers."""
     if not str(value.dtype).startswith(("float", "bfloat")):
         raise ValueError(
             f"{name} must be floating point, got {value.dtype}: convert it, for instance "
@@ -58,32 +71,79 @@ def check_floating(name: str, value) -> None:
         )
 
 
-def check_integers(name: str, value) -> None:
-    """`value` holds whole numbers."""
+def check_integers(name: str, value: Any) -> None:
+    """Raise unless the array holds integers."""
     if not str(value.dtype).startswith(("int", "uint")):
         raise ValueError(f"{name} must be integers, got {value.dtype}: write {name}.astype(int)")
 
 
-def check_count(name: str, value, minimum: int = 1, maximum: int = MOST) -> int:
-    """`value` is a whole number within bounds; returned as a plain int.
+def check_shape(
+    name: str, value: Any, expected: tuple, need: str = "params need", advice: str = ""
+) -> None:
+    """Raise unless the array has the shape that `need` ("x needs", "queries and memory need")."""
+    if tuple(value.shape) != expected:
+        sizes = ", ".join(map(str, expected)) + ("," if len(expected) == 1 else "")
+        raise ValueError(
+            f"{name} has shape {tuple(value.shape)} but {need} ({sizes})"
+            + (f": {advice}" if advice else "")
+        )
+
+
+def check_features(name: str, value: Any, features: int, owner: str) -> None:
+    """Raise unless the last axis of the array is what the weights `owner` expect."""
+    if value.shape[-1] != features:
+        raise ValueError(
+            f"{name} has {count(value.shape[-1], 'feature')} but {owner} expects {features}: "
+            f"{name} has shape {tuple(value.shape)}, its last axis must be {features}"
+        )
+
+
+# Single values, returned as plain Python ones.
+
+
+def check_count(name: str, value: Any, minimum: int = 1, maximum: int = MOST) -> int:
+    """Return an integer within bounds as a plain int.
 
     The default bound is that of an int32, in which sizes and steps are counted.
     """
     try:
-        count = None if isinstance(value, bool) else operator.index(value)
+        number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
-        count = None
-    if count is None:
+        number = None
+    if number is None:
         raise TypeError(f"{name} must be a whole number, got {_short(value)}")
-    if count < minimum:
+    if number < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {_short(value)}")
-    if count > maximum:
+    if number > maximum:
         raise ValueError(f"{name} must be at most {maximum:,}, got {_short(value)}")
-    return count
+    return number
 
 
-def check_number(name: str, value) -> float:
-    """`value` is one real number, or can be read as one; returned as a plain float."""
+def check_seed(name: str, value: Any) -> int:
+    """Return a seed, an integer from 0 on that fits 64 bits, as a plain int."""
+    return check_count(name, value, minimum=0, maximum=2**63 - 1)
+
+
+def check_units(name: str, units: Any) -> tuple[int, ...]:
+    """Return the sizes of a stack of layers as plain ints; a single number is one layer."""
+    sizes = units if isinstance(units, tuple | list) else (units,)
+    if not sizes:
+        raise ValueError(f"{name} is empty: name at least one layer, for instance {name}=(64,)")
+    if len(sizes) > MOST_LAYERS:
+        raise ValueError(
+            f"{name} names {len(sizes):,} layers, expected at most {MOST_LAYERS:,}: one size for "
+            "each layer"
+        )
+    return tuple(check_count(name, size) for size in sizes)
+
+
+def check_sizes(features: Any, units: Any) -> tuple[int, tuple[int, ...]]:
+    """Return `features` and `units` of a stack of layers as plain ints."""
+    return check_count("features", features), check_units("units", units)
+
+
+def check_number(name: str, value: Any) -> float:
+    """Return a real number, or what can be read as one, as a plain float."""
     try:
         return float(value)
     except (TypeError, ValueError):
@@ -92,16 +152,43 @@ def check_number(name: str, value) -> float:
         raise ValueError(f"{name} must be a number of float64, got {_short(value)}") from None
 
 
-def check_seed(name: str, value) -> int:
-    """`value` is a whole number from 0 on that fits 64 bits; returned as a plain int."""
-    return check_count(name, value, minimum=0, maximum=2**63 - 1)
+def check_rate(name: str, rate: Any) -> None:
+    """Raise unless `rate` is a number, at least 0 and below 1."""
+    try:
+        fits = bool(0 <= rate < 1)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {rate!r}") from None
+    if not fits:
+        raise ValueError(f"{name} must be at least 0 and below 1, got {rate!r}")
+
+
+def check_quantiles(quantiles: Any) -> tuple[float, ...]:
+    """Return numbers between 0 and 1 in rising order as plain floats."""
+    try:
+        found = tuple(map(float, quantiles))
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"quantiles must be numbers such as (0.1, 0.5, 0.9), got {quantiles!r}"
+        ) from None
+    rising = all(a < b for a, b in pairwise(found))
+    if not (rising and all(0 < quantile < 1 for quantile in found)):
+        raise ValueError(
+            f"quantiles must rise, between 0 and 1, got {found}: write (0.1, 0.5, 0.9)"
+        )
+    return found
+
+
+def check_choice(name: str, value: Any, choices: Collection) -> None:
+    """Raise unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
 def check_memory(numbers: int, itemsize: int) -> None:
-    """So many parameters fit into the memory of this computer.
+    """Raise unless so many parameters fit into the memory of this computer.
 
-    Asked before any is drawn: a request for more than there is ends in a message of the compiler,
-    or ends the process.
+    To be called before any is drawn: a request for more than there is ends in a message of the
+    compiler, or ends the process.
     """
     if numbers * itemsize > (memory := _memory()):
         raise ValueError(
@@ -111,15 +198,25 @@ def check_memory(numbers: int, itemsize: int) -> None:
 
 
 def _memory() -> int:
-    """Bytes of memory that this computer has; 1 TB where the system does not say."""
+    """Return the bytes of memory of this computer; 1 TB where the system does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):  # Windows
         return 10**12
 
 
-def check_input(x, features: int, *, repeated: bool) -> None:
-    """What a layer reads: [B, T, F], or [B, F] at each step."""
+def _short(value: Any) -> str:
+    """Return `value` as text; for a number with a thousand digits, how many they are."""
+    if isinstance(value, int) and value.bit_length() > 256:  # Python may refuse to print it
+        return f"a number of about {int(value.bit_length() * 0.30103):,} digits"
+    return excerpt(repr(value), 100)
+
+
+# Arguments of a layer.
+
+
+def check_input(x: Any, features: int, *, repeated: bool) -> None:
+    """Raise unless x is the input of a layer: [B, T, F], or [B, F] if it is read repeatedly."""
     if repeated:
         check_array("x", x, "batch features", "with repeat, x has no time axis")
     else:
@@ -129,19 +226,13 @@ def check_input(x, features: int, *, repeated: bool) -> None:
     check_features("x", x, features, "params.kernel")
 
 
-def check_features(name: str, value, features: int, owner: str) -> None:
-    """The last axis of `value` is what the weights `owner` expect."""
-    if value.shape[-1] != features:
-        raise ValueError(
-            f"{name} has {count(value.shape[-1], 'feature')} but {owner} expects {features}: "
-            f"{name} has shape {tuple(value.shape)}, its last axis must be {features}"
-        )
-
-
 def check_state(
-    state: LSTMState, batch: int, units: int, name: str = "state", hidden: int | None = None
+    state: Any, batch: Any, units: int, name: str = "state", hidden: int | None = None
 ) -> None:
-    """The state belongs to this batch and this layer; `hidden` is the size of h, if projected."""
+    """Raise unless the state fits the batch and the layer.
+
+    `hidden` is the size of h where it is not `units`: in a layer with a projection.
+    """
     if not isinstance(state, LSTMState):
         raise TypeError(
             f"{name} must be LSTMState(h, c), got {type(state).__name__}: name the two, "
@@ -152,51 +243,46 @@ def check_state(
     for field, value, size in (("h", state.h, hidden), ("c", state.c, units)):
         check_array(f"{name}.{field}", value, "batch units")
         check_floating(f"{name}.{field}", value)
-        if tuple(value.shape) != (batch, size):
-            what = count(units, "unit") if size == units else f"projection to {size}"
-            raise ValueError(
-                f"{name}.{field} has shape {tuple(value.shape)} but the batch of {batch} and the "
-                f"{what} of params need ({batch}, {size}): "
-                f"lc.zero_state({batch}, {units}{projected}) makes a fresh one"
-            )
+        layer = count(units, "unit") if size == units else f"projection to {size}"
+        check_shape(
+            f"{name}.{field}",
+            value,
+            (batch, size),
+            f"the batch of {batch} and the {layer} of params need",
+            f"lc.zero_state({batch}, {units}{projected}) makes a fresh one",
+        )
 
 
-def check_mask(mask, batch: int, timesteps: int, name: str = "mask", owner: str = "x") -> None:
-    """The mask is bool [batch, time] for the array `owner`."""
+def check_mask(mask: Any, batch: Any, timesteps: Any, name: str = "mask", owner: str = "x") -> None:
+    """Raise unless the mask is bool [batch, time] for the array `owner`."""
     check_array(name, mask, "batch time", "one value for each step of each example")
     if mask.dtype != bool:
         raise ValueError(
             f"{name} must be bool (True = real step), got {mask.dtype}: write {name}.astype(bool)"
         )
-    if tuple(mask.shape) != (batch, timesteps):
-        raise ValueError(
-            f"{name} has shape {tuple(mask.shape)} but {owner} needs ({batch}, {timesteps}): "
-            "lc.length_mask(lengths, timesteps) makes one from the length of each example"
-        )
+    advice = "lc.length_mask(lengths, timesteps) makes one from the length of each example"
+    check_shape(name, mask, (batch, timesteps), f"{owner} needs", advice)
 
 
-def check_recurrent_dropout(factors, batch: int, hidden: int) -> None:
-    """One factor for each number of the hidden state."""
-    if factors is None:
+def check_recurrent_dropout(dropout_mask: Any, batch: Any, hidden: int) -> None:
+    """Raise unless the dropout mask fits the hidden state [batch, hidden], or is None."""
+    if dropout_mask is None:
         return
     name = "recurrent_dropout"
     advice = f"lc.dropout_mask(key, ({batch}, {hidden}), rate) makes it"
-    check_array(name, factors, "batch units", f"the same at every step, {advice}")
-    check_floating(name, factors)
-    if tuple(factors.shape) != (batch, hidden):
-        raise ValueError(
-            f"{name} has shape {tuple(factors.shape)} but the batch of {batch} and a hidden state "
-            f"of {hidden} need ({batch}, {hidden}): {advice}"
-        )
+    check_array(name, dropout_mask, "batch units", f"the same at every step, {advice}")
+    check_floating(name, dropout_mask)
+    need = f"the batch of {batch} and a hidden state of {hidden} need"
+    check_shape(name, dropout_mask, (batch, hidden), need, advice)
 
 
-def check_zoneout(zoneout, batch: int, timesteps, units: int, hidden: int) -> None:
-    """Shares of the old state that fit every step; an axis of 1 stands for all."""
+def check_zoneout(zoneout: Any, batch: Any, timesteps: Any, units: int, hidden: int) -> None:
+    """Raise unless zoneout fits every step, where an axis of 1 stands for all, or is None."""
     if zoneout is None:
         return
     if not isinstance(zoneout, LSTMState):
         raise TypeError(
-            f"zoneout must be LSTMState(h, c) of shares to keep, got {type(zoneout).__name__}: "
+            f"zoneout must be LSTMState(h, c) of fractions to keep, got {type(zoneout).__name__}: "
             "make it with lc.zoneout(key, batch, timesteps, units, h=..., c=...)"
         )
     for field, value, size in (("h", zoneout.h, hidden), ("c", zoneout.c, units)):
@@ -211,8 +297,8 @@ def check_zoneout(zoneout, batch: int, timesteps, units: int, hidden: int) -> No
             )
 
 
-def check_checkpoint_every(every, timesteps) -> int | str | None:
-    """None, "auto" or a number of steps."""
+def check_checkpoint_every(every: Any, timesteps: Any) -> int | str | None:
+    """Return `checkpoint_every`: None, "auto" or a number of steps as a plain int."""
     if every is None:
         return None
     if not isinstance(timesteps, int):
@@ -227,16 +313,16 @@ def check_checkpoint_every(every, timesteps) -> int | str | None:
     return check_count("checkpoint_every", every)
 
 
-def check_edit(edit, batch=None, timesteps=None, units=None) -> None:
-    """An edit is a function, if there is one; if it can be asked whether it fits, it does."""
+def check_edit(edit: Any, batch: Any = None, timesteps: Any = None, units: Any = None) -> None:
+    """Raise unless the edit is a function or None; call its own `check`, if it has one."""
     if edit is not None and not callable(edit):
         raise TypeError(f"edit must be a function (gates, t) -> gates, got {type(edit).__name__}")
     if units is not None and hasattr(edit, "check"):
         edit.check(batch, timesteps, units)
 
 
-def check_edited(edited, gates: Gates) -> None:
-    """What an edit returned can stand for the gates it was given."""
+def check_edited(edited: Any, gates: Gates) -> None:
+    """Raise unless what an edit returned can replace the gates it was given."""
     if not isinstance(edited, Gates):
         raise TypeError(
             f"edit must return Gates, got {type(edited).__name__}: write for instance "
@@ -250,15 +336,11 @@ def check_edited(edited, gates: Gates) -> None:
             )
 
 
-def _short(value) -> str:
-    """`value` as text; of a number with a thousand digits the first ones."""
-    if isinstance(value, int) and value.bit_length() > 256:  # Python may refuse to print it
-        return f"a number of about {int(value.bit_length() * 0.30103):,} digits"
-    return excerpt(repr(value), 100)
+# Params of a layer.
 
 
-def check_lstm_params(params: LSTMParams, name: str = "params") -> tuple[int, int]:
-    """The arrays fit together; returns (features, units)."""
+def check_lstm_params(params: Any, name: str = "params") -> tuple[int, int]:
+    """Return (features, units) of LSTMParams whose arrays fit together."""
     if not isinstance(params, LSTMParams):
         raise TypeError(
             f"{name} must be LSTMParams(kernel, recurrent_kernel, bias), got "
@@ -279,23 +361,17 @@ def check_lstm_params(params: LSTMParams, name: str = "params") -> tuple[int, in
             "round need a transpose"
         )
     if peephole is not None:
-        _check_peephole(f"{name}.peephole", peephole, units)
+        advice = "one row for each of the gates i, f and o"
+        check_array(f"{name}.peephole", peephole, "3 units", advice)
+        need = f"the {units} units of the bias need"
+        check_shape(f"{name}.peephole", peephole, (3, units), need, advice)
     if projection is not None:
         _check_projection(name, projection, units, hidden)
     _check_same_dtype(name, params)
     return features, units
 
 
-def _check_peephole(name: str, peephole, units: int) -> None:
-    check_array(name, peephole, "3 units", "one row for each of the gates i, f and o")
-    if tuple(peephole.shape) != (3, units):
-        raise ValueError(
-            f"{name} has shape {tuple(peephole.shape)} but the {units} units of the bias need "
-            f"(3, {units}): one row for each of the gates i, f and o"
-        )
-
-
-def _check_projection(name: str, projection, units: int, hidden: int) -> None:
+def _check_projection(name: str, projection: Any, units: int, hidden: int) -> None:
     check_array(f"{name}.projection", projection, "units projected")
     if projection.shape[0] != units:
         raise ValueError(
@@ -310,8 +386,8 @@ def _check_projection(name: str, projection, units: int, hidden: int) -> None:
         )
 
 
-def check_dense_params(params: DenseParams, name: str = "params") -> int:
-    """The two arrays fit together; returns the number of features."""
+def check_dense_params(params: Any, name: str = "params") -> int:
+    """Return the number of features of DenseParams whose arrays fit together."""
     if not isinstance(params, DenseParams):
         raise TypeError(
             f"{name} must be DenseParams(kernel, bias), got {type(params).__name__}: "
@@ -328,29 +404,22 @@ def check_dense_params(params: DenseParams, name: str = "params") -> int:
     return params.kernel.shape[0]
 
 
-def check_layer_params(params, kind, name: str) -> None:
-    """The weights of a layer are of the right kind and, where that can be told, fit together."""
+def check_layer_params(params: Any, kind: Any, name: str = "params") -> None:
+    """Raise unless the params of a layer are of this kind and their arrays fit together."""
     if kind is LSTMParams:
         check_lstm_params(params, name)
-    elif kind is DenseParams:
+        return
+    if kind is DenseParams:
         check_dense_params(params, name)
-    else:
-        if not isinstance(params, kind):
-            raise TypeError(f"{name} must be {kind.__name__}, got {type(params).__name__}")
-        for field in kind._fields:
-            value = getattr(params, field)
-            if not hasattr(value, "shape"):
-                raise TypeError(f"{name}.{field} must be an array, got {type(value).__name__}")
-        _check_same_dtype(name, params)
+        return
+    if not isinstance(params, kind):
+        raise TypeError(f"{name} must be {kind.__name__}, got {type(params).__name__}")
+    for field, value in params._asdict().items():
+        check_array(f"{name}.{field}", value)
+    _check_same_dtype(name, params)
 
 
-def check_embedding_params(params: EmbeddingParams, name: str = "params") -> None:
-    """`params` holds one vector for each token."""
-    check_layer_params(params, EmbeddingParams, name)
-    check_array(f"{name}.table", params.table, "tokens features")
-
-
-def _check_same_dtype(name: str, params) -> None:
+def _check_same_dtype(name: str, params: Any) -> None:
     arrays = {field: value for field, value in params._asdict().items() if value is not None}
     for field, value in arrays.items():
         check_floating(f"{name}.{field}", value)
@@ -359,63 +428,3 @@ def _check_same_dtype(name: str, params) -> None:
         raise ValueError(
             f"{name} mixes dtypes {', '.join(dtypes)}: convert them with astype to the same one"
         )
-
-
-def check_sizes(features, units) -> tuple[int, tuple[int, ...]]:
-    """`features` and `units` as plain ints; a single number of units stands for one layer."""
-    return check_count("features", features), check_units("units", units)
-
-
-def check_units(name: str, units) -> tuple[int, ...]:
-    """`units` as plain ints, one for each layer."""
-    sizes = units if isinstance(units, tuple | list) else (units,)
-    if not sizes:
-        raise ValueError(f"{name} is empty: name at least one layer, for instance {name}=(64,)")
-    if len(sizes) > MOST_LAYERS:
-        raise ValueError(
-            f"{name} names {len(sizes):,} layers, expected at most {MOST_LAYERS:,}: one size for "
-            "each layer"
-        )
-    return tuple(check_count(name, size) for size in sizes)
-
-
-def check_choice(name: str, value, choices) -> None:
-    """`value` is one of `choices`."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
-
-
-def check_rate(name: str, rate) -> None:
-    """A number, at least 0 and below 1."""
-    try:
-        fits = bool(0 <= rate < 1)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {rate!r}") from None
-    if not fits:
-        raise ValueError(f"{name} must be at least 0 and below 1, got {rate!r}")
-
-
-def check_quantiles(quantiles) -> tuple[float, ...]:
-    """Numbers between 0 and 1 in rising order; returned as plain floats."""
-    try:
-        found = tuple(map(float, quantiles))
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"quantiles must be numbers such as (0.1, 0.5, 0.9), got {quantiles!r}"
-        ) from None
-    rising = all(a < b for a, b in pairwise(found))
-    if not (rising and all(0 < quantile < 1 for quantile in found)):
-        raise ValueError(
-            f"quantiles must rise, between 0 and 1, got {found}: write (0.1, 0.5, 0.9)"
-        )
-    return found
-
-
-def is_value(value) -> bool:
-    """Whether equal means the same: a model, for instance, made again with the same sizes."""
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    parameters = getattr(value, "__dataclass_params__", None)
-    return parameters is not None and parameters.frozen

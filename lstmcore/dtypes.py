@@ -1,20 +1,26 @@
-"""Which dtypes, keys and sizes JAX can work with, and at which width a layer remembers."""
+"""Dtypes, random keys and sizes: checks that need JAX, and the accumulation dtype."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from lstmcore import checks
-from lstmcore.checks import check_count
 
 
-def floating_dtype(dtype):
-    """`dtype` as a NumPy dtype, if it is floating point and JAX can hold it as configured."""
+def floating_dtype(dtype: Any) -> np.dtype:
+    """Return `dtype` as a NumPy dtype.
+
+    Raises:
+      ValueError: it is not floating point, or JAX is not configured to hold it.
+    """
     dtype = jnp.dtype(dtype)
     if not jnp.issubdtype(dtype, jnp.floating):
         raise ValueError(f"dtype must be floating point, got {dtype}: use jnp.float32")
-    if dtype == jnp.float64 and not jax.config.jax_enable_x64:
+    if dtype == jnp.float64 and not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
         raise ValueError(
             "dtype float64 is switched off in JAX: call "
             "jax.config.update('jax_enable_x64', True) at the start of the program"
@@ -22,23 +28,23 @@ def floating_dtype(dtype):
     return dtype
 
 
-def memory_dtype(dtype):
-    """The dtype of gates and cell: that of the params, but at least float32.
+def accumulation_dtype(dtype: Any) -> np.dtype:
+    """Return the dtype of gates, cell and sums: that of the params, but at least float32.
 
-    A cell state sums over many steps; in 8 bits of mantissa small writes would vanish.
+    A cell state sums over many steps; in 8 bits of mantissa small terms would vanish.
     """
     return dtype if jnp.finfo(dtype).bits >= 32 else jnp.dtype(jnp.float32)
 
 
-def check_size(name: str, value):
-    """The size of an axis: a whole number from 0, or a symbolic dimension of `jax.export`."""
+def check_size(name: str, value: Any) -> Any:
+    """Return the size of an axis: an integer from 0, or a symbolic dimension of `jax.export`."""
     if jax.export.is_symbolic_dim(value):
         return value
-    return check_count(name, value, minimum=0)
+    return checks.check_count(name, value, minimum=0)
 
 
-def check_key(key) -> None:
-    """`key` is a random key of JAX, of the new kind or the old."""
+def check_key(key: Any) -> None:
+    """Raise unless `key` is a random key of JAX, typed or raw."""
     dtype = getattr(key, "dtype", None)
     if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == jnp.uint32):
         raise TypeError(
@@ -46,10 +52,10 @@ def check_key(key) -> None:
         )
 
 
-def check_drawn(key, numbers: int, dtype) -> None:
-    """So many parameters can be drawn: `key` is a random key, and they fit into memory.
+def check_drawn(key: Any, numbers: int, dtype: Any) -> None:
+    """Raise unless `key` is a random key and so many parameters fit into memory.
 
-    While tracing nothing is drawn; a model may be split over many computers there.
+    While tracing, nothing is drawn, and the model may be meant for many computers.
     """
     check_key(key)
     if not isinstance(key, jax.core.Tracer):

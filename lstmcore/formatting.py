@@ -1,4 +1,4 @@
-"""What is printed as plain text: tables, numbers of things, lists of names."""
+"""Plain text for people: tables, counts, lists of names, excerpts of unknown values."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _UNPRINTABLE = re.compile(
 def text_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int, last: Sequence[str] = ()
 ) -> str:
-    """Columns under a header and a rule: the first `words` of them flush left, the rest right.
+    """Format columns under a header and a rule; the first `words` flush left, the rest right.
 
     `last` is a row below a second rule.
     """
     every = [header, *rows, *([last] if last else [])]
     widths = [max(map(len, column)) for column in zip(*every, strict=True)]
 
-    def line(row):
+    def line(row: Sequence[str]) -> str:
         cells = zip(row, widths, strict=True)
         return "  ".join(
             cell.ljust(width) if place < words else cell.rjust(width)
@@ -36,7 +36,7 @@ def text_table(
 
 
 def count(number: int, word: str) -> str:
-    """So many of something that has a plural in -s.
+    """Format a count of something whose plural ends in -s.
 
     Examples:
       >>> count(1, "row"), count(1200, "row")
@@ -46,7 +46,7 @@ def count(number: int, word: str) -> str:
 
 
 def normalized(name: str) -> str:
-    """A name in Unicode's composed form, with single spaces: what looks alike is alike.
+    """Return a name in Unicode's composed form, with single spaces: lookalikes become equal.
 
     Examples:
       >>> normalized(" Ka\u0308lte  [kW]")
@@ -56,10 +56,10 @@ def normalized(name: str) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Text without what a terminal obeys or cannot show, which stands there escaped.
+    r"""Escape the characters that a terminal obeys or cannot display.
 
-    That is control characters but for line ends and tabs, marks that turn the direction of writing,
-    and surrogates, which stand for the bytes of a file name that is not UTF-8.
+    These are control characters except line ends and tabs, marks of writing direction, and
+    surrogates, which stand for the bytes of a file name that is not UTF-8.
 
     Examples:
       >>> print(printable("\x1b[2J caf\udce9.csv \u202etxt"))
@@ -69,7 +69,7 @@ def printable(text: str) -> str:
 
 
 def excerpt(value: object, most: int = 60) -> str:
-    """Return the start and the end of a value as printable text, for what may be hostile.
+    """Return the start and the end of an untrusted value as printable text.
 
     Examples:
       >>> excerpt("x" * 50 + "y" * 50, most=30)
@@ -91,7 +91,7 @@ def _escaped(match: re.Match) -> str:
 
 
 def listed(names: Sequence[str], last: str = "and", most: int = 8) -> str:
-    """Names as in a sentence; of more than `most` the first few.
+    """Join names as in a sentence; of more than `most` the first few.
 
     Examples:
       >>> listed(["load", "price", "wind"]), listed(["load", "price"]), listed(["load"])
@@ -101,24 +101,24 @@ def listed(names: Sequence[str], last: str = "and", most: int = 8) -> str:
     """
     if len(names) > most:
         return few(names, most=3)
-    shown = [shorten(name) for name in names]
-    return f" {last} ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
+    short = [shorten(name) for name in names]
+    return f" {last} ".join(filter(None, [", ".join(short[:-1]), *short[-1:]]))
 
 
 def few(names: Sequence[str], most: int = 6, longest: int = 32) -> str:
-    """The first of some names, cut if they are long, and how many more there are.
+    """Join the first of some names, each cut if long, and say how many more there are.
 
     Examples:
       >>> few(["load", "temp"]), few([f"column_{i}" for i in range(5000)], most=2)
       ('load, temp', 'column_0, column_1 and 4,998 more')
     """
-    shown = [shorten(name, longest) for name in names[:most]]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more:,} more" if more else "")
+    short = [shorten(name, longest) for name in names[:most]]
+    more = len(names) - len(short)
+    return ", ".join(short) + (f" and {more:,} more" if more else "")
 
 
 def shorten(text: object, most: int = 40) -> str:
-    """The text of something, cut after so many letters.
+    """Return the text of something, cut after so many characters.
 
     Examples:
       >>> shorten("temperature"), shorten("temperature", 5)
@@ -129,7 +129,7 @@ def shorten(text: object, most: int = 40) -> str:
 
 
 def numeric(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[bool]:
-    """Of each column, whether its cells are numbers; an empty cell may be one.
+    """Return for each column whether its cells are numbers; an empty cell may be one.
 
     Examples:
       >>> numeric(["name", "n"], [["a", "1,000"], ["2", ""]])

@@ -1,9 +1,10 @@
-"""The layers around the LSTM: dense, embedding, repeat vector, time-distributed."""
+"""Layers around the LSTM: dense, embedding, repeat vector, time-distributed."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.export
@@ -11,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.checks import check_dense_params, check_embedding_params
 from lstmcore.dtypes import check_drawn, check_size, floating_dtype
 from lstmcore.types import DenseParams, EmbeddingParams
 
@@ -25,8 +25,10 @@ __all__ = [
 ]
 
 
-def init_dense(key: jax.Array, features: int, units: int, *, dtype=jnp.float32) -> DenseParams:
-    """Fresh weights for a dense layer: Glorot-uniform kernel, zero bias, as in Keras.
+def init_dense(
+    key: jax.Array, features: int, units: int, *, dtype: Any = jnp.float32
+) -> DenseParams:
+    """Draw the initial weights of a dense layer: Glorot-uniform kernel, zero bias, as in Keras.
 
     Args:
       key: random key.
@@ -53,7 +55,7 @@ def init_dense(key: jax.Array, features: int, units: int, *, dtype=jnp.float32) 
 
 
 def dense(params: DenseParams, x: jax.Array) -> jax.Array:
-    """`x @ kernel + bias` over the last axis.
+    """Compute `x @ kernel + bias` over the last axis.
 
     Args:
       params: DenseParams [F, U], [U].
@@ -72,7 +74,7 @@ def dense(params: DenseParams, x: jax.Array) -> jax.Array:
       >>> lc.dense(params, jnp.ones((5, 3))).shape
       (5, 2)
     """
-    features = check_dense_params(params)
+    features = checks.check_dense_params(params)
     x = checks.as_array("x", x)
     leading = getattr(x, "ndim", 2) - 1
     if leading < 0:
@@ -86,13 +88,13 @@ def dense(params: DenseParams, x: jax.Array) -> jax.Array:
 
 
 def init_embedding(
-    key: jax.Array, vocabulary: int, features: int, *, dtype=jnp.float32
+    key: jax.Array, vocabulary: int, features: int, *, dtype: Any = jnp.float32
 ) -> EmbeddingParams:
-    """Fresh vectors, one for each token: uniform within 0.05 of 0, as in Keras.
+    """Draw the initial vectors, one for each token: uniform within 0.05 of 0, as in Keras.
 
     Args:
       key: random key.
-      vocabulary: V, number of tokens, those for padding and the like included.
+      vocabulary: V, number of tokens, special ones such as padding included.
       features: E, size of a vector.
       dtype: of the table.
 
@@ -115,15 +117,15 @@ def init_embedding(
 def embedding(
     params: EmbeddingParams, ids: jax.Array, *, padding: int | None = None
 ) -> tuple[jax.Array, jax.Array | None]:
-    """The vector of each token, and which tokens are no padding.
+    """Return the vector of each token, and the mask of the tokens that are not padding.
 
     An id without a vector is an error where its value is known. Under `jax.jit` it is not, and its
-    vector is NaN: so that it shows in whatever follows, and is not taken for another token.
+    vector is NaN, so that it cannot be mistaken for another token.
 
     Args:
       params: EmbeddingParams [V, E].
       ids: integers [...], from 0 to V - 1.
-      padding: the id that stands where there is no token, or None if there is none such.
+      padding: the id of padding, or None if there is no padding.
 
     Returns:
       (vectors [..., E], bool [...] for the `mask` of `lc.lstm`, or None without `padding`).
@@ -139,7 +141,8 @@ def embedding(
       >>> vectors.shape, mask.tolist()
       ((1, 3, 8), [[True, True, False]])
     """
-    check_embedding_params(params)
+    checks.check_layer_params(params, EmbeddingParams)
+    checks.check_array("params.table", params.table, "tokens features")
     ids = checks.as_array("ids", ids)
     check_ids("ids", ids, params.table.shape[0])
     ids = jnp.asarray(ids)
@@ -151,8 +154,8 @@ def embedding(
     return vectors, None if padding is None else ids != padding
 
 
-def check_ids(name: str, ids, size: int) -> None:
-    """`ids` are whole numbers, and in 0 ... size - 1 where their values are known."""
+def check_ids(name: str, ids: Any, size: int) -> None:
+    """Raise unless `ids` are integers, and in 0 ... size - 1 where their values are known."""
     if not hasattr(ids, "dtype"):
         raise TypeError(
             f"{name} must be an array of token ids, got {type(ids).__name__}: convert it, for "
@@ -171,9 +174,9 @@ def check_ids(name: str, ids, size: int) -> None:
 
 
 def repeat_vector(x: jax.Array, n: int) -> jax.Array:
-    """The same vector at each of `n` steps: how an autoencoder hands its code to the decoder.
+    """Repeat a vector at each of `n` steps, as an autoencoder hands its code to the decoder.
 
-    For a layer of LSTM alone, `lc.lstm(params, x, repeat=n)` is the same for less work.
+    As the input of an LSTM, `lc.lstm(params, x, repeat=n)` computes the same in less time.
 
     Args:
       x: [B, F].
@@ -198,15 +201,15 @@ def repeat_vector(x: jax.Array, n: int) -> jax.Array:
     return jnp.broadcast_to(jnp.asarray(x)[:, None, :], (batch, n, features))
 
 
-def time_distributed(fn: Callable, x: jax.Array):
-    """Apply `fn` to each time step on its own.
+def time_distributed(fn: Callable, x: jax.Array) -> Any:
+    """Apply `fn` to each time step separately.
 
     Args:
       fn: function of one step, [B, ...] -> [B, ...] (or a pytree of such arrays).
       x: [B, T, ...].
 
     Returns:
-      What `fn` returns, with the time axis put back second: [B, T, ...].
+      The results of `fn`, with the time axis second again: [B, T, ...].
 
     Raises:
       ValueError: `x` with fewer than two axes.

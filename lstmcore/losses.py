@@ -1,23 +1,24 @@
-"""Losses: of token sequences, which padding does not enter, and of quantiles."""
+"""Losses of token sequences, without their padding, and of quantiles."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
-from lstmcore.checks import check_quantiles
-from lstmcore.dtypes import memory_dtype
+from lstmcore.dtypes import accumulation_dtype
 from lstmcore.layers import check_ids
 
 __all__ = ["cross_entropy", "exact_match", "quantile_loss"]
 
 
 def cross_entropy(logits: jax.Array, target: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-    """Mean of -log softmax(logits)[target] over the real tokens, in nats.
+    """Compute the mean of -log softmax(logits)[target] over the real tokens, in nats.
 
-    Its exponential is the perplexity. It is a mean over tokens, not over examples, hence nothing
-    for `lc.fit(..., devices=...)` unless all examples are of one length.
+    Its exponential is the perplexity. It is a mean over tokens, not over examples: do not use it
+    with `lc.fit(..., devices=...)` unless all examples have the same length.
 
     Args:
       logits: [B, T, V].
@@ -39,11 +40,11 @@ def cross_entropy(logits: jax.Array, target: jax.Array, mask: jax.Array | None =
     """
     mask = _check(logits, target, mask)
     logits = jnp.asarray(logits)  # float64 of NumPy is float32 here, unless JAX is told otherwise
-    # What stands in padding must not matter, not even NaN: its gradient would be 0 * NaN.
-    wide = jnp.where(mask[:, :, None], logits, 0).astype(memory_dtype(logits.dtype))
+    # The logits of padding must not matter, not even NaN: the gradient would be 0 * NaN.
+    real = jnp.where(mask[:, :, None], logits, 0).astype(accumulation_dtype(logits.dtype))
     examples, steps = map(jnp.arange, target.shape)
     chosen = (
-        jax.nn.log_softmax(wide)
+        jax.nn.log_softmax(real)
         .at[examples[:, None], steps[None], target]
         .get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
     )
@@ -52,10 +53,10 @@ def cross_entropy(logits: jax.Array, target: jax.Array, mask: jax.Array | None =
 
 
 def exact_match(logits: jax.Array, target: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-    """Whether the likeliest token is the target at every real step of an example: bool [B].
+    """Return whether the likeliest token is the target at every real step of an example: bool [B].
 
-    Arguments and errors as in `cross_entropy`. Of teacher forcing: for what a model writes by
-    itself, compare the tokens of `lc.greedy` with the target.
+    Arguments and errors as in `cross_entropy`. The logits are those of teacher forcing; to score
+    autoregressive decoding, compare the tokens of `lc.greedy` with the target.
 
     Examples:
       >>> import jax.numpy as jnp, lstmcore as lc
@@ -72,7 +73,7 @@ def exact_match(logits: jax.Array, target: jax.Array, mask: jax.Array | None = N
 def quantile_loss(
     forecast: jax.Array, target: jax.Array, quantiles: tuple[float, ...]
 ) -> jax.Array:
-    """Mean of what it costs to miss the target, which quantiles of it make as small as can be.
+    """Compute the mean pinball loss, which is smallest for the quantiles of the target.
 
     A forecast f of the quantile q costs q (y - f) where the target y lies above it and
     (1 - q) (f - y) where it lies below: the pinball or check loss (Koenker & Bassett 1978,
@@ -87,8 +88,7 @@ def quantile_loss(
       A scalar, at least float32.
 
     Raises:
-      ValueError: shapes that do not fit, numbers that are not floating point, or quantiles that are
-        none.
+      ValueError: shapes that do not fit, numbers that are not floating point, or invalid quantiles.
       TypeError: arguments of another kind.
 
     Examples:
@@ -97,37 +97,28 @@ def quantile_loss(
       >>> print(lc.quantile_loss(forecast, jnp.array([2.0]), quantiles=(0.25, 0.75)))
       0.375
     """
-    levels = check_quantiles(quantiles)
+    levels = checks.check_quantiles(quantiles)
     for name, value in (("forecast", forecast), ("target", target)):
-        if not (hasattr(value, "shape") and hasattr(value, "dtype")):
-            raise TypeError(
-                f"{name} must be an array, got {type(value).__name__}: convert it, for instance "
-                f"np.asarray({name})"
-            )
+        checks.check_array(name, value)
         checks.check_floating(name, value)
-    expected = (*target.shape, len(levels))
-    if tuple(forecast.shape) != expected:
-        raise ValueError(
-            f"forecast has shape {tuple(forecast.shape)} but target {tuple(target.shape)} and "
-            f"{len(levels)} quantiles need {expected}"
-        )
+    need = f"target {tuple(target.shape)} and {len(levels)} quantiles need"
+    checks.check_shape("forecast", forecast, (*target.shape, len(levels)), need)
     forecast = jnp.asarray(forecast)
-    wide = memory_dtype(forecast.dtype)
-    missed = jnp.asarray(target, wide)[..., None] - forecast.astype(wide)
-    share = jnp.expand_dims(jnp.asarray(levels, wide), range(missed.ndim - 1))
-    return jnp.maximum(share * missed, (share - 1) * missed).mean()
+    acc_dtype = accumulation_dtype(forecast.dtype)
+    error = jnp.asarray(target, acc_dtype)[..., None] - forecast.astype(acc_dtype)
+    q = jnp.expand_dims(jnp.asarray(levels, acc_dtype), range(error.ndim - 1))
+    return jnp.maximum(q * error, (q - 1) * error).mean()
 
 
-def _check(logits, target, mask):
+def _check(logits: Any, target: Any, mask: Any) -> jax.Array:
+    """Raise unless logits, target and mask fit; return the mask, all True in place of None."""
     checks.check_array("logits", logits, "batch time tokens")
     checks.check_floating("logits", logits)
     checks.check_array("target", target, "batch time")
     check_ids("target", target, logits.shape[2])
-    if target.shape != logits.shape[:2]:
-        raise ValueError(
-            f"target has shape {tuple(target.shape)} but logits {tuple(logits.shape)} need "
-            f"{tuple(logits.shape[:2])}: one token for each step of each example"
-        )
+    need = f"logits {tuple(logits.shape)} need"
+    advice = "one token for each step of each example"
+    checks.check_shape("target", target, tuple(logits.shape[:2]), need, advice)
     if mask is None:
         return jnp.ones(target.shape, bool)
     checks.check_mask(mask, target.shape[0], target.shape[1], owner="target")

@@ -1,8 +1,8 @@
 """Compiled programs that live no longer than the functions that they were compiled for.
 
-`jax.jit` keeps every static argument for good, with all that it closes over: each loss that was
-ever trained, each step function that was ever decoded with. Here a program is forgotten when one of
-its functions is, and of all others the latest stay.
+`jax.jit` keeps every static argument for good, with the variables it captured: each loss that was
+ever trained, each step function that was ever decoded with. Here a program is dropped when one of
+its functions is, and of all others the latest are kept.
 
     @compiled
     def _run(fixed, *arrays): ...       # fixed: NamedTuple of functions, models, numbers
@@ -21,31 +21,29 @@ from typing import Any
 
 import jax
 
-from lstmcore.checks import is_value
-
 PLAIN = (int, str, float, type(None), complex, bytes)
-LATEST = 64  # programs of one function that stay, a few MB each
+LATEST = 64  # programs of one function that are kept, a few MB each
 
 
 class compiled:
-    """`jax.jit` of a function whose first argument is fixed while compiling.
+    """Decorator like `jax.jit` for a function whose first argument is static.
 
-    Of this argument, numbers, strings, tuples and frozen dataclasses are told apart by their
-    values, everything else by identity. Nothing of the latter kind is kept alive, but for objects
-    without weak references (lists and dicts), which live as long as the functions beside them.
+    In this argument, numbers, strings, tuples and frozen dataclasses are compared by value,
+    everything else by identity. Nothing of the latter kind is kept alive, except objects without
+    weak references (lists and dicts), which live as long as the functions beside them.
     """
 
-    def __init__(self, function: Callable):
+    def __init__(self, function: Callable) -> None:
         self.function = function
         self.first = next(iter(inspect.signature(function).parameters))
         self.programs: dict[tuple, _Program] = {}  # the least recently used first
         update_wrapper(self, function)
 
-    def __call__(self, *arrays, **named):
+    def __call__(self, *arrays: Any, **named: Any) -> Any:
         if self.first in named:  # as in any call of a function
             fixed = named.pop(self.first)
         else:
-            fixed, *arrays = arrays
+            fixed, arrays = arrays[0], arrays[1:]
         shapes = tuple([getattr(leaf, "shape", ()) for leaf in jax.tree.leaves((arrays, named))])
         key = _key(fixed), shapes
         program = self.programs.pop(key, None)
@@ -58,23 +56,23 @@ class compiled:
         return program(fixed, *arrays, **named)
 
     def _cache_size(self) -> int:
-        """How many programs there are; named as in `jax.jit`."""
+        """Return the number of programs; named as in `jax.jit`."""
         return sum(program.jitted._cache_size() for program in list(self.programs.values()))
 
 
 class _Program:
-    """A jitted function that is lent its first argument for each call, and does not keep it."""
+    """Jitted function that is lent its first argument for each call, and does not keep it."""
 
-    def __init__(self, function: Callable):
+    def __init__(self, function: Callable) -> None:
         self.lent = lent = threading.local()
 
-        def program(*arrays, **named):
+        def program(*arrays: Any, **named: Any) -> Any:
             return function(lent.fixed, *arrays, **named)
 
         program.__name__ = program.__qualname__ = function.__name__
         self.jitted: Any = jax.jit(program)
 
-    def __call__(self, fixed, *arrays, **named):
+    def __call__(self, fixed: Any, *arrays: Any, **named: Any) -> Any:
         before = getattr(self.lent, "fixed", None)
         self.lent.fixed = fixed
         try:
@@ -84,9 +82,9 @@ class _Program:
 
 
 class _Same:
-    """Stands for an object in a key: equal to itself alone."""
+    """Key of an object that is equal to itself alone; `gone` is called once it is no more."""
 
-    def __init__(self, value, gone: Callable | None):
+    def __init__(self, value: Any, gone: Callable | None) -> None:
         self.id = id(value)
         self.reference: Callable[[], Any]
         try:
@@ -94,10 +92,10 @@ class _Same:
         except TypeError:  # a list or a dict
             self.reference = partial(_identity, value)
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return self.id
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if self is other:
             return True
         if not isinstance(other, _Same) or self.id != other.id:
@@ -106,17 +104,17 @@ class _Same:
         return value is not None and value is other.reference()
 
 
-def _identity(value):
+def _identity(value: Any) -> Any:
     return value
 
 
-def _key(value, gone: Callable | None = None):
-    """What stands for `value` in a dict; `gone` is called once a part of it is no more."""
+def _key(value: Any, gone: Callable | None = None) -> Any:
+    """Return the key of `value` in a dict; `gone` is called once a part of it is no more."""
     if isinstance(value, PLAIN):
         return type(value), value  # 1, 1.0 and True are equal, but not the same to a program
     if isinstance(value, tuple):
         return type(value), *[_key(part, gone) for part in value]
-    if is_value(value) and value.__dataclass_params__.eq:
+    if _is_value(value) and value.__dataclass_params__.eq:
         parameters = value.__dataclass_fields__.items()
         names = [name for name, field in parameters if field.compare]
         return type(value), *[_key(getattr(value, name), gone) for name in names]
@@ -128,5 +126,15 @@ def _key(value, gone: Callable | None = None):
     return _Same(value, gone)
 
 
-def _is_plain(value) -> bool:
-    return isinstance(value, PLAIN) or is_value(value)
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, PLAIN) or _is_value(value)
+
+
+def _is_value(value: Any) -> bool:
+    """Return whether equal objects are interchangeable, such as two models of the same sizes."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    parameters = getattr(value, "__dataclass_params__", None)
+    return parameters is not None and parameters.frozen

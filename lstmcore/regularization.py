@@ -1,11 +1,11 @@
 """Noise for training: dropout, the masks of variational dropout, zoneout, and corrupted inputs.
 
-All of it is explicit: a random key goes in, factors come out, and `lc.lstm` takes them as arrays.
-Without a key (`key=None`) it is evaluation, and nothing is random:
+All of it is explicit: a random key goes in, a mask comes out, and `lc.lstm` takes it as an array.
+Without a key (`key=None`), in evaluation, nothing is random:
 
     x = lc.dropout(key_1, x, 0.2, shared_axes=(1,))               # the same features at every step
-    factors = lc.dropout_mask(key_2, (batch, units), 0.2)         # the same units at every step
-    state, trace = lc.lstm(params, x, recurrent_dropout=factors)
+    mask = lc.dropout_mask(key_2, (batch, units), 0.2)            # the same units at every step
+    state, trace = lc.lstm(params, x, recurrent_dropout=mask)
 
 Sources: Srivastava et al. (2014), "Dropout: a simple way to prevent neural networks from
 overfitting"; Gal & Ghahramani (2016), "A theoretically grounded application of dropout in recurrent
@@ -19,12 +19,13 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
-from lstmcore.dtypes import check_key, check_size, floating_dtype, memory_dtype
+from lstmcore.dtypes import accumulation_dtype, check_key, check_size, floating_dtype
 from lstmcore.types import LSTMState
 
 __all__ = ["corrupt", "dropout", "dropout_mask", "zoneout"]
@@ -35,20 +36,20 @@ Rate = float | jax.Array
 def dropout(
     key: jax.Array | None, x: jax.Array, rate: Rate, *, shared_axes: Sequence[int] = ()
 ) -> jax.Array:
-    """Some numbers of `x` become 0, the others grow so that the mean stays.
+    """Set a random part of `x` to 0 and scale up the rest, so that the mean stays the same.
 
     This is dropout (Srivastava et al. 2014) with the scaling done in training, "inverted".
     With `shared_axes=(1,)` what is dropped of [B, T, F] is the same at every step: the mask for a
     layer's input of Gal & Ghahramani (2016).
 
     Args:
-      key: random key; None is evaluation.
+      key: random key; None for evaluation.
       x: array of any shape, floating point.
-      rate: share that is dropped, 0 <= rate < 1; may be a traced number, which is not checked.
+      rate: fraction that is dropped, 0 <= rate < 1; may be a traced number, which is not checked.
       shared_axes: axes of `x` along which one draw stands for all.
 
     Returns:
-      `x` times factors of 0 or 1 / (1 - rate), in its dtype; `x` itself if `key` is None.
+      `x` times a mask of 0 and 1 / (1 - rate), in its dtype; `x` itself if `key` is None.
 
     Raises:
       ValueError: `rate` outside of [0, 1), an axis that `x` does not have, or `x` that is not
@@ -72,21 +73,21 @@ def dropout(
         return x
     x = jnp.asarray(x)
     shape = tuple(1 if axis in axes else size for axis, size in enumerate(x.shape))
-    return x * _factors(key, shape, rate, x.dtype)
+    return x * _mask(key, shape, rate, x.dtype)
 
 
 def dropout_mask(
-    key: jax.Array | None, shape: Sequence[int], rate: Rate, dtype=jnp.float32
+    key: jax.Array | None, shape: Sequence[int], rate: Rate, dtype: Any = jnp.float32
 ) -> jax.Array | None:
-    """Factors for `lc.lstm(..., recurrent_dropout=...)` or anything else: 0, or 1 / (1 - rate).
+    """Draw a dropout mask of 0 and 1 / (1 - rate), as for `lc.lstm(..., recurrent_dropout=...)`.
 
     One mask [B, H] for all gates and steps is the tied form of Gal & Ghahramani (2016). (Keras's
     LSTM draws four, one for each gate.)
 
     Args:
-      key: random key; None is evaluation.
+      key: random key; None for evaluation.
       shape: of the mask, [B, H] for recurrent dropout ([B, P] with a projection).
-      rate: share of zeros, 0 <= rate < 1; may be a traced number, which is not checked.
+      rate: fraction of zeros, 0 <= rate < 1; may be a traced number, which is not checked.
       dtype: of the mask.
 
     Returns:
@@ -104,7 +105,7 @@ def dropout_mask(
     """
     dtype = floating_dtype(dtype)
     _check_rate("rate", rate)
-    return None if key is None else _factors(key, tuple(shape), rate, dtype)
+    return None if key is None else _mask(key, tuple(shape), rate, dtype)
 
 
 def zoneout(
@@ -115,18 +116,19 @@ def zoneout(
     *,
     h: Rate = 0.0,
     c: Rate = 0.0,
-    dtype=jnp.float32,
+    dtype: Any = jnp.float32,
     projection: int | None = None,
 ) -> LSTMState:
-    """Shares of the old state to keep, for `lc.lstm(..., zoneout=...)` (Krueger et al. 2017).
+    """Draw the fractions of the old state to keep, for `lc.lstm(..., zoneout=...)`.
 
     In training each unit keeps its old value at some steps, drawn anew for each, and takes the new
-    one at the others. In evaluation each takes the mean of both, weighted by the rates.
+    one at the others. In evaluation each takes the mean of both, weighted by the rates (Krueger et
+    al. 2017).
 
     Args:
-      key: random key; None is evaluation.
+      key: random key; None for evaluation.
       batch, timesteps, units: B, T and H of the call.
-      h, c: share of steps at which a unit of the hidden or of the cell state is kept, at least 0
+      h, c: fraction of steps at which a unit of the hidden or of the cell state is kept, at least 0
         and below 1; may be traced numbers, which are not checked.
       dtype: of the layer's params.
       projection: P, if the layer has a projection.
@@ -152,39 +154,39 @@ def zoneout(
     timesteps = check_size("timesteps", timesteps)
     units = checks.check_count("units", units)
     hidden = units if projection is None else checks.check_count("projection", projection)
-    narrow = floating_dtype(dtype)
-    wide = memory_dtype(narrow)
+    h_dtype = floating_dtype(dtype)
+    c_dtype = accumulation_dtype(h_dtype)
     _check_rate("h", h)
     _check_rate("c", c)
     if key is None:
-        return LSTMState(*(jnp.full((1, 1, 1), r, d) for r, d in ((h, narrow), (c, wide))))
+        return LSTMState(*(jnp.full((1, 1, 1), r, d) for r, d in ((h, h_dtype), (c, c_dtype))))
     check_key(key)
     h_key, c_key = jax.random.split(key)
     return LSTMState(
-        h=_draw(h_key, h, (batch, timesteps, hidden)).astype(narrow),
-        c=_draw(c_key, c, (batch, timesteps, units)).astype(wide),
+        h=_draw(h_key, h, (batch, timesteps, hidden)).astype(h_dtype),
+        c=_draw(c_key, c, (batch, timesteps, units)).astype(c_dtype),
     )
 
 
 def corrupt(
     key: jax.Array | None, x: jax.Array, *, masking: Rate = 0.0, gaussian: Rate = 0.0
 ) -> jax.Array:
-    """What a denoising autoencoder reads: `x` with some numbers set to 0, or noise added to all.
+    """Corrupt the input of a denoising autoencoder: set some numbers to 0, add noise to the others.
 
-    Trained to write the clean `x` from it, the model has to know how the numbers of an example
-    belong together (masking noise: Vincent et al. 2008; Gaussian noise: Vincent et al. 2010,
+    Trained to reconstruct the clean `x`, the model has to learn how the numbers of an example
+    depend on each other (masking noise: Vincent et al. 2008; Gaussian noise: Vincent et al. 2010,
     "Stacked denoising autoencoders", section 3.3):
 
         def loss(params, x, key=None):        # `lc.fit` gives a new key in each step
             x_hat, _ = model.apply(params, lc.corrupt(key, x, masking=0.25))
             return jnp.mean((x_hat - x) ** 2)
 
-    Unlike `dropout`, it does not scale up what is left.
+    Unlike `dropout`, it does not scale up the rest.
 
     Args:
-      key: random key; None is evaluation.
+      key: random key; None for evaluation.
       x: array of any shape, floating point; scaled to mean 0 if 0 is to stand for "unknown".
-      masking: share of the numbers that become 0, 0 <= masking < 1.
+      masking: fraction of the numbers that become 0, 0 <= masking < 1.
       gaussian: standard deviation of the noise that is added to the others, in units of `x`. Both
         may be traced numbers, which are not checked.
 
@@ -216,46 +218,42 @@ def corrupt(
     return x
 
 
-def _factors(key, shape, rate, dtype) -> jax.Array:
-    keep = 1 - jnp.asarray(rate, memory_dtype(dtype))
+def _mask(key: Any, shape: tuple[int, ...], rate: Rate, dtype: Any) -> jax.Array:
+    keep = 1 - jnp.asarray(rate, accumulation_dtype(dtype))
     return jnp.where(_draw(key, keep, shape), 1 / keep, 0).astype(dtype)
 
 
-def _draw(key, probability, shape) -> jax.Array:
+def _draw(key: Any, probability: Rate, shape: tuple[int, ...]) -> jax.Array:
     check_key(key)
     return jax.random.bernoulli(key, probability, shape)
 
 
-def _may_matter(amount) -> bool:
-    """Whether there may be any noise: drawing it takes time."""
+def _may_matter(amount: Rate) -> bool:
+    """Return whether there may be any noise: drawing it takes time."""
     return isinstance(amount, jax.core.Tracer) or float(amount) != 0
 
 
-def _check_x(x) -> None:
-    if not (hasattr(x, "shape") and hasattr(x, "dtype")):
-        raise TypeError(f"x must be an array, got {type(x).__name__}: write jnp.asarray(x)")
+def _check_x(x: Any) -> None:
+    checks.check_array("x", x)
     checks.check_floating("x", x)
 
 
-def _check_rate(name: str, rate) -> None:
-    """A number in [0, 1); one that is only known when the program runs is taken as it is."""
-    if not 0 <= _number(name, rate) < 1:
-        raise ValueError(f"{name} must be at least 0 and below 1, got {rate!r}")
+def _check_rate(name: str, rate: Rate) -> None:
+    """Raise unless `rate` is in [0, 1); a traced number is not checked."""
+    if not isinstance(rate, jax.core.Tracer):
+        checks.check_rate(name, rate)
 
 
-def _check_deviation(name: str, deviation) -> None:
-    """A number from 0 on; one that is only known when the program runs is taken as it is."""
-    if not 0 <= _number(name, deviation) < math.inf:
+def _check_deviation(name: str, deviation: Rate) -> None:
+    """Raise unless `deviation` is finite and at least 0; a traced number is not checked."""
+    if isinstance(deviation, jax.core.Tracer):
+        return
+    if not 0 <= checks.check_number(name, deviation) < math.inf:
         raise ValueError(f"{name} must be finite and at least 0, got {deviation!r}")
 
 
-def _number(name: str, value) -> float:
-    """As a float; of one that is only known when the program runs, 0."""
-    return 0.0 if isinstance(value, jax.core.Tracer) else checks.check_number(name, value)
-
-
 def _axis(axis: int, axes: int) -> int:
-    """The axis as a number from 0 on."""
+    """Return the axis as a number from 0 on."""
     number = operator.index(axis)
     if not -axes <= number < axes:
         raise ValueError(f"shared_axes names axis {axis} but x has {axes} axes")

@@ -1,9 +1,15 @@
-"""A cell over time: one direction, two directions, and masks for sequences of unequal length."""
+"""A cell over time: one direction, two directions, masks, and the states to start from.
+
+`lstm` runs one layer, `bidirectional` two. `length_mask` is for sequences of unequal length.
+`zero_states` and `final_states` are the states of all layers of a model before its first step and
+after its last, so that a long sequence can be run in parts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,14 +17,13 @@ import jax.numpy as jnp
 from lstmcore import checks, engine
 from lstmcore.activations import Activation, resolve
 from lstmcore.cell import zero_state
-from lstmcore.checks import check_lstm_params
-from lstmcore.dtypes import check_size, memory_dtype
+from lstmcore.dtypes import accumulation_dtype, check_size
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 
 __all__ = ["bidirectional", "final_states", "length_mask", "lstm", "zero_states"]
 
 
-def lstm(
+def lstm(  # as many options as Keras's layer: one call that trains and shows every gate
     params: LSTMParams,
     x: jax.Array,
     state: LSTMState | None = None,
@@ -41,15 +46,15 @@ def lstm(
         for t in range(T):
             state, gates = lc.lstm_step(params, x[:, t], state)
 
-    The trace is always returned. Under `jax.jit` whatever you do not use of it is removed and
-    costs neither time nor memory.
+    The trace is always returned. Under `jax.jit` the parts of it that you do not use are removed
+    and cost neither time nor memory.
 
-    With activations that have a name and no `edit`, `zoneout`, peephole or projection, a backward
-    pass written by hand is used (see `lstmcore.engine.fast`). Forward mode (`jax.jvp`,
-    `jax.jacfwd`) takes the plain loop by itself, unless JAX meets a layer that it has already
-    traced: `jax.jvp` of a jitted function raises JAX's TypeError about forward mode and custom_vjp.
-    Then put `jax.jit` outermost, or pass `edit=lambda gates, t: gates`, which changes nothing but
-    asks for the plain loop.
+    With named activations and without `edit`, `zoneout`, peephole or projection, the fast
+    implementation with its hand-written backward pass is used (see `lstmcore.engine.fast`).
+    Forward mode (`jax.jvp`, `jax.jacfwd`) selects the reference implementation, unless JAX meets a
+    layer that it has already traced: `jax.jvp` of a jitted function raises JAX's TypeError about
+    forward mode and custom_vjp. Then put `jax.jit` outermost, or pass `edit=lambda gates, t:
+    gates`, which changes no gate but selects the reference implementation.
 
     Args:
       params: LSTMParams [F, 4H], [H, 4H], [4H], perhaps with a peephole and a projection.
@@ -57,32 +62,33 @@ def lstm(
         JAX, or of a library that NumPy can read (PyTorch on the CPU, pandas, polars).
       state: LSTMState [B, H] to start from; None starts from zeros. With a projection to P, `h` is
         [B, P], here and in the results.
-      mask: bool [B, T], True = real step, at any place. A masked step carries `h` and `c`
-        through unchanged and its `x` does not matter, not even if it is NaN.
+      mask: bool [B, T], True = real step; masked steps may be anywhere. A masked step carries `h`
+        and `c` through unchanged and its `x` does not matter, not even if it is NaN.
       reverse: run from the last step to the first. The trace keeps the time axis of `x` (Keras's
         `go_backwards` flips it).
-      activation: shapes the candidate, and the cell on its way out unless `output_activation`
-        says otherwise. A name ("tanh", "relu", ...) or a function.
+      activation: shapes the candidate, and the output unless `output_activation` is given. A name
+        ("tanh", "relu", ...) or a function.
       recurrent_activation: shapes the three gates.
-      output_activation: shapes the cell on its way out, if it differs from `activation`.
+      output_activation: shapes the cell in the output, h_t = o * output_activation(c_t); None
+        stands for `activation`.
       edit: pure function `(gates, t) -> gates` applied inside every step; `t` is the step's index
         on the time axis of `x`. The trace holds what it returned. If it has a method
         `check(batch, timesteps, units)`, that is called once before the loop. Outside of `jax.jit`,
         a call with an edit or with an activation function of your own is compiled anew each time.
         With a peephole it is called twice per step, see `lc.lstm_step`.
-      recurrent_dropout: [B, H], factors of h_{t-1} on its way into the gates, the same at every
-        step: the variational dropout of Gal & Ghahramani (2016), "A theoretically grounded
-        application of dropout in recurrent neural networks". `lc.dropout_mask` draws them. State
-        and trace show h as it is, without them. [B, P] with a projection.
-      zoneout: LSTMState of shares of the old state to keep at each step, [B, T, H] or 1 in place of
-        any axis: h_t = z h_{t-1} + (1 - z) h~_t, where h~_t is what the equations give from the
-        cell c~_t before its own zoneout (Krueger et al. 2017, "Zoneout: regularizing RNNs by
-        randomly preserving hidden activations"). `lc.zoneout` draws them. The trace shows h and c
+      recurrent_dropout: [B, H], dropout mask by which the gates' h_{t-1} is multiplied, the same at
+        every step: the variational dropout of Gal & Ghahramani (2016), "A theoretically grounded
+        application of dropout in recurrent neural networks". `lc.dropout_mask` draws it. State and
+        trace hold h without it. [B, P] with a projection.
+      zoneout: LSTMState of fractions z of the old state to keep at each step, [B, T, H] or 1 in
+        place of any axis: h_t = z h_{t-1} + (1 - z) h~_t, where h~_t follows by the equations from
+        the cell c~_t before its own zoneout (Krueger et al. 2017, "Zoneout: regularizing RNNs by
+        randomly preserving hidden activations"). `lc.zoneout` draws them. The trace holds h and c
         as carried. With a projection, z of h has P columns.
-      checkpoint_every: number of steps k, for a backward pass of less memory that computes each
-        step once more: kept are the state before every k-th step and the k steps at hand. "auto"
-        takes the square root of T, near which this is least. Values and gradients are the same, up
-        to rounding.
+      checkpoint_every: number of steps k of a chunk, for a backward pass that takes less memory and
+        computes each step once more: it keeps the state before each chunk and the residuals of one
+        chunk at a time. "auto" is the square root of T, near which the memory is least. Values and
+        gradients are the same, up to rounding.
       repeat: T, to read one x at each of so many steps. The result is that of
         `lc.repeat_vector(x, T)`, but x is multiplied by the kernel once instead of T times,
         which saves up to half the time where F is not small beside H, and nothing where it is.
@@ -107,22 +113,21 @@ def lstm(
       >>> trace.h.shape
       (5, 4, 3)
     """
-    features, units = check_lstm_params(params)
+    features, units = checks.check_lstm_params(params)
     x = checks.as_array("x", x)
     checks.check_input(x, features, repeated=repeat is not None)
     if repeat is not None:
         repeat = check_size("repeat", repeat)
     batch, timesteps = x.shape[0], x.shape[1] if repeat is None else repeat
     params = jax.tree.map(jnp.asarray, params)
-    dtype = params.kernel.dtype
+    dtype, hidden = params.kernel.dtype, params.recurrent_kernel.shape[0]
     x = jnp.asarray(x, dtype)
     if state is None:
         state = _zero_state_like(x, params, units)
-    checks.check_state(state, batch, units, hidden=params.recurrent_kernel.shape[0])
+    checks.check_state(state, batch, units, hidden=hidden)
     if mask is not None:
         checks.check_mask(mask, batch, timesteps, owner="x" if repeat is None else "repeat")
     checks.check_edit(edit, batch, timesteps, units)
-    hidden = params.recurrent_kernel.shape[0]
     checks.check_recurrent_dropout(recurrent_dropout, batch, hidden)
     checks.check_zoneout(zoneout, batch, timesteps, units, hidden)
     if recurrent_dropout is not None:
@@ -154,16 +159,16 @@ def bidirectional(
     state: tuple[LSTMState, LSTMState] | None = None,
     *,
     mask: jax.Array | None = None,
-    recurrent_dropout=None,
-    zoneout=None,
-    **options,
+    recurrent_dropout: Any = None,
+    zoneout: Any = None,
+    **options: Any,
 ) -> tuple[tuple[LSTMState, LSTMState], tuple[Trace, Trace]]:
-    """Run one layer from the first step on and another from the last step back.
+    """Run one layer forward in time and another backward.
 
-    Nothing is merged: both traces keep the time axis of `x`, so the usual concatenation
+    The outputs are not merged: both traces keep the time axis of `x`, so the usual concatenation
     (Schuster & Paliwal 1997; Keras's `Bidirectional`) is
-    `jnp.concatenate([forward.h, backward.h], axis=-1)`. At masked steps Keras's wrapper writes 0;
-    here, as in `lstm`, the carried `h` stands.
+    `jnp.concatenate([forward.h, backward.h], axis=-1)`. At masked steps Keras's wrapper outputs 0;
+    here, as in `lstm`, `h` is the carried state.
 
     Args:
       forward_params, backward_params: LSTMParams of the two directions; they may differ in units.
@@ -182,8 +187,8 @@ def bidirectional(
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
-      >>> there, back = (lc.init_lstm(k, 2, 3) for k in jax.random.split(jax.random.key(0)))
-      >>> _, (forward, backward) = lc.bidirectional(there, back, jnp.ones((5, 7, 2)))
+      >>> params = [lc.init_lstm(key, 2, 3) for key in jax.random.split(jax.random.key(0))]
+      >>> _, (forward, backward) = lc.bidirectional(*params, jnp.ones((5, 7, 2)))
       >>> jnp.concatenate([forward.h, backward.h], axis=-1).shape
       (5, 7, 6)
     """
@@ -193,20 +198,21 @@ def bidirectional(
             f"{type(state).__name__}"
         )
     first, second = state or (None, None)
+    options |= {"mask": mask}
     noise = {"recurrent_dropout": recurrent_dropout, "zoneout": zoneout}
-    there, back = (
+    forward_noise, backward_noise = (
         {name: value[k] if _is_pair(value) else value for name, value in noise.items()}
         for k in range(2)
     )
-    forward_state, forward = lstm(forward_params, x, first, mask=mask, **there, **options)
+    forward_state, forward = lstm(forward_params, x, first, **forward_noise, **options)
     backward_state, backward = lstm(
-        backward_params, x, second, mask=mask, reverse=True, **back, **options
+        backward_params, x, second, reverse=True, **backward_noise, **options
     )
     return (forward_state, backward_state), (forward, backward)
 
 
 def length_mask(lengths: jax.Array, timesteps: int) -> jax.Array:
-    """A mask for sequences padded at the end.
+    """Return the mask of sequences padded at the end.
 
     Args:
       lengths: integers [B], real steps of each example; 0 masks an example completely.
@@ -230,34 +236,8 @@ def length_mask(lengths: jax.Array, timesteps: int) -> jax.Array:
     return jnp.arange(timesteps) < lengths[:, None]
 
 
-def _is_pair(value) -> bool:
-    """Whether it holds one thing for each direction."""
-    return isinstance(value, tuple | list) and not isinstance(value, LSTMState) and len(value) == 2
-
-
-def _state_like(state: LSTMState, dtype) -> LSTMState:
-    """In the dtypes of a layer's state."""
-    return LSTMState(jnp.asarray(state.h, dtype), jnp.asarray(state.c, memory_dtype(dtype)))
-
-
-def _at_every_step(timesteps, array):
-    batch, _, units = array.shape
-    return jnp.broadcast_to(array, (batch, timesteps, units))
-
-
-def _zero_state_like(x, params, units: int) -> LSTMState:
-    """`zero_state`, but sharded as `x` is, and of a symbolic batch where `x` has one."""
-    if not isinstance(x, jax.core.Tracer) and len(x.devices()) == 1:
-        hidden = params.recurrent_kernel.shape[0]
-        return zero_state(x.shape[0], units, params.kernel.dtype, projection=hidden)
-    x = x[:, :0].sum(axis=1) if x.ndim == 3 else x
-    c = jnp.zeros_like(x @ params.kernel[:, :units])
-    h = c if params.projection is None else jnp.zeros_like(c @ params.projection)
-    return LSTMState(h, c.astype(memory_dtype(c.dtype)))
-
-
-def zero_states(params, batch: int):
-    """The state of every LSTM layer before the first step, by the name of the layer.
+def zero_states(params: Any, batch: int) -> Any:
+    """Return the state of every LSTM layer before the first step, by the name of the layer.
 
     Args:
       params: of a model, {name: weights}; or LSTMParams of one layer.
@@ -290,11 +270,11 @@ def zero_states(params, batch: int):
     return states
 
 
-def final_states(traces):
-    """The states after the last step, from which a next call can go on.
+def final_states(traces: Any) -> Any:
+    """Return the states after the last step, from which another call can go on.
 
-    A masked step repeats what was carried, so that the last step of a trace holds the final state
-    whatever the mask. The layers must have run forwards; one that ran in reverse ends at step 0.
+    A masked step repeats the carried state, so the last step of a trace holds the final state
+    whatever the mask. The layers must have run forward; one that ran in reverse ends at step 0.
 
     Args:
       traces: {name: Trace}, as a model returns them; or the Trace of one layer.
@@ -326,3 +306,29 @@ def final_states(traces):
             "model.apply returned second"
         )
     return {name: final_states(t) for name, t in traces.items() if isinstance(t, Trace)}
+
+
+def _is_pair(value: Any) -> bool:
+    """Return whether `value` holds one thing for each direction."""
+    return isinstance(value, tuple | list) and not isinstance(value, LSTMState) and len(value) == 2
+
+
+def _state_like(state: LSTMState, dtype: Any) -> LSTMState:
+    """Return the state in the dtypes of a layer with params of `dtype`."""
+    return LSTMState(jnp.asarray(state.h, dtype), jnp.asarray(state.c, accumulation_dtype(dtype)))
+
+
+def _at_every_step(timesteps: int, array: jax.Array) -> jax.Array:
+    batch, _, units = array.shape
+    return jnp.broadcast_to(array, (batch, timesteps, units))
+
+
+def _zero_state_like(x: jax.Array, params: LSTMParams, units: int) -> LSTMState:
+    """Return `zero_state`, but sharded as `x` is, and of a symbolic batch where `x` has one."""
+    if not isinstance(x, jax.core.Tracer) and len(x.devices()) == 1:
+        hidden = params.recurrent_kernel.shape[0]
+        return zero_state(x.shape[0], units, params.kernel.dtype, projection=hidden)
+    x = x[:, :0].sum(axis=1) if x.ndim == 3 else x
+    c = jnp.zeros_like(x @ params.kernel[:, :units])
+    h = c if params.projection is None else jnp.zeros_like(c @ params.projection)
+    return LSTMState(h, c.astype(accumulation_dtype(c.dtype)))

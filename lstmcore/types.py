@@ -1,7 +1,7 @@
-"""The words everything else speaks: parameters, state, gates and trace.
+"""The shared types: parameters, state, gates and trace.
 
 Each is a NamedTuple of arrays, hence a pytree: `jax.grad`, `jax.tree.map`, `optax` and
-indexing work on them as they are. Axes are written B (batch), T (time), F (features),
+indexing work on them directly. Axes are written B (batch), T (time), F (features),
 H (units of a layer), P (size of a projection), U (outputs of a dense layer), V (tokens of a
 vocabulary) and E (size of their vectors). This module needs NumPy alone.
 """
@@ -32,7 +32,7 @@ class LSTMParams(NamedTuple):
     """Weights of one LSTM layer, fused over the gates in Keras's order: i, f, g, o.
 
     The weights of a Keras layer therefore fit unchanged: `LSTMParams(*layer.get_weights())`.
-    A field that is None is no leaf of the pytree: `jax.tree.leaves` gives the arrays alone.
+    A field that is None is not a leaf of the pytree: `jax.tree.leaves` returns the arrays alone.
 
     Attributes:
       kernel: [F, 4H], from the input to the four gates.
@@ -56,11 +56,11 @@ class LSTMParams(NamedTuple):
 
 
 class LSTMState(NamedTuple):
-    """What an LSTM carries from one step to the next.
+    """State that an LSTM carries from one step to the next.
 
     Attributes:
-      h: [B, H], hidden state: what the layer shows to the outside; [B, P] with a projection.
-      c: [B, H], cell state: what the layer remembers.
+      h: [B, H], hidden state: the layer's output; [B, P] with a projection.
+      c: [B, H], cell state: the layer's memory.
     """
 
     h: Array
@@ -68,15 +68,15 @@ class LSTMState(NamedTuple):
 
 
 class Gates(NamedTuple):
-    """The activations of one LSTM step (or, inside a `Trace`, of every step).
+    """Activations of one LSTM step (or, inside a `Trace`, of every step).
 
     With the default activations the three gates lie in (0, 1), the candidate in (-1, 1).
 
     Attributes:
       input: [..., H], i: how much of the candidate is written into the cell.
       forget: [..., H], f: how much of the old cell is kept (1 keeps all, 0 forgets).
-      candidate: [..., H], g: what would be written.
-      output: [..., H], o: how much of the cell is shown.
+      candidate: [..., H], g: the value that may be written.
+      output: [..., H], o: how much of the cell becomes the hidden state.
     """
 
     input: Array
@@ -86,7 +86,7 @@ class Gates(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """Everything a layer did, step by step, aligned with the time axis of its input.
+    """Record of every step of a layer, aligned with the time axis of its input.
 
     Attributes:
       h: [B, T, H], hidden state after each step (the layer's output sequence); [B, T, P] with a
@@ -123,7 +123,7 @@ class BiasParams(NamedTuple):
 
 
 class EmbeddingParams(NamedTuple):
-    """One vector for each token.
+    """Weights of an embedding: one vector for each token.
 
     Attributes:
       table: [V, E].
@@ -136,7 +136,7 @@ class GeneralAttention(NamedTuple):
     """Weights of the score `query . weight . memory` (Luong et al. 2015, "general").
 
     Attributes:
-      weight: [H, M], from what the decoder shows to what the encoder showed.
+      weight: [H, M], between the decoder's hidden state and the encoder's.
     """
 
     weight: Array
@@ -149,8 +149,8 @@ class AdditiveAttention(NamedTuple):
     translate", equation of appendix A.1.2.
 
     Attributes:
-      query: [H, A], for what the decoder shows.
-      memory: [M, A], for what the encoder showed.
+      query: [H, A], for the decoder's hidden state.
+      memory: [M, A], for the encoder's hidden states.
       score: [A].
     """
 

@@ -1,4 +1,7 @@
-"""From text to token ids and back: a vocabulary of characters or of words. NumPy alone."""
+"""Encoding of text as token ids and decoding: a vocabulary of characters or words. NumPy alone.
+
+`Vocabulary` comes first, then the functions that split a text into tokens and join them again.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
+from typing import Any
 from unicodedata import normalize
 
 import numpy as np
@@ -20,97 +24,35 @@ from lstmcore.io.json_text import parse_json
 
 __all__ = ["END", "PADDING", "START", "UNKNOWN", "Vocabulary"]
 
-JOINER = "￭"  # starts a word-level token that follows the one before without a space
-
-
-def split(text: str, level: str) -> list[str]:
-    """The tokens of a text, see `lstmcore.vocabulary.Vocabulary`."""
-    if level == "character":
-        return list(text)
-    return [
-        (JOINER if position else "") + token
-        for piece in text.split()
-        for position, token in enumerate(_apart(piece))
-    ]
-
-
-def join(tokens: Iterable[str], level: str) -> str:
-    """The text of tokens, the inverse of `split`."""
-    if level == "character":
-        return "".join(tokens)
-    text = ""
-    for token in tokens:
-        joined = len(token) > 1 and token.startswith(JOINER)  # alone, it is a character of the text
-        text += token[1:] if joined else f" {token}"
-    return text.removeprefix(" ")
-
-
-def _apart(piece: str) -> list[str]:
-    """Words and single other characters of a text without spaces."""
-    apart: list[str] = []
-    for is_word, run in groupby(piece, _is_of_a_word):
-        characters = list(run)
-        apart += ["".join(characters)] if is_word else characters
-    return apart
-
-
-def _is_of_a_word(character: str) -> bool:
-    # Marks (accents, vowel signs) are no letters to `str.isalnum`, yet belong to the word.
-    is_mark = unicodedata.category(character).startswith("M")
-    return character.isalnum() or character == "_" or is_mark
-
-
-def is_token(token: str, level: str) -> bool:
-    """Whether `split` can give this token."""
-    if level == "character":
-        return len(token) == 1
-    bare = token[1:] if len(token) > 1 and token.startswith(JOINER) else token
-    one_character = len(bare) == 1 and not bare.isspace()
-    return one_character or (bare != "" and all(map(_is_of_a_word, set(bare))))
-
-
-def strings(name: str, values) -> list[str]:
-    """`values` as a list of strings, or a TypeError that says which is none."""
-    if isinstance(values, str):
-        raise TypeError(f"{name} must be a list of strings, got one string: write [{name}]")
-    try:
-        values = list(values)
-    except TypeError:
-        raise TypeError(f"{name} must be a list of strings, got {type(values).__name__}") from None
-    for number, value in enumerate(values):
-        if not isinstance(value, str):
-            raise TypeError(f"{name}[{number}] must be a string, got {type(value).__name__}")
-    return values
-
-
 PADDING, START, END, UNKNOWN = 0, 1, 2, 3
 SPECIAL = 4  # ids below are the four above; the first token of a vocabulary has this id
 
 LEVELS = ("character", "word")
 FORMAT = 1  # of the JSON text
-UNREADABLE = "�"  # stands for UNKNOWN in decoded text
+UNREADABLE = "�"  # UNKNOWN in decoded text
+JOINER = "￭"  # starts a word-level token that follows the one before without a space
 
 
 @dataclass(frozen=True, repr=False)
 class Vocabulary:
-    """Which token has which id.
+    """Mapping between tokens and ids.
 
     The ids 0 to 3 are PADDING, START, END and UNKNOWN; `tokens[i]` has the id `i + 4`. The four
     have no text of their own, so no text can be mistaken for one of them.
 
     A token is, at level "character", one Unicode character (code point), spaces and line ends
     included. At level "word" it is a run of letters, digits, underscores and marks such as accents,
-    or any other single character that is not white space: punctuation stands apart. A token that
-    follows another without a space between them starts with "￭", so that nothing is lost:
-    "Go on, go!" is cut into "Go", "on", "￭,", "go", "￭!".
+    or any other single character that is not white space: punctuation is separate. A token that
+    follows another without a space between them starts with "￭", so that decoding is exact:
+    "Go on, go!" is split into "Go", "on", "￭,", "go", "￭!".
 
-    Law: `decode(encode(text)) == text` for every text whose tokens are all known. At level "word",
-    white space comes back as single spaces between words, none at the ends; the law holds for texts
-    that are written so. A token that is not known becomes UNKNOWN, which decodes to "�".
+    `decode(encode(text)) == text` for every text whose tokens are all known. At level "word", white
+    space is decoded as single spaces between words, none at the ends; the equation holds for texts
+    in that form. An unknown token becomes UNKNOWN, which decodes to "�".
 
-    One text can be written with different code points, such as "é" as one or as "e" and an accent
-    (Unicode Standard Annex 15, "Unicode Normalization Forms"). What is not known as it is written
-    is looked up in the forms NFC and NFD, too.
+    The same text can consist of different code points, such as "é" of one or of "e" and an accent
+    (Unicode Standard Annex 15, "Unicode Normalization Forms"). A token that is not known as is is
+    looked up in the forms NFC and NFD, too.
 
     Attributes:
       tokens: all different; most frequent first if made by `of`.
@@ -134,7 +76,7 @@ class Vocabulary:
     tokens: tuple[str, ...]
     level: str = "character"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.level not in LEVELS:
             raise ValueError(f"level must be 'character' or 'word', got {self.level!r}")
         object.__setattr__(self, "tokens", tuple(strings("tokens", self.tokens)))
@@ -155,12 +97,12 @@ class Vocabulary:
         limit: int | None = None,
         minimum: int = 1,
     ) -> Vocabulary:
-        """The vocabulary of some texts: most frequent first, then by code point.
+        """Build the vocabulary of some texts: most frequent token first, then by code point.
 
         Args:
           texts: any number of strings; they are read once.
           level: "character" or "word".
-          limit: at most so many tokens, beside the four special ids; None keeps all.
+          limit: maximum number of tokens, not counting the four special ids; None keeps all.
           minimum: tokens that occur less often are left out.
 
         Raises:
@@ -185,11 +127,11 @@ class Vocabulary:
 
     @property
     def size(self) -> int:
-        """Number of ids, the four special ones included: what a model takes as its vocabulary."""
+        """Number of ids, the four special ones included, as models take it."""
         return SPECIAL + len(self.tokens)
 
     def encode(self, text: str) -> np.ndarray:
-        """The ids of one text, int32 [T], END included; what is not known becomes UNKNOWN.
+        """Encode one text: int32 [T], END included; unknown tokens become UNKNOWN.
 
         Raises:
           TypeError: `text` is not a string.
@@ -204,7 +146,7 @@ class Vocabulary:
         return np.array([*ids, END], np.int32)
 
     def split(self, text: str) -> list[str]:
-        """Return the tokens of one text, each as this vocabulary knows it if it does.
+        """Split one text into tokens, each in the form that this vocabulary knows, if any.
 
         Raises:
           TypeError: `text` is not a string.
@@ -223,7 +165,7 @@ class Vocabulary:
         return [token for piece in re.split(r"(\s+)", text) for token in self._nearest(piece)]
 
     def encode_all(self, texts: Iterable[str], length: int | None = None) -> np.ndarray:
-        """The ids of many texts, int32 [B, T], each with its END, padded with PADDING.
+        """Encode many texts: int32 [B, T], each with its END, padded with PADDING.
 
         Args:
           texts: B strings.
@@ -248,8 +190,8 @@ class Vocabulary:
             padded[number, : len(row)] = row
         return padded
 
-    def decode(self, ids) -> str:
-        """The text of some ids: up to END, without PADDING and START, UNKNOWN as "�".
+    def decode(self, ids: Any) -> str:
+        """Decode ids to text: up to END, without PADDING and START, UNKNOWN as "�".
 
         Args:
           ids: integers [T]; an END is not required.
@@ -263,8 +205,8 @@ class Vocabulary:
         tokens = [self._texts[i] for i in ids if i not in (PADDING, START)]
         return join(tokens, self.level)
 
-    def decode_all(self, ids) -> list[str]:
-        """The text of each row.
+    def decode_all(self, ids: Any) -> list[str]:
+        """Decode each row to text.
 
         Args:
           ids: integers [B, T], or B rows of any lengths.
@@ -274,10 +216,10 @@ class Vocabulary:
         """
         return [self.decode(row) for row in ids]
 
-    def labels(self, ids) -> list[str]:
-        """One name for each id, for the axis of a picture; <end> and the like for special ids.
+    def labels(self, ids: Any) -> list[str]:
+        """Return a label for each id, for the axis of a figure; <end> and the like for special ids.
 
-        The sign of a token that follows without a space is left out: few fonts have it.
+        The "￭" of a token that follows without a space is left out: few fonts have it.
 
         Args:
           ids: integers [T].
@@ -292,14 +234,14 @@ class Vocabulary:
           ['Well', ',', '<unknown>', '!', '<end>']
         """
         names = ("<pad>", "<start>", "<end>", "<unknown>", *self.tokens)
-        shown = (names[i] for i in self._checked(ids))
-        return [name.removeprefix(JOINER) or name for name in shown]
+        labels = (names[i] for i in self._checked(ids))
+        return [label.removeprefix(JOINER) or label for label in labels]
 
     def to_json(self) -> str:
-        """The vocabulary as JSON text, in ASCII.
+        """Return the vocabulary as JSON text, in ASCII.
 
         Raises:
-          ValueError: so many or so long tokens that `from_json` would refuse them: some 390,000.
+          ValueError: more tokens than `from_json` accepts: some 390,000, fewer if they are long.
         """
         text = json.dumps({"format": FORMAT, "level": self.level, "tokens": self.tokens})
         parse_json(text, f"the JSON of a vocabulary of {self.size:,} ids")
@@ -307,7 +249,7 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, text: str) -> Vocabulary:
-        """The vocabulary that `to_json` wrote.
+        """Read a vocabulary that `to_json` wrote.
 
         Raises:
           ValueError: the text is damaged or not that of a vocabulary.
@@ -326,7 +268,7 @@ class Vocabulary:
 
     @classmethod
     def from_stored(cls, found: object) -> Vocabulary:
-        """The vocabulary in JSON that is parsed already; errors as in `from_json`."""
+        """Read a vocabulary from parsed JSON; errors as in `from_json`."""
         if not isinstance(found, dict) or set(found) != {"format", "level", "tokens"}:
             raise ValueError(
                 "text is not the JSON of a vocabulary: it must be an object with format, level and "
@@ -346,7 +288,7 @@ class Vocabulary:
             reason = excerpt(error, 200)
             raise ValueError(f"text is not the JSON of a vocabulary: {reason}") from None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         some = ", ".join(map(repr, self.tokens[:5])) + (", ..." if len(self.tokens) > 5 else "")
         return f"Vocabulary(({some}), level={self.level!r}, size={self.size})"
 
@@ -356,11 +298,11 @@ class Vocabulary:
 
     @cached_property
     def _composed(self) -> dict[str, str]:
-        """{the token in the form NFC: the token}; of several, the most frequent."""
+        """Map the NFC form of a token to the token; of several, to the most frequent."""
         return {normalize("NFC", token): token for token in reversed(self.tokens)}
 
     def _nearest(self, piece: str) -> str:
-        """The form of a piece of text in which the fewest of its characters are unknown."""
+        """Return the normal form of a text in which the fewest of its characters are unknown."""
         forms = (piece, normalize("NFC", piece), normalize("NFD", piece))
         return min(forms, key=lambda form: sum(character not in self._ids for character in form))
 
@@ -368,8 +310,8 @@ class Vocabulary:
     def _texts(self) -> tuple[str, ...]:
         return ("", "", "", UNREADABLE, *self.tokens)
 
-    def _checked(self, ids) -> np.ndarray:
-        """ids as an array [T] of this vocabulary's ids."""
+    def _checked(self, ids: Any) -> np.ndarray:
+        """Return ids as an array [T] of this vocabulary's ids."""
         ids = np.asarray(ids)
         checks.check_array("ids", ids, "time", "decode_all takes [batch, time]")
         if ids.size == 0:  # of an empty list, float
@@ -382,6 +324,66 @@ class Vocabulary:
                 f"{self.size - 1}: is it that of another vocabulary?"
             )
         return ids
+
+
+def split(text: str, level: str) -> list[str]:
+    """Split a text into tokens, see `Vocabulary`."""
+    if level == "character":
+        return list(text)
+    return [
+        (JOINER if position else "") + token
+        for piece in text.split()
+        for position, token in enumerate(_words(piece))
+    ]
+
+
+def join(tokens: Iterable[str], level: str) -> str:
+    """Join tokens to a text, the inverse of `split`."""
+    if level == "character":
+        return "".join(tokens)
+    text = ""
+    for token in tokens:
+        joined = len(token) > 1 and token.startswith(JOINER)  # alone, it is a character of the text
+        text += token[1:] if joined else f" {token}"
+    return text.removeprefix(" ")
+
+
+def _words(piece: str) -> list[str]:
+    """Split a text without spaces into words and single other characters."""
+    tokens: list[str] = []
+    for is_word, run in groupby(piece, _is_of_a_word):
+        characters = list(run)
+        tokens += ["".join(characters)] if is_word else characters
+    return tokens
+
+
+def _is_of_a_word(character: str) -> bool:
+    # Marks (accents, vowel signs) are not letters to `str.isalnum`, yet belong to the word.
+    is_mark = unicodedata.category(character).startswith("M")
+    return character.isalnum() or character == "_" or is_mark
+
+
+def is_token(token: str, level: str) -> bool:
+    """Return whether `split` can produce this token."""
+    if level == "character":
+        return len(token) == 1
+    bare = token[1:] if len(token) > 1 and token.startswith(JOINER) else token
+    one_character = len(bare) == 1 and not bare.isspace()
+    return one_character or (bare != "" and all(map(_is_of_a_word, set(bare))))
+
+
+def strings(name: str, values: Any) -> list[str]:
+    """Return `values` as a list of strings; raise a TypeError that names one that is not."""
+    if isinstance(values, str):
+        raise TypeError(f"{name} must be a list of strings, got one string: write [{name}]")
+    try:
+        values = list(values)
+    except TypeError:
+        raise TypeError(f"{name} must be a list of strings, got {type(values).__name__}") from None
+    for number, value in enumerate(values):
+        if not isinstance(value, str):
+            raise TypeError(f"{name}[{number}] must be a string, got {type(value).__name__}")
+    return values
 
 
 def _shortened(text: str, most: int = 60) -> str:

@@ -1,12 +1,16 @@
 """How the tests run: warnings are errors (pyproject.toml), dtypes strict, few examples or many.
 
-pytest                                       few examples, what CI runs
-HYPOTHESIS_PROFILE=thorough pytest           many examples
+pytest                                         every law and every function, in five minutes
+pytest --thorough                              also the tests marked `thorough`, which take long
+HYPOTHESIS_PROFILE=thorough pytest --thorough  the same with many examples of each law, for hours
 """
 
+import atexit
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # before anything imports keras
@@ -21,6 +25,16 @@ import strategies
 import lstmcore as lc
 
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "few")
+
+# Programs compiled by one process are there for all others of the same run: many tests compile the
+# same. The processes of pytest-xdist inherit the variable.
+PROGRAMS = "LSTMCORE_TESTED_PROGRAMS"
+if PROGRAMS not in os.environ:
+    os.environ[PROGRAMS] = tempfile.mkdtemp(prefix="lstmcore-tests-")
+    atexit.register(shutil.rmtree, os.environ[PROGRAMS], ignore_errors=True)
+jax.config.update("jax_compilation_cache_dir", os.environ[PROGRAMS])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 if PROFILE == "few":
     # Most of the time goes into compiling what runs once: let XLA and LLVM do no more than they
@@ -42,11 +56,33 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # A failing example is not shrunk there: every smaller try would be compiled, too.
 common = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
 unshrunk = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
-hypothesis.settings.register_profile(
-    "few", max_examples=8, derandomize=True, phases=unshrunk, **common
-)
+for name, examples in (("quick", 4), ("few", 8)):
+    hypothesis.settings.register_profile(
+        name, max_examples=examples, derandomize=True, phases=unshrunk, **common
+    )
 hypothesis.settings.register_profile("thorough", max_examples=200, **common)
 hypothesis.settings.load_profile(PROFILE)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--thorough", action="store_true", help="also run the tests marked thorough (long)"
+    )
+
+
+def pytest_configure(config):
+    if PROFILE == "few" and not config.getoption("--thorough"):
+        hypothesis.settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Without --thorough, leave out the tests that are marked so."""
+    if config.getoption("--thorough"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
 
 
 def pytest_runtest_setup(item):

@@ -2,19 +2,19 @@
 
 A sequence of T to T + T/10 pairs; the first of a pair is uniform in [-1, 1], the second a marker.
 One of the first ten pairs is marked with 1, then one of the first T/2 - 1 that are left; the first
-and the last pair bear -1, all others 0. At the end the network has to say 0.5 + (X1 + X2) / 4 of
-the two marked numbers. (Should the first pair be drawn, its number counts as 0.) The minimal lag
-between X2 and the end is T/2. A sequence counts as wrong if the answer is off by 0.04 or more.
+and the last pair are marked with -1, all others with 0. The target is 0.5 + (X1 + X2) / 4 of the
+two marked numbers. (If the first pair is drawn, its number counts as 0.) The minimal lag between X2
+and the end is T/2. A sequence counts as wrong if the output is off by 0.04 or more.
 
 Table 7 of the paper: with T = 100, 1 of 2,560 test sequences wrong after 74,000 sequences.
 
 The cell of 1997 had no forget gate, and the paper starts the input gates of its two blocks with
 biases of -3 and -6, so that the memory drifts little at first. Both are done here (half of the
-units each). Today's cell, with a forget gate that starts at bias 1 or 5, is measured beside it.
+units each). Today's cell, with an initial forget bias of 1 or 5, is measured beside it.
 
-Training ends after as many sequences as in the paper. Expected of the cell of 1997, and what would
-contradict it: within them every seed comes to at most 1 of 2,560 wrong, and at the end no seed has
-more than 3 wrong on another test set (the paper's "never more than 3").
+Training ends after as many sequences as in the paper. Expected of the cell of 1997, and refuted
+otherwise: within them every seed comes to at most 1 of 2,560 wrong, and at the end no seed has more
+than 3 wrong on another test set (the paper's "never more than 3").
 """
 
 from __future__ import annotations
@@ -49,8 +49,10 @@ FORGET_BIAS = {FIRST: None, "forget gate, bias 5": 5.0, "forget gate, bias 1": 1
 
 
 def draw_sequences(key, count: int, minimum: int):
-    """`count` sequences of the task with T = `minimum`: (x [B, T + T/10, 2], lengths [B],
-    target [B]); steps after the length are 0."""
+    """Draw `count` sequences of the task with T = `minimum`.
+
+    Returns (x [B, T + T/10, 2], lengths [B], target [B]); steps after the length are 0.
+    """
     keys = jax.random.split(key, 4)
     longest = minimum + minimum // 10
     steps = jnp.arange(longest)
@@ -58,9 +60,8 @@ def draw_sequences(key, count: int, minimum: int):
     lengths = jax.random.randint(keys[1], (count,), minimum, longest + 1)
     first = jax.random.randint(keys[2], (count,), 0, 10)
     second = jax.random.randint(keys[3], (count,), 0, minimum // 2 - 1)
-    second = jnp.where(
-        second >= first, second + 1, second
-    )  # counted without the pair that is marked already
+    # The second is drawn from all pairs but the first, which is marked already.
+    second = jnp.where(second >= first, second + 1, second)
     marked = (steps == first[:, None]) | (steps == second[:, None])
     ends = (steps == 0) | (steps == lengths[:, None] - 1)
     markers = jnp.where(ends, -1.0, jnp.where(marked, 1.0, 0.0))
@@ -71,7 +72,7 @@ def draw_sequences(key, count: int, minimum: int):
 
 
 def init(key, forget_bias: float | None) -> dict:
-    """Fresh weights; without a forget bias, with the input gates' biases of the paper."""
+    """Draw initial weights; without a forget bias, with the input gate biases of the paper."""
     lstm_key, head_key = jax.random.split(key)
     lstm = lc.init_lstm(lstm_key, 2, UNITS, forget_bias=forget_bias or 0.0)
     if forget_bias is None:
@@ -81,25 +82,25 @@ def init(key, forget_bias: float | None) -> dict:
 
 
 def answers(params, x, lengths, edit):
-    """What the network says after the last real step: [B]."""
+    """Compute the output after the last real step: [B]."""
     mask = lc.length_mask(lengths, x.shape[1])
     state, _ = lc.lstm(params["lstm"], x, mask=mask, edit=edit)
     return lc.dense(params["head"], state.h)[:, 0]
 
 
-def share_wrong(params, sequences, edit):
-    """Of the sequences, between 0 and 1."""
+def fraction_wrong(params, sequences, edit):
+    """Compute the fraction of sequences that are wrong."""
     x, lengths, target = sequences
     return jnp.mean(jnp.abs(answers(params, x, lengths, edit) - target) >= TOLERANCE)
 
 
-@cache  # cells that differ in their start alone are compiled once
+@cache  # cells that differ only in their initial weights are compiled once
 def make_loss(minimum: int, edit):
-    """Mean squared error on new sequences; on given ones, the share that is wrong."""
+    """Return a loss: mean squared error on new sequences; on given ones, the fraction wrong."""
 
     def loss(params, batch):
-        if isinstance(batch, tuple):  # the test set: what `fit` measures after each epoch
-            return share_wrong(params, batch, edit)
+        if isinstance(batch, tuple):  # the test set, on which `fit` validates
+            return fraction_wrong(params, batch, edit)
         key = fresh.key(params["head"].kernel[0, 0], batch)
         x, lengths, target = draw_sequences(key, len(batch), minimum)
         return jnp.mean((answers(params, x, lengths, edit) - target) ** 2)
@@ -108,7 +109,7 @@ def make_loss(minimum: int, edit):
 
 
 def run(quick: bool = False) -> dict:
-    """Train each cell with each seed, looking at the test set after every 2,560 sequences."""
+    """Train each cell with each seed, and test it after every 2,560 sequences."""
     minimum, seeds, epochs = (20, 2, 2) if quick else (100, SEEDS, 29)
     keys = jax.random.split(jax.random.key(10_000))
     test, second_test = (draw_sequences(key, fresh.EPOCH, minimum) for key in keys)
@@ -129,14 +130,14 @@ def run(quick: bool = False) -> dict:
             )
             wrong = np.rint(result.history["validation_loss"] * fresh.EPOCH).astype(int)
             solved = np.flatnonzero(wrong <= ALLOWED)
-            again = float(share_wrong(result.params, second_test, edit)) * fresh.EPOCH
+            second = float(fraction_wrong(result.params, second_test, edit)) * fresh.EPOCH
             found = {
                 "cell": cell,
                 "seed": seed,
                 "wrong": wrong.tolist(),
                 "train_mse": [float(value) for value in result.history["loss"]],
                 "sequences_needed": int(solved[0] + 1) * fresh.EPOCH if len(solved) else None,
-                "wrong_of_other_test_at_end": round(again),
+                "wrong_of_other_test_at_end": round(second),
             }
             print(
                 f"  {cell}, seed {seed}: solved after {found['sequences_needed']} sequences, "
@@ -156,13 +157,13 @@ def run(quick: bool = False) -> dict:
 
 
 def needed(measured: dict, cell: str) -> list[float]:
-    """Sequences that each seed of a cell needed; inf where it did not get there."""
+    """Return the sequences that each seed of a cell needed; inf if it did not succeed."""
     found = (run["sequences_needed"] for run in measured["runs"] if run["cell"] == cell)
     return [np.inf if count is None else float(count) for count in found]
 
 
-def judge(measured: dict) -> list[Claim]:
-    """Both criteria of the docstring."""
+def check_claims(measured: dict) -> list[Claim]:
+    """Apply both criteria of the docstring of this module."""
     counts = needed(measured, FIRST)
     others = [run["wrong_of_other_test_at_end"] for run in measured["runs"] if run["cell"] == FIRST]
     return [
@@ -181,7 +182,7 @@ def judge(measured: dict) -> list[Claim]:
 
 
 def tables(measured: dict) -> str:
-    """One row per cell; the seeds side by side."""
+    """Return a row per cell, the seeds side by side."""
     rows = [
         "| cell | sequences until at most 1 of 2,560 is wrong, by seed | median | wrong at the "
         "end | on another test set |",
@@ -199,7 +200,7 @@ def tables(measured: dict) -> str:
 
 
 def draw(measured: dict) -> Figure:
-    """Wrong answers against sequences seen, a line per seed."""
+    """Plot wrong answers against training sequences, a line per seed."""
     figure = Figure(figsize=(7.5, 3.8), layout="constrained")
     axes = figure.add_subplot()
     cells = list(dict.fromkeys(run["cell"] for run in measured["runs"]))

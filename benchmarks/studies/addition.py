@@ -1,18 +1,18 @@
-"""Keras's example `addition_rnn`, trained again: its curve beside ours.
+"""Keras's example `addition_rnn`, trained again: its learning curve beside ours.
 
-"123+45 ", read backwards, is to become "168 ". The example encodes the question with an LSTM of
-128 units, repeats its last h four times, decodes with another LSTM of 128 units and a dense layer:
-205,324 weights, which is `lc.Autoencoder(features=12, units=128, steps=4)`. 45,000 questions,
-Adam at 0.001, batches of 32; after each epoch the share of right characters, spaces included,
-of 5,000 other questions.
+The source "123+45 ", reversed, has the target "168 ". The example encodes the question with an LSTM
+of 128 units, repeats its last h four times, and decodes with another LSTM of 128 units and a dense
+layer: 205,324 weights, which is `lc.Autoencoder(features=12, units=128, steps=4)`. 45,000
+questions, Adam at 0.001, batches of 32; after each epoch the accuracy is that of the characters,
+spaces included, of 5,000 other questions.
 
-Beside it a decoder with attention, `lc.Seq2Seq`, of the same units, questions, batches and
-optimizer. It reads the question as it stands, and what it wrote before; it writes by itself
-(`lc.greedy`) until it ends. An answer is then padded with spaces to four characters, and counted
-as the other's.
+Beside it a decoder with attention, `lc.Seq2Seq`, with the same units, questions, batches and
+optimizer. It reads the question as is and its own previous output, and decodes autoregressively
+(`lc.greedy`) until the end token. Its answer is padded with spaces to four characters, and counted
+in the same way.
 
-Expected, and what would contradict it: every seed of both reaches an accuracy of 0.99 within 30
-epochs, as the published run did within 22.
+Expected, and refuted otherwise: every seed of both reaches an accuracy of 0.99 within 30 epochs, as
+the published run did within 22.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from matplotlib.figure import Figure
 
 import lstmcore as lc
 from benchmarks.studies.record import Claim
-from benchmarks.studies.translator import write
-from benchmarks.tasks import addition
+from benchmarks.studies.tasks import addition
+from benchmarks.studies.translator import decode
 from lstmcore.study.plots.style import COLOURS
 from lstmcore.vocabulary import END, PADDING, SPECIAL
 
@@ -50,35 +50,35 @@ ATTENTION = lc.Seq2Seq(TOKENS, TOKENS, units=128, embedding=32, attention="gener
 
 
 def loss(params, batch):
-    """Cross-entropy; of a tuple, as `fit` validates with, the share of wrong characters."""
+    """Compute cross-entropy; of a tuple, with which `fit` validates, the fraction wrong."""
     if isinstance(batch, tuple):
-        return jnp.mean((written(params, batch[0]) != batch[1]).astype(jnp.float32))
+        return jnp.mean((decoded(params, batch[0]) != batch[1]).astype(jnp.float32))
     logits, _ = MODEL.apply(params, batch["question"])
     return optax.softmax_cross_entropy(logits, batch["answer"]).mean()
 
 
 @jax.jit
-def written(params, question):
-    """The codes of the characters that the model writes: [B, 4]."""
+def decoded(params, question):
+    """Return the codes of the characters that the model decodes: [B, 4]."""
     return MODEL.apply(params, question)[0].argmax(-1)
 
 
 def attention_loss(params, batch):
-    """As `loss`, for tokens."""
+    """Compute the same as `loss`, for tokens."""
     if isinstance(batch, tuple):
-        return jnp.mean((written_with_attention(params, batch[0]) != batch[1]).astype(jnp.float32))
+        return jnp.mean((decoded_with_attention(params, batch[0]) != batch[1]).astype(jnp.float32))
     logits, _ = ATTENTION.apply(params, batch["question"], batch["answer"])
     return lc.cross_entropy(logits, batch["answer"], mask=batch["answer"] != PADDING)
 
 
-def written_with_attention(params, question):
-    """As `written`; what comes after the end is a space."""
-    tokens = write(ATTENTION, params, question, addition.ANSWER + 1)[:, :-1]
+def decoded_with_attention(params, question):
+    """Return the same as `decoded`; after the end token come spaces."""
+    tokens = decode(ATTENTION, params, question, addition.ANSWER + 1)[:, :-1]
     return jnp.maximum(tokens - SPECIAL, 0)  # the space has the code 0
 
 
 def tokens(texts: list[str], length: int) -> np.ndarray:
-    """[N, length] with END and padding; ids are codes of `addition.ALPHABET` after the special."""
+    """Return [N, length]: codes of `addition.ALPHABET` after the special tokens, END, padding."""
     found = addition.codes(texts, length) + SPECIAL
     place, ends = np.arange(length), np.array([[len(text)] for text in texts])
     found[place == ends] = END
@@ -87,24 +87,26 @@ def tokens(texts: list[str], length: int) -> np.ndarray:
 
 
 class Form(NamedTuple):
-    """One way to write the answer.
+    """A model with its data.
 
-    data: of a seed and two counts, (train, (questions, codes [N, 4] of the answers) to validate)
-    written: (params, questions) to the codes of four characters
+    data: of a seed and two counts: (train, validation as (questions, codes [N, 4] of the answers))
+    decoded: (params, questions) to the codes of four characters
     """
 
     model: lc.Autoencoder | lc.Seq2Seq
     loss: Callable
     data: Callable
-    written: Callable
+    decoded: Callable
 
 
 def one_hot_data(seed: int, *counts: int):
+    """Return the data of the example."""
     train, validation = addition.arrays(seed, *counts)
     return train, (validation["question"], validation["answer"].argmax(-1))
 
 
 def token_data(seed: int, train: int, validation: int):
+    """Return the same questions as tokens."""
     questions, answers = addition.pairs(train + validation, seed)
     question = tokens(questions, addition.QUESTION + 1)
     answer = tokens(answers, addition.ANSWER + 1)
@@ -114,13 +116,13 @@ def token_data(seed: int, train: int, validation: int):
 
 REPEATED, ATTENDING = "state repeated (the example)", "attention"
 FORMS = {
-    REPEATED: Form(MODEL, loss, one_hot_data, written),
-    ATTENDING: Form(ATTENTION, attention_loss, token_data, written_with_attention),
+    REPEATED: Form(MODEL, loss, one_hot_data, decoded),
+    ATTENDING: Form(ATTENTION, attention_loss, token_data, decoded_with_attention),
 }
 
 
 def run(quick: bool = False) -> dict:
-    """Train with each seed; questions, weights and their order all depend on it."""
+    """Train with each seed, on which questions, weights and order depend."""
     seeds, epochs = ((1, 1), 2) if quick else (SEEDS, EPOCHS)
     counts = (640, 64) if quick else (addition.TRAIN, addition.VALIDATION)
     runs = [
@@ -142,7 +144,7 @@ def run(quick: bool = False) -> dict:
 
 
 def train(name: str, seed: int, epochs: int, *counts: int) -> dict:
-    """One run: `counts` questions to train on and to validate with."""
+    """Train once on `counts` questions for training and validation, and return the run."""
     form = FORMS[name]
     data, validation = form.data(seed, *counts)
     init_key, order_key = jax.random.split(jax.random.key(seed))
@@ -157,7 +159,7 @@ def train(name: str, seed: int, epochs: int, *counts: int) -> dict:
         validation=validation,
     )
     accuracy = 1 - result.history["validation_loss"]
-    right = (np.asarray(form.written(result.params, validation[0])) == validation[1]).all(axis=1)
+    right = (np.asarray(form.decoded(result.params, validation[0])) == validation[1]).all(axis=1)
     found = {
         "form": name,
         "seed": seed,
@@ -170,17 +172,18 @@ def train(name: str, seed: int, epochs: int, *counts: int) -> dict:
 
 
 def of_form(measured: dict, name: str) -> list[dict]:
+    """Return the runs of a form."""
     return [run for run in measured["runs"] if run["form"] == name]
 
 
 def first_epoch(accuracy: list[float]) -> int | None:
-    """The first after which the accuracy is what is required."""
+    """Return the first epoch that reaches the required accuracy."""
     reached = [epoch for epoch, value in enumerate(accuracy, 1) if value >= REQUIRED]
     return reached[0] if reached else None
 
 
-def judge(measured: dict) -> list[Claim]:
-    """The criterion of the docstring, for each form that was run."""
+def check_claims(measured: dict) -> list[Claim]:
+    """Apply the criterion of the docstring of this module to each form that was run."""
     runs = {name: of_form(measured, name) for name in FORMS}
     return [_claim(name, found) for name, found in runs.items() if found]
 
@@ -196,7 +199,7 @@ def _claim(name: str, runs: list[dict]) -> Claim:
 
 
 def tables(measured: dict) -> str:
-    """One row for each run, at the epochs of which a figure is published."""
+    """Return a row for each run, at the epochs with a published figure."""
     columns = [*PUBLISHED, EPOCHS]
     rows = [
         "| model | weights | seed | "
@@ -220,7 +223,7 @@ def tables(measured: dict) -> str:
 
 
 def draw(measured: dict) -> Figure:
-    """Validation accuracy by epoch: ours, and the published points."""
+    """Plot validation accuracy by epoch: ours, and the published points."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     panel = figure.subplots()
     for colour, name in zip(COLOURS, FORMS, strict=False):

@@ -1,22 +1,22 @@
-"""A character model of source code, and what its units do, after Karpathy et al. (2015).
+"""Units of a character model that correlate with signals, after Karpathy et al. (2015).
 
 "Visualizing and Understanding Recurrent Networks" found, by eye, cells that keep track of the
 position in a line, of quotes and of brackets; and, from how often each gate is saturated, forget
 gates that are nearly always open but none that is nearly always closed.
 
-Here a statistic looks: every unit's cell is correlated with signals that a program computes from
-the text (`signals`). The unit with the largest |r| on one text is then judged on another.
+Here units are found by a statistic: every unit's cell is correlated with signals that a program
+computes from the text (`signals`). The unit with the largest |r| on one text is tested on another.
 
-All of this for three models that differ in their seed. Expected in most of them, and what would
-contradict it:
+All of this for three models that differ in their seed. Expected in most of them, and refuted
+otherwise:
 1. Some forget gates (two or more) are above 0.9 at 90 % of the steps, and none below 0.1 at 90 %.
 2. For at least one signal, the chosen unit's |r| on text not used to choose it is 0.5 or more, and
    larger than that of any unit of untrained models and of any unit against shuffled signals.
-3. The model uses what the unit follows: silencing the unit with the largest |r| of all raises the
-   loss of the characters that end what it follows (newlines, closing quotes, ...) by more than
-   silencing any but 5 % of the other units does.
+3. The model uses the signal: silencing the unit with the largest |r| of all raises the loss of the
+   characters that end its signal (newlines, closing quotes, ...) by more than silencing all but 5 %
+   of the other units does.
 4. Added after a first run (seed 0), and tested with other seeds: so does silencing the units that
-   follow strings (or quotes) and brackets, each for its own closing characters.
+   correlate with strings (or quotes) and brackets, each for its own closing characters.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ from benchmarks.studies.record import Claim
 from lstmcore import study
 from lstmcore.study.plots.style import COLOURS
 
-TITLE = "What units of a character model follow"
+TITLE = "What units of a character model correlate with"
 SOURCE = "Karpathy, Johnson & Fei-Fei 2015, Visualizing and Understanding Recurrent Networks"
 HYPOTHESIS = (
-    "Some units of a character model follow something that a reader would name, others' forget "
-    "gates stay open nearly all of the time, and the model relies on the former."
+    "Some units of a character model correlate with something that a reader would name, the forget "
+    "gates of others stay open nearly all of the time, and the model relies on the former."
 )
 
 
 class Size(NamedTuple):
-    """How much of everything."""
+    """The sizes of a run."""
 
     seeds: tuple[int, ...]
     units: int
     epochs: int
     train: int | None  # windows to learn from; None for all
-    look: int  # windows to look at
-    silence: int  # of these: windows to silence units on
+    windows: int  # in which units are chosen and tested
+    silence: int  # of these, windows on which units are silenced
     untrained: int  # models
     shuffles: int
 
@@ -62,15 +62,15 @@ CLOSING = ("inside a string", "inside quotes", "bracket depth")
 
 
 def run(quick: bool = False, text: Path | None = None) -> dict:
-    """Train, look at the gates, find units on one text, judge them on another."""
+    """Train, measure saturation, choose units on one text and test them on another."""
     size = QUICK if quick else FULL
     source = corpus.standard_library(few=quick) if text is None else corpus.read(text)
     letters = corpus.vocabulary(source.train)
     train = corpus.windows(letters.encode(source.train), LENGTH + 1)[: size.train]
     loss, steps = prediction.mean_loss({}), size.epochs * -(-len(train) // BATCH)
     optimizer = prediction.optimizer(RATE, steps)
-    names, *choose = units.look(source.validation, source, letters, size.look)
-    _, *verify = units.look(source.test, source, letters, size.look)
+    names, *choose = units.sample_windows(source.validation, source, letters, size.windows)
+    _, *verify = units.sample_windows(source.test, source, letters, size.windows)
     untrained = [
         prediction.init(jax.random.key(100 + number), letters.size, size.units)
         for number in range(size.untrained)
@@ -92,7 +92,7 @@ def run(quick: bool = False, text: Path | None = None) -> dict:
         run = {
             "seed": seed,
             "train_bits": [prediction.BITS * float(value) for value in history["loss"]],
-            "test_bits": prediction.bits(loss, params, verify[0], batch=min(100, size.look)),
+            "test_bits": prediction.bits(loss, params, verify[0], batch=min(100, size.windows)),
             "saturation": units.saturation(params, verify[0]),
             "signals": {
                 name: {key: values[place] for key, values in found.items()}
@@ -117,18 +117,18 @@ def run(quick: bool = False, text: Path | None = None) -> dict:
     }
 
 
-def share_as_harmful(found: dict) -> float:
-    """Of the other units: how many harm the ends of the signal at least as much when silenced."""
+def fraction_as_harmful(found: dict) -> float:
+    """Compute the fraction of other units that, silenced, harm the ends of the signal as much."""
     return float(np.mean(np.array(found["harm_of_others"]) >= found["harm"]))
 
 
 def is_needed(found: dict) -> bool:
-    """Whether a signal's unit meets the third criterion."""
-    return found["harm"] > 0 and share_as_harmful(found) < RANK
+    """Return whether a signal's unit meets the third criterion."""
+    return found["harm"] > 0 and fraction_as_harmful(found) < RANK
 
 
-def stands(found: dict) -> bool:
-    """Whether a signal's unit meets the second criterion."""
+def correlates(found: dict) -> bool:
+    """Return whether a signal's unit meets the second criterion."""
     return abs(found["r"]) >= CLEAR and abs(found["r"]) > max(found["untrained"], found["shuffled"])
 
 
@@ -143,9 +143,9 @@ CLAIMS = (
 )
 
 
-def judge(measured: dict) -> list[Claim]:
-    """The criteria of the docstring, each met if most seeds meet it."""
-    by_seed = [judge_seed(run) for run in measured["runs"]]
+def check_claims(measured: dict) -> list[Claim]:
+    """Apply the criteria of the docstring of this module, each met if most seeds meet it."""
+    by_seed = [check_seed(run) for run in measured["runs"]]
     claims = []
     for claim, found in zip(CLAIMS, zip(*by_seed, strict=True), strict=True):
         met = sum(holds for holds, _ in found)
@@ -157,20 +157,20 @@ def judge(measured: dict) -> list[Claim]:
     return claims
 
 
-def judge_seed(run: dict) -> list[tuple[bool, str]]:
-    """For each of `CLAIMS`: whether one model meets it, and why."""
+def check_seed(run: dict) -> list[tuple[bool, str]]:
+    """Return, for each of `CLAIMS`, whether one model meets it, and why."""
     opened, closed = (
         sum(share >= NEARLY_ALWAYS for share in run["saturation"][side]["forget"])
         for side in ("right", "left")
     )
     signals = run["signals"]
-    followed = [name for name, found in signals.items() if stands(found)]
+    followed = [name for name, found in signals.items() if correlates(found)]
     best = max(signals, key=lambda name: abs(signals[name]["r_chosen"]))
     closing = [name for name in signals if name in CLOSING]
 
     def effect(name):
         found = signals[name]
-        share = f"{share_as_harmful(found):.0%} of the others do as much"
+        share = f"{fraction_as_harmful(found):.0%} of the others do as much"
         return f"{name}, unit {found['unit']}, {found['harm']:+.2f} nats, {share}"
 
     return [
@@ -183,7 +183,7 @@ def judge_seed(run: dict) -> list[tuple[bool, str]]:
 
 
 def tables(measured: dict) -> str:
-    """For each seed, one row per signal."""
+    """Return a table for each seed, with a row per signal."""
     rows = []
     for run in measured["runs"]:
         rows += [
@@ -199,14 +199,14 @@ def tables(measured: dict) -> str:
                 f"| {name} | {found['unit']} | {found['r_chosen']:+.2f} | {found['r']:+.2f} | "
                 f"{found['untrained']:.2f} | {found['shuffled']:.2f} | {found['ends']:,} | "
                 f"{found['harm']:+.2f} | {found['harm_elsewhere']:+.2f} | "
-                f"{share_as_harmful(found):.0%} |"
+                f"{fraction_as_harmful(found):.0%} |"
             )
         rows.append("")
     return "\n".join(rows).rstrip()
 
 
 def draw(measured: dict) -> Figure:
-    """Of the first seed: saturation of the gates; |r| of all units and of the chosen ones."""
+    """Plot, for the first seed, saturation of the gates, and |r| of all and of chosen units."""
     first = measured["runs"][0]
     figure = Figure(figsize=(9, 6.8), layout="constrained")
     rows = figure.subfigures(2, height_ratios=[1, 1])

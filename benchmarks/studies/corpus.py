@@ -1,7 +1,7 @@
 """Text for the studies that predict characters: the source code of Python's standard library.
 
-It is on every machine that runs Python, and stays where it is: nothing of it is copied. Versions of
-Python differ, so a digest of the text is kept with the results. Any other text does as well.
+It is on every machine that runs Python, and nothing of it is copied. Versions of Python differ, so
+a digest of the text is saved with the results. Any other text can be used instead.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ RARE = 20  # characters seen less often than this count as one: "unknown"
 class Text(NamedTuple):
     """A text in three parts that share no file.
 
-    train, validation, test: str
-    name: what it is
+    train, validation, test: the parts
+    name: for the results
     digest: SHA-256 of the three, the first 16 digits
     is_python: whether it is Python source code
     """
@@ -53,7 +53,7 @@ class Text(NamedTuple):
 
 
 class Vocabulary(NamedTuple):
-    """Characters and their numbers; 0 stands for all that are rare."""
+    """Characters and their numbers; 0 stands for all rare ones."""
 
     characters: str
 
@@ -62,29 +62,29 @@ class Vocabulary(NamedTuple):
         return 1 + len(self.characters)
 
     def encode(self, text: str) -> np.ndarray:
-        """int32 [characters]."""
+        """Return int32 [characters]."""
         numbers = {character: 1 + number for number, character in enumerate(self.characters)}
         return np.array([numbers.get(character, 0) for character in text], np.int32)
 
 
 def vocabulary(text: str) -> Vocabulary:
-    """The characters that are not rare, in their own order."""
+    """Return the vocabulary of the characters that are not rare, sorted."""
     found, counts = np.unique(np.array(list(text)), return_counts=True)
     return Vocabulary("".join(found[counts >= RARE]))
 
 
 def standard_library(*, few: bool = False) -> Text:
-    """Those of the modules that this Python has; `few` takes one for each part."""
+    """Read the modules that this Python has; with `few`, one for each part."""
     lists = (names[:1] if few else names for names in (TRAIN, VALIDATION, TEST))
     parts = ["\n".join(map(_source, _present(names))) for names in lists]
     return _text(parts, f"standard library of Python {platform.python_version()}", is_python=True)
 
 
 def read(path: Path) -> Text:
-    """A .txt file in UTF-8, or the same gzipped: nine parts of ten, half a part, half a part.
+    """Read a .txt file in UTF-8, or the same gzipped, and split it into 90 %, 5 % and 5 %.
 
     Raises:
-      ValueError: a text too short to learn from.
+      ValueError: the text is too short.
     """
     raw = path.read_bytes()
     text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
@@ -97,7 +97,7 @@ def read(path: Path) -> Text:
 
 
 def windows(array: np.ndarray, length: int) -> np.ndarray:
-    """Consecutive stretches [N, length]; what is left over at the end is dropped."""
+    """Return consecutive windows [N, length]; an incomplete one at the end is dropped."""
     return array[: len(array) // length * length].reshape(-1, length)
 
 
@@ -110,7 +110,7 @@ def _present(names):
     for name in names:
         try:
             spec = importlib.util.find_spec(name)
-        except ModuleNotFoundError:  # its package is gone, too
+        except ModuleNotFoundError:  # its package is missing, too
             continue
         if spec is not None and spec.origin and spec.origin.endswith(".py"):
             yield Path(spec.origin)

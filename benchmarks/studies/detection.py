@@ -1,6 +1,6 @@
 """Anomaly detection on two labelled public series, beside two simple detectors.
 
-The series ship with the Python package aeon: an artificial electrocardiogram with three strange
+The series ship with the Python package aeon: an artificial electrocardiogram with three anomalous
 beats (of the TimeEval collection, Wenig, Schmidl & Papenbrock 2022), and the blood pressure of a
 patient with one (UCR anomaly archive 135, "InternalBleeding16", Wu & Keogh 2021). Each has a part
 without anomalies to learn from.
@@ -11,11 +11,11 @@ forest of scikit-learn (Liu, Ting & Zhou 2008) on windows of the same length. Al
 same rows, and the threshold of each is its largest score of these rows. Flagged rows less than half
 a window apart are one event.
 
-Expected, and what would contradict it, written before the runs:
+Expected, and refuted otherwise, stated before the runs:
 
 1. On each series the better LSTM has at least the event-wise F1 of the better simple detector, in
    the mean over seeds.
-2. With the threshold chosen in sight of the labels, the best F1 by rows, likewise.
+2. With the best threshold, chosen with knowledge of the labels, the row-wise F1, likewise.
 """
 
 from __future__ import annotations
@@ -41,13 +41,18 @@ NUMBERS = ("precision", "recall", "f1")
 
 
 class Case(NamedTuple):
-    """A series. window: rows, about a beat; read: () -> (normal [rows], values, labels)."""
+    """A series.
+
+    window: rows, about a beat
+    read: () -> (normal [rows], values [rows], labels [rows])
+    """
 
     window: int
     read: Callable[[], tuple[np.ndarray, ...]]
 
 
 def electrocardiogram() -> tuple[np.ndarray, ...]:
+    """Read the electrocardiogram."""
     from aeon.datasets import load_ecg_diff_count_3
 
     with warnings.catch_warnings():
@@ -57,6 +62,7 @@ def electrocardiogram() -> tuple[np.ndarray, ...]:
 
 
 def blood_pressure() -> tuple[np.ndarray, ...]:
+    """Read the blood pressure."""
     from aeon.datasets import load_kdd_tsad_135
 
     return _flat(load_kdd_tsad_135("train")[0], *load_kdd_tsad_135("test"))
@@ -73,7 +79,7 @@ CASES = {
 
 
 def run(quick: bool = False) -> dict:
-    """All detectors on all series; those that draw at random with all seeds."""
+    """Run all detectors on all series, with all seeds unless they are deterministic."""
     runs = []
     for name, case in CASES.items():
         normal, values, labels = case.read()
@@ -89,7 +95,7 @@ def run(quick: bool = False) -> dict:
 
 
 def measure(labels, learned, scores, gap: int) -> dict:
-    """Event-wise and row-wise figures of scores, with the threshold from the `learned` ones."""
+    """Compute event-wise and row-wise metrics, with the threshold from the `learned` scores."""
     threshold = anomalies.thresholds.maximum(learned)
     found = anomalies.events(scores, threshold, gap=gap)
     by_event = anomalies.metrics.eventwise(labels, found)
@@ -105,7 +111,7 @@ def measure(labels, learned, scores, gap: int) -> dict:
 
 
 def _detectors(window: int, quick: bool) -> dict[str, Callable]:
-    """{name: (normal, values, seed) -> (scores of the normal rows, scores of the values)}."""
+    """Return {name: (normal, values, seed) -> (scores of the normal rows, of the values)}."""
     epochs = {"epochs": 1} if quick else {}
 
     def lstm(settings: anomalies.Settings) -> Callable:
@@ -117,15 +123,17 @@ def _detectors(window: int, quick: bool) -> dict[str, Callable]:
         return score
 
     return {
-        LSTMS[0]: lstm(anomalies.Settings("prediction", window=window, units=(32,), **epochs)),
-        LSTMS[1]: lstm(anomalies.Settings("reconstruction", window=window, **epochs)),
+        LSTMS[0]: lstm(
+            anomalies.Settings(method="prediction", window=window, units=(32,), **epochs)
+        ),
+        LSTMS[1]: lstm(anomalies.Settings(method="reconstruction", window=window, **epochs)),
         SIMPLE[0]: lambda normal, values, _: (z_scores(normal, window), z_scores(values, window)),
         SIMPLE[1]: lambda normal, values, seed: forest(normal, values, window, seed),
     }
 
 
 def z_scores(values: np.ndarray, window: int) -> np.ndarray:
-    """[rows]; NaN for the first `window` of them, and where the window before never changes."""
+    """Compute moving z-scores [rows]: NaN in the first window, and after a constant window."""
     before = series.windows(values, window)[:-1, :, 0]
     spread = before.std(axis=1)
     scores = np.full(len(values), np.nan)
@@ -135,7 +143,7 @@ def z_scores(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def forest(normal: np.ndarray, values: np.ndarray, window: int, seed: int):
-    """(scores of the normal rows, of the values): means over the windows that hold a row."""
+    """Compute scores of the normal rows and of the values: means over all windows with a row."""
     from sklearn.ensemble import IsolationForest
 
     model = IsolationForest(random_state=seed).fit(series.windows(normal, window)[:, :, 0])
@@ -148,23 +156,23 @@ def forest(normal: np.ndarray, values: np.ndarray, window: int, seed: int):
 
 
 def mean_of(measured: dict, name: str, detector: str, read: Callable[[dict], float]) -> float:
-    """Over seeds."""
+    """Return the mean over seeds."""
     runs = [
         run for run in measured["runs"] if run["series"] == name and run["detector"] == detector
     ]
     return float(np.mean([read(run) for run in runs]))
 
 
-def judge(measured: dict) -> list[Claim]:
-    """The criteria of the docstring."""
-    ways: dict[str, Callable[[dict], float]] = {
+def check_claims(measured: dict) -> list[Claim]:
+    """Apply the criteria of the docstring of this module."""
+    metrics: dict[str, Callable[[dict], float]] = {
         "event-wise F1 at the threshold of the largest training score": lambda run: run["events"][
             "f1"
         ],
         "best F1 by rows, threshold chosen in sight of the labels": lambda run: run["best_f1"],
     }
     claims = []
-    for words, read in ways.items():
+    for words, read in metrics.items():
         for name in CASES:
             scores = {
                 detector: mean_of(measured, name, detector, read) for detector in LSTMS + SIMPLE
@@ -181,7 +189,7 @@ def judge(measured: dict) -> list[Claim]:
 
 
 def tables(measured: dict) -> str:
-    """One row for each series and detector, means over seeds."""
+    """Return a row for each series and detector, means over seeds."""
     rows = [
         "| series | detector | events: precision | recall | F1 | rows: precision | recall | F1 | "
         "best F1 of rows |",
@@ -201,14 +209,14 @@ def tables(measured: dict) -> str:
 
 
 def draw(measured: dict) -> Figure:
-    """Event-wise F1 of each detector, each seed a dot."""
+    """Plot event-wise F1 of each detector, each seed a dot."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
-    ways = {
+    metrics = {
         "events, threshold from training": lambda run: run["events"]["f1"],
         "rows, best threshold": lambda run: run["best_f1"],
     }
-    for panel, (title, read) in zip(panels, ways.items(), strict=True):
+    for panel, (title, read) in zip(panels, metrics.items(), strict=True):
         for place, name in enumerate(CASES):
             for number, detector in enumerate(LSTMS + SIMPLE):
                 runs = [

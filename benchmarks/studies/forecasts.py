@@ -1,26 +1,26 @@
 """Forecasts of sunspots and of CO2 in the air, beside simple forecasts and statistical models.
 
 Two public-domain series: yearly sunspot numbers 1700-2008, which come with lstmcore, and weekly CO2
-of Mauna Loa 1958-2001, which comes with statsmodels. The origin rolls: eight stretches of 11 years
-at the end of the one, twelve of 13 weeks at the end of the other, each forecast by a model that was
-trained on what came before it alone (Tashman 2000).
+of Mauna Loa 1958-2001, which comes with statsmodels. The origin rolls: eight folds of 11 years at
+the end of the one, twelve of 13 weeks at the end of the other, each forecast by a model that was
+trained only on the rows before it (Tashman 2000).
 
 Beside the LSTM stand the naive and the seasonal naive forecast, and an established model of
 statsmodels, fitted anew for each origin, too: for sunspots an autoregression of 9 years (Yule 1927
 began with 2; 9 is the usual order since), for CO2 exponential smoothing with trend and season
 (Holt 1957; Winters 1960).
 
-Then the lag check, on one forecast of every row of all stretches, by the model of the first origin;
-and on two forecasts that lag by design: the mean of the last two values, and the same LSTM trained
-to write the last row it has read.
+Then the lag check, on one forecast of every row of all folds, by the model of the first origin; and
+on two forecasts that lag by design: the mean of the last two values, and the same LSTM trained to
+repeat the last row of its window.
 
-Expected, and what would contradict it, written before the runs:
+Expected, and refuted otherwise, stated before the runs:
 
 1. On each series the LSTM has a lower MASE than both naive forecasts, in the mean over seeds.
-2. On each series it has a lower MASE than the statistical model, likewise. (These series are short;
-   "no" would surprise nobody.)
-3. The lag check says of no LSTM, at one step ahead, that it follows the last value; and says so of
-   both lagging forecasts, for every seed on each series.
+2. On each series it has a lower MASE than the statistical model, likewise. (These series are short,
+   so "no" would not surprise.)
+3. The lag check finds no LSTM to lag at a horizon of one, and finds both lagging forecasts to lag,
+   for every seed on each series.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ TITLE = "Forecasts of sunspots and CO2"
 SOURCE = (
     "public-domain series; rolling origin after Tashman 2000; MASE after Hyndman & Koehler 2006"
 )
-HYPOTHESIS = (
-    "A small LSTM forecasts both series better than the naive forecasts do, and does not merely "
-    "follow the last value."
-)
+HYPOTHESIS = "A small LSTM forecasts both series better than the naive forecasts, and does not lag."
 SEEDS = 3
 MODELS = ("LSTM", "statistical", "seasonal naive", "naive")
 
 
 class Case(NamedTuple):
-    """A series with how it is forecast.
+    """A series and its models.
 
-    read: () -> [rows, 1]; settings: of the LSTM; folds: stretches at the end; classic: name of the
-    statistical model; fit: (past [rows], horizon) -> forecast [horizon]
+    read: () -> [rows, 1]
+    settings: of the LSTM
+    folds: number of origins
+    classic: name of the statistical model
+    fit: (past [rows], horizon) -> forecast [horizon] of the statistical model
     """
 
     read: Callable[[], np.ndarray]
@@ -69,11 +69,12 @@ class Case(NamedTuple):
 
 
 def sunspots() -> np.ndarray:
+    """Return the yearly sunspot numbers."""
     return read_dataset("sunspots").values
 
 
 def co2() -> np.ndarray:
-    """Weekly, with gaps of up to 18 weeks filled by the last known value."""
+    """Return weekly CO2, with gaps of up to 18 weeks filled by the last known value."""
     from statsmodels.datasets import co2
 
     values = co2.load_pandas().data.to_numpy(float)
@@ -81,12 +82,14 @@ def co2() -> np.ndarray:
 
 
 def autoregression(past: np.ndarray, horizon: int) -> np.ndarray:
+    """Forecast by autoregression of order 9."""
     from statsmodels.tsa.ar_model import AutoReg
 
     return np.asarray(AutoReg(past, 9).fit().forecast(horizon))
 
 
 def smoothing(past: np.ndarray, horizon: int) -> np.ndarray:
+    """Forecast by Holt-Winters smoothing with a season of 52 weeks."""
     from statsmodels.tsa.holtwinters import ExponentialSmoothing
 
     model = ExponentialSmoothing(past, trend="add", seasonal="add", seasonal_periods=52)
@@ -128,7 +131,7 @@ CASES = {
 
 
 def run(quick: bool = False) -> dict:
-    """All cases with all seeds."""
+    """Run all cases with all seeds."""
     runs, classics = [], {}
     for name, case in CASES.items():
         values, folds = case.read(), 2 if quick else case.folds
@@ -148,7 +151,7 @@ def run(quick: bool = False) -> dict:
 
 
 def _classic(case: Case, values: np.ndarray, folds: int) -> dict:
-    """MASE of the statistical model, by fold."""
+    """Return the MASE of the statistical model, by fold."""
     horizon, season = case.settings.horizon, case.settings.season
     origins = len(values) - horizon * np.arange(folds, 0, -1)
     errors = []
@@ -161,7 +164,7 @@ def _classic(case: Case, values: np.ndarray, folds: int) -> dict:
 
 
 def _measure(values: np.ndarray, settings: forecasting.Settings, folds: int) -> dict:
-    """One seed: MASE by fold, and the lag checks."""
+    """Return MASE by fold, and the lag checks, of one seed."""
     back = forecasting.backtest(values, ["value"], settings, folds)
     mase = {name: scores.mase[:, 0].round(4).tolist() for name, scores in back.by_fold.items()}
     first = int(back.origins[0])
@@ -169,18 +172,18 @@ def _measure(values: np.ndarray, settings: forecasting.Settings, folds: int) -> 
     origins = np.arange(first, len(values))
     actual, last = values[origins, 0], values[origins - 1, 0]
     means = (values[origins - 1, 0] + values[origins - 2, 0]) / 2
-    told = {
+    forecasts = {
         "LSTM": trained.forecast(values, origins).point[:, 0, 0],
         "mean of the last two": means,
         "LSTM that echoes": _echo(values, first, origins, settings),
     }
-    checks = {name: forecasting.lag_check(actual, one, last) for name, one in told.items()}
+    checks = {name: forecasting.lag_check(actual, one, last) for name, one in forecasts.items()}
     return {
         "mase": {"LSTM": mase["model"]} | {name: mase[name] for name in MODELS[2:]},
         "lag": {
             name: {
                 "verdict": check.verdict,
-                "follows": check.follows,
+                "follows": check.is_lagging,
                 "best_lag": check.best_lag,
                 "skill": round(check.skill, 3),
             }
@@ -190,7 +193,7 @@ def _measure(values: np.ndarray, settings: forecasting.Settings, folds: int) -> 
 
 
 def _echo(values, first: int, origins, settings: forecasting.Settings) -> np.ndarray:
-    """What an LSTM writes one step ahead that was trained to write the last row it has read."""
+    """Forecast one step with an LSTM that was trained to repeat the last row of its window."""
     scaler = series.fit_scaler(values[:first], "standard")
     scaled = scaler.transform(values).astype(np.float32)
     x = series.windows(scaled[:first], settings.window)
@@ -206,12 +209,12 @@ def _echo(values, first: int, origins, settings: forecasting.Settings) -> np.nda
         key=key,
     )
     read = scaled[origins[:, None] + np.arange(-settings.window, 0)]
-    written, _ = model.apply(result.params, jnp.asarray(read))
-    return scaler.inverse_transform(np.asarray(written))[:, 0, 0]
+    outputs, _ = model.apply(result.params, jnp.asarray(read))
+    return scaler.inverse_transform(np.asarray(outputs))[:, 0, 0]
 
 
 def mean_of(measured: dict, name: str, model: str) -> float:
-    """MASE over folds, and over seeds for the LSTM."""
+    """Return the mean MASE over folds, and over seeds for the LSTM."""
     if model == "statistical":
         return float(np.mean(measured["classic"][name]["mase"]))
     return float(np.mean([run["mase"][model] for run in _runs(measured, name)]))
@@ -221,8 +224,8 @@ def _runs(measured: dict, name: str) -> list[dict]:
     return [run for run in measured["runs"] if run["series"] == name]
 
 
-def judge(measured: dict) -> list[Claim]:
-    """The criteria of the docstring."""
+def check_claims(measured: dict) -> list[Claim]:
+    """Apply the criteria of the docstring of this module."""
     claims = []
     for name in CASES:
         ours, classic, seasonal, naive = (mean_of(measured, name, model) for model in MODELS)
@@ -260,8 +263,8 @@ def judge(measured: dict) -> list[Claim]:
 
 
 def tables(measured: dict) -> str:
-    """MASE of each model; the lag checks."""
-    rows = ["| MASE, mean over folds | sunspots | CO2 |", "|---|---:|---:|"]
+    """Return the MASE of each model, and the lag checks."""
+    rows = [f"| MASE, mean over folds | {' | '.join(CASES)} |", "|---|" + "---:|" * len(CASES)]
     for model in MODELS:
         cells = []
         for name in CASES:
@@ -289,7 +292,7 @@ def tables(measured: dict) -> str:
 
 
 def draw(measured: dict) -> Figure:
-    """MASE of each fold."""
+    """Plot the MASE of each fold."""
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     panels = figure.subplots(1, len(CASES), squeeze=False)[0]
     for panel, name in zip(panels, CASES, strict=True):

@@ -1,17 +1,17 @@
-"""How the forget gate's bias starts, and over which lag an LSTM then learns to remember.
+"""The initial bias of the forget gate, and the lag over which an LSTM learns to remember.
 
 Gers et al. (2000) start the forget gate with a positive bias; Jozefowicz et al. (2015) compared
 10,000 architectures and found that a bias of 1 "closes the gap" between the LSTM and the best
 others, and that the gap is largest where dependencies are long: with a bias of 0 the gate starts
 at 1/2, and both memory and gradient halve at every step.
 
-The task isolates this: one of eight symbols, then `lag` random symbols, then the first has to be
-named. Nothing marks it but its place. New sequences at each step; all lags get as many.
+The task isolates this: one of eight symbols, then `lag` random symbols, then the first one is the
+target. New sequences at each step, equally many for all lags.
 
-What is compared, per seed: the share of right answers on a test set at the end, averaged over all
-lags (so that no lag is picked). Expected, and what would contradict it: a bias of 1 is better than
-0 (Welch's t-test, one-sided, p < 0.05), 0 is better than -1, and 1 closes at least half of the gap
-between 0 and the best bias tried.
+Compared, per seed, is the accuracy on a test set at the end, averaged over all lags (so that none
+is picked). Expected, and refuted otherwise: a bias of 1 is better than 0 (Welch's t-test,
+one-sided, p < 0.05), 0 is better than -1, and 1 closes at least half of the gap between 0 and the
+best bias tried.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from benchmarks.studies.record import Claim
 from benchmarks.studies.spread import mean, p_greater
 from lstmcore.study.plots.style import COLOURS
 
-TITLE = "The forget gate's first bias"
+TITLE = "The initial forget bias"
 SOURCE = (
     "Jozefowicz, Zaremba & Sutskever 2015, An Empirical Exploration of Recurrent Network "
     "Architectures"
@@ -43,34 +43,34 @@ HYPOTHESIS = (
 SYMBOLS, UNITS, BATCH = 8, 32, 32
 BIASES, LAGS, SEEDS = (-1.0, 0.0, 1.0, 2.0, 5.0), (10, 20, 40, 80), 6
 EPOCHS = 10  # of 2,560 sequences
-LEARNED = 0.95  # share of right answers
+LEARNED = 0.95  # accuracy
 OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(5e-3))
 
 
 def draw_sequences(key, count: int, lag: int):
-    """(symbols [B, 1 + lag], the first of them [B])."""
+    """Draw (symbols [B, 1 + lag], the first of them [B])."""
     symbols = jax.random.randint(key, (count, 1 + lag), 0, SYMBOLS)
     return symbols, symbols[:, 0]
 
 
 def logits(params, symbols):
-    """What the network makes of each symbol after the last step: [B, SYMBOLS]."""
+    """Compute the logits of the symbols after the last step: [B, SYMBOLS]."""
     state, _ = lc.lstm(params["lstm"], jax.nn.one_hot(symbols, SYMBOLS))
     return lc.dense(params["head"], state.h)
 
 
-def share_right(params, symbols, target):
-    """Of the answers, between 0 and 1."""
+def accuracy(params, symbols, target):
+    """Compute the accuracy, between 0 and 1."""
     return jnp.mean(jnp.argmax(logits(params, symbols), axis=1) == target)
 
 
 @cache
 def make_loss(lag: int):
-    """Cross-entropy on new sequences; on given ones, the share of wrong answers."""
+    """Return a loss: cross-entropy on new sequences; on given ones, the fraction wrong."""
 
     def loss(params, batch):
         if isinstance(batch, tuple):
-            return 1 - share_right(params, *batch)
+            return 1 - accuracy(params, *batch)
         key = fresh.key(params["head"].kernel[0, 0], batch)
         symbols, target = draw_sequences(key, len(batch), lag)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits(params, symbols), target)
@@ -80,7 +80,7 @@ def make_loss(lag: int):
 
 
 def init(seed: int, bias: float) -> dict:
-    """Equal for all biases but for the bias."""
+    """Draw initial weights, which are the same for all biases but for the bias itself."""
     lstm_key, head_key = jax.random.split(jax.random.key(seed))
     return {
         "lstm": lc.init_lstm(lstm_key, SYMBOLS, UNITS, forget_bias=bias),
@@ -123,16 +123,16 @@ def run(quick: bool = False) -> dict:
 
 
 def by_seed(measured: dict, bias: float, lag: int | None = None) -> np.ndarray:
-    """Share of right answers at the end, one number per seed; averaged over lags unless given."""
-    shares: dict[int, list[float]] = {}
+    """Return the accuracy at the end for each seed; the mean over lags unless one is given."""
+    accuracies: dict[int, list[float]] = {}
     for found in measured["runs"]:
         if found["bias"] == bias and lag in (None, found["lag"]):
-            shares.setdefault(found["seed"], []).append(found["right"][-1])
-    return np.array([np.mean(values) for values in shares.values()])
+            accuracies.setdefault(found["seed"], []).append(found["right"][-1])
+    return np.array([np.mean(values) for values in accuracies.values()])
 
 
-def judge(measured: dict) -> list[Claim]:
-    """The three criteria of the docstring."""
+def check_claims(measured: dict) -> list[Claim]:
+    """Apply the three criteria of the docstring of this module."""
     none, zero, one = (by_seed(measured, bias) for bias in (-1.0, 0.0, 1.0))
     means = {bias: by_seed(measured, bias).mean() for bias in measured["biases"]}
     best = max(means, key=means.__getitem__)
@@ -159,10 +159,10 @@ def judge(measured: dict) -> list[Claim]:
 
 
 def tables(measured: dict) -> str:
-    """Biases against lags: mean share of right answers, and how many seeds learned it."""
+    """Return biases against lags: mean accuracy, and how many seeds learned the task."""
     lags = measured["lags"]
     rows = [
-        "| first bias | "
+        "| initial bias | "
         + " | ".join(f"lag {lag}" for lag in lags)
         + " | all lags, 95 % interval |",
         "|---:|" + "---|" * (len(lags) + 1),
@@ -177,13 +177,13 @@ def tables(measured: dict) -> str:
     rows += [
         "",
         f"In brackets: seeds with {LEARNED:.0%} of the answers right or more. The interval is "
-        "Student's, which does not know that shares end at 1.",
+        "Student's t, although a fraction ends at 1.",
     ]
     return "\n".join(rows)
 
 
 def draw(measured: dict) -> Figure:
-    """Right answers against the lag: a dot per seed, a line through the means of each bias."""
+    """Plot accuracy against the lag: a dot per seed, a line through the means of each bias."""
     figure = Figure(figsize=(7.5, 3.8), layout="constrained")
     axes = figure.add_subplot()
     lags = measured["lags"]
@@ -195,6 +195,6 @@ def draw(measured: dict) -> Figure:
     axes.axhline(1 / measured["symbols"], color="0.5", linestyle=":", label="guessing")
     axes.set_xticks(range(len(lags)), lags)
     axes.set(xlabel="steps between symbol and answer", ylabel="right answers", ylim=(0, 1.05))
-    axes.legend(title="first bias", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.legend(title="initial bias", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.grid(alpha=0.3)
     return figure

@@ -1,4 +1,4 @@
-"""The next character of a text: one LSTM layer and a dense layer, as two studies use them."""
+"""Prediction of the next character by one LSTM layer and a dense layer, shared by two studies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BITS = float(np.log2(np.e))  # per nat
 
 
 def init(key, characters: int, units: int, **options) -> dict:
-    """Fresh weights for a vocabulary of `characters`; `options` are those of `lc.init_lstm`."""
+    """Draw initial weights for `characters` characters; `options` are those of `lc.init_lstm`."""
     lstm_key, head_key = jax.random.split(key)
     return {
         "lstm": lc.init_lstm(lstm_key, characters, units, **options),
@@ -24,7 +24,7 @@ def init(key, characters: int, units: int, **options) -> dict:
 
 
 def nats(params, windows, **options):
-    """Cross-entropy of each character but the first, given those before it in its window.
+    """Compute the cross-entropy of each character but the first, given those before it.
 
     Args:
       windows: int [B, T + 1].
@@ -40,7 +40,7 @@ def nats(params, windows, **options):
 
 
 def mean_loss(options: dict):
-    """A loss for `lc.fit`: mean cross-entropy in nats over all characters of the batch."""
+    """Return a loss for `lc.fit`: mean cross-entropy in nats over all characters of the batch."""
 
     def loss(params, windows):
         return jnp.mean(nats(params, windows, **options)[0])
@@ -49,7 +49,7 @@ def mean_loss(options: dict):
 
 
 def bits(loss, params, windows: np.ndarray, batch: int = 128) -> float:
-    """Bits per character over all windows, in batches of equal size."""
+    """Compute bits per character over all windows, in batches of equal size."""
     full = windows[: max(1, len(windows) // batch) * batch]
     starts = range(0, len(full), batch)
     values = [_measured(loss, params, full[start : start + batch]) for start in starts]
@@ -62,6 +62,6 @@ def _measured(loss, params, windows):
 
 
 def optimizer(rate: float, steps: int):
-    """Adam whose rate falls to 0 along a cosine, gradients clipped to norm 1."""
+    """Return Adam with cosine decay to 0 over all steps and gradients clipped to norm 1."""
     schedule = optax.cosine_decay_schedule(rate, steps)
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))

@@ -1,4 +1,4 @@
-"""A study's outcome as a file: what was measured, on what, and what follows from it."""
+"""The outcome of a study as a file: measurements, machine, versions and verdicts."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import NamedTuple
 
 import jax
 
-from benchmarks.processes import ROOT
-from benchmarks.results import commit, machine, versions
+from benchmarks.speed.processes import ROOT
+from benchmarks.speed.results import commit, machine, versions
 
 FOLDER = ROOT / "benchmarks" / "results" / "studies"
 
 
 class Claim(NamedTuple):
-    """Something a paper says, and what became of it here.
+    """A claim of a paper, with the verdict here.
 
-    claim: the sentence, with its criterion
-    holds: whether the measurement meets the criterion
+    claim: the claim, with its criterion
+    holds: whether the measurements meet the criterion
     because: the numbers that decide it
     """
 
@@ -32,7 +32,7 @@ class Claim(NamedTuple):
 
 
 def carry_out(study, *, quick: bool, **options) -> dict:
-    """Run a study; the outcome with everything needed to judge it or to run it again."""
+    """Run a study and return its outcome; a quick run checks no claims."""
     started, now, code = time.perf_counter(), datetime.now(UTC), commit()
     measured = study.run(quick, **options)
     return {
@@ -40,7 +40,7 @@ def carry_out(study, *, quick: bool, **options) -> dict:
         "source": study.SOURCE,
         "hypothesis": study.HYPOTHESIS,
         "quick": quick,
-        "claims": [claim._asdict() for claim in study.judge(measured)],
+        "claims": [] if quick else [claim._asdict() for claim in study.check_claims(measured)],
         "date": now.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - started, 1),
         "commit": code,
@@ -51,11 +51,12 @@ def carry_out(study, *, quick: bool, **options) -> dict:
 
 
 def name_of(study) -> str:
+    """Return the name of a study, which is that of its module."""
     return study.__name__.rpartition(".")[2]
 
 
 def save(outcome: dict, folder: Path = FOLDER) -> Path:
-    """Write `<folder>/<study>.json` in one step."""
+    """Write `<folder>/<study>.json`, by a temporary file that is renamed, and return the path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{outcome['study']}.json"
     staged = path.with_name(f".{path.name}.{os.getpid()}")
@@ -68,6 +69,6 @@ def save(outcome: dict, folder: Path = FOLDER) -> Path:
 
 
 def load(name: str, folder: Path = FOLDER) -> dict | None:
-    """What `save` wrote, or None where the study has not been run."""
+    """Read what `save` wrote; None if the study has not been run."""
     path = folder / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

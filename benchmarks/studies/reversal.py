@@ -1,20 +1,20 @@
-"""Reading the source backwards (Sutskever, Vinyals & Le 2014, section 3.3).
+"""Reversed source sequences (Sutskever, Vinyals & Le 2014, section 3.3).
 
 An encoder-decoder without attention translates English to French with a perplexity of 4.7 and 30.6
-BLEU if it reads the source from its end, 5.8 and 25.9 if it reads it as it stands. The paper
-explains this with the short way from the first words to their translations, which lets training
-"establish communication": the mean distance stays the same.
+BLEU if the source is reversed, 5.8 and 25.9 if it is not. The paper explains this with the short
+distance from the first words to their translations, which lets training "establish communication":
+the mean distance stays the same.
 
-The task here is that explanation alone: random strings of 10 to 20 letters, translated letter for
-letter. Runs come in pairs of one seed: equal data, equal weights at the start, equal order.
+The task isolates that explanation: random strings of 10 to 20 letters, translated letter for
+letter. Runs come in pairs of one seed: equal data, equal initial weights, equal order.
 
-Expected, and what would contradict it, written before the runs:
+Expected, and refuted otherwise, stated before the runs:
 
-1. Perplexity of held-out strings is lower with a reversed source: at p < 0.01 in a one-sided t-test
-   of pairs, and for every seed.
-2. More letters of held-out strings are right, likewise.
+1. Perplexity of validation strings is lower with a reversed source: at p < 0.01 in a one-sided
+   t-test of pairs, and for every seed.
+2. More letters of validation strings are right, likewise.
 3. The paper's surprise, that late parts do not suffer though their distance grows: in the last
-   third of a string, the share of right letters is not lower. It counts as lower if the opposite
+   third of a string, the fraction of right letters is not lower. It counts as lower if the opposite
    has p < 0.05.
 """
 
@@ -30,11 +30,11 @@ from matplotlib.figure import Figure
 import lstmcore as lc
 from benchmarks.studies import spread, translator
 from benchmarks.studies.record import Claim
-from benchmarks.tasks import cipher
+from benchmarks.studies.tasks import cipher
 from lstmcore.study.plots.style import COLOURS
 from lstmcore.vocabulary import END, PADDING
 
-TITLE = "Reading the source backwards"
+TITLE = "A reversed source"
 SOURCE = (
     "Sutskever, Vinyals & Le 2014, Sequence to Sequence Learning with Neural Networks, section 3.3"
 )
@@ -44,36 +44,36 @@ HYPOTHESIS = (
 )
 LEVEL_OF_P, LEVEL_OF_HARM = 0.01, 0.05
 UNITS, EMBEDDING, BATCH, RATE, EPOCHS, SEEDS = 96, 32, 64, 3e-3, 8, 5
-STRINGS, HELD_OUT = 20_000, 1_000
-WAYS = {False: "as it stands", True: "from its end"}
+STRINGS, VALIDATION = 20_000, 1_000
+ORDERS = {False: "as is", True: "reversed"}
 THIRDS = ("first third", "middle", "last third")
 
 
 def run(quick: bool = False) -> dict:
-    """Train both ways with each seed, teacher forcing on held-out strings at the end."""
+    """Train with both orders and each seed, then evaluate with teacher forcing."""
     seeds, strings, epochs, units = (2, 256, 1, 8) if quick else (SEEDS, STRINGS, EPOCHS, UNITS)
     runs = []
     for seed in range(seeds):
-        pairs = cipher.pairs(strings, seed), cipher.pairs(HELD_OUT, 1_000 + seed)
-        prepared = translator.prepare(*pairs, "character")
-        for reverse in WAYS:
+        pairs = cipher.pairs(strings, seed), cipher.pairs(VALIDATION, 1_000 + seed)
+        encoded = translator.encode_pairs(*pairs, "character")
+        for reverse in ORDERS:
             model = lc.Seq2Seq(
-                prepared.source.size,
-                prepared.target.size,
+                encoded.source.size,
+                encoded.target.size,
                 units=units,
                 embedding=EMBEDDING,
                 reverse_source=reverse,
             )
             params, found = translator.train(
                 model,
-                prepared,
+                encoded,
                 seed=seed,
                 epochs=epochs,
                 batch_size=BATCH,
                 rate=RATE,
-                watch=HELD_OUT,
+                watched=VALIDATION,
             )
-            found |= {"reversed": reverse} | measure(model, params, prepared.held_out)
+            found |= {"reversed": reverse} | measure(model, params, encoded.validation)
             print(f"  {found}", flush=True)
             runs.append(found)
     return {
@@ -87,9 +87,9 @@ def run(quick: bool = False) -> dict:
     }
 
 
-def measure(model, params, held_out) -> dict:
-    """Perplexity and share of right letters with teacher forcing, by third of the string."""
-    source, target = held_out["source"], held_out["target"]
+def measure(model, params, validation) -> dict:
+    """Compute perplexity and accuracy with teacher forcing, and accuracy by third of the string."""
+    source, target = validation["source"], validation["target"]
     nats, right = evaluate(model, params, source, target)
     letters = (target != PADDING) & (target != END)
     place = np.arange(target.shape[1]) / letters.sum(axis=1, keepdims=True)
@@ -109,21 +109,22 @@ def _evaluate(model, params, source, target):
 
 
 def evaluate(model, params, source, target) -> tuple[np.ndarray, np.ndarray]:
-    """(nats, whether the likeliest token is right), both [B, T]."""
+    """Compute (nats, whether the likeliest token is right), both [B, T]."""
     nats, right = _evaluate(model, params, jnp.asarray(source), jnp.asarray(target))
     return np.asarray(nats), np.asarray(right)
 
 
 def values(measured: dict, read) -> tuple[np.ndarray, np.ndarray]:
-    """(as it stands, from its end) of `read(run)`, by seed."""
+    """Return (as is, reversed) of `read(run)`, by seed."""
     plain, backwards = (
-        np.array([read(run) for run in measured["runs"] if run["reversed"] == way]) for way in WAYS
+        np.array([read(run) for run in measured["runs"] if run["reversed"] == order])
+        for order in ORDERS
     )
     return plain, backwards
 
 
-def judge(measured: dict) -> list[Claim]:
-    """The criteria of the docstring."""
+def check_claims(measured: dict) -> list[Claim]:
+    """Apply the criteria of the docstring of this module."""
     perplexity = values(measured, lambda run: run["perplexity"])
     letters = values(measured, lambda run: run["letters_right"])
     last = values(measured, lambda run: run["thirds_right"][2])
@@ -154,15 +155,15 @@ def _mean(numbers) -> str:
 
 
 def tables(measured: dict) -> str:
-    """One row for each way of reading; means with 95 % intervals over seeds."""
+    """Return a row for each order; means with 95 % intervals over seeds."""
     rows = [
-        "| the source is read | perplexity | letters right | "
+        "| source | perplexity | letters right | "
         + " | ".join(THIRDS)
         + " | strings without a mistake, by seed |",
         "|---|---:|---:|---:|---:|---:|---|",
     ]
-    for way, label in WAYS.items():
-        runs = [run for run in measured["runs"] if run["reversed"] == way]
+    for order, label in ORDERS.items():
+        runs = [run for run in measured["runs"] if run["reversed"] == order]
         numbers = [_mean([run[name] for run in runs]) for name in ("perplexity", "letters_right")]
         numbers += [_mean([run["thirds_right"][part] for run in runs]) for part in range(3)]
         strings = ", ".join(f"{run['right'][-1]:.1%}" for run in runs)
@@ -171,18 +172,18 @@ def tables(measured: dict) -> str:
 
 
 def draw(measured: dict) -> Figure:
-    """Training loss of every run; right letters by third."""
+    """Plot the training loss of every run, and accuracy by third."""
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     curves, bars = figure.subplots(1, 2)
-    for way, label in WAYS.items():
-        colour = COLOURS[int(way)]
-        runs = [run for run in measured["runs"] if run["reversed"] == way]
+    for order, label in ORDERS.items():
+        colour = COLOURS[int(order)]
+        runs = [run for run in measured["runs"] if run["reversed"] == order]
         for number, run in enumerate(runs):
             epochs = range(1, len(run["loss"]) + 1)
             curves.plot(epochs, run["loss"], color=colour, label=None if number else label)
         for run in runs:
             bars.plot(THIRDS, run["thirds_right"], color=colour, marker="o", alpha=0.7)
     curves.set(xlabel="epoch", ylabel="training loss, nats per letter", ylim=(0, None))
-    curves.legend(title="the source is read", frameon=False)
-    bars.set(ylabel="held-out letters right", ylim=(0, 1.02), xlabel="part of the string")
+    curves.legend(title="source", frameon=False)
+    bars.set(ylabel="validation letters right", ylim=(0, 1.02), xlabel="part of the string")
     return figure

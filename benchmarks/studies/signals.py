@@ -1,8 +1,8 @@
-"""What a unit of a character model might follow: signals that a program computes from the text.
+"""Signals that a program computes from a text, with which units of a character model may correlate.
 
-Each signal has a value for each character, as it stands once the character has been read. It falls
-where something ends, so the characters that a unit following it should help to foresee are those
-before which it falls: a line's newline, a string's closing quote, a closing bracket.
+Each signal has a value for each character, after that character. It falls where a line, a string or
+a bracket ends: at the newline, the closing quote, the closing bracket. These are the characters
+that a unit correlating with the signal should help to predict.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ LONGEST_LINE = 80  # columns beyond count as this one
 
 
 def signals(text: str, *, is_python: bool) -> dict[str, np.ndarray]:
-    """{name: float32 [characters]}."""
+    """Return {name: float32 [characters]}."""
     found = {"position in line": position_in_line(text)}
     return found | (_of_python(text) if is_python else _of_prose(text))
 
 
 def position_in_line(text: str) -> np.ndarray:
-    """Characters since the last newline; 0 at the newline itself."""
+    """Return the characters since the last newline; 0 at the newline itself."""
     places = np.arange(len(text))
     newline = np.array([character == "\n" for character in text])
     last = np.maximum.accumulate(np.where(newline, places, -1))
@@ -30,7 +30,7 @@ def position_in_line(text: str) -> np.ndarray:
 
 
 def falls(signal: np.ndarray) -> np.ndarray:
-    """Where the next value is lower: bool [..., T - 1] for [..., T]."""
+    """Return where the next value is lower: bool [..., T - 1] for [..., T]."""
     return signal[..., 1:] < signal[..., :-1]
 
 
@@ -40,7 +40,7 @@ def _of_python(text: str) -> dict[str, np.ndarray]:
     brackets = found["bracket depth"]  # first where it changes, then the sum of the changes
     lines = text.splitlines(keepends=True)
     starts = np.concatenate([[0], np.cumsum([len(line) for line in lines])])
-    opened: list[int] = []  # where f-strings began, for Pythons (from 3.12 on) that look into them
+    opened: list[int] = []  # starts of f-strings, which Python tokenizes from 3.12 on
 
     def mark_string(start: int, end: int) -> None:
         closing = 3 if text[start:end].endswith(('"""', "'''")) and end - start > 5 else 1

@@ -1,4 +1,4 @@
-"""How far a mean can be trusted: confidence intervals and comparisons over few runs."""
+"""Confidence intervals and tests for few runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Mean(NamedTuple):
 
 
 def mean(values) -> Mean:
-    """Of at least two runs.
+    """Return the mean of at least two runs, with its interval.
 
     Raises:
       ValueError: fewer than two values, or one that is not finite.
@@ -35,9 +35,9 @@ def mean(values) -> Mean:
 
 
 def p_greater(values, others) -> float:
-    """p of Welch's one-sided t-test: how likely so large an excess of `values` is by chance.
+    """Compute p of Welch's one-sided t-test that the mean of `values` is greater.
 
-    1 or 0 where nothing varies at all and the test is not defined.
+    1 or 0 if nothing varies at all and the test is not defined.
     """
     values, others = np.asarray(values, float), np.asarray(others, float)
     if np.ptp(values) == 0 and np.ptp(others) == 0:
@@ -49,7 +49,7 @@ def p_greater(values, others) -> float:
 
 
 def holm(p_values: dict[str, float]) -> dict[str, float]:
-    """p adjusted for having looked at all of them (Holm 1979)."""
+    """Adjust p-values for their number (Holm 1979)."""
     ordered = sorted(p_values, key=p_values.__getitem__)
     adjusted, largest = {}, 0.0
     for place, name in enumerate(ordered):
@@ -59,10 +59,9 @@ def holm(p_values: dict[str, float]) -> dict[str, float]:
 
 
 def p_of_pairs(values, others) -> float:
-    """p of the one-sided t-test of pairs: how likely so large a mean of `values - others` is by
-    chance.
+    """Compute p of the one-sided t-test of pairs that the mean of `values - others` is positive.
 
-    1 or 0 where the differences do not vary and the test is not defined.
+    1 or 0 if the differences do not vary and the test is not defined.
 
     Raises:
       ValueError: fewer than two pairs.

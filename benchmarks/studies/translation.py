@@ -1,16 +1,15 @@
-"""Two generated tasks of translation: dates, letter by letter; a small language, word by word.
+"""Two generated translation tasks: dates, letter by letter; a small language, word by word.
 
-`benchmarks.tasks.dates` writes dates in 20 ways, to be written as ISO 8601;
-`benchmarks.tasks.language` is a small English with an invented language of another word order, with
-agreement and case. Both models read the source in both directions and look back at it with general
-attention; what they write is what `lc.greedy` finds. Nothing of what is asked at the end was
-trained on: no day in whichever form, no English sentence. The language is learnt once more without
+`tasks.dates` has dates in 20 forms, to be converted to ISO 8601; `tasks.language` is a small
+English with an invented language of another word order, with agreement and case. Both models have a
+bidirectional encoder and general attention, and decode greedily. The validation pairs share no day,
+in any form, and no English sentence with the training pairs. The language is also learnt without
 attention.
 
-Expected, and what would contradict it, written before the runs:
+Expected, and refuted otherwise, stated before the runs:
 
-1. Every seed writes at least 99 % of the held-out dates without a mistake.
-2. Every seed with attention writes at least 95 % of the held-out sentences without a mistake.
+1. Every seed decodes at least 99 % of the validation dates without a mistake.
+2. Every seed with attention decodes at least 95 % of the validation sentences without a mistake.
 3. Without attention fewer are right: for every seed.
 """
 
@@ -27,7 +26,7 @@ from matplotlib.figure import Figure
 import lstmcore as lc
 from benchmarks.studies import translator
 from benchmarks.studies.record import Claim
-from benchmarks.tasks import dates, language
+from benchmarks.studies.tasks import dates, language
 from lstmcore.study.plots.style import COLOURS
 
 TITLE = "Two generated translations"
@@ -44,12 +43,16 @@ SEEDS, EXAMPLES = 3, 3
 
 
 class Task(NamedTuple):
-    """draw: (train, held out, seed) to two Pairs; train, held_out: how many of them."""
+    """A task and how it is learnt.
+
+    draw: (train, validation, seed) to two Pairs
+    train, held_out: number of training and of validation pairs (`held_out` as in the results)
+    """
 
     draw: partial
     level: str
     train: int
-    validation_start: int
+    held_out: int
     units: int
     embedding: int
     attention: str | None
@@ -57,10 +60,11 @@ class Task(NamedTuple):
     batch: int = 64
     rate: float = 3e-3
 
-    def model(self, prepared: translator.Prepared) -> lc.Seq2Seq:
+    def model(self, encoded: translator.EncodedPairs) -> lc.Seq2Seq:
+        """Return the model for these vocabularies."""
         return lc.Seq2Seq(
-            prepared.source.size,
-            prepared.target.size,
+            encoded.source.size,
+            encoded.target.size,
             units=self.units,
             embedding=self.embedding,
             attention=self.attention,
@@ -78,7 +82,7 @@ TASKS = {
 
 
 def run(quick: bool = False) -> dict:
-    """Train each task with each seed, then translate all that was held out."""
+    """Train each task with each seed, then translate all validation pairs."""
     runs, settings = [], {}
     for name, task in TASKS.items():
         if quick:
@@ -91,41 +95,42 @@ def run(quick: bool = False) -> dict:
 
 
 def translate(task: Task, seed: int) -> dict:
-    """One run, its score and some of its translations."""
+    """Return one run, its scores and some of its translations."""
     import sacrebleu
 
-    pairs, held_out = task.draw(task.train, task.held_out, seed)
-    prepared = translator.prepare(pairs, held_out, task.level)
-    model = task.model(prepared)
+    pairs, validation = task.draw(task.train, task.held_out, seed)
+    encoded = translator.encode_pairs(pairs, validation, task.level)
+    model = task.model(encoded)
     params, found = translator.train(
         model,
-        prepared,
+        encoded,
         seed=seed,
         epochs=task.epochs,
         batch_size=task.batch,
         rate=task.rate,
-        watch=min(task.held_out, 500),
+        watched=min(task.held_out, 500),
     )
-    length = prepared.held_out["target"].shape[1]
-    tokens = translator.write(model, params, jnp.asarray(prepared.held_out["source"]), length)
-    texts = prepared.target.decode_all(np.asarray(tokens))
-    right = [text == wanted for text, wanted in zip(texts, held_out.targets, strict=True)]
-    bleu = sacrebleu.corpus_bleu(texts, [held_out.targets])
-    shown = sorted(range(len(texts)), key=right.__getitem__)[:EXAMPLES]  # mistakes first
+    length = encoded.validation["target"].shape[1]
+    tokens = translator.decode(model, params, jnp.asarray(encoded.validation["source"]), length)
+    texts = encoded.target.decode_all(np.asarray(tokens))
+    right = [text == target for text, target in zip(texts, validation.targets, strict=True)]
+    bleu = sacrebleu.corpus_bleu(texts, [validation.targets])
+    chosen = sorted(range(len(texts)), key=right.__getitem__)[:EXAMPLES]  # mistakes first
     return found | {
         "weights": sum(leaf.size for leaf in jax.tree.leaves(params)),
         "exact_match": round(float(np.mean(right)), 4),
         "bleu": round(bleu.score, 2) if task.level == "word" else None,
-        "examples": [[held_out.sources[i], held_out.targets[i], texts[i]] for i in shown],
+        "examples": [[validation.sources[i], validation.targets[i], texts[i]] for i in chosen],
     }
 
 
 def exact(measured: dict, task: str) -> list[float]:
+    """Return the exact match of each seed."""
     return [run["exact_match"] for run in measured["runs"] if run["task"] == task]
 
 
-def judge(measured: dict) -> list[Claim]:
-    """The criteria of the docstring."""
+def check_claims(measured: dict) -> list[Claim]:
+    """Apply the criteria of the docstring of this module."""
     claims = []
     for task, required in REQUIRED.items():
         shares = exact(measured, task)
@@ -149,9 +154,10 @@ def judge(measured: dict) -> list[Claim]:
 
 
 def tables(measured: dict) -> str:
-    """One row per task, the seeds side by side; then some of the first seed's mistakes."""
+    """Return a row per task, the seeds side by side; then some mistakes of the first seed."""
     rows = [
-        "| task | pairs trained on | held out | weights | epochs | exact match, by seed | BLEU |",
+        "| task | training pairs | validation pairs | weights | epochs | exact match, by seed "
+        "| BLEU |",
         "|---|---:|---:|---:|---:|---|---|",
     ]
     for name, task in measured["settings"].items():
@@ -162,7 +168,7 @@ def tables(measured: dict) -> str:
             f"| {name} | {task['train']:,} | {task['held_out']:,} | {runs[0]['weights']:,} | "
             f"{task['epochs']} | {shares} | {bleu} |"
         )
-    rows += ["", "| task | read | to be written | written |", "|---|---|---|---|"]
+    rows += ["", "| task | source | target | decoded |", "|---|---|---|---|"]
     for name in measured["settings"]:
         first = next(run for run in measured["runs"] if run["task"] == name)
         rows += [f"| {name} | {' | '.join(example)} |" for example in first["examples"]]
@@ -170,13 +176,13 @@ def tables(measured: dict) -> str:
 
 
 def draw(measured: dict) -> Figure:
-    """Held-out targets without a mistake, by epoch."""
+    """Plot the fraction of validation targets decoded without a mistake, by epoch."""
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     panel = figure.subplots()
     for colour, name in zip(COLOURS, measured["settings"], strict=False):
         for number, run in enumerate(run for run in measured["runs"] if run["task"] == name):
             epochs = range(1, len(run["right"]) + 1)
             panel.plot(epochs, run["right"], color=colour, label=None if number else name)
-    panel.set(xlabel="epoch", ylabel="held-out targets\nwithout a mistake", ylim=(0, 1.02))
+    panel.set(xlabel="epoch", ylabel="validation targets\nwithout a mistake", ylim=(0, 1.02))
     panel.legend(loc="center right", frameon=False)
     return figure

@@ -1,4 +1,4 @@
-"""Which unit of a trained layer follows a signal, and whether the model needs it."""
+"""Correlation of units of a trained layer with signals, and the effect of silencing a unit."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from benchmarks.studies.prediction import nats
 from benchmarks.studies.signals import falls, signals
 from lstmcore import study
 
-STEPS = 256  # of the windows to look at: what they are inside of may begin before them
+STEPS = 256  # of the windows; a string or bracket may have begun before its window
 
 
 @jax.jit
 def correlations(params, windows, signals) -> jax.Array:
-    """Pearson's r of every unit's cell with every signal.
+    """Compute Pearson's r of every unit's cell with every signal.
 
     Args:
       windows: int [B, T + 1]. signals: float [S, B, T + 1].
@@ -29,10 +29,12 @@ def correlations(params, windows, signals) -> jax.Array:
 
 
 def largest_by_chance(params, windows, signals, *, shuffles: int, seed: int = 0) -> np.ndarray:
-    """The largest |r| of any unit where each window's signal is that of another window.
+    """Compute the largest |r| of any unit if each window has the signal of another window.
 
-    The signals stay as they are within a window, so they are as smooth as before. Of all shuffles
-    the largest: [S].
+    Signals are not changed within a window, so they are as smooth as before.
+
+    Returns:
+      [S], the largest of all shuffles.
     """
     rng = np.random.default_rng(seed)
     largest = np.zeros(len(signals))
@@ -44,10 +46,10 @@ def largest_by_chance(params, windows, signals, *, shuffles: int, seed: int = 0)
 
 
 def harm_of_silencing(params, windows, relevant: np.ndarray) -> np.ndarray:
-    """By how many nats each unit, kept from showing anything, raises the loss.
+    """Compute by how many nats the loss rises if a unit is silenced, for each unit.
 
-    A unit is silenced by holding its output gate at 0: its cell runs on, but neither the other
-    units nor the output see it.
+    A unit is silenced by holding its output gate at 0: its cell continues, but neither the other
+    units nor the output receive its h.
 
     Args:
       windows: int [B, T + 1]. relevant: bool [S, B, T], for each signal the steps that count.
@@ -72,8 +74,8 @@ def harm_of_silencing(params, windows, relevant: np.ndarray) -> np.ndarray:
     return np.stack([np.asarray(silenced(unit) - intact) for unit in range(size)], axis=-1)
 
 
-def look(part: str, source, letters, count: int):
-    """(names of the signals, windows [B, T + 1] from all over the text, signals [S, B, T + 1])."""
+def sample_windows(part: str, source, letters, count: int):
+    """Return (names of the signals, windows [B, T + 1] of all the text, signals [S, B, T + 1])."""
     found = signals(part, is_python=source.is_python)
     windows = corpus.windows(letters.encode(part), STEPS + 1)
     chosen = np.linspace(0, len(windows) - 1, min(count, len(windows))).astype(int)
@@ -82,7 +84,7 @@ def look(part: str, source, letters, count: int):
 
 
 def saturation(params, windows) -> dict:
-    """{"left" or "right": {gate: [H]}}, fractions of all steps."""
+    """Return {"left" or "right": {gate: [H]}}, the fractions of all steps."""
     _, trace = jax.jit(nats)(params, windows)
     sides = study.saturation(trace)._asdict()
     return {
@@ -92,7 +94,7 @@ def saturation(params, windows) -> dict:
 
 
 def find(params, untrained, choose, verify, shuffles) -> dict[str, list]:
-    """For each signal: the unit chosen, its |r| on both texts, and what chance would give."""
+    """Return, for each signal, the unit chosen, its r on both texts, and the |r| by chance."""
     chosen_r = np.asarray(correlations(params, *choose))
     unit = np.abs(chosen_r).argmax(axis=1)
     places = np.arange(len(unit))
@@ -109,7 +111,7 @@ def find(params, untrained, choose, verify, shuffles) -> dict[str, list]:
 
 
 def silence(params, windows, values, chosen: list[int], count: int) -> dict[str, list]:
-    """For each signal: how much silencing its unit, and each other unit, harms."""
+    """Return, for each signal, the harm of silencing its unit, and each other unit."""
     some = np.linspace(0, len(windows) - 1, min(count, len(windows))).astype(int)
     relevant = falls(values[:, some])
     harm = harm_of_silencing(params, windows[some], relevant)

@@ -6,12 +6,12 @@ on all three; coupling the input and the forget gate, or leaving out peepholes, 
 Their vanilla LSTM has peepholes; here they are the variant, which is the same comparison read from
 the other side. Their "full gate recurrence" is not here; the simple RNN of Elman (1990) is instead.
 
-The task is to predict the next character of source code in windows of 128: it needs both memory
-(an open bracket, the column) and its end (a line, a string, a name is over), so all gates have
-something to do. Every variant is trained with each of two learning rates; the better one, by the
-mean on validation text, counts, on test text.
+The task is to predict the next character of source code in windows of 128: it needs remembering
+(an open bracket, the column) and forgetting (at the end of a line, a string, a name), so that all
+gates matter. Every variant is trained with each of two learning rates; the one with the better mean
+on validation text counts, on test text.
 
-Expected, and what would contradict it: no forget gate and no output activation are each worse than
+Expected, and refuted otherwise: no forget gate and no output activation are each worse than
 vanilla (Welch's t-test, one-sided, Holm-adjusted over all variants, p < 0.05) and are the two worst
 of Greff's variants; coupled gates and peepholes each change the bits per character by at most 2 %.
 """
@@ -45,7 +45,7 @@ LITTLE = 0.02  # of vanilla's bits per character
 
 
 def run(quick: bool = False) -> dict:
-    """Train every variant with every learning rate and seed on equal text."""
+    """Train every variant with every learning rate and seed on the same text."""
     seeds, steps, units, length = (2, 2, 4, 16) if quick else (SEEDS, STEPS, UNITS, LENGTH)
     text = corpus.standard_library(few=quick)
     letters = corpus.vocabulary(text.train)
@@ -95,7 +95,7 @@ def run(quick: bool = False) -> dict:
 
 
 def chosen_rate(measured: dict, variant: str) -> float:
-    """The learning rate whose mean on validation text is lowest."""
+    """Return the learning rate with the lowest mean on validation text."""
 
     def score(rate):
         return np.mean(_scores(measured, variant, rate, "validation"))
@@ -104,23 +104,24 @@ def chosen_rate(measured: dict, variant: str) -> float:
 
 
 def final_bits(measured: dict, variant: str) -> np.ndarray:
-    """Bits per character on test text at the chosen rate, one per seed."""
+    """Return bits per character on test text at the chosen rate, for each seed."""
     return _scores(measured, variant, chosen_rate(measured, variant), "test")
 
 
 def p_values(measured: dict) -> dict[str, float]:
-    """For each variant, p of being worse than vanilla, adjusted for their number."""
+    """Return p of being worse than vanilla for each variant, adjusted for their number."""
     vanilla = final_bits(measured, VANILLA)
     names = [name for name in variants_of(measured) if name != VANILLA]
     return holm({name: p_greater(final_bits(measured, name), vanilla) for name in names})
 
 
 def variants_of(measured: dict) -> list[str]:
+    """Return the names of the variants that were run."""
     return list(dict.fromkeys(run["variant"] for run in measured["runs"]))
 
 
-def judge(measured: dict) -> list[Claim]:
-    """The four criteria of the docstring."""
+def check_claims(measured: dict) -> list[Claim]:
+    """Apply the criteria of the docstring of this module."""
     means = {name: final_bits(measured, name).mean() for name in variants_of(measured)}
     p = p_values(measured)
     ranking = sorted((name for name in means if name not in OUTSIDE), key=lambda n: -means[n])
@@ -150,7 +151,7 @@ def judge(measured: dict) -> list[Claim]:
 
 
 def tables(measured: dict) -> str:
-    """Variants from best to worst, then what each seed came to at each rate."""
+    """Return the variants from best to worst, then each seed at each rate."""
     means = {name: mean(final_bits(measured, name)) for name in variants_of(measured)}
     p, vanilla = p_values(measured), means[VANILLA].mean
     names = sorted(means, key=lambda name: means[name].mean)
@@ -177,7 +178,7 @@ def tables(measured: dict) -> str:
 
 
 def draw(measured: dict) -> Figure:
-    """Each seed a dot, each mean a line with its interval, from best to worst."""
+    """Plot each seed as a dot, each mean as a line with its interval, from best to worst."""
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
     scores = {name: final_bits(measured, name) for name in variants_of(measured)}

@@ -3,8 +3,10 @@
 autoencoding  windows of a table, encoded and reconstructed: `lstmcore fit`
 forecasting   the next rows of a table: `lstmcore forecast`
 anomalies     rows that are unlike the training data: `lstmcore anomalies`
-translation   sentences to sentences: `lstmcore translate`
+translation   texts to texts: `lstmcore translate`
 features      codes of an autoencoder as features for scikit-learn
-report        the page that shows a run
-run_folder    where a run is written, all of it or nothing
+settings      what the settings of all applications share
+training      weights from the seed, then `lc.fit`
+report        the HTML page of a run
+run_folder    the output folder of a run, written as a whole or not at all
 """

@@ -1,25 +1,25 @@
-"""Codes of an autoencoder as features for scikit-learn, whose protocol this is.
+"""Codes of an autoencoder as features, in a transformer of scikit-learn.
 
     features = LatentFeatures(lc.Autoencoder(features=2, units=8), epochs=50)
     classifier = make_pipeline(StandardScaler(), features, LogisticRegression())
 
-Needs scikit-learn (1.6 or newer), which the rest of lstmcore does without.
+Needs scikit-learn (1.6 or newer), which is not needed elsewhere.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.apps.settings import TrainingSettings
+from lstmcore.apps.training import fit_model
 from lstmcore.formatting import count
 from lstmcore.models.autoencoders import Autoencoder, DenseAutoencoder
 from lstmcore.programs import compiled
 from lstmcore.regularization import corrupt
-from lstmcore.training.fit import fit
 
 try:
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -36,25 +36,25 @@ ROWS_AT_ONCE = 1024  # in `transform`, so that memory does not grow with the dat
 
 
 class LatentFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Trains an autoencoder on X, without labels, and turns each row into its code.
+    """Transformer of rows into the codes of an autoencoder, which is trained without labels.
 
-    A transformer of scikit-learn: for pipelines, `clone` and `GridSearchCV`. A row is a window,
-    [T, F], or, since most of scikit-learn hands on tables, the same window flattened to T * F
-    numbers, step after step; T follows from the model's `features`. For a dense autoencoder it is
-    a row of `features` numbers. Scale X first, as by StandardScaler.
+    It works in pipelines, with `clone` and with `GridSearchCV`. A row is a window [T, F] or, since
+    most of scikit-learn passes on tables, the same window flattened to T * F numbers, step after
+    step; T follows from `features` of the model. For a dense autoencoder a row is `features`
+    numbers. Scale X first, for instance by StandardScaler.
 
     Args:
-      model: `lc.Autoencoder` that writes as many steps as it reads, or `lc.DenseAutoencoder`.
-      epochs, batch_size: of `lc.fit`.
+      model: `lc.Autoencoder` that returns as many steps as it reads, or `lc.DenseAutoencoder`.
+      epochs, batch_size: as in `lc.fit`.
       learning_rate: of Adam.
-      masking, gaussian: of `lc.corrupt`: what the model reads in training is corrupted, what it is
-        to write is not (a denoising autoencoder, Vincent et al. 2008).
-      seed: for weights, order of rows and noise; equal seeds give equal codes.
+      masking, gaussian: as in `lc.corrupt`: in training the input is corrupted and the target is
+        not (a denoising autoencoder, Vincent et al. 2008).
+      seed: of weights, order of rows and noise; equal seeds give equal codes.
 
     Attributes:
       params_: the trained weights, for `model.apply`.
       loss_: NumPy [epochs], the mean squared error of each.
-      n_features_in_: numbers in a row.
+      n_features_in_: number of values in a row.
 
     Examples:
       >>> import numpy as np, lstmcore as lc
@@ -85,7 +85,7 @@ class LatentFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.seed = seed
 
     def fit(self, X, y=None) -> LatentFeatures:
-        """Train the autoencoder to write X again.
+        """Train the autoencoder to reconstruct X.
 
         Args:
           X: [N, T, F] or [N, T * F]; [N, F] for a dense autoencoder. Neither NaN nor infinite.
@@ -93,31 +93,27 @@ class LatentFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
         Raises:
           ValueError: X of another shape, NaN or infinite; or as `lc.fit`.
-          TypeError: a model of another kind.
+          TypeError: a model of another class.
         """
         _check_model(self.model)
-        checks.check_seed("seed", self.seed)
-        if not 0 < checks.check_number("learning_rate", self.learning_rate) < float("inf"):
-            raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate}")
-        checks.check_number("gaussian", self.gaussian)
-        corrupt(None, jnp.zeros(0), masking=self.masking, gaussian=self.gaussian)  # do they fit?
-        x = self._examples(X, fitting=True)
-        init_key, key = jax.random.split(jax.random.key(self.seed))
-        result = fit(
-            partial(_loss, self.model, self.masking, self.gaussian),
-            jax.jit(self.model.init)(init_key),
-            x,
-            optimizer=_adam(self.learning_rate),
+        settings = TrainingSettings(
             epochs=self.epochs,
             batch_size=self.batch_size,
-            key=key,
+            learning_rate=self.learning_rate,
+            patience=None,
+            seed=self.seed,
         )
+        checks.check_number("gaussian", self.gaussian)
+        corrupt(None, jnp.zeros(0), masking=self.masking, gaussian=self.gaussian)  # checks both
+        x = self._examples(X, fitting=True)
+        loss = partial(_loss, self.model, self.masking, self.gaussian)
+        result = fit_model(self.model, settings, loss, x)
         self.params_, self.loss_ = result.params, result.history["loss"]
         self._n_features_out = self.model.units[-1]  # for get_feature_names_out
         return self
 
     def transform(self, X) -> np.ndarray:
-        """The codes [N, units[-1]] of X, in float32.
+        """Return the codes of X, float32 [N, units[-1]].
 
         Raises:
           NotFittedError: before `fit`.
@@ -136,7 +132,7 @@ class LatentFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return tags
 
     def _examples(self, X, *, fitting: bool) -> np.ndarray:
-        """X as the model reads it, checked by scikit-learn as a table."""
+        """Return X as the model reads it, after the checks of scikit-learn."""
         size, dense = self.model.features, isinstance(self.model, DenseAutoencoder)
         shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
         if len(shape) == 3:
@@ -153,7 +149,7 @@ class LatentFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             )
         if columns % size:
             raise ValueError(
-                f"X has {count(columns, 'column')}, which are no steps of {size} features: "
+                f"X has {count(columns, 'column')}, not a multiple of the {size} features: "
                 f"give windows [N, T, {size}], or flattened [N, T * {size}]"
             )
         return table if dense else table.reshape(len(table), -1, size)
@@ -163,25 +159,17 @@ def _check_model(model) -> None:
     if not isinstance(model, Autoencoder | DenseAutoencoder):
         raise TypeError(
             "model must be an lc.Autoencoder or an lc.DenseAutoencoder, got "
-            f"{type(model).__name__}: others have no code, or more than X to write"
+            f"{type(model).__name__}: other models have no code, or do not only reconstruct X"
         )
     if isinstance(model, Autoencoder) and model.steps is not None:
         raise ValueError(
-            f"model writes {model.steps} steps, but codes come from writing X again: make it with "
-            "steps=None"
+            f"model returns {model.steps} steps, but it must reconstruct X: make it with steps=None"
         )
 
 
 def _loss(model, masking: float, gaussian: float, params, x, key=None):
     x_hat, _ = model.apply(params, corrupt(key, x, masking=masking, gaussian=gaussian))
     return jnp.mean((x_hat - x) ** 2)
-
-
-@lru_cache  # lc.fit compiles once for each optimizer, and a grid search fits often
-def _adam(learning_rate: float):
-    import optax
-
-    return optax.adam(learning_rate)
 
 
 @compiled

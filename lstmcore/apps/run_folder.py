@@ -1,4 +1,4 @@
-"""The output folder of a run: which one it is, and how results get there whole or not at all."""
+"""The output folder of a run, which is written as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from lstmcore._version import __version__
 from lstmcore.io import manifest
 from lstmcore.io.atomic import atomic_path
 from lstmcore.io.csv_text import write_rows
+from lstmcore.io.description import with_present_names
 from lstmcore.io.json_text import read_json
 from lstmcore.io.locks import BusyError
 from lstmcore.io.manifest import MANIFEST, MARKER
@@ -48,13 +49,13 @@ __all__ = [
 
 
 def write_json(path: Path, value) -> None:
-    """A file for people and programs to read, in one step."""
+    """Write a JSON file in one step."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def versions() -> dict[str, str]:
-    """Of lstmcore and what it stands on."""
+    """Return the versions of lstmcore, JAX, NumPy and Python."""
     return {
         "lstmcore": __version__,
         "jax": jax.__version__,
@@ -64,21 +65,21 @@ def versions() -> dict[str, str]:
 
 
 def write_history(path: Path, history: Mapping) -> None:
-    """The losses of each epoch."""
+    """Write the losses of each epoch as CSV."""
     epochs = zip(*(losses.tolist() for losses in history.values()), strict=True)
     rows = ((epoch, *losses) for epoch, losses in enumerate(epochs, start=1))
     write_csv(path, ["epoch", *history], rows)
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
-    """A table under a line of names."""
+    """Write a table under a line of names."""
     with path.open("w", newline="", encoding="utf-8") as file:
         write_rows(file, chain([header], rows))
 
 
 SETTINGS = "settings.json"
-RUN = "lstmcore "  # what the kind of a run begins with; the command follows
-# Settings that may change when a run is resumed; how a table is prepared is known by its data.
+RUN = "lstmcore "  # the start of the kind of a run; the command follows
+# Settings that may change when a run is resumed; the preprocessor follows from the data.
 MAY_DIFFER = ("epochs", "patience", "source", "preprocessor")
 ANOTHER = "choose another folder with --output"
 
@@ -92,16 +93,16 @@ def choose_folder(
     force: bool = False,
     inputs: Sequence[Path] = (),
 ) -> Output:
-    """Choose and check the output folder of a run, and change nothing.
+    """Choose and check the output folder of a run; nothing is written yet.
 
     Args:
-      output: what the user asked for, which is taken or refused. None takes `default`; if that
-        holds anything, `default`-2, `default`-3, ...; with `resume` the one of these that was
-        written to last, with `force` `default` itself.
+      output: the folder that the user asked for, which is taken or refused. None takes `default`;
+        if that holds anything, `default`-2, `default`-3, ...; with `resume` the one of these that
+        was written to last, with `force` `default` itself.
       default: a name in the current folder.
-      kind: "lstmcore fit", or of another command.
-      resume: go on with a run in the folder, whether it has ended or not; None of a command that
-        cannot, and so does not offer it.
+      kind: "lstmcore fit", or another command.
+      resume: continue the run in the folder, whether it has ended or not; None for a command that
+        cannot resume.
       force: replace an earlier run.
       inputs: files that the run reads.
 
@@ -112,7 +113,7 @@ def choose_folder(
       OSError: the folder cannot be made or written to.
     """
     if resume and force:
-        raise ValueError("--resume goes on with a run, --force replaces it: give one of them")
+        raise ValueError("--resume continues a run, --force replaces it: give one of them")
     folder = output or _default_folder(default, kind, resume=resume, force=force)
     _check(folder, kind, resume=resume, force=force)
     for path in inputs:
@@ -127,13 +128,13 @@ def choose_folder(
 
 @dataclass
 class Output:
-    """The output folder of a run, which `choose_folder` makes.
+    """The output folder of a run, from `choose_folder`.
 
     Attributes:
       folder: where the results will be; it may change until `open` has been entered.
-      kind, resume, force: as there.
-      default: the name that was given a number, if that made the choice. Should another run take
-        the folder before this one does, the next number is used.
+      kind, resume, force: as in `choose_folder`.
+      default: the name without a number, if the folder was numbered; if another run takes the
+        folder first, the next number is used.
     """
 
     folder: Path
@@ -143,20 +144,20 @@ class Output:
     default: str | None = None
 
     @contextmanager
-    def open(self, say: Callable[[str], object] = warnings.warn) -> Iterator[Path]:
-        """A place to write results to, which become `folder` together when the body is through.
+    def open(self, warn: Callable[[str], object] = warnings.warn) -> Iterator[Path]:
+        """Yield a staging folder for the results, which becomes `folder` at the end of the body.
 
-        If the body fails, is interrupted or killed, `folder` is as it was before: it holds an
-        earlier run, or is not there. What the run has written by then stays in the place, a hidden
-        folder beside `folder` (see `lstmcore.io.staging`), if there is a checkpoint in it, for a
-        run that is to `resume`. That run finds it there; or, if there is none and no other run has
-        begun since, a copy of that of the run in `folder`, to train for longer.
+        If the body fails, is interrupted or killed, `folder` is as before: it holds an earlier run,
+        or does not exist. The staging folder, hidden beside `folder` (see `lstmcore.io.staging`),
+        then stays if it holds a checkpoint. A run that is to `resume` finds the checkpoint there;
+        or, if there is none and no other run has begun since, a copy of the one in `folder`, to
+        train for longer.
 
-        The place is made first, so that hours of training are not spent on results that cannot be
-        written.
+        The staging folder is made first, so that hours of training are not spent on results that
+        cannot be written.
 
         Args:
-          say: is called with a sentence if something of the user's had to be kept elsewhere.
+          warn: called with a sentence if files of the user had to be kept elsewhere.
 
         Raises:
           As `choose_folder`, if something has changed since.
@@ -165,7 +166,7 @@ class Output:
             while True:
                 attempt = held.enter_context(ExitStack())
                 try:
-                    staging = self._claim(attempt, say)
+                    staging = self._claim(attempt, warn)
                     break
                 except (ValueError, FileExistsError):
                     attempt.close()
@@ -177,9 +178,9 @@ class Output:
                     self.folder = free
             yield from _staged(staging, self.kind, self.resume)
 
-    def _claim(self, held: ExitStack, say: Callable[[str], object]) -> Staging:
+    def _claim(self, held: ExitStack, warn: Callable[[str], object]) -> Staging:
         try:
-            staging = held.enter_context(claimed(resolved(self.folder), say))
+            staging = held.enter_context(claimed(resolved(self.folder), warn))
         except BusyError as error:
             raise ValueError(
                 f"another run is writing to {self.folder}: wait for its end, or {ANOTHER}"
@@ -218,7 +219,7 @@ def _staged(staging: Staging, kind: str, resume: bool | None) -> Iterator[Path]:
 
 
 def _begin(staging: Staging, resume: bool | None) -> tuple[int, int] | None:
-    """Prepare the staging folder. Returns the stamp of a checkpoint that was copied there."""
+    """Prepare the staging folder; return the stamp of a checkpoint that was copied there."""
     kept, settings = staging.path / CHECKPOINT, staging.path / SETTINGS
     if resume and kept.exists() and settings.exists():
         staging.clear(keep=(CHECKPOINT, SETTINGS))
@@ -228,19 +229,19 @@ def _begin(staging: Staging, resume: bool | None) -> tuple[int, int] | None:
     staging.clear()
     if not resume or was_begun or not (staging.folder / CHECKPOINT).exists():
         return None
-    for path in (kept, settings):  # the settings last: they tell that both are there
+    for path in (kept, settings):  # settings.json last: it shows that both were copied
         with atomic_path(path) as temporary:
             shutil.copyfile(staging.folder / path.name, temporary)
     return _stamp(kept)
 
 
 def listed(folder: Path) -> str:
-    """Names of the results in a folder, to print."""
+    """Return the names of the results in a folder, for printing."""
     return ", ".join(path.name for path in visible(folder))
 
 
 def unfinished(folder: Path) -> Path | None:
-    """The checkpoint of a run to `folder` that has not ended; None if there is none."""
+    """Return the checkpoint of an unfinished run to `folder`, or None."""
     path = staging_of(folder.resolve()) / CHECKPOINT
     return path if path.exists() else None
 
@@ -248,29 +249,28 @@ def unfinished(folder: Path) -> Path | None:
 def record_settings(staging: Path, description: Mapping) -> None:
     """Write settings.json, with `description` and the versions, before training.
 
-    Where there is a checkpoint already, which a run is to resume, the settings.json beside it must
-    say the same, but for `MAY_DIFFER`. (`lc.fit` compares its arguments, but cannot compare a
-    loss.)
+    If there is a checkpoint to resume from, the settings.json beside it must be the same except for
+    `MAY_DIFFER`. (`lc.fit` compares its arguments, but cannot compare a loss.)
 
     Raises:
-      ValueError: the run was begun with other settings, or these are missing.
+      ValueError: the run was begun with other settings, or its settings are missing.
     """
     now = json.loads(json.dumps(description))  # with lists where there were tuples
     path = staging / SETTINGS
     if (staging / CHECKPOINT).exists():
-        begin_anew = "to begin anew, give --force instead of --resume"
+        begin_anew = "to start again, give --force instead of --resume"
         try:
-            before = _flat(read_json(path))
+            before = _flat(with_present_names(read_json(path)))
         except (OSError, ValueError, AttributeError) as error:
             raise ValueError(
-                f"{path} is missing or damaged, so that nothing tells how the run was begun that "
-                f"is to be resumed ({error}): {begin_anew}"
+                f"{path} is missing or damaged, so the settings of the run to be resumed are "
+                f"unknown ({error}): {begin_anew}"
             ) from error
         for name, value in _flat(now).items():
             if before.get(name) != value:
                 raise ValueError(
                     f"the run to be resumed was begun with {name} {_text(before.get(name))}, not "
-                    f"{_text(value)}: give the same table and options to go on; {begin_anew}"
+                    f"{_text(value)}: give the same table and options to continue; {begin_anew}"
                 )
     write_json(path, versions() | now)
 
@@ -278,9 +278,7 @@ def record_settings(staging: Path, description: Mapping) -> None:
 def _check(output: Path, kind: str, *, resume: bool | None, force: bool) -> None:
     folder = resolved(output)
     if output.is_symlink() and not output.exists():
-        raise FileNotFoundError(
-            f"the output folder {output} is a link that leads nowhere: {ANOTHER}"
-        )
+        raise FileNotFoundError(f"the output folder {output} is a broken link: {ANOTHER}")
     if (reason := obstacle(folder)) is not None:
         is_open = folder.is_dir() and os.access(folder, os.W_OK)
         inside = f"name a folder in it, such as {output / 'run'}" if is_open else ANOTHER
@@ -288,19 +286,19 @@ def _check(output: Path, kind: str, *, resume: bool | None, force: bool) -> None
     if folder.exists() and not is_empty(folder):
         _check_earlier(output, folder, kind, resume=resume, force=force)
     if not (resume or force) and _is_unfinished(folder):
-        go_on = "" if resume is None else "--resume goes on with it, "
+        go_on = "" if resume is None else "--resume continues it, "
         raise FileExistsError(
             f"a run to {output} has not ended, and its training is in {staging_of(folder)}: "
-            f"{go_on}--force begins anew, or {ANOTHER}"
+            f"{go_on}--force starts again, or {ANOTHER}"
         )
 
 
 def _check_earlier(
     output: Path, folder: Path, kind: str, *, resume: bool | None, force: bool
 ) -> None:
-    """The folder holds a run that may be replaced or resumed."""
+    """Raise FileExistsError unless the folder holds a run that may be replaced or resumed."""
     if (foreign := manifest.first_foreign(folder)) is not None:
-        since = ", or that was changed since" if (folder / MANIFEST).exists() else ""
+        since = ", or that has changed since" if (folder / MANIFEST).exists() else ""
         raise FileExistsError(
             f"the output folder {output} holds {foreign}, which lstmcore did not write{since}: "
             f"{ANOTHER}"
@@ -311,7 +309,7 @@ def _check_earlier(
             f"the output folder {output} holds the files of {there}, not of {kind}: {ANOTHER}"
         )
     if not (resume or force):
-        go_on = "" if resume is None else "--resume goes on with it, "
+        go_on = "" if resume is None else "--resume continues it, "
         raise FileExistsError(
             f"the output folder {output} holds an earlier run: --force replaces it, {go_on}or "
             f"{ANOTHER}"
@@ -332,7 +330,7 @@ def _default_folder(default: str, kind: str, *, resume: bool | None, force: bool
 
 
 def _earlier(default: str, kind: str) -> Iterator[tuple[int, int, Path]]:
-    """(time of its checkpoint, number, folder) of each run with a default name."""
+    """Yield (time of its checkpoint, number, folder) of each run with a default name."""
     pattern = re.compile(rf"\.?({re.escape(default)}(?:-([1-9]\d*))?)(\.lstmcore-unfinished)?")
     for path in Path().iterdir():
         match = pattern.fullmatch(path.name)
@@ -357,7 +355,7 @@ def _is_taken(folder: Path) -> bool:
 
 
 def _is_unfinished(folder: Path) -> bool:
-    """Whether a run has left something that is worth keeping, and is lstmcore's."""
+    """Return whether a run of lstmcore has left a checkpoint or results there."""
     staging = staging_of(folder)
     has = [(staging / name).exists() for name in (MARKER, CHECKPOINT, MANIFEST)]
     return has[0] and any(has[1:])
@@ -369,7 +367,7 @@ def _unwritable(folder: Path, error: OSError) -> OSError:
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
-    """Something that differs once a file was replaced; None if there is none."""
+    """Return a value that changes when the file is replaced; None if there is no file."""
     if not path.exists():
         return None
     found = path.stat()
@@ -377,7 +375,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 def _flat(settings: dict) -> dict:
-    """Settings that must agree, by name, without the names of the groups that they stand in."""
+    """Return the settings that must agree, by name; nested ones by their own name."""
     flat: dict = {}
     for name, value in settings.items():
         if name not in MAY_DIFFER:

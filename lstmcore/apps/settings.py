@@ -1,14 +1,14 @@
-"""What all applications are told in the same words: data, preprocessing, training, seed.
+"""Settings that the applications share: windows, preprocessing, training, seed.
 
-A class of settings is a frozen dataclass: an application adds the fields that are its own. The
-options of its command are made from the fields and from what its docstring says of them.
+Settings are a frozen dataclass, to which an application adds its own fields. The options of its
+command are made from the fields and from their entries in the docstring.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from dataclasses import asdict, dataclass
+from typing import Any, Self, get_args, get_type_hints
 
 from lstmcore import checks
 from lstmcore.series import Preprocessing, stride_for
@@ -18,20 +18,20 @@ __all__ = ["SeriesSettings", "TrainingSettings"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """How a model is trained.
+    """The settings of training.
 
     Attributes:
-      epochs: passes through the training part, at most.
+      epochs: maximum number of passes through the training data.
       batch_size: examples in a step of the optimizer.
-      learning_rate: of Adam.
-      patience: epochs without a lower validation loss after which training stops, and the best
-        epoch is kept; None trains through.
-      validation: fraction that is held out of training, to stop it by.
-      seed: of weights, order and noise.
+      learning_rate: step size of Adam.
+      patience: stop after this many epochs without a lower validation loss (training loss, if
+        nothing is held out), and keep the best epoch; 0 runs all epochs. So does None.
+      validation: fraction of the data used for early stopping and not for training.
+      seed: seed of weights, batch order and noise; the same seed gives the same result.
 
     Raises:
       ValueError: numbers out of range.
-      TypeError: arguments of another kind.
+      TypeError: arguments of another type.
     """
 
     epochs: int = 100
@@ -42,6 +42,8 @@ class TrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.patience == 0 and not isinstance(self.patience, bool):
+            self._set("patience", None)
         self._check_counts("epochs", "batch_size", "patience")
         self._check_fractions("validation")
         self._check_positive("learning_rate")
@@ -49,10 +51,10 @@ class TrainingSettings:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """Return what `to_json` wrote.
+        """Return the settings from the result of `to_json`.
 
         Raises:
-          ValueError, TypeError, LookupError: it is something else.
+          ValueError, TypeError, LookupError: `stored` is something else.
         """
         given = dict(stored)
         if "preprocessing" in given:
@@ -63,22 +65,22 @@ class TrainingSettings:
         return cls(**given | lists)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain lists, numbers and strings, which `from_json` reads."""
+        """Return the settings as lists, numbers and strings, for `from_json`."""
         return asdict(self)
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 
     def _check_counts(self, *names: str) -> None:
-        """Whole numbers from 1 on; None where the field says so."""
-        optional = {field.name for field in fields(self) if "None" in str(field.type)}
+        """Check that these fields are whole numbers from 1; or None, where the type allows it."""
+        hints = get_type_hints(type(self))
         for name in names:
             value = getattr(self, name)
-            if value is not None or name not in optional:
+            if value is not None or type(None) not in get_args(hints[name]):
                 self._set(name, checks.check_count(name, value))
 
     def _check_fractions(self, *names: str) -> None:
-        """Numbers from 0 on and below 1."""
+        """Check that these fields are at least 0 and below 1."""
         for name in names:
             self._set(name, checks.check_number(name, getattr(self, name)))
             checks.check_rate(name, getattr(self, name))
@@ -92,15 +94,15 @@ class TrainingSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesSettings(TrainingSettings):
-    """How windows of a table are cut and preprocessed, and how a model of them is trained.
+    """The settings of training on windows of a table.
 
     Attributes:
       window: rows that the model reads.
       horizon: rows that it predicts.
-      units: sizes of the LSTM layers; one number for one layer.
-      stride: rows from one training window to the next; "auto" is 1, or as large as it takes for at
-        most 20,000 windows, and 256 MiB of them.
-      preprocessing: `series.Preprocessing`: missing values, differencing, scaling; learnt from the
+      units: sizes of the LSTM layers, such as 32,16. One number stands for one layer.
+      stride: rows from one training window to the next; auto is the smallest number that gives at
+        most 20,000 windows. It also keeps them within 256 MiB.
+      preprocessing: `series.Preprocessing`: missing values, differencing, scaling; fitted to the
         training part alone.
     """
 
@@ -114,7 +116,8 @@ class SeriesSettings(TrainingSettings):
         super().__post_init__()
         self._check_counts("window", "horizon")
         self._set("units", checks.check_units("units", self.units))
-        stride_for(self.stride, windows=1, numbers=1)  # an error if it is none
+        if self.stride != "auto":
+            self._set("stride", stride_for(self.stride, windows=1, numbers=1))
         if not isinstance(self.preprocessing, Preprocessing):
             kind = type(self.preprocessing).__name__
             raise TypeError(f"preprocessing must be a series.Preprocessing, got {kind}")

@@ -1,5 +1,5 @@
-"""The command `lstmcore`: `fit.py` trains a model on a table, `inspect.py` makes a page of one,
-`translate.py` trains a translator on pairs of texts."""
+"""The command `lstmcore`. Each of its commands is a module of this package: `fit.py`, `inspect.py`,
+`forecast.py`, `anomalies.py`, `translate.py`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ app = typer.Typer(
     context_settings=HELP_OPTIONS,
 )
 for name, summary in SUMMARIES.items():
-    app.command(name, help=summary)(lambda: None)  # `Commands` puts the command in its place
+    app.command(name, help=summary)(lambda: None)  # a placeholder, see `Commands`
 
 
 def _print_version(wanted: bool) -> None:
@@ -35,7 +35,7 @@ def root(
         bool,
         typer.Option(
             "--version",
-            help="Print the version and stop.",
+            help="Print the version and exit.",
             is_eager=True,
             callback=_print_version,
         ),
@@ -44,27 +44,27 @@ def root(
     """The glass-box LSTM: train an LSTM on a table or on texts, and look at every gate.
 
     [bold]lstmcore fit[/bold]
-        the tutorial series, in seconds: what an LSTM autoencoder is
+        an LSTM autoencoder on the tutorial series, in seconds
 
     [bold]lstmcore fit --dataset sunspots[/bold]
-        300 years of sunspots, which come with lstmcore
+        309 years of sunspots, included in lstmcore
 
-    [bold]lstmcore fit my.csv --mode prediction --window 48 --steps 12[/bold]
+    [bold]lstmcore fit my.csv --mode prediction --window 48 --horizon 12[/bold]
         your own table: read 48 rows, predict the next 12
 
     [bold]lstmcore forecast load.csv --horizon 24 --season 24[/bold]
         the next 24 rows of a table, with errors beside those of naive forecasts
 
     [bold]lstmcore anomalies load.csv --train normal.csv[/bold]
-        the stretches of a table that are unlike the normal ones
+        the segments of a table that differ from normal rows
 
     [bold]lstmcore inspect lstmcore-run[/bold]
-        a page for the browser: look into the model that was trained
+        an HTML page of every gate of the trained model
 
     [bold]lstmcore translate train pairs.tsv[/bold]
         an encoder-decoder with attention, from lines of source, tab, target
 
-    Each command but inspect writes a folder with the model, its outputs and pictures.
+    Each command except inspect writes a folder with the model, its outputs and figures.
     To use the model in Python: lstmcore.load("lstmcore-run/model.safetensors").
     """
 
@@ -75,5 +75,5 @@ def main() -> None:
     with signals_as_interrupts():
         try:
             app(prog_name="lstmcore")
-        except OSError as error:  # of printing the help: the commands tell their own
+        except OSError as error:  # from printing the help; commands print their own errors
             sys.exit(f"error: {error}")

@@ -1,4 +1,4 @@
-"""The commands by name: each module is imported when its command is called, for JAX takes time."""
+"""The commands by name. Each is imported only when it is called, since importing JAX takes time."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 LARGEST = 2**31 - 1  # JAX counts with 32 bits
 LARGEST_SEED = 2**63 - 1
 SUMMARIES = {  # the first sentence of each command's help
-    "anomalies": "Learn what is normal, and find the stretches that do not fit it.",
+    "anomalies": "Learn from normal rows, and find the segments of a table that differ from them.",
     "fit": "Train an LSTM autoencoder, print its output beside the target values, and draw its "
     "gates.",
-    "forecast": "Forecast the rows after the last; say whether that beats the naive forecasts.",
+    "forecast": "Forecast the rows after the last, and compare with naive forecasts.",
     "inspect": "Write a page that shows every gate of a trained model, unit by unit and step by "
     "step.",
     "translate": "Train an encoder-decoder with attention on pairs of texts, and translate with "
@@ -28,7 +28,7 @@ SUMMARIES = {  # the first sentence of each command's help
 
 
 class Command(TyperCommand):
-    """A command that checks, before it runs, what it needs to run at all."""
+    """A command that first checks its packages, the devices of JAX and the size of numbers."""
 
     def invoke(self, context) -> Any:
         for name, value in context.params.items():
@@ -58,7 +58,7 @@ class Group(TyperGroup):
 
 
 class Commands(Group):
-    """The group of all commands, of which only the one that is called is imported."""
+    """The group of all commands, which imports only the one that is called."""
 
     def resolve_command(self, context, arguments) -> tuple[str | None, Any, list[str]]:
         name, command, rest = super().resolve_command(context, arguments)
@@ -66,7 +66,7 @@ class Commands(Group):
 
 
 def _name(context) -> str:
-    """The command without the program, such as "translate train"."""
+    """Return the name of the command without the program, such as "translate train"."""
     names: list[str] = []
     while context.parent is not None:
         names.insert(0, context.info_name)
@@ -75,7 +75,7 @@ def _name(context) -> str:
 
 
 def _load(name: str) -> Any:
-    """The command itself, in place of the one that stands for it in the help."""
+    """Return the command itself, in place of its placeholder in the help."""
     try:
         import jax  # noqa: F401
     except ValueError as error:  # of a setting such as JAX_ENABLE_X64=maybe
@@ -92,20 +92,20 @@ def _load(name: str) -> Any:
 
 
 def check_jax() -> None:
-    """Ask for the devices that JAX is told to use, before anything is computed or written.
+    """Check that the devices that JAX is set to use exist, before anything is computed.
 
     Raises:
-      ValueError: there are none.
+      ValueError: they do not.
     """
     import jax
 
     platforms = jax.config.jax_platforms  # type: ignore[attr-defined]
     if not platforms or "cpu" in platforms.split(","):
-        return  # there is a CPU at least, whose number of devices is still to be chosen
+        return  # the CPU is always there; its number of devices is chosen later
     try:
         jax.devices()
     except Exception as error:  # RuntimeError, or AssertionError for CUDA without its plugin
         raise ValueError(
-            f"JAX cannot use JAX_PLATFORMS={platforms} on this machine: unset it to use what is "
-            "there, or install JAX for that platform, see https://docs.jax.dev/installation.html"
+            f"JAX cannot use JAX_PLATFORMS={platforms} on this machine: unset it to use the "
+            "devices there are, or install JAX for that platform, see https://docs.jax.dev/installation.html"
         ) from error

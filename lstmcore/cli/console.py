@@ -1,4 +1,4 @@
-"""A console on which names and cells cannot do more than be read."""
+"""A console that prints control characters escaped."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from lstmcore.formatting import printable
 
 
 class PrintableConsole(Console):
-    """A console of rich that shows what a terminal would obey, such as escape sequences, escaped.
+    """A console of rich on which names and cells cannot control the terminal.
 
-    Column names, cells, file names and error messages come from other people's files.
+    Column names, cells, file names and error messages come from files of others; control characters
+    in them, such as escape sequences, are printed escaped.
     """
 
     def render_str(self, text: str, **options) -> Text:

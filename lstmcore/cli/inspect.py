@@ -1,4 +1,4 @@
-"""`lstmcore inspect`: from a trained model and its table to a page for the browser."""
+"""`lstmcore inspect`: from a trained model and its table to an HTML page of its gates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
@@ -33,120 +33,171 @@ MOST_PAIRS = 32  # of a translator
 OTHERS = {"detector.json": "lstmcore anomalies", "forecast.json": "lstmcore forecast"}
 
 
+Model = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        show_default=False,
+        help="A model.safetensors, or a folder written by lstmcore fit or lstmcore translate "
+        "train.",
+    ),
+]
+Source = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="CSV",
+        help="The table to run the model on. [dim]\\[default: the one it was trained on][/dim]",
+        show_default=False,
+    ),
+]
+Window = Annotated[
+    int | None,
+    typer.Option(
+        metavar="ROWS",
+        help="Rows of a window. [dim]\\[default: as in training; all rows if there is no "
+        "settings.json][/dim]",
+    ),
+]
+Page = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="The page. [dim]\\[default: inspect.html beside the model][/dim]"
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Replace a file of that name that lstmcore did not write."),
+]
+
+
 @reads_table
 def inspect(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="MODEL",
-            show_default=False,
-            help="A model.safetensors, or the folder that lstmcore fit or lstmcore translate train "
-            "has put it into.",
-        ),
-    ],
-    source: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="CSV",
-            help="The table to run it on. [dim]\\[default: the one it was trained on][/dim]",
-            show_default=False,
-        ),
-    ] = None,
-    window: Annotated[
-        int | None,
-        typer.Option(
-            metavar="WINDOW",
-            help="Rows that the model reads at once. "
-            "[dim]\\[default: as in training; without settings.json all rows][/dim]",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="The page. [dim]\\[default: inspect.html beside the model][/dim]",
-        ),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace a file of that name that is not lstmcore's.")
-    ] = False,
+    model: Model,
+    source: Source = None,
+    window: Window = None,
+    output: Page = None,
+    force: Force = False,
     *,
     reading_options: ReadOptions,
 ) -> None:
     """Write a page that shows every gate of a trained model, unit by unit and step by step.
 
-    The table is prepared and cut as lstmcore fit did. The page holds all it needs, so it can be
-    opened, kept and sent without lstmcore and without a network.
+    The table is preprocessed and cut into windows as by lstmcore fit. The page is self-contained:
+    it can be opened, kept and sent without lstmcore and without a network.
 
-    Of a translator, the page shows held-out pairs, while it translates them.
+    For a translator, the page shows the translations of validation pairs.
     """
     with clear_errors():
         path = model / "model.safetensors" if model.is_dir() else model
         page = path.with_name("inspect.html") if output is None else output
         if page.suffix.lower() not in (".html", ".htm"):
             raise ValueError(f"--output {page} is not the name of a page: let it end in .html")
-        folder = path.parent
         if not force:
             _check_free(page)
-        if (folder / MANIFEST).exists() and path.name in manifest.read(folder).parts:
-            manifest.check_parts(folder, (path.name,), "lstmcore")
+        if (path.parent / MANIFEST).exists() and path.name in manifest.read(path.parent).parts:
+            manifest.check_parts(path.parent, (path.name,), "lstmcore")
         lstm, params = lc.load(path)
-        if isinstance(lstm, lc.Seq2Seq):
-            if source is not None or window is not None or reading_options != ReadOptions():
-                raise ValueError(
-                    f"{path} is a translator, which reads no table: leave out CSV, --window and "
-                    "options of reading"
-                )
-            _inspect_translator(folder, page, force)
-            return
         if isinstance(lstm, lc.DenseAutoencoder):
-            raise ValueError(f"{path} holds a dense autoencoder, which has no gates to look at")
-        origin = _origin(path, lstm)
-        name = str(source) if source is not None or origin is None else origin.source
-        data = _read(path, source, reading_options, origin)
-        if len(data.columns) != lstm.features:
+            raise ValueError(f"{path} holds a dense autoencoder, which has no gates")
+        if not isinstance(lstm, lc.Seq2Seq):
+            shown = _table_run(path, lstm, params, source, window, reading_options)
+        elif source is None and window is None and reading_options == ReadOptions():
+            shown = _translator_run(path.parent)
+        else:
             raise ValueError(
-                f"{name} has {count(len(data.columns), 'column')} to read "
-                f"({few(data.columns)}), but the model reads {lstm.features}"
+                f"{path} is a translator, which reads no table: leave out CSV, --window and the "
+                "options for reading a table"
             )
-        lost = origin.preprocessor.dropped_rows if origin else 0
-        first = lost + (origin.settings.first_row if origin and source is None else 0)
-        length = origin.settings.window if origin else len(data.values)
-        length = length if window is None else window
-        rows = series.windows(np.arange(first, len(data.values)), length)[:, :, 0]
-        chosen = rows[autoencoding.side_by_side(len(rows), length, length * MOST_WINDOWS)]
-        run = _run(lstm, params, data, chosen, origin)
-        title = f"{name}: {len(chosen):,} of {count(len(rows), 'window')} of {count(length, 'row')}"
-        # A prediction as long as the window would wear the names of the rows that were read.
-        is_ambiguous = getattr(lstm, "steps", None) == length
-        names = None if is_ambiguous else [[data.labels[row] for row in one] for one in chosen]
-        xlabel = "time step" if is_ambiguous else data.label_name
-        with _place(page, force) as place:
-            study.inspect(
-                run, place, title=title, labels=names, columns=data.columns, xlabel=xlabel
-            )
-        console.print(f"{escape(title)}\nwrote [bold]{escape(str(page))}[/bold]", soft_wrap=True)
+        with _page_path(page, force) as place:
+            study.inspect(shown.run, place, title=shown.title, **shown.options)
+        console.print(
+            f"{escape(shown.title)}\nwrote [bold]{escape(str(page))}[/bold]", soft_wrap=True
+        )
+
+
+class _Shown(NamedTuple):
+    """What a page shows. options: of `study.inspect`."""
+
+    run: study.Run
+    title: str
+    options: dict[str, Any]
+
+
+def _table_run(
+    path: Path,
+    lstm,
+    params: dict,
+    source: Path | None,
+    window: int | None,
+    reading_options: ReadOptions,
+) -> _Shown:
+    """Run a model on windows of its table, or of another."""
+    origin = _origin(path, lstm)
+    name = str(source) if source is not None or origin is None else origin.source
+    table = _read(path, source, reading_options, origin)
+    if len(table.columns) != lstm.features:
+        raise ValueError(
+            f"{name} has {count(len(table.columns), 'column')} to read "
+            f"({few(table.columns)}), but the model reads {lstm.features}"
+        )
+    first = origin.preprocessor.dropped_rows if origin else 0
+    first += origin.settings.first_row if origin and source is None else 0
+    length = origin.settings.window if origin else len(table.values)
+    length = length if window is None else window
+    rows = series.windows(np.arange(first, len(table.values)), length)[:, :, 0]
+    chosen = rows[autoencoding.side_by_side(len(rows), length, length * MOST_WINDOWS)]
+    run = _run(lstm, params, table, chosen, origin)
+    title = f"{name}: {len(chosen):,} of {count(len(rows), 'window')} of {count(length, 'row')}"
+    if getattr(lstm, "steps", None) == length:
+        # A prediction as long as the window would get the labels of the rows that were read.
+        labels: dict[str, Any] = {"labels": None, "xlabel": "time step"}
+    else:
+        labels = {
+            "labels": [[table.labels[row] for row in one] for one in chosen],
+            "xlabel": table.label_name,
+        }
+    return _Shown(run, title, {"columns": table.columns, **labels})
+
+
+def _translator_run(folder: Path) -> _Shown:
+    """Run a translator on its validation pairs, while it decodes its own translations."""
+    translator = translation.Translator.load(folder)
+    pairs = folder / "validation.tsv"
+    if not pairs.is_file() and (earlier := folder / "held_out.tsv").is_file():
+        pairs = earlier  # the name in 0.1.0.dev0
+    if not pairs.is_file():
+        raise FileNotFoundError(
+            f"there is no {pairs.name} in {folder}, whose pairs the page shows: use study.inspect "
+            "for other texts"
+        )
+    validation = translation.read_pairs(pairs, (1, 2))  # without its heading
+    run = translator.run([source for source, _ in validation[:MOST_PAIRS]])
+    tokens = [
+        translator.source.labels(ids[: mask.sum()])
+        for ids, mask in zip(np.asarray(run.inputs), np.asarray(run.mask), strict=True)
+    ]
+    title = f"{folder}: {len(tokens):,} of {len(validation):,} validation pairs"
+    return _Shown(run, title, {"text": tokens, "xlabel": "token"})
 
 
 def _check_free(page: Path) -> None:
-    """No file that is not lstmcore's is replaced.
+    """Check that `page` does not replace a file that lstmcore did not write.
 
     Raises:
-      FileExistsError: `page` is one.
+      FileExistsError: it does.
     """
     if not os.path.lexists(page):
         return
     is_in_run = (page.parent / MANIFEST).exists()
     if not is_in_run or not manifest.is_part(page, manifest.read(page.parent).parts):
         raise FileExistsError(
-            f"there is a file {page} already: --force replaces it, or name another with --output"
+            f"there is a file {page} already: --force replaces it, or choose another with --output"
         )
 
 
 @contextmanager
-def _place(page: Path, force: bool) -> Iterator[Path]:
-    """Where to write the page; it becomes one of the files of the run that it stands in."""
+def _page_path(page: Path, force: bool) -> Iterator[Path]:
+    """Yield the path to write the page to; in the folder of a run it becomes part of the run."""
     if page.name == PAGE and (page.parent / MANIFEST).exists():
         with manifest.added_part(page.parent, page.name, force=force) as temporary:
             yield temporary
@@ -155,42 +206,21 @@ def _place(page: Path, force: bool) -> Iterator[Path]:
 
 
 def _origin(path: Path, model) -> Origin | None:
-    """How the model was trained; None of a model on its own."""
+    """Return the origin of a model; None if there is no settings.json beside it."""
     for name, command in OTHERS.items():
         if path.with_name(name).exists():
             raise ValueError(
                 f"{path.parent} is a folder of {command}, whose report.html shows the gates: "
-                "lstmcore inspect reads those of lstmcore fit and lstmcore translate train"
+                "lstmcore inspect reads folders of lstmcore fit and lstmcore translate train"
             )
     settings = path.with_name(SETTINGS)
     if not settings.exists():
-        console.print(f"no {SETTINGS} beside {escape(str(path))}: nothing is prepared")
+        console.print(f"no {SETTINGS} beside {escape(str(path))}: the table is not preprocessed")
         return None
     manifest.check_parts(path.parent, (SETTINGS, path.name), "lstmcore fit")
     origin = read_settings(settings)
     check_model(path, model, settings, autoencoding.build(origin.settings, len(origin.columns)))
     return origin
-
-
-def _inspect_translator(folder: Path, page: Path, force: bool) -> None:
-    """The page of held-out pairs, while the model writes its own translations."""
-    translator = translation.Translator.load(folder)
-    pairs = folder / "held_out.tsv"
-    if not pairs.is_file():
-        raise FileNotFoundError(
-            f"there is no {pairs.name} in {folder}, whose pairs are shown: see study.inspect for "
-            "texts of your own"
-        )
-    held_out = translation.read_pairs(pairs, (1, 2))  # its heading is left out
-    run = translator.run([source for source, _ in held_out[:MOST_PAIRS]])
-    tokens = [
-        translator.source.labels(ids[: mask.sum()])
-        for ids, mask in zip(np.asarray(run.inputs), np.asarray(run.mask), strict=True)
-    ]
-    title = f"{folder}: {len(tokens):,} of {len(held_out):,} held-out pairs"
-    with _place(page, force) as place:
-        study.inspect(run, place, title=title, text=tokens, xlabel="token")
-    console.print(f"{escape(title)}\nwrote [bold]{escape(str(page))}[/bold]", soft_wrap=True)
 
 
 def _read(
@@ -205,7 +235,7 @@ def _read(
         return data
     if origin is None:
         raise ValueError(
-            f"there is no settings.json beside {path} that tells its table: name a CSV, lstmcore "
+            f"there is no settings.json beside {path} that names its table: give a CSV, lstmcore "
             f"inspect {path} CSV"
         )
     if origin.source in series.DATASETS:
@@ -217,23 +247,23 @@ def _read(
         return reading.read(Path(origin.source), columns, given, missing=missing)[0]
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"the table that the model was trained on, {origin.source}, is not here: name it, "
+            f"the table that the model was trained on, {origin.source}, is not here: give it, "
             f"lstmcore inspect {path} CSV"
         ) from None
 
 
 def _run(lstm, params, data: Table, rows: np.ndarray, origin: Origin | None) -> study.Run:
-    """The run on windows of the table, its inputs and outputs in units of the table."""
+    """Return the run on windows of the table, with inputs and outputs in units of the table."""
     preprocessor = (
         origin.preprocessor if origin else series.Preprocessing(scaling="none").fit(data.values)
     )
-    # What the windows are made from begins this many rows before the first of them.
+    # With differencing, the windows are made from earlier rows as well.
     values = data.values[rows[0, 0] - preprocessor.dropped_rows :]
     places = rows - rows[0, 0]
     with np.errstate(over="ignore"):
         x = preprocessor.transform(values).astype(np.float32)[places]
     if not np.isfinite(x).all():
-        raise ValueError("the prepared table holds numbers that float32 cannot hold")
+        raise ValueError("the preprocessed table holds numbers that float32 cannot hold")
     run = study.run(lstm, params, x)
     made_from = preprocessor.filled(values)[
         places[:, :1] + np.arange(preprocessor.dropped_rows + places.shape[1])
@@ -241,9 +271,9 @@ def _run(lstm, params, data: Table, rows: np.ndarray, origin: Origin | None) -> 
     run = replace(run, inputs=made_from[:, preprocessor.dropped_rows :])
     if origin is None:
         return run
-    written = run.outputs if isinstance(run.outputs, tuple) else (run.outputs,)
-    shown = tuple(
+    outputs = run.outputs if isinstance(run.outputs, tuple) else (run.outputs,)
+    in_units = tuple(
         autoencoding.in_units(preprocessor, name, np.asarray(output), x, made_from)
-        for name, output in zip(origin.settings.outputs, written, strict=True)
+        for name, output in zip(origin.settings.outputs, outputs, strict=True)
     )
-    return replace(run, outputs=shown if isinstance(run.outputs, tuple) else shown[0])
+    return replace(run, outputs=in_units if isinstance(run.outputs, tuple) else in_units[0])

@@ -1,4 +1,4 @@
-"""Two tables that one model reads: it takes the rows of both to be equally far apart in time."""
+"""Two tables for one model: their rows must be at the same interval of time."""
 
 from __future__ import annotations
 
@@ -11,40 +11,41 @@ from lstmcore.series import Times
 
 
 def check_intervals(
-    learnt_from: str | Path, learnt: str | None, source: str | Path, interval: str | None
+    train: str | Path, trained: str | None, source: str | Path, interval: str | None
 ) -> None:
-    """Compare the interval that a model was trained at with that of a table that it is to read.
+    """Check that the interval of a table is that of the training table.
 
     Args:
-      learnt_from: name of the table that was trained on.
-      learnt: interval of its rows, such as "1 hour"; None if nothing is known of it.
+      train: name of the training table.
+      trained: interval of its rows, such as "1 hour"; None if it is unknown.
       source: name of the other table.
       interval: of its rows, likewise.
 
     Raises:
       ValueError: both are known, and they differ.
     """
-    if learnt is not None and interval is not None and learnt != interval:
+    if trained is not None and interval is not None and trained != interval:
         raise ValueError(
-            f"{source} has a row every {_each(interval)}, but {learnt_from}, which is trained on, "
-            f"one every {_each(learnt)}: a model knows rows, not times, so bring both tables to "
+            f"{source} has a row every {_each(interval)}, but {train}, the training table, "
+            f"one every {_each(trained)}: a model knows rows, not times, so bring both tables to "
             "the same interval first"
         )
 
 
-def shared_rows(train: str | Path, learnt: Times | None, judged: Times | None) -> list[str]:
-    """A sentence about the times that are in the training table and in the judged one, if any."""
-    if learnt is None or judged is None or learnt.times.dtype.kind != judged.times.dtype.kind:
+def shared_rows(train: str | Path, trained: Times | None, scored: Times | None) -> list[str]:
+    """Return a sentence on the times that both the training and the scored table have, if any."""
+    if trained is None or scored is None or trained.times.dtype.kind != scored.times.dtype.kind:
         return []
-    shared = int(np.isin(judged.times, learnt.times).sum())
+    shared = int(np.isin(scored.times, trained.times).sum())
     if not shared:
         return []
     return [
-        f"{count(shared, 'row')} of {len(judged.times):,} are at times that {train} holds, too: if "
-        "these are the same rows, they were trained on, so nothing in them is found easily"
+        f"{count(shared, 'row')} of {len(scored.times):,} are at times that are also in {train}: "
+        f"if "
+        "these are the same rows, they were trained on, and anomalies in them are hard to find"
     ]
 
 
 def _each(interval: str) -> str:
-    """The interval after the word "every": "5 minutes", but "hour" rather than "1 hour"."""
+    """Return the interval as it follows "every": "5 minutes", and "hour" for "1 hour"."""
     return interval.removeprefix("1 ")

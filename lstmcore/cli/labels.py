@@ -1,4 +1,4 @@
-"""Columns of labels in a table of measurements: known by their names and values, never learnt."""
+"""Columns of labels in a table of measurements, which are not trained on."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from lstmcore.formatting import count, few
 from lstmcore.series import ReadOptions, Table
 from lstmcore.series.tables.selection import looks_like_labels
 
-__all__ = ["labelled", "learnt_rows", "without_labels"]
+__all__ = ["labelled", "trained_on_labelled", "without_labels"]
 
 
 def without_labels(
     source: Path, data: Table, wanted: Sequence[str]
 ) -> tuple[Table, dict[str, np.ndarray], list[str]]:
-    """The table without the columns that look like labels, unless they were asked for by name.
+    """Return the table without the columns that look like labels, unless they are in `wanted`.
 
     Returns:
-      (table, {name: bool [rows], rows that are marked} of what looks like labels, sentences to
-      tell the user)
+      (table, {name: bool [rows], marked rows} of columns that look like labels, sentences for the
+      user)
 
     Raises:
       ValueError: nothing else is left.
@@ -42,34 +42,34 @@ def without_labels(
         else ("look like columns of labels", "are", "them")
     )
     if wanted:
-        said = f"{names} {looks}, and {verb} learnt from because --columns names {them}"
-        return data, found, [said]
+        message = f"{names} {looks}, and {verb} trained on because --columns names {them}"
+        return data, found, [message]
     rest = [place for place in range(len(data.columns)) if place not in places]
     if not rest:
         raise ValueError(
-            f"{source} has nothing to learn from: {names} {looks}; --columns reads {them} all "
-            "the same"
+            f"{source} has nothing to train on: {names} {looks}; --columns reads {them} "
+            "nevertheless"
         )
     columns = tuple(data.columns[place] for place in rest)
-    said = f"{names} {looks} and {verb} left out; --columns reads {them}, --labels compares"
-    return data._replace(columns=columns, values=data.values[:, rest]), found, [said]
+    message = f"{names} {looks} and {verb} left out; --columns reads {them}, --labels compares"
+    return data._replace(columns=columns, values=data.values[:, rest]), found, [message]
 
 
 def labelled(values: np.ndarray) -> np.ndarray:
-    """bool [rows]: which values of a column of labels are neither 0 nor missing."""
+    """Return bool [rows]: which values of a column of labels are neither 0 nor missing."""
     return np.nan_to_num(values) != 0
 
 
-def learnt_rows(
+def trained_on_labelled(
     marks: Mapping[str, np.ndarray], train: Path | None, options: ReadOptions, rows: int
 ) -> list[str]:
-    """Sentences about labelled rows that are trained on, which the model takes to be normal.
+    """Return sentences on labelled rows that are trained on, and so taken to be normal.
 
     Args:
-      marks: {name: bool [rows]} of the columns of labels in the judged table.
-      train: the table that is trained on; None if it is the first rows of the judged one.
+      marks: {name: bool [rows]} of the columns of labels in the table that is scored.
+      train: the table that is trained on; None if it is the first rows of the one that is scored.
       options: how to read it.
-      rows: how many are trained on.
+      rows: number of rows that are trained on.
     """
     notes = []
     for name, marked in marks.items():
@@ -79,7 +79,7 @@ def learnt_rows(
             try:
                 table, _ = reading.read(train, [name], options)
                 trained_on = labelled(table.values[:, 0])
-            except ValueError:  # the column need not be there: the table has been read before
+            except ValueError:  # it has no such column; the table itself can be read
                 continue
         number = int(trained_on.sum())
         if number:

@@ -1,4 +1,4 @@
-"""The packages that a command needs, and the extra of lstmcore that installs them."""
+"""The packages that each command needs, and the extra of lstmcore that installs them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ NEEDED = {  # by command: its extra, and what it imports; a test keeps it equal 
     "translate run": ("cli", ()),
     "inspect": ("inspect", (*BASE, "plotly")),
 }
-DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where it is not the name that is imported
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where it differs from the name to import
 
 
 def require_command(name: str) -> None:
-    """Ask for all packages of a command, such as "translate train", before it begins.
+    """Check that the packages of a command, such as "translate train", are installed.
 
     Raises:
       ImportError: one is not installed.
@@ -30,11 +30,11 @@ def require_command(name: str) -> None:
 
 
 def require(package: str, extra: str, why: str) -> None:
-    """Ask for a package before training rather than after it.
+    """Check that a package is installed, before training rather than after it.
 
     Args:
       package: the name by which it is imported.
-      extra: that of lstmcore which installs it.
+      extra: the extra of lstmcore that installs it.
       why: the command or the option that needs it.
 
     Raises:

@@ -1,4 +1,4 @@
-"""From a CSV file to a table at regular steps, and what the user should know about it."""
+"""From a CSV file to a table at regular steps, with checks and notes for the user."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ def read(
     missing: bool = True,
     also: Sequence[str] = (),
 ) -> tuple[Table, Times | None]:
-    """The table with a row for each step, and its times if it has some.
+    """Return the table with a row for each step, and its times if it has any.
 
-    Labels that name several rows, such as places, say nothing of time: then rows are numbered.
+    If several rows have the same label, such as a place, the labels are not times, and rows are
+    numbered.
 
     Args:
       source: the CSV file.
-      columns: names of those to read; none for all numeric ones.
-      options: how to read it.
-      missing: whether values, and rows in time, may be missing.
+      columns: names of the columns to read; empty for all numeric ones.
+      options: how to read the file.
+      missing: whether values may be missing, and times be skipped.
       also: names of columns to read after these.
 
     Raises:
@@ -56,7 +57,7 @@ def read(
         raise ValueError(
             f"{source} leaves out {count(data.times.gaps, 'row')} in time (the first before "
             f"{_after_gap(data.times)}), of which there should be one every {_every(data.times)}: "
-            "add them, or have them filled with --missing forward"
+            "add them, or fill them with --missing forward"
         )
     try:
         data = series.regular(data)
@@ -72,24 +73,24 @@ def read(
 def read_beside(
     source: Path, columns: Sequence[str], others: Sequence[str], options: ReadOptions
 ) -> tuple[Table, Times | None, Table]:
-    """As `read`, with some columns that are for something else in a table of their own.
+    """Read a table as `read` does, and the columns `others` as a table of their own.
 
-    The file is read once, for it may be a pipe.
+    The file is read once, because it may be a pipe.
 
     Raises:
-      ValueError: as `read`; or a column to read that is to be for something else.
+      ValueError: as `read`; or a column is among both.
     """
     if both := set(columns) & set(others):
         raise ValueError(
-            f"{min(both)!r} is among --columns and --labels: labels are not learnt from"
+            f"{min(both)!r} is among --columns and --labels: labels are not trained on"
         )
     whole, times = read(source, columns, options, also=others)
     beside = [place for place, name in enumerate(whole.columns) if _is_of(name, others)]
     if len(beside) > len(others):
-        words = [whole.columns[place] for place in beside]
+        values = [whole.columns[place] for place in beside]
         raise ValueError(
-            f"{source}: {others[0]} holds words: say which of them marks a row, such as --labels "
-            f"'{words[0]}' ({few(words)})"
+            f"{source}: {others[0]} holds text: say which value marks a row, such as --labels "
+            f"'{values[0]}' ({few(values)})"
         )
     rest = [place for place in range(len(whole.columns)) if place not in beside]
     data, marks = (
@@ -102,12 +103,12 @@ def read_beside(
 
 
 def _is_of(name: str, columns: Sequence[str]) -> bool:
-    """Whether a column of the table comes from one of these columns of the file."""
+    """Return whether a column of the table comes from one of these columns of the file."""
     return name in columns or name.rpartition("=")[0] in columns
 
 
 def check(source: Path, data: Table, missing: str) -> None:
-    """What would else be found out when training is over, or in words of the Python API.
+    """Check a table before training, with errors that name columns, labels and options.
 
     Args:
       source: where the table is from.
@@ -115,7 +116,7 @@ def check(source: Path, data: Table, missing: str) -> None:
       missing: how missing values are filled.
 
     Raises:
-      ValueError: missing values that are refused or have nothing before them, or numbers too large
+      ValueError: missing values that are refused or have no value before them, or numbers too large
         to compute with.
     """
     gone = np.isnan(data.values)
@@ -125,7 +126,7 @@ def check(source: Path, data: Table, missing: str) -> None:
             continue
         where = f"{source}, column {name!r}"
         if len(rows) == len(data.values):
-            raise ValueError(f"{where}: no row has a value; leave the column out with --columns")
+            raise ValueError(f"{where}: no row has a value; leave out the column with --columns")
         if missing == "refuse":
             raise ValueError(
                 f"{where}: {count(len(rows), 'value')} missing, the first at "
@@ -135,7 +136,7 @@ def check(source: Path, data: Table, missing: str) -> None:
             known = int(np.argmin(gone[:, place]))
             raise ValueError(
                 f"{where}: no value in the first {count(known, 'row')}, and none before to fill "
-                "it with: start the table later, leave the column out, or use --missing mean"
+                "them with: start the table later, leave out the column, or use --missing mean"
             )
     large = np.argwhere(np.abs(data.values) >= LARGEST)
     if len(large):
@@ -147,10 +148,10 @@ def check(source: Path, data: Table, missing: str) -> None:
 
 
 def check_range(source: Path, data: Table, preprocessor: Preprocessor) -> None:
-    """Every number, prepared as it will be, can be given to a model.
+    """Check that float32 can hold every number after preprocessing.
 
     Raises:
-      ValueError: one cannot.
+      ValueError: it cannot.
     """
     with np.errstate(over="ignore"):
         far = np.argwhere(np.abs(preprocessor.transform(data.values)) > np.finfo(np.float32).max)
@@ -164,7 +165,7 @@ def check_range(source: Path, data: Table, preprocessor: Preprocessor) -> None:
 
 
 def introduce(source: Path, data: Table, times: Times | None, more: str = "") -> None:
-    """Print what was understood of a table, before training, which may take long."""
+    """Print how a table was read, before training, which may take long."""
     title = f"[bold]{escape(str(source))}[/bold]: {escape(_size(data, times) + more)}"
     console.print(title, soft_wrap=True)
     for note in data.notes:
@@ -173,39 +174,39 @@ def introduce(source: Path, data: Table, times: Times | None, more: str = "") ->
 
 
 def not_introduced(notes: Sequence[str], data: Table) -> Sequence[str]:
-    """Those of `notes` that `introduce` has not printed."""
+    """Return the notes that `introduce` has not printed."""
     return notes[1 + len(data.notes) :]
 
 
 def notes(data: Table, times: Times | None, preprocessor: Preprocessor) -> list[str]:
-    """What was found in a table, and what was done about it, in sentences."""
-    said = [_size(data, times), *data.notes]
+    """Return sentences on a table and its preprocessing."""
+    messages = [_size(data, times), *data.notes]
     if times and times.gaps:
-        said.append(
-            f"the times skip {count(times.gaps, 'row')}, which are filled in as missing; the first "
+        messages.append(
+            f"the times skip {count(times.gaps, 'row')}, which are added as missing; the first "
             f"is before {_after_gap(times)}"
         )
     holes = series.missing(data.values, data.columns)
     if holes.counts.any():
-        way = FILLED[preprocessor.preprocessing.missing]
+        filling = FILLED[preprocessor.preprocessing.missing]
         lines = str(holes).splitlines()
-        said += [f"{line}; filled with {way}" for line in lines[:MOST_LINES]]
+        messages += [f"{line}; filled with {filling}" for line in lines[:MOST_LINES]]
         if len(lines) > MOST_LINES:
             others = count(len(lines) - MOST_LINES, "more column")
-            said.append(f"{others} with missing values, filled likewise")
+            messages.append(f"{others} with missing values, filled likewise")
     lags = preprocessor.preprocessing.difference
     if lags:
-        words = ["the row before" if lag == 1 else f"{lag:,} rows before" for lag in lags]
-        said.append(f"the model reads differences to {' and then to '.join(words)}")
+        rows = ["the row before" if lag == 1 else f"{lag:,} rows before" for lag in lags]
+        messages.append(f"the model reads differences to {' and then to '.join(rows)}")
     labels = [
         name
         for place, name in enumerate(data.columns)
         if looks_like_labels(name, data.values[:, place])
     ]
     if labels:
-        said.append(
-            f"{listed(labels)} may hold labels rather than measurements: --columns names what is "
-            "to be learnt from"
+        messages.append(
+            f"{listed(labels)} may hold labels rather than measurements: --columns names the "
+            "columns to train on"
         )
     constant = [
         name for name, is_so in zip(data.columns, preprocessor.constant, strict=True) if is_so
@@ -213,18 +214,18 @@ def notes(data: Table, times: Times | None, preprocessor: Preprocessor) -> list[
     if constant:
         verb = "never changes" if len(constant) == 1 else "never change"
         after = " once differences are taken" if lags else ""
-        said.append(
+        messages.append(
             f"{listed(constant)} {verb} in the training part{after}: there is nothing to learn "
             "from it"
         )
-    return said
+    return messages
 
 
 def stationary(data: Table, preprocessor: Preprocessor, rows: int) -> list[str]:
-    """What tests of stationarity say of the training part as the model reads it.
+    """Return sentences on the stationarity of the training part as the model reads it.
 
-    Nothing where statsmodels is missing, which makes them, or where there are too few rows. Of a
-    wide table the first 50 columns are tested, which takes a second.
+    There are none if statsmodels is missing or there are too few rows for the tests. Of a wide
+    table the first 50 columns are tested, which takes a second.
     """
     try:
         tests = series.stationarity(preprocessor.transform(data.values[:rows])[:, :MOST_TESTED])
@@ -234,8 +235,8 @@ def stationary(data: Table, preprocessor: Preprocessor, rows: int) -> list[str]:
     by_verdict: dict[str, list[str]] = {}
     for name, test in zip(data.columns, tests, strict=False):
         by_verdict.setdefault(test.verdict, []).append(name)
-    known = preprocessor.preprocessing.difference
-    hint = f"{'another difference' if known else '--difference 1'} may help"
+    lags = preprocessor.preprocessing.difference
+    hint = f"{'another difference' if lags else '--difference 1'} may help"
     of_some = len(data.columns) > MOST_TESTED
     first = f"of the first {MOST_TESTED} columns, " if of_some else ""
     return [
@@ -248,7 +249,7 @@ def stationary(data: Table, preprocessor: Preprocessor, rows: int) -> list[str]:
 
 
 def beyond(data: Table, preprocessor: Preprocessor, rows: int) -> list[str]:
-    """Columns that go where the model has not been: beyond their range in the training part."""
+    """Return sentences on columns that leave their range in the training part."""
     read = preprocessor.transform(data.values)
     training, later = (
         read[: rows - preprocessor.dropped_rows],
@@ -257,19 +258,20 @@ def beyond(data: Table, preprocessor: Preprocessor, rows: int) -> list[str]:
     if not len(training) or not len(later):
         return []
     outside = (later < training.min(axis=0)) | (later > training.max(axis=0))
-    shares = outside.mean(axis=0)
-    far = np.flatnonzero(shares > MANY_BEYOND)
+    fractions = outside.mean(axis=0)
+    far = np.flatnonzero(fractions > MANY_BEYOND)
     hint = (
         "" if preprocessor.preprocessing.difference else "; if it drifts, --difference 1 may help"
     )
-    said = [
-        f"{shorten(data.columns[place])} lies outside of its range in the training part in "
-        f"{shares[place]:.0%} of the rows after it, where the model has never been{hint}"
+    messages = [
+        f"{shorten(data.columns[place])} is outside its range in the training part in "
+        f"{fractions[place]:.0%} of the rows after it, for which the model has not been "
+        f"trained{hint}"
         for place in far[:MOST_LINES]
     ]
     if len(far) > MOST_LINES:
-        said.append(f"so do {count(len(far) - MOST_LINES, 'more column')}")
-    return said
+        messages.append(f"so are {count(len(far) - MOST_LINES, 'more column')}")
+    return messages
 
 
 def _size(data: Table, times: Times | None) -> str:
@@ -280,10 +282,10 @@ def _size(data: Table, times: Times | None) -> str:
 
 
 def _every(times: Times) -> str:
-    """The interval as it follows "every": hour, 5 minutes."""
+    """Return the interval as it follows "every": hour, 5 minutes."""
     return times.interval.removeprefix("1 ")
 
 
 def _after_gap(times: Times) -> str:
-    """The label of the first row before which rows are left out."""
+    """Return the label of the first row before which rows are skipped."""
     return times.labels[int((np.diff(times.positions) > 1).argmax()) + 1]

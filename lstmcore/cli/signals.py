@@ -1,4 +1,4 @@
-"""Signals that end a command: each saves what was learned, as Ctrl-C does."""
+"""Signals that end a command: they are handled like Ctrl-C, which saves the training so far."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ AGAIN = 0.05  # seconds after which an interrupt that was swallowed is repeated
 
 @contextmanager
 def signals_as_interrupts() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise KeyboardInterrupt; the exit status names the signal, as 143.
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt, and name the signal by the exit status.
 
-    SIGTERM is what ends a job of a cluster or a container, SIGHUP comes when the terminal is
-    closed. One that is ignored from the start, as SIGHUP under `nohup`, stays so.
+    SIGTERM ends a job of a cluster or a container; SIGHUP is sent when the terminal is closed. A
+    signal that is ignored from the start, such as SIGHUP under `nohup`, stays ignored. The exit
+    status is 128 and the number of the signal, such as 143.
 
-    An interrupt that reaches Python within a callback of the garbage collector, as JAX has one,
-    is only printed and goes no further: it is repeated a moment later.
+    An interrupt within a callback of the garbage collector, such as that of JAX, is only printed
+    and does not propagate: it is repeated a moment later.
     """
     received = []
 
@@ -55,7 +56,7 @@ def signals_as_interrupts() -> Iterator[None]:
 
 
 def _wake(number: int) -> None:
-    """Send the main thread a signal, which ends what it waits for."""
+    """Send the main thread a signal, which interrupts a blocking call."""
     if hasattr(signal, "pthread_kill"):
         signal.pthread_kill(main_thread().ident or 0, number)
     else:

@@ -13,10 +13,11 @@ GONE = {errno.EPIPE, errno.EIO}  # of a reader that has ended, of a terminal tha
 
 
 def prepare_streams() -> None:
-    """Let no output stream end a run: what cannot be shown is replaced, what nobody reads dropped.
+    """Replace the standard streams by ones that cannot end a run.
 
-    A stream that was closed becomes the null device, or else the next file to be opened would
-    take its number, and what libraries write to that number would end up in the file.
+    Characters that cannot be encoded are replaced, and output to a closed pipe is dropped. A stream
+    that was closed becomes the null device: otherwise the next file to be opened would take its
+    number, and output of libraries to that number would end up in the file.
     """
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
@@ -39,7 +40,7 @@ def prepare_streams() -> None:
 
 
 class _LastingFile(io.FileIO):
-    """The file of a stream, which goes on as the null device once it cannot be written to."""
+    """The file of a stream, which becomes the null device once it cannot be written to."""
 
     def __init__(self, stream: io.TextIOWrapper):
         super().__init__(stream.fileno(), "w", closefd=False)
@@ -53,5 +54,5 @@ class _LastingFile(io.FileIO):
             os.dup2(null, self.fileno())
             os.close(null)
             if error.errno not in GONE:
-                raise  # such as a full disk, which is told once
+                raise  # such as a full disk, which is reported once
             return memoryview(data).nbytes

@@ -1,4 +1,4 @@
-"""Options on how a table is read, the same for every command that reads one."""
+"""Options for reading a table, the same for every command that reads one."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from lstmcore.series import ReadOptions
 
 PANEL = "Reading the table"
 
-# In the order of the help. Each stands for the field of ReadOptions of that name.
+# In the order of the help. Each is a field of ReadOptions of that name.
 OPTIONS: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "time": (
         str | None,
-        "Column of times, or those that make them up: date,time. "
-        "[dim]\\[default: found by its name or its cells][/dim]",
+        "Column of times, or several that form them: date,time. "
+        "[dim]\\[default: found by name or contents][/dim]",
         {"metavar": "NAME"},
     ),
     "day_first": (
         bool | None,
-        "Which number of 01-02-2024 is the day. [dim]\\[default: what the column shows][/dim]",
+        "Which number of 01-02-2024 is the day. [dim]\\[default: detected][/dim]",
         {"flags": "--day-first/--month-first"},
     ),
     "time_zone": (
         str | None,
-        "Time zone of the clock that wrote the times, such as Europe/Berlin.",
+        "Time zone of the times, such as Europe/Berlin.",
         {"metavar": "ZONE"},
     ),
     "time_format": (
         str | None,
-        "number, s, ms, us or ns (since 1970), excel, or directives such as %d.%m.%y.",
+        "Format of the times: number, s, ms, us or ns (since 1970), excel, or directives such as "
+        "%d.%m.%y.",
         {"metavar": "FORMAT"},
     ),
     "series": (
@@ -45,23 +46,23 @@ OPTIONS: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "sort": (bool, "Sort the rows by time.", {"flags": "--sort"}),
     "duplicates": (
         Literal["refuse", "mean", "first", "last"],
-        "One row of several at the same time: their mean, the first or the last.",
+        "Rows at the same time: refuse them, or take their mean, the first or the last.",
         {},
     ),
     "resample": (
         str | None,
-        "Bring the rows to this interval: 30s, 5min, 1h, 1d, 1w, 1month.",
+        "Resample the rows to this interval: 30s, 5min, 1h, 1d, 1w, 1month.",
         {"metavar": "INTERVAL"},
     ),
     "aggregate": (
         str,
-        "How --resample joins rows: mean, sum, first, last, min, max; or by column: "
+        "How --resample combines rows: mean, sum, first, last, min, max; or by column: "
         "rain=sum,level=last.",
         {"metavar": "HOW"},
     ),
     "consecutive": (
         bool,
-        "Take the rows as consecutive steps, whatever their times.",
+        "Treat the rows as consecutive steps, whatever their times.",
         {"flags": "--consecutive"},
     ),
     "na": (
@@ -73,12 +74,12 @@ OPTIONS: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "thousands": (str | None, "Mark between thousands: . , ' or a space.", {"metavar": "MARK"}),
     "separator": (
         str | None,
-        "What separates cells: a character, tab or space.",
+        "Separator of cells: a character, tab or space.",
         {"metavar": "MARK"},
     ),
     "header": (
         bool | None,
-        "Whether the first line holds names. [dim]\\[default: detected][/dim]",
+        "Read column names from the first line. [dim]\\[default: detected][/dim]",
         {"flags": "--header/--no-header"},
     ),
     "skip_lines": (int, "Lines to skip before the table.", {"metavar": "LINES"}),

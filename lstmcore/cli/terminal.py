@@ -1,4 +1,4 @@
-"""What the commands share: where they print, and how they say what went wrong."""
+"""Output of the commands: the consoles, tables, and error messages without tracebacks."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ messages = PrintableConsole(stderr=True, highlight=False)
 
 @dataclass
 class Command:
-    """A command that is under way. output: where its results go, once that is known."""
+    """A running command. output: where its results go, once that is known."""
 
     output: run_folder.Output | None = None
 
 
 @contextmanager
 def clear_errors() -> Iterator[Command]:
-    """What the user can mend is said in a sentence, without a traceback.
+    """Print errors that the user can correct as a sentence, without a traceback, and exit.
 
-    Yields a Command. Where a checkpoint is left of a run to its folder, how to go on is said, too.
+    Yields a Command. If its run has left a checkpoint, the message also says how to continue.
     """
     command = Command()
     try:
@@ -52,30 +52,32 @@ def clear_errors() -> Iterator[Command]:
         )
         raise typer.Exit(1) from error
     except (ValueError, OSError, ImportError, MemoryError, jax.errors.JaxRuntimeError) as error:
-        words = str(error)
-        if isinstance(error, MemoryError) or words.startswith("RESOURCE_EXHAUSTED"):
-            reason = f" ({words})" if words else ""
-            words = f"not enough memory{reason}: use fewer rows, smaller batches or a smaller model"
-        messages.print(f"[red]error:[/red] {escape(words)}", soft_wrap=True)
-        # Whatever it was, such as a full disk, what was learned is not lost.
+        message = str(error)
+        if isinstance(error, MemoryError) or message.startswith("RESOURCE_EXHAUSTED"):
+            reason = f" ({message})" if message else ""
+            message = (
+                f"not enough memory{reason}: use fewer rows, smaller batches or a smaller model"
+            )
+        messages.print(f"[red]error:[/red] {escape(message)}", soft_wrap=True)
+        # Whatever the error was, such as a full disk, the checkpoint is still there.
         if left := _left(command.output):
             messages.print(left, soft_wrap=True)
         raise typer.Exit(1) from error
 
 
 def _left(output: run_folder.Output | None) -> str:
-    """What is left of a run that did not end; empty if that is nothing."""
+    """Return a sentence on the checkpoint of an unfinished run; empty if there is none."""
     checkpoint = None if output is None else run_folder.unfinished(output.folder)
     if checkpoint is None:
         return ""
     return (
-        f"training so far is kept in {escape(str(checkpoint))}; the same command with --resume "
-        "goes on from there"
+        f"training so far is saved in {escape(str(checkpoint))}; the same command with --resume "
+        "continues from there"
     )
 
 
 def warn(sentence: str) -> None:
-    """Say something on standard error that the user should know."""
+    """Print a sentence on standard error."""
     messages.print(escape(sentence), soft_wrap=True)
 
 
@@ -90,7 +92,7 @@ def grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> No
 
 
 def sizes(text: str, option: str = "--units") -> tuple[int, ...]:
-    """The numbers in an option such as `--units 128,64`."""
+    """Return the numbers in an option such as `--units 128,64`."""
     try:
         numbers = tuple(int(size) for size in text.split(","))
     except ValueError:

@@ -1,5 +1,7 @@
-"""How a decoder writes by itself, step by step, with any step function and any state.
+"""Autoregressive decoding: any step function and any state, each output being the next input.
 
-`greedy.py` takes the likeliest token, or a random one; `beam.py` keeps several sequences at once;
-`feedback.py` hands numbers back. `stepping.py` holds what they ask of a step and its state.
+greedy    the most probable token at each step, or one drawn at random (`sample`)
+beam      several sequences at once (`beam_search`)
+rollout   real-valued outputs
+stepping  what they require of a step function and its state
 """

@@ -1,9 +1,8 @@
-"""Beam search: keep the most probable beginnings instead of one."""
+"""Beam search: decode several sequences at once and keep the most probable."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -27,15 +26,15 @@ __all__ = ["Beams", "beam_search"]
 
 
 class Beams(NamedTuple):
-    """The best sequences found for each example, best first.
+    """Best sequences found for each example, best first.
 
     Attributes:
       tokens: int32 [B, best, max_length], END included, PADDING after it. A sequence that did not
         end has no END.
       lengths: int32 [B, best], number of tokens, END included.
       scores: [B, best], log probability / ((5 + length) / 6) ** length_penalty. Where fewer than
-        `best` sequences exist, the rest have a score of -inf and no tokens. NaN for an example that
-        failed under `jax.jit` or `jax.vmap`, see `greedy`.
+        `best` sequences exist, the others have a score of -inf and no tokens. NaN for an example
+        that failed under `jax.jit` or `jax.vmap`, see `greedy`.
     """
 
     tokens: jax.Array
@@ -55,16 +54,16 @@ def beam_search(
     start: int = START,
     end: int = END,
 ) -> Beams:
-    """The best of many sequences: at each step, the `width` most probable beginnings go on.
+    """Decode the `best` sequences, extending the `width` most probable beginnings at each step.
 
-    END may follow every beam: these sequences are complete, and the `best` of all steps are kept,
-    ranked by score. Of all other tokens that could follow all beams, the `width` most probable
-    pairs live on, the beginning of the greedy sequence always among them: so no score is below that
-    of `greedy`. An example is done when no live beam can still come among the `best` (its log
-    probability can only fall, its length only reach `max_length`). Beams that live at `max_length`
-    count as they are, without END. Width 1 is `greedy`, whatever the length penalty.
+    A beam that END follows is a complete sequence; of these the `best` of all steps are kept,
+    ranked by score. Of all other pairs of a beam and a next token, the `width` most probable are
+    extended, the beginning of the greedy sequence always among them: so no score is below that of
+    `greedy`. An example is done when no live beam can still come among the `best` (its log
+    probability can only fall, its length can at most reach `max_length`). Beams that are still live
+    at `max_length` count without END. Width 1 is `greedy`, whatever the length penalty.
 
-    The state is repeated `width` times, and with it what an encoder remembers for attention.
+    The state is repeated `width` times, including an encoder's memory for attention.
 
     The score is that of Wu et al. 2016, "Google's Neural Machine Translation System", equation 14,
     without coverage: log probability / ((5 + length) / 6) ** length_penalty.
@@ -73,9 +72,9 @@ def beam_search(
       step, params, state, max_length, start, end: as in `greedy`. `step` is called with
         `B * width` tokens: every array of the state is repeated for each beam, and follows its
         beam.
-      width: beams per example. It may be more than the vocabulary holds.
+      width: beams per example. It may exceed the size of the vocabulary.
       length_penalty: alpha, 0 or more: 0 ranks by log probability, which favours short sequences;
-        0.6 to 1 are usual in translation. Another value does not compile anew.
+        0.6 to 1 are usual in translation. Another value needs no new compilation.
       best: sequences to return, at most `width`.
 
     Returns:
@@ -87,8 +86,8 @@ def beam_search(
       TypeError: as `greedy`, or a `length_penalty` that is not a number.
 
     Examples:
-      Two tokens of 0.6 and 0.4; what follows the first is uncertain, so the second is the better
-      start, which `greedy` does not see:
+      Of two first tokens, of probability 0.6 and 0.4, the second leads to the more probable
+      sequence, which `greedy` misses:
 
       >>> import jax.numpy as jnp, lstmcore as lc
       >>> likely = jnp.zeros((7, 7)).at[:, 2].set(1).at[1].set(jnp.array([0, 0, 0, 0.6, 0.4, 0, 0]))
@@ -125,7 +124,7 @@ def beam_search(
 
 
 class _Fixed(NamedTuple):
-    """What a program is compiled for."""
+    """Static arguments of the compiled program."""
 
     step: Callable
     max_length: int
@@ -136,10 +135,10 @@ class _Fixed(NamedTuple):
 
 
 class _Search(NamedTuple):
-    """What the loop carries, W beams for each example.
+    """Carry of the loop, W beams for each example.
 
     token [B, W], state (leaves [B * W, ...]), tokens [B, W, L], log_p [B, W] (-inf: no beam there)
-    are those of the live beams; `found` is what has ended.
+    are those of the live beams; `found` holds the complete sequences.
     leading: [B], whether beam 0 is the beginning of the greedy sequence, which has not ended yet.
     failed: [B], the step at which a beam had no token to choose, or -1.
     """
@@ -157,47 +156,24 @@ class _Search(NamedTuple):
 
 @compiled
 def _search(fixed: _Fixed, params, state, alpha):
-    step, max_length, width, best, start, end = fixed
+    """Return (Beams, failed) of the whole search; `failed` as in `_Search`."""
+    max_length, width = fixed.max_length, fixed.width
     batch = batch_of(state)
-    token = jnp.full((batch, width), start, jnp.int32)
-    vocabulary, dtype = check_logits(step, params, token[:, 0], state, start=start, end=end)
+    token = jnp.full((batch, width), fixed.start, jnp.int32)
+    ids = {"start": fixed.start, "end": fixed.end}
+    _, dtype = check_logits(fixed.step, params, token[:, 0], state, **ids)
     state = jax.tree.map(lambda leaf: jnp.repeat(jnp.asarray(leaf), width, axis=0), state)
-    score = partial(_score, alpha=alpha)
 
     def unfinished(now: _Search):
         return (now.t < max_length) & ~now.done.all()
 
     def advance(now: _Search) -> _Search:
-        logits, state = step(params, now.token.ravel(), now.state)
-        following = choices(logits, end, dtype).reshape(batch, width, vocabulary)
-        alive = now.log_p > -jnp.inf
-        failing = (none_left(following) & alive).any(axis=1) & ~now.done
-
-        pairs = jnp.where(alive[:, :, None], now.log_p[:, :, None] + following, -jnp.inf)
-        ended = jnp.where(now.done[:, None], -jnp.inf, score(pairs[:, :, end], now.t + 1))
-        found = _merge(now.found, now.tokens.at[:, :, now.t].set(end), now.t + 1, ended)
-
-        pairs = pairs.at[:, :, end].set(-jnp.inf).reshape(batch, width * vocabulary)
-        likeliest = following[:, 0].argmax(axis=-1)
-        leading = now.leading & (likeliest != end)
-        first = leading[:, None] & (jnp.arange(width * vocabulary)[None] == likeliest[:, None])
-        _, pair = jax.lax.top_k(jnp.where(first, jnp.inf, pairs), width)
-        log_p = _take(pairs, pair)
-        parent, token = pair // vocabulary, (pair % vocabulary).astype(jnp.int32)
-        tokens = _take(now.tokens, parent).at[:, :, now.t].set(token)
-        rows = (parent + width * jnp.arange(batch, dtype=parent.dtype)[:, None]).ravel()
-        # What step returns as it got it (an encoder's memory) is the same for all beams.
-        state = jax.tree.map(lambda old, new: old if new is old else new[rows], now.state, state)
-
-        within_reach = score(log_p.max(axis=1), max_length) > found.scores[:, -1]
-        done = now.done | failing | ~within_reach
-        failed = jnp.where(failing, now.t, now.failed)
-        return _Search(now.t + 1, token, state, tokens, log_p, found, leading, done, failed)
+        return _advance(fixed, params, alpha, now)
 
     nothing = Beams(
-        jnp.full((batch, best, max_length), PADDING, jnp.int32),
-        jnp.zeros((batch, best), jnp.int32),
-        jnp.full((batch, best), -jnp.inf, dtype),
+        jnp.full((batch, fixed.best, max_length), PADDING, jnp.int32),
+        jnp.zeros((batch, fixed.best), jnp.int32),
+        jnp.full((batch, fixed.best), -jnp.inf, dtype),
     )
     begin = _Search(
         t=jnp.int32(0),
@@ -211,20 +187,52 @@ def _search(fixed: _Fixed, params, state, alpha):
         failed=jnp.full(batch, -1, jnp.int32),
     )
     last = jax.lax.while_loop(unfinished, advance, begin)
-    living = jnp.where(last.done[:, None], -jnp.inf, score(last.log_p, max_length))
-    tokens, lengths, scores = _merge(last.found, last.tokens, max_length, living)
+    live = jnp.where(last.done[:, None], -jnp.inf, _score(last.log_p, max_length, alpha))
+    tokens, lengths, scores = _merge(last.found, last.tokens, max_length, live)
     scores = jnp.where((last.failed >= 0)[:, None], jnp.nan, scores)
     return Beams(tokens, lengths, scores), last.failed
 
 
+def _advance(fixed: _Fixed, params, alpha, now: _Search) -> _Search:
+    """Extend every live beam by one token: complete those that end, keep the best of the rest."""
+    end, width = fixed.end, fixed.width
+    batch = now.token.shape[0]
+    logits, state = fixed.step(params, now.token.ravel(), now.state)
+    vocabulary = logits.shape[1]
+    following = choices(logits, end, now.log_p.dtype).reshape(batch, width, vocabulary)
+    alive = now.log_p > -jnp.inf
+    failing = (none_left(following) & alive).any(axis=1) & ~now.done
+
+    pairs = jnp.where(alive[:, :, None], now.log_p[:, :, None] + following, -jnp.inf)
+    ended = jnp.where(now.done[:, None], -jnp.inf, _score(pairs[:, :, end], now.t + 1, alpha))
+    found = _merge(now.found, now.tokens.at[:, :, now.t].set(end), now.t + 1, ended)
+
+    pairs = pairs.at[:, :, end].set(-jnp.inf).reshape(batch, width * vocabulary)
+    likeliest = following[:, 0].argmax(axis=-1)
+    leading = now.leading & (likeliest != end)
+    first = leading[:, None] & (jnp.arange(width * vocabulary)[None] == likeliest[:, None])
+    _, pair = jax.lax.top_k(jnp.where(first, jnp.inf, pairs), width)
+    log_p = _take(pairs, pair)
+    parent, token = pair // vocabulary, (pair % vocabulary).astype(jnp.int32)
+    tokens = _take(now.tokens, parent).at[:, :, now.t].set(token)
+    rows = (parent + width * jnp.arange(batch, dtype=parent.dtype)[:, None]).ravel()
+    # An array that step returns unchanged (an encoder's memory) is the same for all beams.
+    state = jax.tree.map(lambda old, new: old if new is old else new[rows], now.state, state)
+
+    within_reach = _score(log_p.max(axis=1), fixed.max_length, alpha) > found.scores[:, -1]
+    done = now.done | failing | ~within_reach
+    failed = jnp.where(failing, now.t, now.failed)
+    return _Search(now.t + 1, token, state, tokens, log_p, found, leading, done, failed)
+
+
 def _score(log_p, length, alpha):
-    """-inf, of no sequence, whatever the penalty."""
+    """Return the score of `Beams`; the -inf of no sequence stays -inf, whatever the penalty."""
     penalty = ((5 + jnp.asarray(length, log_p.dtype)) / 6) ** alpha.astype(log_p.dtype)
     return jnp.where(log_p > -jnp.inf, log_p / penalty, log_p)
 
 
 def _merge(found: Beams, tokens, length, scores) -> Beams:
-    """The best of those found and of others [B, W, L] of one length; a score of -inf is none."""
+    """Return the best of those found and of others [B, W, L] of one length; -inf is no sequence."""
     best = found.scores.shape[1]
     lengths = jnp.where(scores > -jnp.inf, length, 0).astype(jnp.int32)
     tokens = jnp.where(lengths[:, :, None] > 0, tokens, PADDING)
@@ -235,5 +243,5 @@ def _merge(found: Beams, tokens, length, scores) -> Beams:
 
 
 def _take(array, order):
-    """array[b, order[b, i]] for each b and i, whatever axes follow."""
+    """Return array[b, order[b, i]] for each b and i, whatever axes follow."""
     return jax.vmap(lambda rows, order: rows[order])(array, order)

@@ -1,13 +1,13 @@
-"""Writing tokens step by step: the most probable one, or a random one.
+"""Greedy decoding and sampling: at each step the most probable token, or a random one.
 
 A decoder takes any step function and any state:
 
     logits, state = step(params, token, state)      # token int32 [B], logits [B, V]
 
 The state is a pytree of arrays, the batch first in each of them; `model.step` of a `lc.Seq2Seq` is
-such a function, `model.encode` gives such a state. The loop runs in one compiled program, which is
-kept for each `step`, shape and option, and stops as soon as every example has ended. To look at the
-gates, hand the tokens back to the model: `model.apply(params, source, decoded.tokens)`.
+such a function, `model.encode` returns such a state. The loop is one compiled program for each
+`step`, shape and option, and stops as soon as every example has ended. To inspect the gates, pass
+the tokens to the model: `model.apply(params, source, decoded.tokens)`.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ __all__ = ["Decoded", "greedy", "sample"]
 
 
 class Decoded(NamedTuple):
-    """What was written for each example.
+    """Decoded tokens of each example.
 
     Attributes:
       tokens: int32 [B, max_length], END included, PADDING after it. An example that did not end has
         no END.
       lengths: int32 [B], number of tokens, END included; `max_length` for an example without END.
-      log_probability: [B], sum of the log probabilities that the model gave to the tokens (those of
-        its softmax over all logits, also if it was sampled from another distribution). NaN for an
+      log_probability: [B], sum of the log probabilities of the tokens under the model (the softmax
+        over all its logits, even if they were sampled from another distribution). NaN for an
         example that failed under `jax.jit` or `jax.vmap`, see `greedy`.
     """
 
@@ -56,38 +56,39 @@ class Decoded(NamedTuple):
 def greedy(
     step: Callable, params, state, *, max_length: int, start: int = START, end: int = END
 ) -> Decoded:
-    """At each step the most probable token; of equally probable ones the lowest id.
+    """Decode the most probable token at each step; of equally probable ones the lowest id.
 
-    PADDING marks what comes after the end, so it is never chosen (unless `end` is PADDING). Works
-    under `jax.jit` and `jax.vmap`. The log probability has no reverse-mode gradient: hand the
-    tokens back to the model and differentiate that.
+    PADDING fills the positions after the end, so it is never chosen (unless `end` is PADDING).
+    Works under `jax.jit` and `jax.vmap`. The log probability has no reverse-mode gradient: pass the
+    tokens to the model and differentiate that.
 
     Args:
-      step: `(params, token int32 [B], state) -> (logits [B, V], state)`. It is compiled once, and
-        what was compiled is kept as long as the function lives (for `model.step`, known by the
-        model's values, as long as it is among the latest): write it once, outside of loops, and let
-        it take what changes from `params` and `state`, for it is not read again.
+      step: `(params, token int32 [B], state) -> (logits [B, V], state)`. It is compiled once,
+        and the program lives as long as the function (for `model.step`, which is compared by the
+        model's values, as long as it is among the latest). So define it once, outside of loops, and
+        let it take what changes from `params` and `state`: its captured variables are not read
+        again.
       params: of `step`, any pytree.
       state: pytree of arrays with the batch first, B the same in all. `step` must return one with
         the same shapes and dtypes.
-      max_length: most tokens that are written, END included.
+      max_length: the largest number of tokens, END included.
       start: id that the first step reads.
-      end: id that ends an example. From then on `step` reads PADDING for it, until the others have
-        ended, too; its result does not change any more.
+      end: id that ends an example. Until the others have ended too, `step` then reads PADDING for
+        it; its result no longer changes.
 
     Returns:
       Decoded.
 
     Raises:
       ValueError: `max_length` below 1, ids outside of the vocabulary, a state without arrays or
-        with unequal batches, a step that returns something else than logits [B, V] and a state like
-        the one it was given. Also logits that leave no token to choose (NaN, or -inf for all but
-        PADDING): the example and the step are named. Under `jax.jit` or `jax.vmap` that cannot be
-        raised: such an example ends there and has a log probability of NaN.
+        with unequal batches, a step that does not return logits [B, V] and a state like the one it
+        was given. Also logits that leave no token to choose (NaN, or -inf for all but PADDING): the
+        message names the example and the step. Under `jax.jit` or `jax.vmap`, where that cannot be
+        raised, such an example ends and has a log probability of NaN.
       TypeError: `step` is not a hashable function, or does not return a pair.
 
     Examples:
-      Logits that depend on the last token alone, with an even smaller state than an LSTM's:
+      Logits that depend only on the previous token:
 
       >>> import jax.numpy as jnp, lstmcore as lc
       >>> likely = jnp.array([[0, 0, 1, 0], [0, 0, 0.1, 0.9], [0, 0, 1, 0], [0, 0, 0.6, 0.4]])
@@ -114,24 +115,24 @@ def sample(
     start: int = START,
     end: int = END,
 ) -> Decoded:
-    """At each step a random token, drawn from the softmax of `logits / temperature`.
+    """Decode a random token at each step, drawn from the softmax of `logits / temperature`.
 
     `top_k` keeps the k most probable tokens (Fan et al. 2018, "Hierarchical Neural Story
     Generation"); `top_p` keeps the fewest most probable ones whose probabilities sum to at least p
     (nucleus sampling: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration"). With
-    both, p counts within what `top_k` left. Each example draws from a key of its own, made from
-    `key` and its number: it does not depend on the other examples.
+    both, p refers to the tokens that `top_k` keeps. Each example draws from a key of its own, made
+    from `key` and its index: it does not depend on the other examples.
 
     Args:
       key: random key; the same key gives the same tokens.
       step, params, state, max_length, start, end: as in `greedy`.
       temperature: above 0; near 0 the most probable token is drawn, 1 is the model's distribution.
-        Another temperature or `top_p` does not compile anew.
+        Another temperature or `top_p` needs no new compilation.
       top_k: tokens to choose from; None or V and more for all.
       top_p: above 0, at most 1; None or 1 for all.
 
     Returns:
-      Decoded. The log probability is the model's own: that of temperature 1 without limits.
+      Decoded. The log probability is the model's own, at temperature 1 and without limits.
 
     Raises:
       ValueError: `temperature` not above 0 or not finite, `top_k` below 1, `top_p` outside of (0,
@@ -141,7 +142,7 @@ def sample(
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
       >>> step = lambda params, token, state: (params[token], state)
-      >>> logits, state = jnp.zeros((6, 6)), jnp.zeros(2)  # every token is as good as any other
+      >>> logits, state = jnp.zeros((6, 6)), jnp.zeros(2)  # all tokens are equally probable
       >>> decoded = lc.sample(jax.random.key(0), step, logits, state, max_length=9, top_k=1)
       >>> decoded.tokens.shape
       (2, 9)
@@ -158,7 +159,7 @@ def sample(
 
 
 class _Draw(NamedTuple):
-    """How to draw; all of it may change without compiling."""
+    """Parameters of the draw, which may change without a new compilation."""
 
     key: jax.Array
     temperature: jax.Array
@@ -166,7 +167,7 @@ class _Draw(NamedTuple):
 
 
 class _Fixed(NamedTuple):
-    """What a program is compiled for."""
+    """Static arguments of the compiled program."""
 
     step: Callable
     max_length: int
@@ -175,8 +176,8 @@ class _Fixed(NamedTuple):
     top_k: int | None
 
 
-class _Written(NamedTuple):
-    """What the loop carries. failed: [B], the step at which there was no token to choose, or -1."""
+class _Carry(NamedTuple):
+    """Carry of the loop. failed: [B], the step at which there was no token to choose, or -1."""
 
     t: jax.Array
     token: jax.Array
@@ -210,25 +211,25 @@ def _run(fixed: _Fixed, params, state, draw):
         keys = jax.vmap(jax.random.fold_in, (None, 0))(draw.key, jnp.arange(batch))
         draw = draw._replace(key=keys)
 
-    def unfinished(now: _Written):
+    def unfinished(now: _Carry):
         return (now.t < max_length) & ~now.ended.all()
 
-    def advance(now: _Written) -> _Written:
+    def advance(now: _Carry) -> _Carry:
         logits, state = step(params, now.token, now.state)
         log_p = choices(logits, end, dtype)
-        token = log_p.argmax(axis=-1) if draw is None else _drawn(draw, now.t, log_p, top_k)
+        token = log_p.argmax(axis=-1) if draw is None else _draw_token(draw, now.t, log_p, top_k)
         failing = none_left(log_p) & ~now.ended
-        writing = ~now.ended & ~failing
-        token = jnp.where(writing, token, PADDING).astype(jnp.int32)
+        going = ~now.ended & ~failing
+        token = jnp.where(going, token, PADDING).astype(jnp.int32)
         gain = jnp.take_along_axis(log_p, token[:, None], axis=1)[:, 0]
         tokens, lengths, log_probability = now.decoded
         decoded = Decoded(
             tokens.at[:, now.t].set(token),
-            lengths + writing.astype(jnp.int32),
-            jnp.where(failing, jnp.nan, log_probability + jnp.where(writing, gain, 0)),
+            lengths + going.astype(jnp.int32),
+            jnp.where(failing, jnp.nan, log_probability + jnp.where(going, gain, 0)),
         )
         failed = jnp.where(failing, now.t, now.failed)
-        return _Written(now.t + 1, token, state, decoded, ~writing | (token == end), failed)
+        return _Carry(now.t + 1, token, state, decoded, ~going | (token == end), failed)
 
     nothing = Decoded(
         jnp.full((batch, max_length), PADDING, jnp.int32),
@@ -236,13 +237,13 @@ def _run(fixed: _Fixed, params, state, draw):
         jnp.zeros(batch, dtype),
     )
     nobody, never = jnp.zeros(batch, bool), jnp.full(batch, -1, jnp.int32)
-    begin = _Written(jnp.int32(0), token, state, nothing, nobody, never)
-    written = jax.lax.while_loop(unfinished, advance, begin)
-    return written.decoded, written.failed
+    begin = _Carry(jnp.int32(0), token, state, nothing, nobody, never)
+    last = jax.lax.while_loop(unfinished, advance, begin)
+    return last.decoded, last.failed
 
 
-def _drawn(draw: _Draw, t, log_p, top_k: int | None):
-    """A token [B] for each row of log_p [B, V]; draw.key is one key for each row."""
+def _draw_token(draw: _Draw, t, log_p, top_k: int | None):
+    """Draw a token [B] for each row of log_p [B, V]; draw.key is one key for each row."""
     # From 0 down, so that no temperature, however small, makes the best one infinite.
     scaled = (log_p - log_p.max(axis=-1, keepdims=True)) / draw.temperature.astype(log_p.dtype)
     batch, vocabulary = scaled.shape

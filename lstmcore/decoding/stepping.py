@@ -1,4 +1,4 @@
-"""What every decoder asks of a step function and its state, and how it reads its logits."""
+"""What every decoder requires of a step function and its state, and how it reads the logits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.dtypes import memory_dtype
+from lstmcore.dtypes import accumulation_dtype
 from lstmcore.vocabulary import PADDING
 
 TINY = float(np.finfo(np.float32).tiny)
@@ -18,7 +18,7 @@ ADVICE = "step(params, token [B], state) -> (logits [B, V], state)"
 
 
 def checked_step(step: Callable) -> Callable:
-    """`step`, which can be called and can be an argument that is fixed while compiling."""
+    """Return `step`; raise unless it is callable and can be a static argument of a compilation."""
     if not callable(step):
         raise TypeError(f"step must be a function {ADVICE}, got {type(step).__name__}")
     if not isinstance(step, Hashable):
@@ -29,7 +29,7 @@ def checked_step(step: Callable) -> Callable:
 
 
 def batch_of(state) -> int:
-    """B, the size of the first axis of every leaf of the state."""
+    """Return B, the size of the first axis of every leaf of the state."""
     leaves = jax.tree_util.tree_leaves_with_path(state)
     if not leaves:
         raise ValueError(
@@ -54,7 +54,7 @@ def batch_of(state) -> int:
 def check_output(
     step: Callable, params, given, state, advice: str = ADVICE
 ) -> jax.ShapeDtypeStruct:
-    """Shape and dtype of the first result of `step`; the second must be a state like `state`."""
+    """Return shape and dtype of the output of `step`; raise unless its state is like `state`."""
     state = jax.tree.map(jnp.asarray, state)
     result = jax.eval_shape(step, params, given, state)
     if not (isinstance(result, tuple | list) and len(result) == 2):
@@ -82,7 +82,7 @@ def check_output(
 
 
 def check_logits(step: Callable, params, token, state, **ids: int) -> tuple[int, np.dtype]:
-    """`step` gives logits [B, V], all `ids` among them; returns V and the dtype to sum in."""
+    """Return V and the dtype to sum in; raise unless `step` gives logits [B, V] that hold `ids`."""
     logits = check_output(step, params, token, state)
     if len(logits.shape) != 2 or logits.shape[0] != token.shape[0]:
         raise ValueError(
@@ -96,22 +96,22 @@ def check_logits(step: Callable, params, token, state, **ids: int) -> tuple[int,
                 f"{name} must be an id of the vocabulary, 0 to {logits.shape[1] - 1}, got "
                 f"{token_id}: step returns {logits.shape[1]} logits"
             )
-    return logits.shape[1], memory_dtype(logits.dtype)
+    return logits.shape[1], accumulation_dtype(logits.dtype)
 
 
 def choices(logits: jax.Array, end: int, dtype) -> jax.Array:
-    """Log probability of each token [B, V]; that of PADDING, which is never chosen, is -inf."""
+    """Return log probabilities [B, V]; that of PADDING, which is never chosen, is -inf."""
     log_p = jax.nn.log_softmax(logits.astype(dtype))
     return log_p if end == PADDING else log_p.at[:, PADDING].set(-jnp.inf)
 
 
 def none_left(log_p: jax.Array) -> jax.Array:
-    """Whether there is no token to choose, [...], for log probabilities [..., V]."""
+    """Return whether log probabilities [..., V] leave no token to choose, bool [...]."""
     return ~(log_p.max(axis=-1) > -jnp.inf)  # not <=, for NaN
 
 
 def raise_if_failed(failed: jax.Array) -> None:
-    """An error for the first example that failed; `failed` [B] is the step it failed at, or -1."""
+    """Raise for the first example that failed; `failed` [B] is the step it failed at, or -1."""
     if isinstance(failed, jax.core.Tracer):
         return
     examples = np.flatnonzero(np.asarray(failed) >= 0)
@@ -124,10 +124,11 @@ def raise_if_failed(failed: jax.Array) -> None:
 
 
 def traced_number(name: str, value, smallest: float = 0, largest: float = math.inf) -> jax.Array:
-    """A finite number of at least `smallest`, at most `largest`, as float32.
+    """Return a finite number from `smallest` to `largest` as a float32 array.
 
-    As an array it may change without compiling anew; one that is traced already is taken as it is.
-    With a `smallest` of TINY it must be above 0, and what float32 would make 0 becomes TINY.
+    As an array it can change without a new compilation; a traced value is returned unchecked. With
+    a `smallest` of TINY it must be above 0, and a number that float32 would round to 0 becomes
+    TINY.
     """
     if isinstance(value, jax.core.Tracer):
         return value

@@ -1,9 +1,9 @@
-"""All steps backward: the chain rule of `lstmcore.reference.cell`, arranged for speed.
+"""The backward pass of the fast implementation: the chain rule of `lstmcore.reference.cell`.
 
 The loop carries d(h) and d(c) alone and leaves d(z) of every step. Gradients of weights, bias and
 input follow from d(z) outside of it, one large product each instead of a thin one per step:
 
-    d(W) = sum over steps of x_t^T d(z_t) = [x_0 ... x_T]^T [d(z_0) ... d(z_T)]
+    d(W) = sum over steps of x_t^T d(z_t) = [x_0 ... x_{T-1}]^T [d(z_0) ... d(z_{T-1})]
 
 Steps are taken in blocks, and each block's products follow at once: its d(z) is then still in
 cache, and no array [T, B, 4H] is ever written to memory.
@@ -12,147 +12,208 @@ cache, and no array [T, B, 4H] is ever written to memory.
 from __future__ import annotations
 
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from lstmcore.dtypes import memory_dtype
-from lstmcore.engine.forward import Tape
-from lstmcore.engine.indexing import Orientation, Steps
-from lstmcore.types import LSTMParams, LSTMState
+from lstmcore.dtypes import accumulation_dtype
+from lstmcore.engine.forward import Activations, Inputs, Residuals
+from lstmcore.engine.layout import Index, Layout, Steps
+from lstmcore.types import LSTMParams, LSTMState, Trace
 
-STEPS_WORTH_A_COPY = 8  # of the recurrent weights, the other way round
+STEPS_WORTH_A_COPY = 8  # of the recurrent weights, transposed
 FEWEST_STEPS = 4  # in one block, however large the batch
 BLOCK_ROWS = 256  # steps times batch in one block: enough for fast products, few enough for caches
 
 
 def backward(
-    orientation: Orientation,
-    params,
-    x,
-    state,
-    factors,
-    mask,
-    tape: Tape,
-    d_final,
-    d_trace,
+    layout: Layout,
+    inputs: Inputs,
+    residuals: Residuals,
+    d_final: LSTMState,
+    d_trace: Trace,
     *,
-    reverse,
-    curves,
-):
-    """Gradients with respect to (params, x, state, factors), from those of the results.
+    reverse: bool,
+    activations: Activations,
+) -> Inputs:
+    """Compute the gradients with respect to `inputs` from those of the results.
 
-    params.bias: [4H], or [B, 4H] for each example its own; so is its gradient.
-    factors: [B, H], recurrent dropout's, or None, as is their gradient then.
-    d_final: LSTMState [B, H], d_trace: Trace [B, T, H]; a leaf None is zero and costs nothing.
+    Args:
+      layout: of the arrays of a step.
+      inputs: Inputs of the forward pass.
+      residuals: Residuals that it kept.
+      d_final: LSTMState [B, H]. Here and in `d_trace` a leaf None is zero and costs nothing.
+      d_trace: Trace [B, T, H].
+      reverse, activations: as in the forward pass.
+
+    Returns:
+      Inputs of gradients; None for the mask, and for recurrent dropout where there is none.
     """
-    tanh, sigmoid, squash = curves
+    params, x, state, dropout_mask, _ = inputs
     batch, timesteps, _ = x.shape
-    units = state.h.shape[1]
-    wide = memory_dtype(params.kernel.dtype)
-    kernel, recurrent_kernel = (leaf.astype(wide) for leaf in params[:2])
+    acc_dtype = accumulation_dtype(params.kernel.dtype)
+    kernel, recurrent_kernel = (leaf.astype(acc_dtype) for leaf in params[:2])
     # Transposed before the loop, the weights are copied once; within it, each product does it anew.
-    transposed = orientation.turn(recurrent_kernel.T) if timesteps >= STEPS_WORTH_A_COPY else None
-    bias_gradient = _bias_gradient if params.bias.ndim == 1 else _biases_gradient
+    worth_it = timesteps >= STEPS_WORTH_A_COPY
+    transposed = layout.transpose(recurrent_kernel.T) if worth_it else None
     steps = Steps(timesteps, reverse)
+    run = _Run(
+        layout, steps, activations, inputs, residuals, d_trace,
+        acc_dtype, kernel, recurrent_kernel, transposed,
+    )  # fmt: skip
 
-    def step(s, place, c_before, carry):
-        (d_h, d_c), d_z = carry
-        i, f, g, o = (_gate(tape.gates, s, k) for k in range(4))
-        before, after = _row(c_before, place), _row(tape.c, s)
-        shown = squash.value(after)
-
-        def given(array):  # the gradient from outside, with respect to this step's results
-            return 0 if array is None else orientation.turn(steps.at(array, s)).astype(wide)
-
-        d_h = d_h + given(d_trace.h)
-        d_c = d_c + given(d_trace.c)
-        through_c = d_c + d_h * o * squash.slope(shown)
-        d_i, d_f, d_g, d_o = map(given, d_trace.gates)
-        parts = (
-            (d_i + through_c * g) * sigmoid.slope(i),
-            (d_f + through_c * before) * sigmoid.slope(f),
-            (d_g + through_c * i) * tanh.slope(g),
-            (d_o + d_h * shown) * sigmoid.slope(o),
-        )
-        if mask is not None:
-            # A masked row skips the step: nothing flows into it, all flows on to the step before.
-            keep = orientation.turn(steps.at(mask, s)[:, None])
-            parts = [jnp.where(keep, part, 0) for part in parts]
-        d_z, latest = _put(orientation, d_z, parts, place)
-        weights = orientation.turn(recurrent_kernel.T) if transposed is None else transposed
-        d_h_before = orientation.product(latest, weights, wide)
-        if factors is not None:
-            d_h_before = d_h_before * orientation.turn(factors).astype(wide)
-        previous = LSTMState(d_h_before, through_c * f)
-        if mask is not None:
-            skipped = LSTMState(d_h, d_c)
-            previous = jax.tree.map(partial(jnp.where, keep), previous, skipped)
-        return previous, d_z
-
-    def block(first, count, carry):
-        """Steps first + count - 1, ..., first, then what follows from their d(z)."""
-        d_state, d_params, d_x, d_factors, d_z = carry
-        c_before = _block_before(tape.c, orientation.turn(state.c), first, count)
-
-        def one(k, carry):
-            place = count - 1 - k
-            return step(first + place, place, c_before, carry)
-
-        d_state, d_z = jax.lax.fori_loop(0, count, one, (d_state, d_z))
-        d_kernel, d_recurrent_kernel, d_bias = d_params[:3]
-        x_now = steps.block(x, first, count).astype(wide)
-        h_before = steps.block_before(tape.h, state.h, first, count).astype(wide)
-        if mask is not None:  # its d(z) is 0 there, but 0 * NaN is not
-            h_before = jnp.where(steps.block(mask, first, count)[:, :, None], h_before, 0)
-        d_kernel += _weight_gradient(orientation, x_now, d_z)
-        read = h_before
-        if factors is not None:  # the product saw h * factors
-            read = h_before * factors.astype(wide)[:, None]
-            d_read = _input_gradient(orientation, recurrent_kernel, d_z, count)
-            d_factors += (d_read * h_before).sum(axis=1)
-        d_recurrent_kernel += _weight_gradient(orientation, read, d_z)
-        d_bias += bias_gradient(orientation, d_z, count)
-        d_x_now = _input_gradient(orientation, kernel, d_z, count).astype(x.dtype)
-        d_params = LSTMParams(d_kernel, d_recurrent_kernel, d_bias)
-        return d_state, d_params, steps.write_block(d_x, d_x_now, first), d_factors, d_z
-
-    like = orientation.turn(state.c)  # zeros made from it are sharded as it is
+    like = layout.transpose(state.c)  # zeros made from it are sharded as it is
     longest = max(BLOCK_ROWS // batch, FEWEST_STEPS)
     blocks = -(-timesteps // longest)
     length = -(-timesteps // blocks)  # so that blocks are about equally long
     d_state = LSTMState(
-        *(jnp.zeros_like(like) if d is None else orientation.turn(d).astype(wide) for d in d_final)
+        *(
+            jnp.zeros_like(like) if d is None else layout.transpose(d).astype(acc_dtype)
+            for d in d_final
+        )
     )
     d_params = jax.tree.map(lambda leaf: jnp.zeros_like(like, shape=leaf.shape), params)
-    d_z = jnp.zeros_like(like, shape=_shape_of_d_z(orientation, length, batch, units))
-    d_factors = None if factors is None else jnp.zeros_like(state.h, wide)
-    carry = d_state, d_params, jnp.zeros_like(x), d_factors, d_z
+    d_z = jnp.zeros_like(like, shape=_shape_of_d_z(layout, length, batch, state.h.shape[1]))
+    d_mask = None if dropout_mask is None else jnp.zeros_like(state.h, acc_dtype)
+    carry = d_state, Inputs(d_params, jnp.zeros_like(x), None, d_mask), d_z
 
     full = (timesteps - 1) // length  # and a first one, which knows the initial state
 
-    def from_the_end(k, carry):
-        return block(timesteps - (k + 1) * length, length, carry)
+    def from_the_end(k: Index, carry: Any) -> Any:
+        return _block(run, timesteps - (k + 1) * length, length, carry)
 
     carry = jax.lax.fori_loop(0, full, from_the_end, carry)
-    d_state, d_params, d_x, d_factors, _ = block(0, timesteps - full * length, carry)
-    d_h, d_c = map(orientation.turn, d_state)
-    d_params = jax.tree.map(lambda d, leaf: d.astype(leaf.dtype), d_params, params)
-    d_factors = None if factors is None else d_factors.astype(factors.dtype)
-    return d_params, d_x, LSTMState(d_h.astype(state.h.dtype), d_c), d_factors
+    d_state, gradients, _ = _block(run, 0, timesteps - full * length, carry)
+    d_h, d_c = map(layout.transpose, d_state)
+    return Inputs(
+        params=jax.tree.map(lambda d, leaf: d.astype(leaf.dtype), gradients.params, params),
+        x=gradients.x,
+        state=LSTMState(d_h.astype(state.h.dtype), d_c),
+        dropout_mask=None if d_mask is None else gradients.dropout_mask.astype(dropout_mask.dtype),
+    )
 
 
-# What differs between rows and columns: d(z) of a block lies as [steps, B, 4H] or as
-# [4, H, steps, B], so that both the product of a step and those of the block read it as it is.
+class _Run(NamedTuple):
+    """Values that stay the same during one backward pass.
+
+    Attributes:
+      acc_dtype: in which gradients are summed up.
+      kernel, recurrent_kernel: the weights in that dtype.
+      transposed: the transpose of the recurrent kernel, in the layout; None to make it anew in
+        each step.
+    """
+
+    layout: Layout
+    steps: Steps
+    activations: Activations
+    inputs: Inputs
+    residuals: Residuals
+    d_trace: Trace
+    acc_dtype: Any
+    kernel: jax.Array
+    recurrent_kernel: jax.Array
+    transposed: jax.Array | None
 
 
-def _shape_of_d_z(orientation, length, batch, units):
-    return (4, units, length, batch) if orientation.columns else (length, batch, 4 * units)
+def _block(run: _Run, first: Index, count: int, carry: Any) -> Any:
+    """Take steps first + count - 1, ..., first back, then add what follows from their d(z).
+
+    carry: (d_state, gradients, d_z), the gradients being Inputs without a state.
+    """
+    layout, steps, inputs = run.layout, run.steps, run.inputs
+    d_state, gradients, d_z = carry
+    c_before = _block_before(run.residuals.c, layout.transpose(inputs.state.c), first, count)
+
+    def step(k: Index, carry: Any) -> Any:
+        place = count - 1 - k
+        return _step(run, first + place, place, c_before, carry)
+
+    d_state, d_z = jax.lax.fori_loop(0, count, step, (d_state, d_z))
+    d_kernel, d_recurrent_kernel, d_bias = gradients.params[:3]
+    d_mask = gradients.dropout_mask
+    x = steps.block(inputs.x, first, count).astype(run.acc_dtype)
+    h_before = steps.block_before(run.residuals.h, inputs.state.h, first, count)
+    h_before = h_before.astype(run.acc_dtype)
+    if inputs.mask is not None:  # its d(z) is 0 there, but 0 * NaN is not
+        h_before = jnp.where(steps.block(inputs.mask, first, count)[:, :, None], h_before, 0)
+    d_kernel += _weight_gradient(layout, x, d_z)
+    h_in = h_before
+    if inputs.dropout_mask is not None:  # the product saw h times the mask
+        h_in = h_before * inputs.dropout_mask.astype(run.acc_dtype)[:, None]
+        d_h_in = _input_gradient(layout, run.recurrent_kernel, d_z, count)
+        d_mask += (d_h_in * h_before).sum(axis=1)
+    d_recurrent_kernel += _weight_gradient(layout, h_in, d_z)
+    bias_gradient = _bias_gradient if inputs.params.bias.ndim == 1 else _biases_gradient
+    d_bias += bias_gradient(layout, d_z, count)
+    d_x = _input_gradient(layout, run.kernel, d_z, count).astype(inputs.x.dtype)
+    gradients = Inputs(
+        params=LSTMParams(d_kernel, d_recurrent_kernel, d_bias),
+        x=steps.write_block(gradients.x, d_x, first),
+        state=None,
+        dropout_mask=d_mask,
+    )
+    return d_state, gradients, d_z
 
 
-def _put(orientation, d_z, parts, place):
-    """`d_z` with the four parts of one step at `place`; also that step alone, for its product."""
-    if not orientation.columns:
+def _step(run: _Run, s: Index, place: Index, c_before: jax.Array, carry: Any) -> Any:
+    """Take step s back, which is number `place` of its block.
+
+    carry: (d_state after the step, d_z of the block).
+    """
+    layout, steps, inputs = run.layout, run.steps, run.inputs
+    activation, recurrent_activation, output_activation = run.activations
+    (d_h, d_c), d_z = carry
+    i, f, g, o = (_gate(run.residuals.gates, s, k) for k in range(4))
+    c_old, c_new = _row(c_before, place), _row(run.residuals.c, s)
+    output = output_activation.value(c_new)
+
+    def given(array: jax.Array | None) -> Any:  # from outside, of this step's results
+        if array is None:
+            return 0
+        return layout.transpose(steps.at(array, s)).astype(run.acc_dtype)
+
+    d_h = d_h + given(run.d_trace.h)
+    d_c = d_c + given(run.d_trace.c)
+    through_c = d_c + d_h * o * output_activation.derivative(output)
+    d_i, d_f, d_g, d_o = map(given, run.d_trace.gates)
+    parts = [
+        (d_i + through_c * g) * recurrent_activation.derivative(i),
+        (d_f + through_c * c_old) * recurrent_activation.derivative(f),
+        (d_g + through_c * i) * activation.derivative(g),
+        (d_o + d_h * output) * recurrent_activation.derivative(o),
+    ]
+    if inputs.mask is not None:
+        # A masked row skips the step: nothing flows into it, all flows on to the step before.
+        keep = layout.transpose(steps.at(inputs.mask, s)[:, None])
+        parts = [jnp.where(keep, part, 0) for part in parts]
+    d_z, latest = _put(layout, d_z, parts, place)
+    transposed = run.transposed
+    if transposed is None:
+        transposed = layout.transpose(run.recurrent_kernel.T)
+    d_h_before = layout.product(latest, transposed, run.acc_dtype)
+    if inputs.dropout_mask is not None:
+        d_h_before = d_h_before * layout.transpose(inputs.dropout_mask).astype(run.acc_dtype)
+    previous = LSTMState(d_h_before, through_c * f)
+    if inputs.mask is not None:
+        skipped = LSTMState(d_h, d_c)
+        previous = jax.tree.map(partial(jnp.where, keep), previous, skipped)
+    return previous, d_z
+
+
+# Where the layouts differ: d(z) of a block is [steps, B, 4H] batch-major, [4, H, steps, B]
+# feature-major, so that the product of a step and those of the block both read it as it is.
+
+
+def _shape_of_d_z(layout: Layout, length: int, batch: int, units: int) -> tuple[int, ...]:
+    return (4, units, length, batch) if layout.feature_major else (length, batch, 4 * units)
+
+
+def _put(
+    layout: Layout, d_z: jax.Array, parts: list[jax.Array], place: Index
+) -> tuple[jax.Array, jax.Array]:
+    """Return `d_z` with the four parts of one step at `place`; also that step alone."""
+    if not layout.feature_major:
         latest = jnp.concatenate(parts, axis=1)
         return jax.lax.dynamic_update_index_in_dim(d_z, latest, place, 0), latest
     for k, part in enumerate(parts):
@@ -161,58 +222,58 @@ def _put(orientation, d_z, parts, place):
     return d_z, latest.reshape(-1, latest.shape[-1])
 
 
-def _as_matrix(orientation, d_z, count):
-    """d(z) of the block's steps, [rows, 4H] or [4H, rows]."""
-    if orientation.columns:
+def _as_matrix(layout: Layout, d_z: jax.Array, count: int) -> jax.Array:
+    """Return d(z) of the block's steps, [rows, 4H] or [4H, rows]."""
+    if layout.feature_major:
         four, units, _, batch = d_z.shape
         return d_z[:, :, :count].reshape(four * units, count * batch)
     return d_z[:count].reshape(-1, d_z.shape[-1])
 
 
-def _weight_gradient(orientation, inputs, d_z):
-    """sum over all rows of inputs^T d(z), for inputs [B, steps, F]: [F, 4H]."""
+def _weight_gradient(layout: Layout, inputs: jax.Array, d_z: jax.Array) -> jax.Array:
+    """Compute the sum over all rows of inputs^T d(z), for inputs [B, steps, F]: [F, 4H]."""
     batch, count, width = inputs.shape
-    d_z = _as_matrix(orientation, d_z, count)
-    if orientation.columns:
+    d_z = _as_matrix(layout, d_z, count)
+    if layout.feature_major:
         inputs = inputs.transpose(2, 1, 0).reshape(width, count * batch)
         return jax.lax.dot_general(inputs, d_z, (((1,), (1,)), ((), ())))
     return inputs.swapaxes(0, 1).reshape(count * batch, width).T @ d_z
 
 
-def _bias_gradient(orientation, d_z, count):
-    """sum over all rows of d(z): [4H]."""
-    return _as_matrix(orientation, d_z, count).sum(axis=1 if orientation.columns else 0)
+def _bias_gradient(layout: Layout, d_z: jax.Array, count: int) -> jax.Array:
+    """Compute the sum over all rows of d(z): [4H]."""
+    return _as_matrix(layout, d_z, count).sum(axis=1 if layout.feature_major else 0)
 
 
-def _biases_gradient(orientation, d_z, count):
-    """sum over the steps of d(z), for a bias of each example's own: [B, 4H]."""
-    if orientation.columns:
+def _biases_gradient(layout: Layout, d_z: jax.Array, count: int) -> jax.Array:
+    """Compute the sum over the steps of d(z), for a bias of each example's own: [B, 4H]."""
+    if layout.feature_major:
         return d_z[:, :, :count].sum(axis=2).reshape(-1, d_z.shape[-1]).T
     # On several cores XLA takes three times as long for the sum of a leading axis.
     return jax.lax.fori_loop(1, count, lambda k, total: total + _row(d_z, k), d_z[0])
 
 
-def _input_gradient(orientation, kernel, d_z, count):
-    """d(z) W^T of the block: [B, steps, F]."""
-    batch = d_z.shape[-1] if orientation.columns else d_z.shape[1]
+def _input_gradient(layout: Layout, kernel: jax.Array, d_z: jax.Array, count: int) -> jax.Array:
+    """Compute d(z) W^T of the block: [B, steps, F]."""
+    batch = d_z.shape[-1] if layout.feature_major else d_z.shape[1]
     width = kernel.shape[0]
-    d_z = _as_matrix(orientation, d_z, count)
-    if orientation.columns:
+    d_z = _as_matrix(layout, d_z, count)
+    if layout.feature_major:
         return (kernel @ d_z).reshape(width, count, batch).transpose(2, 1, 0)
     return (d_z @ kernel.T).reshape(count, batch, width).swapaxes(0, 1)
 
 
-def _row(array, s):
+def _row(array: jax.Array, s: Index) -> jax.Array:
     return jax.lax.dynamic_index_in_dim(array, s, 0, keepdims=False)
 
 
-def _gate(gates, s, place):
+def _gate(gates: jax.Array, s: Index, place: int) -> jax.Array:
     size = (1, 1, *gates.shape[2:])
     return jax.lax.dynamic_slice(gates, (s, place, 0, 0), size)[0, 0]
 
 
-def _block_before(array, start, first, count):
-    """The values before each step of a block: `array` [T, ...] shifted by one step."""
+def _block_before(array: jax.Array, initial: jax.Array, first: Index, count: int) -> jax.Array:
+    """Return the values before each step of a block: `array` [T, ...] shifted by one step."""
     if isinstance(first, int):
-        return jnp.concatenate([start[None], array[: count - 1]])
+        return jnp.concatenate([initial[None], array[: count - 1]])
     return jax.lax.dynamic_slice_in_dim(array, first - 1, count, 0)

@@ -1,30 +1,38 @@
-"""The fast orientation: loops written out by hand, forward and backward.
+"""The fast implementation: both loops written by hand, joined by `jax.custom_vjp`.
 
-JAX would differentiate the plain loop by itself, but step by step: with one thin product per step
-for the gradient of the weights, and with its own choice of what to keep. Here the backward pass is
-ours (`jax.custom_vjp`), and what it keeps is the trace. Derivatives of higher order are taken of
-the plain way instead, which is the same function.
+JAX would differentiate the loop of `scan` by itself, but step by step: with one thin product per
+step for the gradient of the weights, and with its own choice of what to keep. Here the backward
+pass is written by hand, and its residuals are the trace. Derivatives of higher order are those of
+the reference implementation, which computes the same function.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from lstmcore.activations import CURVES
+from lstmcore.activations import DIFFERENTIABLE
 from lstmcore.engine import scan
 from lstmcore.engine.backward import backward
-from lstmcore.engine.forward import forward, tape_of, trace_of
-from lstmcore.engine.indexing import choose
+from lstmcore.engine.forward import (
+    Activations,
+    Inputs,
+    Residuals,
+    forward,
+    residuals_from_trace,
+    trace_from_residuals,
+)
+from lstmcore.engine.layout import Layout, choose_layout
+from lstmcore.types import LSTMParams, LSTMState, Trace
 
 
 class Options(NamedTuple):
-    """What is known before any array is: hashable, so that it can stand in a cache's key."""
+    """Static options of a run: hashable, so that they can be part of a cache's key."""
 
     reverse: bool
     activation: Callable
@@ -32,119 +40,128 @@ class Options(NamedTuple):
     output_activation: Callable
 
     @property
-    def curves(self):
-        return tuple(CURVES[function] for function in self[1:])
+    def loop(self) -> dict[str, Any]:
+        """The keyword arguments of both loops."""
+        activations: Activations = (
+            DIFFERENTIABLE[self.activation],
+            DIFFERENTIABLE[self.recurrent_activation],
+            DIFFERENTIABLE[self.output_activation],
+        )
+        return {"reverse": self.reverse, "activations": activations}
 
 
-def run(params, x, state, mask, *, recurrent_dropout=None, **options):
-    """See the contract in `lstmcore.engine`.
+def run(
+    params: LSTMParams,
+    x: jax.Array,
+    state: LSTMState,
+    mask: jax.Array | None,
+    *,
+    recurrent_dropout: jax.Array | None = None,
+    **options: Any,
+) -> tuple[LSTMState, Trace]:
+    """Run the layer; see the contract in `lstmcore.engine`.
 
     Named activations only; no edit, zoneout, peephole or projection.
     """
     if mask is not None:
         x = jnp.where(mask[:, :, None], x, 0)  # or NaN times a zero gradient would be NaN
-    return _run(Options(**options), *_varying_alike(params, x, state, recurrent_dropout, mask))
+    inputs = Inputs(params, x, state, recurrent_dropout, mask)
+    return _run(Options(**options), _varying_alike(inputs))
 
 
-def _varying_alike(params, x, state, factors, mask):
-    """Inside of `jax.shard_map`: what is the same on all devices, as if it differed as `x` does.
+def _varying_alike(inputs: Inputs) -> Inputs:
+    """Mark all inputs as varying over the same devices; needed inside of `jax.shard_map`.
 
-    So do the gradients of the pass below; their sum over the devices is the transpose of this.
+    The gradients of the backward pass vary like this; their sum over the devices is the transpose
+    of this operation.
     """
     if not jax.sharding.get_abstract_mesh().manual_axes:
-        return params, x, state, factors, mask
-    leaves = jax.tree.leaves((params, x, state, factors, mask))
-    nothing = sum(leaf[:0].astype(jnp.float32).sum() for leaf in leaves)  # 0, varying as they all
-    params, x, state, factors = jax.tree.map(
-        lambda leaf: leaf + nothing.astype(leaf.dtype), (params, x, state, factors)
-    )
-    return params, x, state, factors, mask
+        return inputs
+    leaves = jax.tree.leaves(inputs)
+    zero = sum(leaf[:0].astype(jnp.float32).sum() for leaf in leaves)  # varies as they all do
+    varying = jax.tree.map(lambda leaf: leaf + zero.astype(leaf.dtype), inputs._replace(mask=None))
+    return varying._replace(mask=inputs.mask)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _run(options, params, x, state, factors, mask):
-    return _forward(options, False, params, x, state, factors, mask)
+def _run(options: Options, inputs: Inputs) -> tuple[LSTMState, Trace]:
+    return _forward(options, False, inputs)
 
 
-def _run_keeping_tape(options, params, x, state, factors, mask):
-    params, x, state, factors, mask = jax.tree.map(
-        lambda leaf: leaf.value, (params, x, state, factors, mask), is_leaf=_is_primal
-    )
-    final, tape = _forward(options, True, params, x, state, factors, mask)
-    trace = trace_of(_orientation(x, state), tape, options.reverse)
-    return (final, trace), (params, x, state, factors, mask, tape)
+def _run_with_residuals(options: Options, inputs: Inputs) -> tuple[Any, Any]:
+    inputs = jax.tree.map(lambda leaf: leaf.value, inputs, is_leaf=_is_primal)
+    final, residuals = _forward(options, True, inputs)
+    trace = trace_from_residuals(_layout(inputs), residuals, options.reverse)
+    return (final, trace), (inputs, residuals)
 
 
-def _pull_back(options, kept, gradients):
+def _pull_back(options: Options, kept: tuple[Inputs, Residuals], gradients: Any) -> tuple[Inputs]:
     gradients = jax.tree.map(
         lambda leaf: None if isinstance(leaf, SymbolicZero) else leaf,
         gradients,
         is_leaf=lambda leaf: isinstance(leaf, SymbolicZero),
     )
-    return (*_backward(options, *kept, gradients), None)
+    return (_backward(options, *kept, gradients),)
 
 
-_run.defvjp(_run_keeping_tape, _pull_back, symbolic_zeros=True)
+_run.defvjp(_run_with_residuals, _pull_back, symbolic_zeros=True)
 
 
-# The two loops. Their own derivatives (hence all second derivatives) are those of the plain way.
+# The two loops. Their own derivatives, hence all second derivatives, are those of `scan`.
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _forward(options, keep_tape, params, x, state, factors, mask):
-    """(final state, Tape or Trace)"""
-    orientation = _orientation(x, state)
-    names = {"reverse": options.reverse, "curves": options.curves, "keep_tape": keep_tape}
-    return forward(orientation, params, x, state, factors, mask, **names)
+def _forward(options: Options, keep_residuals: bool, inputs: Inputs) -> tuple[LSTMState, Any]:
+    return forward(_layout(inputs), inputs, keep_residuals=keep_residuals, **options.loop)
 
 
 @_forward.defjvp
-def _forward_jvp(options, keep_tape, primals, tangents):
-    *arguments, mask = primals
+def _forward_jvp(options: Options, keep_residuals: bool, primals: Any, tangents: Any) -> Any:
+    (inputs,), (moved,) = primals, tangents
 
-    def plain(params, x, state, factors):
-        final, trace = _plain(options, mask, params, x, state, factors)
-        if keep_tape:
-            return final, tape_of(_orientation(x, state), trace, options.reverse)
+    def reference(differentiable: Inputs) -> Any:
+        final, trace = _reference(options, inputs.mask, differentiable)
+        if keep_residuals:
+            layout = _layout(differentiable)
+            return final, residuals_from_trace(layout, trace, options.reverse)
         return final, trace
 
-    return jax.jvp(plain, tuple(arguments), tangents[:-1])
+    return jax.jvp(reference, (inputs._replace(mask=None),), (moved._replace(mask=None),))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _backward(options, params, x, state, factors, mask, tape, gradients):
-    """Gradients of (params, x, state, factors)"""
-    orientation, names = (
-        _orientation(x, state),
-        {"reverse": options.reverse, "curves": options.curves},
-    )
-    return backward(orientation, params, x, state, factors, mask, tape, *gradients, **names)
+def _backward(options: Options, inputs: Inputs, residuals: Residuals, gradients: Any) -> Inputs:
+    return backward(_layout(inputs), inputs, residuals, *gradients, **options.loop)
 
 
 @_backward.defjvp
-def _backward_jvp(options, primals, tangents):
-    *arguments, mask, _, gradients = primals
+def _backward_jvp(options: Options, primals: Any, tangents: Any) -> Any:
+    inputs, _, gradients = primals
+    moved, _, moved_gradients = tangents
 
-    def plain(params, x, state, factors, gradients):
-        run = partial(_plain, options, mask)
-        results, pull_back = jax.vjp(run, params, x, state, factors)
-        return pull_back(_complete(gradients, results))
+    def reference(differentiable: Inputs, gradients: Any) -> Inputs:
+        run = partial(_reference, options, inputs.mask)
+        results, pull_back = jax.vjp(run, differentiable)
+        return pull_back(_complete(gradients, results))[0]
 
-    moved = (*tangents[:4], tangents[-1])
-    return jax.jvp(plain, (*arguments, gradients), moved)
-
-
-def _orientation(x, state):
-    return choose(x.shape[0], state.h.shape[1])
+    arguments = inputs._replace(mask=None), gradients
+    return jax.jvp(reference, arguments, (moved._replace(mask=None), moved_gradients))
 
 
-def _plain(options, mask, params, x, state, factors):
-    names = {"recurrent_dropout": factors, "edit": None} | options._asdict()
-    return scan.run(params, x, state, mask, **names)
+def _layout(inputs: Inputs) -> Layout:
+    return choose_layout(inputs.x.shape[0], inputs.state.h.shape[1])
 
 
-def _complete(gradients, results):
-    """`gradients` with zeros for its leaves None."""
+def _reference(options: Options, mask: jax.Array | None, inputs: Inputs) -> tuple[LSTMState, Trace]:
+    """Run the reference implementation; the mask stands apart, for it has no tangent."""
+    params, x, state, dropout_mask, _ = inputs
+    return scan.run(
+        params, x, state, mask, recurrent_dropout=dropout_mask, edit=None, **options._asdict()
+    )
+
+
+def _complete(gradients: Any, results: Any) -> Any:
+    """Return `gradients` with zeros for its leaves None."""
     return jax.tree.map(
         lambda given, result: jnp.zeros_like(result) if given is None else given,
         gradients,
@@ -153,5 +170,5 @@ def _complete(gradients, results):
     )
 
 
-def _is_primal(leaf) -> bool:
+def _is_primal(leaf: Any) -> bool:
     return isinstance(leaf, jax.custom_derivatives.CustomVJPPrimal)

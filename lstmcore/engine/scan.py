@@ -1,20 +1,31 @@
-"""The plain way: `lstm_step` in a `lax.scan`, differentiated by JAX."""
+"""The reference implementation: `lstmcore.cell.step` in a `lax.scan`, differentiated by JAX."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from lstmcore.cell import step
-from lstmcore.types import Trace
+from lstmcore.types import LSTMParams, LSTMState, Trace
 
 
-def run(
-    params, x, state, mask, *, reverse, recurrent_dropout=None, zoneout=None, edit=None, **options
-):
-    """See the contract in `lstmcore.engine`. As a Python loop:
+def run(  # the contract of an implementation
+    params: LSTMParams,
+    x: jax.Array,
+    state: LSTMState,
+    mask: jax.Array | None,
+    *,
+    reverse: bool,
+    recurrent_dropout: jax.Array | None = None,
+    zoneout: LSTMState | None = None,
+    edit: Callable | None = None,
+    **activations: Callable,
+) -> tuple[LSTMState, Trace]:
+    """Run the layer; see the contract in `lstmcore.engine`. As a Python loop:
 
     for t in (reversed(range(T)) if reverse else range(T)):
         new, gates = step(params, x[:, t], (state.h * recurrent_dropout, state.c))
@@ -25,16 +36,16 @@ def run(
     time_major = partial(jnp.swapaxes, axis1=0, axis2=1)
     steps = jnp.arange(x.shape[1])
 
-    def body(state, inputs):
-        x_t, t, keep, kept = inputs
+    def body(state: LSTMState, inputs: Any) -> tuple[LSTMState, Trace]:
+        x_t, t, keep, z_t = inputs
         # A masked row steps from zeros, for its result is dropped but its overflow would not be.
-        start = state if keep is None else jax.tree.map(lambda s: jnp.where(keep, s, 0), state)
-        read = start  # by the gates; what zoneout keeps is the state itself
+        before = state if keep is None else jax.tree.map(lambda s: jnp.where(keep, s, 0), state)
+        step_input = before  # recurrent dropout changes what the gates read, not the state itself
         if recurrent_dropout is not None:
-            read = start._replace(h=start.h * recurrent_dropout)
-        new, gates = step(params, x_t, read, t=t, edit=edit, **options)
-        if kept is not None:
-            new = jax.tree.map(lambda z, old, new: z * old + (1 - z) * new, kept, start, new)
+            step_input = before._replace(h=before.h * recurrent_dropout)
+        new, gates = step(params, x_t, step_input, t=t, edit=edit, **activations)
+        if z_t is not None:
+            new = jax.tree.map(lambda z, old, new: z * old + (1 - z) * new, z_t, before, new)
         if keep is not None:
             new = jax.tree.map(partial(jnp.where, keep), new, state)
             gates = jax.tree.map(lambda gate: jnp.where(keep, gate, 0), gates)
@@ -42,8 +53,8 @@ def run(
 
     keep = None
     if mask is not None:
-        # What stands in masked steps must not matter, not even NaN: 0 * NaN in the backward
-        # pass would reach the gradient of the weights.
+        # The values of masked steps must not matter, not even NaN: 0 * NaN in the backward pass
+        # would reach the gradient of the weights.
         x = jnp.where(mask[:, :, None], x, 0)
         keep = time_major(mask)[:, :, None]
     inputs = time_major(x), steps, keep, jax.tree.map(time_major, zoneout)

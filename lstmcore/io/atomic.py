@@ -1,7 +1,7 @@
 """Write a file in one step: under a temporary name, on the disk, then renamed.
 
-A killed process or a power cut leaves the old file or the new one, never half of one. What it may
-leave besides is the temporary file, whose name starts with a dot; `is_leftover` recognises it.
+A killed process or a power cut leaves the old file or the new one, never half of one. It may also
+leave the temporary file, whose name starts with a dot; `is_leftover` recognises it.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 TOKEN = 8  # random characters in a temporary name
-PRIVATE, ANYONE = 0o600, 0o666  # modes; the umask takes its share of the second
+PRIVATE, ANYONE = 0o600, 0o666  # permissions; the umask restricts the second
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; renamed to `path` on success, else removed.
+    """Yield a temporary path beside `path`; rename it to `path` on success, else remove it.
 
-    A link stays a link: the file that it leads to is replaced. The new file has the mode of the
-    one that it replaces, or what the umask leaves of a new one.
+    A link stays a link: the file that it leads to is replaced. The new file has the permissions of
+    the one that it replaces, or else those that the umask allows.
 
     Raises:
-      OSError: `path` is a folder, a device or anything else that is no file, or cannot be written.
+      OSError: `path` is a folder, a device or anything else but a file, or cannot be written.
     """
     path = Path(os.path.realpath(path))
     with temporary_path(path) as temporary:
@@ -41,10 +41,9 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextmanager
 def temporary_path(path: str | os.PathLike) -> Iterator[Path]:
-    """An empty file beside `path`, of the same ending, that is removed at the end.
+    """Yield an empty file beside `path`, with the same suffix, and remove it at the end.
 
-    If there is a file `path`, only its owner may read this one meanwhile: the mode of that file,
-    whatever it is, is not known to be wider.
+    If a file `path` exists, only its owner may read the new one meanwhile: that one may be private.
 
     Raises:
       OSError: as `atomic_path`.
@@ -62,8 +61,8 @@ def temporary_path(path: str | os.PathLike) -> Iterator[Path]:
 def is_leftover(name: str, of: str) -> bool:
     """Return whether a file called `name` is a temporary one for a file called `of`.
 
-    Or a temporary one for a temporary one, where a function that writes in one step was given the
-    path of `atomic_path`.
+    It may also be a temporary one for a temporary one, where a function that writes atomically was
+    given a path from `atomic_path`.
     """
     suffix = re.escape(Path(of).suffix)
     pattern = rf"\.+{re.escape(of)}(-[0-9a-f]{{{TOKEN}}}{suffix})+"
@@ -71,7 +70,7 @@ def is_leftover(name: str, of: str) -> bool:
 
 
 def remove_leftovers(path: str | os.PathLike) -> None:
-    """Remove what killed processes left of temporary files for `path`, and nothing else."""
+    """Remove the temporary files for `path` that killed processes left, and nothing else."""
     path = Path(os.path.realpath(path))
     if path.parent.is_dir():
         for file in path.parent.iterdir():
@@ -103,7 +102,7 @@ def flush_folder(path: Path) -> None:
 
 
 def _mode(path: Path) -> int | None:
-    """Permissions of a file that is to be replaced; None if there is none."""
+    """Return the permissions of a file that is to be replaced; None if there is none."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -111,5 +110,5 @@ def _mode(path: Path) -> int | None:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, f"{path} is a folder: name a file in it")
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, f"{path} is no regular file and cannot be replaced")
+        raise OSError(errno.EINVAL, f"{path} is not a regular file and cannot be replaced")
     return stat.S_IMODE(found.st_mode)

@@ -1,4 +1,4 @@
-"""What the browser lets a page do: draw what is in it, and nothing else."""
+"""The content security policy of a page: the browser may draw what is in it, and nothing else."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["content_policy"]
 
 
 def content_policy(scripts: Sequence[str]) -> str:
-    """Return the meta element that stands first in the head of a page.
+    """Return the meta element that must come first in the head of a page.
 
-    Of scripts only these run, known by their digests, whatever a name or a cell may smuggle into
-    the page. Nothing is fetched or sent, so what a browser refuses here cannot leave the page
-    either. Styles may stand inline: plotly.js writes some.
+    Only these scripts run, known by their digests, whatever a name or a cell may smuggle into the
+    page. The page can neither fetch nor send anything. Inline styles are allowed: plotly.js writes
+    some.
 
     Args:
       scripts: text between the tags of each script, with "\\n" at line ends.

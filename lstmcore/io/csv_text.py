@@ -1,4 +1,4 @@
-"""Rows of CSV, with text that a spreadsheet could take for a formula in quotes."""
+"""Write rows of CSV, quoting text that a spreadsheet could take for a formula."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a formula starts with
 def write_rows(file: TextIO, rows: Iterable[Sequence]) -> None:
     """Write rows into a file that was opened with `newline=""`.
 
-    Numbers stay numbers, and every text comes back as it is: nothing is put before it. A row with
-    a text that starts like a formula has all its text in quotes, which tells programs that honour
-    them that it is text. Excel and LibreOffice do not: open such a file by importing it, with
-    these columns as text.
+    Numbers stay numbers, and every text is read back as is: nothing is put before it. In a row with
+    a text that starts like a formula all text is quoted, which marks it as text for programs that
+    respect quotes. Excel and LibreOffice do not: import such a file with these columns as text.
 
     Examples:
       >>> import io
@@ -27,5 +26,5 @@ def write_rows(file: TextIO, rows: Iterable[Sequence]) -> None:
     """
     usual, quoted = csv.writer(file), csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)
     for row in rows:
-        formula = any(isinstance(cell, str) and cell.startswith(FORMULA) for cell in row)
-        (quoted if formula else usual).writerow(row)
+        has_formula = any(isinstance(cell, str) and cell.startswith(FORMULA) for cell in row)
+        (quoted if has_formula else usual).writerow(row)

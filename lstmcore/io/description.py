@@ -1,7 +1,7 @@
-"""The JSON file that describes what a saved folder holds, and whether its files fit together.
+"""The JSON description of a saved folder, and the checks that its files belong together.
 
-A manifest tells that nothing was changed since it was written. What is checked here holds even for
-a folder whose manifest was written by hand.
+A manifest shows that nothing was changed since it was written. The checks here hold even for a
+folder whose manifest was written by hand.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lstmcore.formatting import excerpt
 from lstmcore.io.atomic import atomic_path
 from lstmcore.io.json_text import parse_json, read_json
+from lstmcore.io.reading import damaged
 
 FORMAT = 1
 EARLIER_NAMES = {  # in files of 0.1.0.dev0 from before a thing had one name everywhere
@@ -38,7 +38,7 @@ def write_description(path: Path, description: dict) -> None:
       OSError: it cannot be written.
     """
     text = json.dumps({"format": FORMAT, **description}, indent=1)
-    parse_json(text, f"what {path.name} is to hold")  # rather no file than one that cannot be read
+    parse_json(text, f"what {path.name} is to hold")  # no file is better than an unreadable one
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
@@ -52,24 +52,20 @@ def read_description(path: Path, parse: Callable[[dict], Content]) -> Content:
       OSError: it cannot be read.
     """
     stored = read_json(path)
-    try:
+    with damaged(path, states_format=True):
         if (found := stored.get("format", FORMAT)) != FORMAT:
             raise ValueError(f"it has format {found}, expected {FORMAT}")
-        return parse(_with_present_names(stored))
-    except KeyError as error:
-        raise ValueError(f"{path} is damaged: {excerpt(error)} is missing") from error
-    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {excerpt(error, 300)}") from error
+        return parse(with_present_names(stored))
 
 
-def _with_present_names(stored: Any) -> Any:
-    """Return stored objects with the names of EARLIER_NAMES replaced, at any depth."""
+def with_present_names(stored: Any) -> Any:
+    """Return what a JSON file holds, with the names of EARLIER_NAMES replaced, at any depth."""
     if isinstance(stored, list):
-        return [_with_present_names(value) for value in stored]
+        return [with_present_names(value) for value in stored]
     if not isinstance(stored, dict):
         return stored
     return {
-        EARLIER_NAMES.get(name, name): _with_present_names(value) for name, value in stored.items()
+        EARLIER_NAMES.get(name, name): with_present_names(value) for name, value in stored.items()
     }
 
 
@@ -77,19 +73,17 @@ def read_history(stored: dict) -> dict[str, np.ndarray]:
     """Return the losses of a training by name, float64 [epochs].
 
     Raises:
-      ValueError: they are not, or not of equally many epochs.
+      ValueError: they are not numbers, or not of equally many epochs.
     """
     history = {name: np.array(losses, float) for name, losses in stored.items()}
-    if (
-        any(losses.ndim != 1 for losses in history.values())
-        or len(set(map(len, history.values()))) > 1
-    ):
+    shapes = {losses.shape for losses in history.values()}
+    if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
         raise ValueError("history is not one number for each epoch")
     return history
 
 
 def check_model(path: Path, model: object, described_in: Path, expected: object) -> None:
-    """Check that a model is the one that the settings beside it ask for.
+    """Raise ValueError unless a model is the one that the settings beside it ask for.
 
     Args:
       path: file of `model`, a dataclass of hyperparameters.
@@ -97,7 +91,7 @@ def check_model(path: Path, model: object, described_in: Path, expected: object)
       expected: the model that is built from them.
 
     Raises:
-      ValueError: it is another; the message names the first hyperparameter that differs.
+      ValueError: it is another model; the message names the first hyperparameter that differs.
     """
     kinds = type(model).__name__, type(expected).__name__
     differing = (

@@ -15,13 +15,13 @@ UNSUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)  # by the kernel, or b
 
 
 def exchange(first: Path, second: Path) -> bool:
-    """Exchange what two paths of one file system stand for, as one step.
+    """Exchange the files or folders at two paths of one file system, in one step.
 
     Returns:
-      True; False if the system cannot, and nothing has changed.
+      True; False if the system does not support it, and nothing has changed.
 
     Raises:
-      OSError: it can, but not these two.
+      OSError: the system supports it, but not for these two.
     """
     names = os.fsencode(first), os.fsencode(second)
     try:

@@ -1,4 +1,4 @@
-"""JSON that may come from anywhere, within bounds that are known before it is parsed."""
+"""Read JSON from any source, within bounds that are checked before it is parsed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import re
 from typing import Any
 
+from lstmcore.formatting import excerpt
 from lstmcore.io.reading import read_bytes
 
 __all__ = ["parse_json", "read_json"]
@@ -27,13 +28,13 @@ _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+\\?"?|[\[\]{}]', re.DOTALL)
 def parse_json(data: bytes | str, where: str, limit: int = MAX_BYTES) -> Any:
     """Return what a JSON text holds.
 
-    Python's own parser takes more than JSON allows and than a computer can hold. Here every number
-    is finite, every integer fits int64, no object has a name twice, and size, depth and the number
-    of values are bounded.
+    Python's own parser accepts more than JSON allows, and more than fits into memory. Here every
+    number is finite, every integer fits int64, no object has a name twice, and size, depth and the
+    number of values are bounded.
 
     Args:
       data: the text, in UTF-8 if it is bytes.
-      where: the file that it stands in, for the error message.
+      where: name of the file, for the error message.
       limit: most bytes (or characters).
 
     Raises:
@@ -76,7 +77,7 @@ def read_json(path: str | os.PathLike, limit: int = MAX_BYTES) -> Any:
 
 
 def _check_extent(text: str) -> None:
-    # What a list, an object or an entry of one takes in Python; and any other value.
+    # Bytes that a list, an object or an entry of one takes in Python, and any other value.
     values = 100 * sum(map(text.count, "[{:")) + 64 * text.count(",")
     if values > MAX_VALUES_BYTES:
         raise ValueError(f"its values take {values:,} bytes, expected at most {MAX_VALUES_BYTES:,}")
@@ -88,18 +89,18 @@ def _check_extent(text: str) -> None:
             if depth > MAX_DEPTH:
                 raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
             if depth < 0:
-                return  # the parser says where
+                return  # the parser reports where
 
 
 def _integer(text: str) -> int:
     if len(text) > MAX_NUMBER or not -(2**63) <= (number := int(text)) < 2**63:
-        raise ValueError(f"the integer {_short(text)} does not fit 64 bits")
+        raise ValueError(f"the integer {excerpt(text, 40)} does not fit 64 bits")
     return number
 
 
 def _float(text: str) -> float:
     if len(text) > MAX_NUMBER:
-        raise ValueError(f"the number {_short(text)} has {len(text):,} characters")
+        raise ValueError(f"the number {excerpt(text, 40)} has {len(text):,} characters")
     if not math.isfinite(number := float(text)):
         raise ValueError(f"the number {text} is too large")
     return number
@@ -114,9 +115,5 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f"{_short(repr(twice))} appears twice in one object")
+        raise ValueError(f"{excerpt(repr(twice), 40)} appears twice in one object")
     return found
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:20]}...{text[-10:]}"

@@ -1,6 +1,6 @@
-"""Keep a file or a folder to one process; a process that is killed lets go of it.
+"""Keep a file or a folder to one process; the system releases it if that process is killed.
 
-Where the system has such locks: not on Windows, nor on some network drives.
+Windows and some network drives have no such locks; nothing is locked there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class BusyError(ValueError):
 
 
 def lock(descriptor: int) -> None:
-    """Lock what is open as `descriptor`, until it is closed.
+    """Lock the file or folder that is open as `descriptor`, until it is closed.
 
     Raises:
       BusyError: another process, or this one under another descriptor, has locked it.
@@ -38,11 +38,11 @@ def lock(descriptor: int) -> None:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Keep `path` to this process, whether there is such a file or not.
+    """Keep `path` to this process, whether the file exists or not.
 
     The lock is a hidden file beside it, as the file itself is replaced whenever it is written. It
-    is removed at the end, if it is empty as lstmcore made it; a killed process leaves it, unlocked.
-    Nothing is locked where no file can be made.
+    is removed at the end, if it is still empty; a killed process leaves it, unlocked. Nothing is
+    locked where no file can be made.
 
     Raises:
       BusyError: another process keeps it.

@@ -5,9 +5,9 @@ Every folder that lstmcore writes holds `manifest.json`:
     {"format": 1, "lstmcore": "0.1.0", "kind": "Trained",
      "parts": {"forecast.json": {"size": 5121, "sha256": "..."}, ...}}
 
-It answers two questions. May a file be parsed? Only if it is the one that was written, which
-`check_parts` finds out by its digest. May a file be replaced or deleted? Only if lstmcore wrote it
-and nobody changed it since; `first_foreign` names the first that is someone else's.
+It decides two things. A file may be parsed only if it is the one that was written, which
+`check_parts` checks by its digest. A file may be replaced or deleted only if lstmcore wrote it and
+nobody changed it since; `first_foreign` names the first file that is someone else's.
 
     python -m lstmcore.io.manifest FOLDER    # vouch for a folder without a manifest
 """
@@ -26,14 +26,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lstmcore._version import __version__
-from lstmcore.formatting import excerpt
 from lstmcore.io.atomic import atomic_path, is_leftover
 from lstmcore.io.json_text import read_json
+from lstmcore.io.reading import damaged
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-# A folder that carries this file belongs to lstmcore: it holds a run that has not ended, or one
-# that is about to take its place (see `staging`).
+# A folder with this file belongs to lstmcore: it holds a run that has not ended, or one that is
+# about to be published (see `staging`).
 MARKER = ".lstmcore-unfinished"
 PAGE = "inspect.html"  # that `lstmcore inspect` adds
 CHUNK = 2**20
@@ -48,7 +48,7 @@ UNVOUCHED = {
 
 
 class Part(NamedTuple):
-    """A file as it was written. size: bytes; sha256: hexadecimal."""
+    """The size in bytes and the SHA-256, in hexadecimal, of a file as it was written."""
 
     size: int
     sha256: str
@@ -57,9 +57,10 @@ class Part(NamedTuple):
 class Manifest(NamedTuple):
     """Contents of a manifest.
 
-    kind: what the folder holds: "Trained", or "lstmcore fit" for a run of that command
-    version: of lstmcore
-    parts: files by name
+    Attributes:
+      kind: of the folder: "Trained", or "lstmcore fit" for a run of that command.
+      version: of lstmcore.
+      parts: files by name.
     """
 
     kind: str
@@ -77,7 +78,7 @@ def write(folder: Path, kind: str, files: Iterable[Path]) -> None:
 
 
 def read(folder: Path) -> Manifest:
-    """Read a manifest, without a look at the files.
+    """Read a manifest, without reading the files that it lists.
 
     Raises:
       FileNotFoundError: there is none.
@@ -88,26 +89,24 @@ def read(folder: Path) -> Manifest:
         raise FileNotFoundError(f"there is no {MANIFEST} in {folder}")
     stored = read_json(path)
     if not isinstance(stored, dict) or type(stored.get("format")) is not int:
-        raise ValueError(f"{path} is damaged: it is no manifest of lstmcore")
+        raise ValueError(f"{path} is damaged: it is not a manifest of lstmcore")
     if stored["format"] != FORMAT:
         raise ValueError(
             f"{path} has format {stored['format']}, but this version of lstmcore reads format "
             f"{FORMAT}: install the version that wrote it"
         )
-    try:
+    with damaged(path, states_format=True):
         parts = {_plain(name): _stored_part(name, part) for name, part in stored["parts"].items()}
         return Manifest(_text(stored["kind"]), _text(stored["lstmcore"]), parts)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {excerpt(error, 300)}") from error
 
 
 def check_parts(folder: Path, names: Sequence[str], saved_by: str) -> None:
-    """Check that files of a folder are exactly those that were written, before they are parsed.
+    """Raise an error unless files of a folder are exactly those that were written.
 
     Args:
-      folder: where.
-      names: of files; the first one describes the folder.
-      saved_by: what writes such folders, for errors: "Trained.save".
+      folder: the folder.
+      names: of the files; the first one describes the folder.
+      saved_by: function that writes such folders, for errors: "Trained.save".
 
     Raises:
       FileNotFoundError: the folder, its manifest or a file is missing.
@@ -120,7 +119,7 @@ def check_parts(folder: Path, names: Sequence[str], saved_by: str) -> None:
         raise FileNotFoundError(f"there is no {names[0]} in {folder}: {hint}")
     if not (folder / MANIFEST).exists():
         raise FileNotFoundError(
-            f"there is no {MANIFEST} in {folder}, which tells whether its files belong together. "
+            f"there is no {MANIFEST} in {folder}, which shows whether its files belong together. "
             "If it was saved before lstmcore wrote manifests and nothing was changed since, vouch "
             f"for it once: python -m lstmcore.io.manifest {folder}"
         )
@@ -140,11 +139,11 @@ def check_parts(folder: Path, names: Sequence[str], saved_by: str) -> None:
 
 
 def first_foreign(folder: Path) -> str | None:
-    """Name the first file in `folder` that lstmcore did not write, or that was changed since.
+    """Return the name of the first file that lstmcore did not write, or that was changed since.
 
     Returns:
-      Its name; None if all files are lstmcore's and as they were written. (Some may be missing.)
-      A subfolder, a link or a damaged manifest is foreign.
+      Its name; None if all files are lstmcore's and unchanged. (Some may be missing.) A subfolder,
+      a link or a damaged manifest is foreign.
 
     Raises:
       OSError: the folder cannot be read.
@@ -161,10 +160,10 @@ def first_foreign(folder: Path) -> str | None:
 
 
 def is_part(path: Path, parts: Mapping[str, Part]) -> bool:
-    """Return whether a file is lstmcore's: as the manifest lists it, or one that goes beside.
+    """Return whether a file is lstmcore's: listed in the manifest and unchanged, or auxiliary.
 
     Args:
-      path: of something that is there.
+      path: of a file, a folder or a link that exists.
       parts: of the manifest.
 
     Raises:
@@ -181,11 +180,10 @@ def is_part(path: Path, parts: Mapping[str, Part]) -> bool:
 
 @contextmanager
 def added_part(folder: Path, name: str, *, force: bool = False) -> Iterator[Path]:
-    """A temporary path to write one more part of a folder to; it replaces a part of that name.
+    """Yield a temporary path for one more part of a folder; it replaces a part of that name.
 
-    With `force` it replaces any file of that name.
-
-    Whenever that is cut off, all files in the folder are lstmcore's; `name` may then be missing.
+    With `force` it replaces any file of that name. Whenever the process is killed, all files in the
+    folder are lstmcore's; `name` may then be missing.
 
     Raises:
       FileExistsError: there is such a file, and lstmcore did not write it.
@@ -207,15 +205,15 @@ def added_part(folder: Path, name: str, *, force: bool = False) -> Iterator[Path
 def vouch(folder: Path) -> list[str]:
     """Write the manifest of a folder that was saved before there were manifests.
 
-    It lists no more than what loading needs: other files stay the user's own.
+    It lists only what loading needs: other files stay the user's own.
 
     Returns:
       Names of the files.
 
     Raises:
-      FileNotFoundError: a file is missing, or `folder` is none that lstmcore saved.
+      FileNotFoundError: a file is missing, or lstmcore did not save `folder`.
       FileExistsError: there is a manifest already.
-      ValueError: a file is not the one that the description knows.
+      ValueError: a file is not the one that the description lists.
     """
     if (folder / MANIFEST).exists():
         raise FileExistsError(f"there is a {MANIFEST} in {folder} already")
@@ -260,12 +258,12 @@ def _part(path: Path) -> Part:
 def _stored_part(name: str, stored: dict) -> Part:
     size, sha256 = stored["size"], _text(stored["sha256"])
     if type(size) is not int or size < 0 or not re.fullmatch("[0-9a-f]{64}", sha256):
-        raise ValueError(f"it does not tell the size and the digest of {name}")
+        raise ValueError(f"it does not hold the size and the digest of {name}")
     return Part(size, sha256)
 
 
 def _plain(name: str) -> str:
-    """A name that leads nowhere but to a file in the folder itself."""
+    """Return the name of a part, checked to lead to a file in the folder itself."""
     if name in ("", ".", "..", MANIFEST) or re.search(r"[/\\\x00]", name):
         raise ValueError(f"{name!r} is not the name of a part")
     return name
@@ -273,7 +271,7 @@ def _plain(name: str) -> str:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not text")
     return value
 
 

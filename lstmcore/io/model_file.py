@@ -1,4 +1,4 @@
-"""The file of a model, as `lstmcore.save` writes it, read into NumPy arrays: no JAX is needed."""
+"""Read the file of a model, as `lstmcore.save` writes it, into NumPy arrays, without JAX."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from lstmcore.checks import check_choice
 from lstmcore.io.reading import damaged
 from lstmcore.io.tensors import open_tensors
-from lstmcore.specs import ACTIVATIONS, LAYOUTS, Layer, activations, check_params
+from lstmcore.specs import ACTIVATIONS, LAYERS_OF, Layer, activations, check_params
 
 __all__ = ["FORMAT", "KEY", "Contents", "read_model_file"]
 
@@ -18,7 +18,13 @@ KEY = "lstmcore"  # of the one entry in the file's metadata
 
 
 class Contents(NamedTuple):
-    """What a file says. model: class name; hyperparameters: its arguments; params: NumPy arrays."""
+    """Contents of a model file.
+
+    Attributes:
+      model: name of its class.
+      hyperparameters: arguments of the class.
+      params: weights as NumPy arrays.
+    """
 
     model: str
     hyperparameters: dict
@@ -34,39 +40,39 @@ def read_model_file(path: str | os.PathLike) -> Contents:
         with damaged(path):
             kind, hyperparameters = _parse(described)
             sizes = {k: v for k, v in hyperparameters.items() if k not in activations(kind)}
-            layers = LAYOUTS[kind](**sizes)
+            layers = LAYERS_OF[kind](**sizes)
             check_params(_params(layers, file.kinds), layers)  # before anything is read
         tensors = file.read()
     return Contents(kind, hyperparameters, _params(layers, tensors))
 
 
 def _parse(description) -> tuple[str, dict]:
-    """(model, hyperparameters), checked but for their fit to the weights."""
+    """Return (model, hyperparameters), checked in all but their fit to the weights."""
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise ValueError(f"it is not described in format {FORMAT}")
     kind, hyperparameters = description.get("model"), description.get("hyperparameters")
-    if not isinstance(kind, str) or kind not in LAYOUTS or not isinstance(hyperparameters, dict):
+    if not isinstance(kind, str) or kind not in LAYERS_OF or not isinstance(hyperparameters, dict):
         raise ValueError(f"there is no model {kind!r}")
     for name in activations(kind):
         if name == "output_activation" and hyperparameters.get(name) is None:
-            continue  # it follows `activation`, and older files do not mention it
+            continue  # it defaults to `activation`, and older files do not mention it
         check_choice(name, hyperparameters.get(name), ACTIVATIONS)
-    if "known" in hyperparameters:  # its name in files from before
+    if "known" in hyperparameters:  # its name in older files
         hyperparameters["future_covariates"] = hyperparameters.pop("known")
     as_tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in hyperparameters.items()}
     return kind, as_tuples
 
 
 def _params(layers: Mapping[str, Layer], arrays: Mapping) -> dict:
-    """The arrays of a file, or their kinds, as weights of layers: each belongs to one of them."""
-    left, params = dict(arrays), {}
+    """Return the arrays of a file, or their kinds, as weights of layers; none may be left over."""
+    remaining, params = dict(arrays), {}
     for name, layer in layers.items():
         for field in layer.shapes():
-            if f"{name}/{field}" not in left:
+            if f"{name}/{field}" not in remaining:
                 raise ValueError(f"{name}/{field} is missing")
         every = (*layer.shapes(), *layer.optional_shapes())
-        fields = {field: left.pop(f"{name}/{field}", None) for field in every}
+        fields = {field: remaining.pop(f"{name}/{field}", None) for field in every}
         params[name] = layer.kind(**{field: a for field, a in fields.items() if a is not None})
-    if left:
-        raise ValueError(f"{next(iter(left))!r} belongs to no layer")
+    if remaining:
+        raise ValueError(f"{next(iter(remaining))!r} belongs to no layer")
     return params

@@ -10,7 +10,7 @@ MOUNTS = Path("/proc/self/mountinfo")  # of Linux
 
 
 def obstacle(folder: Path) -> str | None:
-    """Say why a folder cannot be made, or exchanged for another; None if it can.
+    """Return why a folder cannot be made, or exchanged for another; None if it can.
 
     Args:
       folder: an absolute path without links; it need not exist.
@@ -31,7 +31,7 @@ def obstacle(folder: Path) -> str | None:
 
 
 def _mounts() -> set[Path]:
-    """Mount points, also those of a part of the same file system, which have its device number."""
+    """Return the mount points, bind mounts included, which share the device of their source."""
     try:
         lines = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Opening files that may be anything: a pipe, a device, a folder, or gone a moment later."""
+"""Open files safely, whatever a path leads to: a pipe, a device, a folder, or nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def open_file(path: str | os.PathLike) -> tuple[BufferedReader, int]:
     Nothing else is opened: a pipe would wait for a writer, and a device may never end.
 
     Raises:
-      FileNotFoundError, IsADirectoryError, OSError: there is no such file, or no way to read it.
+      FileNotFoundError, IsADirectoryError, OSError: there is no such file, or it cannot be read.
       ValueError: it is a pipe, a socket or a device, or a path that no file can have.
     """
     path = os.fspath(path)
@@ -44,7 +44,7 @@ def open_file(path: str | os.PathLike) -> tuple[BufferedReader, int]:
 
 
 def read_bytes(path: str | os.PathLike, limit: int) -> bytes:
-    """The contents of a regular file of at most `limit` bytes; errors as in `open_file`.
+    """Return the contents of a regular file of at most `limit` bytes; errors as in `open_file`.
 
     Raises:
       ValueError: it is larger, or it changed while it was read.
@@ -67,18 +67,23 @@ def _check_regular(path: str | os.PathLike, mode: int) -> None:
 
 
 @contextmanager
-def damaged(path: str | os.PathLike) -> Iterator[None]:
-    """Turn what fails about the contents of a file into a ValueError that names the file.
+def damaged(path: str | os.PathLike, *, states_format: bool = False) -> Iterator[None]:
+    """Turn errors about the contents of a file into a ValueError that names the file.
 
-    For code that builds objects out of parsed contents: wrong kinds, names that are missing,
+    For code that builds objects out of parsed contents: values of the wrong type, missing names,
     numbers out of range.
+
+    Args:
+      path: the file.
+      states_format: the file states its format, so that another version is not the likely fault.
     """
     try:
         yield
     except FAULTS as error:
         reason = excerpt(error, 300)
-        if not isinstance(error, TypeError | ValueError):  # their text alone says little: "'units'"
+        if isinstance(error, KeyError):
+            reason = f"{reason} is missing"
+        elif not isinstance(error, TypeError | ValueError):  # their text alone says little
             reason = f"{type(error).__name__} {reason}"
-        raise ValueError(
-            f"{os.fspath(path)} is damaged, or of another version of lstmcore: {reason}"
-        ) from error
+        other = "" if states_format else ", or of another version of lstmcore"
+        raise ValueError(f"{os.fspath(path)} is damaged{other}: {reason}") from error

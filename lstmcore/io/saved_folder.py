@@ -16,14 +16,14 @@ from lstmcore.io.staging import CHECKPOINT, claimed, is_empty, resolved, staging
 
 @contextmanager
 def saved_folder(folder: str | os.PathLike, kind: str) -> Iterator[Path]:
-    """A folder to write the parts of an object to, which appear in `folder` together.
+    """Yield a folder to write the parts of an object to; they appear in `folder` together.
 
-    Whatever else the user has in `folder` stays. If there is nothing else, the old folder or the
-    new one stands there whole, whenever the process is killed; else, for the moment that it takes
-    to rename the parts, loading them is refused.
+    Whatever else the user has in `folder` stays. If there is nothing else, a process that is killed
+    leaves the old folder or the new one whole; otherwise, for the moment that it takes to rename
+    the parts, loading them is refused.
 
     Args:
-      folder: where to save; it is made if it is not there.
+      folder: where to save; it is made if it does not exist.
       kind: see `manifest.Manifest`; an earlier object of the same kind is replaced.
 
     Raises:
@@ -33,11 +33,11 @@ def saved_folder(folder: str | os.PathLike, kind: str) -> Iterator[Path]:
     """
     folder = resolved(folder)
     if not folder.is_dir() and os.path.lexists(folder):
-        raise NotADirectoryError(f"cannot save into {folder}: it is no folder")
+        raise NotADirectoryError(f"cannot save into {folder}: it is not a folder")
     has_manifest = (folder / MANIFEST).exists()
-    if has_manifest and (there := _kind(folder)) != kind:
+    if has_manifest and (present := _kind(folder)) != kind:
         raise FileExistsError(
-            f"{folder} holds the files of {there}, not of {kind}: save into another folder"
+            f"{folder} holds the files of {present}, not of {kind}: save into another folder"
         )
     is_whole = (
         not folder.exists()
@@ -76,10 +76,9 @@ def _kind(folder: Path) -> str:
 
 
 def _move(source: Path, folder: Path, kind: str) -> None:
-    """Let the parts in `source` become those of `folder`, beside files of other people.
+    """Move the parts in `source` into `folder`, beside the user's own files.
 
-    The old parts go first: all files that are there are lstmcore's at any moment, and no old one
-    stands beside a new one.
+    The old parts are deleted first, so that no old one is ever mixed with a new one.
     """
     new = visible(source)
     old = manifest.read(folder).parts if (folder / MANIFEST).exists() else {}

@@ -1,18 +1,18 @@
-"""Make a folder whole, or not at all: write beside it, then let the new one take its place.
+"""Write a folder completely or not at all: write beside it, then exchange the two.
 
-The files of `results` are written to `.results.lstmcore-unfinished` beside it, which carries our
-marker. Once they are complete and on the disk, with a manifest, the two folders are exchanged in
-one step, and what stood there before is deleted. A process may be killed at any point:
+The files of `results` are written to `.results.lstmcore-unfinished` beside it, which holds a marker
+file. Once they are complete and on the disk, with a manifest, the two folders are exchanged in one
+step, and the old one is deleted. A process may be killed at any point:
 
-| `results` | `.results.lstmcore-unfinished` | what the next process does |
+| `results` | `.results.lstmcore-unfinished` | the next process |
 |---|---|---|
-| old, or none | new, with the marker | goes on with it, or begins anew |
-| new, with the marker | old, without | takes the marker off and deletes the old one |
+| old, or none | new, with the marker | continues it, or begins anew |
+| new, with the marker | old, without | removes the marker and deletes the old folder |
 
 Where the system cannot exchange folders, the old one is renamed to `.results.lstmcore-previous`
-first, and the next process puts it back.
+first, and the next process restores it.
 
-Only files that a manifest lists are deleted, and only if they are as they were written.
+Only files that a manifest lists are deleted, and only if they are unchanged.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ NOTE = "lstmcore works in this folder, and moves and deletes it: put nothing of 
 
 
 class Staging:
-    """The staging folder of a folder, held by this process; `claimed` makes one.
+    """The staging folder of a folder, locked by this process; `claimed` makes one.
 
     Attributes:
-      folder: what it is to become.
+      folder: the folder that it is to replace.
       path: where to write.
     """
 
-    def __init__(self, folder: Path, say: Callable[[str], object], held: ExitStack):
+    def __init__(self, folder: Path, warn: Callable[[str], object], held: ExitStack):
         self.folder, self.path = folder, staging_of(folder)
-        self._say, self._held = say, held
+        self._warn, self._held = warn, held
 
     @property
     def is_complete(self) -> bool:
-        """Whether all is written, and only taking the place of `folder` is left."""
+        """Return whether all files are written, and only `folder` remains to be replaced."""
         return (self.path / MANIFEST).exists()
 
     def clear(self, keep: Collection[str] = ()) -> None:
-        """Delete what an earlier process wrote, but for the files named in `keep`.
+        """Delete the files of an earlier process, except those named in `keep`.
 
         Raises:
-          FileExistsError: there is a folder or a link, which lstmcore does not make.
+          FileExistsError: there is a folder or a link, which lstmcore did not make.
         """
         for path in sorted(self.path.iterdir(), key=lambda path: path.name != MANIFEST):
             if not is_file(path):
@@ -67,8 +67,8 @@ class Staging:
                 path.unlink()
 
     def abandon(self) -> None:
-        """Delete the staging folder; what is not lstmcore's, and what cannot be deleted, stays."""
-        if not (self.path / MARKER).exists():  # it has taken its place already
+        """Delete the staging folder; files that are not lstmcore's or cannot be deleted stay."""
+        if not (self.path / MARKER).exists():  # it has been published already
             return
         with suppress(OSError):
             self.clear()
@@ -76,13 +76,13 @@ class Staging:
             self.path.rmdir()
 
     def publish(self, kind: str) -> None:
-        """Write the manifest and take the place of `folder`.
+        """Write the manifest and replace `folder`.
 
         Args:
           kind: see `manifest.Manifest`.
 
         Raises:
-          OSError: the disk is full, or the place was taken meanwhile.
+          OSError: the disk is full, or `folder` was changed meanwhile.
         """
         for path in self.path.iterdir():
             if path.name.startswith(".") and path.name != MARKER and is_file(path):
@@ -96,12 +96,12 @@ class Staging:
         (self.folder / MARKER).unlink()
         if replaced is not None:
             try:
-                discard(replaced, self.folder, self._say)
+                discard(replaced, self.folder, self._warn)
             except OSError as error:
-                self._say(f"the earlier results in {replaced} cannot be deleted: {error.strerror}")
+                self._warn(f"the earlier results in {replaced} cannot be deleted: {error.strerror}")
 
     def _take_place(self) -> Path | None:
-        """Become `folder`. Returns where that is now which stood there."""
+        """Move the staging folder to `folder`; return the path of the folder that it replaced."""
         if not self.folder.exists() or is_empty(self.folder):
             if os.name == "nt" and self.folder.exists():
                 self.folder.rmdir()
@@ -112,7 +112,7 @@ class Staging:
                 errno.EEXIST, f"{foreign} has appeared there, or was changed, meanwhile"
             )
         _keep_modes(self.folder, self.path)
-        _lock(self.folder, self._held)  # or another process might begin where the old one stands
+        _lock(self.folder, self._held)  # or another process might begin in the old folder
         if exchange(self.path, self.folder):
             return self.path
         previous = previous_of(self.folder)
@@ -126,18 +126,18 @@ class Staging:
 
 
 @contextmanager
-def claimed(folder: Path, say: Callable[[str], object] = warnings.warn) -> Iterator[Staging]:
-    """Hold the staging folder of `folder`, which is made, against other processes.
+def claimed(folder: Path, warn: Callable[[str], object] = warnings.warn) -> Iterator[Staging]:
+    """Make the staging folder of `folder` and lock it against other processes.
 
-    What a killed process has left is put right first.
+    What a killed process has left is recovered first.
 
     Args:
-      folder: an absolute path, which may lead nowhere yet.
-      say: is called with a sentence where something of the user's had to be moved.
+      folder: an absolute path, which need not exist.
+      warn: called with a sentence where something of the user's had to be moved.
 
     Raises:
       BusyError: another process holds it.
-      FileExistsError: what has the name of the staging folder is not lstmcore's.
+      FileExistsError: something else has the name of the staging folder.
       OSError: it cannot be made.
     """
     path = staging_of(folder)
@@ -153,13 +153,13 @@ def claimed(folder: Path, say: Callable[[str], object] = warnings.warn) -> Itera
                 continue  # another process has moved or deleted it
             if (path / MARKER).exists() or is_empty(path):
                 break
-            discard(path, folder, say)
+            discard(path, folder, warn)
             attempt.close()
-        _recover(folder, say)
-        if folder.exists():  # and may be read by few
+        _recover(folder, warn)
+        if folder.exists():  # its permissions may be restricted
             path.chmod(stat.S_IMODE(folder.stat().st_mode))
         (path / MARKER).write_text(NOTE, encoding="utf-8")
-        staging = Staging(folder, say, held)
+        staging = Staging(folder, warn, held)
         try:
             yield staging
         finally:
@@ -167,10 +167,10 @@ def claimed(folder: Path, say: Callable[[str], object] = warnings.warn) -> Itera
                 staging.abandon()
 
 
-def discard(old: Path, folder: Path, say: Callable[[str], object]) -> None:
-    """Delete what stood in the place of `folder` before; what is not lstmcore's stays.
+def discard(old: Path, folder: Path, warn: Callable[[str], object]) -> None:
+    """Delete the folder that `folder` has replaced, if all its files are lstmcore's.
 
-    If there is such a file, the whole folder is kept, under a name that is seen.
+    Otherwise the whole folder is kept, under a name that is not hidden.
 
     Raises:
       OSError: it cannot be deleted.
@@ -178,15 +178,15 @@ def discard(old: Path, folder: Path, say: Callable[[str], object]) -> None:
     if (foreign := manifest.first_foreign(old)) is not None:
         kept = _free(folder.with_name(f"{folder.name}-replaced"))
         os.rename(old, kept)
-        say(f"{kept} keeps what {folder} was before: lstmcore did not write {foreign} in it")
+        warn(f"{kept} keeps what {folder} was before: lstmcore did not write {foreign} in it")
         return
     for path in sorted(old.iterdir(), key=lambda path: path.name == MANIFEST):
-        path.unlink()  # the manifest last: until then it tells that the others may go
+        path.unlink()  # the manifest last: until then it shows that the others may be deleted
     old.rmdir()
 
 
 def staging_of(folder: Path) -> Path:
-    """Path of the staging folder of `folder`."""
+    """Return the path of the staging folder of `folder`."""
     return folder.with_name(f".{folder.name}.lstmcore-unfinished")
 
 
@@ -194,7 +194,7 @@ def resolved(folder: str | os.PathLike) -> Path:
     """Return the absolute path of `folder`, without links, which need not exist.
 
     Raises:
-      OSError: its name, or that of its staging folder, is too long; or links lead in a circle.
+      OSError: its name, or that of its staging folder, is too long; or links form a circle.
     """
     try:
         path = Path(folder).resolve()
@@ -211,12 +211,12 @@ def resolved(folder: str | os.PathLike) -> Path:
 
 
 def previous_of(folder: Path) -> Path:
-    """Where an old folder waits for the new one, if the system cannot exchange them."""
+    """Return the path at which an old folder waits where the system cannot exchange folders."""
     return folder.with_name(f".{folder.name}.lstmcore-previous")
 
 
 def is_claimed(folder: Path) -> bool:
-    """Whether another process writes to `folder`."""
+    """Return whether another process writes to `folder`."""
     path = staging_of(folder)
     if not path.is_dir():
         return False
@@ -229,27 +229,27 @@ def is_claimed(folder: Path) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """Whether it is a regular file, and no link to one."""
+    """Return whether a path is a regular file, and not a link to one."""
     return stat.S_ISREG(path.lstat().st_mode)
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether nothing is in it, not even something hidden."""
+    """Return whether a folder holds nothing, not even a hidden file."""
     with os.scandir(folder) as entries:
         return next(entries, None) is None
 
 
 def visible(folder: Path) -> list[Path]:
-    """What is in a folder but for what is hidden, sorted."""
+    """Return the files of a folder that are not hidden, sorted."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def _recover(folder: Path, say: Callable[[str], object]) -> None:
-    """Finish what a process did that was killed while a folder took its place."""
+def _recover(folder: Path, warn: Callable[[str], object]) -> None:
+    """Finish the work of a process that was killed while it published a folder."""
     previous = previous_of(folder)
     if not previous.is_symlink() and _has_manifest(previous):
         if folder.exists():
-            discard(previous, folder, say)
+            discard(previous, folder, warn)
         else:
             os.rename(previous, folder)
     if (folder / MARKER).exists() and (folder / MANIFEST).exists():
@@ -257,14 +257,14 @@ def _recover(folder: Path, say: Callable[[str], object]) -> None:
 
 
 def _keep_modes(old: Path, new: Path) -> None:
-    """What nobody else could read before, nobody else reads now."""
+    """Give new files the permissions of the old ones, so that nobody else can read them."""
     for path in visible(new):
         if (old / path.name).exists():
             path.chmod(stat.S_IMODE((old / path.name).stat().st_mode))
 
 
 def _check_ours(path: Path) -> None:
-    """A folder of the name of a staging folder is lstmcore's, or empty."""
+    """Raise FileExistsError unless a folder with a staging name is empty or lstmcore's."""
     if path.is_symlink() or not path.is_dir():
         raise FileExistsError(f"{path} is in the way, and lstmcore did not make it: move it")
     if not is_empty(path) and not (path / MARKER).exists() and not _has_manifest(path):
@@ -282,7 +282,7 @@ def _has_manifest(folder: Path) -> bool:
 
 
 def _lock(folder: Path, held: ExitStack) -> bool:
-    """Hold a folder until `held` is closed. False if it is not there any more.
+    """Lock a folder until `held` is closed; return False if it no longer exists.
 
     Raises:
       BusyError: another process holds it.
@@ -291,7 +291,7 @@ def _lock(folder: Path, held: ExitStack) -> bool:
         descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
-    except OSError:  # it may not be read; and Windows opens no folders
+    except OSError:  # it may be unreadable; and Windows does not open folders
         return True
     held.callback(os.close, descriptor)
     lock(descriptor)
@@ -299,7 +299,7 @@ def _lock(folder: Path, held: ExitStack) -> bool:
 
 
 def _free(path: Path) -> Path:
-    """`path`, or with a number behind it if there is something."""
+    """Return `path`, with a number appended if something of that name exists."""
     numbers = itertools.count(2)
     free = path
     while os.path.lexists(free):

@@ -1,11 +1,11 @@
 """Arrays and text in one file, in the safetensors format.
 
-A file is the length of its header (8 bytes, little-endian), the header (JSON: dtype, shape and
-place of every array, and text under "__metadata__"), and the bytes of the arrays side by side.
-https://github.com/huggingface/safetensors describes it, and other programs read these files.
+A file consists of the length of its header (8 bytes, little-endian), the header (JSON: dtype, shape
+and offsets of every array, and text under "__metadata__"), and the bytes of the arrays.
+https://github.com/huggingface/safetensors describes the format; other programs read these files.
 
 Nothing is pickled. The header is compared with the size of the file, and by the caller with what is
-expected, before memory is reserved for an array. A digest in the metadata covers everything else.
+expected, before memory is allocated for an array. A digest in the metadata covers everything else.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ BYTES = {name: 2 if name == "bfloat16" else np.dtype(name).itemsize for name in 
 
 
 class Kind(NamedTuple):
-    """dtype: name in NumPy, such as "float32"; shape: of an array."""
+    """The dtype, by its name in NumPy such as "float32", and the shape of an array."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -74,7 +74,7 @@ class Kind(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """Size of such an array."""
+        """Return the size of such an array in bytes."""
         return math.prod(self.shape) * BYTES[self.dtype]
 
     def __str__(self) -> str:
@@ -88,7 +88,7 @@ class TensorFile(NamedTuple):
       path: for error messages.
       metadata: text by name, without the digest.
       kinds: {name: Kind}, in the order of the arrays in the file.
-      read: call it to read the arrays: {name: NumPy array}. ValueError if the digest does not fit.
+      read: function that reads the arrays, {name: NumPy array}; ValueError if the digest differs.
     """
 
     path: str
@@ -100,24 +100,24 @@ class TensorFile(NamedTuple):
         """Return the JSON that the metadata holds under `key`, alone.
 
         Raises:
-          ValueError: there is none, which `missing` says of the file; it is not JSON; or there is
-            other metadata, which lstmcore does not write.
+          ValueError: there is none, with the message `missing`; it is not JSON; or there
+            is other metadata, which lstmcore does not write.
         """
         if key not in self.metadata:
             raise ValueError(f"{self.path} {missing}")
         for other in self.metadata.keys() - {key}:
             other = excerpt(repr(other))
-            raise ValueError(f"{self.path} is damaged: its metadata holds {other} besides")
+            raise ValueError(f"{self.path} is damaged: its metadata also holds {other}")
         return parse_json(self.metadata[key], self.path)
 
 
 @contextmanager
 def open_tensors(path: str | os.PathLike) -> Iterator[TensorFile]:
-    """Open a file for its metadata, the dtypes and shapes of its arrays, and then the arrays.
+    """Open a file to read its metadata, the dtypes and shapes of its arrays, and then the arrays.
 
     Raises:
-      ValueError: it is not a complete safetensors file, or no regular file.
-      OSError: it is not there, or cannot be read.
+      ValueError: it is not a complete safetensors file, or not a regular file.
+      OSError: it does not exist, or cannot be read.
     """
     file, size = open_file(path)
     with file:
@@ -161,7 +161,7 @@ def write_tensors(path: str | os.PathLike, tensors: Mapping, metadata: Mapping[s
 
 
 def try_tensors(path: str | os.PathLike, tensors: Mapping, metadata: Mapping[str, str]) -> None:
-    """Fail where `write_tensors` would, as on a full disk, but leave everything as it is."""
+    """Raise the errors that `write_tensors` would, as on a full disk, but change nothing."""
     parts = _serialised(tensors, metadata)
     with temporary_path(path) as temporary:
         _write(temporary, parts)
@@ -182,7 +182,7 @@ def digest_of(arrays: Mapping[str, np.ndarray], text: object = None) -> str:
 
 
 def _read_header(file: BufferedReader, size: int) -> tuple[dict[str, str], dict[str, Kind]]:
-    """(metadata, kinds in the order of their bytes), which account for every byte of the file."""
+    """Return (metadata, kinds in file order), which account for every byte of the file."""
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or length > size - 8:
         raise ValueError(f"{size:,} bytes are too few for its header")
@@ -190,7 +190,7 @@ def _read_header(file: BufferedReader, size: int) -> tuple[dict[str, str], dict[
         raise ValueError(f"a header of {length:,} bytes, expected at most {MAX_BYTES:,}")
     entries = parse_json(file.read(length), "its header")
     if not isinstance(entries, dict):
-        raise ValueError("its header is no JSON object")
+        raise ValueError("its header is not a JSON object")
     metadata = entries.pop(METADATA, {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise ValueError("its metadata is not text by name")
@@ -199,7 +199,7 @@ def _read_header(file: BufferedReader, size: int) -> tuple[dict[str, str], dict[
     for (start, stop, kind), name in found:
         if start != end or stop - start != kind.nbytes:
             name = excerpt(repr(name))
-            raise ValueError(f"the place of {name} does not fit {excerpt(kind)}")
+            raise ValueError(f"the offsets of {name} do not fit {excerpt(kind)}")
         end = stop
     if end != size - 8 - length:
         raise ValueError(f"its arrays take {end:,} bytes, the file has {size - 8 - length:,}")
@@ -207,8 +207,8 @@ def _read_header(file: BufferedReader, size: int) -> tuple[dict[str, str], dict[
 
 
 def _entry(name: str, entry) -> tuple[int, int, Kind]:
-    """(first byte, end, kind) of an array, as its header entry says."""
-    shown = excerpt(repr(name))
+    """Return (first byte, end, kind) of an array from its header entry."""
+    label = excerpt(repr(name))
     try:
         code, shape, (start, stop) = (entry[key] for key in ("dtype", "shape", "data_offsets"))
         known = isinstance(code, str) and len(entry) == 3 and len(shape) <= MAX_AXES
@@ -216,12 +216,12 @@ def _entry(name: str, entry) -> tuple[int, int, Kind]:
     except (LookupError, TypeError, ValueError):
         known = False
     if not known:
-        raise ValueError(f"{shown} has no dtype, shape and place")
+        raise ValueError(f"{label} has no dtype, shape and offsets")
     if code not in NAMES:
         code = excerpt(repr(code))
-        raise ValueError(f"{shown} is of dtype {code}, expected {', '.join(NAMES)}")
+        raise ValueError(f"{label} is of dtype {code}, expected {', '.join(NAMES)}")
     if math.prod(max(n, 1) for n in shape) >= 2**62 // 8:  # NumPy cannot count its bytes
-        raise ValueError(f"{shown} has the shape {excerpt(shape)}")
+        raise ValueError(f"{label} has the shape {excerpt(shape)}")
     return start, stop, Kind(NAMES[code], tuple(shape))
 
 
@@ -252,11 +252,12 @@ def _little_endian(dtype: str, path) -> np.dtype:
 
 
 def _serialised(tensors: Mapping, metadata: Mapping[str, str]) -> list:
-    """The parts of a file: length, header, arrays as bytes, the widest dtypes first.
+    """Return the parts of a file: length, header, arrays as bytes, the widest dtypes first.
 
-    So every array starts at a multiple of its item size, for programs that map files into memory.
+    In this order every array starts at a multiple of its item size, as programs that map files into
+    memory need it.
     """
-    # The memory of a transposed view lies the other way round, so it must be laid out.
+    # A transposed view is not contiguous, so it must be copied.
     arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     for name, array in arrays.items():
         if str(array.dtype) not in DTYPES:
@@ -273,7 +274,7 @@ def _serialised(tensors: Mapping, metadata: Mapping[str, str]) -> list:
         }  # fmt: skip
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    parse_json(text, "the header of the file")  # rather no file than one that cannot be read
+    parse_json(text, "the header of the file")  # no file is better than an unreadable one
     return [len(text).to_bytes(8, "little"), text, *(_bytes(arrays[name]) for name in names)]
 
 
@@ -284,5 +285,5 @@ def _write(path: Path, parts: list) -> None:
 
 
 def _bytes(array: np.ndarray) -> memoryview:
-    """The memory of an array that is laid out in C order."""
+    """Return the memory of an array that is laid out in C order."""
     return array.reshape(-1).view(np.uint8).data

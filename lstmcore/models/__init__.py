@@ -1,6 +1,6 @@
-"""Whole networks: each a frozen dataclass with `layers`, `init` and `apply`.
+"""Whole networks: each model is a frozen dataclass with `layers`, `init` and `apply`.
 
-stack         what the models share: LSTM layers one above another
+stack         what the models share: LSTM layers on top of one another
 autoencoders  `Autoencoder`, `CompositeAutoencoder`, `DenseAutoencoder`
 stacked       `StackedLSTM`
 forecaster    `Forecaster`, direct and recursive

@@ -1,7 +1,7 @@
 """A trained model as one file: weights as safetensors, hyperparameters as JSON in its metadata.
 
-Nothing is pickled, so loading a file runs no code. Files are written under a temporary name and
-renamed when complete: a killed run leaves the old file or the new one, never half of one.
+Nothing is pickled, so loading a file runs no code. A file is written under a temporary name and
+renamed once it is complete: a killed process leaves the old file or the new one, never a part.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import fields
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from lstmcore.activations import word_for
+from lstmcore.activations import name_of
 from lstmcore.dtypes import floating_dtype
 from lstmcore.io.model_file import FORMAT, KEY, read_model_file
 from lstmcore.io.reading import damaged
@@ -39,16 +40,16 @@ MODELS = {
 }
 
 
-def save(path: str | os.PathLike, model, params: dict) -> None:
+def save(path: str | os.PathLike, model: Any, params: dict) -> None:
     """Write a model and its weights into one file.
 
     Args:
-      path: where to; an existing file is replaced, in one step, once the new one is complete.
+      path: of the file; an existing one is replaced, in one step, once the new one is complete.
       model: one of lstmcore's models. Its activations must be names (or the function behind one).
       params: its weights; dtypes are kept.
 
     Raises:
-      TypeError: a model of another kind.
+      TypeError: `model` is not one of lstmcore's.
       ValueError: params that do not fit the model, or an activation without a name.
       OSError: the file cannot be written.
 
@@ -69,7 +70,7 @@ def save(path: str | os.PathLike, model, params: dict) -> None:
     for name in activations(kind):
         if hyperparameters[name] is None:  # an output_activation that follows `activation`
             continue
-        hyperparameters[name] = word_for(hyperparameters[name])
+        hyperparameters[name] = name_of(hyperparameters[name])
         if hyperparameters[name] is None:
             raise ValueError(
                 f"{name} is a function of your own, which a file cannot hold: use one of the names "
@@ -85,14 +86,14 @@ def save(path: str | os.PathLike, model, params: dict) -> None:
     write_tensors(path, tensors, {KEY: json.dumps(description)})
 
 
-def load(path: str | os.PathLike) -> tuple:
-    """Read a model and its weights back from a file written by `save`.
+def load(path: str | os.PathLike) -> tuple[Any, dict]:
+    """Read a model and its weights from a file written by `save`.
 
     Args:
       path: the file.
 
     Returns:
-      (model, params), equal to what was saved.
+      (model, params), equal to those that were saved.
 
     Raises:
       ValueError: the file is damaged, not one of lstmcore's, or its weights do not fit its model.

@@ -1,16 +1,17 @@
-"""Sequence to sequence: an encoder reads, its final states are the context, a decoder writes.
+"""Sequence to sequence: an encoder reads the source, and a decoder starts from its final states.
 
-    source -> embedding -> encoder -> states -> (bridge) -> decoder -> (attention) -> head -> logits
+    source -> embedding -> encoder -> states -> (state projection) -> decoder
+    previous token -> embedding -> decoder -> (attention) -> head -> logits
 
 Sources: Sutskever, Vinyals & Le (2014), "Sequence to Sequence Learning with Neural Networks";
 attention after the decoder, as in Luong, Pham & Manning (2015), "Effective Approaches to
-Attention-based Neural Machine Translation", section 3, without input feeding: so that the whole
-target is one call of `lc.lstm`.
+Attention-based Neural Machine Translation", section 3, without input feeding, so that decoding a
+whole target is one call of `lc.lstm`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -25,192 +26,36 @@ from lstmcore.attention import attend
 from lstmcore.dtypes import check_key
 from lstmcore.layers import check_ids, dense, embedding
 from lstmcore.models.stack import (
+    DropoutMasks,
     Edits,
-    Noise,
+    LayerDropout,
     activations_of,
+    batch_major,
     check_activations,
+    check_edit_shapes,
     check_edits,
     init_layers,
-    run_both_ways,
+    run_bidirectional,
     run_stack,
     sizes_of,
     step_stack,
+    traces_of_step,
 )
 from lstmcore.regularization import dropout_mask
-from lstmcore.types import LSTMState, Trace
+from lstmcore.types import Gates, LSTMState, Trace
 from lstmcore.vocabulary import PADDING, START
 
 __all__ = ["DecoderState", "Seq2Seq"]
 
 
-def decode_with_targets(model, params, before, state, mask, edits, noise):
-    """All steps at once, each with the true token before it: (logits [B, T, V], traces)."""
-    _, shown, traces = run_stack(
-        params,
-        "decoder",
-        vectors(model, params, "target", before),
-        mask=mask,
-        edits=edits,
-        states={f"decoder_{place}": layer for place, layer in enumerate(state.layers)},
-        noise=noise,
-        residual=model.residual,
-        **activations_of(model),
-    )
-    logits, looked = head(model, params, shown, state, noise)
-    return logits, traces | looked
-
-
-def decode_with_sampling(model, params, before, state, mask, edits, noise, *, probability, key):
-    """As `decode_with_targets`, but step by step, reading now and then what was written itself.
-
-    Sources: Bengio, Vinyals, Jaitly & Shazeer (2015), "Scheduled Sampling for Sequence Prediction
-    with Recurrent Neural Networks".
-    """
-    real_valued = model.embedding[1] is None
-
-    def body(carry, inputs):
-        state, wrote = carry
-        token, keep, step_key = inputs
-        coin_key, draw_key = jax.random.split(step_key)
-        own = wrote if real_valued else jax.random.categorical(draw_key, wrote)
-        coin = jax.random.bernoulli(coin_key, probability, state.t.shape) & (state.t > 0)
-        token = jnp.where(coin[:, None] if real_valued else coin, own.astype(token.dtype), token)
-        x_t = vectors(model, params, "target", token)
-        shown, layers, gates = advance(model, params, x_t, state, edits, noise, keep[:, None])
-        traces = {
-            name: Trace(*layer, gates[name]) for name, layer in zip(gates, layers, strict=True)
-        }
-        logits, looked = head(model, params, shown[:, None], state, noise)
-        logits, looked = jax.tree.map(lambda leaf: leaf[:, 0], (logits, looked))
-        return (state._replace(layers=layers, t=state.t + 1), logits), (logits, traces | looked)
-
-    batch, timesteps = before.shape[:2]
-    for name, edit in (edits or {}).items():
-        if name.startswith("decoder"):
-            checks.check_edit(edit, batch, timesteps, model.layers[name].units)
-    keep = jnp.ones((batch, timesteps), bool) if mask is None else mask
-    wrote = jnp.zeros((batch, model.target), state.layers[0].h.dtype)
-    inputs = before.swapaxes(0, 1), keep.T, jax.random.split(key, timesteps)
-    _, written = jax.lax.scan(body, (state, wrote), inputs)
-    return jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), written)
-
-
-def advance(model, params, x_t, state, edits, noise, keep=None):
-    """One step of all layers: (what the last one shows, their states, {name: gates})."""
-    return step_stack(
-        params,
-        "decoder",
-        x_t,
-        state.layers,
-        t=state.t[0] if state.t.shape[0] != 0 else 0,
-        edits=edits,
-        keep=keep,
-        noise=noise,
-        residual=model.residual,
-        **activations_of(model),
-    )
-
-
-def head(model, params, shown, state, noise):
-    """From what the decoder shows, [B, T, H], to (logits, {"attention": weights} or {})."""
-    y, looked = shown, {}
-    if model.attention is not None:
-        context, weights = attend(params.get("attention"), shown, state.memory, mask=state.mask)
-        y, looked = jnp.concatenate([context, shown], axis=-1), {"attention": weights}
-    if noise is not None:
-        y = y * noise["head"].x[:, None]
-    if "combine" in params:
-        y = jnp.tanh(dense(params["combine"], y))
-    if "head" in params:
-        return dense(params["head"], y), looked
-    return y @ params[table_of(model, "target")].table.T, looked
-
-
-def bridge(params, place: int, state: LSTMState) -> LSTMState:
-    """Where layer `place` of the decoder starts: where the encoder ended, in the right size."""
-    if f"bridge_{place}_h" not in params:
-        return state
-    h = jnp.tanh(dense(params[f"bridge_{place}_h"], state.h))
-    c = dense(params[f"bridge_{place}_c"], state.c.astype(h.dtype))
-    return LSTMState(h, c.astype(state.c.dtype))
-
-
-def vectors(model, params, side: str, sequence):
-    """What the first layer of a side reads."""
-    table = params.get(table_of(model, side))
-    return sequence if table is None else embedding(table, sequence)[0]
-
-
-def table_of(model, side: str) -> str:
-    """The name of the layer with the token vectors of a side."""
-    return "embedding" if model.tie in ("source", "all") else f"{side}_embedding"
-
-
-def draw_noise(model, params, stack: str, key, batch: int) -> dict[str, Noise] | None:
-    """Factors of dropout for the layers of a stack and, for the decoder's, for the head."""
-    if key is None or not (model.dropout or model.recurrent_dropout):
-        return None
-    layers = model.layers
-    names = [name for name in layers if name.startswith(f"{stack}_")]
-    keys = iter(jax.random.split(key, 2 * len(names) + 1))
-    dtype = params[names[0]].kernel.dtype
-
-    def draw(width, rate):
-        return dropout_mask(next(keys), (batch, width), rate, dtype)
-
-    recurrent = model.recurrent_dropout
-    noise = {
-        name: Noise(
-            x=draw(layers[name].features, model.dropout),
-            h=draw(layers[name].units, recurrent) if recurrent else None,
-        )
-        for name in names
-    }
-    if stack == "decoder":
-        reader = layers.get("combine") or layers.get("head")
-        width = reader.features if reader else model.decoder_units[-1]
-        noise["head"] = Noise(x=draw(width, model.dropout), h=None)
-    return noise
-
-
-def check_token(model, token, state) -> None:
-    """`token` is what `model.step` reads for the examples of `state`."""
-    if model.embedding[1] is None:
-        checks.check_array("token", token, "batch features", "one step for each example")
-        checks.check_floating("token", token)
-        checks.check_features("token", token, model.target, "the model's target")
-    else:
-        checks.check_array("token", token, "batch", "one token id for each example")
-        check_ids("token", token, model.target)
-    batch = getattr(getattr(state, "t", None), "shape", None)
-    if batch is None:
-        raise TypeError(
-            f"state must be a DecoderState, got {type(state).__name__}: model.encode returns one"
-        )
-    if token.shape[:1] != batch:
-        raise ValueError(
-            f"token has {token.shape[0]} examples but state has {batch[0]}: they must agree"
-        )
-
-
-def check_probability(name: str, value) -> None:
-    """A number from 0 to 1; one that is only known when the program runs is taken as it is."""
-    if isinstance(value, jax.core.Tracer):
-        return
-    if np.ndim(value) or np.asarray(value).dtype.kind not in "iufV":  # V: bfloat16
-        raise TypeError(f"{name} must be a number from 0 to 1, got {value!r}")
-    if not 0 <= float(value) <= 1:
-        raise ValueError(f"{name} is a probability, from 0 to 1, got {value!r}")
-
-
 class DecoderState(NamedTuple):
-    """What the decoder carries from one token to the next; batch first in every array.
+    """State that the decoder carries from one token to the next; batch first in every array.
 
     Attributes:
       layers: LSTMState [B, H] of each layer of the decoder.
-      memory: [B, S, M], what the encoder showed at each step; None without attention.
-      mask: bool [B, S], where the source is real; None if all is, or without attention.
-      t: int32 [B], how many tokens have been written.
+      memory: [B, S, M], the encoder's output at each step; None without attention.
+      mask: bool [B, S], True = real step of the source; None if all are, or without attention.
+      t: int32 [B], the number of tokens decoded so far.
     """
 
     layers: tuple[LSTMState, ...]
@@ -221,31 +66,32 @@ class DecoderState(NamedTuple):
 
 @dataclass(frozen=True)
 class Seq2Seq:
-    """Encoder, context, decoder.
+    """Encoder and decoder of tokens or real-valued sequences, with or without attention.
 
     Each decoder layer starts from the final state of the encoder layer at its height (of the
-    highest, if there are fewer), through a dense bridge where sizes differ. Tokens are numbered as
-    in `lc.Vocabulary`: 0 is padding, which is masked by itself, 1 starts, 2 ends.
+    highest, if there are fewer), through a dense state projection where sizes differ: the layers
+    `bridge_0_h` and `bridge_0_c`, .... Tokens are numbered as in `lc.Vocabulary`: 0 is padding,
+    which is masked automatically, 1 starts a sequence, 2 ends it.
 
     Attributes:
       source: V, number of different tokens in the source; or F, its features, if it is real-valued.
-      target: the same of the target.
+      target: likewise for the target.
       units: sizes of the encoder's layers; one number for one layer.
       embedding: E, size of the vectors of tokens; None for real-valued sequences. A pair (source,
         target), or one for both.
-      decoder_units: sizes of the decoder's layers; none for those of the encoder.
+      decoder_units: sizes of the decoder's layers; () for those of the encoder.
       attention: None, "dot", "general" or "additive", see `lstmcore.attention`.
       bidirectional: read the source in both directions.
-      merge: of the two: "concat", "sum", "mean" or "mul".
+      merge: how the two directions are merged: "concat", "sum", "mean" or "mul".
       reverse_source: read the source from its end (Sutskever et al. 2014, section 3.3): its first
-        word is then the last to be read, close to the first to be written.
-      residual: each layer but the first adds what it read to what it shows, where sizes agree (Wu
+        word is then the last to be read, close to the first to be decoded.
+      residual: each layer but the first adds its input to its hidden states, where sizes agree (Wu
         et al. 2016, section 3.1).
       tie: one table for both sides ("source"), for target tokens and the head ("output", Press &
         Wolf 2017), or for all three ("all").
-      dropout: rate, on what each LSTM layer and the head read; the same numbers at every step of a
-        sequence (Gal & Ghahramani 2016). Acts only where `apply` is given a key.
-      recurrent_dropout: rate, on the hidden state that each LSTM layer hands to its next step.
+      dropout: rate, on the input of each LSTM layer and of the head; the same mask at every step of
+        a sequence (Gal & Ghahramani 2016). Applied only if `apply` is given a key.
+      recurrent_dropout: rate, on the hidden state that each LSTM layer passes to its next step.
       activation, recurrent_activation, output_activation: of every LSTM layer, see `lc.lstm`.
 
     Examples:
@@ -275,7 +121,7 @@ class Seq2Seq:
     recurrent_activation: Activation = "sigmoid"
     output_activation: Activation | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         pair = self.embedding
         if not isinstance(pair, tuple | list):
             pair = (pair, pair)
@@ -294,7 +140,7 @@ class Seq2Seq:
             object.__setattr__(self, name, value)
         check_activations(self)
         _ = self.layers  # describing them checks what is left
-        # Numbers of NumPy compare and hash well, but a file cannot hold them.
+        # NumPy's numbers compare and hash well, but cannot be written to a file.
         for name in ("bidirectional", "reverse_source", "residual"):
             object.__setattr__(self, name, bool(getattr(self, name)))
         for name in ("dropout", "recurrent_dropout"):
@@ -302,12 +148,50 @@ class Seq2Seq:
 
     @property
     def layers(self) -> dict[str, specs.Layer]:
-        """{name: Layer(kind, features, units)}, in reading order."""
+        """Return {name: Layer(kind, features, units)}, in reading order."""
         return specs.seq2seq(**sizes_of(self))
 
-    def init(self, key: jax.Array, dtype=jnp.float32) -> dict:
-        """Fresh weights, drawn as by `init_embedding`, `init_lstm`, `init_dense`, ..."""
+    def init(self, key: jax.Array, dtype: Any = jnp.float32) -> dict:
+        """Return new weights, drawn by `init_embedding`, `init_lstm`, `init_dense`, ..."""
         return init_layers(key, self.layers, dtype)
+
+    def encode(
+        self,
+        params: dict,
+        source: jax.Array,
+        *,
+        mask: jax.Array | None = None,
+        edits: Edits = None,
+        key: jax.Array | None = None,
+    ) -> tuple[DecoderState, dict[str, Trace]]:
+        """Run the encoder; arguments and errors as in `apply`.
+
+        Returns:
+          (DecoderState that the decoder starts from, Trace of each LSTM layer of the encoder by
+          name).
+        """
+        self._check(params, edits, key)
+        source, mask = self._sequence("source", source, mask)
+        options = {
+            "mask": mask,
+            "edits": edits,
+            "dropout_masks": _draw_dropout_masks(self, params, "encoder", key, source.shape[0]),
+            "residual": self.residual,
+            **activations_of(self),
+        }
+        x = _vectors(self, params, "source", source)
+        if self.bidirectional:
+            finals, memory, traces = run_bidirectional(
+                params, "encoder", x, merge=self.merge, **options
+            )
+        else:
+            options["reverse"] = self.reverse_source
+            finals, memory, traces = run_stack(params, "encoder", x, **options)
+        layers = _initial_states(self, params, finals)
+        t = jnp.zeros(source.shape[:1], jnp.int32)
+        if self.attention is None:
+            return DecoderState(layers, None, None, t), traces
+        return DecoderState(layers, memory, mask, t), traces
 
     def apply(
         self,
@@ -321,25 +205,25 @@ class Seq2Seq:
         key: jax.Array | None = None,
         sampling: float | jax.Array | None = None,
     ) -> tuple[jax.Array, dict[str, Any]]:
-        """Write `target` for `source`, with the true token before each step at hand.
+        """Return the logits of `target` given `source`, each step reading the true previous token.
 
         This is teacher forcing: at step t the decoder has read START and target[:, :t], and its
-        logits are those of target[:, t]. So they line up with the target, which holds no START:
-        `lc.cross_entropy(logits, target, mask=target != 0)`. To look at the gates of a decode, hand
-        its tokens back as the target.
+        logits are those of target[:, t]. They are aligned with the target, which holds no START:
+        `lc.cross_entropy(logits, target, mask=target != 0)`. To inspect the gates of a decoded
+        sequence, pass its tokens as the target.
 
         Args:
           params: what `init` returned, trained or not.
           source: integers [B, S] of tokens, or [B, S, F] without an embedding.
           target: integers [B, T] of tokens ending in END, padded at the end; or [B, T, F].
-          source_mask: bool [B, S], True = real step; None: where there is a token.
+          source_mask: bool [B, S], True = real step; None for every step with a token.
           target_mask: bool [B, T], likewise.
           edits: for any LSTM layer by name, the `edit` of `lc.lstm`.
-          key: random key for dropout and for `sampling`; None leaves dropout out.
-          sampling: probability at each step that the decoder reads what it wrote itself, drawn from
-            its own distribution (or its own output, if real-valued), in place of the true token:
-            scheduled sampling (Bengio et al. 2015). One step then waits for the one before. No
-            gradient passes through a drawn token; through its own real-valued output it does.
+          key: random key for dropout and for `sampling`; None for no dropout.
+          sampling: probability at each step that the decoder reads, in place of the true token, one
+            drawn from its own previous logits (or its previous output, if real-valued): scheduled
+            sampling (Bengio et al. 2015). The steps then run one after another. No gradient passes
+            through a drawn token; through a real-valued output it does.
 
         Returns:
           (logits [B, T, V], or output [B, T, F], {name: Trace of each LSTM layer}, with
@@ -351,7 +235,7 @@ class Seq2Seq:
           TypeError: arguments of another kind.
         """
         self._check(params, edits, key)
-        keys = [None, None, None] if key is None else jax.random.split(key, 3)
+        keys: Any = [None, None, None] if key is None else jax.random.split(key, 3)
         state, encoded = self.encode(params, source, mask=source_mask, edits=edits, key=keys[0])
         target, mask = self._sequence("target", target, target_mask)
         batch = source.shape[0]  # not its len, which an export for any batch does not have
@@ -359,68 +243,27 @@ class Seq2Seq:
             raise ValueError(
                 f"source has {batch} examples but target has {target.shape[0]}: they must agree"
             )
-        noise = draw_noise(self, params, "decoder", keys[1], batch)
+        dropout_masks = _draw_dropout_masks(self, params, "decoder", keys[1], batch)
         first = jnp.full_like(target[:, :1], 0 if self.embedding[1] is None else START)
-        before = jnp.concatenate([first, target[:, :-1]], axis=1)
-        decode: Callable = decode_with_targets
+        previous = jnp.concatenate([first, target[:, :-1]], axis=1)
+        decode: Callable = _decode_with_teacher_forcing
         if sampling is not None:
             if key is None:
                 raise ValueError("sampling draws at random: pass key=jax.random.key(...)")
-            check_probability("sampling", sampling)
-            decode = partial(decode_with_sampling, probability=sampling, key=keys[2])
-        logits, decoded = decode(self, params, before, state, mask, edits, noise)
+            _check_probability("sampling", sampling)
+            decode = partial(_decode_with_scheduled_sampling, probability=sampling, key=keys[2])
+        logits, decoded = decode(self, params, previous, state, mask, edits, dropout_masks)
         return logits, encoded | decoded
-
-    def encode(
-        self,
-        params: dict,
-        source: jax.Array,
-        *,
-        mask: jax.Array | None = None,
-        edits: Edits = None,
-        key: jax.Array | None = None,
-    ) -> tuple[DecoderState, dict[str, Trace]]:
-        """Read the source; arguments and errors as in `apply`.
-
-        Returns:
-          (what the decoder starts from, {name: Trace of each LSTM layer of the encoder}).
-        """
-        self._check(params, edits, key)
-        source, mask = self._sequence("source", source, mask)
-        options = {
-            "mask": mask,
-            "edits": edits,
-            "noise": draw_noise(self, params, "encoder", key, source.shape[0]),
-            "residual": self.residual,
-            **activations_of(self),
-        }
-        x = vectors(self, params, "source", source)
-        if self.bidirectional:
-            finals, memory, traces = run_both_ways(
-                params, "encoder", x, merge=self.merge, **options
-            )
-        else:
-            options["reverse"] = self.reverse_source
-            finals, memory, traces = run_stack(params, "encoder", x, **options)
-        highest = len(finals) - 1
-        layers = tuple(
-            bridge(params, place, finals[min(place, highest)])
-            for place in range(len(self.decoder_units))
-        )
-        t = jnp.zeros(source.shape[:1], jnp.int32)
-        if self.attention is None:
-            return DecoderState(layers, None, None, t), traces
-        return DecoderState(layers, memory, mask, t), traces
 
     def step(
         self, params: dict, token: jax.Array, state: DecoderState, *, edits: Edits = None
     ) -> tuple[jax.Array, DecoderState]:
-        """One step of the decoder, as `lc.greedy` and the like repeat it.
+        """Run one step of the decoder, as `lc.greedy` and the other decoders repeat it.
 
         Args:
           params: as in `apply`.
-          token: integers [B], the token before (START at first), or [B, F] without an embedding.
-          state: from `encode`, or from the step before.
+          token: integers [B], the previous token (START at first), or [B, F] without an embedding.
+          state: from `encode`, or from the previous step.
           edits: for layers of the decoder; their `t` is that of the first example.
 
         Returns:
@@ -432,25 +275,27 @@ class Seq2Seq:
           TypeError: arguments of another kind.
         """
         self._check(params, edits)
-        check_token(self, token, state)
-        x_t = vectors(self, params, "target", token)
-        shown, layers, _ = advance(self, params, x_t, state, edits, None)
-        logits, _ = head(self, params, shown[:, None], state, None)
+        _check_token(self, token, state)
+        x_t = _vectors(self, params, "target", token)
+        h, layers, _ = _step_decoder(self, params, x_t, state, edits, None)
+        logits, _ = _head(self, params, h[:, None], state, None)
         return logits[:, 0], state._replace(layers=layers, t=state.t + 1)
 
     def check_sequences(self, source: jax.Array, target: jax.Array) -> None:
-        """Errors as in `apply`, if the sequences do not fit the model."""
+        """Raise as `apply` does if the sequences do not fit the model."""
         self._sequence("source", source, None)
         self._sequence("target", target, None)
 
-    def _check(self, params, edits, key=None) -> None:
+    def _check(self, params: dict, edits: Edits, key: jax.Array | None = None) -> None:
         if key is not None:
             check_key(key)
         specs.check_params(params, self.layers)
         check_edits(edits, self.layers)
 
-    def _sequence(self, side: str, x, mask):
-        """A sequence of tokens or vectors, and which of its steps are real; both checked."""
+    def _sequence(
+        self, side: str, x: jax.Array, mask: jax.Array | None
+    ) -> tuple[jax.Array, jax.Array | None]:
+        """Check a sequence of tokens or vectors and its mask; return both."""
         size, width = getattr(self, side), self.embedding[side == "target"]
         if width is None:
             checks.check_array(
@@ -467,3 +312,203 @@ class Seq2Seq:
         elif width is not None:
             mask = x != PADDING
         return x, mask
+
+
+def _decode_with_teacher_forcing(
+    model: Seq2Seq,
+    params: dict,
+    previous: jax.Array,
+    state: DecoderState,
+    mask: jax.Array | None,
+    edits: Edits,
+    dropout_masks: DropoutMasks,
+) -> tuple[jax.Array, dict[str, Any]]:
+    """Decode all steps at once from the true `previous` tokens: (logits [B, T, V], traces)."""
+    _, h, traces = run_stack(
+        params,
+        "decoder",
+        _vectors(model, params, "target", previous),
+        mask=mask,
+        edits=edits,
+        states={f"decoder_{place}": layer for place, layer in enumerate(state.layers)},
+        dropout_masks=dropout_masks,
+        residual=model.residual,
+        **activations_of(model),
+    )
+    logits, attention = _head(model, params, h, state, dropout_masks)
+    return logits, traces | attention
+
+
+def _decode_with_scheduled_sampling(
+    model: Seq2Seq,
+    params: dict,
+    previous: jax.Array,
+    state: DecoderState,
+    mask: jax.Array | None,
+    edits: Edits,
+    dropout_masks: DropoutMasks,
+    *,
+    probability: float | jax.Array,
+    key: jax.Array,
+) -> tuple[jax.Array, dict[str, Any]]:
+    """Decode step by step, at random from the true previous token or from the previous output.
+
+    Sources: Bengio, Vinyals, Jaitly & Shazeer (2015), "Scheduled Sampling for Sequence Prediction
+    with Recurrent Neural Networks".
+    """
+    real_valued = model.embedding[1] is None
+
+    def body(carry: tuple, inputs: tuple) -> tuple:
+        state, output = carry
+        token, keep, step_key = inputs
+        coin_key, draw_key = jax.random.split(step_key)
+        own = output if real_valued else jax.random.categorical(draw_key, output)
+        coin = jax.random.bernoulli(coin_key, probability, state.t.shape) & (state.t > 0)
+        token = jnp.where(coin[:, None] if real_valued else coin, own.astype(token.dtype), token)
+        x_t = _vectors(model, params, "target", token)
+        h, layers, gates = _step_decoder(
+            model, params, x_t, state, edits, dropout_masks, keep[:, None]
+        )
+        logits, attention = _head(model, params, h[:, None], state, dropout_masks)
+        logits, attention = jax.tree.map(lambda leaf: leaf[:, 0], (logits, attention))
+        traces = traces_of_step(layers, gates) | attention
+        return (state._replace(layers=layers, t=state.t + 1), logits), (logits, traces)
+
+    batch, timesteps = previous.shape[:2]
+    check_edit_shapes(edits, model.layers, "decoder", batch, timesteps)
+    keep = jnp.ones((batch, timesteps), bool) if mask is None else mask
+    first = jnp.zeros((batch, model.target), state.layers[0].h.dtype)
+    inputs = previous.swapaxes(0, 1), keep.T, jax.random.split(key, timesteps)
+    return batch_major(jax.lax.scan(body, (state, first), inputs)[1])
+
+
+def _step_decoder(
+    model: Seq2Seq,
+    params: dict,
+    x_t: jax.Array,
+    state: DecoderState,
+    edits: Edits,
+    dropout_masks: DropoutMasks,
+    keep: jax.Array | None = None,
+) -> tuple[jax.Array, tuple[LSTMState, ...], dict[str, Gates]]:
+    """Run one step of the decoder's layers; returns what `step_stack` returns."""
+    return step_stack(
+        params,
+        "decoder",
+        x_t,
+        state.layers,
+        t=state.t[0] if state.t.shape[0] != 0 else 0,
+        edits=edits,
+        keep=keep,
+        dropout_masks=dropout_masks,
+        residual=model.residual,
+        **activations_of(model),
+    )
+
+
+def _head(
+    model: Seq2Seq, params: dict, h: jax.Array, state: DecoderState, dropout_masks: DropoutMasks
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Return, for the decoder's output h [B, T, H], (logits, {"attention": weights} or {})."""
+    y, attention = h, {}
+    if model.attention is not None:
+        memory: Any = state.memory  # there is one
+        context, weights = attend(params.get("attention"), h, memory, mask=state.mask)
+        y, attention = jnp.concatenate([context, h], axis=-1), {"attention": weights}
+    if dropout_masks is not None:
+        y = y * dropout_masks["head"].x[:, None]
+    if "combine" in params:
+        y = jnp.tanh(dense(params["combine"], y))
+    if "head" in params:
+        return dense(params["head"], y), attention
+    return y @ params[_table_of(model, "target")].table.T, attention
+
+
+def _initial_states(
+    model: Seq2Seq, params: dict, finals: Sequence[LSTMState]
+) -> tuple[LSTMState, ...]:
+    """Return the states that the decoder's layers start from: the encoder's final ones."""
+    highest = len(finals) - 1
+    return tuple(
+        _project_state(params, place, finals[min(place, highest)])
+        for place in range(len(model.decoder_units))
+    )
+
+
+def _project_state(params: dict, place: int, state: LSTMState) -> LSTMState:
+    """Bring a state to the size of decoder layer `place`, by a dense layer where sizes differ."""
+    if f"bridge_{place}_h" not in params:
+        return state
+    h = jnp.tanh(dense(params[f"bridge_{place}_h"], state.h))
+    c = dense(params[f"bridge_{place}_c"], state.c.astype(h.dtype))
+    return LSTMState(h, c.astype(state.c.dtype))
+
+
+def _vectors(model: Seq2Seq, params: dict, side: str, sequence: jax.Array) -> jax.Array:
+    """Return the input of the first layer of a side: embedded tokens, or the sequence itself."""
+    table = params.get(_table_of(model, side))
+    return sequence if table is None else embedding(table, sequence)[0]
+
+
+def _table_of(model: Seq2Seq, side: str) -> str:
+    """Return the name of the embedding of a side."""
+    return "embedding" if model.tie in ("source", "all") else f"{side}_embedding"
+
+
+def _draw_dropout_masks(
+    model: Seq2Seq, params: dict, stack: str, key: jax.Array | None, batch: int
+) -> DropoutMasks:
+    """Return the dropout masks of a stack's layers, by name, and of the head after a decoder."""
+    if key is None or not (model.dropout or model.recurrent_dropout):
+        return None
+    layers = model.layers
+    names = [name for name in layers if name.startswith(f"{stack}_")]
+    keys = iter(jax.random.split(key, 2 * len(names) + 1))
+    dtype = params[names[0]].kernel.dtype
+
+    def draw(width: int, rate: float) -> Any:
+        return dropout_mask(next(keys), (batch, width), rate, dtype)
+
+    recurrent = model.recurrent_dropout
+    dropout_masks = {
+        name: LayerDropout(
+            x=draw(layers[name].features, model.dropout),
+            h=draw(layers[name].units, recurrent) if recurrent else None,
+        )
+        for name in names
+    }
+    if stack == "decoder":
+        reader = layers.get("combine") or layers.get("head")
+        width = reader.features if reader else model.decoder_units[-1]
+        dropout_masks["head"] = LayerDropout(x=draw(width, model.dropout), h=None)
+    return dropout_masks
+
+
+def _check_token(model: Seq2Seq, token: jax.Array, state: DecoderState) -> None:
+    """Raise unless `token` is one input of `model.step` for each example of `state`."""
+    if model.embedding[1] is None:
+        checks.check_array("token", token, "batch features", "one step for each example")
+        checks.check_floating("token", token)
+        checks.check_features("token", token, model.target, "the model's target")
+    else:
+        checks.check_array("token", token, "batch", "one token id for each example")
+        check_ids("token", token, model.target)
+    batch = getattr(getattr(state, "t", None), "shape", None)
+    if batch is None:
+        raise TypeError(
+            f"state must be a DecoderState, got {type(state).__name__}: model.encode returns one"
+        )
+    if token.shape[:1] != batch:
+        raise ValueError(
+            f"token has {token.shape[0]} examples but state has {batch[0]}: they must agree"
+        )
+
+
+def _check_probability(name: str, value: Any) -> None:
+    """Raise unless `value` is a number from 0 to 1; one that is being traced is not checked."""
+    if isinstance(value, jax.core.Tracer):
+        return
+    if np.ndim(value) or np.asarray(value).dtype.kind not in "iufV":  # V: bfloat16
+        raise TypeError(f"{name} must be a number from 0 to 1, got {value!r}")
+    if not 0 <= float(value) <= 1:
+        raise ValueError(f"{name} is a probability, from 0 to 1, got {value!r}")

@@ -1,4 +1,12 @@
-"""LSTM layers on top of one another, by name: "encoder_0", "encoder_1", ..."""
+"""What the models share: LSTM layers on top of one another, named "encoder_0", "encoder_1", ...
+
+run_stack          a whole sequence through every layer
+run_bidirectional  the same, each layer in both directions
+step_stack         one step through every layer, for loops that feed a prediction back
+init_layers        weights for the layers that a model describes
+
+The rest checks what a model is given: hyperparameters (`normalise`) and names (`check_edits`).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +29,7 @@ from lstmcore.cell import init_lstm, lstm_step
 from lstmcore.dtypes import check_drawn
 from lstmcore.layers import init_dense, init_embedding
 from lstmcore.sequence import lstm
-from lstmcore.specs import Layer, both_ways
+from lstmcore.specs import Layer, direction_names
 from lstmcore.types import (
     AdditiveAttention,
     BiasParams,
@@ -34,42 +42,202 @@ from lstmcore.types import (
     Trace,
 )
 
-
-def normalise(model) -> None:
-    """Check the sizes and turn them into plain ints, which compare, hash and save well."""
-    features, units = checks.check_sizes(model.features, model.units)
-    object.__setattr__(model, "features", features)
-    object.__setattr__(model, "units", units)
-    for name in ("steps", "outputs"):
-        if isinstance(getattr(model, name, None), np.integer):
-            object.__setattr__(model, name, int(getattr(model, name)))
-    check_activations(model)
-    _ = model.layers  # describing them checks what is left: steps, outputs, flags
-    for name in ("conditional", "tied", "residual"):
-        if hasattr(model, name):
-            object.__setattr__(model, name, bool(getattr(model, name)))
-
-
-def check_activations(model) -> None:
-    """Each is known or a function; the output activation may follow `activation`."""
-    for name, value in activations_of(model).items():
-        if name != "output_activation" or value is not None:
-            resolve(name, value)
-
-
-def activations_of(model) -> dict[str, Any]:
-    """The keyword arguments of `lc.lstm`; of a dense model, which has no gates, `activation`."""
-    return {name: getattr(model, name) for name in specs.activations(type(model).__name__)}
-
-
-def sizes_of(model) -> dict[str, Any]:
-    """All other hyperparameters."""
-    every = {field.name: getattr(model, field.name) for field in fields(model)}
-    return {name: value for name, value in every.items() if name not in activations_of(model)}
-
-
-Edits = Mapping[str, Callable] | None
+Edits = Mapping[str, Callable | None] | None
 States = Mapping[str, LSTMState] | None
+
+
+class LayerDropout(NamedTuple):
+    """Dropout masks of one layer, the same at every step (Gal & Ghahramani 2016).
+
+    Attributes:
+      x: [B, F], multiplied with the input.
+      h: [B, H], multiplied with the previous hidden state, or None.
+    """
+
+    x: jax.Array
+    h: jax.Array | None
+
+
+DropoutMasks = Mapping[str, LayerDropout] | None  # by the name of the layer
+
+
+def run_stack(
+    params: Mapping,
+    name: str,
+    x: jax.Array,
+    *,
+    mask: jax.Array | None,
+    edits: Edits,
+    states: States = None,
+    dropout_masks: DropoutMasks = None,
+    residual: bool = False,
+    reverse: bool = False,
+    repeat: int | None = None,
+    **activations: Any,
+) -> tuple[list[LSTMState], jax.Array, dict[str, Trace]]:
+    """Run layers name_0, name_1, ..., each on the hidden states of the one below.
+
+    The parameters are those of `lc.lstm`, which has as many: this is one call of it per layer.
+
+    Args:
+      params, name: layers are taken from `params` for as long as there is a `name_i`.
+      x: [B, T, F]; with `repeat` [B, F].
+      mask, reverse, activations: as in `lc.lstm`, for every layer.
+      edits, states: by the name of the layer; a layer that `states` does not name starts from
+        zeros.
+      dropout_masks: by the name of the layer; None for no dropout. Not together with `repeat`.
+      residual: each layer but the first adds its input to its hidden states.
+      repeat: the number of steps at which the first layer reads the same x [B, F].
+
+    Returns:
+      (final state of each layer, output of the last layer [B, T, H], Trace of every layer).
+    """
+    finals: list[LSTMState] = []
+    traces: dict[str, Trace] = {}
+    while (layer := f"{name}_{len(finals)}") in params:
+        state = (states or {}).get(layer)
+        options = {"mask": mask, "reverse": reverse, "repeat": repeat, **activations}
+        final, trace = _run_layer(params, layer, x, state, edits, dropout_masks, options)
+        repeat = None  # the layers above have a sequence to read
+        x = add_residual(x, trace.h) if residual and finals else trace.h
+        finals.append(final)
+        traces[layer] = trace
+    return finals, x, traces
+
+
+def run_bidirectional(
+    params: Mapping,
+    name: str,
+    x: jax.Array,
+    *,
+    mask: jax.Array | None,
+    edits: Edits,
+    merge: str,
+    dropout_masks: DropoutMasks = None,
+    residual: bool = False,
+    **activations: Any,
+) -> tuple[list[LSTMState], jax.Array, dict[str, Trace]]:
+    """Run a stack of bidirectional layers, merging the two directions of each; see `run_stack`."""
+    finals: list[LSTMState] = []
+    traces: dict[str, Trace] = {}
+    for place in count():
+        pair = direction_names(f"{name}_{place}")
+        if pair[0] not in params:
+            break
+        results = []
+        for layer, reverse in zip(pair, (False, True), strict=True):
+            options = {"mask": mask, "reverse": reverse, **activations}
+            results.append(_run_layer(params, layer, x, None, edits, dropout_masks, options))
+            traces[layer] = results[-1][1]
+        (forward_final, forward), (backward_final, backward) = results
+        finals.append(jax.tree.map(MERGE[merge], forward_final, backward_final))
+        h = MERGE[merge](forward.h, backward.h)
+        x = add_residual(x, h) if residual and place else h
+    return finals, x, traces
+
+
+MERGE: dict[str, Callable] = {
+    "concat": lambda a, b: jnp.concatenate([a, b], axis=-1),
+    "sum": lambda a, b: a + b,
+    "mean": lambda a, b: (a + b) / 2,
+    "mul": lambda a, b: a * b,
+}
+
+
+def step_stack(
+    params: Mapping,
+    name: str,
+    x_t: jax.Array,
+    states: Sequence[LSTMState],
+    *,
+    t: Any,
+    edits: Edits,
+    keep: jax.Array | None = None,
+    dropout_masks: DropoutMasks = None,
+    residual: bool = False,
+    **activations: Any,
+) -> tuple[jax.Array, tuple[LSTMState, ...], dict[str, Gates]]:
+    """Run one step of `run_stack`, x_t [B, F], from the state of each layer.
+
+    Its parameters are those of `lc.lstm_step` and of `run_stack`.
+    Where `keep`, bool [B, 1], is False, the step is padding, which changes nothing.
+
+    Returns:
+      (output of the last layer [B, H], state of each layer, Gates of every layer).
+    """
+    if keep is not None:
+        x_t = jnp.where(keep, x_t, 0)  # it may be NaN, and the gradient multiplies by it
+    after, gates = [], {}
+    for place, before in enumerate(states):
+        layer = f"{name}_{place}"
+        x, state = x_t, before
+        if dropout_masks is not None:
+            x, state = _apply_dropout(dropout_masks[layer], x_t, before)
+        edit = (edits or {}).get(layer)
+        with _naming(layer):
+            new, used = lstm_step(params[layer], x, state, edit=edit, t=t, **activations)
+        if keep is not None:
+            new = jax.tree.map(partial(jnp.where, keep), new, before)
+            used = jax.tree.map(partial(_or_zero, keep), used)
+        x_t = add_residual(x_t, new.h) if residual and place else new.h
+        after.append(new)
+        gates[layer] = used
+    return x_t, tuple(after), gates
+
+
+def traces_of_step(states: Sequence[LSTMState], gates: Mapping[str, Gates]) -> dict[str, Trace]:
+    """Return the Trace of one step by layer, without a time axis, from what `step_stack` gives."""
+    return {name: Trace(*state, gates[name]) for name, state in zip(gates, states, strict=True)}
+
+
+def batch_major(tree: Any) -> Any:
+    """Return arrays [T, B, ...], as `jax.lax.scan` stacks them, as [B, T, ...]."""
+    return jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), tree)
+
+
+def add_residual(x: jax.Array, h: jax.Array) -> jax.Array:
+    """Return a layer's hidden states plus its input, where sizes agree (Wu et al. 2016)."""
+    return h + x if h.shape == x.shape else h
+
+
+def _run_layer(
+    params: Mapping,
+    layer: str,
+    x: jax.Array,
+    state: LSTMState | None,
+    edits: Edits,
+    dropout_masks: DropoutMasks,
+    options: dict[str, Any],
+) -> tuple[LSTMState, Trace]:
+    """Run one layer, by name."""
+    if dropout_masks is not None:
+        masks = dropout_masks[layer]
+        x, options["recurrent_dropout"] = x * masks.x[:, None], masks.h
+    with _naming(layer):
+        return lstm(params[layer], x, state, edit=(edits or {}).get(layer), **options)
+
+
+def _apply_dropout(
+    masks: LayerDropout, x_t: jax.Array, state: LSTMState
+) -> tuple[jax.Array, LSTMState]:
+    """Multiply the input and the hidden state of one step by their dropout masks."""
+    h = state.h if masks.h is None else state.h * masks.h
+    return x_t * masks.x, state._replace(h=h)
+
+
+def _or_zero(keep: jax.Array, gate: jax.Array) -> jax.Array:
+    return jnp.where(keep, gate, 0)
+
+
+@contextmanager
+def _naming(layer: str) -> Iterator[None]:
+    """Add to an error the name of the layer in which it was raised."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        error.add_note(f"(in layer {layer!r})")
+        raise
+
 
 INIT: dict[type, Callable] = {
     LSTMParams: init_lstm,
@@ -85,8 +253,8 @@ INIT: dict[type, Callable] = {
 }
 
 
-def init_layers(key: jax.Array, layers: Mapping[str, Layer], dtype) -> dict:
-    """Fresh weights for each layer, drawn as by `init_lstm`, `init_dense`, ..."""
+def init_layers(key: jax.Array, layers: Mapping[str, Layer], dtype: Any) -> dict:
+    """Return new weights for each layer, drawn by `init_lstm`, `init_dense`, ..."""
     shapes = [shape for layer in layers.values() for shape in layer.shapes().values()]
     check_drawn(key, sum(map(math.prod, shapes)), dtype)
     keys = jax.random.split(key, len(layers))
@@ -96,163 +264,49 @@ def init_layers(key: jax.Array, layers: Mapping[str, Layer], dtype) -> dict:
     }
 
 
-class Noise(NamedTuple):
-    """Factors of dropout for one layer, the same at every step (Gal & Ghahramani 2016).
+def normalise(model: Any) -> None:
+    """Check the hyperparameters of a model and make them plain values.
 
-    x: [B, F], onto the input; h: [B, H], onto the hidden state of the step before, or None.
+    Plain Python numbers compare, hash and save well; NumPy's cannot be written to a file.
     """
+    features, units = checks.check_sizes(model.features, model.units)
+    object.__setattr__(model, "features", features)
+    object.__setattr__(model, "units", units)
+    for name in ("steps", "outputs"):
+        if isinstance(getattr(model, name, None), np.integer):
+            object.__setattr__(model, name, int(getattr(model, name)))
+    check_activations(model)
+    _ = model.layers  # describing them checks what is left: steps, outputs, flags
+    for name in ("conditional", "tied", "residual"):
+        if hasattr(model, name):
+            object.__setattr__(model, name, bool(getattr(model, name)))
 
-    x: jax.Array
-    h: jax.Array | None
+
+def check_activations(model: Any) -> None:
+    """Raise unless each activation of a model is a known name or a function."""
+    for name, value in activations_of(model).items():
+        if name != "output_activation" or value is not None:  # None follows `activation`
+            resolve(name, value)
 
 
-def run_stack(
-    params: Mapping,
-    name: str,
-    x: jax.Array,
-    *,
-    mask,
-    edits: Edits,
-    states: States = None,
-    noise: Mapping[str, Noise] | None = None,
-    residual: bool = False,
-    reverse: bool = False,
-    repeat: int | None = None,
-    **activations,
-) -> tuple[list[LSTMState], jax.Array, dict[str, Trace]]:
-    """Run layers name_0, name_1, ..., each on the hidden states of the one below.
+def activations_of(model: Any) -> dict[str, Any]:
+    """Return a model's activations, as keyword arguments of `lc.lstm`.
 
-    A layer that `states` does not name starts from zeros. With `residual`, each layer but the first
-    adds what it read to what it shows. With `repeat`, the first reads x [B, F] at so many steps;
-    there is no noise then.
-
-    Returns (final state of each layer, what the last one shows [B, T, H], Trace of every layer).
+    A dense model, which has no gates, has only an `activation`.
     """
-    finals: list[LSTMState] = []
-    traces: dict[str, Trace] = {}
-    while (layer := f"{name}_{len(finals)}") in params:
-        state = (states or {}).get(layer)
-        options = {"mask": mask, "reverse": reverse, "repeat": repeat, **activations}
-        final, trace = _run(params, layer, x, state, edits, noise, options)
-        repeat = None  # the layers above have a sequence to read
-        x = add_residual(x, trace.h) if residual and finals else trace.h
-        finals.append(final)
-        traces[layer] = trace
-    return finals, x, traces
+    return {name: getattr(model, name) for name in specs.activations(type(model).__name__)}
 
 
-def step_stack(
-    params: Mapping,
-    name: str,
-    x_t: jax.Array,
-    states: Sequence[LSTMState],
-    *,
-    t,
-    edits: Edits,
-    keep: jax.Array | None = None,
-    noise: Mapping[str, Noise] | None = None,
-    residual: bool = False,
-    **activations,
-) -> tuple[jax.Array, tuple[LSTMState, ...], dict[str, Gates]]:
-    """One step of `run_stack`, x_t [B, F], from the state of each layer.
-
-    Where `keep`, bool [B, 1], is False, the step is padding, which changes nothing.
-
-    Returns (what the last layer shows [B, H], state of each layer, Gates of every layer).
-    """
-    if keep is not None:
-        x_t = jnp.where(keep, x_t, 0)  # it may be NaN, and the gradient multiplies by it
-    after, gates = [], {}
-    for place, before in enumerate(states):
-        layer = f"{name}_{place}"
-        read, start = (x_t, before) if noise is None else _disturb(noise[layer], x_t, before)
-        edit = (edits or {}).get(layer)
-        with _naming(layer):
-            new, used = lstm_step(params[layer], read, start, edit=edit, t=t, **activations)
-        if keep is not None:
-            new = jax.tree.map(partial(jnp.where, keep), new, before)
-            used = jax.tree.map(partial(_or_zero, keep), used)
-        x_t = add_residual(x_t, new.h) if residual and place else new.h
-        after.append(new)
-        gates[layer] = used
-    return x_t, tuple(after), gates
+def sizes_of(model: Any) -> dict[str, Any]:
+    """Return all hyperparameters of a model that are not activations."""
+    every = {field.name: getattr(model, field.name) for field in fields(model)}
+    return {name: value for name, value in every.items() if name not in activations_of(model)}
 
 
-def run_both_ways(
-    params: Mapping,
-    name: str,
-    x: jax.Array,
-    *,
-    mask,
-    edits: Edits,
-    merge: str,
-    noise: Mapping[str, Noise] | None = None,
-    residual: bool = False,
-    **activations,
-) -> tuple[list[LSTMState], jax.Array, dict[str, Trace]]:
-    """As `run_stack`, of layers that read in both directions, whose results are merged."""
-    finals: list[LSTMState] = []
-    traces: dict[str, Trace] = {}
-    for place in count():
-        pair = both_ways(f"{name}_{place}")
-        if pair[0] not in params:
-            break
-        results = []
-        for layer, reverse in zip(pair, (False, True), strict=True):
-            options = {"mask": mask, "reverse": reverse, **activations}
-            results.append(_run(params, layer, x, None, edits, noise, options))
-            traces[layer] = results[-1][1]
-        (final, trace), (back_final, back_trace) = results
-        finals.append(jax.tree.map(MERGE[merge], final, back_final))
-        h = MERGE[merge](trace.h, back_trace.h)
-        x = add_residual(x, h) if residual and place else h
-    return finals, x, traces
-
-
-MERGE: dict[str, Callable] = {
-    "concat": lambda a, b: jnp.concatenate([a, b], axis=-1),
-    "sum": lambda a, b: a + b,
-    "mean": lambda a, b: (a + b) / 2,
-    "mul": lambda a, b: a * b,
-}
-
-
-def add_residual(x, h):
-    """What a layer shows plus what it read, where the two are of one size (Wu et al. 2016)."""
-    return h + x if h.shape == x.shape else h
-
-
-def _run(params, layer, x, state, edits, noise, options):
-    """One layer, by name."""
-    if noise is not None:
-        factors = noise[layer]
-        x, options["recurrent_dropout"] = x * factors.x[:, None], factors.h
-    with _naming(layer):
-        return lstm(params[layer], x, state, edit=(edits or {}).get(layer), **options)
-
-
-@contextmanager
-def _naming(layer: str) -> Iterator[None]:
-    """An error says in which layer it was."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        error.add_note(f"(in layer {layer!r})")
-        raise
-
-
-def _or_zero(keep, gate):
-    return jnp.where(keep, gate, 0)
-
-
-def _disturb(noise: Noise, x_t, state: LSTMState):
-    """One step's input and state, multiplied by the factors of dropout."""
-    h = state.h if noise.h is None else state.h * noise.h
-    return x_t * noise.x, state._replace(h=h)
-
-
-def check_edits(given: Mapping | None, layers: Mapping[str, Layer], argument="edits") -> None:
-    """`given`, edits or states, is a dict that names only LSTM layers."""
+def check_edits(
+    given: Mapping | None, layers: Mapping[str, Layer], argument: str = "edits"
+) -> None:
+    """Raise unless `given`, edits or states, is a dict that names only LSTM layers."""
     if given is not None and not isinstance(given, Mapping):
         raise TypeError(
             f"{argument} must be a dict by the name of the layer, got {type(given).__name__}"
@@ -263,3 +317,15 @@ def check_edits(given: Mapping | None, layers: Mapping[str, Layer], argument="ed
             raise ValueError(
                 f"{argument} names {name!r} but the LSTM layers are {', '.join(recurrent)}"
             )
+
+
+def check_edit_shapes(
+    edits: Edits, layers: Mapping[str, Layer], name: str, batch: int, steps: int
+) -> None:
+    """Raise if an edit of a layer name_0, name_1, ... was made for other sizes than these.
+
+    `lc.lstm` checks this itself; a loop over `step_stack`, which sees one step alone, cannot.
+    """
+    for layer, edit in (edits or {}).items():
+        if layer.startswith(f"{name}_"):
+            checks.check_edit(edit, batch, steps, layers[layer].units)

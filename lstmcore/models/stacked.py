@@ -1,10 +1,11 @@
-"""The plain stack of LSTM layers, for labels or forecasts at each step."""
+"""The stack of LSTM layers without a bottleneck, for labels or forecasts at each step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,15 +29,15 @@ __all__ = ["StackedLSTM"]
 
 @dataclass(frozen=True)
 class StackedLSTM:
-    """The plain stack, without a bottleneck: LSTM layers, then a dense layer at each step.
+    """Stack of LSTM layers without a bottleneck, then a dense layer at each step.
 
     Attributes:
       features: F, size of the input at each step.
       units: sizes of the layers; one number for one layer.
       outputs: U, size of the output at each step.
       activation, recurrent_activation, output_activation: as in `Autoencoder`.
-      residual: each layer but the first adds what it read to what it shows, where sizes agree (Wu
-        et al. 2016, section 3.1); its trace holds what it showed before.
+      residual: each layer but the first adds its input to its hidden states, where sizes agree (Wu
+        et al. 2016, section 3.1); its trace holds the hidden states before the addition.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -54,16 +55,16 @@ class StackedLSTM:
     output_activation: Activation | None = None
     residual: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         normalise(self)
 
     @property
     def layers(self) -> dict[str, specs.Layer]:
-        """{name: Layer(kind, features, units)}, in reading order."""
+        """Return {name: Layer(kind, features, units)}, in reading order."""
         return specs.stacked_lstm(self.features, self.units, self.outputs, self.residual)
 
-    def init(self, key: jax.Array, dtype=jnp.float32) -> dict:
-        """Fresh weights, drawn as by `init_lstm` and `init_dense`."""
+    def init(self, key: jax.Array, dtype: Any = jnp.float32) -> dict:
+        """Return new weights, drawn by `init_lstm` and `init_dense`."""
         return init_layers(key, self.layers, dtype)
 
     def apply(
@@ -75,10 +76,11 @@ class StackedLSTM:
         edits: Edits = None,
         states: States = None,
     ) -> tuple[jax.Array, dict[str, Trace]]:
-        """Run the stack; arguments and errors as in `Autoencoder.apply`.
+        """Run the stack and the head; arguments and errors as in `Autoencoder.apply`.
 
-        `states` gives the layers LSTMStates to start from, by name, such as
-        `lc.final_states(traces)` of the call before; layers that it does not name start from zeros.
+        `states` holds the LSTMState that each layer starts from, by name, such as
+        `lc.final_states(traces)` of the previous call; layers that it does not name start from
+        zeros.
 
         Returns:
           (output [B, T, U], Trace of each LSTM layer by name).

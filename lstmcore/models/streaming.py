@@ -1,9 +1,12 @@
-"""A recurrent model fed step by step, as its input arrives.
+"""Streams: a recurrent model that is fed step by step, as its input arrives.
 
     stream = lc.stream(model, params)
     y, stream = stream.step(x_t)            # [B, F] -> [B, U], as often as there is input
+    stream.save(path)                       # its states, to go on in another process
+    stream = lc.load_stream(path, model, params)
 
-The outputs are those of one call with the whole sequence, up to rounding.
+The outputs are those of one call with the whole sequence, up to rounding. A saved stream is a
+safetensors file of the states, with a digest of the weights that they belong to.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -33,6 +36,9 @@ from lstmcore.types import Gates, LSTMState, Trace
 
 __all__ = ["Stream", "load_stream", "stream"]
 
+FORMAT = 1
+KEY = "lstmcore_stream"  # of the one entry in the file's metadata
+
 
 @partial(
     jax.tree_util.register_dataclass,
@@ -41,18 +47,18 @@ __all__ = ["Stream", "load_stream", "stream"]
 )
 @dataclass(frozen=True, eq=False, repr=False)
 class Stream:
-    """A model between two steps; immutable, and a pytree: `step` gives the next one.
+    """A model between two steps, as an immutable pytree: `step` returns the next stream.
 
-    Since an older stream stays what it was, going back is keeping it. In a `jax.lax.scan` it can be
-    what is carried.
+    An older stream remains valid, so a caller can go back to it. A stream can be the carry of a
+    `jax.lax.scan`.
 
     Attributes:
       model: the model, or `lc.lstm` for one layer.
       params: its weights.
-      states: {layer: LSTMState [B, H]}, what is remembered; for one layer its LSTMState alone.
-      traces: {layer: Trace [B, k, H]} of the last call of `step` and its k steps, for one layer its
-        Trace alone; zeros of one step before the first. So `stream.traces["lstm_0"].gates.forget`
-        are the forget gates of what was just read.
+      states: {layer: LSTMState [B, H]}; for one layer its LSTMState alone.
+      traces: {layer: Trace [B, k, H]} of the k steps of the last call of `step`; for one layer its
+        Trace alone; before the first call, one step of zeros. So
+        `stream.traces["lstm_0"].gates.forget` are the forget gates of the latest steps.
     """
 
     model: Any
@@ -62,14 +68,14 @@ class Stream:
 
     @property
     def batch(self) -> int:
-        """B, how many rows are streamed side by side."""
+        """Return B, the number of rows that are streamed side by side."""
         return len(jax.tree.leaves(self.states)[0])
 
     def step(self, x: jax.Array, mask: jax.Array | None = None) -> tuple[Any, Stream]:
-        """Read one step, or several.
+        """Run the model over one step, or several.
 
-        Compiled once for each model and shape, so give pieces of few different lengths; what
-        functions inside of the model refer to must not change.
+        It is compiled once for each model and shape, so use few different numbers of steps. The
+        variables that functions inside of the model capture must not change.
 
         Args:
           x: [B, F], one step; or [B, k, F], k steps.
@@ -84,43 +90,44 @@ class Stream:
         y, states, traces = _step(self.model, self.params, self.states, x, mask)
         return y, Stream(self.model, self.params, states, traces)
 
-    def reset(self, rows=None) -> Stream:
-        """Let rows forget all they have read, for new sequences; the others go on.
+    def reset(self, rows: Any = None) -> Stream:
+        """Return the stream with the states of some rows reset to zeros, for new sequences.
 
         Args:
-          rows: a number, several, a slice, or bool [B]; None resets all.
+          rows: a number, several, a slice, or bool [B]; None resets all rows.
 
         Raises:
           ValueError: a row that is not in the batch.
         """
-        fresh = _chosen(rows, self.batch)[:, None]
+        fresh = _rows_as_bool(rows, self.batch)[:, None]
         zeroed = jax.tree.map(lambda leaf: jnp.where(fresh, 0, leaf), self.states)
         return replace(self, states=zeroed)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the states (not the params) into a file, to go on in another process.
+        """Write the states (not the params) to a file, to go on in another process.
 
         Args:
-          path: where to; an existing file is replaced, in one step, once the new one is complete.
+          path: of the file; an existing one is replaced, in one step, once the new one is complete.
 
         Raises:
           OSError: the file cannot be written.
         """
-        write_states(path, self.states, self.params)
+        description = {"format": FORMAT, "weights": weights_digest(self.params)}
+        write_tensors(path, named(self.states), {KEY: json.dumps(description)})
 
     def __repr__(self) -> str:
         return f"Stream({self.model!r}, batch={self.batch})"
 
 
-def stream(model, params, batch: int = 1) -> Stream:
-    """A stream of a model before its first step.
+def stream(model: Any, params: Any, batch: int = 1) -> Stream:
+    """Return the stream of a model before its first step.
 
     Args:
       model: an `lc.StackedLSTM`, or `lc.lstm` for a layer of its own (with options:
-        `functools.partial(lc.lstm, activation="relu")`). A model of yours will do if its `apply`
-        takes `states` and returns (output [B, T, ...], traces), and step t sees no later one.
-      params: its weights; for `lc.lstm` LSTMParams, perhaps with a peephole or a projection.
-      batch: B, rows that are streamed side by side.
+        `functools.partial(lc.lstm, activation="relu")`). A model of your own works if its `apply`
+        takes `states` and returns (output [B, T, ...], traces), and step t reads no later one.
+      params: its weights; for `lc.lstm` LSTMParams, with or without a peephole or a projection.
+      batch: B, the number of rows that are streamed side by side.
 
     Returns:
       Stream.
@@ -148,18 +155,18 @@ def stream(model, params, batch: int = 1) -> Stream:
         check_lstm_params(params)
     params = jax.tree.map(jnp.asarray, params)
     states = zero_states(params, batch)
-    return Stream(model, params, states, _nothing_yet(states))
+    return Stream(model, params, states, _zero_traces(states))
 
 
-def load_stream(path: str | os.PathLike, model, params) -> Stream:
-    """Go on with a stream that was written by `Stream.save`.
+def load_stream(path: str | os.PathLike, model: Any, params: Any) -> Stream:
+    """Return the stream that `Stream.save` wrote to a file.
 
     Args:
       path: the file.
-      model, params: those of the stream. The file holds the states, and a digest of the params.
+      model, params: those of the stream. The file holds only the states and a digest of the params.
 
     Returns:
-      Stream, which continues as the saved one would have.
+      Stream, which goes on as the saved one would have.
 
     Raises:
       ValueError: the file is damaged, holds no stream, or one of other layers or other weights.
@@ -175,13 +182,15 @@ def load_stream(path: str | os.PathLike, model, params) -> Stream:
       (1, 3)
     """
     fresh = stream(model, params)
-    states = read_states(path, fresh.states, fresh.params)
-    return replace(fresh, states=states, traces=_nothing_yet(states))
+    states = _read_states(path, fresh.states, fresh.params)
+    return replace(fresh, states=states, traces=_zero_traces(states))
 
 
 @compiled
-def _step(model, params, states, x, mask):
-    """(output, states, traces) after the steps of `x`."""
+def _step(
+    model: Any, params: Any, states: Any, x: jax.Array, mask: jax.Array | None
+) -> tuple[Any, Any, Any]:
+    """Return (output, states, traces) after the steps of `x`."""
     batch = len(jax.tree.leaves(states)[0])
     one = len(getattr(x, "shape", ())) == 2
     axes = "batch" if one else "batch steps"
@@ -205,8 +214,8 @@ def _step(model, params, states, x, mask):
     return y[:, 0] if one else y, final_states(traces), traces
 
 
-def _check_model(model) -> None:
-    """`model` can answer a step before it has seen the next one."""
+def _check_model(model: Any) -> None:
+    """Raise unless the output of `model` at a step depends on no later one."""
     if isinstance(model, Autoencoder | CompositeAutoencoder):
         raise TypeError(
             f"an {type(model).__name__} cannot be streamed: its decoder starts from the encoder's "
@@ -215,8 +224,8 @@ def _check_model(model) -> None:
         )
     if isinstance(model, Seq2Seq):
         raise TypeError(
-            "a Seq2Seq cannot be streamed: it writes once it has read the whole source. Read it "
-            "with model.encode, then write step by step with model.step, or with lc.greedy"
+            "a Seq2Seq cannot be streamed: it decodes once it has read the whole source. Encode it "
+            "with model.encode, then decode step by step with model.step, or with lc.greedy"
         )
     options = getattr(model, "keywords", {})
     if getattr(model, "func", model) is lstm:
@@ -229,22 +238,22 @@ def _check_model(model) -> None:
         )
 
 
-def _arguments(function: Callable | None):
+def _arguments(function: Callable | None) -> Collection[str]:
     return inspect.signature(function).parameters if function else ()
 
 
-def _nothing_yet(states):
-    """Traces of one step in which nothing happened, in the shape of those that will come."""
+def _zero_traces(states: Any) -> Any:
+    """Return traces of one step of zeros, with the structure of those to come."""
 
-    def trace(state):
+    def trace(state: LSTMState) -> Trace:
         h, c = (jnp.zeros_like(leaf)[:, None] for leaf in state)
         return Trace(h, c, Gates(c, c, c, c))
 
     return jax.tree.map(trace, states, is_leaf=lambda leaf: isinstance(leaf, LSTMState))
 
 
-def _chosen(rows, batch: int):
-    """`rows` as bool [B]."""
+def _rows_as_bool(rows: Any, batch: int) -> jax.Array:
+    """Return `rows` as bool [B]."""
     if isinstance(rows, jax.Array) and rows.dtype == jnp.bool and rows.shape == (batch,):
         return rows  # under `jax.jit`, too
     chosen = np.zeros(batch, bool)
@@ -257,23 +266,13 @@ def _chosen(rows, batch: int):
     return jnp.asarray(chosen)
 
 
-FORMAT = 1
-KEY = "lstmcore_stream"  # of the one entry in the file's metadata
-
-
-def write_states(path: str | os.PathLike, states, params) -> None:
-    """Write the states, and a digest of the weights that they come from, in one step."""
-    description = {"format": FORMAT, "weights": weights_digest(params)}
-    write_tensors(path, named(states), {KEY: json.dumps(description)})
-
-
-def read_states(path: str | os.PathLike, like, params):
+def _read_states(path: str | os.PathLike, like: Any, params: Any) -> Any:
     """Return the states in a file, of any batch.
 
     Args:
       path: the file.
       like: states of the same structure, of a batch of 1.
-      params: the weights. (Files of lstmcore 0.1 do not tell whose they are.)
+      params: the weights, compared with the digest in the file, if it holds one.
 
     Raises:
       ValueError: the file is damaged, or its states are of other layers or other weights.
@@ -296,7 +295,7 @@ def read_states(path: str | os.PathLike, like, params):
     )
 
 
-def named(tree) -> dict:
+def named(tree: Any) -> dict:
     """Return the arrays of a pytree by name: "lstm_0/h"."""
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf
@@ -304,13 +303,13 @@ def named(tree) -> dict:
     }
 
 
-def weights_digest(params, text: object = None) -> str:
-    """Return what tells weights from others of the same sizes; `text` as in `digest_of`."""
+def weights_digest(params: Any, text: object = None) -> str:
+    """Return a digest of the weights, different for others of the same sizes; see `digest_of`."""
     return digest_of({name: jax.device_get(leaf) for name, leaf in named(params).items()}, text)
 
 
-def _check_kinds(path, found: dict[str, Kind], like: dict) -> None:
-    """The file holds just these arrays, for one number of rows."""
+def _check_kinds(path: str | os.PathLike, found: dict[str, Kind], like: dict) -> None:
+    """Raise unless the file holds exactly these arrays, all with the same number of rows."""
     batches = {kind.shape[:1] for kind in found.values()}
     if len(batches) != 1 or batches <= {(), (0,)}:
         raise ValueError(f"{path} is damaged: its states do not agree on the number of rows")

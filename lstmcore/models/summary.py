@@ -1,8 +1,9 @@
-"""A model at a glance: the table of its layers, shapes and parameters."""
+"""The summary of a model: a table of its layers, output shapes and parameter counts."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,16 +25,16 @@ from lstmcore.types import (
 __all__ = ["summary"]
 
 
-def summary(model, timesteps: int | None = None) -> str:
-    """The layers of a model as a table, in the manner of Keras.
+def summary(model: Any, timesteps: int | None = None) -> str:
+    """Return the layers of a model as a table, as Keras prints it.
 
-    Nothing is computed: shapes and counts come from abstract evaluation, so a model that does
-    not fit into memory can be looked at, too.
+    Nothing is computed: shapes and counts come from abstract evaluation, so it also works for a
+    model that does not fit into memory.
 
     Args:
       model: one of lstmcore's models.
-      timesteps: T, steps of the input; None leaves the time axis open. That of an encoder-decoder's
-        target is always open; a dense autoencoder has none.
+      timesteps: T, steps of the input; None leaves the time axis open. That of a Seq2Seq's target
+        is always open; a dense autoencoder has none.
 
     Returns:
       The table as text; the last line is the total number of parameters.
@@ -73,8 +74,8 @@ def summary(model, timesteps: int | None = None) -> str:
     return text_table(header, rows, words=3, last=total)
 
 
-def _rows(model, timesteps: int | None) -> list[tuple[str, str, tuple]]:
-    """(name, kind, output shape) of each layer, and of the repetition before each decoder."""
+def _rows(model: Any, timesteps: int | None) -> list[tuple[str, str, tuple]]:
+    """Return (name, kind, output shape) of each layer, and of the inputs of each decoder."""
     if isinstance(model, Seq2Seq):
         return _rows_of_seq2seq(model, timesteps)
     if isinstance(model, DenseAutoencoder):
@@ -91,17 +92,17 @@ def _rows(model, timesteps: int | None) -> list[tuple[str, str, tuple]]:
             code = model.layers[encoder[-1]].units
             rows.append((repeat, "RepeatVector", (*shape[:2], code)))
             if model.conditional:
-                before = "before" if stack == "decoder" else f"{stack}_before"
-                rows.append((before, "StepBefore", (*shape[:2], model.features)))
+                previous = "previous" if stack == "decoder" else f"{stack}_previous"
+                rows.append((previous, "PreviousOutput", (*shape[:2], model.features)))
         if encoder and name == encoder[-1]:
-            shape = (shape[0], shape[2])  # its final state alone goes on
+            shape = (shape[0], shape[2])  # only its final state is passed on
         kind = "LSTM" if model.layers[name].kind is LSTMParams else "TimeDistributed(Dense)"
         rows.append((name, kind, shape))
     return rows
 
 
-def _rows_of_dense(model) -> list[tuple[str, str, tuple]]:
-    """As `_rows`; a tied layer names the one whose kernel it shares."""
+def _rows_of_dense(model: Any) -> list[tuple[str, str, tuple]]:
+    """Return the rows of a DenseAutoencoder; a tied layer names the one whose kernel it shares."""
     rows = []
     for name, layer in model.layers.items():
         kind, place = "Dense", int(name.rpartition("_")[2])
@@ -111,8 +112,8 @@ def _rows_of_dense(model) -> list[tuple[str, str, tuple]]:
     return rows
 
 
-def _rows_of_forecaster(model, timesteps: int | None) -> list[tuple[str, str, tuple]]:
-    """As `_rows`. Of a recursive one, the time axis holds what it reads and what it writes."""
+def _rows_of_forecaster(model: Any, timesteps: int | None) -> list[tuple[str, str, tuple]]:
+    """Return the rows of a Forecaster; a recursive one also runs over its own forecasts."""
     recursive = model.mode == "recursive"
     steps = timesteps + model.horizon - 1 if recursive and timesteps else timesteps
     *stack, head = model.layers.items()
@@ -122,12 +123,12 @@ def _rows_of_forecaster(model, timesteps: int | None) -> list[tuple[str, str, tu
     if recursive:
         return [*rows, (head[0], "TimeDistributed(Dense)", (None, model.horizon, model.targets))]
     name, kind, (_, _, units) = rows[-1]
-    rows[-1] = name, kind, (None, units)  # its final state alone goes on
+    rows[-1] = name, kind, (None, units)  # only its final state is passed on
     return [*rows, (head[0], "Dense", (None, head[1].units))]
 
 
-def _rows_of_seq2seq(model, timesteps: int | None) -> list[tuple[str, str, tuple]]:
-    """As `_rows`. The source has `timesteps` steps, the target has its own."""
+def _rows_of_seq2seq(model: Any, timesteps: int | None) -> list[tuple[str, str, tuple]]:
+    """Return the rows of a Seq2Seq; its target has another number of steps than `timesteps`."""
     rows = []
     for name, layer in model.layers.items():
         if name.startswith("bridge"):
@@ -155,8 +156,8 @@ KINDS = {
 }
 
 
-def _output_shapes(model, timesteps: int | None) -> dict[str, tuple]:
-    """Output shape of each layer; None for an axis that is left open.
+def _output_shapes(model: Any, timesteps: int | None) -> dict[str, tuple]:
+    """Return the output shape of each layer; None for an axis that is left open.
 
     The model is traced on abstract inputs of two sizes: axes in which the results differ are open.
     """

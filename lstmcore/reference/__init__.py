@@ -1,4 +1,4 @@
-"""The same LSTM in plain NumPy: to read, to test against, and to run where JAX is not installed.
+"""The NumPy engine: the same LSTM to read, to test against, and to run where JAX is not installed.
 
 Each function has the name, the arguments and the result of its counterpart in lstmcore; beside
 each stands its backward pass, written by hand. Read `cell` first. Activations are given by name,

@@ -1,6 +1,6 @@
-"""Activations with their derivatives, written in terms of the value: y = f(z), f'(z) = d(y).
+"""Activations y = f(z) with their derivatives in terms of the value y, such as tanh' = 1 - y^2.
 
-That form is why the backward pass needs nothing but the gates: tanh' = 1 - tanh^2.
+In that form the backward pass needs nothing but the gates.
 """
 
 from __future__ import annotations
@@ -12,20 +12,25 @@ import numpy as np
 
 
 class Activation(NamedTuple):
-    """value: z -> y. slope: y -> dy/dz at the z that gave y."""
+    """An activation and its derivative, which is a function of the value.
+
+    Attributes:
+      value: z -> y.
+      derivative: y -> dy/dz at the z that gave y.
+    """
 
     value: Callable[[np.ndarray], np.ndarray]
-    slope: Callable[[np.ndarray], np.ndarray]
+    derivative: Callable[[np.ndarray], np.ndarray]
 
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. (2017)
 
 
-def _elu(z):
+def _elu(z: np.ndarray) -> np.ndarray:
     return np.where(z > 0, z, np.expm1(np.minimum(z, 0)))
 
 
-def _selu(z):
+def _selu(z: np.ndarray) -> np.ndarray:
     return SELU_SCALE * np.where(z > 0, z, SELU_ALPHA * np.expm1(np.minimum(z, 0)))
 
 
@@ -45,7 +50,7 @@ NAMED = {
 
 
 def resolve(name: str, activation: str) -> Activation:
-    """The pair that the word `activation` stands for; `name` is the argument's name in errors."""
+    """Return the activation of this name; `name` is the argument's name in errors."""
     if activation not in NAMED:
         raise ValueError(
             f"{name} {activation!r} is not known to the NumPy engine: use one of {', '.join(NAMED)}"

@@ -1,4 +1,4 @@
-"""The LSTM as a lesson: the equations, then the code, the backward beside the forward.
+"""The LSTM cell in NumPy, for learning: the equations, then the code, forward beside backward.
 
 One step forward, for a batch of B rows (all products between gates and states elementwise):
 
@@ -16,11 +16,11 @@ equations from the last to the first, by the chain rule:
     d(f)       = d(c_t) c_{t-1}
     d(i)       = d(c_t) g
     d(g)       = d(c_t) i
-    d(z)       = d(gate) times its slope    four parts, sigmoid' = y (1 - y), tanh' = 1 - y^2
+    d(z)       = d(gate) f'(gate)           four parts, sigmoid' = y (1 - y), tanh' = 1 - y^2
     d(W), d(U), d(b) += x_t^T d(z), h_{t-1}^T d(z), sum of d(z) over the batch
     d(x_t)     = d(z) W^T
     d(h_{t-1}) = d(z) U^T
-    d(c_{t-1}) = d(c_t) f                   the memory's own way back: where f is 1, nothing fades
+    d(c_{t-1}) = d(c_t) f                   along the cell: where f is 1, the gradient does not fade
 
 With peepholes p_i, p_f, p_o and a projection R, both optional, four lines of the forward change:
 
@@ -30,7 +30,7 @@ With peepholes p_i, p_f, p_o and a projection R, both optional, four lines of th
     h_t     = m_t R
 
 Backward, d(m_t) comes first and stands where d(h_t) stood. d(z_o) is needed before d(c_t) is
-complete, for the output gate is one more way from the cell to the loss:
+complete, for the output gate is one more path from the cell to the loss:
 
     d(R)      += m_t^T d(h_t)
     d(m_t)     = d(h_t) R^T
@@ -47,18 +47,20 @@ Beaufays (2014). Axes: B batch, T time, F features, H units, P size of the proje
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.checks import check_lstm_params
-from lstmcore.reference.activations import resolve
+from lstmcore.reference.activations import Activation, resolve
 from lstmcore.types import Gates, LSTMParams, LSTMState
 
 
 def zero_state(
-    batch: int, units: int, dtype=np.float32, projection: int | None = None
+    batch: int, units: int, dtype: Any = np.float32, projection: int | None = None
 ) -> LSTMState:
-    """The state before the first step: zeros, [B, H] each; h is [B, P] with a projection."""
+    """Return the state before the first step: zeros [B, H]; h is [B, P] with a projection."""
     batch, units = checks.check_count("batch", batch, minimum=0), checks.check_count("units", units)
     hidden = units if projection is None else checks.check_count("projection", projection)
     return LSTMState(np.zeros((batch, hidden), dtype), np.zeros((batch, units), dtype))
@@ -72,48 +74,50 @@ def lstm_step(
     activation: str = "tanh",
     recurrent_activation: str = "sigmoid",
     output_activation: str | None = None,
-    edit=None,
+    edit: Callable | None = None,
     t: int | None = None,
 ) -> tuple[LSTMState, Gates]:
-    """One step forward: x_t [B, F], state [B, H] -> (state after it, gates used).
+    """Compute one step forward: x_t [B, F], state [B, H] -> (state after it, gates used).
 
     Arguments and errors as in `lstmcore.lstm_step`.
     """
-    features, units = check_lstm_params(params)
+    features, units = checks.check_lstm_params(params)
     checks.check_array("x_t", x_t, "batch features", "for a whole sequence call lstm")
     checks.check_floating("x_t", x_t)
     checks.check_features("x_t", x_t, features, "params.kernel")
     checks.check_state(state, x_t.shape[0], units, hidden=params.recurrent_kernel.shape[0])
     checks.check_edit(edit)
-    tanh, sigmoid, squash = _resolved(activation, recurrent_activation, output_activation)
+    of_candidate, of_gates, of_output = _resolved(
+        activation, recurrent_activation, output_activation
+    )
     x_t = np.asarray(x_t, params.kernel.dtype)
 
     z = x_t @ params.kernel + state.h @ params.recurrent_kernel + params.bias
     z_i, z_f, z_g, z_o = np.split(z, 4, axis=-1)
     p_i, p_f, p_o = (None,) * 3 if params.peephole is None else params.peephole
 
-    def gate(z, peephole, c):
-        return sigmoid.value(z if peephole is None else z + peephole * c)
+    def gate(z: np.ndarray, peephole: np.ndarray | None, c: np.ndarray) -> np.ndarray:
+        return of_gates.value(z if peephole is None else z + peephole * c)
 
     i = gate(z_i, p_i, state.c)
     f = gate(z_f, p_f, state.c)
-    g = tanh.value(z_g)
+    g = of_candidate.value(z_g)
     c = f * state.c + i * g
     o = gate(z_o, p_o, c)
     gates = Gates(i, f, g, o)
     if edit is not None:
         gates = _edited(edit, gates, t)
         c = gates.forget * state.c + gates.input * gates.candidate
-        if p_o is not None:  # the output gate sees the cell as it has become
-            seeing = Gates(i, f, g, gate(z_o, p_o, c))
-            gates = gates._replace(output=_edited(edit, seeing, t).output)
-    h = gates.output * squash.value(c)
+        if p_o is not None:  # the output gate sees the edited cell
+            unedited = Gates(i, f, g, gate(z_o, p_o, c))
+            gates = gates._replace(output=_edited(edit, unedited, t).output)
+    h = gates.output * of_output.value(c)
     if params.projection is not None:
         h = h @ params.projection
     return LSTMState(h, c), gates
 
 
-def lstm_step_backward(
+def lstm_step_backward(  # the arguments and results of `lstm_step`, and their gradients
     params: LSTMParams,
     x_t: np.ndarray,
     state: LSTMState,
@@ -126,10 +130,10 @@ def lstm_step_backward(
     recurrent_activation: str = "sigmoid",
     output_activation: str | None = None,
 ) -> tuple[LSTMParams, np.ndarray, LSTMState]:
-    """One step backward, through the equations from the last to the first.
+    """Compute one step backward, through the equations from the last to the first.
 
     Args:
-      params, x_t, state: what the step was given.
+      params, x_t, state: the arguments of the step.
       gates, c: [B, H], the gates it used and the cell it returned.
       d_new_state: [B, H], gradient with respect to the state it returned (h [B, P] if projected).
       d_gates: [B, H], gradient with respect to the gates it returned; None for zeros.
@@ -137,32 +141,34 @@ def lstm_step_backward(
     Returns:
       Gradients with respect to (params, x_t, state); None for what params does not have.
     """
-    tanh, sigmoid, squash = _resolved(activation, recurrent_activation, output_activation)
-    shown = squash.value(c)
+    of_candidate, of_gates, of_output = _resolved(
+        activation, recurrent_activation, output_activation
+    )
+    output = of_output.value(c)
     d_h, d_c = d_new_state
     d_i, d_f, d_g, d_o = d_gates or (0, 0, 0, 0)
     d_peephole, d_projection = None, None
 
     d_m = d_h
     if params.projection is not None:
-        d_projection = (gates.output * shown).T @ d_h
+        d_projection = (gates.output * output).T @ d_h
         d_m = d_h @ params.projection.T
-    d_o = d_o + d_m * shown
-    d_z_o = d_o * sigmoid.slope(gates.output)
-    d_c = d_c + d_m * gates.output * squash.slope(shown)
+    d_o = d_o + d_m * output
+    d_z_o = d_o * of_gates.derivative(gates.output)
+    d_c = d_c + d_m * gates.output * of_output.derivative(output)
     if params.peephole is not None:
         d_c = d_c + d_z_o * params.peephole[2]
     d_f = d_f + d_c * state.c
     d_i = d_i + d_c * gates.candidate
     d_g = d_g + d_c * gates.input
-    d_z_i = d_i * sigmoid.slope(gates.input)
-    d_z_f = d_f * sigmoid.slope(gates.forget)
-    d_z_g = d_g * tanh.slope(gates.candidate)
+    d_z_i = d_i * of_gates.derivative(gates.input)
+    d_z_f = d_f * of_gates.derivative(gates.forget)
+    d_z_g = d_g * of_candidate.derivative(gates.candidate)
     d_c_before = d_c * gates.forget
     if params.peephole is not None:
         d_c_before = d_c_before + d_z_i * params.peephole[0] + d_z_f * params.peephole[1]
-        seen = d_z_i * state.c, d_z_f * state.c, d_z_o * c
-        d_peephole = np.stack([part.sum(axis=0) for part in seen])
+        of_peepholes = d_z_i * state.c, d_z_f * state.c, d_z_o * c
+        d_peephole = np.stack([part.sum(axis=0) for part in of_peepholes])
 
     d_z = np.concatenate([d_z_i, d_z_f, d_z_g, d_z_o], axis=-1)
     d_params = LSTMParams(x_t.T @ d_z, state.h.T @ d_z, d_z.sum(axis=0), d_peephole, d_projection)
@@ -170,14 +176,17 @@ def lstm_step_backward(
     return d_params, d_z @ params.kernel.T, d_state
 
 
-def _edited(edit, gates: Gates, t) -> Gates:
-    """What the edit makes of the gates, as arrays; plain numbers stand for all units."""
+def _edited(edit: Callable, gates: Gates, t: int | None) -> Gates:
+    """Return the edited gates as arrays; plain numbers stand for all units."""
     edited = edit(gates, t)
     checks.check_edited(edited, gates)
     return Gates(*map(np.full_like, gates, edited))
 
 
-def _resolved(activation, recurrent_activation, output_activation):
+def _resolved(
+    activation: str, recurrent_activation: str, output_activation: str | None
+) -> tuple[Activation, Activation, Activation]:
+    """Return the activations of the candidate, of the gates and of the output."""
     return (
         resolve("activation", activation),
         resolve("recurrent_activation", recurrent_activation),

@@ -1,17 +1,16 @@
-"""The layers around the LSTM, each with its backward pass below it."""
+"""Layers around the LSTM, each with its backward pass below it."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.checks import check_dense_params
 from lstmcore.types import DenseParams
 
 
 def dense(params: DenseParams, x: np.ndarray) -> np.ndarray:
-    """y = x W + b over the last axis: [..., F] -> [..., U]."""
-    features = check_dense_params(params)
+    """Compute y = x W + b over the last axis: [..., F] -> [..., U]."""
+    features = checks.check_dense_params(params)
     checks.check_array("x", x, "... " * (max(getattr(x, "ndim", 1), 1) - 1) + "features")
     checks.check_floating("x", x)
     checks.check_features("x", x, features, "params.kernel")
@@ -21,13 +20,13 @@ def dense(params: DenseParams, x: np.ndarray) -> np.ndarray:
 def dense_backward(
     params: DenseParams, x: np.ndarray, d_y: np.ndarray
 ) -> tuple[DenseParams, np.ndarray]:
-    """d(W) = x^T d(y), d(b) = sum of d(y), d(x) = d(y) W^T; all leading axes count as batch."""
+    """Compute d(W) = x^T d(y), d(b) = sum of d(y), d(x) = d(y) W^T; leading axes are batch."""
     rows, d_rows = x.reshape(-1, x.shape[-1]), d_y.reshape(-1, d_y.shape[-1])
     return DenseParams(rows.T @ d_rows, d_rows.sum(axis=0)), d_y @ params.kernel.T
 
 
 def repeat_vector(x: np.ndarray, n: int) -> np.ndarray:
-    """The same vector at each of n steps: [B, F] -> [B, n, F]."""
+    """Repeat a vector at each of n steps: [B, F] -> [B, n, F]."""
     checks.check_array(
         "x", x, "batch features", "it repeats one vector per example, such as state.h"
     )
@@ -36,12 +35,12 @@ def repeat_vector(x: np.ndarray, n: int) -> np.ndarray:
 
 
 def repeat_vector_backward(d_y: np.ndarray) -> np.ndarray:
-    """What was copied to n steps collects the gradient of all n: [B, n, F] -> [B, F]."""
+    """Sum the gradient over the n copies: [B, n, F] -> [B, F]."""
     return d_y.sum(axis=1)
 
 
 def length_mask(lengths: np.ndarray, timesteps: int) -> np.ndarray:
-    """bool [B, T], True where the step is real, from the length [B] of each example."""
+    """Return bool [B, T], True where the step is real, from the length [B] of each example."""
     lengths = np.asarray(lengths)
     checks.check_array("lengths", lengths, "batch")
     checks.check_integers("lengths", lengths)

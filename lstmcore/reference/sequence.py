@@ -1,11 +1,13 @@
-"""All steps of an LSTM, forward and backward through time."""
+"""An LSTM over time in NumPy, forward and backward."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.checks import check_lstm_params
 from lstmcore.reference.cell import lstm_step, lstm_step_backward, zero_state
 from lstmcore.reference.layers import repeat_vector
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
@@ -21,19 +23,19 @@ def lstm(
     activation: str = "tanh",
     recurrent_activation: str = "sigmoid",
     output_activation: str | None = None,
-    edit=None,
+    edit: Callable | None = None,
     recurrent_dropout: np.ndarray | None = None,
     zoneout: LSTMState | None = None,
     repeat: int | None = None,
 ) -> tuple[LSTMState, Trace]:
-    """All steps forward: x [B, T, F] -> (final state [B, H], Trace [B, T, H]).
+    """Run all steps forward: x [B, T, F] -> (final state [B, H], Trace [B, T, H]).
 
     Arguments and errors as in `lstmcore.lstm`; with a projection, h is [B, P] and [B, T, P], with
-    `repeat` x is [B, F]. Two lines come around the step where they are asked for, m and z being
-    given factors:
+    `repeat` x is [B, F]. Recurrent dropout by the mask m and zoneout by the fractions z each add a
+    line around the step:
 
-        h_{t-1}  = m h_{t-1}                        recurrent dropout: what the gates read
-        h_t, c_t = z h_{t-1} + (1 - z) h~_t, ...    zoneout: h~_t, c~_t are what the step gave
+        h_{t-1}  = m h_{t-1}                        recurrent dropout: the input of the gates
+        h_t, c_t = z h_{t-1} + (1 - z) h~_t, ...    zoneout: h~_t, c~_t are the results of the step
 
     Examples:
       >>> import numpy as np
@@ -57,7 +59,7 @@ def lstm(
     for t in _order(x.shape[1], reverse):
         keep = mask[:, t, None]
         new, gates = lstm_step(params, x[:, t], LSTMState(m * state.h, state.c), t=t, **options)
-        new = _mixed(z(t), state, new)
+        new = _blend(z(t), state, new)
         state = _choose(keep, new, state)
         trace.h[:, t], trace.c[:, t] = state
         for row, gate in zip(trace.gates, gates, strict=True):
@@ -65,7 +67,7 @@ def lstm(
     return state, trace
 
 
-def lstm_backward(
+def lstm_backward(  # the arguments and results of `lstm`, and their gradients
     params: LSTMParams,
     x: np.ndarray,
     state: LSTMState | None,
@@ -81,15 +83,15 @@ def lstm_backward(
     recurrent_dropout: np.ndarray | None = None,
     zoneout: LSTMState | None = None,
 ) -> tuple[LSTMParams, np.ndarray, LSTMState]:
-    """All steps backward, from the last one taken to the first (Werbos 1990).
+    """Run all steps backward, from the last one taken to the first (Werbos 1990).
 
-    With m for recurrent dropout and z for zoneout, around each step:
+    With the mask m of recurrent dropout and the fractions z of zoneout, around each step:
 
         d(h~_t)     = (1 - z) d(h_t)                c likewise
         d(h_{t-1})  = m d(m h_{t-1}) + z d(h_t)     c likewise, without m
 
     Args:
-      params, x, state: what `lstm` was given, likewise the options.
+      params, x, state, and the options: the arguments of `lstm`.
       trace: the Trace that it returned, of a call without `edit`.
       d_state: [B, H], gradient with respect to the final state; None for zeros.
       d_trace: [B, T, H], gradient with respect to every step's h, c and gates; None for zeros.
@@ -125,31 +127,28 @@ def lstm_backward(
     d_trace = d_trace or _empty_trace(x.shape[1], state)
     order = _order(x.shape[1], reverse)
     m, z = _noise(recurrent_dropout, zoneout, trace)
-    zeros = LSTMState(0, 0)
     for t, before in zip(order[::-1], [*order[-2::-1], None], strict=True):
         previous = state if before is None else LSTMState(trace.h[:, before], trace.c[:, before])
-        read = LSTMState(m * previous.h, previous.c)
         gates = _at(trace.gates, t)
         c = gates.forget * previous.c + gates.input * gates.candidate  # before its zoneout
         d_new = LSTMState(d_state.h + d_trace.h[:, t], d_state.c + d_trace.c[:, t])
-        # A masked row skips the step: nothing flows into it, all flows on to the step before.
+        d_step, d_kept = _through_zoneout(z(t), d_new)
+        # A masked row skips the step: nothing flows into it, all flows on to the previous step.
         keep = mask[:, t, None]
-        d_params_t, d_x_t, d_previous = lstm_step_backward(
+        d_params_t, d_x[:, t], d_previous = lstm_step_backward(
             params,
             x[:, t],
-            read,
+            LSTMState(m * previous.h, previous.c),
             gates,
             c,
-            LSTMState(*(keep * d for d in _mixed(z(t), zeros, d_new))),
+            LSTMState(*(keep * d for d in d_step)),
             Gates(*(keep * d for d in _at(d_trace.gates, t))),
             **options,
         )
         d_params = LSTMParams(*map(_sum, d_params, d_params_t))
-        d_x[:, t] = d_x_t
         d_previous = LSTMState(m * d_previous.h, d_previous.c)
-        if z(t) is not None:
-            kept = _mixed(z(t), d_new, zeros)
-            d_previous = LSTMState(d_previous.h + kept.h, d_previous.c + kept.c)
+        if d_kept is not None:
+            d_previous = LSTMState(d_previous.h + d_kept.h, d_previous.c + d_kept.c)
         d_state = _choose(keep, d_previous, d_new)
     return d_params, d_x, d_state
 
@@ -161,11 +160,11 @@ def bidirectional(
     state: tuple[LSTMState, LSTMState] | None = None,
     *,
     mask: np.ndarray | None = None,
-    **options,
+    **options: Any,
 ) -> tuple[tuple[LSTMState, LSTMState], tuple[Trace, Trace]]:
-    """One layer from the first step on, another from the last step back, as in `lstmcore`.
+    """Run one layer forward in time and another backward, as in `lstmcore`.
 
-    Its backward is `lstm_backward` for each of the two, the gradients of x added together.
+    Its backward pass is `lstm_backward` for each of the two, the gradients of x added together.
     """
     first, second = state or (None, None)
     forward_state, forward = lstm(forward_params, x, first, mask=mask, **options)
@@ -173,9 +172,15 @@ def bidirectional(
     return (forward_state, backward_state), (forward, backward)
 
 
-def _checked(params, x, state, mask, repeat=None):
-    """The arguments of `lstm`, checked and completed; masked steps of x set to 0."""
-    features, units = check_lstm_params(params)
+def _checked(
+    params: LSTMParams,
+    x: np.ndarray,
+    state: LSTMState | None,
+    mask: np.ndarray | None,
+    repeat: int | None = None,
+) -> tuple[np.ndarray, LSTMState, np.ndarray]:
+    """Return x, state and mask of `lstm`, checked and completed; masked steps of x set to 0."""
+    features, units = checks.check_lstm_params(params)
     checks.check_input(x, features, repeated=repeat is not None)
     if repeat is not None:
         x = repeat_vector(x, checks.check_count("repeat", repeat, minimum=0))
@@ -192,33 +197,39 @@ def _checked(params, x, state, mask, repeat=None):
     return x, LSTMState(*(np.asarray(a, dtype) for a in state)), mask
 
 
-def _noise(recurrent_dropout, zoneout, trace: Trace):
-    """Factors m of h, and a function that gives the shares z of a step, or None without zoneout."""
+def _noise(
+    recurrent_dropout: np.ndarray | None, zoneout: LSTMState | None, trace: Trace
+) -> tuple[np.ndarray, Callable[[int], LSTMState | None]]:
+    """Return the dropout mask m, and a function from t to the fractions z, None without zoneout."""
     (batch, timesteps, hidden), units, dtype = trace.h.shape, trace.c.shape[2], trace.h.dtype
     checks.check_recurrent_dropout(recurrent_dropout, batch, hidden)
     checks.check_zoneout(zoneout, batch, timesteps, units, hidden)
     m = np.asarray(1 if recurrent_dropout is None else recurrent_dropout, dtype)
     if zoneout is None:
         return m, lambda t: None
-    shares = [np.asarray(z, dtype) for z in zoneout]
-    return m, lambda t: LSTMState(*(z[:, t if z.shape[1] == timesteps else 0] for z in shares))
+    fractions = [np.asarray(z, dtype) for z in zoneout]
+    return m, lambda t: LSTMState(*(z[:, t if z.shape[1] == timesteps else 0] for z in fractions))
 
 
-def _mixed(z: LSTMState | None, old, new) -> LSTMState:
-    """z old + (1 - z) new."""
+def _blend(z: LSTMState | None, old: LSTMState, new: LSTMState) -> LSTMState:
+    """Compute z old + (1 - z) new."""
     if z is None:
         return new
-    return LSTMState(
-        *(share * a + (1 - share) * b for share, a, b in zip(z, old, new, strict=True))
-    )
+    return LSTMState(*(p * a + (1 - p) * b for p, a, b in zip(z, old, new, strict=True)))
+
+
+def _through_zoneout(z: LSTMState | None, d: LSTMState) -> tuple[LSTMState, LSTMState | None]:
+    """Return the gradients of the new state, (1 - z) d, and of the old one, z d (None for 0)."""
+    zeros = LSTMState(0, 0)
+    return _blend(z, zeros, d), None if z is None else _blend(z, d, zeros)
 
 
 def _order(timesteps: int, reverse: bool) -> list[int]:
-    """The steps in the order in which they are taken."""
+    """Return the steps in the order in which they are taken."""
     return list(reversed(range(timesteps)) if reverse else range(timesteps))
 
 
-def _choose(keep, new: LSTMState, old: LSTMState) -> LSTMState:
+def _choose(keep: np.ndarray, new: LSTMState, old: LSTMState) -> LSTMState:
     return LSTMState(np.where(keep, new.h, old.h), np.where(keep, new.c, old.c))
 
 
@@ -226,8 +237,8 @@ def _at(gates: Gates, t: int) -> Gates:
     return Gates(*(gate[:, t] for gate in gates))
 
 
-def _sum(total, more):
-    """Of two gradients; None for what params does not have."""
+def _sum(total: Any, more: Any) -> Any:
+    """Return the sum of two gradients; None for what params does not have."""
     return None if total is None else total + more
 
 

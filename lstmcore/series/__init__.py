@@ -1,16 +1,15 @@
-"""From a table of numbers to the windows [N, T, F] that a model reads, and back. NumPy alone.
+"""From a table of numbers to the windows [N, T, F] that a model reads, and back. Needs only NumPy.
 
-What is where:
-
-    tables/                 a file as people have it to a table, step by step
-    times/                  the times beside the rows: read in any common form, checked, resampled
-    preprocessing             all of it at once, learnt from the training part alone
-    filling                 missing values: counted, and what stands in for them
-    differencing, scaling   trend and season taken out; a range that suits an LSTM; both undone
-    windowing               a table to windows, and windows to a series
-    splitting               training, validation and test part in the order of time
-    unit_root               whether a series is stationary (needs statsmodels)
-    arguments               what is given as a table: arrays, data frames, dicts of columns
+tables/                 read files of any common form into tables
+times/                  read times in any common form, check and resample them
+preprocessing           filling, differencing and scaling in one, fitted on the training part
+filling                 missing values: count and fill them
+differencing, scaling   remove trend and season; bring values into range; invert both
+windowing               cut a table into windows, and merge windows into a series
+splitting               training, validation and test part in the order of time
+unit_root               tests of stationarity (needs statsmodels)
+events                  flagged rows as events
+arguments               tables as arguments: arrays, data frames, dicts of columns
 """
 
 from lstmcore.series.differencing import difference, undifference

@@ -1,4 +1,4 @@
-"""Tables as they are given to `lstmcore`: arrays, data frames and dicts of columns."""
+"""Tables as arguments: arrays, data frames and dicts of columns."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ import numpy as np
 
 from lstmcore.formatting import count, few, shorten
 
-LARGEST = 1e150  # number that can be squared in float64
+LARGEST = 1e150  # can still be squared in float64
 
 __all__ = [
-    "LARGEST", "as_numbers", "as_row", "as_table", "check_lags", "check_size", "column_names",
+    "LARGEST", "as_numbers", "as_row", "as_table", "as_table_of_times", "check_column_names",
+    "check_lags", "check_size", "column_names",
 ]  # fmt: skip
 
 
 def as_numbers(name: str, value) -> np.ndarray:
-    """Return any array of real numbers; what a masked array masks is NaN."""
+    """Return any array of real numbers; masked values become NaN."""
     if isinstance(value, np.ma.MaskedArray) and value.dtype.kind in "iuf":
         return np.ma.filled(value.astype(float), np.nan)
     try:
         value = np.asarray(value)
-    except ValueError as error:  # of nested lists, whose shape has no end to speak of
+    except ValueError as error:  # nested lists of unequal lengths
         raise ValueError(
             f"{name} must be an array of numbers, each row of it as long as the others"
         ) from error
@@ -34,18 +35,18 @@ def as_numbers(name: str, value) -> np.ndarray:
 def as_table(table, columns: Sequence[str] | None = None, name: str = "table") -> np.ndarray:
     """Return a table as an array [rows, F], its columns in the order that is expected.
 
-    A table that names its columns is matched by name, so that the order in which it holds them
-    does not matter. An array is taken as it is.
+    A table with names of columns is matched by name, in whatever order its columns are. An array
+    is taken as is.
 
     Args:
       table: numbers [rows] or [rows, F]: an array, a data frame (of pandas, polars or another
         library whose frames have `columns`), or a dict of columns.
       columns: F names in the order that is expected, or None if no names are known.
-      name: of the argument, for errors.
+      name: name of the argument, for errors.
 
     Raises:
-      ValueError: columns that do not hold real numbers, more than two axes, names that are not
-        those expected, or another number of columns.
+      ValueError: columns that do not hold real numbers, more than two axes, other names or another
+        number of columns than expected.
 
     Examples:
       >>> as_table({"temp": [20, 21], "load": [5, 6]}, ("load", "temp")).tolist()
@@ -63,6 +64,20 @@ def as_table(table, columns: Sequence[str] | None = None, name: str = "table") -
         raise ValueError(
             f"{name} has {count(values.shape[1], 'column')} but columns names {len(columns)}: "
             f"{few(columns)}"
+        )
+    return values
+
+
+def as_table_of_times(values, times: int) -> np.ndarray:
+    """Return values as an array [rows, F] with one row for each time.
+
+    Raises:
+      ValueError: as `as_table`, or another number of rows.
+    """
+    values = as_table(values)
+    if len(values) != times:
+        raise ValueError(
+            f"values has {count(len(values), 'row')} but there are {count(times, 'time')}"
         )
     return values
 
@@ -89,9 +104,9 @@ def as_row(row, columns: Sequence[str] | None) -> np.ndarray:
 
 
 def column_names(table) -> tuple[str, ...] | None:
-    """Return the names of a table's columns; None if it has none, as an array.
+    """Return the names of a table's columns; None if it has none, like an array.
 
-    The numbers 0, 1, 2, ..., with which pandas labels columns that nobody named, are no names.
+    The numbers 0, 1, 2, ..., with which pandas labels unnamed columns, are not names.
 
     Raises:
       ValueError: a name that stands for several columns.
@@ -104,16 +119,24 @@ def column_names(table) -> tuple[str, ...] | None:
                 names = _as_names(found)
                 break
         else:
-            one = getattr(table, "name", None)  # of a single column, such as a pandas Series
-            names = (one,) if isinstance(one, str) and one and _is_single(table) else None
+            name = getattr(table, "name", None)  # of a single column, such as a pandas Series
+            names = (name,) if isinstance(name, str) and name and _is_single(table) else None
     if names is not None and len(set(names)) < len(names):
         twice = Counter(names).most_common(1)[0][0]
         raise ValueError(f"the table has more than one column {shorten(twice)!r}: rename them")
     return names
 
 
+def check_column_names(names: Sequence[str], features: int, owner: str) -> None:
+    """Raise ValueError unless there is one name for each column of `owner`."""
+    if len(names) != features:
+        raise ValueError(
+            f"columns has {count(len(names), 'name')} but {owner} has {count(features, 'column')}"
+        )
+
+
 def check_size(table: np.ndarray) -> None:
-    """Every number of [rows, F] can be computed with; NaN, a missing value, may stand for one."""
+    """Raise ValueError if a number of [rows, F] is infinite or too large to scale; NaN is not."""
     bad = np.abs(table) >= LARGEST
     if bad.any():
         row, column = np.argwhere(bad)[0]
@@ -124,7 +147,7 @@ def check_size(table: np.ndarray) -> None:
 
 
 def check_lags(lags, name: str = "lags") -> tuple[int, ...]:
-    """A tuple of whole numbers of at least 1; it may be empty."""
+    """Return lags as a tuple of whole numbers of at least 1; it may be empty."""
     is_tuple = isinstance(lags, tuple)
     if not is_tuple or not all(type(lag) is int or isinstance(lag, np.integer) for lag in lags):
         raise TypeError(
@@ -149,7 +172,7 @@ def _as_names(labels) -> tuple[str, ...] | None:
 
 
 def _columns(name: str, table, names: tuple[str, ...]) -> np.ndarray:
-    """The columns of a data frame, a series or a dict, as [rows, F] or [rows]."""
+    """Return the columns of a data frame, a series or a dict, as [rows, F] or [rows]."""
     if not isinstance(table, Mapping):
         whole = np.asarray(table)  # at once, where all columns are of one kind
         if whole.dtype.kind in "iuf":
@@ -162,7 +185,7 @@ def _columns(name: str, table, names: tuple[str, ...]) -> np.ndarray:
 
 
 def _each(table, names: tuple[str, ...]):
-    """(name, column) of each column."""
+    """Return (name, column) for each column."""
     if isinstance(table, Mapping):
         return zip(names, table.values(), strict=True)
     if _is_single(table):
@@ -173,7 +196,7 @@ def _each(table, names: tuple[str, ...]):
 
 
 def _numbers(name: str, label: str, column) -> np.ndarray:
-    """One column as numbers; what a data frame marks as missing is NaN."""
+    """Return one column as numbers; what a data frame marks as missing is NaN."""
     kind = getattr(getattr(column, "dtype", None), "kind", None)
     if kind is not None and kind in "iuf" and hasattr(column, "to_numpy"):
         # Nullable integers of pandas have a mark of their own for a missing value.
@@ -195,7 +218,7 @@ def _numbers(name: str, label: str, column) -> np.ndarray:
 
 
 def _order(name: str, names: Sequence[str], columns: Sequence[str]) -> list[int]:
-    """Where each expected column stands in a table with these names."""
+    """Return the position of each expected column in a table with these names."""
     place = {label: number for number, label in enumerate(names)}
     missing = [label for label in columns if label not in place]
     extra = sorted(set(names) - set(columns))

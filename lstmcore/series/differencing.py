@@ -1,4 +1,4 @@
-"""Differences of a series to its own past, which take out a trend or a season, and back.
+"""Differences of a series to its own past, which remove a trend or a season, and their inverse.
 
 Source: Box & Jenkins (1970), "Time series analysis: forecasting and control", chapter 4 (the
 operators 1 - B and 1 - B^s) and chapter 9 (both of them, for a trend and a season).
@@ -15,14 +15,14 @@ __all__ = ["difference", "undifference"]
 
 
 def difference(table, lags: tuple[int, ...]) -> np.ndarray:
-    """What each row adds to the row `lag` before it; for several lags one after the other.
+    """Subtract from each row the one `lag` rows before it; for several lags one after the other.
 
-    (1,) takes out a linear trend, (12,) a yearly season of monthly data, (12, 1) both.
+    (1,) removes a linear trend, (12,) a yearly season of monthly data, (12, 1) both.
 
     Args:
-      table: numbers [rows] or [rows, F], in the order of time; a missing value, NaN, makes every
-        difference NaN that it enters.
-      lags: rows to look back, in the order in which they are applied; () leaves all as it is.
+      table: numbers [rows] or [rows, F], in the order of time; every difference with a missing
+        value, NaN, is NaN.
+      lags: numbers of rows, in the order in which they are applied; () changes nothing.
 
     Returns:
       float64 [rows - sum(lags), F]: its row r belongs to row r + sum(lags) of the table.
@@ -40,14 +40,13 @@ def difference(table, lags: tuple[int, ...]) -> np.ndarray:
     if lags and len(table) <= sum(lags):
         raise ValueError(
             f"differences of lags {lags} need more than {count(sum(lags), 'row')}, but the table "
-            "has "
-            f"{len(table)}: use smaller lags or more data"
+            f"has {len(table)}: use smaller lags or more data"
         )
     return _difference(table, lags)
 
 
 def undifference(differences, before, lags: tuple[int, ...]) -> np.ndarray:
-    """The inverse of `difference`: the rows themselves, from what came right before them.
+    """Invert `difference`: return the rows themselves, given those right before them.
 
     Args:
       differences: [..., T, F] of T rows in the order of time.
@@ -56,8 +55,8 @@ def undifference(differences, before, lags: tuple[int, ...]) -> np.ndarray:
       lags: as they were given to `difference`.
 
     Returns:
-      float64 [..., T, F] in units of the table. Sums of whole numbers are exact (below 2**53),
-      others as exact as float64 adds up.
+      float64 [..., T, F] in units of the table. Sums of whole numbers below 2**53 are exact, others
+      rounded as in any float64 sum.
 
     Raises:
       ValueError: arrays that are not numeric or whose shapes do not fit, or a lag below 1.
@@ -81,7 +80,8 @@ def undifference(differences, before, lags: tuple[int, ...]) -> np.ndarray:
         )
     before = np.broadcast_to(before, expected)
     for position in reversed(range(len(lags))):
-        # What this lag was applied to, right before the stretch: as many rows as it looks back.
+        # The values that this lag was applied to, right before the segment: one row for each row
+        # of the lag.
         values = _add_up(values, _difference(before, lags[:position]))
         before = before[..., lags[position] :, :]
     return values
@@ -94,15 +94,15 @@ def _difference(values: np.ndarray, lags: tuple[int, ...]) -> np.ndarray:
 
 
 def _add_up(values: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """[..., T, F] + what stands `lag` rows before, which is the result itself from row `lag` on.
+    """Add to each row of [..., T, F] the result `lag` rows before it; to the first ones, `before`.
 
-    Rows that are `lag` apart add up on their own: one cumulative sum over [..., T / lag, lag, F].
+    Rows that are `lag` apart form independent sums: one cumulative sum over [..., T / lag, lag, F].
     """
     *batch, rows, features = values.shape
     lag = before.shape[-2]
     padding = np.zeros((*batch, -rows % lag, features))
-    stretch = np.concatenate([before, values, padding], axis=-2)
-    total = stretch.reshape(*batch, -1, lag, features).cumsum(axis=-3)
+    segment = np.concatenate([before, values, padding], axis=-2)
+    total = segment.reshape(*batch, -1, lag, features).cumsum(axis=-3)
     return total.reshape(*batch, -1, features)[..., lag : lag + rows, :]
 
 

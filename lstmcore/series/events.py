@@ -1,4 +1,4 @@
-"""From flagged rows to events: stretches with a start, an end and a peak. NumPy alone."""
+"""From flagged rows to events: segments with a start, an end and a peak. Needs only NumPy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lstmcore.formatting import count
 
 
 class Event(NamedTuple):
-    """Rows start <= row < stop, one after the other.
+    """A segment of flagged rows, start <= row < stop.
 
     Attributes:
       start: the first flagged row.
@@ -28,14 +28,14 @@ class Event(NamedTuple):
 
 
 def events(scores, threshold=None, *, gap: int = 0, minimum: int = 1) -> list[Event]:
-    """Rows that were flagged one after the other, as events.
+    """Group consecutive flagged rows into events.
 
     Args:
-      scores: [rows]; flagged where above the threshold. Or flags, bool [rows], without one. A
-        missing score (NaN) is not flagged.
+      scores: [rows]; flagged where above the threshold. A missing score (NaN) is not flagged. Or
+        flags, bool [rows], without a threshold.
       threshold: in units of the scores; or a `thresholds.Threshold`.
-      gap: up to so many rows that are not flagged may lie inside of an event.
-      minimum: events of fewer rows, once those across gaps are one, are dropped.
+      gap: largest number of consecutive rows inside an event that are not flagged.
+      minimum: least number of rows; shorter events are dropped after gaps are closed.
 
     Returns:
       A list of Event, in the order of time. (For 100,000 rows it takes milliseconds.)
@@ -43,7 +43,7 @@ def events(scores, threshold=None, *, gap: int = 0, minimum: int = 1) -> list[Ev
     Raises:
       ValueError: scores without a threshold, flags with one, a threshold that is NaN, `gap` below
         0, `minimum` below 1, or an array that is not [rows].
-      TypeError: scores that are no array, or a threshold that is no number.
+      TypeError: scores that are not an array, or a threshold that is not a number.
 
     Examples:
       >>> scores = np.array([0.0, 3.0, 0.0, 5.0, 0.0, 0.0, 4.0])
@@ -65,7 +65,7 @@ def events(scores, threshold=None, *, gap: int = 0, minimum: int = 1) -> list[Ev
     starts, stops = starts[long_enough], stops[long_enough]
     if not len(starts):
         return []
-    # Among flagged rows alone, each with the number of its event: the others hold no peak.
+    # Only flagged rows can hold a peak; each gets the number of its event.
     number = np.searchsorted(starts, rows, side="right") - 1
     inside = (number >= 0) & (rows < stops[number])
     rows, number = rows[inside], number[inside]
@@ -77,7 +77,7 @@ def events(scores, threshold=None, *, gap: int = 0, minimum: int = 1) -> list[Ev
 
 
 def flags_of(found: Sequence[Event], rows: int) -> np.ndarray:
-    """The rows of events as flags.
+    """Return the rows of events as flags.
 
     Args:
       found: events; they may overlap.
@@ -98,8 +98,8 @@ def flags_of(found: Sequence[Event], rows: int) -> np.ndarray:
     for event in found:
         if not 0 <= event.start < event.stop <= rows:
             raise ValueError(
-                f"{event} does not lie in a series of {count(rows, 'row')}: are the two of one "
-                "series?"
+                f"{event} does not lie in a series of {count(rows, 'row')}: do both belong to the "
+                "same series?"
             )
         steps[event.start] += 1
         steps[event.stop] -= 1
@@ -107,7 +107,7 @@ def flags_of(found: Sequence[Event], rows: int) -> np.ndarray:
 
 
 def _flags(scores, threshold) -> tuple[np.ndarray, np.ndarray]:
-    """(scores, flags) [rows] each; flags are their own scores."""
+    """Return (scores, flags), [rows] each; flags are their own scores."""
     checks.check_array("scores", scores, "rows", "one score or flag for each row")
     scores = np.asarray(scores)
     if scores.dtype == bool:
@@ -124,7 +124,7 @@ def _flags(scores, threshold) -> tuple[np.ndarray, np.ndarray]:
 
 
 def limit_of(threshold) -> float:
-    """The number of a threshold, be it one or a `thresholds.Threshold`."""
+    """Return the number of a threshold, given as a number or as a `thresholds.Threshold`."""
     limit = getattr(threshold, "value", threshold)
     try:
         limit = float(limit)

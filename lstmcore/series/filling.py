@@ -1,7 +1,7 @@
-"""Missing values: where they are, and what stands in for them.
+"""Missing values: where they are, and what replaces them.
 
-There is no interpolation: it takes a missing value from the values on both sides, so it looks into
-the future, which at the time of a forecast is not there.
+There is no interpolation: it computes a missing value from the values on both sides, but at the
+time of a forecast later values are not known.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.formatting import count
-from lstmcore.series.arguments import as_table, check_size
+from lstmcore.series.arguments import as_table, check_column_names, check_size
 
 FILLINGS = ("refuse", "forward", "mean")
 
@@ -20,14 +20,14 @@ __all__ = ["FILLINGS", "Filling", "Missing", "fit_filling", "missing"]
 
 
 class Missing(NamedTuple):
-    """Missing values of a table; `str()` of it is a report to read.
+    """Missing values of a table; `str()` of it is a report.
 
     Attributes:
-      rows: of the table.
+      rows: number of rows of the table.
       counts: int [F], missing values of each column.
-      longest: int [F], rows of the longest stretch without a value.
+      longest: int [F], rows of the longest segment without a value.
       first: int [F], the first row without a value, counted from 0; -1 if there is none.
-      columns: their names, F of them.
+      columns: F names.
     """
 
     rows: int
@@ -53,7 +53,7 @@ def missing(table, columns: Sequence[str] | None = None) -> Missing:
 
     Args:
       table: numbers [rows] or [rows, F].
-      columns: names for the report; None calls them column 0, column 1, ...
+      columns: names for the report; None stands for column 0, column 1, ...
 
     Returns:
       Missing.
@@ -70,10 +70,7 @@ def missing(table, columns: Sequence[str] | None = None) -> Missing:
     table = as_table(table)
     rows, features = table.shape
     names = tuple(columns or (f"column {column}" for column in range(features)))
-    if len(names) != features:
-        raise ValueError(
-            f"columns has {count(len(names), 'name')} but the table has {count(features, 'column')}"
-        )
+    check_column_names(names, features, "the table")
     gone = np.isnan(table)
     counts = gone.sum(axis=0)
     first = np.where(counts, gone.argmax(axis=0), -1) if rows else np.full(features, -1)
@@ -81,21 +78,21 @@ def missing(table, columns: Sequence[str] | None = None) -> Missing:
 
 
 class Filling(NamedTuple):
-    """What stands in for a missing value.
+    """Replacement of missing values.
 
     Attributes:
       how: "refuse", "forward" or "mean".
-      means: [F] in units of the data, for "mean"; else None.
+      means: [F] in units of the data, if `how` is "mean"; else None.
     """
 
     how: str
     means: np.ndarray | None
 
     def transform(self, table: np.ndarray) -> np.ndarray:
-        """[rows, F] with NaN -> without; each row from itself and the rows before it alone.
+        """Fill the missing values of [rows, F], each row from itself and earlier rows alone.
 
         Raises:
-          ValueError: "refuse" and a value is missing, or "forward" and nothing came before it.
+          ValueError: a value is missing, with "refuse"; or there is none before it, with "forward".
         """
         gone = np.isnan(table)
         if not gone.any():
@@ -114,7 +111,7 @@ class Filling(NamedTuple):
             column = leading.argmax()
             raise ValueError(
                 f"column {column} of the table (counted from 0) starts with "
-                f"{count(leading[column], 'missing value')}, which nothing came before: start "
+                f"{count(leading[column], 'missing value')}, with no value before them: start "
                 "that many rows later, fill with missing='mean', or leave the column out"
             )
         last_known = np.arange(len(table))[:, None] - _since_last(gone)
@@ -122,12 +119,12 @@ class Filling(NamedTuple):
 
 
 def fit_filling(table, how: str) -> Filling:
-    """What is to stand in for missing values, NaN.
+    """Learn from a table what replaces missing values, NaN.
 
     Args:
       table: numbers [rows] or [rows, F]; fit it on the training part alone.
       how: "refuse" (missing values are an error), "forward" (the last known value of the column)
-        or "mean" (the mean of the column in this table). None of them looks into the future.
+        or "mean" (the mean of the column in this table). None of them uses later rows.
 
     Returns:
       Filling.
@@ -140,9 +137,9 @@ def fit_filling(table, how: str) -> Filling:
       >>> import numpy as np
       >>> from lstmcore import series
       >>> table = np.array([[1.0], [np.nan], [4.0], [np.nan]])
-      >>> series.fit_filling(table, "forward").apply(table)[:, 0].tolist()
+      >>> series.fit_filling(table, "forward").transform(table)[:, 0].tolist()
       [1.0, 1.0, 4.0, 4.0]
-      >>> series.fit_filling(table, "mean").apply(table)[:, 0].tolist()
+      >>> series.fit_filling(table, "mean").transform(table)[:, 0].tolist()
       [1.0, 2.5, 4.0, 2.5]
     """
     table = as_table(table).astype(float)
@@ -160,6 +157,6 @@ def fit_filling(table, how: str) -> Filling:
 
 
 def _since_last(gone: np.ndarray) -> np.ndarray:
-    """Rows since the last one that is there, bool [rows, F] -> int: 0 where it is there itself."""
+    """Count the rows since the last known value, bool [rows, F] -> int; 0 where it is known."""
     rows = np.arange(len(gone))[:, None]
     return rows - np.maximum.accumulate(np.where(gone, -1, rows), axis=0)

@@ -1,8 +1,8 @@
-"""Everything between a table and a model, learnt from the training part alone, and the way back.
+"""All steps from a table to the input of a model, fitted on the training part, and their inverse.
 
     preprocessor = Preprocessing(missing="forward", difference=(12,)).fit(table, rows=training_rows)
-    x = preprocessor.transform(table)                            # [rows - 12, F], as a model reads
-    it forecast = preprocessor.inverse_transform(output, before)    # in units of the table again
+    x = preprocessor.transform(table)                               # [rows - 12, F], model units
+    forecast = preprocessor.inverse_transform(output, before)       # in units of the table again
 
 Missing values are filled first, then differences are taken, then they are scaled.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -33,23 +33,24 @@ __all__ = ["Preprocessing", "Preprocessor"]
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a table is prepared for a model. `fit` learns the numbers.
+    """Settings that turn a table into the input of a model; `fit` learns the numbers.
 
     Attributes:
-      missing: what to do about missing values, NaN: "refuse" (an error), "forward" (the last known
-        value) or "mean" (of the training part); see `fit_filling`.
-      difference: lags of differencing, in the order in which they are applied; (1,) takes out a
-        trend, (12,) a season of twelve rows, (12, 1) both; see `difference`.
-      scaling: "standard", "minmax" or "none"; see `fit_scaler`.
+      missing: missing values: "refuse" (an error), "forward" (the last known value) or "mean" (of
+        the training part). See `fit_filling`.
+      difference: lags of the differences to take, in this order: 1 against a trend, 24 against a
+        season of 24 rows, 24,1 both. A tuple; see `difference`.
+      scaling: scaling of each column, fitted to the training part.
+        Results are in units of the table. See `fit_scaler`.
 
     Raises:
       ValueError: a choice that is not known, or a lag below 1.
       TypeError: lags that are not a tuple of whole numbers.
     """
 
-    missing: str = "refuse"
+    missing: Literal["refuse", "forward", "mean"] = "refuse"
     difference: tuple[int, ...] = ()
-    scaling: str = "standard"
+    scaling: Literal["standard", "minmax", "none"] = "standard"
 
     def __post_init__(self) -> None:
         for name, known in (("missing", FILLINGS), ("scaling", SCALINGS)):
@@ -60,7 +61,7 @@ class Preprocessing:
 
     @property
     def dropped_rows(self) -> int:
-        """Rows at the start of a table that have no difference."""
+        """Return the number of rows at the start of a table that differencing drops."""
         return sum(self.difference)
 
     def fit(self, table, rows: int | None = None) -> Preprocessor:
@@ -69,11 +70,11 @@ class Preprocessing:
         Args:
           table: numbers [rows] or [rows, F], in the order of time; an array, a data frame or a dict
             of columns.
-          rows: how many, from the first, are trained on; None takes all.
+          rows: number of rows, from the first, that are trained on; None takes all.
 
         Returns:
-          Preprocessor, which knows the names of the columns if the table has some. What stands
-          after the first `rows` rows does not change it.
+          Preprocessor, which keeps the names of the columns if the table has some. It does not
+          depend on anything after the first `rows` rows.
 
         Raises:
           ValueError: missing values that are refused or cannot be filled, infinities, or too few
@@ -84,7 +85,7 @@ class Preprocessing:
           >>> table = [[1.0], [3.0], [9.0], [5.0], [99.0]]
           >>> settings = series.Preprocessing(difference=(1,), scaling="minmax")
           >>> preprocessor = settings.fit(table, rows=4)
-          >>> preprocessor.transform(table)[:, 0].tolist()  # the last row was not learnt from
+          >>> preprocessor.transform(table)[:, 0].tolist()  # the last row was not used to fit
           [0.6, 1.0, 0.0, 9.8]
         """
         names = column_names(table)
@@ -103,15 +104,14 @@ class Preprocessing:
 
 
 class Preprocessor(NamedTuple):
-    """What a Preprocessing has learnt from the training part of a table.
+    """A Preprocessing fitted on the training part of a table.
 
     Attributes:
-      preprocessing: the choices.
-      filling: what stands in for missing values.
+      preprocessing: its settings.
+      filling: replacement of missing values.
       scaler: of the differences, or of the table if none are taken.
-      constant: bool [F], columns that never change in the training part, after differencing (up to
-        the rounding of float64): there is nothing to learn from them. They are shifted, not
-        stretched.
+      constant: bool [F], columns that never change in the training part after differencing, up to
+        float64 rounding: nothing can be learnt from them. They are shifted but not scaled.
       columns: F names of the table, by which later tables are matched; None if it had none.
     """
 
@@ -123,18 +123,18 @@ class Preprocessor(NamedTuple):
 
     @property
     def dropped_rows(self) -> int:
-        """Rows at the start of a table that have no difference."""
+        """Return the number of rows at the start of a table that differencing drops."""
         return self.preprocessing.dropped_rows
 
     @property
     def features(self) -> int:
-        """Columns, F."""
+        """Return the number of columns, F."""
         return len(self.constant)
 
     def table(self, table, name: str = "table") -> np.ndarray:
-        """A table as an array [rows, F], its columns in the order of the one that was learnt from.
+        """Return a table as an array [rows, F], its columns in the order of the fitted one.
 
-        A data frame or a dict is matched by name, if that one had names, too.
+        A data frame or a dict is matched by name, if the fitted table had names.
 
         Raises:
           ValueError: columns of other names, or not of real numbers.
@@ -143,7 +143,7 @@ class Preprocessor(NamedTuple):
         return as_table(table, named, name)
 
     def filled(self, table) -> np.ndarray:
-        """The table, float64 [rows, F] in its own units, with missing values filled.
+        """Return the table, float64 [rows, F] in its own units, with missing values filled.
 
         Raises:
           ValueError: other columns, infinities, or values that cannot be filled.
@@ -151,20 +151,21 @@ class Preprocessor(NamedTuple):
         table = self.table(table).astype(float)
         if table.shape[1] != self.features:
             raise ValueError(
-                f"table has {count(table.shape[1], 'column')} but was prepared for "
-                f"{self.features}: use the columns that it was fitted on, or select them"
+                f"table has {count(table.shape[1], 'column')} but the preprocessor was fitted on "
+                f"{self.features}: use the same columns, or select them"
             )
         check_size(table)
         return self.filling.transform(table)
 
     def transform(self, table) -> np.ndarray:
-        """The table in model units.
+        """Return the table in model units.
 
         Args:
           table: numbers [rows] or [rows, F], in the order of time.
 
         Returns:
-          float64 [rows - lost, F]: row r comes from the rows up to r + lost of the table alone.
+          float64 [rows - dropped_rows, F]; row r depends only on the table's rows up to
+          r + dropped_rows.
 
         Raises:
           ValueError: as `filled`, or too few rows for the lags.
@@ -172,11 +173,11 @@ class Preprocessor(NamedTuple):
         return self.scaler.transform(difference(self.filled(table), self.preprocessing.difference))
 
     def inverse_transform(self, values, before=None) -> np.ndarray:
-        """Numbers in model units, such as a forecast, back in units of the table.
+        """Return numbers in model units, such as a forecast, in units of the table.
 
         Args:
           values: [..., T, F], T rows in the order of time.
-          before: [..., lost, F], rows of the filled table right before these T; None if no
+          before: [..., dropped_rows, F], rows of the filled table right before these T; None if no
             differences are taken.
 
         Returns:
@@ -193,17 +194,16 @@ class Preprocessor(NamedTuple):
             if self.dropped_rows:
                 raise ValueError(
                     f"before is missing: differences of lags {self.preprocessing.difference} add "
-                    f"up "
-                    f"from the {count(self.dropped_rows, 'row')} of the table right before"
+                    f"up from the {count(self.dropped_rows, 'row')} of the table right before"
                 )
             return changes
         return undifference(changes, before, self.preprocessing.difference)
 
     def select(self, columns: Sequence[int]) -> Preprocessor:
-        """The same for some columns, by position and in this order: those that a model writes.
+        """Return the preprocessor of some columns, by position and in this order.
 
         Raises:
-          ValueError: a column that is not there.
+          ValueError: a column that does not exist.
         """
         chosen = np.asarray(columns, int).reshape(-1)
         if not len(chosen) or not ((chosen >= 0) & (chosen < self.features)).all():
@@ -220,7 +220,7 @@ class Preprocessor(NamedTuple):
         )
 
     def to_json(self) -> dict:
-        """Plain lists, numbers and strings; `from_json` reads them back, bit for bit."""
+        """Return plain lists, numbers and strings, which `from_json` reads back bit for bit."""
         means = self.filling.means
         return {
             "preprocessing": asdict(self.preprocessing)
@@ -234,18 +234,18 @@ class Preprocessor(NamedTuple):
 
     @classmethod
     def from_json(cls, stored: dict) -> Preprocessor:
-        """What `to_json` wrote.
+        """Return the preprocessor that `to_json` wrote.
 
         Raises:
-          ValueError: anything else; the message says what is wrong with it.
+          ValueError: `to_json` did not write this; the message says what is wrong.
         """
         try:
             choices = stored["preprocessing"]
             preprocessing = Preprocessing(**choices | {"difference": tuple(choices["difference"])})
             flags = stored["constant"]
-            # In an array of NumPy all texts are as long as the longest, so none may get there.
+            # A NumPy array pads all texts to the longest, so no text may get into one.
             if not isinstance(flags, list) or not all(type(flag) is bool for flag in flags):
-                raise ValueError("constant is no list of true, false")
+                raise ValueError("constant is not a list of true, false")
             constant = np.array(flags, bool)
             scaler = Scaler(np.array(stored["offset"], float), np.array(stored["scale"], float))
             means = None if stored["means"] is None else np.array(stored["means"], float)
@@ -276,11 +276,11 @@ class Preprocessor(NamedTuple):
 
 
 def _rounding(table: np.ndarray, differences: int) -> np.ndarray:
-    """How far apart equal differences may come out in float64, for each column; [F].
+    """Return how far apart equal differences may come out in float64, for each column, [F].
 
-    Decimal fractions are rounded to half an eps when they are read, and each difference adds up
-    two errors and rounds again. Without this, the slope of a straight line would seem to change,
-    by 1e-16, and be stretched to a standard deviation of 1.
+    Decimal fractions are rounded to half an eps when they are read, and each difference sums two
+    errors and rounds again. Without this bound, the slope of a straight line would seem to vary by
+    1e-16 and be scaled to a standard deviation of 1.
     """
     if not differences:
         return np.zeros(table.shape[1])

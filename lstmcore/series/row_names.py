@@ -1,4 +1,4 @@
-"""Names of rows, such as places: texts that take little memory until they are looked at."""
+"""Names of rows, such as places: texts in little memory until they are read."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import overload
 
 import numpy as np
 
-ROWS_AT_ONCE = 2**15  # that are text at the same time
+ROWS_AT_ONCE = 2**15  # decoded at the same time
 
-__all__ = ["RowNames"]
+__all__ = ["RowNames", "as_text"]
+
+
+def as_text(cell: str | bytes | float) -> str:
+    """Return a cell as text; bytes are UTF-8."""
+    return cell.decode() if isinstance(cell, bytes) else str(cell)
 
 
 class RowNames(Sequence[str]):
@@ -33,7 +38,7 @@ class RowNames(Sequence[str]):
         self.cells: np.ndarray = texts
 
     def is_ascii(self, longest: int) -> bool:
-        """Whether the cells are bytes, at most so many, and all of ASCII."""
+        """Return whether the cells are bytes, all ASCII, and at most `longest` bytes long."""
         if self.cells.dtype.kind != "S" or self.cells.dtype.itemsize > longest:
             return False
         return bool((self.cells.view(np.uint8) < 128).all())
@@ -49,12 +54,11 @@ class RowNames(Sequence[str]):
         chosen = self.cells[place]
         if isinstance(chosen, np.ndarray):
             return RowNames(chosen)
-        return chosen.decode() if isinstance(chosen, bytes) else chosen
+        return as_text(chosen)
 
     def __iter__(self) -> Iterator[str]:
         for start in range(0, len(self), ROWS_AT_ONCE):
-            for cell in self.cells[start : start + ROWS_AT_ONCE].tolist():
-                yield cell.decode() if isinstance(cell, bytes) else cell
+            yield from map(as_text, self.cells[start : start + ROWS_AT_ONCE].tolist())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)

@@ -1,4 +1,4 @@
-"""An affine map per column that brings a table into a range that suits an LSTM, and back."""
+"""Scale each column of a table into a range that suits an LSTM, and invert it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["SCALINGS", "Scaler", "fit_scaler"]
 
 
 class Scaler(NamedTuple):
-    """An affine map per column, and back: scaled = (table - offset) / scale.
+    """An affine map per column and its inverse: scaled = (table - offset) / scale.
 
     Attributes:
       offset: [F], in units of the data.
@@ -26,24 +26,24 @@ class Scaler(NamedTuple):
     scale: np.ndarray
 
     def transform(self, table: np.ndarray) -> np.ndarray:
-        """[..., F] in units of the data -> scaled."""
+        """Scale [..., F], given in units of the data."""
         return (np.asarray(table) - self.offset) / self.scale
 
     def inverse_transform(self, table: np.ndarray) -> np.ndarray:
-        """[..., F] scaled -> in units of the data."""
+        """Return scaled [..., F] in units of the data."""
         return np.asarray(table) * self.scale + self.offset
 
 
 def fit_scaler(table, kind: str) -> Scaler:
-    """The scaling that brings each column of a table into a range that suits an LSTM.
+    """Fit the scaling that brings each column of a table into a range that suits an LSTM.
 
     Args:
-      table: numbers [rows] or [rows, F]; fit it on the training part alone. Missing values, NaN,
-        are left out.
+      table: numbers [rows] or [rows, F], the training part alone. Missing values, NaN, are left
+        out.
       kind: "standard" (mean 0, standard deviation 1), "minmax" (0 to 1) or "none".
 
     Returns:
-      Scaler; a column that never changes is shifted but not stretched.
+      Scaler; a column that never changes is shifted but not scaled.
 
     Raises:
       ValueError: an unknown kind, a table that is not numeric, is empty, or holds infinity, or a
@@ -73,5 +73,5 @@ def fit_scaler(table, kind: str) -> Scaler:
         offset, scale = np.zeros(table.shape[1]), np.ones(table.shape[1])
     else:
         raise ValueError(f"scaling {kind!r} is not known: use 'standard', 'minmax' or 'none'")
-    constant = low == high  # rounding may leave it a spread above 0
+    constant = low == high  # rounding may leave a standard deviation above 0
     return Scaler(offset, np.where(constant | (scale == 0), 1.0, scale))

@@ -1,4 +1,4 @@
-"""Parts of a series in the order of time: what is tested lies after what is trained on."""
+"""Split a series in the order of time, so that the test part comes after the training part."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Split(NamedTuple):
 
     Attributes:
       training: the first rows, on which everything is fitted.
-      validation: those after them, to stop training by; may be empty.
-      test: the last ones, to measure on once; may be empty.
+      validation: the rows after them, which decide when training stops; may be empty.
+      test: the last rows, for one final measurement; may be empty.
     """
 
     training: slice
@@ -32,9 +32,8 @@ def split(rows: int, validation: float = 0.0, test: float = 0.0) -> Split:
     A random split would train on the neighbours of the rows it is tested on, and on their future.
 
     Args:
-      rows: of the series.
-      validation, test: fraction of the rows, at least 0; a part that is asked for has at least one
-        row.
+      rows: number of rows of the series.
+      validation, test: fractions of the rows; a part with a fraction above 0 has at least one row.
 
     Returns:
       Split of three slices, which cover all rows.
@@ -49,37 +48,36 @@ def split(rows: int, validation: float = 0.0, test: float = 0.0) -> Split:
       Split(training=slice(0, 70, None), validation=slice(70, 80, None), test=slice(80, 100, None))
     """
     rows = checks.check_count("rows", rows)
-    held_out = {"validation": validation, "test": test}
-    for name, fraction in held_out.items():
+    fractions = {"validation": validation, "test": test}
+    for name, fraction in fractions.items():
         if isinstance(fraction, bool) or not isinstance(fraction, int | float | np.number):
             raise TypeError(f"{name} must be a fraction of the rows, got {fraction!r}")
         if not 0 <= fraction < 1:
             raise ValueError(f"{name} must be at least 0 and below 1, got {fraction!r}")
-    counts = [max(1, round(rows * float(share))) if share else 0 for share in held_out.values()]
+    counts = [max(1, round(rows * float(part))) if part else 0 for part in fractions.values()]
     training = rows - sum(counts)
     if training < 1:
         raise ValueError(
             f"validation {validation} and test {test} leave none of {count(rows, 'row')} to train "
-            "on: hold "
-            "out less, or use more data"
+            "on: use smaller fractions, or more data"
         )
     end = training + counts[0]
     return Split(slice(0, training), slice(training, end), slice(end, rows))
 
 
 def rolling_origins(rows: int, count: int, horizon: int, minimum: int) -> np.ndarray:
-    """Where each forecast of a rolling-origin evaluation starts.
+    """Return the first row of each forecast of a rolling-origin evaluation.
 
-    The forecasts follow one another without overlap, `horizon` rows each, and the last one ends at
-    the last row. Each may use all rows before it, and those alone.
+    The forecasts of `horizon` rows follow one another without overlap, and the last one ends at the
+    last row. Each may use all rows before it, and no others.
 
     Source: Tashman (2000), "Out-of-sample tests of forecasting accuracy: an analysis and review".
 
     Args:
-      rows: of the series.
-      count: forecasts.
-      horizon: rows of each.
-      minimum: rows that must lie before the first.
+      rows: number of rows of the series.
+      count: number of forecasts.
+      horizon: rows of each forecast.
+      minimum: least number of rows before the first.
 
     Returns:
       int [count]: the first row of each forecast, in the order of time.

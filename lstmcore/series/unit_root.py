@@ -1,4 +1,4 @@
-"""Is a series stationary, or are differences to be taken? Two tests that ask."""
+"""Two tests of whether a series is stationary or should be differenced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lstmcore.formatting import count
 from lstmcore.series.arguments import as_table, check_size
 
 LEVEL = 0.05  # of significance, of both tests
-FEWEST, MOST = 20, 2_000  # rows to test; the time it takes grows with their square
+FEWEST, MOST = 20, 2_000  # rows to test; the time grows with their square
 
 # (ADF rejects a unit root, KPSS rejects stationarity) -> verdict
 VERDICTS = {
@@ -25,15 +25,15 @@ __all__ = ["Stationarity", "stationarity"]
 
 
 class Stationarity(NamedTuple):
-    """Two tests of one series; `str()` of it is a line to read.
+    """Results of two tests of one series; `str()` of it is one line.
 
     Attributes:
-      verdict: what the two say together; "constant" of a series that never changes.
-      adf: p-value of the augmented Dickey-Fuller test; small: there is no unit root, which speaks
-        for stationarity. NaN of a constant series.
-      kpss: p-value of the KPSS test, between 0.01 and 0.1; small: not stationary around a level.
-        NaN of a constant series.
-      rows: that were tested.
+      verdict: conclusion from both tests; "constant" for a series that never changes.
+      adf: p-value of the augmented Dickey-Fuller test; if small, there is no unit root, which
+        speaks for stationarity. NaN for a constant series.
+      kpss: p-value of the KPSS test, between 0.01 and 0.1; if small, the series is not stationary
+        around a level. NaN for a constant series.
+      rows: number of rows that were tested.
     """
 
     verdict: str
@@ -46,7 +46,7 @@ class Stationarity(NamedTuple):
 
 
 def stationarity(values) -> Stationarity | tuple[Stationarity, ...]:
-    """Whether a series varies about one level, or wanders off and is better differenced.
+    """Test whether a series varies about one level, or wanders off and is better differenced.
 
     The two tests have opposite null hypotheses, so that they confirm or question each other:
 
@@ -55,7 +55,7 @@ def stationarity(values) -> Stationarity | tuple[Stationarity, ...]:
         does not       does not         stationary around a trend (or the series is short)
         rejects        rejects          stationary after differences
 
-    Neither sees a season: a regular one passes for stationary.
+    Neither detects a season: a series with a regular season passes as stationary.
 
     Sources: Said & Dickey (1984), "Testing for unit roots in autoregressive-moving average models
     of unknown order"; Kwiatkowski, Phillips, Schmidt & Shin (1992), "Testing the null hypothesis of
@@ -63,8 +63,8 @@ def stationarity(values) -> Stationarity | tuple[Stationarity, ...]:
     "Stationarity and detrending (ADF/KPSS)", at a level of 5 %.
 
     Args:
-      values: numbers [rows] or [rows, F], without missing values; of more than 2,000 rows the last
-        2,000 are tested. Ask it about the training part.
+      values: numbers [rows] or [rows, F], without missing values, of the training part; of more
+        than 2,000 rows the last 2,000 are tested.
 
     Returns:
       Stationarity, or for [rows, F] a tuple of F.
@@ -104,8 +104,8 @@ def _test(column: np.ndarray) -> Stationarity:
     rows, spread = len(column), np.ptp(column)
     if spread == 0:
         return Stationarity("constant", np.nan, np.nan, rows)
-    column = (column - column.min()) / spread  # the tests do not depend on it; it cannot overflow
-    # They warn of p-values beyond their tables, of exact fits, and of changes to come.
+    column = (column - column.min()) / spread  # avoids overflow; the tests do not depend on scale
+    # They warn of p-values beyond their tables, of exact fits, and of deprecations.
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         adf, stationary = _p_value(adfuller(column)), _p_value(kpss(column))
@@ -114,5 +114,5 @@ def _test(column: np.ndarray) -> Stationarity:
 
 
 def _p_value(result) -> float:
-    """Of a plain tuple or, from statsmodels 0.16 on, of an object."""
+    """Return the p-value of a plain tuple or, from statsmodels 0.16 on, of an object."""
     return float(result.pvalue if hasattr(result, "pvalue") else result[1])

@@ -1,4 +1,4 @@
-"""From a table of numbers to the windows [N, T, F] that a model reads, and back."""
+"""Cut a table into the windows [N, T, F] that a model reads, and merge windows into a series."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from lstmcore import checks
 from lstmcore.formatting import count
 from lstmcore.series.arguments import as_numbers, as_table
 
-CELLS_AT_ONCE = 2**22  # of windows that are sorted at a time for a median: some 100 MB
+CELLS_AT_ONCE = 2**22  # sorted at a time for a median: some 100 MB
 MOST_WINDOWS, MOST_NUMBERS = 20_000, 2**26  # numbers in all windows: 256 MiB of float32
 
 __all__ = ["stride_for", "temporalize", "tutorial_series", "unwindow", "windows"]
 
 
 def windows(table, length: int, horizon: int = 0, stride: int = 1):
-    """Every stretch of `length` rows, and if asked the `horizon` rows that follow each.
+    """Return every segment of `length` rows, and with a horizon the rows that follow each.
 
     Args:
       table: numbers [rows] or [rows, F], in the order of time.
@@ -48,21 +48,20 @@ def windows(table, length: int, horizon: int = 0, stride: int = 1):
         beyond = f" and a horizon of {horizon}" if horizon else ""
         raise ValueError(
             f"a window of {count(length, 'row')}{beyond} does not fit into a table of "
-            f"{count(len(table), 'row')}: "
-            "use a shorter window or more data"
+            f"{count(len(table), 'row')}: use a shorter window or more data"
         )
     spans = sliding_window_view(table, span, axis=0)[::stride].swapaxes(1, 2)
     return (spans[:, :length], spans[:, length:]) if horizon else spans
 
 
 def stride_for(stride: int | str, windows: int, numbers: int) -> int:
-    """Rows from one window to the next, so that training takes neither forever nor all memory.
+    """Return a stride that keeps the time and the memory of training within bounds.
 
     Args:
-      stride: a number of rows, which is what is returned; or "auto": 1, or what it takes for at
-        most 20,000 windows, and 2**26 numbers in all of them (256 MiB of float32).
-      windows: how many there are with a stride of 1.
-      numbers: that one window holds.
+      stride: a number of rows, which is returned; or "auto" for the smallest that makes at most
+        20,000 windows with at most 2**26 numbers in all (256 MiB of float32).
+      windows: number of windows with a stride of 1.
+      numbers: count of numbers in one window.
 
     Returns:
       int, at least 1.
@@ -85,16 +84,16 @@ def stride_for(stride: int | str, windows: int, numbers: int) -> int:
 
 
 def unwindow(windows, stride: int = 1, how: str = "mean") -> np.ndarray:
-    """Overlapping windows back to one series: per row the mean, or median, of all that hold it.
+    """Merge overlapping windows into one series: per row the mean, or median, of all that hold it.
 
     Args:
-      windows: [N, T, ...], window n holding the rows from n * stride on, as `windows` cuts them.
+      windows: [N, T, ...]; window n holds the rows from n * stride on, as `windows` cuts them.
       stride: rows from the start of one window to the start of the next.
       how: "mean" or "median".
 
     Returns:
-      float64 [rows, ...] with rows = (N - 1) * stride + T. NaN in a window is left out; a row that
-      no window holds (stride > T), or of which all values are NaN, is NaN.
+      float64 [rows, ...] with rows = (N - 1) * stride + T. NaN in a window is left out; a row
+      without any other value, or that no window holds (stride > T), is NaN.
 
     Raises:
       ValueError: no windows, windows that are not numeric or have no axis of steps, a stride
@@ -121,13 +120,13 @@ def _mean_of_windows(windows: np.ndarray, stride: int) -> np.ndarray:
     rows = (count - 1) * stride + length
     mean, seen = np.zeros((rows, *rest)), np.zeros((rows, *rest), int)
     for step in range(length):
-        there = slice(step, step + (count - 1) * stride + 1, stride)
+        at = slice(step, step + (count - 1) * stride + 1, stride)
         values = windows[:, step]
         known = ~np.isnan(values)
-        seen[there] += known
-        # A running mean, so that equal values have exactly themselves for a mean.
-        change = np.where(known, values - mean[there], 0)
-        mean[there] += change / np.maximum(seen[there], 1)
+        seen[at] += known
+        # A running mean, so that the mean of equal values is exactly their value.
+        change = np.where(known, values - mean[at], 0)
+        mean[at] += change / np.maximum(seen[at], 1)
     return np.where(seen > 0, mean, np.nan)
 
 
@@ -154,11 +153,11 @@ def _median_of_windows(windows: np.ndarray, stride: int) -> np.ndarray:
 
 
 def temporalize(X, y, lookback: int):
-    """The windows of the LSTM autoencoder tutorial, which leaves out the first two rows.
+    """Return the windows of the LSTM autoencoder tutorial, which leaves out the first two rows.
 
     The tutorial (Ranjan 2019, "Step-by-step understanding LSTM Autoencoder layers") looks ahead
     by one row twice, so of n rows it makes n - lookback - 1 windows where `windows` makes
-    n - lookback + 1. Use `windows` for your own data; this is here to repeat the published run.
+    n - lookback + 1. Use `windows` for your own data; this reproduces the published run.
 
     Args:
       X: [n, F], in the order of time.
@@ -185,6 +184,6 @@ def temporalize(X, y, lookback: int):
 
 
 def tutorial_series() -> np.ndarray:
-    """The series of the LSTM autoencoder tutorial: 0.1, 0.2, ..., 0.9 beside its cubes, [9, 2]."""
+    """Return the series of the LSTM autoencoder tutorial: 0.1 to 0.9 beside its cubes, [9, 2]."""
     steps = np.arange(1, 10) / 10
     return np.stack([steps, steps**3], axis=1)

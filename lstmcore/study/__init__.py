@@ -1,12 +1,11 @@
-"""Study gate internals: look, measure, touch and see. Built on the public core alone.
+"""Study gate internals: inspect, measure, edit and plot. Built on the public core alone.
 
-What is where:
-
-    look     run                       a model's outputs and the trace of every layer
-    measure  statistics, flow, tables  saturation, time-scales, correlations, gradient flow
-    touch    edits, variants           clamp, scale, ablate, patch; other cells
-             sweeps, gradients         which place made the difference
-    see      plots, inspector          pictures (extra `plot`) and a page to click (extra `inspect`)
+inspect  run                    a model's outputs and the trace of every layer
+measure  statistics, gradients  saturation, time-scales, correlations, gradient flow
+         tables                 statistics as tidy tables
+edit     edits                  clamp, scale, ablate, patch; other cells
+         sweeps                 which gate, step and unit made the difference
+plot     plots, inspector       figures (extra `plot`) and an interactive page (extra `inspect`)
 """
 
 from importlib import import_module as _import_module

@@ -1,12 +1,14 @@
-"""Ready-made edits: what to do to the gates, in words. Each function returns an edit for
-`lc.lstm(edit=...)` or for the `edits={layer: ...}` of a model, inside and outside of `lc.fit`.
+"""Ready-made edits of the gates, and the variants of the cell that follow from them.
+
+Each function returns an edit for `lc.lstm(edit=...)` or for the `edits={layer: ...}` of a model,
+inside and outside of `lc.fit`; `coupled` and `simple_rnn` are edits themselves.
 
     clamp("forget", 0.0, steps=[5])              the whole layer forgets at step 5
-    scale("input", 0.5, units=slice(0, 8))       eight units write half
+    scale("input", 0.5, units=slice(0, 8))       eight units add half as much to their cells
     compose(coupled, ablate("output"))           first one, then the other
 
-Such an edit knows which units and steps it needs and asks for them before the loop starts; a
-function of your own may do so, too, with a method `check(batch, timesteps, units)`.
+An `Edit` checks before the loop starts that the layer has its units and steps. So can a function of
+your own, with a method `check(batch, timesteps, units)`.
 """
 
 from __future__ import annotations
@@ -39,68 +41,16 @@ __all__ = [
 ]
 
 
-def selection(units: Places, steps: Places) -> Callable:
-    """A function (number of units, t) -> bool that broadcasts to [B, H]: where to change."""
-    at_step = None if steps is None else _at_step(steps)
-
-    def select(size: int, t):
-        chosen = places("units", units, size)
-        there = np.ones(size, bool) if chosen is None else np.isin(np.arange(size), chosen)
-        return jnp.asarray(there) if at_step is None else jnp.asarray(there) & at_step(step_of(t))
-
-    return select
-
-
-def _at_step(steps: int | Sequence[int] | slice) -> Callable:
-    """A function t -> bool; how many steps there will be is not known here."""
-    if isinstance(steps, slice):
-        first, last, stride = steps.start or 0, steps.stop, steps.step or 1
-        if min(first, last or 0) < 0 or stride < 0:
-            raise ValueError(
-                f"steps must be a slice counted from 0, got {steps}: for instance slice(2, 10)"
-            )
-        begun = lambda t: (t >= first) & ((t - first) % stride == 0)  # noqa: E731
-        return begun if last is None else lambda t: begun(t) & (t < last)
-    indices = whole_numbers("steps", steps)
-    if indices.min() < 0:
-        raise ValueError(f"steps counts from 0, got {indices.min()}")
-    return lambda t: (jnp.asarray(t) == jnp.asarray(indices, jnp.asarray(t).dtype)).any()
-
-
-def replace(gates: Gates, t, select, new_value, names) -> Gates:
-    """`gates` with `new_value(name, old)` for those in `names`, where `select` says so."""
-    where = select(gates.forget.shape[-1], t)
-    changed = {}
-    for name in names:
-        old = jnp.asarray(getattr(gates, name))
-        changed[name] = jnp.where(where, new_value(name, old), old)
-    return gates._replace(**changed)
-
-
-def step_of(t):
-    """`t`, if there is one."""
-    if t is None:
-        raise ValueError("this edit acts at chosen steps: pass t to lc.lstm_step")
-    return t
-
-
-def check_places(units: Places, steps: Places, timesteps: int | None, size: int) -> None:
-    """The units exist, and the steps, where it is known how many there are."""
-    places("units", units, size)
-    if isinstance(timesteps, int):
-        places("steps", steps, timesteps)
-
-
-# What a gate is in equations that do not have it.
+# The value of a gate that makes the equations those of a cell without it.
 ABSENT = {"input": 1.0, "forget": 1.0, "candidate": 0.0, "output": 1.0}
 
 
 @dataclass(frozen=True, repr=False, eq=False)  # equal text need not be an equal change
 class Edit:
-    """An edit that can be asked and printed; equal to itself alone.
+    """An edit that can be checked and printed; equal to itself alone.
 
     Attributes:
-      text: how it was written.
+      text: the call that made it.
       change: `(gates, t) -> gates`, [B, H] each.
       check: `(batch, timesteps, units)`, raises ValueError if the edit does not fit; timesteps is
         None where they are not known.
@@ -123,15 +73,15 @@ def clamp(gate: str, value, units: Places = None, steps: Places = None) -> Edit:
     Args:
       gate: "input", "forget", "candidate" or "output".
       value: a number, or an array that fits [B, H]: one value per unit, or per example and unit.
-      units: which units of the layer: a number, several, a slice; None for all.
-      steps: at which steps of the time axis, likewise.
+      units: units of the layer to edit: a number, several, a slice; None for all.
+      steps: steps of the time axis to edit, likewise.
 
     Returns:
       The edit.
 
     Raises:
-      ValueError: an unknown gate or a value that is NaN; when it is used, also units, steps or a
-        value that the layer does not have.
+      ValueError: an unknown gate or a value that is NaN; when the edit is used, also units or steps
+        that the layer does not have, or a value that does not fit it.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -159,7 +109,7 @@ def scale(gate: str, factor, units: Places = None, steps: Places = None) -> Edit
 
 
 def shift(gate: str, amount, units: Places = None, steps: Places = None) -> Edit:
-    """Add to a gate, after its activation: nothing keeps the sum within 0 and 1.
+    """Add to a gate, after its activation; the sum is not kept within 0 and 1.
 
     Arguments and errors as in `clamp`.
 
@@ -172,10 +122,11 @@ def shift(gate: str, amount, units: Places = None, steps: Places = None) -> Edit
 
 
 def ablate(gate: str, units: Places = None, steps: Places = None) -> Edit:
-    """Take a gate out of the equations, as in the variants of Greff et al. (2017).
+    """Remove a gate from the equations, as in the variants of Greff et al. (2017).
 
-    Without an input, forget or output gate its factor is 1; without a candidate nothing is
-    written: 0. To close a gate instead, `clamp` it to 0. Arguments and errors as in `clamp`.
+    An absent input, forget or output gate is a factor of 1; an absent candidate is 0, so that
+    nothing is added to the cell. To close a gate instead, `clamp` it to 0. Arguments and errors as
+    in `clamp`.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -194,19 +145,19 @@ def ablate(gate: str, units: Places = None, steps: Places = None) -> Edit:
 def patch(trace: Trace, gate: str | None = None, units: Places = None, steps: Places = None):
     """Use the gates of another run (activation patching; Vig et al. 2020, Meng et al. 2022).
 
-    With all four gates, units and steps, the layer does what the other run's layer did: c and h
-    follow from the gates and the first state.
+    With all four gates, all units and all steps, the layer repeats what it did in the other run:
+    c and h follow from the gates and the initial state.
 
     Args:
       trace: Trace [B, T, H] of this layer in the other run; a batch of 1 serves all examples.
-      gate: which one; None patches all four.
+      gate: the gate to patch; None patches all four.
       units, steps: as in `clamp`.
 
     Returns:
       The edit.
 
     Raises:
-      ValueError: an unknown gate; when it is used, a trace of another shape.
+      ValueError: an unknown gate; when the edit is used, a trace of another shape.
       TypeError: not a Trace.
 
     Examples:
@@ -225,13 +176,13 @@ def patch(trace: Trace, gate: str | None = None, units: Places = None, steps: Pl
     select = selection(units, steps)
 
     def change(gates: Gates, t) -> Gates:
-        now = step_of(t)
+        step = step_of(t)
 
-        def taken(name, old):
+        def other(name, old):
             gate = jnp.asarray(getattr(trace.gates, name))
-            return jax.lax.dynamic_index_in_dim(gate, now, 1, keepdims=False).astype(old.dtype)
+            return jax.lax.dynamic_index_in_dim(gate, step, 1, keepdims=False).astype(old.dtype)
 
-        return replace(gates, t, select, taken, chosen)
+        return replace(gates, t, select, other, chosen)
 
     def check(batch, timesteps, size):
         check_places(units, steps, timesteps, size)
@@ -241,7 +192,7 @@ def patch(trace: Trace, gate: str | None = None, units: Places = None, steps: Pl
             raise ValueError(
                 f"patch was given a trace of shape {found} but the layer's gates are "
                 f"({batch}, {timesteps}, {size}): take the trace of the same layer, over as many "
-                "steps, of as many examples or of one"
+                "steps, with as many examples or one"
             )
 
     return Edit(
@@ -252,7 +203,7 @@ def patch(trace: Trace, gate: str | None = None, units: Places = None, steps: Pl
 
 
 def compose(*edits) -> Edit:
-    """One edit that does several, the first first; each sees what the one before returned.
+    """Combine edits into one: the first first, each given what the one before returned.
 
     Examples:
       >>> from lstmcore import study
@@ -278,8 +229,23 @@ def compose(*edits) -> Edit:
     return Edit(f"compose({names})", change, check)
 
 
+def coupled(gates: Gates, t) -> Gates:
+    """Set f = 1 - i: new memory replaces old (Greff's CIFG; the update gate of a GRU)."""
+    return gates._replace(forget=1 - gates.input)
+
+
+def simple_rnn(gates: Gates, t) -> Gates:
+    """Reduce the cell to the simple RNN of Elman (1990), by gates of i = 1, f = 0, o = 1.
+
+    Then c_t = g_t and, with `output_activation="linear"`, h_t = tanh(x_t W_g + h_{t-1} U_g + b_g);
+    the weights of the three gates are not used.
+    """
+    one = jnp.ones_like(gates.input)
+    return gates._replace(input=one, forget=0 * one, output=one)
+
+
 def _where(word: str, gate: str, value, units, steps, new_value) -> Edit:
-    """An edit that sets one gate to new_value(old, value) at the chosen places."""
+    """Return an edit that sets one gate to new_value(old, value) at the chosen places."""
     check_gate(gate)
     _check_value(word, value)
     select = selection(units, steps)
@@ -299,8 +265,60 @@ def _where(word: str, gate: str, value, units, steps, new_value) -> Edit:
                 f"is ({batch}, {size}): give a number, or one for each unit"
             )
 
-    shown = repr(value) if np.ndim(value) == 0 else f"<array {np.shape(value)}>"
-    return Edit(_text(word, repr(gate), shown, units=units, steps=steps), change, check)
+    number = repr(value) if np.ndim(value) == 0 else f"<array {np.shape(value)}>"
+    return Edit(_text(word, repr(gate), number, units=units, steps=steps), change, check)
+
+
+def replace(gates: Gates, t, select, new_value, names) -> Gates:
+    """Return `gates` with `new_value(name, old)` for those in `names`, where `select` says so."""
+    where = select(gates.forget.shape[-1], t)
+    changed = {}
+    for name in names:
+        old = jnp.asarray(getattr(gates, name))
+        changed[name] = jnp.where(where, new_value(name, old), old)
+    return gates._replace(**changed)
+
+
+def selection(units: Places, steps: Places) -> Callable:
+    """Return a function (number of units, t) -> bool that broadcasts to [B, H]: where to edit."""
+    at_step = None if steps is None else _at_step(steps)
+
+    def select(size: int, t):
+        chosen = places("units", units, size)
+        mask = np.ones(size, bool) if chosen is None else np.isin(np.arange(size), chosen)
+        return jnp.asarray(mask) if at_step is None else jnp.asarray(mask) & at_step(step_of(t))
+
+    return select
+
+
+def _at_step(steps: int | Sequence[int] | slice) -> Callable:
+    """Return a function t -> bool; the number of steps is not known here."""
+    if isinstance(steps, slice):
+        first, last, stride = steps.start or 0, steps.stop, steps.step or 1
+        if min(first, last or 0) < 0 or stride < 0:
+            raise ValueError(
+                f"steps must be a slice counted from 0, got {steps}: for instance slice(2, 10)"
+            )
+        begun = lambda t: (t >= first) & ((t - first) % stride == 0)  # noqa: E731
+        return begun if last is None else lambda t: begun(t) & (t < last)
+    indices = whole_numbers("steps", steps)
+    if indices.min() < 0:
+        raise ValueError(f"steps counts from 0, got {indices.min()}")
+    return lambda t: (jnp.asarray(t) == jnp.asarray(indices, jnp.asarray(t).dtype)).any()
+
+
+def step_of(t):
+    """Return `t`, or raise ValueError if it is None."""
+    if t is None:
+        raise ValueError("this edit acts at chosen steps: pass t to lc.lstm_step")
+    return t
+
+
+def check_places(units: Places, steps: Places, timesteps: int | None, size: int) -> None:
+    """Raise ValueError if units, or steps where their number is known, do not exist."""
+    places("units", units, size)
+    if isinstance(timesteps, int):
+        places("steps", steps, timesteps)
 
 
 def _check_value(word: str, value) -> None:
@@ -316,20 +334,6 @@ def _check_value(word: str, value) -> None:
 def _text(word: str, *arguments: str, **options) -> str:
     given = [f"{name}={value!r}" for name, value in options.items() if value is not None]
     return f"{word}({', '.join([*arguments, *given])})"
-
-
-def coupled(gates: Gates, t) -> Gates:
-    """f = 1 - i: what is written replaces what is kept (Greff's CIFG; the update gate of a GRU)."""
-    return gates._replace(forget=1 - gates.input)
-
-
-def simple_rnn(gates: Gates, t) -> Gates:
-    """c_t = g_t and, with `output_activation="linear"`, h_t = tanh(x_t W_g + h_{t-1} U_g + b_g).
-
-    The network of Elman (1990); the weights of the three gates are not used.
-    """
-    one = jnp.ones_like(gates.input)
-    return gates._replace(input=one, forget=0 * one, output=one)
 
 
 # Keyword arguments of `lc.lstm`, by the names of Greff et al.

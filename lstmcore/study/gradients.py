@@ -1,8 +1,14 @@
-"""Which gate mattered? The gradient of a loss with respect to every gate at every step."""
+"""Gradients with respect to gates and states: which gate mattered, and for how long.
+
+`gate_gradients` differentiates a loss by every gate at every step, and `attribution` makes of these
+gradients what each gate adds to the loss. `gradient_flow` follows the last hidden state of a layer
+back through time, and `forget_product` the same along the cell alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -18,6 +24,23 @@ from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 __all__ = ["attribution", "forget_product", "gate_gradients", "gradient_flow"]
 
 
+class GradientFlow(NamedTuple):
+    """Norms of the gradients of the last hidden state with respect to each earlier state.
+
+    Attributes:
+      h: [B, T], Frobenius norm of the Jacobian d h_T / d h_t (c_t held): sqrt(H) at the last step,
+        sqrt(P) with a projection.
+      c: [B, T], Frobenius norm of d h_T / d c_t (h_t held): 0 at the last step, where h_T has been
+        computed from c_T already.
+      forget_product: [B, T, H], product of the forget gates after step t: d c_T / d c_t along the
+        cell alone.
+    """
+
+    h: jax.Array
+    c: jax.Array
+    forget_product: jax.Array
+
+
 def gate_gradients(
     loss: Callable,
     apply: Callable,
@@ -27,18 +50,18 @@ def gate_gradients(
     mask: jax.Array | None = None,
     edits: Mapping[str, Callable] | None = None,
 ) -> dict[str, Gates]:
-    """d loss / d gate, for every gate of every layer: one backward pass for all of them.
+    """Compute d loss / d gate for every gate of every layer, in one backward pass.
 
-    Each gate is taken as a variable of its own: how the loss moves if just this gate, at just this
-    step, were a little larger and the gates after it reacted as they do.
+    Each gate is an independent variable: its gradient says how the loss would change if this gate
+    alone, at this step alone, were slightly larger and later gates reacted to it.
 
     Args:
       loss: `loss(outputs) -> number`, a function of what `apply` returns first.
       apply: `apply(params, x, mask=..., edits=...) -> (outputs, traces)`, such as `model.apply`.
       params: its weights.
       x: [B, T, F].
-      mask: bool [B, T], True = real step; at others the gradients are 0.
-      edits: edits by layer, made before the gates are varied.
+      mask: bool [B, T], True = real step; gradients at other steps are 0.
+      edits: edits by layer, applied before the gates are varied.
 
     Returns:
       {layer: Gates [B, T, H]}.
@@ -60,20 +83,20 @@ def gate_gradients(
     outputs, traces = shapes_of(apply, params, x, mask, edits)
     number = check_returns_number("loss", loss, outputs)
     checks.check_floating("loss", number)
-    still = {
+    zeros = {
         layer: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), trace.gates)
         for layer, trace in traces.items()
     }
 
-    def loss_of(pushes, params, x):
-        pushed = {
-            layer: compose(*filter(None, [edits.get(layer)]), _push(by))
-            for layer, by in pushes.items()
+    def loss_of(offsets, params, x):
+        shifted = {
+            layer: compose(*filter(None, [edits.get(layer)]), _add(offset))
+            for layer, offset in offsets.items()
         }
-        return loss(apply(params, x, mask=mask, edits=pushed)[0])
+        return loss(apply(params, x, mask=mask, edits=shifted)[0])
 
-    found = jax.jit(jax.grad(loss_of))(still, params, x)
-    return {layer: found[layer] for layer in traces}  # JAX sorts the keys of a dict
+    gradients = jax.jit(jax.grad(loss_of))(zeros, params, x)
+    return {layer: gradients[layer] for layer in traces}  # JAX sorts the keys of a dict
 
 
 def attribution(
@@ -81,19 +104,18 @@ def attribution(
     traces: Mapping[str, Trace],
     baseline: Mapping[str, Trace] | None = None,
 ) -> dict[str, Gates]:
-    """Gradient times activation: to first order, what each gate adds to the loss.
+    """Multiply gradient by activation: to first order, what each gate adds to the loss.
 
-    With a baseline, gradient times difference: to first order, by how much the loss rises if this
-    gate goes from the value in `baseline` to that in `traces` (attribution patching: Nanda 2023).
+    With a baseline, gradient times difference: to first order, how much the loss rises if this gate
+    goes from its value in `baseline` to that in `traces` (attribution patching: Nanda 2023).
 
-    So `attribution(gradients, clean, corrupt)`, with the gradients and traces of the corrupt run
-    and the traces of the clean one, approximates the `effect` of `study.patch_sweep`, which
-    measures it exactly, at the cost of one run for each place.
+    So `attribution(gradients, clean, corrupt)`, with gradients of the corrupt run, approximates the
+    `effect` of `study.patch_sweep`, which is exact but costs one run for each place.
 
     Args:
       gradients: what `gate_gradients` returned, for the run in `traces` or that in `baseline`.
       traces: Trace by layer of the run whose gates are attributed.
-      baseline: Trace by layer of the run that it is compared with; None stands for gates of 0.
+      baseline: Trace by layer of the run to compare with; None stands for gates of 0.
 
     Returns:
       {layer: Gates [B, T, H]}: gradient * (gate - baseline's gate).
@@ -122,42 +144,6 @@ def attribution(
     return result
 
 
-def _check_shape(layer: str, gradient: Gates, trace: Trace) -> None:
-    expected, found = gradient.forget.shape, trace.gates.forget.shape
-    if found not in (expected, (1, *expected[1:])):
-        raise ValueError(
-            f"the gradients of layer {layer!r} have shape {expected} but its trace has {found}: "
-            "take the trace of the same layer, over as many steps, of as many examples or of one"
-        )
-
-
-def _push(by: Gates):
-    """An edit that adds `by` [B, T, H] to the gates."""
-
-    def edit(gates: Gates, t) -> Gates:
-        now = (jax.lax.dynamic_index_in_dim(leaf, t, 1, keepdims=False) for leaf in by)
-        return Gates(*map(jnp.add, gates, now))
-
-    return edit
-
-
-class GradientFlow(NamedTuple):
-    """How much the last state of a layer still depends on each earlier one.
-
-    Attributes:
-      h: [B, T], Frobenius norm of the Jacobian d h_T / d h_t (c_t held): sqrt(H) at the last step,
-        sqrt(P) with a projection.
-      c: [B, T], Frobenius norm of d h_T / d c_t (h_t held): 0 at the last step, where h has been
-        made of c already.
-      forget_product: [B, T, H], product of the forget gates after step t: d c_T / d c_t along the
-        cell alone.
-    """
-
-    h: jax.Array
-    c: jax.Array
-    forget_product: jax.Array
-
-
 def gradient_flow(
     params: LSTMParams,
     x: jax.Array,
@@ -168,13 +154,13 @@ def gradient_flow(
     edit=None,
     **activations,
 ) -> GradientFlow:
-    """The true Jacobians of the last hidden state, beside the forget gates' share of them.
+    """Compute the Jacobians of the last hidden state with respect to every earlier state.
 
-    Hochreiter (1991) and Bengio et al. (1994) showed that in a simple RNN these norms shrink (or
-    grow) exponentially; along the cell of an LSTM they shrink by the forget gates only. A masked
-    step changes nothing, so its state has the same norms as the one before.
+    Hochreiter (1991) and Bengio et al. (1994) showed that in a simple RNN the norms of these
+    Jacobians shrink (or grow) exponentially; along the cell of an LSTM they shrink by the forget
+    gates only. A masked step changes nothing, so its state has the same norms as the one before.
 
-    One backward pass for each unit of h: for wide layers take few examples.
+    It takes one backward pass for each unit of h: for wide layers, pass few examples.
 
     Args:
       params: LSTMParams of one layer.
@@ -182,7 +168,7 @@ def gradient_flow(
       state, mask, reverse, edit, **activations: as in `lc.lstm`.
 
     Returns:
-      GradientFlow; the time axis is that of x, T stands for the step taken last.
+      GradientFlow; its time axis is that of x, and T is the step that the layer took last.
 
     Raises:
       ValueError, TypeError: as `lc.lstm`.
@@ -200,29 +186,9 @@ def gradient_flow(
     if state is not None:
         start = jax.tree.map(lambda leaf, like: jnp.asarray(leaf, like.dtype), state, start)
     x = jnp.asarray(x, params.kernel.dtype)
-    if mask is not None:
-        x = jnp.where(mask[:, :, None], x, 0)
-
-    def final_h(pushes: LSTMState):
-        """The last h, if after every step the state had been pushed: [B, H]."""
-
-        def body(state, inputs):
-            x_t, t, keep, push = inputs
-            if keep is None:
-                new, _ = lstm_step(params, x_t, state, t=t, **options)
-            else:  # a masked row steps from zeros: its result is dropped, its overflow would not be
-                here = jax.tree.map(lambda leaf: jnp.where(keep[:, None], leaf, 0), state)
-                new, _ = lstm_step(params, x_t, here, t=t, **options)
-                new = jax.tree.map(lambda a, b: jnp.where(keep[:, None], a, b), new, state)
-            return LSTMState(new.h + push.h, new.c + push.c), None
-
-        steps = jnp.arange(x.shape[1])
-        keep = None if mask is None else jnp.asarray(mask).T
-        inputs = x.swapaxes(0, 1), steps, keep, pushes
-        return jax.lax.scan(body, start, inputs, reverse=reverse)[0].h
-
-    still = LSTMState(*(jnp.zeros_like(leaf.swapaxes(0, 1)) for leaf in (trace.h, trace.c)))
-    _, pull_back = jax.vjp(final_h, still)
+    last_h = partial(_last_h, params, x, start, mask, reverse, options)
+    zeros = LSTMState(*(jnp.zeros_like(leaf.swapaxes(0, 1)) for leaf in (trace.h, trace.c)))
+    _, pull_back = jax.vjp(last_h, zeros)
 
     def row_norms(unit):
         (gradient,) = pull_back(jnp.broadcast_to(unit, final.h.shape))
@@ -233,23 +199,16 @@ def gradient_flow(
     return GradientFlow(h, c, forget_product(trace, mask, reverse=reverse))
 
 
-def _norm(array, axis: int):
-    """The Euclidean norm, also where the squares would be too small for the dtype."""
-    largest = jnp.abs(array).max(axis=axis, keepdims=True)
-    scale = jnp.where(largest > 0, largest, 1)
-    return jnp.linalg.norm(array / scale, axis=axis) * scale.squeeze(axis)
-
-
 def forget_product(trace: Trace, mask: jax.Array | None = None, *, reverse: bool = False):
-    """What is left of each step's cell at the end: the product of the forget gates after it.
+    """Return what is left of each step's cell at the end: the product of later forget gates.
 
     Args:
       trace: Trace [B, T, H].
-      mask: bool [B, T], True = real step; others forget nothing.
+      mask: bool [B, T], True = real step; other steps forget nothing.
       reverse: whether the layer ran from the last step to the first.
 
     Returns:
-      [B, T, H]; 1 at the step taken last.
+      [B, T, H]; 1 at the step that the layer took last.
 
     Raises:
       ValueError: a mask of another shape.
@@ -272,3 +231,55 @@ def forget_product(trace: Trace, mask: jax.Array | None = None, *, reverse: bool
         return jnp.cumprod(jnp.concatenate([last, keep[:, :-1]], axis=1), axis=1)
     later = jnp.concatenate([keep[:, 1:], last], axis=1)
     return jnp.cumprod(later[:, ::-1], axis=1)[:, ::-1]
+
+
+def _check_shape(layer: str, gradient: Gates, trace: Trace) -> None:
+    expected, found = gradient.forget.shape, trace.gates.forget.shape
+    if found not in (expected, (1, *expected[1:])):
+        raise ValueError(
+            f"the gradients of layer {layer!r} have shape {expected} but its trace has {found}: "
+            "take the trace of the same layer, over as many steps, with as many examples or one"
+        )
+
+
+def _add(offset: Gates):
+    """Return an edit that adds `offset` [B, T, H] to the gates."""
+
+    def edit(gates: Gates, t) -> Gates:
+        at_step = (jax.lax.dynamic_index_in_dim(leaf, t, 1, keepdims=False) for leaf in offset)
+        return Gates(*map(jnp.add, gates, at_step))
+
+    return edit
+
+
+def _last_h(params, x, state, mask, reverse: bool, options: dict, offsets: LSTMState):
+    """Run a layer and return its last h, [B, H], with `offsets` added to the state after each step.
+
+    Args:
+      params, x, state, mask, reverse: as in `lc.lstm`.
+      options: other arguments of `lstm_step`.
+      offsets: LSTMState of [T, B, H].
+    """
+
+    def body(state, inputs):
+        x_t, t, keep, offset = inputs
+        if keep is None:
+            new, _ = lstm_step(params, x_t, state, t=t, **options)
+        else:  # a masked row steps from zeros, or an overflow would reach the gradient
+            real = jax.tree.map(lambda leaf: jnp.where(keep[:, None], leaf, 0), state)
+            new, _ = lstm_step(params, x_t, real, t=t, **options)
+            new = jax.tree.map(lambda a, b: jnp.where(keep[:, None], a, b), new, state)
+        return LSTMState(new.h + offset.h, new.c + offset.c), None
+
+    if mask is not None:
+        x = jnp.where(mask[:, :, None], x, 0)
+    keep = None if mask is None else jnp.asarray(mask).T
+    inputs = x.swapaxes(0, 1), jnp.arange(x.shape[1]), keep, offsets
+    return jax.lax.scan(body, state, inputs, reverse=reverse)[0].h
+
+
+def _norm(array, axis: int):
+    """Return the Euclidean norm, also where the squares would be too small for the dtype."""
+    largest = jnp.abs(array).max(axis=axis, keepdims=True)
+    scale = jnp.where(largest > 0, largest, 1)
+    return jnp.linalg.norm(array / scale, axis=axis) * scale.squeeze(axis)

@@ -1,8 +1,8 @@
-"""What can be named (layers, gates, examples, steps, units), and the errors that list the choices.
+"""Names of layers, gates, examples, steps and units, with errors that list the choices.
 
-A place on an axis is named as NumPy names it: a whole number, a sequence of them, a slice, or None
-for all. Indexing a JAX array out of bounds does not fail, it returns the last element; so it is
-asked here.
+First the checks of names, then places on an axis, then functions in the place of a model. A place
+is given as in NumPy: a whole number, a sequence of them, a slice, or None for all. It is checked
+here because indexing a JAX array out of bounds does not fail but returns the last element.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Places = int | Sequence[int] | slice | None
 
 
 def check_layer(name, layers: Iterable[str]) -> None:
-    """`name` is one of `layers`."""
+    """Raise ValueError unless `name` is one of `layers`."""
     layers = tuple(layers)
     if name not in layers:
         raise ValueError(f"there is no layer {name!r}: use one of {', '.join(layers)}")
 
 
 def check_edited_layers(edits, layers: Iterable[str]) -> None:
-    """`edits` names layers of the model, which need not look at the others."""
+    """Raise ValueError if `edits` names a layer that the model does not trace."""
     layers = tuple(layers)
     for name in edits or {}:
         if name not in layers:
@@ -41,25 +41,25 @@ def check_edited_layers(edits, layers: Iterable[str]) -> None:
 
 
 def check_gate(name) -> None:
-    """`name` is one of `GATES`."""
+    """Raise ValueError unless `name` is one of `GATES`."""
     if name not in GATES:
         raise ValueError(f"there is no gate {name!r}: use one of {', '.join(GATES)}")
 
 
 def check_quantity(name) -> None:
-    """`name` is one of `QUANTITIES`."""
+    """Raise ValueError unless `name` is one of `QUANTITIES`."""
     if name not in QUANTITIES:
         raise ValueError(f"a trace has no {name!r}: use one of {', '.join(QUANTITIES)}")
 
 
 def quantity_of(trace: Trace, name: str):
-    """The array of `trace` that `name` stands for."""
+    """Return the array of `trace` that `name` stands for."""
     check_quantity(name)
     return getattr(trace.gates if name in GATES else trace, name)
 
 
 def check_trace(trace) -> tuple[int, int]:
-    """`trace` is that of one layer over a batch; returns (batch, timesteps)."""
+    """Raise an error unless `trace` is one layer's over a batch; return (batch, timesteps)."""
     if not isinstance(trace, Trace):
         raise TypeError(
             f"trace must be a Trace, got {type(trace).__name__}: for a run, name the layer, "
@@ -78,16 +78,16 @@ def check_trace(trace) -> tuple[int, int]:
 
 
 def places(axis: str, chosen: Places, size: int) -> np.ndarray | None:
-    """The indices that `chosen` names on an axis; None for all.
+    """Return the indices that `chosen` names on an axis; None for all.
 
     Args:
-      axis: what to call it in errors: "units", "steps", "examples".
-      chosen: what the caller wrote.
+      axis: its name in errors: "units", "steps", "examples".
+      chosen: the argument of the caller.
       size: of the axis.
 
     Raises:
-      ValueError: a place outside of the axis, or none at all.
-      TypeError: neither numbers nor a slice.
+      ValueError: a place outside of the axis, or no place at all.
+      TypeError: `chosen` is neither whole numbers nor a slice.
     """
     if chosen is None:
         return None
@@ -101,7 +101,7 @@ def places(axis: str, chosen: Places, size: int) -> np.ndarray | None:
 
 
 def whole_numbers(axis: str, chosen: int | Sequence[int]) -> np.ndarray:
-    """`chosen` as an array of at least one whole number."""
+    """Return `chosen` as an array of at least one whole number."""
     try:
         places = np.atleast_1d(chosen)
         if places.dtype == bool:  # which older NumPy takes for 0 and 1
@@ -126,7 +126,7 @@ def _of_slice(axis: str, chosen: slice, size: int) -> np.ndarray:
 
 
 def shapes_of(apply: Callable, params, x, mask, edits=None) -> tuple[Any, dict[str, Trace]]:
-    """What `apply` would return, as shapes; the layers in reading order."""
+    """Return the shapes of what `apply` would return, the layers in reading order."""
     if not callable(apply):
         raise TypeError(
             f"apply must be a function such as model.apply, got {type(apply).__name__}"
@@ -134,18 +134,18 @@ def shapes_of(apply: Callable, params, x, mask, edits=None) -> tuple[Any, dict[s
         )
     layers: list[str] = []
 
-    def look(params, x):
+    def checked(params, x):
         outputs, traces = apply(params, x, mask=mask, edits=edits)
         check_edited_layers(edits, traces)
         layers.extend(traces)  # JAX sorts the keys of a dict
         return outputs, traces
 
-    outputs, traces = jax.eval_shape(look, params, x)
+    outputs, traces = jax.eval_shape(checked, params, x)
     return outputs, {layer: traces[layer] for layer in layers}
 
 
 def check_returns_number(name: str, function: Callable, outputs):
-    """`function(outputs)` is one number; returns its shape and dtype."""
+    """Raise ValueError unless `function(outputs)` is one number; return its shape and dtype."""
     number = jax.eval_shape(function, outputs)
     if getattr(number, "shape", None) != ():
         found = f"shape {number.shape}" if hasattr(number, "shape") else type(number).__name__

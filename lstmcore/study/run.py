@@ -1,12 +1,10 @@
-"""Run a model and keep everything: `study.run(model, params, x)` gives what is looked at later.
+"""Run a model on a batch and keep its inputs, its outputs and the trace of every layer.
 
-In short:
-
-    run = study.run(model, params, x)
-    print(run)                              layers, shapes, saturation at a glance
-    run["encoder_0", "forget"]              [B, T, H]
-    run["encoder_0", "forget", 0, :, 5]     example 0, unit 5: [T]
-    run.measure(study.saturation)           any statistic, for each layer
+run = study.run(model, params, x)
+print(run)                              layers, shapes, saturation at a glance
+run["encoder_0", "forget"]              [B, T, H]
+run["encoder_0", "forget", 0, :, 5]     example 0, unit 5: [T]
+run.measure(study.saturation)           any statistic, for each layer
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstmcore.activations import Activation, word_for
+from lstmcore.activations import Activation, name_of
 from lstmcore.formatting import text_table
 from lstmcore.models.autoencoders import DenseAutoencoder
 from lstmcore.models.seq2seq import Seq2Seq
@@ -41,38 +39,6 @@ from lstmcore.vocabulary import PADDING
 
 __all__ = ["Run", "SingleLayer", "run"]
 
-_saturation, _time_scale = jax.jit(saturation), jax.jit(time_scale)
-
-
-def glance(run) -> str:
-    """Layers, shapes, saturation and memory.
-
-    Saturation is the fraction of all real steps and units at which a gate is below 0.1 and above
-    0.9; half-lives are those of the units.
-    """
-    axes = zip(run.inputs.shape, ("examples", "steps", "features"), strict=False)
-    title = ", ".join(f"{size:,} {axis}" for size, axis in axes)
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(run)):
-        return f"Run of {title}, being traced"
-    real = (
-        ""
-        if run.mask is None
-        else f", {np.sum(run.mask) / max(run.mask.size, 1):.0%} of the steps real"
-    )
-    header = ("layer", "trace", "i <.1 >.9", "f <.1 >.9", "o <.1 >.9", "half-life in steps")
-    rows = []
-    for layer, trace in run.traces.items():
-        left, right = _saturation(trace, run.masks[layer])
-        gates = [
-            f"{np.mean(getattr(left, gate)):.0%} {np.mean(getattr(right, gate)):4.0%}"
-            for gate in ("input", "forget", "output")
-        ]
-        half_lives = np.asarray(_time_scale(trace, run.masks[layer]).half_life)
-        low, middle, high = half_lives.min(), np.median(half_lives), half_lives.max()
-        spread = f"{low:.3g} to {high:.3g}, median {middle:.3g}"
-        rows.append((layer, str(trace.c.shape), *gates, spread))
-    return f"Run of {title}{real}\n\n" + text_table(header, rows, words=2)
-
 
 @partial(
     jax.tree_util.register_dataclass,
@@ -81,17 +47,17 @@ def glance(run) -> str:
 )
 @dataclass(frozen=True, repr=False, eq=False)
 class Run:
-    """What a model was given and all it did; a pytree.
+    """Inputs, outputs and traces of a model on one batch; a pytree.
 
     Attributes:
       inputs: [B, T, F], or [B, T] of tokens if the model embeds them.
       mask: bool [B, T] or None, as it was given; of an encoder-decoder, the one of its source.
       outputs: what the model's `apply` returned first.
       traces: Trace of each LSTM layer by name.
-      masks: for each layer, bool [B, T'] of its real steps or None if all are; a decoder with steps
-        of its own is not masked.
+      masks: for each layer, bool [B, T'] of its real steps, or None if all are real; a decoder with
+        steps of its own is not masked.
       layers: names of the LSTM layers, in reading order.
-      target: what the decoder of an encoder-decoder was to write, [B, T'] or [B, T', F]; else None.
+      target: of an encoder-decoder, the target of its decoder, [B, T'] or [B, T', F]; else None.
       attention: of an encoder-decoder with attention, its weights [B, T', T]; else None.
     """
 
@@ -110,11 +76,13 @@ class Run:
             object.__setattr__(self, name, in_order)
 
     def __getitem__(self, key):
-        """`run[layer]`: its Trace. `run[layer, quantity]`: "input", "forget", "candidate",
-        "output", "h" or "c" of it, [B, T, H]; what follows indexes that array as in NumPy.
+        """Return the Trace of a layer, `run[layer]`, or one quantity of it, `run[layer, quantity]`.
+
+        A quantity is "input", "forget", "candidate", "output", "h" or "c", [B, T, H]; further
+        indices index that array as in NumPy.
 
         Raises:
-          ValueError: an unknown layer or quantity, or a place outside of the array.
+          ValueError: an unknown layer or quantity, or an index outside of the array.
         """
         layer, *rest = key if isinstance(key, tuple) else (key,)
         check_layer(layer, self.traces)
@@ -130,10 +98,12 @@ class Run:
         return array[tuple(map(_index, index))]
 
     def examples(self, chosen: Places) -> Run:
-        """The run of some examples: a number, several, or a slice. The batch axis stays.
+        """Return the run of some examples, given as a number, several, or a slice.
+
+        The batch axis stays.
 
         Raises:
-          ValueError: an example that there is not.
+          ValueError: an example that does not exist.
         """
         rows = places("examples", chosen, self.inputs.shape[0])
         if rows is None:
@@ -142,189 +112,19 @@ class Run:
         return jax.tree.map(lambda leaf: leaf[rows] if jnp.ndim(leaf) else leaf, self)
 
     def measure(self, statistic: Callable, **options) -> dict[str, Any]:
-        """`statistic(trace, mask=mask, **options)` of each layer: {layer: result}."""
+        """Return `statistic(trace, mask=mask, **options)` of each layer: {layer: result}."""
         return {
             layer: statistic(trace, mask=self.masks[layer], **options)
             for layer, trace in self.traces.items()
         }
 
     def __repr__(self) -> str:
-        return glance(self)
-
-
-def run(
-    model,
-    params,
-    x: jax.Array,
-    mask: jax.Array | None = None,
-    edits: Mapping[str, Callable] | None = None,
-    *,
-    target: jax.Array | None = None,
-) -> Run:
-    """Run a model on a batch and keep its inputs, its outputs and the trace of every layer.
-
-    Compiled, and once only for each model and shape, unless there are edits or an activation
-    function of your own: what such a function closes over may change between two calls.
-
-    Args:
-      model: one of lstmcore's models, `study.SingleLayer()` for the weights of one layer, or
-        anything with `apply(params, x, mask=..., edits=...) -> (outputs, traces by name)`.
-      params: its weights.
-      x: [B, T, F], or what else the model reads, such as [B, T] of tokens.
-      mask: bool [B, T], True = real step.
-      edits: for any layer by name, a function `(gates, t) -> gates`; see `lstmcore.study.edits`.
-      target: for `lc.Seq2Seq`, what the decoder is to write; of a decode, the tokens that it wrote.
-
-    Returns:
-      Run.
-
-    Raises:
-      ValueError: shapes that do not fit, an unknown layer in `edits`, or an edit that makes a gate
-        NaN.
-      TypeError: not a model, or an encoder-decoder without `target`.
-
-    Warns:
-      UserWarning: a model of yours masked steps by itself that `mask` does not name, so that
-        statistics would count them.
-
-    Examples:
-      >>> import jax, jax.numpy as jnp, lstmcore as lc
-      >>> from lstmcore import study
-      >>> model = lc.Autoencoder(features=2, units=(8, 4))
-      >>> run = study.run(model, model.init(jax.random.key(0)), jnp.ones((5, 3, 2)))
-      >>> run.layers
-      ('encoder_0', 'encoder_1', 'decoder_0', 'decoder_1')
-      >>> run["encoder_0", "forget", 0].shape
-      (3, 8)
-    """
-    if isinstance(model, type) or not hasattr(model, "apply"):
-        raise TypeError(
-            f"model must be a model such as lc.Autoencoder(...), got {type(model).__name__}: for "
-            "the weights of one layer pass study.SingleLayer()"
-        )
-    if isinstance(model, DenseAutoencoder):
-        raise TypeError(
-            "a DenseAutoencoder has no gates to study: what its layers show is the second thing "
-            "that model.apply(params, x) returns"
-        )
-    if isinstance(model, Seq2Seq):
-        if target is None:
-            raise TypeError(
-                "an encoder-decoder writes beside a target: pass target=, padded tokens"
-            )
-        model.check_sequences(x, target)  # compiled, it could not tell tokens that there are not
-    elif target is not None:
-        raise TypeError(f"target is for an encoder-decoder, which {type(model).__name__} is not")
-    if edits or not _is_known(model):
-        result = jax.jit(partial(_run, model, edits=edits))(params, x, mask, target)
-    else:
-        result = _cached_run(model, params, x, mask, target)
-    for layer, trace in result.traces.items():
-        if edits and layer in edits:
-            _refuse_nan(layer, trace)
-        elif target is None and not _is_known(model):
-            _warn_of_padding(layer, trace, result.masks[layer])
-    return result
-
-
-def _run(model, params, x, mask, target, edits=None) -> Run:
-    if target is None:
-        outputs, traces = model.apply(params, x, mask=mask, edits=edits)
-        check_edited_layers(edits, traces)
-        masks = {layer: mask_of(trace, mask) for layer, trace in traces.items()}
-        return Run(x, mask, outputs, traces, masks, layers=tuple(traces))
-    outputs, traces = model.apply(params, x, target, source_mask=mask, edits=edits)
-    attention = traces.pop("attention", None)
-    mask, target_mask = _real_tokens(x, mask), _real_tokens(target, None)
-    masks = {name: target_mask if name.startswith("decoder") else mask for name in traces}
-    return Run(x, mask, outputs, traces, masks, tuple(traces), target, attention)
-
-
-def _real_tokens(x, mask):
-    """The mask that an encoder-decoder takes: the one given, or where there is a token."""
-    if mask is None and jnp.issubdtype(x.dtype, jnp.integer):
-        return x != PADDING
-    return mask
-
-
-_cached_run = compiled(_run)
-
-
-def _is_known(model) -> bool:
-    """Whether `model` is one of lstmcore's that equals another only if it does the same."""
-    if not (is_dataclass(model) and type(model).__module__.startswith("lstmcore.")):
-        return False
-    values = (getattr(model, field.name) for field in fields(model))
-    return all(word_for(value) for value in values if callable(value))
-
-
-def mask_of(trace: Trace, mask):
-    """The mask under which a layer ran: the model's, or none.
-
-    A model decides by itself which of its layers are masked. Where one was, its gates are 0.
-    """
-    if mask is None or mask.shape != trace.c.shape[:2]:
-        return None
-    silent = jnp.stack([(gate == 0).all(axis=-1) for gate in trace.gates]).all(axis=0)
-    was_masked = (silent | mask).all()
-    return mask | ~was_masked
-
-
-def _warn_of_padding(layer: str, trace: Trace, mask) -> None:
-    """Steps that the model masked by itself would count as ones at which all gates were shut."""
-    if isinstance(trace.c, jax.core.Tracer):
-        return
-    shut = np.all([np.all(np.asarray(gate) == 0, axis=-1) for gate in trace.gates], axis=0)
-    hidden = int((shut if mask is None else shut & np.asarray(mask)).sum())
-    if hidden:
-        warnings.warn(
-            f"layer {layer!r} was masked by the model itself at {hidden} of {shut.size} steps: its "
-            "gates are 0 there, and statistics count them as shut. Pass mask= (bool, True = real "
-            "step) to study.run, so that they are left out",
-            stacklevel=3,
-        )
-
-
-def _refuse_nan(layer: str, trace: Trace) -> None:
-    if isinstance(trace.c, jax.core.Tracer):
-        return
-    is_nan = np.isnan(np.stack(trace.gates))
-    if is_nan.any():
-        gate, example, step, unit = min(np.argwhere(is_nan), key=lambda place: place[2])
-        raise ValueError(
-            f"with its edit, the {GATES[gate]} gate of layer {layer!r} is NaN, first at step "
-            f"{step} (example {example}, unit {unit}): does the edit divide by 0, or is x NaN?"
-        )
-
-
-def _index(place):
-    return place if isinstance(place, slice) else jnp.asarray(place)
-
-
-def end_to_end(model, params: dict, x) -> Run:
-    """The encoder's layers on the windows x [N, T, F]: a run of one example of N * T steps.
-
-    Each window is read from zeros; where a new one begins, the state starts anew.
-    """
-    whole = run(model, params, jnp.asarray(x))
-    layers = tuple(name for name in whole.layers if name.startswith("encoder"))
-
-    def joined(leaf):
-        return np.asarray(leaf).reshape(1, -1, leaf.shape[-1])
-
-    return Run(
-        inputs=joined(x),
-        mask=None,
-        outputs=None,
-        traces={name: jax.tree.map(joined, whole[name]) for name in layers},
-        masks=dict.fromkeys(layers),
-        layers=layers,
-    )
+        return _summary(self)
 
 
 @dataclass(frozen=True)
 class SingleLayer:
-    """A model of one layer, "lstm", whose weights are an LSTMParams and whose output is its h.
+    """A model with one layer, "lstm": its weights are an LSTMParams, its output is h.
 
     Attributes:
       activation, recurrent_activation, output_activation, reverse: as in `lc.lstm`.
@@ -369,3 +169,209 @@ class SingleLayer:
             edit=(edits or {}).get("lstm"),
         )
         return trace.h, {"lstm": trace}
+
+
+def run(
+    model,
+    params,
+    x: jax.Array,
+    mask: jax.Array | None = None,
+    edits: Mapping[str, Callable] | None = None,
+    *,
+    target: jax.Array | None = None,
+) -> Run:
+    """Run a model on a batch and keep its inputs, its outputs and the trace of every layer.
+
+    The run is compiled once for each model and shape; with edits or an activation function of your
+    own, at every call: what such a function captures may change between two calls.
+
+    Args:
+      model: one of lstmcore's models, `study.SingleLayer()` for the weights of one layer, or
+        anything with `apply(params, x, mask=..., edits=...) -> (outputs, traces by name)`.
+      params: its weights.
+      x: [B, T, F], or whatever the model reads, such as [B, T] of tokens.
+      mask: bool [B, T], True = real step.
+      edits: for any layer by name, a function `(gates, t) -> gates`; see `lstmcore.study.edits`.
+      target: for `lc.Seq2Seq`, the target of the decoder, or the tokens that it decoded.
+
+    Returns:
+      Run.
+
+    Raises:
+      ValueError: shapes that do not fit, an unknown layer in `edits`, or an edit that makes a gate
+        NaN.
+      TypeError: not a model, or an encoder-decoder without `target`.
+
+    Warns:
+      UserWarning: a model of your own masked steps that `mask` does not mask, so that statistics
+        would count them.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, lstmcore as lc
+      >>> from lstmcore import study
+      >>> model = lc.Autoencoder(features=2, units=(8, 4))
+      >>> run = study.run(model, model.init(jax.random.key(0)), jnp.ones((5, 3, 2)))
+      >>> run.layers
+      ('encoder_0', 'encoder_1', 'decoder_0', 'decoder_1')
+      >>> run["encoder_0", "forget", 0].shape
+      (3, 8)
+    """
+    _check_model(model, x, target)
+    if edits or not _is_known(model):
+        result = jax.jit(partial(_run, model, edits=edits))(params, x, mask, target)
+    else:
+        result = _cached_run(model, params, x, mask, target)
+    for layer, trace in result.traces.items():
+        if edits and layer in edits:
+            _refuse_nan(layer, trace)
+        elif target is None and not _is_known(model):
+            _warn_of_padding(layer, trace, result.masks[layer])
+    return result
+
+
+def _check_model(model, x, target) -> None:
+    """Raise an error unless `model` can be studied, with a target if it is an encoder-decoder."""
+    if isinstance(model, type) or not hasattr(model, "apply"):
+        raise TypeError(
+            f"model must be a model such as lc.Autoencoder(...), got {type(model).__name__}: for "
+            "the weights of one layer pass study.SingleLayer()"
+        )
+    if isinstance(model, DenseAutoencoder):
+        raise TypeError(
+            "a DenseAutoencoder has no gates to study: the outputs of its layers are the second "
+            "thing that model.apply(params, x) returns"
+        )
+    if isinstance(model, Seq2Seq):
+        if target is None:
+            raise TypeError("an encoder-decoder needs a target: pass target=, padded tokens")
+        model.check_sequences(x, target)  # once compiled, it cannot refuse unknown tokens
+    elif target is not None:
+        raise TypeError(f"target is for an encoder-decoder, which {type(model).__name__} is not")
+
+
+def _real_tokens(x, mask):
+    """Return the mask that an encoder-decoder takes: the one given, or where there is a token."""
+    if mask is None and jnp.issubdtype(x.dtype, jnp.integer):
+        return x != PADDING
+    return mask
+
+
+def _run(model, params, x, mask, target, edits=None) -> Run:
+    if target is None:
+        outputs, traces = model.apply(params, x, mask=mask, edits=edits)
+        check_edited_layers(edits, traces)
+        masks = {layer: mask_of(trace, mask) for layer, trace in traces.items()}
+        return Run(x, mask, outputs, traces, masks, layers=tuple(traces))
+    outputs, traces = model.apply(params, x, target, source_mask=mask, edits=edits)
+    attention = traces.pop("attention", None)
+    mask, target_mask = _real_tokens(x, mask), _real_tokens(target, None)
+    masks = {name: target_mask if name.startswith("decoder") else mask for name in traces}
+    return Run(x, mask, outputs, traces, masks, tuple(traces), target, attention)
+
+
+_cached_run = compiled(_run)
+
+
+def _is_known(model) -> bool:
+    """Return whether `model` is one of lstmcore's, equal to another only if it does the same."""
+    if not (is_dataclass(model) and type(model).__module__.startswith("lstmcore.")):
+        return False
+    values = (getattr(model, field.name) for field in fields(model))
+    return all(name_of(value) for value in values if callable(value))
+
+
+def mask_of(trace: Trace, mask):
+    """Return the mask under which a layer ran: the model's, or None.
+
+    A model decides by itself which of its layers are masked. The gates of a masked step are 0.
+    """
+    if mask is None or mask.shape != trace.c.shape[:2]:
+        return None
+    is_zero = jnp.stack([(gate == 0).all(axis=-1) for gate in trace.gates]).all(axis=0)
+    was_masked = (is_zero | mask).all()
+    return mask | ~was_masked
+
+
+def _refuse_nan(layer: str, trace: Trace) -> None:
+    if isinstance(trace.c, jax.core.Tracer):
+        return
+    is_nan = np.isnan(np.stack(trace.gates))
+    if is_nan.any():
+        gate, example, step, unit = min(np.argwhere(is_nan), key=lambda place: place[2])
+        raise ValueError(
+            f"with its edit, the {GATES[gate]} gate of layer {layer!r} is NaN, first at step "
+            f"{step} (example {example}, unit {unit}): does the edit divide by 0, or is x NaN?"
+        )
+
+
+def _warn_of_padding(layer: str, trace: Trace, mask) -> None:
+    """Warn of steps that the model masked by itself, at which all gates would count as closed."""
+    if isinstance(trace.c, jax.core.Tracer):
+        return
+    is_zero = np.all([np.all(np.asarray(gate) == 0, axis=-1) for gate in trace.gates], axis=0)
+    padding = int((is_zero if mask is None else is_zero & np.asarray(mask)).sum())
+    if padding:
+        warnings.warn(
+            f"layer {layer!r} was masked by the model itself at {padding} of {is_zero.size} steps: "
+            "its gates are 0 there, and statistics count them as closed. Pass mask= (bool, True = "
+            "real step) to study.run, so that they are left out",
+            stacklevel=3,
+        )
+
+
+def end_to_end(model, params: dict, x) -> Run:
+    """Join the encoder's traces of the windows x [N, T, F] into one example of N * T steps.
+
+    Each window is read from the zero state, so that the state is reset where a new one begins.
+    """
+    whole = run(model, params, jnp.asarray(x))
+    layers = tuple(name for name in whole.layers if name.startswith("encoder"))
+
+    def joined(leaf):
+        return np.asarray(leaf).reshape(1, -1, leaf.shape[-1])
+
+    return Run(
+        inputs=joined(x),
+        mask=None,
+        outputs=None,
+        traces={name: jax.tree.map(joined, whole[name]) for name in layers},
+        masks=dict.fromkeys(layers),
+        layers=layers,
+    )
+
+
+_saturation, _time_scale = jax.jit(saturation), jax.jit(time_scale)
+
+
+def _summary(run: Run) -> str:
+    """Summarise the layers of a run: shapes, saturation and memory.
+
+    Saturation is the fraction of all real steps and units at which a gate is below 0.1 and above
+    0.9; half-lives are those of the units.
+    """
+    axes = zip(run.inputs.shape, ("examples", "steps", "features"), strict=False)
+    title = ", ".join(f"{size:,} {axis}" for size, axis in axes)
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(run)):
+        return f"Run of {title}, being traced"
+    real = (
+        ""
+        if run.mask is None
+        else f", {np.sum(run.mask) / max(run.mask.size, 1):.0%} of the steps real"
+    )
+    header = ("layer", "trace", "i <.1 >.9", "f <.1 >.9", "o <.1 >.9", "half-life in steps")
+    rows = []
+    for layer, trace in run.traces.items():
+        left, right = _saturation(trace, run.masks[layer])
+        gates = [
+            f"{np.mean(getattr(left, gate)):.0%} {np.mean(getattr(right, gate)):4.0%}"
+            for gate in ("input", "forget", "output")
+        ]
+        half_lives = np.asarray(_time_scale(trace, run.masks[layer]).half_life)
+        low, middle, high = half_lives.min(), np.median(half_lives), half_lives.max()
+        spread = f"{low:.3g} to {high:.3g}, median {middle:.3g}"
+        rows.append((layer, str(trace.c.shape), *gates, spread))
+    return f"Run of {title}{real}\n\n" + text_table(header, rows, words=2)
+
+
+def _index(place):
+    return place if isinstance(place, slice) else jnp.asarray(place)

@@ -1,9 +1,8 @@
-"""What gates do, in numbers: of one layer's trace, over the examples and the real steps of a batch.
+"""Statistics of one layer's gates, over the examples and the real steps of a batch.
 
 Every function takes `(trace, mask=None)`, works under `jax.jit`, and returns a NamedTuple of
-arrays whose meaning and shape its class documents; `study.rows` makes a table of it. Where a batch
-has no real step at all, there is nothing to measure and the results are NaN. Axes: B batch, T time,
-H units.
+arrays whose meaning and shape its class documents; `study.rows` makes a table of it. The statistics
+of a batch without a real step are NaN. Axes: B batch, T time, H units.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ __all__ = ["contributions", "correlation", "moments", "saturation", "time_scale"
 
 
 class Saturation(NamedTuple):
-    """How much of the time a unit's gate is all but closed, or all but open.
+    """Fractions of the steps at which a unit's gate is all but closed, or all but open.
 
     Attributes:
       left: Gates of [H], fraction of real steps below the low threshold.
@@ -33,19 +32,23 @@ class Saturation(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Attributes: mean, std: Trace of [H], over the real steps."""
+    """Mean and standard deviation over the real steps.
+
+    Attributes:
+      mean, std: Trace of [H].
+    """
 
     mean: Trace
     std: Trace
 
 
 class TimeScale(NamedTuple):
-    """How long a unit remembers if nothing is written.
+    """Memory of a unit to which nothing is added.
 
     Attributes:
       half_life: [H], steps until half of the cell is forgotten: log(1/2) / log(keep). Infinite for
         a unit that forgets nothing, 0 for one that keeps nothing.
-      keep: [H], mean of the forget gate: what is kept of the cell at each step.
+      keep: [H], mean of the forget gate: the fraction of the cell that is kept at each step.
     """
 
     half_life: jax.Array
@@ -56,8 +59,8 @@ class Contributions(NamedTuple):
     """The two terms whose sum is the cell, c_t = old + new; both 0 where masked.
 
     Attributes:
-      old: [B, T, H], f * c_{t-1}: what is left of the memory.
-      new: [B, T, H], i * g: what is written.
+      old: [B, T, H], f * c_{t-1}: the part of the memory that is kept.
+      new: [B, T, H], i * g: what is added.
     """
 
     old: jax.Array
@@ -65,7 +68,11 @@ class Contributions(NamedTuple):
 
 
 class Correlation(NamedTuple):
-    """Attributes: r: Trace of [H], Pearson's correlation of each quantity with the signal."""
+    """Pearson's correlation of each quantity with a signal.
+
+    Attributes:
+      r: Trace of [H].
+    """
 
     r: Trace
 
@@ -73,9 +80,10 @@ class Correlation(NamedTuple):
 def saturation(
     trace: Trace, mask: jax.Array | None = None, *, low: float = 0.1, high: float = 0.9
 ) -> Saturation:
-    """How often each gate is saturated, after Karpathy, Johnson & Fei-Fei (2015), section 4.2.
+    """Measure how often each gate is saturated, after Karpathy, Johnson & Fei-Fei (2015).
 
-    The candidate, between -1 and 1, is judged on its own scale: below 2 low - 1, above 2 high - 1.
+    See their section 4.2. The thresholds of the candidate, which lies between -1 and 1, are
+    2 low - 1 and 2 high - 1.
 
     Args:
       trace: Trace [B, T, H].
@@ -103,8 +111,10 @@ def saturation(
 
     def fraction(name: str, below: bool):
         gate = quantity_of(trace, name)
-        value = 2 * (low if below else high) - 1 if name == "candidate" else low if below else high
-        beyond = (gate < value if below else gate > value).astype(gate.dtype)
+        threshold = low if below else high
+        if name == "candidate":
+            threshold = 2 * threshold - 1
+        beyond = (gate < threshold if below else gate > threshold).astype(gate.dtype)
         return jnp.mean(jnp.where(jnp.isnan(gate), gate, beyond), axis=(0, 1), where=real)
 
     left, right = ([fraction(name, below) for name in GATES] for below in (True, False))
@@ -112,7 +122,7 @@ def saturation(
 
 
 def moments(trace: Trace, mask: jax.Array | None = None) -> Moments:
-    """Mean and standard deviation of every quantity of every unit.
+    """Compute the mean and standard deviation of every quantity of every unit.
 
     Args:
       trace: Trace [B, T, H].
@@ -132,7 +142,7 @@ def moments(trace: Trace, mask: jax.Array | None = None) -> Moments:
       >>> study.moments(trace).mean.gates.forget.shape
       (3,)
     """
-    real, trace = _real(trace, mask), _wide(trace)
+    real, trace = _real(trace, mask), _in_cell_dtype(trace)
     return Moments(
         mean=jax.tree.map(lambda leaf: jnp.mean(leaf, axis=(0, 1), where=real), trace),
         std=jax.tree.map(lambda leaf: jnp.std(leaf, axis=(0, 1), where=real), trace),
@@ -140,12 +150,12 @@ def moments(trace: Trace, mask: jax.Array | None = None) -> Moments:
 
 
 def time_scale(trace: Trace, mask: jax.Array | None = None) -> TimeScale:
-    """How long each unit remembers, from its forget gate.
+    """Estimate how long each unit remembers, from its forget gate.
 
-    If the gate kept the same fraction at each step, keep^n would be left of a memory after n steps.
-    `keep` is the mean over the steps, as in Mahto et al. (2021), "Multi-timescale representation
-    learning in LSTM language models". A geometric mean, which a product calls for, would be 0 for a
-    unit that clears its cell just once.
+    If the gate kept the same fraction at each step, a fraction keep^n of a memory would be left
+    after n steps. `keep` is the mean over the steps, as in Mahto et al. (2021), "Multi-timescale
+    representation learning in LSTM language models". A geometric mean would suit a product better,
+    but it is 0 for a unit that clears its cell just once.
 
     Args:
       trace: Trace [B, T, H].
@@ -180,12 +190,12 @@ def contributions(
     state: LSTMState | None = None,
     reverse: bool = False,
 ) -> Contributions:
-    """What of each step's cell is old memory, and what is newly written.
+    """Split each step's cell into the old memory that is kept and the new that is added.
 
     Args:
       trace: Trace [B, T, H].
       mask: bool [B, T], True = real step.
-      state: LSTMState that the run started from; None for zeros.
+      state: LSTMState that the layer started from; None for zeros.
       reverse: whether the layer ran from the last step to the first.
 
     Returns:
@@ -217,7 +227,7 @@ def contributions(
 
 
 def correlation(trace: Trace, signal: jax.Array, mask: jax.Array | None = None) -> Correlation:
-    """How every unit goes with a signal of the input, such as the position in a line of text.
+    """Correlate every unit with a signal of the input, such as the position in a line of text.
 
     For many signals, `jax.vmap` over them.
 
@@ -227,7 +237,7 @@ def correlation(trace: Trace, signal: jax.Array, mask: jax.Array | None = None) 
       mask: bool [B, T], True = real step.
 
     Returns:
-      Correlation, a Trace of [H] between -1 and 1; 0 for what never changes.
+      Correlation, a Trace of [H] between -1 and 1; 0 for quantities that never change.
 
     Raises:
       ValueError: a signal or mask of another shape.
@@ -251,23 +261,23 @@ def correlation(trace: Trace, signal: jax.Array, mask: jax.Array | None = None) 
 
     def standardised(array):
         mean = jnp.mean(array, axis=(0, 1), where=real, keepdims=True)
-        off = jnp.where(real, array - mean, 0)
-        largest = jnp.max(jnp.abs(off), axis=(0, 1), keepdims=True, initial=0)
+        centred = jnp.where(real, array - mean, 0)
+        largest = jnp.max(jnp.abs(centred), axis=(0, 1), keepdims=True, initial=0)
         constant = largest <= 8 * jnp.finfo(array.dtype).eps * jnp.abs(mean)  # NaN is not
-        off = off / jnp.where(constant, 1, largest)  # whose squares neither vanish nor overflow
-        variance = jnp.mean(off * off, axis=(0, 1), where=real, keepdims=True)
-        return jnp.where(constant, 0, off / jnp.sqrt(jnp.where(constant, 1, variance)))
+        scaled = centred / jnp.where(constant, 1, largest)  # so that squares are in range
+        variance = jnp.mean(scaled * scaled, axis=(0, 1), where=real, keepdims=True)
+        return jnp.where(constant, 0, scaled / jnp.sqrt(jnp.where(constant, 1, variance)))
 
     def with_signal(array):
-        there = standardised(jnp.asarray(signal).astype(array.dtype)[:, :, None])
-        r = jnp.mean(standardised(array) * there, axis=(0, 1), where=real)
+        reference = standardised(jnp.asarray(signal).astype(array.dtype)[:, :, None])
+        r = jnp.mean(standardised(array) * reference, axis=(0, 1), where=real)
         return jnp.clip(r, -1, 1)  # rounding
 
-    return Correlation(jax.tree.map(with_signal, _wide(trace)))
+    return Correlation(jax.tree.map(with_signal, _in_cell_dtype(trace)))
 
 
 def _real(trace: Trace, mask):
-    """`mask` as [B, T, 1], all True if there is none; checked."""
+    """Return `mask`, checked, as [B, T, 1]; all True if there is none."""
     batch, timesteps = check_trace(trace)
     if mask is None:
         return jnp.ones((batch, timesteps, 1), bool)
@@ -275,6 +285,6 @@ def _real(trace: Trace, mask):
     return jnp.asarray(mask)[:, :, None]
 
 
-def _wide(trace: Trace) -> Trace:
-    """`h` as wide as the rest: in bfloat16 layers that is float32."""
+def _in_cell_dtype(trace: Trace) -> Trace:
+    """Return the trace with `h` in the dtype of `c`, which in bfloat16 layers is float32."""
     return trace._replace(h=jnp.asarray(trace.h, trace.c.dtype))

@@ -29,7 +29,7 @@ AXES = {
 
 
 def rows(result, /, **labels) -> list[dict]:
-    """One statistic as a tidy table.
+    """Return one statistic as a tidy table.
 
     Args:
       result: what a function of `lstmcore.study` returned (a NamedTuple of statistics, a Sweep), or
@@ -39,11 +39,11 @@ def rows(result, /, **labels) -> list[dict]:
     Returns:
       A list of dicts with the columns: the labels, "layer" if `result` is a dict, "gate" or
       "quantity" where there is one, the axes (example, step, unit), then one for each field.
-      Of a GradientFlow, forget_product is averaged over the units.
+      The forget_product of a GradientFlow is averaged over the units.
 
     Raises:
-      TypeError: not a result of `lstmcore.study`.
-      ValueError: several results in one, as `jax.vmap` makes them.
+      TypeError: `result` is not one of `lstmcore.study`.
+      ValueError: several results in one, as from `jax.vmap`.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -79,7 +79,7 @@ def rows(result, /, **labels) -> list[dict]:
 
 
 def _by_name(result):
-    """({"gate": name} or {"quantity": name} or {}, {field: array}) for each kind of row."""
+    """Yield ({"gate": name} or {"quantity": name} or {}, {field: array}) for each kind of row."""
     fields = result._asdict()
     kind = type(result[0])
     if kind is Gates:
@@ -96,7 +96,7 @@ def _check_axes(result, array, axes: tuple[str, ...]) -> None:
     if np.ndim(array) != len(axes):
         raise ValueError(
             f"rows needs one {type(result).__name__} with arrays [{', '.join(axes)}], got shape "
-            f"{np.shape(array)}: for several made by jax.vmap, take one after the other with "
+            f"{np.shape(array)}: for several results of jax.vmap, take one at a time with "
             "jax.tree.map(lambda leaf: leaf[0], result)"
         )
 

@@ -1,1 +1,11 @@
-"""The parts of `lc.fit`: what it asks of its arguments, and the program that it compiles."""
+"""Training: `lc.fit`, the checks of its arguments, and the program that it compiles.
+
+fit          `lc.fit` itself: calls the compiled program, saves, reports
+arguments    the checks of its arguments
+epochs       the compiled program: steps and epochs
+minibatches  its loops over batches and chunks
+devices      a batch split over several devices, `lc.use_all_cores`
+checkpoint   a run in a file, to be resumed
+cache_key    the captured variables of a loss, part of the key of its program
+progress     the progress bar
+"""

@@ -1,10 +1,11 @@
-"""What `fit` asks of its arguments before it compiles anything."""
+"""The checks of the arguments of `fit`, before anything is compiled."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
 from functools import cache, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +13,15 @@ import numpy as np
 
 from lstmcore import checks
 from lstmcore.batching import Buckets
-from lstmcore.dtypes import memory_dtype
+from lstmcore.dtypes import accumulation_dtype
 from lstmcore.sequence import zero_states
+from lstmcore.training.devices import check_mean
+from lstmcore.training.epochs import Plan
 from lstmcore.training.minibatches import chunk_of, rows_of, steps_of
 
 
-def check_optimizer(optimizer):
-    """`optimizer`, or Adam for None."""
+def check_optimizer(optimizer: Any) -> Any:
+    """Return `optimizer`, or Adam for None; raise unless it is one of optax."""
     optimizer = _default_optimizer() if optimizer is None else optimizer
     if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
         raise TypeError(
@@ -29,8 +32,8 @@ def check_optimizer(optimizer):
 
 
 @cache
-def _default_optimizer():
-    """Adam, whose moments are float32 at least.
+def _default_optimizer() -> Any:
+    """Return Adam with moments of at least float32.
 
     In float16 its eps of 1e-8 is 0, and so is the square of any gradient below 2e-4.
     """
@@ -38,20 +41,20 @@ def _default_optimizer():
 
     adam = optax.adam(1e-3)
 
-    def widened(tree):
-        return jax.tree.map(lambda leaf: leaf.astype(memory_dtype(leaf.dtype)), tree)
+    def widened(tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf.astype(accumulation_dtype(leaf.dtype)), tree)
 
-    def init(params):
+    def init(params: Any) -> Any:
         return adam.init(widened(params))
 
-    def update(gradients, state, params=None):
+    def update(gradients: Any, state: Any, params: Any = None) -> Any:
         return adam.update(widened(gradients), state)
 
     return optax.GradientTransformation(init, update)
 
 
-def floating_params(params):
-    """The params as JAX arrays."""
+def floating_params(params: Any) -> Any:
+    """Return the params as JAX arrays; raise unless all are floating point."""
     for path, leaf in jax.tree.leaves_with_path(params):
         if not (hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)):
             raise TypeError(
@@ -61,8 +64,8 @@ def floating_params(params):
     return jax.tree.map(jnp.asarray, params)
 
 
-def parts_of(name: str, data) -> tuple:
-    """The data as a tuple of pytrees of JAX arrays: one, or one for each bucket."""
+def parts_of(name: str, data: Any) -> tuple:
+    """Return the data as a tuple of pytrees of JAX arrays: one, or one for each bucket."""
     if not isinstance(data, Buckets):
         return (_examples(name, data),)
     if not data.parts:
@@ -78,8 +81,8 @@ def parts_of(name: str, data) -> tuple:
     return parts
 
 
-def _examples(name: str, data):
-    """The data of one part as JAX arrays that agree on how many examples there are."""
+def _examples(name: str, data: Any) -> Any:
+    """Return the data of one part as JAX arrays; raise unless all have as many examples."""
     data = jax.tree.map(partial(checks.as_array, name), data)
     leaves = jax.tree.leaves(data)
     if not leaves or any(np.ndim(leaf) == 0 for leaf in leaves):
@@ -95,9 +98,9 @@ def _examples(name: str, data):
 
 
 def check_tbptt_steps(
-    tbptt_steps, initial_state, devices, data: tuple, validation: tuple | None
+    tbptt_steps: Any, initial_state: Any, devices: Any, data: tuple, validation: tuple | None
 ) -> int | None:
-    """Whether the data can be cut into chunks of `tbptt_steps` steps; `tbptt_steps` as a plain int.
+    """Return `tbptt_steps` as a plain int; raise unless the data can be cut into such chunks.
 
     Raises:
       ValueError: arrays without a time axis or of unequal lengths, or `initial_state` without
@@ -121,22 +124,30 @@ def check_tbptt_steps(
             if len(steps) != 1 or 0 in steps:
                 raise ValueError(
                     f"the arrays of {name} have {sorted(steps)} steps along axis 1: with "
-                    f"tbptt_steps all "
-                    "must have the same number, at least one. What belongs to a whole example is "
-                    "an array [examples], or repeated at each step (lc.repeat_vector)"
+                    "tbptt_steps all must have the same number, at least one. What belongs to a "
+                    "whole example is an array [examples], or repeated at each step "
+                    "(lc.repeat_vector)"
                 )
     return tbptt_steps
 
 
-def takes_key(loss: Callable, key, devices) -> bool:
-    """Whether the loss draws at random, in which case it must be able to do without.
+def check_callback(callback: Any) -> None:
+    """Raise unless `callback` is a function or None."""
+    if callback is not None and not callable(callback):
+        raise TypeError(
+            f"callback must be a function (epoch, params, losses), got {type(callback).__name__}"
+        )
+
+
+def takes_key(loss: Callable, key: Any, devices: Any) -> bool:
+    """Return whether the loss takes a random key, without which it must also work.
 
     Raises:
       ValueError: it has a parameter `key` that must be given, or there is no key, or devices.
     """
     try:
         parameter = inspect.signature(loss).parameters.get("key")
-    except (TypeError, ValueError):  # a callable that does not tell
+    except (TypeError, ValueError):  # a callable without a signature
         return False
     if parameter is None:
         return False
@@ -154,40 +165,49 @@ def takes_key(loss: Callable, key, devices) -> bool:
     return True
 
 
-def zeros_for_all(params, batch):
-    """Where a state starts if nobody says: every LSTM layer from zeros."""
+def zeros_for_all(params: Any, batch: Any) -> Any:
+    """Return the default initial state: zeros for every LSTM layer."""
     return zero_states(params, rows_of(batch))
 
 
-def check_loss(loss: Callable, params, data: tuple, batch_size: int):
-    """The dtype to record the loss in, if it is a scalar for each part of the data."""
+def check_loss(plan: Plan, params: Any, data: tuple) -> Any:
+    """Return the dtype to record the loss in.
+
+    Raises:
+      ValueError: the loss is not a scalar for each part of the data, with `tbptt_steps` returns no
+        state like the one it was given, or with several devices is not a mean over the examples.
+    """
+    check = _check_loss_of_batch if plan.tbptt_steps is None else _check_loss_of_chunk
     for part in data:
-        dtype = _check_scalar(jax.eval_shape(loss, params, _batch(part, batch_size)))
+        dtype = check(plan, params, _batch(part, plan.batch_size))
+    if len(plan.devices) > 1:
+        largest = max(data, key=rows_of)
+        check_mean(plan.loss, params, jax.tree.map(lambda leaf: leaf[: plan.batch_size], largest))
     return dtype
 
 
-def check_loss_of_chunks(
-    loss: Callable, initial_state: Callable, params, data: tuple, batch_size: int, tbptt_steps: int
-):
-    """The dtype to record the loss in, if each part gives a scalar and a state to carry on."""
-    for part in data:
-        batch = _batch(part, batch_size)
-        steps = min(tbptt_steps, steps_of(batch))
-        chunk = jax.eval_shape(partial(chunk_of, first=0, length=steps), batch)
-        state = jax.eval_shape(initial_state, params, batch)
-        result = jax.eval_shape(loss, params, chunk, state)
-        if type(result) is not tuple or len(result) != 2:
-            raise ValueError(
-                f"with tbptt_steps, loss must return (scalar, state), got "
-                f"{type(result).__name__}: for "
-                "a model, return loss, lc.final_states(traces)"
-            )
-        dtype = _check_scalar(result[0])
-        _check_same_state(state, result[1])
+def _check_loss_of_batch(plan: Plan, params: Any, batch: Any) -> Any:
+    return _check_scalar(jax.eval_shape(plan.loss, params, batch))
+
+
+def _check_loss_of_chunk(plan: Plan, params: Any, batch: Any) -> Any:
+    assert plan.tbptt_steps is not None
+    length = min(plan.tbptt_steps, steps_of(batch))
+    chunk = jax.eval_shape(partial(chunk_of, first=0, length=length), batch)
+    state = jax.eval_shape(plan.initial_state, params, batch)
+    result = jax.eval_shape(plan.loss, params, chunk, state)
+    if type(result) is not tuple or len(result) != 2:
+        raise ValueError(
+            f"with tbptt_steps, loss must return (scalar, state), got {type(result).__name__}: for "
+            "a model, return loss, lc.final_states(traces)"
+        )
+    dtype = _check_scalar(result[0])
+    _check_same_state(state, result[1])
     return dtype
 
 
-def _batch(part, batch_size):
+def _batch(part: Any, batch_size: int) -> Any:
+    """Return the shapes and dtypes of a batch."""
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(
             (min(batch_size, len(leaf)), *leaf.shape[1:]), leaf.dtype
@@ -196,16 +216,17 @@ def _batch(part, batch_size):
     )
 
 
-def _check_scalar(value):
+def _check_scalar(value: Any) -> Any:
+    """Return the dtype to record a loss in; raise unless it is a floating-point scalar."""
     if not (hasattr(value, "shape") and value.shape == ()):
         got = f"shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
         raise ValueError(f"loss must return a scalar, got {got}: take its mean")
     checks.check_floating("loss", value)
-    return memory_dtype(value.dtype)
+    return accumulation_dtype(value.dtype)
 
 
-def _check_same_state(given, returned) -> None:
-    """A loss hands on the kind of state that it was handed."""
+def _check_same_state(given: Any, returned: Any) -> None:
+    """Raise unless a loss returns a state of the structure, shapes and dtypes it was given."""
     described = [
         {
             jax.tree_util.keystr(path) or "all": f"{leaf.dtype}{list(leaf.shape)}"

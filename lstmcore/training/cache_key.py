@@ -1,16 +1,17 @@
-"""What a function refers to by name: part of what its compiled program is kept for.
+"""The captured variables of a function, which are part of the key of its compiled program.
 
-`jax.jit` knows a function by identity alone, so that a model changed in a notebook would silently
-be trained as the old one.
+`jax.jit` compares functions by identity alone, so a model that was changed in a notebook would
+silently be trained as the old one.
 """
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 
 
-def surroundings(function) -> tuple:
-    """The values of the names that `function` takes from outside of itself."""
+def captured_variables(function: Callable) -> tuple:
+    """Return (name, value) of each global and nonlocal variable that `function` refers to."""
     try:
         found = inspect.getclosurevars(function)
     except (TypeError, ValueError):  # not a Python function: a partial, a callable object

@@ -1,14 +1,15 @@
-"""One batch on several devices: how a program on a CPU comes to use all of its cores.
+"""Data parallelism: one batch on several devices, for instance on all cores of a CPU.
 
-XLA runs a small product on one core, and a loop one step after the other, so a recurrent network
-leaves most cores idle. Split into parts, a batch keeps every core busy: each part runs on a CPU
-device of its own, and only the sums of their gradients meet.
+XLA runs a small product on one core, and a loop one step after another, so a recurrent network
+leaves most cores idle. A batch that is split keeps every core busy: each part runs on a CPU device
+of its own, and only their gradients are averaged.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import jax
 import numpy as np
@@ -24,20 +25,19 @@ EVERYWHERE, SPLIT = PartitionSpec(), PartitionSpec("examples")
 def use_all_cores(count: int | None = None) -> None:
     """Make each CPU core a JAX device of its own.
 
-    To be called at the start of a program, before JAX is used:
+    Call it at the start of a program, before JAX is used:
 
         lc.use_all_cores()
         result = lc.fit(loss, params, data, devices=jax.devices(), ...)
 
-    `count` says how many, where the number of cores that this process may run on is not the number
-    that it has, as in a container with a quota. Where JAX runs on a GPU or a TPU this changes
-    nothing.
+    `count` is the number of devices, for a process that may run on more cores than it has the time
+    of, as in a container with a quota. If JAX runs on a GPU or a TPU this changes nothing.
 
     Raises:
       RuntimeError: JAX was used before.
       ValueError: `count` below 1.
     """
-    if count is None:  # not all cores of the machine, where this process is kept on some of them
+    if count is None:  # the cores this process may run on, not all of the machine
         allowed = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
         count = len(allowed(0))
     count = checks.check_count("count", count)
@@ -51,11 +51,11 @@ def use_all_cores(count: int | None = None) -> None:
 
 
 def check_devices(devices: Iterable[jax.Device] | None) -> tuple[jax.Device, ...]:
-    """`devices` as a tuple, empty for None.
+    """Return `devices` as a tuple, empty for None.
 
     Raises:
       TypeError: not a sequence of JAX devices.
-      ValueError: none, or one twice.
+      ValueError: no device, or one twice.
     """
     if devices is None:
         return ()
@@ -71,16 +71,19 @@ def check_devices(devices: Iterable[jax.Device] | None) -> tuple[jax.Device, ...
 
 
 def useful(devices: tuple[jax.Device, ...], examples: int) -> tuple[jax.Device, ...]:
-    """As many of `devices` as make a batch fastest: each takes its share and all take the rest."""
+    """Return as many of `devices` as make a batch fastest.
 
-    def examples_on_each(count):
+    Each runs an equal part of the batch, and all of them run the remainder.
+    """
+
+    def examples_on_each(count: int) -> int:
         return examples // count + examples % count
 
     return devices[: min(range(1, len(devices) + 1), key=examples_on_each)] if devices else ()
 
 
-def check_mean(loss: Callable, params, batch) -> None:
-    """The loss of a batch is the mean of the losses of its halves.
+def check_mean(loss: Callable, params: Any, batch: Any) -> None:
+    """Raise unless the loss of a batch is the mean of the losses of its halves.
 
     Raises:
       ValueError: it is not, as far as this batch shows.
@@ -98,21 +101,21 @@ def check_mean(loss: Callable, params, batch) -> None:
         )
 
 
-def put_everywhere(tree, devices: tuple[jax.Device, ...]):
-    """A copy of every array on each device."""
+def put_everywhere(tree: Any, devices: tuple[jax.Device, ...]) -> Any:
+    """Return the tree with a copy of every array on each device."""
     return jax.device_put(tree, NamedSharding(_mesh(devices), EVERYWHERE)) if devices else tree
 
 
 def spread(function: Callable, devices: tuple[jax.Device, ...]) -> Callable:
-    """`function(params, batch)`, with the examples of the batch split over `devices`.
+    """Return `function(params, batch)` with the examples of the batch split over `devices`.
 
-    Its results must be means over the examples. What does not divide evenly is left to all devices
-    alike and joins with its weight.
+    Its results must be means over the examples. Examples that do not divide evenly run on every
+    device, and are averaged with their weight.
     """
     if len(devices) < 2:
         return function
 
-    def mean_over_parts(params, part):
+    def mean_over_parts(params: Any, part: Any) -> Any:
         return jax.lax.pmean(function(params, part), "examples")
 
     parts = jax.shard_map(
@@ -123,7 +126,7 @@ def spread(function: Callable, devices: tuple[jax.Device, ...]) -> Callable:
         check_vma=False,  # gradients stay local until they are averaged here
     )
 
-    def spread_function(params, batch):
+    def spread_function(params: Any, batch: Any) -> Any:
         examples = len(jax.tree.leaves(batch)[0])
         even = examples - examples % len(devices)
         if even == 0:
@@ -132,11 +135,11 @@ def spread(function: Callable, devices: tuple[jax.Device, ...]) -> Callable:
         if even == examples:
             return result
         rest = function(params, jax.tree.map(lambda leaf: leaf[even:], batch))
-        share = even / examples
-        return jax.tree.map(lambda a, b: share * a + (1 - share) * b, result, rest)
+        weight = even / examples
+        return jax.tree.map(lambda a, b: weight * a + (1 - weight) * b, result, rest)
 
     return spread_function
 
 
-def _mesh(devices) -> Mesh:
+def _mesh(devices: tuple[jax.Device, ...]) -> Mesh:
     return Mesh(np.array(devices), ("examples",))

@@ -1,4 +1,4 @@
-"""The compiled part of `fit`: steps in a scan, epochs in a loop that stops by itself."""
+"""The compiled part of `fit`: a scan over steps inside a loop over epochs that stops by itself."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from lstmcore.training.devices import spread
 from lstmcore.training.minibatches import over_batches, over_chunks
 
 EPOCHS_PER_CALL = 1024  # at most; the length of the buffer for losses
-NOISE = 1  # what tells the key of an epoch's noise from that of its order
+NOISE = 1  # folded into an epoch's key, for noise whose draws differ from those of its order
 
 
 class Plan(NamedTuple):
-    """How to train: all that is known before any array is.
+    """Static arguments of the compiled program: all that is known before any array is.
 
-    loss: (params, batch) -> scalar; with `tbptt_steps` (params, chunk, state) -> (scalar, state)
-    noisy: whether the loss takes a random key besides
-    surroundings: what the functions depend on besides their arguments
-    optimizer: of optax
-    batch_size: examples per step
-    patience: epochs without a lower loss before training stops, or None
-    devices: to split each batch over
-    tbptt_steps: steps in a chunk of truncated backpropagation, or None
-    initial_state: (params, batch) -> state before the first chunk
+    Attributes:
+      loss: (params, batch) -> scalar; with `tbptt_steps` (params, chunk, state) -> (scalar, state).
+      noisy: whether the loss also takes a random key.
+      captured_variables: of the loss and of `initial_state`; they are only compared.
+      optimizer: from optax.
+      batch_size: examples per step.
+      patience: epochs without a lower loss before training stops, or None.
+      devices: those that each batch is split over.
+      tbptt_steps: steps in a chunk of truncated backpropagation, or None.
+      initial_state: (params, batch) -> state before the first chunk.
     """
 
     loss: Callable
     noisy: bool
-    surroundings: tuple
+    captured_variables: tuple
     optimizer: Any
     batch_size: int
     patience: int | None
@@ -43,11 +44,14 @@ class Plan(NamedTuple):
 
 
 class Training(NamedTuple):
-    """What goes from epoch to epoch.
+    """Carry from epoch to epoch.
 
-    epoch: how many are complete
-    finite: whether losses and params still are
-    best: params of the epoch with the lowest loss, None if nobody asks for them
+    Attributes:
+      epoch: the number of complete epochs.
+      params, optimizer_state: after the latest step.
+      finite: whether losses and params still are.
+      best: params of the epoch with the lowest loss; None without `patience`.
+      best_loss, best_epoch: of that epoch.
     """
 
     epoch: jax.Array
@@ -60,7 +64,7 @@ class Training(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """What goes from step to step of the optimizer; `key` is None for a loss without noise."""
+    """Carry from step to step of the optimizer; `key` is None for a loss without noise."""
 
     params: Any
     optimizer_state: Any
@@ -68,8 +72,8 @@ class Steps(NamedTuple):
     key: jax.Array | None
 
 
-def before_training(params, optimizer, dtype, *, keep_best: bool) -> Training:
-    """Before the first epoch; losses are compared in `dtype`."""
+def before_training(params: Any, optimizer: Any, dtype: Any, *, keep_best: bool) -> Training:
+    """Return the state before the first epoch; losses are compared in `dtype`."""
     with jax.numpy_dtype_promotion("standard"):
         optimizer_state = optimizer.init(params)
     return Training(
@@ -83,34 +87,47 @@ def before_training(params, optimizer, dtype, *, keep_best: bool) -> Training:
     )
 
 
-def should_continue(training, until, patience: int | None):
-    """Whether there is an epoch to come before epoch `until`."""
+def should_continue(training: Training, until: Any, patience: int | None) -> jax.Array:
+    """Return whether another epoch is to be trained before epoch `until`."""
     going = (training.epoch < until) & training.finite
     if patience is not None:
         going &= training.epoch - training.best_epoch < patience
     return going
 
 
+def loss_names(validation: Any) -> tuple[str, ...]:
+    """Return the names of the losses in the history."""
+    return ("loss",) if validation is None else ("loss", "validation_loss")
+
+
 @compiled
 def run_epochs(
-    plan: Plan, training, until, *, data: tuple, validation: tuple | None, key
+    plan: Plan,
+    training: Training,
+    until: Any,
+    *,
+    data: tuple,
+    validation: tuple | None,
+    key: jax.Array | None,
 ) -> tuple[Training, dict[str, jax.Array]]:
-    """Train until epoch `until`, or until it stops by itself.
+    """Train until epoch `until`, or until training stops by itself.
 
     `data` and `validation` are tuples of parts, one for each bucket.
-    Returns (Training, the losses of the epochs in this call, [EPOCHS_PER_CALL] each).
+
+    Returns:
+      (Training, {name: losses of the epochs in this call, [EPOCHS_PER_CALL]}).
     """
     learn, measure = _whole(plan) if plan.tbptt_steps is None else _truncated(plan)
 
-    def mean_loss(params, parts):
-        def visit(_, batch):
+    def mean_loss(params: Any, parts: tuple) -> jax.Array:
+        def visit(_: None, batch: Any) -> tuple:
             return None, measure(params, batch)
 
         return over_batches(visit, None, parts, plan.batch_size)[1]
 
-    def epoch(carry):
+    def epoch(carry: tuple) -> tuple:
         training, losses = carry
-        order_key = None if key is None else jax.random.fold_in(key, training.epoch)
+        order_key: Any = None if key is None else jax.random.fold_in(key, training.epoch)
         noise_key = jax.random.fold_in(order_key, NOISE) if plan.noisy else None
         steps = Steps(training.params, training.optimizer_state, training.finite, noise_key)
         (params, state, finite, _), value = over_batches(
@@ -121,7 +138,7 @@ def run_epochs(
             value = measured["validation_loss"] = mean_loss(params, validation)
             finite &= jnp.isfinite(value)
         elif plan.patience is not None:
-            # The epoch's own loss was measured on the way; these params are to be compared.
+            # The epoch's own loss was measured while the params changed; compare the final ones.
             value = mean_loss(params, data)
             finite &= jnp.isfinite(value)
         place = training.epoch - began
@@ -134,78 +151,81 @@ def run_epochs(
         )
         return (training if plan.patience is None else _keep_best(training, value)), losses
 
-    def go_on(carry):
+    def unfinished(carry: tuple) -> jax.Array:
         return should_continue(carry[0], until, plan.patience)
 
     began = training.epoch
-    names = ("loss",) if validation is None else ("loss", "validation_loss")
-    losses = {name: jnp.zeros(EPOCHS_PER_CALL, training.best_loss.dtype) for name in names}
-    return jax.lax.while_loop(go_on, epoch, (training, losses))
+    dtype = training.best_loss.dtype
+    losses = {name: jnp.zeros(EPOCHS_PER_CALL, dtype) for name in loss_names(validation)}
+    return jax.lax.while_loop(unfinished, epoch, (training, losses))
 
 
-def _whole(plan) -> tuple[Callable, Callable]:
-    """What is done with a batch: (step of the optimizer, measurement of the loss)."""
+def _whole(plan: Plan) -> tuple[Callable, Callable]:
+    """Return the functions of a batch: (step of the optimizer, measurement of the loss)."""
     loss = spread(plan.loss, plan.devices)
     gradient = spread(jax.value_and_grad(plan.loss), plan.devices)
     descend = _descent(plan.optimizer)
 
-    def learn(steps, batch):
-        steps, noise = _with_noise(steps)
-        value, gradients = gradient(steps.params, batch, **noise)
-        return descend(steps, value, gradients, lambda params: loss(params, batch, **noise)), value
+    def learn(steps: Steps, batch: Any) -> tuple[Steps, jax.Array]:
+        steps, key = _split_key(steps)
+        value, gradients = gradient(steps.params, batch, **key)
+        return descend(steps, value, gradients, lambda params: loss(params, batch, **key)), value
 
     return learn, loss
 
 
-def _truncated(plan) -> tuple[Callable, Callable]:
+def _truncated(plan: Plan) -> tuple[Callable, Callable]:
     """As `_whole`, but in chunks of `tbptt_steps` steps: one step of the optimizer for each.
 
-    What a chunk hands to the next is a number there, not a function of the params: no gradient
-    passes. Only the first chunk differentiates `initial_state`, which may itself have params.
+    The state that a chunk passes on is a constant for the next, not a function of the params, so no
+    gradient passes. Only the first chunk differentiates `initial_state`, which may depend on them.
     """
-    descend = _descent(plan.optimizer)
+    descend, length = _descent(plan.optimizer), plan.tbptt_steps
+    assert length is not None
 
-    def loss_of_chunk(params, chunk, state, first, batch, **noise):
+    def loss_of_chunk(
+        params: Any, chunk: Any, state: Any, first: jax.Array, batch: Any, **key: jax.Array
+    ) -> tuple:
         state = jax.lax.cond(first, lambda: plan.initial_state(params, batch), lambda: state)
-        return plan.loss(params, chunk, state, **noise)
+        return plan.loss(params, chunk, state, **key)
 
-    def learn(steps, batch):
-        def visit(carry, chunk):
+    def learn(steps: Steps, batch: Any) -> tuple[Steps, jax.Array]:
+        def visit(carry: tuple, chunk: Any) -> tuple:
             steps, state, first = carry
-            steps, noise = _with_noise(steps)
+            steps, key = _split_key(steps)
             given = chunk, state, first, batch
-            (value, state), gradients = gradient(steps.params, *given, **noise)
+            (value, state), gradients = gradient(steps.params, *given, **key)
 
-            def value_of(params):
-                return loss_of_chunk(params, *given, **noise)[0]
+            def value_of(params: Any) -> jax.Array:
+                return loss_of_chunk(params, *given, **key)[0]
 
             return (descend(steps, value, gradients, value_of), state, jnp.bool(False)), value
 
         gradient = jax.value_and_grad(loss_of_chunk, has_aux=True)
         carry = steps, plan.initial_state(steps.params, batch), jnp.bool(True)
-        (steps, *_), value = over_chunks(visit, carry, batch, plan.tbptt_steps)
+        (steps, *_), value = over_chunks(visit, carry, batch, length)
         return steps, value
 
-    def measure(params, batch):
-        def visit(state, chunk):
+    def measure(params: Any, batch: Any) -> jax.Array:
+        def visit(state: Any, chunk: Any) -> tuple:
             value, state = plan.loss(params, chunk, state)
             return state, value
 
-        return over_chunks(visit, plan.initial_state(params, batch), batch, plan.tbptt_steps)[1]
+        return over_chunks(visit, plan.initial_state(params, batch), batch, length)[1]
 
     return learn, measure
 
 
-def _with_noise(steps: Steps) -> tuple[Steps, dict]:
-    """The key of the steps to come, and of this one as an argument of the loss."""
+def _split_key(steps: Steps) -> tuple[Steps, dict[str, jax.Array]]:
+    """Return the steps with the key of later ones, and the key of this one as {"key": ...}."""
     if steps.key is None:
         return steps, {}
     later, now = jax.random.split(steps.key)
     return steps._replace(key=later), {"key": now}
 
 
-def _descent(optimizer) -> Callable:
-    """One step of the optimizer.
+def _descent(optimizer: Any) -> Callable:
+    """Return the function `descend(steps, value, gradients, value_of)`, one step of the optimizer.
 
     `value_of(params)` is the loss of the batch at other params, for a line search (`optax.lbfgs`).
     """
@@ -213,9 +233,9 @@ def _descent(optimizer) -> Callable:
 
     update = optax.with_extra_args_support(optimizer).update
 
-    def descend(steps, value, gradients, value_of):
+    def descend(steps: Steps, value: jax.Array, gradients: Any, value_of: Callable) -> Steps:
         params, state, finite, _ = steps
-        with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes; a strict caller may not
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes, which a caller may forbid
             measured = {"value": value, "grad": gradients, "value_fn": value_of}
             updates, state = update(gradients, state, params, **measured)
             new_params = optax.apply_updates(params, updates)
@@ -227,7 +247,8 @@ def _descent(optimizer) -> Callable:
     return descend
 
 
-def _keep_best(training, value) -> Training:
+def _keep_best(training: Training, value: jax.Array) -> Training:
+    """Return `training` with its params as the best ones, if their loss is the lowest so far."""
     value = value.astype(training.best_loss.dtype)
     better = training.finite & (value < training.best_loss)
     return training._replace(
@@ -237,14 +258,14 @@ def _keep_best(training, value) -> Training:
     )
 
 
-def _all_finite(tree):
-    """Whether every number in `tree` is finite."""
+def _all_finite(tree: Any) -> jax.Array:
+    """Return whether every number in `tree` is finite."""
 
-    def every_one():
+    def every_one() -> jax.Array:
         return jnp.array([jnp.isfinite(leaf).all() for leaf in leaves]).all()
 
-    # A finite sum of squares says it sooner: XLA reduces a product much faster than a comparison.
-    # It may also overflow while every number is finite; then they are looked at one by one.
+    # A finite sum of squares proves it faster: XLA reduces a product much faster than a comparison.
+    # The sum may also overflow while every number is finite; then they are checked one by one.
     leaves = jax.tree.leaves(tree)
     squares = sum(jnp.vdot(leaf, leaf).astype(jnp.float32) for leaf in leaves)
     return jax.lax.cond(jnp.isfinite(squares), lambda: jnp.bool(True), every_one)

@@ -1,24 +1,28 @@
-"""How an epoch goes through the data: in batches of rows, and a batch in chunks of its steps.
+"""Loops over the data inside the compiled program: over batches of rows, over chunks of steps.
 
-`visit(carry, batch) -> (carry, value)` is what is done with each; the results are (carry, mean
-value), where each example (or each step) has the same weight.
+Each calls `visit(carry, batch) -> (carry, value)` and returns (carry, mean value), where each
+example (or each step) has the same weight.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 
-def over_batches(visit: Callable, carry, parts: tuple, batch_size: int, key=None):
+def over_batches(
+    visit: Callable, carry: Any, parts: tuple, batch_size: int, key: jax.Array | None = None
+) -> tuple[Any, jax.Array]:
     """Visit all examples of all `parts` (buckets), in batches; the last of a part may be smaller.
 
     With `key` in a random order: the examples within each part, then the batches of all parts.
     """
+    total: Any
     orders = [jnp.arange(rows_of(part)) for part in parts]
     examples = sum(len(order) for order in orders)
     if key is not None and len(parts) == 1:
@@ -35,15 +39,16 @@ def over_batches(visit: Callable, carry, parts: tuple, batch_size: int, key=None
     return carry, total / examples
 
 
-def over_chunks(visit: Callable, carry, batch, length: int):
-    """Visit chunks of `length` steps one after the other; the last one may be shorter."""
+def over_chunks(visit: Callable, carry: Any, batch: Any, length: int) -> tuple[Any, jax.Array]:
+    """Visit chunks of `length` steps one after another; the last one may be shorter."""
     timesteps = steps_of(batch)
     length = min(length, timesteps)
     full, rest = divmod(timesteps, length)
 
-    def take(carry, first):
+    def take(carry: Any, first: jax.Array) -> tuple:
         return visit(carry, chunk_of(batch, first, length))
 
+    values: jax.Array
     carry, values = jax.lax.scan(take, carry, length * jnp.arange(full))
     total = length * values.sum()
     if rest:
@@ -52,18 +57,18 @@ def over_chunks(visit: Callable, carry, batch, length: int):
     return carry, total / timesteps
 
 
-def rows_of(batch) -> int:
-    """How many examples there are."""
+def rows_of(batch: Any) -> int:
+    """Return the number of examples."""
     return len(jax.tree.leaves(batch)[0])
 
 
-def steps_of(batch) -> int:
-    """How many steps the arrays [B, T, ...] have; arrays [B] have no time axis."""
+def steps_of(batch: Any) -> int:
+    """Return the number of steps of the arrays [B, T, ...]; arrays [B] have no time axis."""
     return next(leaf.shape[1] for leaf in jax.tree.leaves(batch) if leaf.ndim > 1)
 
 
-def chunk_of(batch, first, length: int):
-    """Steps first, first + 1, ... of the arrays [B, T, ...]; arrays [B] as they are."""
+def chunk_of(batch: Any, first: Any, length: int) -> Any:
+    """Return `length` steps, from `first` on, of the arrays [B, T, ...]; arrays [B] unchanged."""
     return jax.tree.map(
         lambda leaf: (
             jax.lax.dynamic_slice_in_dim(leaf, first, length, axis=1) if leaf.ndim > 1 else leaf
@@ -72,11 +77,14 @@ def chunk_of(batch, first, length: int):
     )
 
 
-def _one_part(visit, carry, part, order, batch_size):
-    """The batches of one part in turn; returns (carry, sum over examples)."""
+def _one_part(
+    visit: Callable, carry: Any, part: Any, order: jax.Array, batch_size: int
+) -> tuple[Any, jax.Array]:
+    """Visit the batches of one part in turn; returns (carry, sum over examples)."""
     full, rest = divmod(len(order), batch_size)
     split = full * batch_size
     take = partial(_take, visit, part)
+    values: jax.Array
     carry, values = jax.lax.scan(take, carry, order[:split].reshape(full, batch_size))
     total = batch_size * values.sum()
     if rest:
@@ -85,15 +93,18 @@ def _one_part(visit, carry, part, order, batch_size):
     return carry, total
 
 
-def _mixed(visit, carry, parts, orders, batch_size, key):
-    """The batches of all parts in one random order; returns (carry, sum over examples).
+def _mixed(
+    visit: Callable, carry: Any, parts: tuple, orders: list, batch_size: int, key: jax.Array
+) -> tuple[Any, jax.Array]:
+    """Visit the batches of all parts in one random order; returns (carry, sum over examples).
 
-    Batches of one shape are one branch of the program: whole ones of a part, then what is left.
+    Batches of one shape are one branch of the program: the full ones of a part, then its last one.
     """
-    branches, batches = [], []  # batches: (branch, which one of it, examples in it)
+    branches: list[Callable] = []
+    batches: list[tuple[int, int, int]] = []  # (branch, which one of it, examples in it)
 
-    def add(part, rows):
-        def branch(carry, which):
+    def add(part: Any, rows: jax.Array) -> None:
+        def branch(carry: Any, which: jax.Array) -> tuple:
             return _take(visit, part, carry, rows[which])
 
         batches.extend((len(branches), which, rows.shape[1]) for which in range(len(rows)))
@@ -106,15 +117,17 @@ def _mixed(visit, carry, parts, orders, batch_size, key):
         if rest:
             add(part, order[full * size :][None])
 
-    def take(carry, batch):
+    def take(carry: Any, batch: tuple) -> tuple:
         branch, which, examples = batch
         carry, value = jax.lax.switch(branch, branches, carry, which)
         return carry, examples.astype(value.dtype) * value
 
     shuffled = jax.random.permutation(key, jnp.array(batches, np.int32))
+    values: jax.Array
     carry, values = jax.lax.scan(take, carry, tuple(shuffled.T))
     return carry, values.sum()
 
 
-def _take(visit, part, carry, rows):
+def _take(visit: Callable, part: Any, carry: Any, rows: jax.Array) -> tuple:
+    """Visit these rows of a part."""
     return visit(carry, jax.tree.map(lambda leaf: leaf[rows], part))

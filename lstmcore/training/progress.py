@@ -1,4 +1,4 @@
-"""The bar that long work shows."""
+"""The progress bar of training."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress_bar(epochs: int, done: int = 0) -> Iterator[Callable]:
-    """Yields `report(epochs done, history)`; draws on stderr, so that stdout stays clean.
+    """Yield `report(epochs done, history)`, which draws the bar on stderr, leaving stdout clean.
 
-    `done` epochs were there before; the time that is left is not guessed from them.
+    `done` epochs were trained earlier; they do not count for the estimate of the remaining time.
     """
     try:
         from rich import progress

@@ -10,10 +10,11 @@ import jax
 import numpy as np
 import pytest
 from daily import DAY, daily
+from detectors import table, untrained
 from manifests import forge
 
 import lstmcore as lc
-from benchmarks import nab
+from benchmarks.studies import nab
 from lstmcore import anomalies, series
 from lstmcore.apps.anomalies import Settings, metrics, training
 
@@ -22,26 +23,10 @@ QUICK = {
     "reconstruction": Settings(window=8, units=8, epochs=12, learning_rate=1e-2),
     # Of four predictions for a row, the older ones do not know yet that a day is raised.
     "prediction": Settings(
-        "prediction", window=24, units=8, horizon=4, epochs=12, learning_rate=1e-2
+        method="prediction", window=24, units=8, horizon=4, epochs=12, learning_rate=1e-2
     ),
 }
 METHODS = pytest.mark.parametrize("method", QUICK)
-
-
-def untrained(settings, values, seed=0):
-    """A detector with the weights it starts from; what errors are does not depend on training."""
-    model = training.build(settings, values.shape[1])
-    params = model.init(jax.random.key(seed))
-    preprocessor = settings.preprocessing.fit(values)
-    return anomalies.Detector(
-        model, params, preprocessor, settings, {}, np.zeros((0, 1)), len(values)
-    )
-
-
-def table(rows=700, features=2, seed=0):
-    rng = np.random.default_rng(seed)
-    waves = np.sin(np.arange(rows)[:, None] / (5 + np.arange(features)))
-    return 10 * waves + rng.normal(size=(rows, features)) + 50
 
 
 # What they find.
@@ -49,7 +34,7 @@ def table(rows=700, features=2, seed=0):
 
 @pytest.fixture(scope="module", params=QUICK)
 def found(request):
-    """What `benchmarks.nab` would report of a series with one raised day."""
+    """What `benchmarks.studies.nab` would report of a series with one raised day."""
     return nab.detect(daily(), QUICK[request.param], minimum=2)
 
 
@@ -122,7 +107,7 @@ def test_reconstruction_errors_by_hand(combine):
 @pytest.mark.parametrize("combine", ["mean", "median"])
 def test_prediction_errors_by_hand(combine):
     """Of 1,300 rows, so that they are computed in several pieces."""
-    settings = Settings("prediction", window=4, units=3, horizon=3, combine=combine)
+    settings = Settings(method="prediction", window=4, units=3, horizon=3, combine=combine)
     values = table(1300)
     detector = untrained(settings, values)
     scaled = detector.preprocessor.transform(values).astype(np.float32)
@@ -206,7 +191,7 @@ def test_a_list_and_one_axis_will_do(method):
 
 
 @pytest.mark.parametrize("lags", [(), (2,)])
-def test_held_out_rows_are_not_learned_from(lags):
+def test_validation_rows_are_not_learned_from(lags):
     """Without patience they do not even choose the epoch."""
     preprocessing = series.Preprocessing(difference=lags)
     settings = replace(
@@ -216,7 +201,7 @@ def test_held_out_rows_are_not_learned_from(lags):
     changed = values.copy()
     changed[90:] = 3 * values[90:] + 7
     one, other = (anomalies.train(rows, settings) for rows in (values, changed))
-    assert one.held_out == 90
+    assert one.validation_start == 90
     jax.tree.map(np.testing.assert_array_equal, one.params, other.params)
     np.testing.assert_array_equal(one.preprocessor.scaler.scale, other.preprocessor.scaler.scale)
     np.testing.assert_array_equal(one.history["loss"], other.history["loss"])
@@ -234,7 +219,7 @@ def test_equal_arguments_give_equal_detectors_and_watch_is_called():
     other = anomalies.train(values, settings)
     np.testing.assert_array_equal(one.training_errors, other.training_errors)
     assert epochs == [1, 2]
-    assert one.held_out == 80
+    assert one.validation_start == 80
     assert one.validation_errors.shape == (0, 2)
 
 
@@ -326,10 +311,10 @@ def test_damaged_folders(tmp_path):
         (
             '"validation_start": ',
             '"validation_start": 9',
-            "errors.safetensors is damaged, or of another detector",
+            "errors.safetensors is damaged, or belongs to another detector",
         ),
         ('"units": [\n   2', '"units": [\n   3', "does not belong to detector.json .*units is"),
-        ('"scaling": "standard"', '"scaling": "minmax"', "different preparations"),
+        ('"scaling": "standard"', '"scaling": "minmax"', "describe different preprocessing"),
     ]:
         assert old in text
         description.write_text(text.replace(old, new, 1))
@@ -359,9 +344,9 @@ WRONG_SETTINGS = [
     ({"horizon": 0}, ValueError, "horizon must be at least 1, got 0"),
     ({"epochs": 1.5}, TypeError, "epochs must be a whole number, got 1.5"),
     ({"units": ()}, ValueError, "units is empty"),
-    ({"stride": "all"}, ValueError, 'stride must be a number of rows or "auto"'),
+    ({"stride": "all"}, ValueError, "stride must be a number of rows or 'auto'"),
     ({"stride": 0}, ValueError, "stride must be at least 1, got 0"),
-    ({"patience": 0}, ValueError, "patience must be at least 1, got 0"),
+    ({"patience": -1}, ValueError, "patience must be at least 1, got -1"),
     ({"validation": 1}, ValueError, "validation must be at least 0 and below 1, got 1"),
     ({"masking": -0.1}, ValueError, "masking must be at least 0 and below 1, got -0.1"),
     ({"gaussian": -1}, ValueError, "gaussian must be a number from 0 on, got -1"),
@@ -384,12 +369,13 @@ def test_wrong_settings(arguments, kind, message):
 
 def test_values_that_cannot_be_trained_on():
     settings = replace(QUICK["prediction"], horizon=3)  # 27 rows for an example
-    with pytest.raises(ValueError, match=r"values has 50 rows, of which 27 are held out, but.* 27"):
+    message = r"values has 50 rows, of which 27 are for validation, but.* 27"
+    with pytest.raises(ValueError, match=message):
         anomalies.train(table(50), settings)
     differenced = replace(
         settings, preprocessing=series.Preprocessing(difference=(7,)), validation=0
     )
-    with pytest.raises(ValueError, match=r"needs at least 34 .* and 7 lost to differencing"):
+    with pytest.raises(ValueError, match=r"needs at least 34 .* and 7 dropped by differencing"):
         anomalies.train(table(33), differenced)
     with pytest.raises(ValueError, match="values must hold real numbers, got <U1"):
         anomalies.train(np.array(["a"]))
@@ -403,7 +389,7 @@ def test_values_that_cannot_be_trained_on():
 def test_values_that_cannot_be_scored(method):
     values = table(60)
     detector = untrained(QUICK[method], values)
-    with pytest.raises(ValueError, match="table has 1 column but was prepared for 2"):
+    with pytest.raises(ValueError, match="table has 1 column but the preprocessor was fitted on 2"):
         detector.errors(values[:, :1])
     with pytest.raises(ValueError, match="float32 cannot hold them: are they in the same units"):
         detector.errors(values * 1e100)

@@ -31,12 +31,12 @@ def test_eventwise_by_hand():
 
 
 def test_each_event_counts_once():
-    """Three alarms in one labelled event: one recalled, three right."""
+    """Three detections in one labelled event: one recalled, three correct."""
     labels, flags = np.zeros(20, bool), np.zeros(20, bool)
     labels[2:12] = True
     flags[[3, 6, 9]] = True
     assert metrics.eventwise(labels, flags)[:5] == (1, 1, 1, 1, 3)
-    # One alarm over two labelled events: both recalled, one right.
+    # One detection over two labelled events: both recalled, one correct.
     labels[15:17] = True
     assert metrics.eventwise(labels, [Event(1, 20, 5, 1.0)])[:5] == (1, 1, 1, 2, 1)
     assert metrics.eventwise(labels, [Event(1, 20, 5, 1.0)]).delays.tolist() == [0, 0]
@@ -118,7 +118,7 @@ def test_what_is_no_labels(use):
         use(np.zeros(10))
     with pytest.raises(ValueError, match="labels must be bool, or integers 0 and 1, got int64"):
         use(np.arange(10))
-    with pytest.raises(ValueError, match="labels mark no row as strange"):
+    with pytest.raises(ValueError, match="labels mark no row as anomalous"):
         use(np.zeros(10, bool))
     with pytest.raises(ValueError, match="has 10 rows but labels has 3: they must be aligned"):
         use(np.ones(3, bool))
@@ -166,10 +166,10 @@ def test_point_adjustment_passes_over_missing_scores():
 @pytest.mark.parametrize("labels", [[1, 0, 0, 1], [1, 1, 1, 1], [0, 0, 0, 1]])
 def test_events_at_both_ends_and_everything_flagged(labels):
     labels = np.array(labels)
-    share, count = labels.mean(), len(events(labels == 1))
+    fraction, count = labels.mean(), len(events(labels == 1))
     every = np.ones(4, bool)
-    assert metrics.pointwise(labels, every)[:2] == (share, 1)
+    assert metrics.pointwise(labels, every)[:2] == (fraction, 1)
     assert metrics.eventwise(labels, every)[:5] == (1, 1, 1, count, 1)
     constant = metrics.best_f1(labels, np.full(4, 7.0))
-    assert constant[:3] == pytest.approx((2 * share / (1 + share), share, 1))
+    assert constant[:3] == pytest.approx((2 * fraction / (1 + fraction), fraction, 1))
     assert constant.threshold < 7

@@ -21,11 +21,11 @@ def test_scores_by_size_are_those_of_numpy(errors):
 
 
 @given(tables)
-def test_shares_add_up_and_name_the_largest(errors):
-    shares = anomalies.shares(errors)
+def test_contributions_add_up_and_name_the_largest(errors):
+    contributions = anomalies.contributions(errors)
     some = np.abs(errors).sum(axis=1) > 0
-    np.testing.assert_allclose(shares.sum(axis=1), some)
-    own = np.take_along_axis(np.abs(errors), shares.argmax(axis=1)[:, None], axis=1)[:, 0]
+    np.testing.assert_allclose(contributions.sum(axis=1), some)
+    own = np.take_along_axis(np.abs(errors), contributions.argmax(axis=1)[:, None], axis=1)[:, 0]
     np.testing.assert_array_equal(own, anomalies.largest(errors))
 
 
@@ -33,7 +33,7 @@ def test_shares_add_up_and_name_the_largest(errors):
 def test_a_missing_error_is_left_out(score):
     errors = np.array([[3.0, np.nan], [np.nan, np.nan], [1.0, -1.0]])
     np.testing.assert_array_equal(score(errors), [3.0, np.nan, 1.0])
-    np.testing.assert_array_equal(anomalies.shares(errors), [[1, 0], [0, 0], [0.5, 0.5]])
+    np.testing.assert_array_equal(anomalies.contributions(errors), [[1, 0], [0, 0], [0.5, 0.5]])
 
 
 @given(st.integers(1, 3), st.integers(0, 5))
@@ -48,12 +48,12 @@ def test_mahalanobis_is_scipys(features, seed):
     precision = np.linalg.inv(expected_covariance)
     expected = [mahalanobis(row, errors.mean(axis=0), precision) ** 2 for row in errors]
     np.testing.assert_allclose(gaussian.score(errors), expected, rtol=1e-5)
-    np.testing.assert_allclose(gaussian.shares(errors).sum(axis=1), 1)
+    np.testing.assert_allclose(gaussian.contributions(errors).sum(axis=1), 1)
     # Over the rows that it was fitted to, the mean score is F, whatever their distribution.
     np.testing.assert_allclose(gaussian.score(errors).mean(), features)
 
 
-def test_errors_that_belong_together_are_not_strange_together():
+def test_errors_that_belong_together_are_not_anomalous_together():
     rng = np.random.default_rng(0)
     common = rng.normal(size=(500, 1))
     gaussian = anomalies.fit_gaussian(np.hstack([common, common + 0.1 * rng.normal(size=(500, 1))]))
@@ -69,12 +69,12 @@ def test_a_column_that_never_changed_is_watched_all_the_more():
     gaussian = anomalies.fit_gaussian(errors)
     assert np.isfinite(gaussian.precision).all()
     assert (gaussian.score(errors) < 20).all()
-    strange = np.array([[0.0, 0.1]])
-    assert gaussian.score(strange) > 1000
-    assert gaussian.shares(strange)[0, 1] > 0.99
+    anomalous = np.array([[0.0, 0.1]])
+    assert gaussian.score(anomalous) > 1000
+    assert gaussian.contributions(anomalous)[0, 1] > 0.99
     still = anomalies.fit_gaussian(np.zeros((5, 2)))
     np.testing.assert_array_equal(still.score(np.zeros((1, 2))), 0)
-    np.testing.assert_array_equal(still.shares(np.zeros((1, 2))), 0)
+    np.testing.assert_array_equal(still.contributions(np.zeros((1, 2))), 0)
 
 
 def test_incomplete_rows():
@@ -84,11 +84,11 @@ def test_incomplete_rows():
     for got, expected in zip(gaussian, complete, strict=True):
         np.testing.assert_array_equal(got, expected)
     assert np.isnan(gaussian.score(errors)).tolist() == [False, True, False, True, False]
-    assert np.isnan(gaussian.shares(errors)[1]).all()
+    assert np.isnan(gaussian.contributions(errors)[1]).all()
 
 
 @pytest.mark.parametrize(
-    "use", [*BY_SIZE, anomalies.shares, anomalies.fit_gaussian], ids=lambda use: use.__name__
+    "use", [*BY_SIZE, anomalies.contributions, anomalies.fit_gaussian], ids=lambda use: use.__name__
 )
 def test_what_is_no_errors(use):
     with pytest.raises(TypeError, match="errors must be an array"):

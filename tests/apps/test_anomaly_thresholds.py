@@ -89,7 +89,7 @@ def test_what_is_no_scores(use):
 
 
 def test_numbers_outside_of_their_range():
-    with pytest.raises(ValueError, match=r"q must be a share from 0 to 1, got 99"):
+    with pytest.raises(ValueError, match=r"q must be a fraction from 0 to 1, got 99"):
         thresholds.quantile(SCORES, 99)
     with pytest.raises(ValueError, match="probability must be between 0 and 1, got 0"):
         thresholds.gaussian(2, 0)

@@ -34,6 +34,7 @@ TABLE = WINDOWS.reshape(60, 8)
 fast = {"epochs": 5, "batch_size": 20, "learning_rate": 0.02}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", [LSTM, DENSE], ids=["LSTM", "dense"])
 def test_in_a_pipeline(model):
     """Codes trained without labels tell what a classifier needs to know."""
@@ -47,6 +48,7 @@ def test_in_a_pipeline(model):
     assert list(pipeline[:2].get_feature_names_out()) == [f"latentfeatures{i}" for i in range(3)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", [LSTM, DENSE], ids=["LSTM", "dense"])
 def test_codes_are_those_of_the_model(model):
     features = LatentFeatures(model, **fast)
@@ -105,6 +107,7 @@ def test_fitting_again_compiles_nothing(monkeypatch):
     assert len(traced) - first <= 1  # the shape of the loss is asked for
 
 
+@pytest.mark.thorough
 def test_in_a_grid_search():
     small, large = lc.DenseAutoencoder(8, 1), lc.DenseAutoencoder(8, 3)
     pipeline = make_pipeline(StandardScaler(), LatentFeatures(small, **fast), LogisticRegression())
@@ -116,6 +119,7 @@ def test_in_a_grid_search():
     assert search.best_score_ > 0.8
 
 
+@pytest.mark.thorough
 def test_what_scikit_learn_asks_of_a_transformer():
     """Two of its checks that this one did not pass; all others are passed, too."""
     features = LatentFeatures(lc.Autoencoder(1, 2), epochs=1)
@@ -150,7 +154,7 @@ WITH_NAN = np.where(np.arange(8) == 3, np.nan, TABLE)
         (
             lambda: LatentFeatures(LSTM).fit(TABLE[:, :7]),
             ValueError,
-            r"X has 7 columns, which are no steps of 2 features: give windows \[N, T, 2\]",
+            r"X has 7 columns, not a multiple of the 2 features: give windows \[N, T, 2\]",
         ),
         (
             lambda: LatentFeatures(LSTM).fit(WINDOWS.swapaxes(1, 2)),
@@ -176,7 +180,7 @@ WITH_NAN = np.where(np.arange(8) == 3, np.nan, TABLE)
         (
             lambda: LatentFeatures(lc.Autoencoder(2, 3, steps=4)).fit(TABLE),
             ValueError,
-            "model writes 4 steps, but codes come from writing X again: make it with steps=None",
+            "model returns 4 steps, but it must reconstruct X: make it with steps=None",
         ),
         (lambda: LatentFeatures(DENSE, masking=1.5).fit(TABLE), ValueError, "masking must be at l"),
         (lambda: LatentFeatures(DENSE, epochs=0).fit(TABLE), ValueError, "epochs must be at least"),

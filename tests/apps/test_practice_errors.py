@@ -26,7 +26,7 @@ def trained():
 
 @cache
 def detector():
-    settings = anomalies.Settings("prediction", window=6, units=2, epochs=1, batch_size=64)
+    settings = anomalies.Settings(method="prediction", window=6, units=2, epochs=1, batch_size=64)
     return anomalies.train(VALUES, settings)
 
 
@@ -35,8 +35,8 @@ def autoencoder():
     return anomalies.train(VALUES, anomalies.Settings(window=6, units=2, epochs=1, batch_size=64))
 
 
-def stretch(*stretches):
-    return list(anomalies.gate_traces(detector(), VALUES, stretches))
+def segment(*segments):
+    return list(anomalies.gate_traces(detector(), VALUES, segments))
 
 
 RAGGED = [[1.0, 2.0], [3.0]]
@@ -119,28 +119,29 @@ REFUSED = {
         ValueError,
         "the test part has 1 row, but the horizon is 2",
     ),
-    "a stretch that is one number": (
-        lambda: stretch(5),
+    "a segment that is one number": (
+        lambda: segment(5),
         TypeError,
-        r"stretches must hold pairs such as \(100, 116\), .* got 5",
+        r"segments must hold pairs such as \(100, 116\), .* got 5",
     ),
-    "a stretch of words": (lambda: stretch(("a", "b")), TypeError, "got \\('a', 'b'\\)"),
-    "a stretch of three": (lambda: stretch((1, 2, 3)), TypeError, "got \\(1, 2, 3\\)"),
-    "an empty stretch": (
-        lambda: stretch((5, 5)),
+    "a segment of words": (lambda: segment(("a", "b")), TypeError, "got \\('a', 'b'\\)"),
+    "a segment of three": (lambda: segment((1, 2, 3)), TypeError, "got \\(1, 2, 3\\)"),
+    "an empty segment": (
+        lambda: segment((5, 5)),
         ValueError,
-        r"the stretch \(5, 5\) holds no row of the series",
+        r"the segment \(5, 5\) holds no row of the series",
     ),
     "lags beyond the table": (
         lambda: forecasting.train(
             VALUES, NAMES, forecast_settings(preprocessing=Preprocessing("forward", (1000,)))
         ),
         ValueError,
-        "the training part has 56 of 80 rows, 1000 of which differencing takes",
+        "the training part has 56 of 80 rows, 1000 of which differencing drops",
     ),
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("call", "kind", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_is_refused_in_a_short_sentence(call, kind, message):
     with pytest.raises(kind, match=message) as error:
@@ -172,6 +173,6 @@ def test_numbers_of_settings_are_plain():
 
 @pytest.mark.parametrize("score", ["mean", "largest", "mahalanobis"])
 def test_a_series_too_short_to_be_scored_has_no_events(score):
-    verdict = anomalies.detect(detector(), VALUES[:5], score=score)
-    assert np.isnan(verdict.scores).all()
-    assert verdict.events == []
+    result = anomalies.detect(detector(), VALUES[:5], score=score)
+    assert np.isnan(result.scores).all()
+    assert result.events == []

@@ -118,7 +118,7 @@ def test_names_are_no_html_in_figures(browser, tmp_path):
         name, [series_data.Curve(name, *flat), series_data.Curve("other", *flat)]
     )
     drawn = figures.series([panel], series_data.Axis(LABELS, name))
-    path = page.write(tmp_path / "page.html", name, [page.picture(drawn, name)])
+    path = page.write(tmp_path / "page.html", name, [page.figure(drawn, name)])
     opened = open_file(browser, path, ".main-svg")
     assert opened.locator(".annotation-text").text_content() == name
     assert opened.locator(".xtitle").text_content() == name
@@ -145,12 +145,12 @@ def test_gates_are_those_of_the_run_by_length_of_memory():
 
 def a_page(path):
     parts = [
-        page.verdict(["Nothing <found> & well"], good=True),
+        page.summary(["Nothing <found> & well"], good=True),
         page.heading("A & B"),
         page.paragraph("</script><script>alert(1)</script>"),
         page.listing(["one", "<two>"]),
         page.grid(["model", "MAE"], [["ours & theirs", "1,000.2"]]),
-        page.picture(a_series(), "the <series>"),
+        page.figure(a_series(), "the <series>"),
     ]
     return page.write(path, "Load <of> May", parts)
 
@@ -159,7 +159,7 @@ def test_a_page_says_what_it_was_given_and_runs_none_of_it(tmp_path):
     text = a_page(tmp_path / "page.html").read_text(encoding="utf-8")
     words = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
     assert "<title>Load &lt;of&gt; May</title>" in words
-    assert '<div class="verdict good"><p>Nothing &lt;found&gt; &amp; well</p></div>' in words
+    assert '<div class="summary good"><p>Nothing &lt;found&gt; &amp; well</p></div>' in words
     assert "&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in words
     assert '<td class="word">ours &amp; theirs</td><td class="number">1,000.2</td>' in words
     assert "<figcaption>the &lt;series&gt;</figcaption>" in words
@@ -199,8 +199,8 @@ def test_control_characters_are_shown(tmp_path):
         [series_data.Panel(name, [series_data.Curve(name, np.arange(3), np.ones(3))])],
         series_data.Axis(range(3)),
     )
-    parts = [page.grid([name], [[name]]), page.verdict([name], good=True)]
-    parts.append(page.picture(drawn, name))
+    parts = [page.grid([name], [[name]]), page.summary([name], good=True)]
+    parts.append(page.figure(drawn, name))
     text = page.write(tmp_path / "page.html", name, parts).read_text(encoding="utf-8")
     assert text.count(r"caf\xe9 \x1b[31m\u202e") >= 6
     assert "\x1b" not in text

@@ -43,11 +43,11 @@ def write(place, **files):
         (place / {"checkpoint": CHECKPOINT, "settings": SETTINGS}.get(name, name)).write_text(text)
 
 
-def run(folder, *, kind=KIND, failure=None, say=pytest.fail, inputs=(), **files):
+def run(folder, *, kind=KIND, failure=None, warn=pytest.fail, inputs=(), **files):
     """A run that writes `files` and then ends, or fails. Returns the checkpoint that it found."""
     options = {name: files.pop(name, False) for name in ("resume", "force")}
     output = run_folder.choose_folder(folder, "lstmcore-run", kind, **options, inputs=inputs)
-    with output.open(say) as place:
+    with output.open(warn) as place:
         kept = place / CHECKPOINT
         found = kept.read_text() if kept.exists() else None
         write(place, **files)
@@ -156,14 +156,14 @@ def test_what_appears_in_the_old_folder_at_the_last_moment_is_kept(folder, monke
         return exchange(first, second)
 
     monkeypatch.setattr(staging, "exchange", late)
-    run(folder, model="2", force=True, say=said.append)
+    run(folder, model="2", force=True, warn=said.append)
     assert contents(folder) == {"model": "2"}
     kept = folder.with_name("run-replaced")
     assert contents(kept) == {"model": "1", "thesis.txt": "mine"}
     assert said == [
         f"{kept} keeps what {folder} was before: lstmcore did not write thesis.txt in it"
     ]
-    run(folder, model="3", force=True, say=said.append)
+    run(folder, model="3", force=True, warn=said.append)
     assert contents(folder.with_name("run-replaced-2")) == {"model": "2", "thesis.txt": "mine"}
 
 
@@ -186,7 +186,7 @@ def test_a_run_that_fails_with_a_checkpoint_leaves_it_beside_the_earlier_results
 def test_a_run_that_has_not_ended_is_replaced_only_if_that_is_asked_for(folder):
     with pytest.raises(KeyboardInterrupt):
         run(folder, failure=KeyboardInterrupt(), checkpoint="1", settings="1")
-    with pytest.raises(FileExistsError, match=r"has not ended.*--resume goes on.*--force begins"):
+    with pytest.raises(FileExistsError, match=r"has not ended.*--resume continues.*--force starts"):
         run(folder, model="2")
     assert run_folder.unfinished(folder).read_text() == "1"
     assert run(folder, model="2", force=True) is None
@@ -242,7 +242,7 @@ def test_what_killed_processes_left_of_temporary_files_is_no_result(folder):
 
 
 def test_resume_or_force_but_not_both(folder):
-    with pytest.raises(ValueError, match="--resume goes on with a run, --force replaces it"):
+    with pytest.raises(ValueError, match="--resume continues a run, --force replaces it"):
         run(folder, resume=True, force=True)
 
 
@@ -298,7 +298,7 @@ def test_a_run_with_other_peoples_files_is_refused(change, options, folder):
 
 def test_an_earlier_run_is_refused_unless_it_may_be_replaced(folder):
     run(folder, model="1")
-    expected = r"holds an earlier run: --force replaces it, --resume goes on with it, or choose"
+    expected = r"holds an earlier run: --force replaces it, --resume continues it, or choose"
     with pytest.raises(FileExistsError, match=expected):
         run(folder, model="2")
     with pytest.raises(FileExistsError, match="run: --force replaces it, or choose another folder"):
@@ -371,7 +371,7 @@ def test_an_input_in_the_output_folder_is_never_replaced(link, options, folder):
 @pytest.mark.parametrize("above", ["", "loop/"])
 def test_links_that_lead_in_a_circle_are_refused(above, tmp_path):
     (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(OSError, match=r"loop.* (levels of symbolic|leads nowhere)"):
+    with pytest.raises(OSError, match=r"loop.* (levels of symbolic|broken link)"):
         run(tmp_path / f"{above}loop", model="1")
 
 
@@ -502,7 +502,7 @@ def test_places_that_are_refused(here, tmp_path, monkeypatch):
     for place, message in (
         (tmp_path / "file", r"file \(it is no folder\): choose another"),
         (tmp_path / "file" / "below" / "it", r"it \(.*file is no folder\): choose another"),
-        (tmp_path / "broken", "broken is a link that leads nowhere: choose another"),
+        (tmp_path / "broken", "broken is a broken link: choose another"),
         (Path(), r"\. \(the folder you are in\): name a folder in it, such as run"),
         (here, r"here \(the folder you are in\): name a folder in it, such as .*here.run"),
         (tmp_path / "mounted", r"mounted \(a file system is mounted there\): name a folder in it"),
@@ -570,7 +570,7 @@ def test_the_same_run_goes_on(described, place):
         (changed(units=(4, 3)), "was begun with units 4,2, not 4,3: give the same"),
         (changed(preprocessing={"difference": (1,)}), "begun with difference none, not 1"),
         (changed(speed=2), "begun with speed none, not 2"),
-        (TOLD | {"rows": 10}, "begun with rows 9, not 10: .* to begin anew, give --force inst"),
+        (TOLD | {"rows": 10}, "begun with rows 9, not 10: .* to start again, give --force inst"),
     ],
 )
 def test_another_run_does_not(described, message, place):
@@ -582,5 +582,5 @@ def test_another_run_does_not(described, message, place):
                                     lambda p: p.write_text("[]")])  # fmt: skip
 def test_a_run_that_nothing_tells_of(damage, place):
     damage(place / SETTINGS)
-    with pytest.raises(ValueError, match=r"settings.json is missing or damaged, .*begin anew"):
+    with pytest.raises(ValueError, match=r"settings.json is missing or damaged, .*start again"):
         run_folder.record_settings(place, TOLD)

@@ -16,16 +16,18 @@ from lstmcore.apps import run_folder
 from lstmcore.io import manifest, staging
 from lstmcore.io.manifest import MANIFEST, MARKER
 
+pytestmark = pytest.mark.thorough
+
 KIND = "lstmcore fit"
 OLD = {"settings.json": "{}", "checkpoint.safetensors": "old", "model.safetensors": "old", "a": "1"}
 NEW = {"settings.json": "{}", "checkpoint.safetensors": "new", "model.safetensors": "new", "b": "2"}
 FOREIGN = {"thesis.txt": "years of work", "unfinished/thesis.txt": "more of them"}
 
 
-def begin(folder, files, *, resume=False, force=False, say=None):
+def begin(folder, files, *, resume=False, force=False, warn=None):
     """A run that writes `files`, the settings first, as the commands do."""
     output = run_folder.choose_folder(folder, "lstmcore-run", KIND, resume=resume, force=force)
-    with output.open(say or pytest.fail) as place:
+    with output.open(warn or pytest.fail) as place:
         run_folder.record_settings(place, {})
         for name, text in files.items():
             if name != "settings.json":
@@ -163,7 +165,7 @@ def test_killed_at_every_operation(scene):
 @pytest.mark.parametrize("disturb", [full_disk, read_only])
 def test_a_full_or_read_only_disk_at_every_operation(disturb, scene):
     copy, options, can_exchange = scene
-    run = partial(begin, files=NEW, say=lambda _: None, **options)
+    run = partial(begin, files=NEW, warn=lambda _: None, **options)
     operations = count(partial(run, copy("counted")))
     old, failures = without_settings(contents(copy("before"))), 0
     for at in range(operations):

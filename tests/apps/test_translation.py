@@ -5,7 +5,6 @@ import re
 import shutil
 from dataclasses import replace
 from functools import partial
-from itertools import product
 from unicodedata import normalize
 
 import hypothesis.strategies as st
@@ -14,14 +13,13 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from manifests import forge
+from translators import OTHER, PAIRS, WORDS, change_vocabularies
 
 import lstmcore as lc
 from lstmcore import study
 from lstmcore.apps.translation import Settings, Translator, read_pairs, split, train, training
 from lstmcore.apps.translation.pairs import read_pair_file
 
-WORDS = {"one": "eins", "two": "zwei", "red": "rot", "old": "alt", "big": "groß", "new": "neu"}
-PAIRS = [(f"{a} {b}", f"{WORDS[b]} {WORDS[a]}") for a, b in product(WORDS, repeat=2)]  # 36
 TINY = Settings(
     level="word",
     units=8,
@@ -139,7 +137,7 @@ READ = {
     "copies": (
         "a\ta\nb\tb\nc\td\n",
         [("a", "a"), ("b", "b"), ("c", "d")],
-        ["source and target are the same text in 2 of 3 pairs: is each in a column of its own?"],
+        ["source and target are the same text in 2 of 3 pairs: is each in its own column?"],
     ),
 }
 
@@ -167,7 +165,7 @@ def test_pairs_of_a_csv_file(text, tmp_path):
 @pytest.mark.parametrize("columns", [(1, 1), (0, 1), (1, 2, 3), (1.5, 2), ("1", "2"), (1,)])
 def test_columns_that_are_no_two(columns, tmp_path):
     (tmp_path / "pairs.tsv").write_text("a\tb\n")
-    with pytest.raises(ValueError, match="columns must be two different numbers from 1 on"):
+    with pytest.raises(ValueError, match="columns must be two different numbers from 1, those"):
         read_pairs(tmp_path / "pairs.tsv", columns)
 
 
@@ -177,6 +175,7 @@ def test_columns_that_are_not_there(tmp_path):
         read_pairs(tmp_path / "pairs.tsv", (2, 3))
 
 
+@pytest.mark.thorough
 def test_pairs_in_different_normal_forms_are_the_same_words():
     pairs = [(normalize("NFD", "café é"), "ä"), ("café", normalize("NFD", "ä")), ("no", "ö")]
     found = train(pairs, replace(TINY, epochs=1, validation=0, batch_size=3))
@@ -188,7 +187,7 @@ def test_pairs_in_different_normal_forms_are_the_same_words():
 def test_no_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no file .*pairs\.tsv"):
         read_pairs(tmp_path / "pairs.tsv")
-    with pytest.raises(IsADirectoryError, match="is a folder: name a file of pairs"):
+    with pytest.raises(IsADirectoryError, match="is a folder: give a file of pairs"):
         read_pairs(tmp_path)
 
 
@@ -210,19 +209,19 @@ TEXTS = st.text("ab", min_size=1, max_size=2)
     st.integers(0, 2**63 - 1),
 )
 @example([("a", "1"), ("b", "2"), ("a", "3")], 0.01, 0)
-def test_no_source_that_is_held_out_is_trained_on(pairs, fraction, seed):
+def test_no_source_that_is_validation_is_trained_on(pairs, fraction, seed):
     different = len({source for source, _ in pairs})
     count = max(1, round(fraction * different)) if fraction else 0
     if count >= different:
         with pytest.raises(ValueError, match=f"leaves none of {different} different sources"):
             split(pairs, fraction, seed)
         return
-    training, held_out = split(pairs, fraction, seed)
-    assert sorted(training + held_out) == sorted(pairs)
-    sources = [{source for source, _ in side} for side in (training, held_out)]
+    training, validation = split(pairs, fraction, seed)
+    assert sorted(training + validation) == sorted(pairs)
+    sources = [{source for source, _ in side} for side in (training, validation)]
     assert not sources[0] & sources[1]
     assert len(sources[1]) == count
-    assert split(pairs, fraction, seed) == (training, held_out)
+    assert split(pairs, fraction, seed) == (training, validation)
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1, float("nan")])
@@ -241,7 +240,7 @@ SETTINGS = {
     "batch size": ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
     "maximum": ({"max_length": 0}, "max_length must be at least 1, got 0"),
     "buckets": ({"buckets": 0}, "buckets must be at least 1, got 0"),
-    "patience": ({"patience": 0}, "patience must be at least 1, got 0"),
+    "patience": ({"patience": -1}, "patience must be at least 1, got -1"),
     "seed": ({"seed": -1}, "seed must be at least 0, got -1"),
     "large seed": ({"seed": 2**63}, "seed must be at most"),
     "learning rate": ({"learning_rate": 0.0}, "learning_rate must be a positive number, got 0"),
@@ -258,7 +257,7 @@ UNFIT = {
         PAIRS,
         {"max_length": 2},
         ValueError,
-        r"each of 36 pairs has more than max_length 2 tokens \(its end counts as one\): raise it",
+        r"each of 36 pairs has more than max_length 2 tokens \(including END\): raise it",
     ),
     "dropout": (PAIRS, {"dropout": 1.0}, ValueError, "dropout must be at least 0 and below 1"),
     "both": (
@@ -287,8 +286,9 @@ def test_nothing_to_train_on_or_with(pairs, change, kind, message):
 # What training does.
 
 
+@pytest.mark.thorough
 def test_what_training_tells(trained, seen):
-    assert (len(trained.training), len(trained.validation_start), trained.left_out) == (27, 9, 0)
+    assert (len(trained.training), len(trained.validation), trained.left_out) == (27, 9, 0)
     assert trained.stopped is None
     assert {name: len(losses) for name, losses in trained.history.items()} == {
         "loss": 150,
@@ -296,7 +296,7 @@ def test_what_training_tells(trained, seen):
     }
     assert [progress.epoch for progress in seen] == list(range(1, 151))
     last = seen[-1]
-    assert last.held_out == trained.validation_start
+    assert last.validation == trained.validation
     assert last.losses == {name: float(losses[-1]) for name, losses in trained.history.items()}
     jax.tree.map(np.testing.assert_array_equal, last.translator.params, trained.translator.params)
 
@@ -325,9 +325,9 @@ def test_dropout_acts_in_training_and_not_in_evaluation(trained):
     quiet = loss(jax.jit(model.init)(key), batch)
     assert model.dropout == 0.1
     assert 1e-4 < abs(float(trained.history["loss"][0] - quiet)) < 0.5
-    held_out = as_batch(trained, trained.validation_start)
+    validation = as_batch(trained, trained.validation)
     np.testing.assert_allclose(
-        loss(trained.translator.params, held_out),
+        loss(trained.translator.params, validation),
         trained.history["validation_loss"][-1],
         rtol=1e-5,
     )
@@ -352,7 +352,7 @@ def test_batches_are_whole_and_hold_each_pair_once(pairs, rows):
 
 def test_empty_pairs_change_neither_loss_nor_gradient(trained):
     model, params = trained.translator.model, trained.translator.params
-    batch = as_batch(trained, trained.validation_start[:3])
+    batch = as_batch(trained, trained.validation[:3])
     padded = {side: np.pad(ids, ((1, 1), (0, 0))) for side, ids in batch.items()}
     gradient = jax.jit(jax.value_and_grad(partial(training.loss, model)))
     for a, b in zip(
@@ -374,19 +374,19 @@ def ending(translator, monkeypatch):
             error.result = result
             raise error
 
-        monkeypatch.setattr(training, "fit", fit)
+        monkeypatch.setattr("lstmcore.apps.training.fit", fit)
         return result
 
     return end
 
 
 def test_pairs_that_are_too_long_are_left_out(ending):
-    """Their words are in no vocabulary, and none of them is held out."""
+    """Their words are in no vocabulary, and none is in the validation part."""
     long = [("two " * 9 + f"source{i}", f"target{i}") for i in range(20)]
     ending(1)
     trained = train([*PAIRS[:18], *long, *PAIRS[18:]], replace(TINY, max_length=3))
     assert trained.left_out == 20
-    assert (len(trained.training), len(trained.validation_start)) == (27, 9)
+    assert (len(trained.training), len(trained.validation)) == (27, 9)
     assert set(trained.translator.source.tokens) == set(WORDS)
     assert trained.translator.max_length == 3
 
@@ -409,7 +409,7 @@ def test_an_end_within_the_first_epoch(ending):
 
 
 def test_many_texts_are_translated_as_each_alone(translator, trained):
-    sources = [source for source, _ in trained.validation_start] + [
+    sources = [source for source, _ in trained.validation] + [
         "old",
         "",
         "new two one red old",
@@ -418,7 +418,7 @@ def test_many_texts_are_translated_as_each_alone(translator, trained):
 
 
 def test_a_beam_of_width_1_is_greedy(translator, trained):
-    sources = [source for source, _ in trained.validation_start]
+    sources = [source for source, _ in trained.validation]
     state, _ = translator.model.encode(translator.params, translator._ids(sources))
     beams = lc.beam_search(
         translator.model.step, translator.params, state, max_length=translator.max_length, width=1
@@ -496,18 +496,12 @@ def test_a_translator_comes_back(translator, folder):
     assert {path.name for path in folder.iterdir()} == names
 
 
-def described(folder, **changes):
-    path = folder / "vocabularies.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
 def another_model(folder, model):
     shapes = jax.eval_shape(model.init, jax.random.key(0))
     params = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
     lc.save(folder / "model.safetensors", model, params)
 
 
-OTHER = json.loads(lc.Vocabulary.of(["one two three"], "word").to_json())
 DAMAGE = {
     "no folder": (shutil.rmtree, FileNotFoundError, "there is no folder .*: name the"),
     "no vocabularies": (
@@ -540,21 +534,25 @@ DAMAGE = {
         ValueError,
         r"vocabularies\.json is damaged",
     ),
-    "one side": (lambda folder: described(folder, target=None), ValueError, "json is damaged"),
+    "one side": (
+        lambda folder: change_vocabularies(folder, target=None),
+        ValueError,
+        "json is damaged",
+    ),
     "a maximum of 0": (
-        lambda folder: described(folder, max_length=0),
+        lambda folder: change_vocabularies(folder, max_length=0),
         ValueError,
         "json is damaged: max_length must be at least 1, got 0",
     ),
     "a maximum in words": (
-        lambda folder: described(folder, max_length="9"),
+        lambda folder: change_vocabularies(folder, max_length="9"),
         ValueError,
         "json is damaged: max_length must be a whole number",
     ),
     "vocabulary of another": (
-        lambda folder: described(folder, target=OTHER),
+        lambda folder: change_vocabularies(folder, target=OTHER),
         ValueError,
-        "holds no translator: the model knows 10 target tokens but its vocabulary has 7",
+        "holds no translator: the model has 10 target tokens but the vocabulary has 7",
     ),
     "damaged model": (
         lambda folder: (folder / "model.safetensors").write_bytes(b"nothing"),
@@ -591,7 +589,7 @@ def test_damaged_folders(damage, kind, message, folder):
 def test_vocabularies_of_the_same_sizes_that_were_swapped(folder):
     """Nothing but their digest tells."""
     stored = json.loads((folder / "vocabularies.json").read_text())
-    described(folder, source=stored["target"], target=stored["source"])
+    change_vocabularies(folder, source=stored["target"], target=stored["source"])
     with pytest.raises(ValueError, match=r"vocabularies.json is not the file that was written"):
         Translator.load(folder)
 

@@ -13,14 +13,13 @@ from matplotlib import pyplot
 import lstmcore as lc
 from lstmcore import reference, series
 from lstmcore.apps import autoencoding
-from lstmcore.apps.autoencoding import folder as job_folder
 from lstmcore.series import read_dataset
 
 # The smallest model and the fewest batches: what costs time here is compiling.
 SMALL = ("--window", "3", "--units", "2", "--epochs", "2", "--batch-size", "512")
 TABLE = "name,load,temp\n" + "".join(f"day {i},{i % 5},{1000 + i * i}\n" for i in range(12))
 OPTIONS = (
-    "dataset", "columns", "mode", "window", "steps", "units", "activation", "scaling", "epochs",
+    "dataset", "columns", "mode", "window", "horizon", "units", "activation", "scaling", "epochs",
     "batch-size", "learning-rate", "validation", "patience", "seed", "output", "time", "missing",
     "difference", "stride", "resume",
 )  # fmt: skip
@@ -31,12 +30,6 @@ def table(tmp_path) -> Path:
     path = tmp_path / "my table, é.csv"
     path.write_text(TABLE, encoding="utf-8")
     return path
-
-
-@pytest.fixture
-def no_pictures(monkeypatch):
-    """Drawing takes time, and other tests look at the pictures."""
-    monkeypatch.setattr(job_folder, "write_pictures", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +100,7 @@ def test_the_settings_tell_how_the_model_was_made(tutorial):
     assert expected.items() <= contents["settings"].items()
 
 
-def test_the_pictures_show_something(tutorial):
+def test_the_figures_show_something(tutorial):
     for path in tutorial.folder.glob("*.png"):
         assert path.read_bytes().startswith(b"\x89PNG")
         assert pyplot.imread(path)[..., :3].std() > 0.01
@@ -119,7 +112,7 @@ def test_the_pictures_show_something(tutorial):
 @pytest.mark.parametrize("mode", ["prediction", "composite"])
 def test_a_table_in_each_mode(mode, table, tmp_path):
     """The settings and the model are enough to write the output again, in units of the table."""
-    run = call("fit", table, *SMALL, "--mode", mode, "--steps", 2, "-o", tmp_path / "a run, é")
+    run = call("fit", table, *SMALL, "--mode", mode, "--horizon", 2, "-o", tmp_path / "a run, é")
     assert run.exit_code == 0, run.text
     parts = {"prediction": 2} if mode == "prediction" else {"reconstruction": 3, "prediction": 2}
     pictures = {"loss.png", "gates_encoder_0.png", *(f"{part}.png" for part in parts)}
@@ -143,7 +136,7 @@ def test_a_table_in_each_mode(mode, table, tmp_path):
     np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("no_figures")
 def test_same_seed_same_model(table, tmp_path):
     """Other seed, other model; results of an earlier run are replaced, even read-only ones."""
     models, files = [], []
@@ -160,7 +153,7 @@ def test_same_seed_same_model(table, tmp_path):
     assert files[0] == files[1]
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("no_figures")
 def test_sunspots_with_validation_and_patience(tmp_path):
     """A step too small to change any weight: the first epoch stays the best, and patience ends."""
     run = call("fit", "--dataset", "sunspots", *SMALL, "--epochs", 50, "--learning-rate", 1e-30,
@@ -206,7 +199,7 @@ def test_missing_values_and_differences(mode, table, tmp_path):
     assert "load: 2 of 30 values missing" in run.text
     assert "filled with the last known value" in run.text
     assert "differences to 5 rows before and then to the row before" in run.text
-    assert re.search(r"error, windows trained on: [\d.]+ on average, [\d.]+ at worst", run.text)
+    assert re.search(r"error, training windows: [\d.]+ on average, [\d.]+ at worst", run.text)
     settings = run.settings()
     assert (settings["reading"], settings["rows"]) == ({"time": "when"}, 30)
     assert settings["settings"]["stride"] == 2
@@ -260,7 +253,7 @@ def test_times_are_checked(dates, message, table, tmp_path):
     assert_refused(call("fit", table, "--window", 1, "-o", tmp_path / "run"), message)
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("no_figures")
 def test_a_column_that_never_changes_is_named(table, tmp_path):
     table.write_text("load,temp\n" + "".join(f"{i},5\n" for i in range(12)))
     run = call("fit", table, *SMALL, "-o", tmp_path / "run")
@@ -275,9 +268,15 @@ MISTAKES = {
     "window too long": (["--window", 8], "window of 8 rows does not fit into 7 rows"),
     "window 0": (["--window", 0], "window must be at least 1, got 0"),
     "window a word": (["--window", "x"], "'--window'.* valid integer"),
-    "no steps": (["--mode", "prediction", "--steps", 0], "steps must be at least 1"),
-    "no steps, composite": (["--mode", "composite", "--steps", 0], "steps must be at least 1"),
-    "steps of a reconstruction": (["--steps", 2], "--steps is for --mode prediction or composite"),
+    "no horizon": (["--mode", "prediction", "--horizon", 0], "horizon must be at least 1"),
+    "no horizon, composite": (
+        ["--mode", "composite", "--horizon", 0],
+        "horizon must be at least 1",
+    ),
+    "horizon of a reconstruction": (
+        ["--horizon", 2],
+        "--horizon is for --mode prediction or composite",
+    ),
     "units 0": (["--units", "4,0"], "units must be at least 1, got 0"),
     "units words": (["--units", "a,b"], "'a,b' is not a list of numbers such as 128,64"),
     "activation": (["--activation", "swish"], "activation 'swish' is not known: use one of tanh"),
@@ -286,19 +285,18 @@ MISTAKES = {
     "dataset": (["--dataset", "x"], "'x' is not one of 'tutorial'"),
     "epochs 0": (["--epochs", 0], "epochs must be at least 1, got 0"),
     "batch size 0": (["--batch-size", 0], "batch_size must be at least 1, got 0"),
-    "patience 0": (["--patience", 0], "patience must be at least 1, got 0"),
     "learning rate 0": (["--learning-rate", 0], "learning_rate must be a positive number, got 0"),
     "learning rate NaN": (["--learning-rate", "nan"], "learning_rate must be a positive number"),
     "validation": (
         ["--validation", 1.5],
-        "validation must be a fraction, at least 0 and below 1, got 1.5",
+        "validation must be at least 0 and below 1, got 1.5",
     ),
     "nothing to train on": (["--validation", 0.9], "validation 0.9 leaves no window of 3 rows"),
     "stride 0": (["--stride", 0], "stride must be at least 1, got 0"),
     "stride a word": (["--stride", "x"], "'x' is neither a number of rows nor auto"),
     "difference 0": (["--difference", 0], "difference must be at least 1"),
     "difference a word": (["--difference", "x"], "--difference.*'x' is not a list of numbers"),
-    "difference too long": (["--difference", 5], r"into 2 rows \(5 are lost to differencing\)"),
+    "difference too long": (["--difference", 5], r"into 2 rows \(5 are dropped by differencing\)"),
     "missing": (["--missing", "linear"], "'linear' is not one of 'refuse'"),
     "time of a dataset": (["--time", "x"], "--time is for a CSV file"),
     "seed too large": (["--seed", 10**20], "seed"),
@@ -394,18 +392,18 @@ def test_results_of_an_earlier_run_do_not_stay_beside_those_of_another_model(tut
     }  # fmt: skip
 
 
-@pytest.mark.usefixtures("no_pictures")
-def test_errors_on_windows_trained_on_and_held_out_are_told_apart(tmp_path):
+@pytest.mark.usefixtures("no_figures")
+def test_errors_of_training_and_validation_windows_are_printed(tmp_path):
     run = call("fit", "--dataset", "sunspots", *SMALL, "--validation", 0.2, "-o", tmp_path / "run")
     rows = run.rows("output.csv")
-    for use, words in (("training", "windows trained on"), ("validation", "windows held out")):
+    for use, words in (("training", "training windows"), ("validation", "validation windows")):
         mine = [row for row in rows if row["used_for"] == use]
         errors = [abs(float(row["sunspots"]) - float(row["sunspots_output"])) for row in mine]
         assert f"error, {words}: {np.mean(errors):.4g} on average" in run.text
     assert {row["used_for"] for row in rows} == {"training", "neither", "validation"}
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("no_figures")
 def test_the_table_itself_is_never_overwritten(table, tmp_path):
     """It may well be the output of an earlier run, in the same folder."""
     table = table.rename(table.with_name("output.csv"))

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 import lstmcore as lc
 from lstmcore.apps.anomalies import metrics, report
-from lstmcore.apps.anomalies.report import sentence
+from lstmcore.apps.anomalies.report import summary
 from lstmcore.io.staging import CHECKPOINT, staging_of
 from lstmcore.series import Preprocessing
 
@@ -27,14 +27,14 @@ FILES = {
 SMALL = ("--window", 4, "--units", 2, "--epochs", 2, "--batch-size", 512)
 NAMES = ("load", "<b>t$^</b>")
 ROWS = 200
-STRANGE = slice(150, 154)
+ANOMALOUS = slice(150, 154)
 
 
-def values(seed=0, strange=STRANGE):
+def values(seed=0, anomalous=ANOMALOUS):
     noise = np.random.default_rng(seed).normal(size=(ROWS, 2))
     table = np.round(np.sin(np.arange(ROWS) / 3)[:, None] * [5, 1] + noise * [0.3, 1], 3)
-    if strange is not None:
-        table[strange, 0] += 40
+    if anomalous is not None:
+        table[anomalous, 0] += 40
     return table
 
 
@@ -42,7 +42,7 @@ def days():
     return (np.datetime64("2024-01-01") + np.arange(ROWS).astype("m8[D]")).astype(str).tolist()
 
 
-def marks(rows=STRANGE):
+def marks(rows=ANOMALOUS):
     marked = np.zeros(ROWS)
     marked[rows] = 1
     return marked
@@ -106,7 +106,7 @@ def test_everything_promised_is_written(found):
     assert found.files() <= set(re.findall(r"[\w.]+", found.text))  # and said so
 
 
-def test_it_is_what_python_trains_and_labels_are_not_learnt_from(found, detector):
+def test_it_is_what_python_trains_and_labels_are_not_trained_on(found, detector):
     settings = lc.anomalies.Settings(
         window=4, units=2, epochs=2, batch_size=512, preprocessing=Preprocessing("forward")
     )
@@ -119,35 +119,35 @@ def test_it_is_what_python_trains_and_labels_are_not_learnt_from(found, detector
 
 
 def test_scores_are_those_of_python(found, detector):
-    verdict = lc.anomalies.detect(detector, values())
+    result = lc.anomalies.detect(detector, values())
     rows = found.rows("scores.csv")
     assert [row["date"] for row in rows] == days()
     np.testing.assert_array_equal(floats(found, "scores.csv", *NAMES), values())
     outputs = floats(found, "scores.csv", *(f"{name}_model" for name in NAMES))
     np.testing.assert_allclose(outputs, detector.outputs(values()), rtol=1e-6)
-    np.testing.assert_allclose(floats(found, "scores.csv", "score")[:, 0], verdict.scores)
+    np.testing.assert_allclose(floats(found, "scores.csv", "score")[:, 0], result.scores)
     flags = [row["flagged"] == "1" for row in rows]
-    np.testing.assert_array_equal(flags, verdict.scores > verdict.threshold.value)
-    for number, event in enumerate(verdict.events, start=1):
+    np.testing.assert_array_equal(flags, result.scores > result.threshold.value)
+    for number, event in enumerate(result.events, start=1):
         assert {row["event"] for row in rows[event.start : event.stop]} == {str(number)}
-    assert sum(row["event"] != "" for row in rows) == sum(e.stop - e.start for e in verdict.events)
+    assert sum(row["event"] != "" for row in rows) == sum(e.stop - e.start for e in result.events)
 
 
 def test_events_are_those_of_python(found, detector):
-    verdict = lc.anomalies.detect(detector, values())
+    result = lc.anomalies.detect(detector, values())
     rows = found.rows("events.csv")
     assert tuple(rows[0]) == report.EVENTS
-    assert len(rows) == len(verdict.events) >= 1
-    for row, event in zip(rows, verdict.events, strict=True):
+    assert len(rows) == len(result.events) >= 1
+    for row, event in zip(rows, result.events, strict=True):
         assert (row["first"], row["last"]) == (days()[event.start], days()[event.stop - 1])
         assert (int(row["rows"]), row["peak"]) == (event.stop - event.start, days()[event.peak])
         assert float(row["score"]) == pytest.approx(event.score)
-        share = verdict.shares[event.peak].max()
-        assert float(row["share"]) == pytest.approx(share)
-        assert row["column"] == NAMES[verdict.shares[event.peak].argmax()]
-    strangest = max(rows, key=lambda row: float(row["score"]))
-    assert strangest["column"] == "load"
-    assert days()[148] <= strangest["peak"] <= days()[155]
+        contribution = result.contributions[event.peak].max()
+        assert float(row["contribution"]) == pytest.approx(contribution)
+        assert row["column"] == NAMES[result.contributions[event.peak].argmax()]
+    peak = max(rows, key=lambda row: float(row["score"]))
+    assert peak["column"] == "load"
+    assert days()[148] <= peak["peak"] <= days()[155]
 
 
 def test_the_settings_tell_how_it_was_made(found):
@@ -159,7 +159,7 @@ def test_the_settings_tell_how_it_was_made(found):
     assert told["trained_on"] == told["source"]
 
 
-def test_the_pictures_show_something(found):
+def test_the_figures_show_something(found):
     for path in found.folder.glob("*.png"):
         assert pyplot.imread(path)[..., :3].std() > 0.01
 
@@ -171,17 +171,17 @@ def words_of(run):
 
 def test_the_terminal_and_the_page_say_the_same(found, detector):
     words = words_of(found)
-    verdict = lc.anomalies.detect(detector, values())
-    said = sentence(verdict, days())
+    result = lc.anomalies.detect(detector, values())
+    said = summary(result, days())
     assert said in found.text
     assert said in words
     for heading in ("The series", "Events", "Compared with the labels"):
         assert f"<h2>{heading}</h2>" in words
     assert "the first 100 rows are taken to be normal" in found.text
     assert "no event can be found in them" in words
-    good = metrics.eventwise(marks().astype(bool), verdict.events)
+    good = metrics.eventwise(marks().astype(bool), result.events)
     assert f"events {good.precision:.3f} {good.recall:.3f} {good.f1:.3f}" in found.text
-    assert "its memory is empty at the start of each" in words
+    assert "its state is zero at the start of each" in words
 
 
 def test_names_are_not_taken_for_html(found):
@@ -215,16 +215,16 @@ def test_a_table_of_its_own_to_train_on(table, tmp_path):
         window=4, units=2, epochs=2, batch_size=512, preprocessing=Preprocessing("forward")
     )
     detector = lc.anomalies.train(values(1, None), settings)
-    verdict = lc.anomalies.detect(detector, values())
-    np.testing.assert_allclose(floats(run, "scores.csv", "score")[:, 0], verdict.scores, rtol=1e-6)
+    result = lc.anomalies.detect(detector, values())
+    np.testing.assert_allclose(floats(run, "scores.csv", "score")[:, 0], result.scores, rtol=1e-6)
     assert run.settings()["trained_on"] == str(normal)
     assert "taken to be normal" not in run.text
-    assert "were all 200 rows normal, too, about 1 of them would still be flagged" in run.text
+    assert "if all 200 rows were normal as well, about 1 of them would still be flagged" in run.text
 
 
 HANDLED = {
     "prediction": (
-        ["--method", "prediction", "--ahead", 2, "--difference", 1],
+        ["--method", "prediction", "--horizon", 2, "--difference", 1],
         {"threshold": "maximum"},
     ),
     "quantile": (
@@ -239,27 +239,27 @@ HANDLED = {
 
 
 @pytest.mark.usefixtures("plain_report")
-@pytest.mark.parametrize(("options", "judging"), HANDLED.values(), ids=HANDLED)
-def test_options(options, judging, table, tmp_path):
+@pytest.mark.parametrize(("options", "detection"), HANDLED.values(), ids=HANDLED)
+def test_options(options, detection, table, tmp_path):
     run = call("anomalies", table, *SMALL, *options, "-o", tmp_path / "run")
     assert run.exit_code == 0, run.text
     detector = lc.anomalies.Detector.load(run.folder)
-    verdict = lc.anomalies.detect(detector, values(), **judging)
-    assert len(verdict.events) >= 1
-    np.testing.assert_allclose(floats(run, "scores.csv", "score")[:, 0], verdict.scores)
+    result = lc.anomalies.detect(detector, values(), **detection)
+    assert len(result.events) >= 1
+    np.testing.assert_allclose(floats(run, "scores.csv", "score")[:, 0], result.scores)
     assert [row["peak"] for row in run.rows("events.csv")] == [
-        days()[event.peak] for event in verdict.events
+        days()[event.peak] for event in result.events
     ]
-    assert sentence(verdict, days()) in run.text
+    assert summary(result, days()) in run.text
     if "--difference" in options:
-        assert "an event may have an echo 1 row after it" in run.text
+        assert "an event may have an echo 1 row later" in run.text
 
 
 # Tables and labels that are not as one wishes.
 
 
 def at_both_ends():
-    table = values(strange=None)
+    table = values(anomalous=None)
     table[[0, -1]] += 40
     return lines(table)
 
@@ -277,10 +277,10 @@ def huge():
 HARD = {
     "event at the ends": (
         at_both_ends,
-        ["--train-share", 0.9, "--threshold", "quantile", "--level", 0.5],
+        ["--train-fraction", 0.9, "--threshold", "quantile", "--level", 0.5],
         "2024-07-18",
     ),
-    "no event": (lambda: lines(values()), ["--train-share", 1], "No event above the threshold"),
+    "no event": (lambda: lines(values()), ["--train-fraction", 1], "No event above the threshold"),
     "all rows flagged": (
         lambda: lines(values() + 1000 * (np.arange(ROWS) >= 100)[:, None]),
         ["--threshold", "quantile", "--level", 1e-9, "--gap", 200],
@@ -291,6 +291,7 @@ HARD = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("make", "options", "note"), HARD.values(), ids=HARD)
 def test_hard_tables(make, options, note, table, tmp_path):
     """The page is made for each: it has parts for what is there."""
@@ -302,6 +303,7 @@ def test_hard_tables(make, options, note, table, tmp_path):
     assert len(floats(run, "scores.csv", "score")) == ROWS
 
 
+@pytest.mark.thorough
 def test_rows_without_a_value_have_no_score(table, tmp_path):
     """The page is made of them, too."""
     whole = values()[:, :1]
@@ -322,7 +324,7 @@ def test_rows_without_a_value_have_no_score(table, tmp_path):
     [
         (marks(slice(0, 0)), "fault marks no row, so there is nothing to compare with"),
         (np.full(ROWS, np.nan), "fault marks no row"),
-        (np.where(np.arange(ROWS) < 20, np.nan, marks()), "rows .* long events weigh more"),
+        (np.where(np.arange(ROWS) < 20, np.nan, marks()), "rows .* long events count for more"),
     ],
     ids=["no row", "empty", "missing"],
 )
@@ -342,6 +344,7 @@ def skab(marked, changed):
     return lines(table, (*NAMES, "anomaly", "Change_Point"))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("plain_report")
 def test_other_columns_of_labels_are_left_out(table, tmp_path):
     table.write_text(skab(marks(), marks(slice(150, 151))))
@@ -354,7 +357,7 @@ def test_other_columns_of_labels_are_left_out(table, tmp_path):
     asked = ("--labels", "anomaly", "--columns", names)
     run = call("anomalies", table, *SMALL, *asked, "-o", tmp_path / "asked")
     assert run.settings()["columns"] == [*NAMES, "Change_Point"]
-    assert "Change_Point looks like a column of labels, and is learnt from" in run.text
+    assert "Change_Point looks like a column of labels, and is trained on" in run.text
 
 
 @pytest.mark.usefixtures("plain_report")
@@ -381,7 +384,7 @@ def test_nothing_but_labels_is_refused(table, tmp_path):
     table.write_text(lines(marks()[:, None], ("is_anomaly",)))
     run = call("anomalies", table, *SMALL, "-o", tmp_path / "run")
     assert run.exit_code == 1
-    assert "has nothing to learn from: is_anomaly looks like a column of labels" in run.text
+    assert "has nothing to train on: is_anomaly looks like a column of labels" in run.text
 
 
 def hours(step):
@@ -396,7 +399,7 @@ def test_tables_of_different_intervals_are_refused(table, tmp_path):
     run = call("anomalies", table, "--train", normal, *SMALL, "-o", tmp_path / "run")
     assert run.exit_code == 1
     assert "has a row every 10 minutes, but" in run.text
-    assert "which is trained on, one every hour" in run.text
+    assert "the training table, one every hour" in run.text
     assert "bring both tables to the same interval first" in run.text
     assert not (tmp_path / "run").exists()
 
@@ -417,7 +420,7 @@ def test_times_that_are_in_both_tables_are_pointed_out(times, note, table, tmp_p
     normal.write_text(text if times[0][0] == "2" else text.replace("date", "name", 1))
     run = call("anomalies", table, "--train", normal, *SMALL, "-o", tmp_path / "run")
     assert run.exit_code == 0, run.text
-    assert ("holds, too: if these are the same rows" in run.text) == (note is not None)
+    assert ("if these are the same rows, they were trained on" in run.text) == (note is not None)
     assert note is None or note in run.text
 
 
@@ -430,9 +433,9 @@ def test_rows_left_out_in_time_stay_beside_their_labels(table, tmp_path):
     )
     table.write_text(text)
     run = call("anomalies", table, *SMALL, "--labels", "fault", "-o", tmp_path / "run")
-    assert "the times skip 2 rows, which are filled in as missing" in run.text
+    assert "the times skip 2 rows, which are added as missing" in run.text
     assert [row["date"] for row in run.rows("scores.csv")] == days()
-    assert re.search(r"events .* \d found, 1 labelled", run.text)
+    assert re.search(r"events .* \d detected, 1 labelled", run.text)
 
 
 # Mistakes: a sentence, and nothing left behind. They are found before training.
@@ -449,7 +452,7 @@ TABLES = {
     "empty": ("", "table.csv is empty"),
     "header alone": ("date,load\n", "has column names but no rows"),
     "one row": (lines(values()[:1]), "has 1 row, too few for --window 4"),
-    "eight rows": (lines(values()[:8]), "values has 4 rows, of which 4 are held out"),
+    "eight rows": (lines(values()[:8]), "values has 4 rows, of which 4 are for validation"),
     "no value at first": (with_cell(0, ""), "'load': no value in the first 1 row, and none before"),
     "infinity": (with_cell(40, "inf"), "line 42, column 'load': inf is not finite"),
     "a word": (with_cell(40, "word"), "line 42, column 'load': 'word' is not a number"),
@@ -472,22 +475,25 @@ OPTIONS = {
     "unknown option": (["--sorcery"], "No such option.*--sorcery"),
     "unknown choice": (["--score", "x"], "'x' is not one of 'mean', 'largest', 'mahalanobis'"),
     "units": (["--units", "a"], "'a' is not a list of numbers"),
-    "share": (["--train-share", 0], "--train-share must be above 0 and at most 1, got 0"),
-    "small share": (["--train-share", 0.01], "values has 2 rows, of which 4 are held out"),
+    "fraction": (["--train-fraction", 0], "--train-fraction must be above 0 and at most 1, got 0"),
+    "small fraction": (
+        ["--train-fraction", 0.01],
+        "values has 2 rows, of which 4 are for validation",
+    ),
     "window": (["--window", 500], "has 200 rows, too few for --window 500"),
-    "ahead": (["--ahead", 0], "horizon must be at least 1, got 0"),
+    "horizon": (["--horizon", 0], "horizon must be at least 1, got 0"),
     "gap": (["--gap", -1], "gap must be at least 0, got -1"),
     "minimum": (["--minimum", 0], "minimum must be at least 1, got 0"),
     "level of a maximum": (["--level", 0.1], "the maximum has none"),
     "level": (["--threshold", "quantile", "--level", 2], "level must be between 0 and 1, got 2"),
-    "gaussian": (["--threshold", "gaussian"], "a gaussian threshold is one of .* 'mahalanobis'"),
+    "gaussian": (["--threshold", "gaussian"], "a gaussian threshold needs .* 'mahalanobis'"),
     "peaks": (["--threshold", "peaks"], "peaks needs at least 500 rows .* there are 100"),
     "no such column": (["--columns", "wind"], "has no column 'wind'"),
     "no such labels": (["--labels", "wind"], "has no column 'wind'"),
     "labels of words": (["--labels", "date"], "column 'date': '2024-01-01' is not a number"),
     "labels among columns": (
         ["--labels", "load", "--columns", "load"],
-        "'load' is among --columns and --labels: labels are not learnt from",
+        "'load' is among --columns and --labels: labels are not trained on",
     ),
     "diverged": (
         ["--learning-rate", 1e30, "--epochs", 9],
@@ -521,7 +527,7 @@ def test_bad_options(options, message, table, tmp_path):
             lines(values(), ("a", "b")),
             "normal.csv has no column 'load': its columns are date, a, b",
         ),
-        (lines(values()[:3]), "values has 3 rows, of which 4 are held out"),
+        (lines(values()[:3]), "values has 3 rows, of which 4 are for validation"),
         (None, "there is no file .*normal.csv"),
         (with_cell(0, ""), "normal.csv, column 'load': no value in the first 1 row"),
     ],
@@ -553,13 +559,14 @@ def test_a_package_that_an_option_needs_is_named_before_training(
 # Runs that end early.
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("plain_report")
 def test_an_interrupted_run_tells_how_to_go_on(table, tmp_path):
     command = ["anomalies", table, *SMALL, "--epochs", 60, "--patience", 0]
     status, said = interrupt(signal.SIGINT, *command, "-o", tmp_path / "stopped")
     assert status == 130
     assert "Traceback" not in said
-    assert re.search("interrupted: training so far is kept in .* with --resume goes on", said)
+    assert re.search("interrupted: training so far is saved in .* with --resume continues", said)
     assert not (tmp_path / "stopped").exists()
     assert (staging_of(tmp_path / "stopped") / CHECKPOINT).exists()
     stopped, whole = (

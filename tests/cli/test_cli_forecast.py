@@ -15,7 +15,7 @@ from matplotlib import pyplot
 import lstmcore as lc
 from lstmcore import reference
 from lstmcore.apps.forecasting import report
-from lstmcore.apps.forecasting.report import sentences
+from lstmcore.apps.forecasting.report import summary
 from lstmcore.io.staging import CHECKPOINT, staging_of
 from lstmcore.series import Preprocessing
 
@@ -68,7 +68,7 @@ def trained(made) -> lc.forecasting.Trained:
 @pytest.fixture
 def plain_report(monkeypatch):
     """Pictures and pages take time, and `made` has them."""
-    monkeypatch.setattr(report, "_pictures", lambda _: {})
+    monkeypatch.setattr(report, "_figures", lambda _: {})
     monkeypatch.setattr("lstmcore.apps.report.page.write", lambda *_: None)
 
 
@@ -152,7 +152,7 @@ def test_the_model_runs_without_jax(made):
     assert apply(params, np.zeros((1, 4, 2), np.float32))[0].shape == (1, 2, 2, 3)
 
 
-def test_the_pictures_show_something(made):
+def test_the_figures_show_something(made):
     for path in made.folder.glob("*.png"):
         assert pyplot.imread(path)[..., :3].std() > 0.01
 
@@ -164,7 +164,7 @@ def words_of(run):
 
 def test_the_terminal_and_the_page_say_the_same(made, trained):
     words = words_of(made)
-    for sentence in sentences(trained.evaluate(values())):
+    for sentence in summary(trained.evaluate(values())):
         assert " ".join(sentence.split()) in made.text
         assert sentence.replace("<b>", "&lt;b&gt;").replace("</b>", "&lt;/b&gt;") in words
     assert words.count('<tr><td class="word">load</td>') == 6  # errors, and those of the folds
@@ -198,10 +198,11 @@ HANDLED = {
     "dropout": ["--dropout", 0.2],
     "dropout and quantiles": ["--dropout", 0.2, "--quantiles"],
     "differences": ["--difference", "1"],
-    "one target, nothing held out to stop by": ["--targets", "load", "--validation", 0],
+    "one target, no validation part": ["--targets", "load", "--validation", 0],
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("plain_report")
 @pytest.mark.parametrize("options", HANDLED.values(), ids=HANDLED)
 def test_options(options, table, tmp_path):
@@ -292,7 +293,11 @@ HARD = {
     "NaN from the middle on": (never_a_value_again, [], "load: the test part holds no value of it"),
     "constant": (constant, [], "load never changes in the training part: there is nothing"),
     "all but constant": (line, ["--difference", 1], "load never changes .* once differences are"),
-    "drift": (drifting, [], "load lies outside of its range in the training part in .* has never"),
+    "drift": (
+        drifting,
+        [],
+        "load is outside its range in the training part in .* has not been trained",
+    ),
 }
 
 
@@ -314,7 +319,7 @@ def test_rows_left_out_in_time(table, tmp_path):
     table.write_text(lines(values()[kept], labels=labels))
     run = call("forecast", table, *SMALL, "-o", tmp_path / "run")
     assert "160 rows of load" in run.text
-    assert "the times skip 2 rows, which are filled in as missing" in run.text
+    assert "the times skip 2 rows, which are added as missing" in run.text
     assert run.rows("forecast.csv")[0]["date"] == "2024-06-09"
 
 
@@ -382,9 +387,9 @@ OPTIONS = {
     "negative folds": (["--folds", -1], "--folds must be at least 0, got -1"),
     "targets": (["--targets", "wind"], "targets names 'wind' but the columns are load"),
     "future_covariates": (["--future-covariates", "wind"],
-    "known names 'wind' but the columns are load"), "known target": (["--future-covariates",
-    "load", "--targets", "load"], "'load' is among targets and known"), "all known":
-    (["--future-covariates", ",".join(NAMES)], "all columns are known in advance"),
+    "covariates names 'wind' but the columns are load"), "known target": (["--future-covariates",
+    "load", "--targets", "load"], "'load' is among targets and future_covariates"), "all known":
+    (["--future-covariates", ",".join(NAMES)], "all columns are future covariates"),
     "recursive quantiles": (["--mode", "recursive", "--quantiles"], "or dropout and samples"),
     "no such column": (["--columns", "wind"], "has no column 'wind'"), "no such time": (["--time",
     "when"], "has no column 'when'"), "seed": (["--seed", -1], "seed must be at least 0, got -1"),
@@ -431,6 +436,7 @@ def test_the_table_is_never_overwritten(table):
 # Runs that end early.
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("plain_report")
 def test_a_killed_run_goes_on_as_if_it_had_not_been(table, tmp_path):
     command = ["forecast", table, *SMALL, "--epochs", 60, "--patience", 0]
@@ -457,7 +463,7 @@ def test_a_failure_after_training_tells_where_the_training_is(table, tmp_path, m
     run = call("forecast", table, *SMALL, "-o", tmp_path / "run")
     assert run.exit_code == 1
     assert re.search(
-        "error: disk full training so far is kept in .* with --resume goes on", run.text
+        "error: disk full training so far is saved in .* with --resume continues", run.text
     )
     monkeypatch.undo()
     monkeypatch.setattr(lc.forecasting, "backtest", fail)  # is not asked for

@@ -9,9 +9,9 @@ import jax
 import numpy as np
 import pytest
 from command import call
+from inspector_page import contents, decoded, numbers
 from manifests import forge
 from strategies import weights
-from test_inspector import contents, decoded, numbers
 
 import lstmcore as lc
 from lstmcore import series
@@ -93,7 +93,7 @@ def test_a_table_at_another_interval_is_refused(tmp_path):
     refused = call("inspect", run.folder, daily, "-o", tmp_path / "page.html")
     assert refused.exit_code == 1
     assert "daily.csv has a row every day, but" in refused.text
-    assert "which is trained on, one every hour" in refused.text
+    assert "the training table, one every hour" in refused.text
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_table_called_like_a_dataset_is_a_table(csv, tmp_path, monkeypatch):
 
 def test_two_decoders(csv, tmp_path):
     """A prediction as long as the window does not wear the dates of the rows that were read."""
-    call("fit", csv, *SMALL, "--mode", "composite", "--window", 4, "--steps", 4, "-o", tmp_path)
+    call("fit", csv, *SMALL, "--mode", "composite", "--window", 4, "--horizon", 4, "-o", tmp_path)
     assert call("inspect", tmp_path).exit_code == 0
     page = contents(tmp_path / "inspect.html")
     assert [output["title"] for output in page["outputs"]] == ["reconstruction", "prediction"]
@@ -195,7 +195,7 @@ def test_a_model_without_settings_reads_the_table_as_it_is(csv, tmp_path):
     run = call("inspect", tmp_path / "m.safetensors", csv)
     assert run.exit_code == 0, run.text
     assert "no settings.json beside" in run.text
-    assert "nothing is prepared" in run.text
+    assert "the table is not preprocessed" in run.text
     page = contents(tmp_path / "inspect.html")
     values = series.read_csv(csv).values[None]  # all rows at once
     np.testing.assert_allclose(numbers(page["inputs"]), values, rtol=1e-6)
@@ -234,7 +234,7 @@ def other_model(folder):
 
 
 BREAK = {
-    "a model without gates": (dense_model, [], "a dense autoencoder, which has no gates to look"),
+    "a model without gates": (dense_model, [], "a dense autoencoder, which has no gates"),
     "no model": (
         lambda folder: (folder / "model.safetensors").unlink(),
         [],
@@ -243,7 +243,7 @@ BREAK = {
     "no settings and no table": (
         lambda folder: (folder / "settings.json").unlink(),
         [],
-        "there is no settings.json beside .* name a CSV",
+        "there is no settings.json beside .* give a CSV",
     ),
     "damaged settings": (
         damaged_settings,
@@ -260,12 +260,12 @@ BREAK = {
     "preprocessing of other columns": (
         lambda folder: edit_settings(folder, columns=["load"]),
         [],
-        "settings.json is damaged: .*columns and preprocessor do not fit",
+        "settings.json is damaged: .*columns and preprocessor do not agree",
     ),
     "preprocessing of other settings": (
         lambda folder: edit_settings(folder, settings=autoencoding.TUTORIAL.to_json()),
         [],
-        "settings.json is damaged: .*settings and preprocessor do not fit",
+        "settings.json is damaged: .*settings and preprocessor do not agree",
     ),
     "no preprocessing": (
         lambda folder: edit_settings(folder, preprocessor={"scale": [1, 1]}),
@@ -300,12 +300,12 @@ BREAK = {
     "another file of someone else": (
         lambda folder: (folder / "mine.html").write_text("mine"),
         ["-o", "mine.html"],
-        "there is a file mine.html already: --force replaces it, or name another",
+        "there is a file mine.html already: --force replaces it, or choose another",
     ),
     "table gone": (
         lambda folder: edit_settings(folder, source="gone.csv"),
         [],
-        "the table that the model was trained on, gone.csv, is not here: name it",
+        "the table that the model was trained on, gone.csv, is not here: give it",
     ),
     "table without the columns": (
         lambda folder: (folder / "t.csv").write_text("load\n1\n"),

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 
 from lstmcore.io import manifest, staging
 
+pytestmark = pytest.mark.thorough
+
 TABLE = "load,temp\n" + "".join(f"{i % 5}.5,{20 + i % 7}\n" for i in range(80))
 PAIRS = "".join(f"{a} {b}\t{b} {a}\n" for a in ("one", "two", "three") for b in ("x", "y", "z"))
 SMALL = ("--units", 2, "--epochs", 1)

@@ -30,6 +30,7 @@ def run(tmp_path_factory):
     return run
 
 
+@pytest.mark.thorough
 def test_the_terminal_shows_them_escaped(run):
     assert r"\x1b[31mred\u202e" in run.text
     run.text.encode()

@@ -40,9 +40,9 @@ RESULTS = {
 
 
 @pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    """Drawing takes time, and other tests look at the pictures."""
-    monkeypatch.setattr(job_folder, "write_pictures", lambda *_: None)
+def no_figures(monkeypatch):
+    """Drawing takes time, and other tests look at the figures."""
+    monkeypatch.setattr(job_folder, "write_figures", lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def fit(table, folder, *options):
 def whole(table, tmp_path_factory):
     """A run that was never stopped; there is nothing that it could resume."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job_folder, "write_pictures", lambda *_: None)
+        patch.setattr(job_folder, "write_figures", lambda *_: None)
         run = fit(table, tmp_path_factory.mktemp("whole") / "run", "--resume")
     assert run.exit_code == 0, run.text
     return contents(run.folder)
@@ -96,7 +96,7 @@ def test_killed_and_interrupted_it_ends_as_if_it_had_never_been_stopped(table, w
     assert left == {kept.name, "settings.json"}
     assert epochs_in(kept) == 1
     expected = (
-        f"interrupted: training so far is kept in {kept}; the same command with --resume goes"
+        f"interrupted: training so far is saved in {kept}; the same command with --resume continues"
     )
     # Each does as Ctrl-C does, and the exit status tells which it was.
     for epochs, (name, status) in enumerate({"SIGTERM": 143, "SIGHUP": 129}.items(), start=1):
@@ -128,7 +128,7 @@ CHANGES = {
     # The arrays of these are alike, so that `lc.fit` alone would not know.
     "learning rate": (["--learning-rate", 0.1], "begun with learning_rate 0.003, not 0.1"),
     "activation": (["--activation", "relu"], "begun with activation tanh, not relu"),
-    "mode": (["--mode", "prediction", "--window", 2], "begun with mode reconstruction"),
+    "mode": (["--mode", "prediction", "--window", 2], "begun with window 3, not 2"),
     "difference": (["--difference", 2], "begun with difference 1, not 2"),
     "columns": (["--columns", "load"], "begun with columns load,temp, not load"),
     "missing": (["--missing", "mean"], "begun with missing refuse, not mean"),
@@ -141,14 +141,14 @@ def test_another_command_line_is_refused(ended, table, tmp_path, monkeypatch):
     """And costs nothing: neither results nor the checkpoint."""
     folder = tmp_path / "run"
     if not ended:
-        monkeypatch.setattr(autoencoding, "outputs", interrupt)
+        monkeypatch.setattr(autoencoding, "outputs_of", interrupt)
     assert fit(table, folder, "--epochs", 2).exit_code == (0 if ended else 130)
     before = worth_keeping(tmp_path)
     for options, message in CHANGES.values():
         run = fit(table, folder, "--epochs", 2, "--resume", *options)
         assert run.exit_code == 1
         assert re.search(
-            rf"error: .*{message}.* to begin anew, give --force instead of", run.text
+            rf"error: .*{message}.* to start again, give --force instead of", run.text
         ), run.text
         assert worth_keeping(tmp_path) == before
 
@@ -185,7 +185,7 @@ def test_a_full_disk_after_training_loses_no_training(table, whole, tmp_path, mo
         patch.setattr(job_folder, "write_outputs", full)
         run = fit(table, tmp_path / "run")
     assert run.exit_code == 1
-    assert "error: No space left on device training so far is kept in" in run.text
+    assert "error: No space left on device training so far is saved in" in run.text
     run = fit(table, tmp_path / "run", "--resume")
     assert run.exit_code == 0, run.text
     assert contents(tmp_path / "run") == whole

@@ -8,7 +8,6 @@ import threading
 
 import pytest
 from command import call
-from test_cli import SMALL, no_pictures  # noqa: F401
 
 from lstmcore import series
 
@@ -17,6 +16,7 @@ GERMAN = "Datum;Ort;Last\n" + "".join(
     for day in range(1, 15)
     for place_number, place in enumerate(("Nord", "Süd"))
 )
+SMALL = ("--window", "3", "--units", "2", "--epochs", "2", "--batch-size", "512")
 OPTIONS = ["--series", "Süd", "--day-first"]
 
 
@@ -27,7 +27,7 @@ def german(tmp_path):
     return path
 
 
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("no_figures")
 def test_options_reach_the_table_and_are_stored(german, tmp_path):
     run = call("fit", german, *SMALL, *OPTIONS, "-o", tmp_path / "run")
     assert run.exit_code == 0, run.text
@@ -71,7 +71,7 @@ def test_options_of_reading_are_for_a_file(arguments, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no such files")
-@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.usefixtures("no_figures")
 def test_a_table_may_come_through_a_pipe(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -103,7 +103,5 @@ def test_labels_may_be_words(tmp_path):
     )
     run = call("anomalies", table, "--labels", "state", "-o", tmp_path / "run")
     assert run.exit_code == 1
-    assert (
-        "state holds words: say which of them marks a row, such as --labels 'state=bad'" in run.text
-    )
+    assert "state holds text: say which value marks a row, such as --labels 'state=bad'" in run.text
     assert series.read_csv(table, also=["state=bad"]).values[:, 1].sum() == 1

@@ -13,17 +13,17 @@ import jax
 import numpy as np
 import pytest
 from command import TERMINAL, call
+from inspector_page import contents, numbers
 from manifests import forge
 from matplotlib import pyplot
 from rich.console import Console
-from test_inspector import contents, numbers
-from test_translation import OTHER, PAIRS, described
+from translators import OTHER, PAIRS, change_vocabularies
 from typer.testing import CliRunner
 
 import lstmcore as lc
 from lstmcore.apps import translation
 from lstmcore.apps.translation import report
-from lstmcore.cli import app, watch
+from lstmcore.cli import app, translation_progress
 from lstmcore.io.manifest import MARKER
 from lstmcore.io.staging import staging_of
 
@@ -44,7 +44,7 @@ PLAIN = {
 }  # fmt: skip
 WRITTEN = {
     "manifest.json",
-    "model.safetensors", "vocabularies.json", "settings.json", "history.csv", "held_out.tsv",
+    "model.safetensors", "vocabularies.json", "settings.json", "history.csv", "validation.tsv",
     "loss.png", "attention.png", "gates_encoder_0.png", "gates_decoder_0.png",
 }  # fmt: skip
 
@@ -97,9 +97,9 @@ def say(*arguments, stdin=None):
     return result.exit_code, result.stdout, " ".join(result.stderr.split())
 
 
-def held_out(folder) -> list[list[str]]:
-    lines = (folder / "held_out.tsv").read_text(encoding="utf-8").split("\n")
-    assert lines[0] == "source\ttarget\twritten"
+def validation_pairs(folder) -> list[list[str]]:
+    lines = (folder / "validation.tsv").read_text(encoding="utf-8").split("\n")
+    assert lines[0] == "source\ttarget\ttranslation"
     assert lines[-1] == ""
     return [line.split("\t") for line in lines[1:-1]]
 
@@ -125,21 +125,21 @@ def test_losses_and_samples_are_shown(run):
     assert [int(epoch) for epoch, _ in shown] == list(range(1, 13))
     losses = run.column("history.csv", "epoch", "loss")
     np.testing.assert_allclose([float(loss) for _, loss in shown], losses[:, 1], rtol=1e-3)
-    source, _, written = held_out(run.folder)[0]
+    source, _, written = validation_pairs(run.folder)[0]
     assert re.search(rf"{source} [=≠] {written}", run.text.split("epoch 12/12")[1])
 
 
-def test_held_out_pairs_agree_with_what_is_said(run):
-    rows = held_out(run.folder)
+def test_validation_pairs_agree_with_what_is_said(run):
+    rows = validation_pairs(run.folder)
     translator = translation.Translator.load(run.folder)
     assert [row[2] for row in rows] == translator.translate([row[0] for row in rows])
     assert {(source, target) for source, target, _ in rows} < set(PAIRS)
     match = np.mean([target == written for _, target, written in rows])
-    assert f"{len(rows)} held-out pairs: exact match {match:.1%}, BLEU" in run.text
-    assert len(rows) == run.settings()["pairs"]["validation_start"] == 9
+    assert f"{len(rows)} validation pairs: exact match {match:.1%}, BLEU" in run.text
+    assert len(rows) == run.settings()["pairs"]["validation"] == 9
 
 
-def test_the_pictures_show_something(run):
+def test_the_figures_show_something(run):
     for path in run.folder.glob("*.png"):
         assert pyplot.imread(path)[..., :3].std() > 0.01
 
@@ -149,13 +149,13 @@ def test_results_of_an_earlier_run_do_not_stay(folder, pairs, trained):
     killed.mkdir()
     (killed / MARKER).touch()
     (killed / "gates_encoder_7.png").write_text("half")
-    nothing = trained._replace(held_out=[])
+    nothing = trained._replace(validation=[])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(translation, "train", lambda *_, **__: nothing)
-        patch.setattr(report, "pictures", lambda *_: {})
+        patch.setattr(report, "figures_of", lambda *_: {})
         run = call("translate", "train", pairs, *TINY, "--validation", 0, "--force", "-o", folder)
     assert run.exit_code == 0, run.text
-    assert "held-out pairs: exact" not in run.text
+    assert "validation pairs: exact" not in run.text
     assert run.files() == PLAIN
     assert not killed.exists()
 
@@ -163,11 +163,13 @@ def test_results_of_an_earlier_run_do_not_stay(folder, pairs, trained):
 def test_any_script_and_any_sign(trained, tmp_path, monkeypatch):
     """Fonts may lack a script, quotes are text, and brackets and dollars are no markup."""
     old = [("x" * 70 + " $x^$ [b] 中文", 'he said "no"'), ('"', "[/red]"), ("{", "a\u2028b")]
-    report.write_translations(tmp_path, trained._replace(held_out=old))
-    assert [tuple(row[:2]) for row in held_out(tmp_path)] == old
-    monkeypatch.setattr(watch, "console", Console(width=80))
-    with watch.console.capture() as capture:
-        watch.console.print(watch.samples(old[:2], ["[b]" * 40, "[/red]"]))
+    report.write_translations(tmp_path, trained._replace(validation=old))
+    assert [tuple(row[:2]) for row in validation_pairs(tmp_path)] == old
+    monkeypatch.setattr(translation_progress, "console", Console(width=80))
+    with translation_progress.console.capture() as capture:
+        translation_progress.console.print(
+            translation_progress.samples(old[:2], ["[b]" * 40, "[/red]"])
+        )
     lines = capture.get().split("\n")
     assert all(len(line) <= 80 for line in lines)
     assert [line.count("=") + line.count("≠") for line in lines[:2]] == [1, 1]
@@ -178,8 +180,8 @@ def test_weights_that_overflow_do_not_end_training(trained, capsys):
     """The losses may be finite all the same, and later epochs may find back."""
     params = jax.tree.map(lambda leaf: leaf * np.float32(np.nan), trained.translator.params)
     translator = replace(trained.translator, params=params)
-    progress = translation.Progress(1, {"loss": 1e30}, translator, trained.validation_start)
-    watch.Watch(translation.Settings(), None)(progress)
+    progress = translation.Progress(1, {"loss": 1e30}, translator, trained.validation)
+    translation_progress.ProgressPrinter(translation.Settings(), None)(progress)
     assert "epoch  1/20  loss 1.000e+30  no finite logits" in capsys.readouterr().out
 
 
@@ -187,17 +189,15 @@ def test_weights_that_overflow_do_not_end_training(trained, capsys):
 
 
 @pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt()])
-def test_pictures_that_fail_do_not_cost_the_translator(
-    failure, folder, pairs, trained, monkeypatch
-):
+def test_figures_that_fail_do_not_cost_the_translator(failure, folder, pairs, trained, monkeypatch):
     def fail(*_):
         raise failure
 
-    monkeypatch.setattr(report, "pictures", fail)
+    monkeypatch.setattr(report, "figures_of", fail)
     run = call("translate", "train", pairs, *TINY, "--force", "-o", folder)
     is_interrupt = isinstance(failure, KeyboardInterrupt)
     assert run.exit_code == (130 if is_interrupt else 1)
-    assert ("the translator is kept" if is_interrupt else "error: disk full") in run.text
+    assert ("the translator is saved" if is_interrupt else "error: disk full") in run.text
     assert run.files() == PLAIN
     assert translation.Translator.load(folder).translate(["one two"])
 
@@ -230,7 +230,7 @@ def test_a_run_that_ends_in_its_first_epoch_changes_nothing(
 
 
 def test_a_run_that_diverges_keeps_its_last_finite_weights(pairs, tmp_path):
-    """Nothing is held out, so that only the second epoch meets what the first step did."""
+    """There is no validation part, so that only the second epoch meets what the first step did."""
     options = (
         "--attention",
         "none",
@@ -252,32 +252,34 @@ def test_a_run_that_diverges_keeps_its_last_finite_weights(pairs, tmp_path):
 
 def test_ctrl_c_keeps_what_was_learned(run, pairs, tmp_path, monkeypatch):
     """A real signal in the third epoch; until then the same seed gives the same numbers."""
-    show = watch.Watch.__call__
+    show = translation_progress.ProgressPrinter.__call__
 
     def show_and_interrupt(self, progress):
         show(self, progress)
         if progress.epoch == 3:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(watch.Watch, "__call__", show_and_interrupt)
-    monkeypatch.setattr(report, "pictures", lambda *_: {})
+    monkeypatch.setattr(translation_progress.ProgressPrinter, "__call__", show_and_interrupt)
+    monkeypatch.setattr(report, "figures_of", lambda *_: {})
     short = call("translate", "train", pairs, *TINY, "-o", tmp_path / "run")
     assert short.exit_code == 0, short.text
-    assert "interrupted after 3 epochs: what was learned is kept" in short.text, short.text
-    assert "9 held-out pairs: exact match" in short.text
+    assert "interrupted after 3 epochs: the translator so far is saved" in short.text, short.text
+    assert "9 validation pairs: exact match" in short.text
     assert short.files() == {name for name in WRITTEN if not name.endswith(".png")}
     names = ("epoch", "loss", "validation_loss")
     np.testing.assert_array_equal(
         short.column("history.csv", *names), run.column("history.csv", *names)[:3]
     )
-    assert [row[:2] for row in held_out(short.folder)] == [row[:2] for row in held_out(run.folder)]
+    assert [row[:2] for row in validation_pairs(short.folder)] == [
+        row[:2] for row in validation_pairs(run.folder)
+    ]
 
 
 # Mistakes.
 
 MISTAKES = {
     "no such file": (["nowhere.tsv"], r"there is no file nowhere\.tsv"),
-    "a folder": (["."], "is a folder: name a file of pairs"),
+    "a folder": (["."], "is a folder: give a file of pairs"),
     "no tab": (["words.txt"], r"words\.txt has no tab in lines 1, 2: write source, tab, target"),
     "units": (["pairs.tsv", "--units", "a"], "'a' is not a list of numbers such as 128,64"),
     "units 0": (["pairs.tsv", "--units", "0"], "units must be at least 1, got 0"),
@@ -286,10 +288,13 @@ MISTAKES = {
     "dropout 1": (["pairs.tsv", "--dropout", "1"], "dropout must be .* below 1, got 1"),
     "dropout -1": (["pairs.tsv", "--dropout", "-1"], "dropout must be .*, got -1"),
     "validation 1": (["pairs.tsv", "--validation", "1"], "validation must be .* below 1, got 1"),
-    "all held out": (["pairs.tsv", "--validation", "0.99"], "leaves none of 2 different sources"),
+    "nothing to train on": (
+        ["pairs.tsv", "--validation", "0.99"],
+        "leaves none of 2 different sources",
+    ),
     "too long": (["pairs.tsv", "--max-length", "2"], "each of 2 pairs has more than max_length 2"),
     "epochs": (["pairs.tsv", "--epochs", "0"], "epochs must be at least 1, got 0"),
-    "patience": (["pairs.tsv", "--patience", "0"], "patience must be at least 1, got 0"),
+    "patience": (["pairs.tsv", "--patience", "-1"], "patience must be at least 1, got -1"),
     "seed": (["pairs.tsv", "--seed", "-1"], "seed must be at least 0, got -1"),
     "learning rate": (["pairs.tsv", "--learning-rate", "0"], "learning_rate must be a positive"),
     "an option": (["pairs.tsv", "--lengths", "3"], "No such option.*--lengths"),
@@ -318,7 +323,7 @@ def test_a_folder_that_cannot_be_written_to(place, pairs, tmp_path):
 
 @pytest.mark.parametrize("as_link", [False, True])
 def test_the_pairs_themselves_are_never_overwritten(as_link, tmp_path):
-    path = tmp_path / "held_out.tsv"
+    path = tmp_path / "validation.tsv"
     path.write_text(TEXT)
     given = path
     if as_link:
@@ -395,9 +400,9 @@ RUN_MISTAKES = {
         r"vocabularies\.json is not the file that was written with manifest\.json beside it",
     ),
     "of another": (
-        lambda folder: [described(folder, source=OTHER), forge(folder)],
+        lambda folder: [change_vocabularies(folder, source=OTHER), forge(folder)],
         [],
-        "holds no translator: the model knows 10 source tokens but its vocabulary has 7",
+        "holds no translator: the model has 10 source tokens but the vocabulary has 7",
     ),
     "beam": (lambda folder: None, ["--beam", 0], "--beam.*1"),
 }
@@ -415,29 +420,31 @@ def test_mistakes_in_translating(damage, options, message, folder):
 # The page.
 
 
-def test_inspect_shows_held_out_pairs(folder):
+def test_inspect_shows_validation_pairs(folder):
     run = call("inspect", folder)
     assert run.exit_code == 0, run.text
-    assert "9 of 9 held-out pairs" in run.text
+    assert "9 of 9 validation pairs" in run.text
     page = contents(folder / "inspect.html")
     assert [" ".join(tokens[:-1]) for tokens in page["text"]] == [
-        row[0] for row in held_out(folder)
+        row[0] for row in validation_pairs(folder)
     ]
     assert [layer["name"] for layer in page["layers"]] == ["encoder_0", "decoder_0"]
     assert numbers(page["outputs"][0]).shape[0] == 9
+    (folder / "validation.tsv").rename(folder / "held_out.tsv")  # the name in 0.1.0.dev0
+    assert "9 of 9 validation pairs" in call("inspect", folder, "--force").text
 
 
-def test_inspect_needs_a_translator_with_held_out_pairs(folder):
+def test_inspect_needs_a_translator_with_validation_pairs(folder):
     for arguments, message in (
         (
             ["table.csv"],
-            "is a translator, which reads no table: leave out CSV, --window and options",
+            "is a translator, which reads no table: leave out CSV, --window and the",
         ),
         (["--window", 3], "which reads no table"),
     ):
         assert message in call("inspect", folder, *arguments).text
-    (folder / "held_out.tsv").unlink()
-    assert "there is no held_out.tsv in" in call("inspect", folder).text
+    (folder / "validation.tsv").unlink()
+    assert "there is no validation.tsv in" in call("inspect", folder).text
     (folder / "vocabularies.json").unlink()
     run = call("inspect", folder)
     assert run.exit_code == 1

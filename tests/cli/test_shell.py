@@ -111,6 +111,7 @@ def test_without_the_extra_it_says_how_to_install_it(package):
         assert_one_sentence(done, f'needs the package {package}: pip install "lstmcore[cli]"')
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("environment", "parts"),
     [

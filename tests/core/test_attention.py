@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 from keras_parity import assert_parity, built, call
-from laws import along, numeric_slope
+from laws import along, numeric_derivative
 from strategies import random_like
 
 import lstmcore as lc
@@ -38,7 +38,7 @@ def example(kind, dtype=np.float64):
 
 
 def by_hand(params, queries, memory, mask):
-    """The equations, one number after the other."""
+    """Compute the equations one number after the other."""
     context = np.zeros((B, T, memory.shape[2]))
     weights = np.zeros((B, T, S))
     for b, t in np.ndindex(B, T):
@@ -79,7 +79,7 @@ def test_by_hand_with_numeric_gradients(kind, rng):
     direction = random_like(rng, inputs)
     loss = lambda inputs: along(by_hand(*inputs, MASK), cotangent)  # noqa: E731
     assert along(gradients, direction) == pytest.approx(
-        numeric_slope(loss, inputs, direction), rel=1e-7
+        numeric_derivative(loss, inputs, direction), rel=1e-7
     )
 
 

@@ -29,7 +29,7 @@ def test_step_is_the_equations(seed, activation, recurrent_activation):
 
 
 @given(seeds)
-def test_output_activation_shapes_the_shown_cell_alone(seed):
+def test_output_activation_shapes_the_hidden_state_alone(seed):
     case = step_case(seed)
     state, gates = lc.lstm_step(*case, activation="relu", output_activation="sigmoid")
     _, relu_gates = lc.lstm_step(*case, activation="relu")

@@ -76,6 +76,7 @@ def waves(count: int) -> np.ndarray:
     return np.sin(np.arange(8)[:, None] * 0.7 + phases).astype(np.float32)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("model", "draw", "corruption"),
     [

@@ -18,6 +18,7 @@ def unchanged(gates, t):
     return gates
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("every", [1, "auto"])
 @pytest.mark.parametrize(("batch", "steps"), [(0, 3), (2, 0), (0, 0)])
 @pytest.mark.parametrize(
@@ -84,6 +85,7 @@ def exported(function, *shapes):
     return jax.export.export(jax.jit(function))(*arguments)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "options", [{}, {"reverse": True}, {"edit": unchanged}, {"repeat": 5}], ids=",".join
 )

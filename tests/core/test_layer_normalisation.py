@@ -3,13 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from implementations import assert_close, example
 from strategies import random_like
-from ways import assert_close, example
 
 import lstmcore as lc
 
 
-def test_normalising_activations_normalise_each_gate_and_the_shown_cell(rng, x64):
+def test_normalising_activations_normalise_each_gate_and_the_output(rng, x64):
     """The definition, step by step, with learned gains; values and gradients."""
     arguments, _ = example(rng, batch=2, steps=3, units=4)
     gains = {"gate": rng.normal(size=4), "candidate": rng.normal(size=4)}

@@ -71,11 +71,11 @@ def test_embedding_looks_vectors_up():
 
 
 def test_gradients_of_an_embedding_are_sums_over_its_uses():
-    factors = np.random.default_rng(4).normal(size=(2, 3, 3)).astype(np.float32)
-    gradient = jax.grad(lambda params: (lc.embedding(params, IDS)[0] * factors).sum())(TABLE)
+    weights = np.random.default_rng(4).normal(size=(2, 3, 3)).astype(np.float32)
+    gradient = jax.grad(lambda params: (lc.embedding(params, IDS)[0] * weights).sum())(TABLE)
     expected = np.zeros((5, 3), np.float32)
     for place, token in np.ndenumerate(IDS):
-        expected[token] += factors[place]
+        expected[token] += weights[place]
     np.testing.assert_allclose(gradient.table, expected, rtol=1e-6)
 
 

@@ -68,8 +68,8 @@ def test_gradients_are_numeric(x64):
         ahead, behind = logits.copy(), logits.copy()
         ahead[place] += step
         behind[place] -= step
-        slope = by_hand(ahead, TARGET, MASK)[0] - by_hand(behind, TARGET, MASK)[0]
-        assert gradient[place] == pytest.approx(slope / (2 * step), abs=1e-9)
+        difference = by_hand(ahead, TARGET, MASK)[0] - by_hand(behind, TARGET, MASK)[0]
+        assert gradient[place] == pytest.approx(difference / (2 * step), abs=1e-9)
 
 
 def test_perplexity_of_a_guess_is_the_number_of_tokens():

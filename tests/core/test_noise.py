@@ -8,19 +8,19 @@ import pytest
 import strategies
 from chance import assert_means, assert_share
 from hypothesis import given, settings
+from implementations import assert_close, example, forced, scan_only
 from strategies import (
     cases,
-    random_factors,
+    random_dropout_mask,
     random_mask,
     random_params,
     random_zoneout,
     seeds,
 )
-from ways import assert_close, example, forced, plain
 
 import lstmcore as lc
 from lstmcore import engine, reference
-from lstmcore.engine.indexing import COLUMNS, ROWS
+from lstmcore.engine.layout import BATCH_MAJOR, FEATURE_MAJOR
 
 few = settings(max_examples=max(2, settings.default.max_examples // 4))
 PARAMS = random_params(np.random.default_rng(0), 4, 32)
@@ -52,65 +52,67 @@ def test_backward_through_time_equals_numeric_differentiation(case, seed):
 
 
 @pytest.mark.parametrize(
-    ("way", "kind", "reverse"), [(ROWS, "interior", True), (COLUMNS, "none", False)]
+    ("layout", "kind", "reverse"), [(BATCH_MAJOR, "interior", True), (FEATURE_MAJOR, "none", False)]
 )
-def test_fast_equals_plain_and_numpy(way, kind, reverse, rng, x64):
-    """In values and gradients, also those with respect to the factors, and under vmap."""
+def test_fast_equals_scan_and_numpy(layout, kind, reverse, rng, x64):
+    """In values and gradients, also those with respect to the mask, and under vmap."""
     arguments, cotangent = example(rng)
-    factors = random_factors(rng, 3, 5, np.float64)
+    dropout_mask = random_dropout_mask(rng, 3, 5, np.float64)
     options = {"mask": random_mask(rng, kind, 3, 7), "reverse": reverse}
 
-    def everything(factors):
-        run = lambda a, factors: lc.lstm(*a, recurrent_dropout=factors, **options)  # noqa: E731
-        results, pull_back = jax.vjp(run, arguments, factors)
-        several = jax.vmap(lambda factors: run(arguments, factors)[0].h)
-        return results, pull_back(cotangent), several(jnp.stack([factors, 2 * factors]))
+    def everything(dropout_mask):
+        run = lambda a, dropout_mask: lc.lstm(*a, recurrent_dropout=dropout_mask, **options)  # noqa: E731
+        results, pull_back = jax.vjp(run, arguments, dropout_mask)
+        several = jax.vmap(lambda dropout_mask: run(arguments, dropout_mask)[0].h)
+        return results, pull_back(cotangent), several(jnp.stack([dropout_mask, 2 * dropout_mask]))
 
-    with forced(way):
-        ours = jax.jit(everything)(factors)
-    with plain():
-        theirs = jax.jit(lambda factors: everything(factors))(factors)
+    with forced(layout):
+        ours = jax.jit(everything)(dropout_mask)
+    with scan_only():
+        theirs = jax.jit(lambda dropout_mask: everything(dropout_mask))(dropout_mask)
     assert_close(ours, theirs)
-    by_hand = reference.lstm(*arguments, recurrent_dropout=factors, **options)
+    by_hand = reference.lstm(*arguments, recurrent_dropout=dropout_mask, **options)
     assert_close(ours[0], by_hand)
     gradients = reference.lstm_backward(
-        *arguments, by_hand[1], *cotangent, recurrent_dropout=factors, **options
+        *arguments, by_hand[1], *cotangent, recurrent_dropout=dropout_mask, **options
     )
     assert_close(ours[1][0], gradients)
 
 
 def test_second_derivatives_with_recurrent_dropout(rng, x64):
     (params, x, state), _ = example(rng, 2, 3, 1, 2)
-    inputs = params.bias, random_factors(rng, 2, 2, np.float64)
+    inputs = params.bias, random_dropout_mask(rng, 2, 2, np.float64)
 
     def loss(inputs):
-        bias, factors = inputs
-        final, _ = lc.lstm(params._replace(bias=bias), x, state, recurrent_dropout=factors)
+        bias, dropout_mask = inputs
+        final, _ = lc.lstm(params._replace(bias=bias), x, state, recurrent_dropout=dropout_mask)
         return (final.h**2).sum()
 
-    slope = lambda inputs: sum((leaf**2).sum() for leaf in jax.tree.leaves(jax.grad(loss)(inputs)))  # noqa: E731
+    def squared(inputs):
+        return sum((leaf**2).sum() for leaf in jax.tree.leaves(jax.grad(loss)(inputs)))
+
     with forced():
-        ours = jax.jit(jax.grad(slope))(inputs)
-    with plain():
-        theirs = jax.jit(jax.grad(lambda inputs: slope(inputs)))(inputs)
+        ours = jax.jit(jax.grad(squared))(inputs)
+    with scan_only():
+        theirs = jax.jit(jax.grad(lambda inputs: squared(inputs)))(inputs)
     assert_close(ours, theirs)
 
 
 def test_recurrent_dropout_takes_the_fast_way(monkeypatch, rng):
-    """And costs it no memory but its factors and their product with one h."""
-    factors = random_factors(rng, 8, 32)
+    """And costs it no memory but its mask and the product with one h."""
+    dropout_mask = random_dropout_mask(rng, 8, 32)
 
     def memory(**options):
         loss = lambda params: lc.lstm(params, X, **options)[1].h.sum()  # noqa: E731
         program = jax.jit(jax.grad(loss)).lower(PARAMS).compile()
         return program.memory_analysis().temp_size_in_bytes
 
-    with_it = memory(recurrent_dropout=factors)
-    assert with_it <= memory() + 4 * factors.nbytes + X.nbytes
+    with_it = memory(recurrent_dropout=dropout_mask)
+    assert with_it <= memory() + 4 * dropout_mask.nbytes + X.nbytes
     taken = []
     monkeypatch.setattr(engine.fast, "run", lambda *a, **o: taken.append(o["recurrent_dropout"]))
     monkeypatch.setattr(engine, "_compiled", lambda run, *shapes: run)
-    lc.lstm(PARAMS, X, recurrent_dropout=factors)
+    lc.lstm(PARAMS, X, recurrent_dropout=dropout_mask)
     assert taken[0].shape == (8, 32)
 
 
@@ -121,13 +123,13 @@ def test_without_noise_the_program_is_the_same():
     assert str(program(recurrent_dropout=nothing, zoneout=None)) == str(program())
 
 
-def test_factors_of_one_and_shares_of_none_change_nothing(rng):
-    plain_result = lc.lstm(PARAMS, X)
+def test_a_mask_of_ones_and_rates_of_zero_change_nothing(rng):
+    without = lc.lstm(PARAMS, X)
     ones = lc.dropout_mask(jax.random.key(0), (8, 32), 0.0)
-    laws.assert_close(lc.lstm(PARAMS, X, recurrent_dropout=ones), plain_result)
+    laws.assert_close(lc.lstm(PARAMS, X, recurrent_dropout=ones), without)
     for key in (None, jax.random.key(0)):
         zoneout = lc.zoneout(key, 8, 50, 32)
-        laws.assert_close(lc.lstm(PARAMS, X, zoneout=zoneout), plain_result)
+        laws.assert_close(lc.lstm(PARAMS, X, zoneout=zoneout), without)
 
 
 def test_zoneout_of_whole_steps_is_a_mask(rng):
@@ -148,7 +150,7 @@ def test_zoneout_that_keeps_everything_carries_the_state(rng):
 
 
 def test_zoneout_s_expectation_is_its_evaluation(rng):
-    """Of one step; the shown h~ comes from the new cell, so it is not zoned twice."""
+    """Of one step; the new h~ comes from the new cell, so it is not zoned twice."""
     (params, x, state), _ = example(rng, steps=1, dtype=np.float32)
     keys = jax.random.split(jax.random.key(0), 4000)
     rates = {"h": 0.3, "c": 0.7}
@@ -201,14 +203,14 @@ def test_zoneout_s_shares():
 
 def test_bidirectional_gives_each_direction_its_own(rng):
     params, x = random_params(rng, 2, 3), rng.normal(size=(2, 4, 2)).astype(np.float32)
-    factors = [random_factors(rng, 2, 3) for _ in range(2)]
+    dropout_mask = [random_dropout_mask(rng, 2, 3) for _ in range(2)]
     zoneout = [strategies.random_zoneout(rng, 2, 4, 3) for _ in range(2)]
-    options = {"recurrent_dropout": factors, "zoneout": zoneout}
-    _, (there, back) = lc.bidirectional(params, params, x, checkpoint_every=2, **options)
-    one = {"recurrent_dropout": factors[0], "zoneout": zoneout[0]}
-    two = {"recurrent_dropout": factors[1], "zoneout": zoneout[1]}
-    laws.assert_close(there, lc.lstm(params, x, **one)[1])
-    laws.assert_close(back, lc.lstm(params, x, reverse=True, **two)[1])
+    options = {"recurrent_dropout": dropout_mask, "zoneout": zoneout}
+    _, (forward, backward) = lc.bidirectional(params, params, x, checkpoint_every=2, **options)
+    one = {"recurrent_dropout": dropout_mask[0], "zoneout": zoneout[0]}
+    two = {"recurrent_dropout": dropout_mask[1], "zoneout": zoneout[1]}
+    laws.assert_close(forward, lc.lstm(params, x, **one)[1])
+    laws.assert_close(backward, lc.lstm(params, x, reverse=True, **two)[1])
 
 
 def test_noise_at_masked_steps_of_an_empty_row_does_not_matter(rng, x64):
@@ -218,7 +220,7 @@ def test_noise_at_masked_steps_of_an_empty_row_does_not_matter(rng, x64):
     mask[1] = False
     dirty = jax.tree.map(lambda leaf: np.where(mask[:, :1], leaf, np.nan), state)
     for noise in (
-        {"recurrent_dropout": random_factors(rng, 3, 5, np.float64)},
+        {"recurrent_dropout": random_dropout_mask(rng, 3, 5, np.float64)},
         {"zoneout": random_zoneout(rng, 3, 7, 5, np.float64)},
     ):
         loss = lambda p, s, n: (lc.lstm(p, x, s, mask=mask, **n)[1].h[::2] ** 2).sum()  # noqa: E731

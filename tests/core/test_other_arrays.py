@@ -18,7 +18,7 @@ class Dtype:
 
 
 class Tensor:
-    """As a tensor of PyTorch: shape and dtype of its own, and `__array__`."""
+    """Array like a PyTorch tensor: shape and dtype of its own, and `__array__`."""
 
     dtype = Dtype()
 

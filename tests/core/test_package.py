@@ -1,4 +1,4 @@
-"""The package as a whole: its names, what importing it costs, and that it stands without JAX."""
+"""The package as a whole: its names, the cost of importing it, and that it works without JAX."""
 
 import ast
 import subprocess
@@ -14,7 +14,7 @@ SOURCE = Path(lc.__file__)
 
 
 def python(code: str) -> str:
-    """What `code` prints in a fresh interpreter."""
+    """Return the output of `code` in a fresh interpreter."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 

@@ -43,7 +43,10 @@ def written_out(params, x, state, ablated=()):
     h, c, rows = np.array(state.h), np.array(state.c), []
     for t in range(steps):
         z = x[:, t] @ params.kernel + h @ params.recurrent_kernel + params.bias
-        shown, gates = np.zeros((batch, units)), {name: np.zeros((batch, units)) for name in "ifgo"}
+        output, gates = (
+            np.zeros((batch, units)),
+            {name: np.zeros((batch, units)) for name in "ifgo"},
+        )
         for k in range(units):
             p_i, p_f, p_o = (0, 0, 0) if params.peephole is None else params.peephole[:, k]
             i = 1 if "i" in ablated else sigmoid(z[:, k] + p_i * c[:, k])
@@ -51,10 +54,10 @@ def written_out(params, x, state, ablated=()):
             g = np.tanh(z[:, 2 * units + k])
             c[:, k] = f * c[:, k] + i * g
             o = 1 if "o" in ablated else sigmoid(z[:, 3 * units + k] + p_o * c[:, k])
-            shown[:, k] = o * np.tanh(c[:, k])
+            output[:, k] = o * np.tanh(c[:, k])
             for name, gate in zip("ifgo", (i, f, g, o), strict=True):
                 gates[name][:, k] = gate
-        h = shown if params.projection is None else shown @ params.projection
+        h = output if params.projection is None else output @ params.projection
         rows.append((h, c.copy(), *gates.values()))
     h, c, *gates = (np.stack(steps, axis=1) for steps in zip(*rows, strict=True))
     return lc.Trace(h, c, lc.Gates(*gates))
@@ -173,6 +176,7 @@ def test_bfloat16_keeps_a_float32_cell(peephole, projection, rng):
     np.testing.assert_allclose(np.float32(state.h), exact.h, atol=0.05)
 
 
+@pytest.mark.thorough
 @each_kind
 def test_one_shape_compiles_once_outside_of_jit(peephole, projection, rng, caplog):
     params, x, _ = example(rng, peephole, projection)
@@ -193,8 +197,8 @@ def test_transformations_compose(rng):
     params, x, _ = example(rng, projection=2)
     loss = jax.jit(lambda params: (lc.lstm(params, x)[1].h ** 2).sum())
     tangent = random_like(rng, params)
-    value, slope = jax.jvp(loss, (params,), (tangent,))
-    np.testing.assert_allclose(slope, laws.along(jax.grad(loss)(params), tangent), rtol=1e-4)
+    value, derivative = jax.jvp(loss, (params,), (tangent,))
+    np.testing.assert_allclose(derivative, laws.along(jax.grad(loss)(params), tangent), rtol=1e-4)
     stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), params)
     np.testing.assert_allclose(jax.vmap(loss)(stacked)[0], value, rtol=1e-5)
     batch, steps = jax.export.symbolic_shape("b, t")
@@ -237,7 +241,7 @@ def test_an_edit_of_the_output_gate_sees_the_cell_as_edited(engine, rng):
 
 
 def test_gate_gradients_by_adding_zeros(rng):
-    """d loss / d forget includes the way through the output gate's peephole."""
+    """d loss / d forget includes the path through the output gate's peephole."""
     params, x, state = example(rng)
 
     def loss(zeros):
@@ -246,8 +250,8 @@ def test_gate_gradients_by_adding_zeros(rng):
 
     zeros = jnp.zeros((3, 5, 4))
     bump = zeros.at[0, 4, 1].set(1e-2)
-    slope = (loss(bump) - loss(-bump)) / 2e-2
-    np.testing.assert_allclose(jax.grad(loss)(zeros)[0, 4, 1], slope, rtol=1e-3)
+    numeric = (loss(bump) - loss(-bump)) / 2e-2
+    np.testing.assert_allclose(jax.grad(loss)(zeros)[0, 4, 1], numeric, rtol=1e-3)
 
 
 # Start values.
@@ -262,11 +266,11 @@ def test_without_both_nothing_is_added():
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_init(dtype):
     key, same = jax.random.key(0), np.testing.assert_array_equal
-    plain = lc.init_lstm(key, 2, 4, dtype=dtype)
+    without = lc.init_lstm(key, 2, 4, dtype=dtype)
     peephole = lc.init_lstm(key, 2, 4, dtype=dtype, peephole=True)
     both = lc.init_lstm(key, 2, 4, dtype=dtype, peephole=True, projection=2)
-    jax.tree.map(same, plain[:3], peephole[:3])
-    same(plain.kernel, both.kernel)
+    jax.tree.map(same, without[:3], peephole[:3])
+    same(without.kernel, both.kernel)
     same(peephole.peephole, both.peephole)
     assert [leaf.shape for leaf in both] == [(2, 16), (2, 16), (16,), (3, 4), (4, 2)]
     assert {leaf.dtype for leaf in both} == {jnp.dtype(dtype)}

@@ -155,6 +155,7 @@ USES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("use", USES, ids=lambda use: use.__name__)
 def test_what_a_function_closes_over_is_let_go_with_it(use):
     large = Large()
@@ -195,7 +196,7 @@ def test_an_activation_of_ones_own_goes_with_its_latent_features():
 
 @pytest.fixture
 def traced():
-    """A compiled function of (fixed, array), and what was traced, in order."""
+    """Return a compiled function of (fixed, array), and what was traced, in order."""
     seen = []
 
     @programs.compiled
@@ -287,7 +288,7 @@ def test_an_error_leaves_no_function_behind():
 
 
 def test_jax_clear_caches_drops_them_all():
-    """The documented way to give the memory back at once."""
+    """The documented call that frees the memory at once."""
     fit(mean, optimizer=None)
     lc.lstm(LAYER, X)
     assert run_epochs._cache_size() > 0

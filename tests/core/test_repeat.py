@@ -7,23 +7,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from implementations import assert_close, close, forced
 from strategies import (
-    random_factors,
+    random_dropout_mask,
     random_like,
     random_mask,
     random_params,
     random_state,
     random_zoneout,
 )
-from ways import assert_close, close, forced
 
 import lstmcore as lc
 from lstmcore import engine, reference
 from lstmcore.engine import fast
-from lstmcore.engine.indexing import COLUMNS, ROWS
+from lstmcore.engine.layout import BATCH_MAJOR, FEATURE_MAJOR
 
 STEPS = 7
-BOTH = partial(forced, ROWS, 12), partial(forced, COLUMNS, 12)  # two steps of five rows in a block
+BOTH = (
+    partial(forced, BATCH_MAJOR, 12),
+    partial(forced, FEATURE_MAJOR, 12),
+)  # two steps of five rows in a block
 
 
 def layer(rng, dtype=np.float64, **variant):
@@ -33,7 +36,7 @@ def layer(rng, dtype=np.float64, **variant):
 
 
 def restless(gates, t):
-    """An edit that does something else at one step."""
+    """Edit one step differently from the others."""
     return gates._replace(input=jnp.where(t == 2, 0.5, gates.input))
 
 
@@ -42,7 +45,7 @@ def with_gradients(run, arguments, cotangent):
     return results, pull_back(cotangent)
 
 
-# Names of options, whether reversed, kind of layer, and the ways that know all of it.
+# Names of options, whether reversed, kind of layer, and the implementations that know all of it.
 CASES = [
     ([], False, {}, BOTH),
     (["mask", "recurrent_dropout"], True, {}, BOTH),
@@ -52,12 +55,12 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("names", "reverse", "variant", "ways"), CASES)
-def test_values_and_gradients_are_those_of_repeat_vector(names, reverse, variant, ways, rng, x64):
+@pytest.mark.parametrize(("names", "reverse", "variant", "each"), CASES)
+def test_values_and_gradients_are_those_of_repeat_vector(names, reverse, variant, each, rng, x64):
     arguments = layer(rng, **variant)
     everything = {
         "mask": random_mask(rng, "all-false row", 5, STEPS),
-        "recurrent_dropout": random_factors(rng, 5, variant.get("projection", 4), np.float64),
+        "recurrent_dropout": random_dropout_mask(rng, 5, variant.get("projection", 4), np.float64),
         "zoneout": random_zoneout(rng, 5, STEPS, 4, np.float64),
         "checkpoint_every": 3,
         "edit": restless,
@@ -70,14 +73,15 @@ def test_values_and_gradients_are_those_of_repeat_vector(names, reverse, variant
 
     cotangent = random_like(rng, jax.eval_shape(repeated, *arguments))
     expected = with_gradients(repeated, arguments, cotangent)
-    for way in ways:
-        with way():
+    for implementation in each:
+        with implementation():
             run = jax.jit(lambda *a: lc.lstm(*a, repeat=STEPS, **options))
             assert_close(with_gradients(run, arguments, cotangent), expected)
     if "checkpoint_every" not in options:
         assert_close(expected[0], reference.lstm(*arguments, repeat=STEPS, **options))
 
 
+@pytest.mark.thorough
 def test_other_derivatives_and_batches_of_layers(rng, x64):
     params, x, _ = layer(rng)
     layers = jax.tree.map(lambda leaf: np.stack([leaf, 2 * leaf]), params)
@@ -90,20 +94,20 @@ def test_other_derivatives_and_batches_of_layers(rng, x64):
         return jnp.sum(lc.lstm(params, lc.repeat_vector(x, 3))[1].h ** 2)
 
     def derivatives(loss):
-        def slope(params, x):
+        def gradient(params, x):
             moved = lambda x: sum(jax.tree.leaves(jax.tree.map(jnp.sum, jax.grad(loss)(params, x))))  # noqa: E731
             return jax.jvp(partial(loss, params), (x,), (x,)), jax.grad(moved)(x)
 
-        return jax.jit(jax.vmap(slope))(layers, xs)
+        return jax.jit(jax.vmap(gradient))(layers, xs)
 
     assert_close(derivatives(once), derivatives(thrice))
 
 
 def test_both_directions(rng, x64):
-    (there, x, _), (back, _, _) = layer(rng), layer(rng)
+    (forward, x, _), (backward, _, _) = layer(rng), layer(rng)
     assert_close(
-        lc.bidirectional(there, back, x, repeat=4),
-        lc.bidirectional(there, back, lc.repeat_vector(x, 4)),
+        lc.bidirectional(forward, backward, x, repeat=4),
+        lc.bidirectional(forward, backward, lc.repeat_vector(x, 4)),
     )
 
 
@@ -144,7 +148,7 @@ def test_the_product_of_narrow_layers_is_summed_in_float32(rng):
 
 
 def test_decoders_read_their_code_once_and_the_fast_way(monkeypatch):
-    """The decoder of an autoencoder is called with its code alone, which repeats nothing."""
+    """The decoder of an autoencoder reads the code alone, without repeating it in memory."""
     seen = []
 
     def spy(params, x, *arguments, **options):

@@ -1,4 +1,4 @@
-"""The laws of a cell over time: split, reverse, mask, batch, dtype."""
+"""Laws of a cell over time: split, reverse, mask, batch, dtype."""
 
 import jax
 import jax.numpy as jnp
@@ -43,8 +43,8 @@ def test_gate_gradients_by_adding_zeros(rng):
     gradient = jax.grad(loss)(zeros)
     assert np.abs(gradient[:, 0]).max() == 0  # nothing to forget before the first step
     bump = zeros.at[0, 2, 1].set(1e-2)
-    slope = (loss(bump) - loss(-bump)) / 2e-2
-    np.testing.assert_allclose(gradient[0, 2, 1], slope, rtol=1e-3)
+    numeric = (loss(bump) - loss(-bump)) / 2e-2
+    np.testing.assert_allclose(gradient[0, 2, 1], numeric, rtol=1e-3)
 
 
 def test_an_edit_is_never_taken_from_a_cache(rng):

@@ -42,11 +42,11 @@ def forecaster(**options):
 
 CALLS = {
     "lstm": lambda: layer(mask=MASK),
-    "plain": lambda: layer(edit=lambda gates, t: gates, peephole=True, projection=2),
+    "scan": lambda: layer(edit=lambda gates, t: gates, peephole=True, projection=2),
     "chunks": lambda: layer(checkpoint_every=2, recurrent_dropout=jnp.ones((2, 4))),
     "zoneout": lambda: layer(zoneout=lc.zoneout(KEY, 2, 4, 4, h=0.1, c=0.1)),
     "repeat": lambda: layer(repeat=4),
-    "repeat, plain": lambda: layer(repeat=4, edit=lambda gates, t: gates),
+    "repeat, scan": lambda: layer(repeat=4, edit=lambda gates, t: gates),
     "Autoencoder": lambda: model(lc.Autoencoder(3, (4, 2))),
     "conditional": lambda: model(lc.Autoencoder(3, 4, conditional=True)),
     "StackedLSTM": lambda: model(lc.StackedLSTM(3, (4, 4), outputs=2, residual=True)),

@@ -121,6 +121,7 @@ def many():
 SCALES = [(0, 0.5), (1, 1.0), (2, 2.0), (3, 4.0)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [1, 2, 3, 4])
 def test_scores_lie_between_greedy_and_the_best_there_is(many, width):
     """Of every width; and what is returned has the score that it is returned with."""
@@ -143,7 +144,7 @@ def test_the_end_of_some_sequences_does_not_stop_the_others():
     end, a = lc.END, 3
     likely = np.zeros((5, 5), np.float32)
     likely[lc.START, [end, a, 4]] = 0.35, 0.6, 0.05
-    table = np.stack([likely] * 3)  # by how many tokens have been written
+    table = np.stack([likely] * 3)  # by the number of tokens decoded so far
     table[1, a, [a, end, 4]] = 0.7, 0.2, 0.1
     table[2, :, end], table[2, :, 4] = 0.9, 0.1
     table[1, 4, 4] = 1

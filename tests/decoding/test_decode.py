@@ -1,4 +1,4 @@
-"""Greedy and sampled decoding, and roll-out: equal to plain loops, and drawn as promised."""
+"""Greedy decoding, sampling and rollout against plain loops, and the distribution of the draws."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -148,7 +148,7 @@ P = np.where(np.arange(V) == lc.PADDING, 0, np.exp(LOGITS.astype(float)))  # of 
 DRAWS = 4000
 
 
-def kept(p, top_k=None, top_p=None):
+def truncated(p, top_k=None, top_p=None):
     """Probabilities with all but the most probable set to 0, in plain Python."""
     order = sorted(range(len(p)), key=lambda i: -p[i])[:top_k]
     if top_p is not None:
@@ -177,7 +177,7 @@ def kept(p, top_k=None, top_p=None):
 )
 def test_frequencies_are_those_of_the_softmax(options, tokens):
     limits = {name: value for name, value in options.items() if name != "temperature"}
-    expected = kept(P ** (1 / options.get("temperature", 1)), **limits)
+    expected = truncated(P ** (1 / options.get("temperature", 1)), **limits)
     expected *= DRAWS / expected.sum()
     assert (expected > 0).sum() == tokens
     drawn = lc.sample(KEY, constant_step, LOGITS, jnp.zeros(DRAWS), max_length=1, **options)

@@ -10,11 +10,13 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
-from benchmarks import pictures
+import lstmcore
+from benchmarks.report import figures
 from lstmcore.study import plots
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
 
 
 def run_shell(example) -> None:
@@ -27,7 +29,7 @@ def run_shell(example) -> None:
     assert done.returncode == 0, done.stderr
 
 
-# What a comment beside a print says that it prints: print(x.shape)  # (5, 3, 128): ...
+# The shape in a comment beside a print: print(x.shape)  # (5, 3, 128): ...
 SHAPE_IN_COMMENT = re.compile(r"^print\(.*\)  # (\(\d[\d, ]*\))", re.MULTILINE)
 PARSER = Sybil([PythonCodeBlockParser(), CodeBlockParser("bash", run_shell)])
 
@@ -42,7 +44,7 @@ def test_code_blocks_run(page, tmp_path, monkeypatch, capsys):
         example.evaluate()
         printed = capsys.readouterr().out
         for shape in SHAPE_IN_COMMENT.findall(str(example.parsed)):
-            assert shape in printed, f"{page.name} promises {shape} but printed {printed}"
+            assert shape in printed, f"{page.name} states {shape} but printed {printed}"
 
 
 def test_ci_runs_the_two_commands_of_the_readme():
@@ -53,20 +55,47 @@ def test_ci_runs_the_two_commands_of_the_readme():
 
 
 def test_pictures_are_made_by_the_lines_above_them():
-    """The page saves each picture that it shows, and `python -m benchmarks.pictures` runs it."""
+    """The page saves each figure that it contains, and `python -m benchmarks figures` runs it."""
     page = ROOT / "docs" / "pictures.md"
     text = page.read_text(encoding="utf-8")
     shown = re.findall(r"\]\(assets/(\w+\.png)\)", text)
     assert re.findall(r'savefig\("(\w+\.png)"', text) == shown
-    every = "".join((page.parent / name).read_text(encoding="utf-8") for name in pictures.PAGES)
+    every = "".join((page.parent / name).read_text(encoding="utf-8") for name in figures.PAGES)
     missing = [name for name in plots.__all__ if f"plots.{name}(" not in every]
     assert missing == []
-    assert len(pictures.BLOCK.findall(text)) == text.count("```python")
+    assert len(figures.BLOCK.findall(text)) == text.count("```python")
     for name in shown:
         assert (page.parent / "assets" / name).stat().st_size < 200_000
 
 
 def test_links_and_pictures_exist():
-    for page in PAGES:
+    for page in LINKED:
         for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
             assert target.startswith("http") or (page.parent / target).exists(), (page, target)
+
+
+def test_paths_in_the_guide_for_contributors_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:lstmcore|tests|benchmarks|docs)/[\w/.]+)`", text)
+    assert paths
+    missing = [path for path in paths if "NAME" not in path and not (ROOT / path).exists()]
+    assert missing == []
+
+
+def test_the_readme_is_short():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.split("## What is where")[0].split()) <= 500
+
+
+def test_stable_names_exist():
+    text = (ROOT / "docs" / "stability.md").read_text(encoding="utf-8")
+    table = text.split("## Stable")[1].split("\n\n")[2]
+    names = set(re.findall(r"`(\w+)`", table))
+    arguments = {"optimizer", "epochs", "batch_size", "key", "validation", "progress"}
+    assert names - arguments <= set(lstmcore.__all__)
+    assert len(names - arguments) > 15
+
+
+def test_the_citation_has_the_version_of_the_package():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"version: {lstmcore.__version__}\n" in text

@@ -25,7 +25,7 @@ THEIRS = {
 OURS = {
     "warned of": (UserWarning, "lstmcore.study.run"),
     "division by zero": (RuntimeWarning, "lstmcore.series.scaling"),
-    "in a benchmark": (UserWarning, "benchmarks.common"),
+    "in a benchmark": (UserWarning, "benchmarks.speed.timing"),
     "warned of, called by a test": (UserWarning, "test_study_run"),
 }
 

@@ -1,4 +1,4 @@
-"""What the execution promises: an unused trace is free, one shape compiles once, any platform."""
+"""Guarantees of the execution: an unused trace is free, one shape compiles once, any platform."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ X = np.ones((8, 50, 4), np.float32)
 
 
 def final_state_alone(params, x):
-    """The leanest loop there is: it stacks nothing."""
+    """Run the leanest loop possible, which stacks nothing."""
 
     def body(state, x_t):
         state, _ = lc.lstm_step(params, x_t, state)
@@ -60,6 +60,7 @@ def loss(params, x):
     return lc.lstm(params, x)[1].h.sum()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("call", [lc.lstm, jax.grad(loss)], ids=["forward", "gradient"])
 def test_one_shape_compiles_once_outside_of_jit(call, caplog):
     def compilations(x):
@@ -75,7 +76,7 @@ def test_one_shape_compiles_once_outside_of_jit(call, caplog):
 
 
 def test_functions_of_ones_own_are_never_taken_from_a_cache():
-    """A function object whose meaning changes between calls must not give an old result."""
+    """A function whose captured variables change between calls must not return an old result."""
     level = [1.0]
     scaled = lambda z: level[0] * jnp.tanh(z)  # noqa: E731
     one, _ = lc.lstm(PARAMS, X, activation=scaled)
@@ -85,6 +86,7 @@ def test_functions_of_ones_own_are_never_taken_from_a_cache():
     assert (one.h != 0).any()
 
 
+@pytest.mark.thorough
 def test_a_batch_sharded_over_devices_and_a_symbolic_batch():
     model = lc.Autoencoder(features=4, units=(8, 4))
     params = model.init(jax.random.key(0))
@@ -133,16 +135,17 @@ def test_gradient_of_a_program_lowers_for_every_platform(platform):
     assert "while" in exported.mlir_module()  # the loop itself, not its unrolling
 
 
+@pytest.mark.thorough
 def test_transformations_compose():
     """grad of grad, jvp, vmap over weights and checkpoint all pass through the layer."""
     x = X[:2, :3]
     loss = lambda params: lc.lstm(params, x)[1].h.sum()  # noqa: E731
     params = jax.tree.map(jnp.asarray, PARAMS)
     tangent = jax.tree.map(jnp.ones_like, params)
-    value, slope = jax.jvp(loss, (params,), (tangent,))
+    value, derivative = jax.jvp(loss, (params,), (tangent,))
     gradient = jax.grad(loss)(params)
     expected = sum(map(jnp.vdot, *map(jax.tree.leaves, (gradient, tangent))))
-    np.testing.assert_allclose(slope, expected, rtol=1e-4)
+    np.testing.assert_allclose(derivative, expected, rtol=1e-4)
     np.testing.assert_allclose(jax.checkpoint(loss)(params), value, rtol=1e-5)
     stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), params)
     np.testing.assert_allclose(jax.vmap(loss)(stacked)[0], value, rtol=1e-5)

@@ -1,7 +1,7 @@
-"""The fast way equals the plain way and the NumPy engine, in values and in all derivatives.
+"""The fast implementation equals the reference and the NumPy engine, in values and derivatives.
 
-However it lies in memory (rows, columns) and however long its blocks are. What else one may do with
-it is in `test_fast_surroundings.py`.
+Whatever its layout (batch-major, feature-major) and the length of its blocks. Transformations,
+devices and dtypes are in `test_fast_transformations.py`.
 """
 
 import jax
@@ -11,21 +11,29 @@ import pytest
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from implementations import (
+    assert_close,
+    close,
+    example,
+    expected,
+    forced,
+    scan_only,
+    with_gradients,
+)
 from strategies import cases, random_like, random_mask, random_params, seeds
-from ways import assert_close, close, example, expected, forced, plain, with_gradients
 
 import lstmcore as lc
 from lstmcore import reference
-from lstmcore.activations import CURVES, NAMED
+from lstmcore.activations import DIFFERENTIABLE, NAMED
 from lstmcore.engine import backward, fast
-from lstmcore.engine.indexing import COLUMNS, ROWS
+from lstmcore.engine.layout import BATCH_MAJOR, FEATURE_MAJOR
 
 NAMES = list(NAMED)
 BLOCKS = [1, 4, 9, 256]  # rows in one: a step each, a rest left over, everything at once
 
 
 def weighted(weights, results):
-    """A loss that is curved in every result."""
+    """Return a loss that is quadratic in every result."""
     return sum(jax.tree.leaves(jax.tree.map(lambda w, r: (w * r * r).sum(), weights, results)))
 
 
@@ -33,24 +41,30 @@ def along(tree, direction):
     return sum(jax.tree.leaves(jax.tree.map(lambda a, b: (a * b).sum(), tree, direction)))
 
 
-@given(cases(dtype=np.float64), seeds, st.sampled_from([ROWS, COLUMNS]), st.sampled_from(BLOCKS))
-def test_three_ways_are_one(case, seed, way, block_rows):
+@given(
+    cases(dtype=np.float64),
+    seeds,
+    st.sampled_from([BATCH_MAJOR, FEATURE_MAJOR]),
+    st.sampled_from(BLOCKS),
+)
+def test_three_implementations_agree(case, seed, layout, block_rows):
     params, x, state, options = case
     units = params.recurrent_kernel.shape[0]
     arguments = params, x, state or reference.zero_state(len(x), units, np.float64)
     cotangent = random_like(np.random.default_rng(seed), reference.lstm(*arguments, **options))
     with jax.enable_x64(True):
-        with forced(way, block_rows):
+        with forced(layout, block_rows):
             ours = with_gradients(arguments, cotangent, options)
-        with plain():
+        with scan_only():
             theirs = with_gradients(arguments, cotangent, options)
     assert_close(ours, theirs)
     assert_close(ours, expected(arguments, cotangent, options))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("k", range(len(NAMES)), ids=NAMES)
 def test_every_activation_in_every_place(k, rng, x64):
-    """Each of them thrice: for the candidate, for the gates, for the cell on its way out."""
+    """Each of them thrice: for the candidate, for the gates, for the output."""
     kinds = strategies.mask_kinds.elements
     options = {
         "activation": NAMES[k],
@@ -60,22 +74,23 @@ def test_every_activation_in_every_place(k, rng, x64):
         "reverse": bool(k % 2),
     }
     arguments, cotangent = example(rng)
-    with forced((ROWS, COLUMNS)[k // 2 % 2], BLOCKS[k % len(BLOCKS)]):
+    with forced((BATCH_MAJOR, FEATURE_MAJOR)[k // 2 % 2], BLOCKS[k % len(BLOCKS)]):
         ours = with_gradients(arguments, cotangent, options)
     assert_close(ours, expected(arguments, cotangent, options))
 
 
-@pytest.mark.parametrize("function", CURVES, ids=NAMES)
-def test_curves_far_out(function):
+@pytest.mark.parametrize("function", DIFFERENTIABLE, ids=NAMES)
+def test_activations_far_out(function):
     z = np.float32([-1e4, -100, -20, -4, -1, -1e-3, 1e-3, 1, 4, 20, 100, 1e4])
-    value, slope = CURVES[function]
+    value, derivative = DIFFERENTIABLE[function]
     y = jnp.asarray(value(z))
     close(y, function(z), rtol=1e-6, atol=1e-7)
-    close(slope(y), jax.vmap(jax.grad(function))(z), rtol=2e-3, atol=2e-7)
+    close(derivative(y), jax.vmap(jax.grad(function))(z), rtol=2e-3, atol=2e-7)
 
 
-def test_the_orientation_by_shape_and_blocks_of_many_steps(rng):
-    """Nothing forced: 5 blocks as rows, 38 as columns; float32 is close to float64."""
+@pytest.mark.thorough
+def test_the_layout_by_shape_and_blocks_of_many_steps(rng):
+    """Nothing forced: 5 blocks batch-major, 38 feature-major; float32 is close to float64."""
     for batch, steps, units in ((4, 301, 3), (32, 301, 256)):
         exact, cotangent = example(rng, batch, steps, 2, units)
         shrunk = exact[0]._replace(recurrent_kernel=exact[0].recurrent_kernel / units)
@@ -97,7 +112,7 @@ def test_one_result_alone_and_its_zeros_cost_nothing(rng, x64, monkeypatch):
     given_to_backward = []
 
     def spy(*args, **kwargs):
-        given_to_backward.append(jax.tree.leaves(args[7:9]))
+        given_to_backward.append(jax.tree.leaves(args[3:5]))
         return backward.backward(*args, **kwargs)
 
     @jax.jit
@@ -134,31 +149,32 @@ def test_what_is_not_asked_for_is_not_computed():
     assert memory <= cost(every, (0, 1))[1] - 4 * 8 * 50 * 32 * 4  # no cotangent of a gate
 
 
+@pytest.mark.thorough
 def test_second_and_third_derivatives(rng, x64):
     arguments, weights = example(rng, 2, 3, 1, 2)
     direction = random_like(rng, arguments)
     options = {"mask": np.array([[True, False, True], [True, True, False]]), "reverse": True}
     loss = lambda a: weighted(weights, lc.lstm(*a, **options))  # noqa: E731
-    slope = lambda f: lambda a: along(jax.grad(f)(a), direction)  # noqa: E731
+    directional = lambda f: lambda a: along(jax.grad(f)(a), direction)  # noqa: E731
     forward = lambda a: jax.jvp(loss, (a,), (direction,))[1]  # noqa: E731
 
-    def second(a):  # times the direction, in three ways
-        yield jax.grad(slope(loss))(a)
+    def second(a):  # times the direction, by three modes
+        yield jax.grad(directional(loss))(a)
         yield jax.jvp(jax.grad(loss), (a,), (direction,))[1]
         yield jax.grad(forward)(a)
 
     def hessian(a):
         return jax.hessian(lambda bias: loss((a[0]._replace(bias=bias), *a[1:])))(a[0].bias)
 
-    with forced(ROWS):
+    with forced(BATCH_MAJOR):
         seconds = jax.jit(lambda a: list(second(a)))(arguments)
-        third = jax.jit(jax.grad(slope(slope(loss))))(arguments)
+        third = jax.jit(jax.grad(directional(directional(loss))))(arguments)
         ours = jax.jit(lambda a: hessian(a))(arguments)
-    with plain():
+    with scan_only():
         assert_close(ours, jax.jit(lambda a: hessian(a))(arguments))
-        plain_second = jax.jit(jax.grad(slope(loss)))
-        seconds.append(plain_second(arguments))
-    with forced(COLUMNS):
+        scan_second = jax.jit(jax.grad(directional(loss)))
+        seconds.append(scan_second(arguments))
+    with forced(FEATURE_MAJOR):
         seconds.append(jax.jit(lambda a: next(second(a)))(arguments))
 
     def gradient(a):
@@ -176,7 +192,7 @@ def test_second_and_third_derivatives(rng, x64):
     for other in seconds[1:]:
         assert_close(seconds[0], other)
     assert_close(seconds[0], numeric(gradient), rtol=1e-6, atol=1e-6)
-    assert_close(third, numeric(plain_second), rtol=1e-6, atol=1e-6)
+    assert_close(third, numeric(scan_second), rtol=1e-6, atol=1e-6)
 
 
 def test_forward_mode(rng, x64):
@@ -185,7 +201,7 @@ def test_forward_mode(rng, x64):
     loss = lambda *a: weighted(weights, lc.lstm(*a))  # noqa: E731
     one = lambda x: lc.lstm(arguments[0], x[None])[0].h  # noqa: E731
 
-    def slopes():
+    def derivatives():
         x = arguments[1]
         return (
             jax.jvp(lc.lstm, arguments, direction),
@@ -194,9 +210,9 @@ def test_forward_mode(rng, x64):
             jax.jvp(jax.vmap(one), (x,), (x,)),
         )
 
-    ours = jax.jit(slopes)()
-    with plain():
-        theirs = jax.jit(lambda: slopes())()
+    ours = jax.jit(derivatives)()
+    with scan_only():
+        theirs = jax.jit(lambda: derivatives())()
     assert_close(ours, theirs)
     assert_close(ours[1], jax.grad(loss, argnums=1)(*arguments))
 

@@ -1,4 +1,4 @@
-"""Truncated backpropagation through time: against a plain loop, and that gradients are cut."""
+"""Truncated backpropagation through time: against a loop of its own, and that gradients are cut."""
 
 from functools import partial
 
@@ -21,13 +21,13 @@ DATA = {"x": X, "goal": GOAL}
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
 
 
-def recurrent(params, piece, state):
-    """As recurrent as a loss can be: each step moves the state, and the state is compared."""
+def recurrent(params, chunk, state):
+    """Compute a recurrent loss: each step updates the state, which is compared with the goal."""
     value = jnp.zeros(())
-    for t in range(piece["x"].shape[1]):
-        state = jnp.tanh(params["u"] * state + piece["x"][:, t] @ params["w"])
-        value += jnp.mean((state - piece["goal"]) ** 2)
-    return value / piece["x"].shape[1], state
+    for t in range(chunk["x"].shape[1]):
+        state = jnp.tanh(params["u"] * state + chunk["x"][:, t] @ params["w"])
+        value += jnp.mean((state - chunk["goal"]) ** 2)
+    return value / chunk["x"].shape[1], state
 
 
 def zeros(params, batch):
@@ -45,7 +45,7 @@ def fit(data=DATA, loss=recurrent, params=PARAMS, **changes):
     return lc.fit(loss, params, data, **options | changes)
 
 
-def pieces(batch, chunk):
+def chunks(batch, chunk):
     for first in range(0, batch["x"].shape[1], chunk):
         yield batch | {"x": batch["x"][:, first : first + chunk]}
 
@@ -53,14 +53,14 @@ def pieces(batch, chunk):
 def mean_loss(params, data, tbptt_steps=3):
     """Over all steps, with the state carried."""
     state, total = zeros(params, data), 0.0
-    for piece in pieces(data, tbptt_steps):
-        value, state = recurrent(params, piece, state)
-        total += float(value) * piece["x"].shape[1]
+    for chunk in chunks(data, tbptt_steps):
+        value, state = recurrent(params, chunk, state)
+        total += float(value) * chunk["x"].shape[1]
     return total / data["x"].shape[1]
 
 
-def plain_loop(parts, epochs=3, batch_size=2, tbptt_steps=3):
-    """The same training as Python would write it."""
+def simple_loop(parts, epochs=3, batch_size=2, tbptt_steps=3):
+    """Train in a plain Python loop."""
     gradient = jax.jit(jax.value_and_grad(recurrent, has_aux=True))
     params, optimizer_state, losses = PARAMS, ADAM.init(PARAMS), []
     for _ in range(epochs):
@@ -69,30 +69,30 @@ def plain_loop(parts, epochs=3, batch_size=2, tbptt_steps=3):
             for row in range(0, len(part["x"]), batch_size):
                 batch = jax.tree.map(lambda leaf, row=row: leaf[row : row + batch_size], part)
                 state = zeros(params, batch)
-                for piece in pieces(batch, tbptt_steps):
-                    (value, state), gradients = gradient(params, piece, state)
+                for chunk in chunks(batch, tbptt_steps):
+                    (value, state), gradients = gradient(params, chunk, state)
                     with jax.numpy_dtype_promotion("standard"):
                         updates, optimizer_state = ADAM.update(gradients, optimizer_state, params)
                         params = optax.apply_updates(params, updates)
-                    rows, steps = piece["x"].shape[:2]
+                    rows, steps = chunk["x"].shape[:2]
                     total += float(value) * rows * steps / batch["x"].shape[1]
         losses.append(total / sum(len(part["x"]) for part in parts))
     return params, losses
 
 
-def test_fit_is_the_plain_loop_with_its_shorter_last_piece_and_batch():
+def test_fit_is_the_simple_loop_with_its_shorter_last_chunk_and_batch():
     result = fit()
-    params, losses = plain_loop([DATA])
+    params, losses = simple_loop([DATA])
     jax.tree.map(close, result.params, params)
     close(result.history["loss"], losses)
 
 
-def test_buckets_in_pieces_are_the_plain_loop_too():
+def test_buckets_in_chunks_are_the_simple_loop_too():
     short = {"x": X[:3, :2], "goal": GOAL[:3]}
     parts = (short, DATA)
     data = Buckets(parts, order=np.arange(8), padding=0.0)
     result = fit(data)
-    params, losses = plain_loop(parts)
+    params, losses = simple_loop(parts)
     jax.tree.map(close, result.params, params)
     close(result.history["loss"], losses)
     # With params that stay as they are, the order of the batches does not matter to the loss.
@@ -101,7 +101,7 @@ def test_buckets_in_pieces_are_the_plain_loop_too():
     close(still.history["loss"], [expected] * 3)
 
 
-def test_one_piece_is_full_backpropagation(rng):
+def test_one_chunk_is_full_backpropagation(rng):
     model = lc.StackedLSTM(2, 3, outputs=1)
     data = X[:, :6], rng.normal(size=(5, 6, 1)).astype(np.float32)
 
@@ -119,15 +119,15 @@ def test_one_piece_is_full_backpropagation(rng):
     close(ours.history["loss"], usual.history["loss"])
 
 
-def test_no_gradient_passes_from_a_piece_to_the_one_before():
-    """Each piece is judged by what the one before wrote: it knows its number, not its cause."""
+def test_no_gradient_passes_from_a_chunk_to_the_one_before():
+    """Each chunk is scored by the output of the one before: it knows its value, not its cause."""
 
-    def judged_by_the_past(params, piece, state):
-        return jnp.mean((state - 1.0) ** 2), params["w"] * piece[:, 0]
+    def scored_by_the_past(params, chunk, state):
+        return jnp.mean((state - 1.0) ** 2), params["w"] * chunk[:, 0]
 
     params = {"w": np.float32(2.0)}
     x = np.ones((2, 6), np.float32)
-    options = {"loss": judged_by_the_past, "params": params, "optimizer": optax.sgd(0.1)}
+    options = {"loss": scored_by_the_past, "params": params, "optimizer": optax.sgd(0.1)}
     start = lambda params, batch: jnp.ones(len(batch))  # noqa: E731
     result = fit(x, **options, initial_state=start, epochs=1)
     assert result.params == params  # though its loss says that w should be 1:
@@ -135,8 +135,8 @@ def test_no_gradient_passes_from_a_piece_to_the_one_before():
 
 
 def test_the_first_state_can_be_learned():
-    def loss(params, piece, state):
-        return jnp.mean((state - 3.0) ** 2) + 0.0 * piece.sum(), state
+    def loss(params, chunk, state):
+        return jnp.mean((state - 3.0) ** 2) + 0.0 * chunk.sum(), state
 
     params = {"first": np.float32(0.0)}
     start = lambda params, batch: jnp.broadcast_to(params["first"], len(batch))  # noqa: E731
@@ -164,16 +164,16 @@ def test_validation_and_patience_carry_the_state_too():
     close(losses.min(), mean_loss(stopped.params, far))
 
 
-def test_nan_stops_in_the_piece_that_meets_it():
+def test_nan_stops_in_the_chunk_that_meets_it():
     bad = {"x": np.where(np.arange(7)[:, None] == 4, np.nan, X[:2]), "goal": GOAL[:2]}
     with pytest.raises(lc.NonFiniteLossError, match="in epoch 1 of 3") as error:
         fit(bad)
-    first_piece, _ = plain_loop([{"x": X[:2, :3], "goal": GOAL[:2]}], epochs=1)
-    jax.tree.map(close, error.value.result.params, first_piece)
+    first_chunk, _ = simple_loop([{"x": X[:2, :3], "goal": GOAL[:2]}], epochs=1)
+    jax.tree.map(close, error.value.result.params, first_chunk)
 
 
 def test_memory_reaches_further_than_the_gradient(rng):
-    """The last mark must be held for up to 24 steps; pieces of 4 steps and the state teach it."""
+    """The last mark must be held for up to 24 steps; chunks of 4 steps suffice to learn it."""
     marks = rng.choice([-1.0, 1.0], (64, 24)) * (rng.random((64, 24)) < 0.15)
     marks[:, 0] = rng.choice([-1.0, 1.0], 64)
     held = marks.copy()
@@ -189,7 +189,7 @@ def test_memory_reaches_further_than_the_gradient(rng):
     key = jax.random.key(0)
     options = {"optimizer": optax.adam(0.02), "epochs": 60, "batch_size": 16, "key": key}
     result = lc.fit(loss, model.init(key), data, tbptt_steps=4, **options)
-    # Who knew each piece alone could only guess 0 at steps before its first mark.
+    # A model that knew each chunk alone could only guess 0 at steps before its first mark.
     unknown = (np.cumsum(marks.reshape(-1, 4) ** 2, axis=1) == 0).mean()
     assert unknown > 0.5
     assert result.history["loss"][-1] < unknown / 5
@@ -198,35 +198,39 @@ def test_memory_reaches_further_than_the_gradient(rng):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"tbptt_steps": 0}, ValueError, "chunk must be at least 1, got 0"),
+        ({"tbptt_steps": 0}, ValueError, "tbptt_steps must be at least 1, got 0"),
         ({"tbptt_steps": None}, ValueError, "initial_state is for truncated backprop"),
         (
             {"initial_state": 3},
             TypeError,
             r"initial_state must be a function \(params, batch\) -> state, got int",
         ),
-        ({"devices": jax.devices()}, ValueError, "chunk does not go together with devices"),
+        ({"devices": jax.devices()}, ValueError, "tbptt_steps does not go together with devices"),
         ({"initial_state": None}, ValueError, "there is no LSTM layer among the params"),
-        ({"data": GOAL}, ValueError, r"arrays of data have \[\] steps along axis 1: with chunk"),
+        (
+            {"data": GOAL},
+            ValueError,
+            r"arrays of data have \[\] steps along axis 1: with tbptt_steps",
+        ),
         ({"data": {"a": X, "b": X[:, :3]}}, ValueError, r"arrays of data have \[3, 7\] steps"),
         ({"validation": X[:, :0]}, ValueError, r"the arrays of validation have \[0\] steps"),
         (
-            {"loss": lambda params, piece, state: piece["x"].mean()},
+            {"loss": lambda params, chunk, state: chunk["x"].mean()},
             ValueError,
-            r"with chunk, loss must return \(scalar, state\), got ShapeDtypeStruct: for a model",
+            r"with tbptt_steps, loss must return \(scalar, state\), got ShapeDtypeStruct: for a",
         ),
         (
-            {"loss": lambda params, piece, state: (piece["x"].mean((1, 2)), state)},
+            {"loss": lambda params, chunk, state: (chunk["x"].mean((1, 2)), state)},
             ValueError,
             r"loss must return a scalar, got shape \(2,\)",
         ),
         (
-            {"loss": lambda params, piece, state: (piece["x"].mean(), {"h": state[:, None]})},
+            {"loss": lambda params, chunk, state: (chunk["x"].mean(), {"h": state[:, None]})},
             ValueError,
             r"differ in all: float32\[2\] and nothing; \['h'\]: nothing and float32\[2, 1\] \(giv",
         ),
         (
-            {"loss": lambda params, piece, state: (piece["x"].mean(), state[:1])},
+            {"loss": lambda params, chunk, state: (chunk["x"].mean(), state[:1])},
             ValueError,
             r"differ in all: float32\[2\] and float32\[1\]",
         ),

@@ -1,4 +1,4 @@
-"""Tables that we write: any text comes back, numbers are numbers, formulas stand in quotes."""
+"""Tables in CSV: any text is read back, numbers stay numbers, formulas are quoted."""
 
 import csv
 import io

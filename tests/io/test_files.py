@@ -1,4 +1,4 @@
-"""Models as files: what is saved comes back, what is damaged is refused, nothing is left half."""
+"""Models as files: saved ones are read back, damaged ones refused, none left incomplete."""
 
 import errno
 import os
@@ -220,7 +220,7 @@ def test_a_new_file_follows_the_umask(umask, mode, tmp_path):
 def test_what_is_no_regular_file_is_not_replaced(tmp_path):
     """`lc.save("/dev/null", ...)` as root, say."""
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="pipe is no regular file and cannot be replaced"):
+    with pytest.raises(OSError, match="pipe is not a regular file and cannot be replaced"):
         lc.save(tmp_path / "pipe", SMALL, weights(SMALL))
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
     assert len(list(tmp_path.iterdir())) == 1

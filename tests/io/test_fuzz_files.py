@@ -1,4 +1,4 @@
-"""Whatever stands in a file that is loaded: a correct object, or an error that names the file.
+"""Any file that is loaded gives a correct object, or an error that names the file.
 
 In CPU time and memory that do not depend on what it claims. A few hundred cases in CI, 20,000 in
 the thorough profile; LSTMCORE_FUZZ_SEED draws others.
@@ -21,13 +21,15 @@ import optax
 import pytest
 from fuzzing import mutate, resealed
 from strategies import weights
-from test_anomalies import table, untrained
 
 import lstmcore as lc
 from lstmcore import anomalies, reference, series, specs
 from lstmcore.apps import autoencoding
 from lstmcore.apps.autoencoding.folder import read_settings
 from lstmcore.apps.translation import Translator
+from tests.apps.test_anomalies import table, untrained
+
+pytestmark = pytest.mark.thorough
 
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 CASES = 20_000 if THOROUGH else 300
@@ -133,23 +135,27 @@ def use_stream(stream):
 
 
 SETTINGS = anomalies.Settings(
-    "prediction", window=4, units=3, horizon=2, preprocessing=series.Preprocessing(difference=(2,))
+    method="prediction",
+    window=4,
+    units=3,
+    horizon=2,
+    preprocessing=series.Preprocessing(difference=(2,)),
 )
 
 
 @cache
-def alarm() -> anomalies.Alarm:
-    return anomalies.Alarm.of(untrained(SETTINGS, table(30)), 1.0)
+def online_detector() -> anomalies.OnlineDetector:
+    return anomalies.OnlineDetector.of(untrained(SETTINGS, table(30)), 1.0)
 
 
-def save_alarm(folder, number):
-    running = alarm()
+def save_online(folder, number):
+    running = online_detector()
     for row in table(30)[: 8 + number]:
         _, running = running.step(row)
-    running.save(folder / "alarm.safetensors")
+    running.save(folder / "online.safetensors")
 
 
-def use_alarm(resumed):
+def use_online(resumed):
     try:
         score, _ = resumed.step(table(30)[0])
     except ValueError as error:  # a state so large that the model overflows
@@ -158,7 +164,7 @@ def use_alarm(resumed):
         assert isinstance(score, float)
 
 
-def same_alarms(one, other) -> bool:
+def same_online(one, other) -> bool:
     held = [(a.recent, a.predictions, a.errors, a.stream.states) for a in (one, other)]
     return one.read == other.read and same_trees(*held)
 
@@ -221,7 +227,7 @@ def use_trained(loaded):
 def detector(number):
     values = table(40 + number)
     found = untrained(replace(SETTINGS, combine=("mean", "median")[number]), values)
-    return replace(found, training_errors=np.ones((40, 2)), held_out=30 + number)
+    return replace(found, training_errors=np.ones((40, 2)), validation_start=30 + number)
 
 
 def same_detectors(one, other) -> bool:
@@ -232,10 +238,10 @@ def same_detectors(one, other) -> bool:
 
 
 def use_detector(loaded):
-    """As far as that takes no time: an alarm of it is made without a compilation."""
-    assert loaded.model.outputs == loaded.settings.ahead * loaded.preprocessor.features
+    """As far as that takes no time: an online detector of it is made without a compilation."""
+    assert loaded.model.outputs == loaded.settings.horizon * loaded.preprocessor.features
     assert loaded.validation_errors.shape[1] == loaded.preprocessor.features
-    assert anomalies.Alarm.of(loaded, 1.0).predictions.nbytes < 10**6
+    assert anomalies.OnlineDetector.of(loaded, 1.0).predictions.nbytes < 10**6
 
 
 @cache
@@ -254,7 +260,7 @@ def same_translators(one, other) -> bool:
 
 
 def save_fit(folder, number):
-    """What `lstmcore fit` writes beside its model."""
+    """Save the settings that `lstmcore fit` writes beside its model."""
     settings = autoencoding.Settings(
         window=4 + number, units=(3,), preprocessing=SETTINGS.preprocessing
     )
@@ -289,11 +295,11 @@ KINDS |= {
         lambda one, other: same_trees(one.states, other.states),
         use_stream,
     ),
-    "alarm": Kind(
-        save_alarm,
-        lambda f: alarm().resume(f / "alarm.safetensors"),
-        same_alarms,
-        use_alarm,
+    "online detector": Kind(
+        save_online,
+        lambda f: online_detector().resume(f / "online.safetensors"),
+        same_online,
+        use_online,
     ),
     "checkpoint": Kind(
         lambda folder, number: fitted(folder / "run.safetensors", epochs=2 - number),
@@ -337,7 +343,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 
 def attempt(load, folder, size: int):
-    """What `load` returns, or None if it refuses the files as it should; the law of this module."""
+    """Return what `load` returns, or None if it refuses the files as it should."""
     started = time.process_time()
     tracemalloc.start()
     try:
@@ -397,7 +403,7 @@ LARGE = {  # much in a small file: (kind, file, what is changed, message)
     "texts among flags": (
         "Trained",
         lambda stored: stored["preprocessor"].update(constant=["x" * 10_000] + ["y"] * 5_000),
-        "constant is no list of true, false",
+        "constant is not a list of true, false",
     ),
     "columns and targets": (
         "Trained",
@@ -405,7 +411,7 @@ LARGE = {  # much in a small file: (kind, file, what is changed, message)
             stored.update(columns=[f"c{i}" for i in range(50_000)]),
             stored["settings"].update(targets=stored["columns"], future_covariates=[]),
         ),
-        "it prepares 3 of 50000 columns",
+        "preprocessor is for 3 of 50000 columns",
     ),
     "layers": (
         "Detector",
@@ -420,7 +426,7 @@ LARGE = {  # much in a small file: (kind, file, what is changed, message)
     "a token": (
         "Translator",
         lambda stored: stored["source"].update(tokens=["w" * 5_000_000]),
-        "its vocabulary has 5",
+        "the vocabulary has 5",
     ),
     "steps of a translation": (
         "Translator",
@@ -432,7 +438,7 @@ LARGE = {  # much in a small file: (kind, file, what is changed, message)
 
 @pytest.mark.parametrize("case", LARGE)
 def test_large(case, tmp_path):
-    """What would take memory or time out of proportion, in a folder whose manifest fits it."""
+    """Contents that would take too much memory or time are refused, even if the manifest fits."""
     name, change, message = LARGE[case]
     kind, folder = KINDS[name], tmp_path / "large"
     folder.mkdir()

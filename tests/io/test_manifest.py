@@ -1,4 +1,4 @@
-"""Manifests: what belongs to a folder, and what is someone else's."""
+"""Manifests: files that belong to a folder, and files that are someone else's."""
 
 import json
 import os
@@ -40,18 +40,18 @@ DIGEST = "0" * 64
 DAMAGED = {
     "no JSON": (lambda f: (f / MANIFEST).write_text("{"), r"manifest.json is damaged"),
     "deep": (lambda f: (f / MANIFEST).write_text("[" * 10**5), r"manifest.json is damaged"),
-    "a list": (lambda f: (f / MANIFEST).write_text("[]"), "is no manifest of lstmcore"),
+    "a list": (lambda f: (f / MANIFEST).write_text("[]"), "is not a manifest of lstmcore"),
     "other format": (lambda f: edit(f, format=2), "has format 2, .* install the version that"),
-    "no format": (lambda f: edit(f, format=None), "is no manifest of lstmcore"),
-    "a truth as format": (lambda f: edit(f, format=True), "is no manifest of lstmcore"),
+    "no format": (lambda f: edit(f, format=None), "is not a manifest of lstmcore"),
+    "a truth as format": (lambda f: edit(f, format=True), "is not a manifest of lstmcore"),
     "no digests": (lambda f: edit(f, parts={}), "lists no model"),
     "parts a list": (lambda f: edit(f, parts=["model"]), "manifest.json is damaged"),
     "an empty part": (lambda f: edit(f, parts={"model": {}}), "manifest.json is damaged: 'size'"),
-    "kind a number": (lambda f: edit(f, kind=1), "manifest.json is damaged: 1 is no text"),
+    "kind a number": (lambda f: edit(f, kind=1), "manifest.json is damaged: 1 is not text"),
     **{
         f"size {size}": (
             lambda f, size=size: edit(f, parts={"model": {"size": size, "sha256": DIGEST}}),
-            "does not tell the size and the digest of model",
+            "does not hold the size and the digest of model",
         )
         for size in (-1, 1.5, True, "7")
     },

@@ -1,4 +1,4 @@
-"""Saving into a folder: whole or not at all, and nothing that is someone else's is replaced."""
+"""Saving into a folder, completely or not at all, and without replacing anyone else's files."""
 
 import dataclasses
 import os
@@ -94,6 +94,7 @@ def kind(request):
 # Whenever it is cut off.
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("beside", [None, "notes.txt"])
 @pytest.mark.parametrize("earlier", [False, True])
 def test_killed_at_every_operation(earlier, beside, kind, tmp_path):
@@ -130,6 +131,7 @@ def test_killed_at_every_operation(earlier, beside, kind, tmp_path):
     assert {old, 1} <= seen
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("beside", [False, True])
 @pytest.mark.parametrize("disturb", [full_disk, read_only])
 def test_a_full_or_read_only_disk_at_every_operation(disturb, beside, tmp_path):

@@ -1,4 +1,4 @@
-"""Arrays in files: what the format's own library reads and writes; what is not whole is refused."""
+"""Arrays in files, compared with the format's own library; incomplete ones are refused."""
 
 import json
 import os
@@ -98,11 +98,11 @@ BROKEN = {  # what is wrong: (file, message)
     "no JSON": (file_of(b"{"), "Expecting property name"),
     "not UTF-8": (file_of(b'{"\xff": 1}'), "'utf-8' codec"),
     "deep JSON": (file_of(b"[" * 9999), "nested more than 32 levels"),
-    "a list": (file_of([]), "no JSON object"),
+    "a list": (file_of([]), "not a JSON object"),
     "a name twice": (file_of(b'{"a": 1, "a": 1}'), "'a' appears twice"),
     "metadata of numbers": (file_of({"__metadata__": {"a": 1}}), "its metadata is not text"),
     "metadata a list": (file_of({"__metadata__": []}), "its metadata is not text"),
-    "an entry a number": (file_of({"a": 1}), "'a' has no dtype, shape and place"),
+    "an entry a number": (file_of({"a": 1}), "'a' has no dtype, shape and offsets"),
     "an entry a list": (file_of({"a": [1, 2, 3]}), "'a' has no dtype"),
     "no shape": (file_of({"a": {"dtype": "F32", "data_offsets": [0, 8]}}, EIGHT), "'a' has no dt"),
     "a fourth word": (file_of({"a": entry(more=1)}, EIGHT), "'a' has no dtype"),
@@ -116,10 +116,13 @@ BROKEN = {  # what is wrong: (file, message)
     "three offsets": (file_of({"a": entry(offsets=(0, 8, 8))}, EIGHT), "'a' has no dtype"),
     "offsets with a gap": (
         file_of({"a": entry(offsets=(8, 16))}, 2 * EIGHT),
-        "place of 'a' does n",
+        "offsets of 'a' do n",
     ),
-    "an overlap": (file_of({"a": entry(), "b": entry(offsets=(4, 12))}, 2 * EIGHT), "place of 'b'"),
-    "the same place": (file_of({"a": entry(), "b": entry()}, EIGHT), "the place of 'b' does not"),
+    "an overlap": (
+        file_of({"a": entry(), "b": entry(offsets=(4, 12))}, 2 * EIGHT),
+        "offsets of 'b'",
+    ),
+    "the same place": (file_of({"a": entry(), "b": entry()}, EIGHT), "the offsets of 'b' do not"),
     "a larger shape": (file_of({"a": entry(shape=(3,))}, EIGHT), r"not fit float32\[3\]"),
     "a huge shape": (file_of({"a": entry(shape=(2**62, 2**62, 0), offsets=(0, 0))}), "the shape"),
     "a larger integer": (file_of({"a": entry(shape=(10**400,))}, EIGHT), "does not fit 64 bits"),

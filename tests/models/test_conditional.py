@@ -168,7 +168,7 @@ def test_no_steps_and_narrow_weights():
 
 
 def test_training_learns_to_write_by_itself():
-    """Trained on the truth before each step, it then writes a sine of its own accord."""
+    """Trained with teacher forcing, it then decodes a sine autoregressively."""
     x = lc.windows(np.sin(np.arange(60) / 2).astype(np.float32), length=8)
     model = lc.Autoencoder(1, 12, conditional=True)
 
@@ -184,9 +184,9 @@ def test_training_learns_to_write_by_itself():
         batch_size=32,
         key=KEY,
     )
-    written, _ = model.apply(result.params, x)
+    decoded, _ = model.apply(result.params, x)
     assert result.history["loss"][-1] < 0.01
-    assert np.mean((written - x) ** 2) < 0.1 * np.mean(x**2)
+    assert np.mean((decoded - x) ** 2) < 0.1 * np.mean(x**2)
 
 
 def test_files_summary_and_runs(model_path):
@@ -202,8 +202,8 @@ def test_files_summary_and_runs(model_path):
     close(apply(arrays, X)[0], np.asarray(y))
     table = lc.summary(MODEL, timesteps=5)
     rows = [line.split() for line in table.splitlines()]
-    assert ["before", "StepBefore", "(None,", "5,", "2)", "0"] in rows
-    assert lc.summary(COMPOSITE).count("StepBefore") == 2
+    assert ["previous", "PreviousOutput", "(None,", "5,", "2)", "0"] in rows
+    assert lc.summary(COMPOSITE).count("PreviousOutput") == 2
     plain = lc.summary(lc.Autoencoder(2, (4, 3)), timesteps=5)
     totals = [int(text.split()[-1]) for text in (table, plain)]
     assert totals[0] - totals[1] == 4 * 3 * 2  # two more rows of the first decoder's kernel
@@ -228,7 +228,7 @@ PARAMS = MODEL.init(KEY)
         (
             lambda: MODEL.apply(PARAMS, X, target=X[:, 1:]),
             ValueError,
-            r"target has shape \(3, 4, 2\) but the decoder writes \(3, 5, 2\): .* one row for each",
+            r"shape \(3, 4, 2\) but the decoder's output has \(3, 5, 2\): .* one row for each step",
         ),
         (lambda: MODEL.apply(PARAMS, X, target=X[0]), ValueError, "target must have 3 axes"),
         (lambda: MODEL.apply(PARAMS, X, target=[1]), TypeError, "target must be an array"),
@@ -245,7 +245,7 @@ PARAMS = MODEL.init(KEY)
         (
             lambda: COMPOSITE.apply(COMPOSITE.init(KEY), X, target=(X, X)),
             ValueError,
-            r"target\[1\] has shape \(3, 5, 2\) but the decoder writes \(3, 2, 2\)",
+            r"target\[1\] has shape \(3, 5, 2\) but the decoder's output has \(3, 2, 2\)",
         ),
         (
             lambda: MODEL.apply(lc.Autoencoder(2, (4, 3)).init(KEY), X),

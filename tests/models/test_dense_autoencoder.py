@@ -27,13 +27,13 @@ shapes = st.sampled_from([(3, (4, 2)), (5, (3,)), (2, (2, 2, 1))])
 @MODELS
 def test_one_name_for_each_layer(model):
     params = model.init(KEY)
-    x_hat, shown = model.apply(params, X)
-    assert set(params) == set(shown) == set(model.layers)
-    assert list(shown) == ["encoder_0", "encoder_1", "decoder_0", "decoder_1"]
-    assert {name: h.shape for name, h in shown.items()} == {
+    x_hat, outputs = model.apply(params, X)
+    assert set(params) == set(outputs) == set(model.layers)
+    assert list(outputs) == ["encoder_0", "encoder_1", "decoder_0", "decoder_1"]
+    assert {name: h.shape for name, h in outputs.items()} == {
         name: (5, layer.units) for name, layer in model.layers.items()
     }
-    np.testing.assert_array_equal(x_hat, shown["decoder_1"])
+    np.testing.assert_array_equal(x_hat, outputs["decoder_1"])
     for name, layer in model.layers.items():
         found = {field: leaf.shape for field, leaf in params[name]._asdict().items()}
         assert (type(params[name]), found) == (layer.kind, layer.shapes())
@@ -42,9 +42,9 @@ def test_one_name_for_each_layer(model):
 @MODELS
 def test_encode_is_the_first_half_of_apply(model):
     params = weights(model)
-    code, shown = model.encode(params, X)
+    code, outputs = model.encode(params, X)
     _, every = model.apply(params, X)
-    assert list(shown) == ["encoder_0", "encoder_1"]
+    assert list(outputs) == ["encoder_0", "encoder_1"]
     np.testing.assert_array_equal(code, every["encoder_1"])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from chance import assert_means
 from hypothesis import given
-from laws import along, numeric_slope
+from laws import along, numeric_derivative
 from strategies import mask_kinds, random_mask, seeds, weights
 
 import lstmcore as lc
@@ -22,7 +22,7 @@ MODELS = {
     "direct, covariates": lc.Forecaster(4, (4, 3), H, targets=2, future_covariates=1),
     "direct, quantiles": lc.Forecaster(3, 4, H, targets=2, quantiles=(0.1, 0.5, 0.9)),
     "recursive": lc.Forecaster(2, (4, 3), H, mode="recursive"),
-    "recursive, known": lc.Forecaster(3, (4, 3), H, future_covariates=1, mode="recursive"),
+    "recursive, covariates": lc.Forecaster(3, (4, 3), H, future_covariates=1, mode="recursive"),
     "recursive, one step": lc.Forecaster(2, 4, 1, mode="recursive"),
 }
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -76,7 +76,7 @@ def compiled(model, params, x, future, mask=None, key=None):
 @every_model
 @given(seed=seeds, kind=mask_kinds)
 def test_numpy_gives_the_same(model, seed, kind):
-    """The reference reads everything again for each step that a recursive one writes."""
+    """The reference reads everything again for each row that a recursive one forecasts."""
     rng = np.random.default_rng(seed)
     x, future = sequences(model, rng)
     mask = np.ones((B, T), bool) if kind == "none" else random_mask(rng, kind, B, T)
@@ -90,7 +90,7 @@ def test_numpy_gives_the_same(model, seed, kind):
 
 
 @pytest.mark.parametrize(
-    ("model", "key"), [(MODELS["recursive"], None), (MODELS["recursive, known"], KEY)]
+    ("model", "key"), [(MODELS["recursive"], None), (MODELS["recursive, covariates"], KEY)]
 )
 def test_recursive_is_a_loop_of_one_step_forecasts(model, key, rng):
     """Each forecast becomes the next row, whatever noise there is: one draw holds throughout."""
@@ -100,17 +100,17 @@ def test_recursive_is_a_loop_of_one_step_forecasts(model, key, rng):
     forecast, traces = compiled(model, params, x, future, key=key)
     rows = x
     for step in range(model.horizon):
-        known = None if future is None else future[:, step : step + 1]
-        following, looked = compiled(single, params, rows, known, key=key)
+        covariates = None if future is None else future[:, step : step + 1]
+        following, their_traces = compiled(single, params, rows, covariates, key=key)
         close(following[:, 0], forecast[:, step])
-        row = following if known is None else np.concatenate([following, known], axis=2)
+        row = following if covariates is None else np.concatenate([following, covariates], axis=2)
         rows = np.concatenate([rows, row], axis=1)
-    jax.tree.map(close, traces, looked)
+    jax.tree.map(close, traces, their_traces)
     assert traces["lstm_0"].h.shape == (B, T + model.horizon - 1, 4)
 
 
 def test_the_future_of_known_columns_acts_from_its_own_row_on(rng):
-    model = MODELS["recursive, known"]
+    model = MODELS["recursive, covariates"]
     params, (x, future) = weights(model), sequences(model, rng)
     forecast = compiled(model, params, x, future)[0]
     for step in range(H):
@@ -155,18 +155,18 @@ def test_quantiles_do_not_cross(rng):
 
 
 @recursive_models
-def test_edits_reach_the_steps_that_are_written(model, rng):
+def test_edits_reach_the_steps_that_read_forecasts(model, rng):
     """A patch from another run covers reading and writing, and then nothing else matters."""
     params = weights(model)
     (x, future), (other, _) = sequences(model, rng), sequences(model, rng)
     wanted, traces = model.apply(params, other, future)
     patches = {name: study.patch(trace) for name, trace in traces.items()}
-    found, looked = model.apply(params, x, future, edits=patches)
+    found, their_traces = model.apply(params, x, future, edits=patches)
     close(found, wanted)
-    jax.tree.map(close, looked, traces)
-    found, looked = model.apply(params, x, future, edits={"lstm_0": closed_from(T)})
-    np.testing.assert_array_equal(looked["lstm_0"].h[:, T:], 0)
-    assert (looked["lstm_0"].h[:, :T] != 0).all()
+    jax.tree.map(close, their_traces, traces)
+    found, their_traces = model.apply(params, x, future, edits={"lstm_0": closed_from(T)})
+    np.testing.assert_array_equal(their_traces["lstm_0"].h[:, T:], 0)
+    assert (their_traces["lstm_0"].h[:, :T] != 0).all()
     if model.horizon > 1:
         short = study.patch(jax.tree.map(lambda leaf: leaf[:, :T], traces["lstm_0"]))
         with pytest.raises(ValueError, match="patch was given a trace of shape"):
@@ -195,7 +195,7 @@ def test_dropout_needs_a_key_and_a_rate(rng):
 
 
 def test_dropout_never_drops_the_data():
-    """With all that is hidden dropped, the layer still reads its input, the head what is known."""
+    """With all hidden states dropped, the layer still reads its input, the head the covariates."""
     model = lc.Forecaster(2, 3, 1, targets=1, future_covariates=1, dropout=0.999999)
     params = weights(model)
     x, future = np.ones((1, 1, 2), np.float32), np.ones((1, 1, 1), np.float32)
@@ -229,8 +229,8 @@ def loss_by_hand(model, params, batch):
             for y, f in zip(target.ravel(), forecast[..., place].ravel(), strict=True):
                 costs.append(level * (y - f) if y > f else (1 - level) * (f - y))
         return np.mean(costs)
-    known = np.zeros((B, model.horizon, 0)) if future is None else future
-    rows = np.concatenate([x, np.concatenate([target, known], axis=2)], axis=1).astype(x.dtype)
+    covariates = np.zeros((B, model.horizon, 0)) if future is None else future
+    rows = np.concatenate([x, np.concatenate([target, covariates], axis=2)], axis=1).astype(x.dtype)
     single, errors = lc.Forecaster(**vars(model) | {"horizon": 1}), []
     for t in range(1, rows.shape[1]):
         following = rows[:, t : t + 1, model.targets :] if model.future_covariates else None
@@ -245,15 +245,15 @@ def test_losses_and_their_gradients(model, x64, rng):
     loss, gradient = jax.jit(jax.value_and_grad(model.loss))(params, batch)
     np.testing.assert_allclose(loss, loss_by_hand(model, params, batch), rtol=1e-10)
     direction = weights(model, np.float64)
-    slope = numeric_slope(partial(loss_by_hand, model, batch=batch), params, direction)
+    slope = numeric_derivative(partial(loss_by_hand, model, batch=batch), params, direction)
     np.testing.assert_allclose(along(gradient, direction), slope, rtol=1e-5)
 
 
 @pytest.mark.parametrize("mode", ["direct", "recursive"])
 def test_it_learns_what_is_known_in_advance(mode, rng):
-    """The next row is the one known column of that row: only with it at hand can it be forecast."""
-    known = rng.normal(size=(400, 1)).astype(np.float32)
-    x, target = lc.windows(np.concatenate([known, known], axis=1), 3, 2)
+    """The next row is its own future covariate: only a model that reads it can forecast it."""
+    covariate = rng.normal(size=(400, 1)).astype(np.float32)
+    x, target = lc.windows(np.concatenate([covariate, covariate], axis=1), 3, 2)
     model = lc.Forecaster(2, 8, 2, future_covariates=1, mode=mode)
     batch = {"x": x, "target": target[:, :, :1], "future": target[:, :, 1:]}
     import optax
@@ -289,13 +289,21 @@ def masked(model, mask):
     [
         (lambda: make(0), ValueError, "horizon must be at least 1, got 0"),
         (lambda: make(1, targets=0), ValueError, "targets must be at least 1, got 0"),
-        (lambda: make(1, known=-1), ValueError, "known must be at least 0, got -1"),
+        (
+            lambda: make(1, future_covariates=-1),
+            ValueError,
+            "future_covariates must be at least 0, got -1",
+        ),
         (
             lambda: make(1, future_covariates=3),
             ValueError,
-            "known is 3 of 3 features, which leaves none to fo",
+            "future_covariates is 3 of 3 features, which leaves none to fo",
         ),
-        (lambda: make(1, 2, 2), ValueError, "2 targets and 2 known columns are more than the 3"),
+        (
+            lambda: make(1, 2, 2),
+            ValueError,
+            "2 targets and 2 future covariates are more than the 3",
+        ),
         (lambda: make(1, mode="both"), ValueError, "mode must be one of 'direct', 'recursive'"),
         (
             lambda: make(1, 1, 1, "recursive"),
@@ -337,7 +345,7 @@ def masked(model, mask):
         (lambda: MODEL.apply(PARAMS, X, FUTURE, key=3), TypeError, "key must be a random key"),
         *(
             (partial(masked, model, mask), error, message)
-            for model in (MODEL, RECURSIVE["recursive, known"])
+            for model in (MODEL, RECURSIVE["recursive, covariates"])
             for mask, error, message in (
                 (np.ones((B, T + 1), bool), ValueError, r"mask has shape \(3, 6\) but x needs"),
                 (np.ones((B, T)), ValueError, "mask must be bool"),

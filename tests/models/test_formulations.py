@@ -2,12 +2,11 @@
 
 import pytest
 
-from benchmarks import stepping
-from benchmarks.formulations import __main__ as command
-from benchmarks.formulations import forward
-from benchmarks.formulations.work import check_parity, ready
-from benchmarks.grid import Cell
-from lstmcore.engine.indexing import COLUMNS
+from benchmarks.speed import stepping
+from benchmarks.speed.formulations import command, forward
+from benchmarks.speed.formulations.work import check_parity, ready
+from benchmarks.speed.grid import Cell
+from lstmcore.engine.layout import FEATURE_MAJOR
 
 CELL = Cell(2, 7, 3, 4)
 
@@ -21,7 +20,7 @@ def test_candidates_of_an_experiment_agree(name):
 
 @pytest.mark.parametrize("name", ["projection", "stacking"])
 def test_they_agree_as_columns_too(name, monkeypatch):
-    monkeypatch.setattr(forward, "choose", lambda batch, units: COLUMNS)
+    monkeypatch.setattr(forward, "choose_layout", lambda batch, units: FEATURE_MAJOR)
     (work,) = command.EXPERIMENTS[name](CELL)
     check_parity(work, ready(work))
 
@@ -50,8 +49,7 @@ def test_the_command_prints_each_candidate_with_its_ratio(capsys):
 
 def test_a_step_of_a_stream_and_a_bare_one_are_timed(capsys, monkeypatch):
     monkeypatch.setattr(stepping, "UNITS", (3, 5))
-    monkeypatch.setattr("sys.argv", ["stepping", "--seconds", "0"])
-    stepping.main()
+    stepping.main(["--seconds", "0"])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == ["3 units", "5 units"]
     assert all("7 pairs" in line for line in lines)

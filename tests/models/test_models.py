@@ -1,4 +1,4 @@
-"""The models: names, shapes, the bottleneck, masks, edits, and what is said of misuse."""
+"""The models: names, shapes, the bottleneck, masks, edits, and errors."""
 
 import jax
 import jax.numpy as jnp
@@ -81,7 +81,7 @@ def test_a_prediction_has_no_mask_even_if_it_is_as_long_as_the_input():
 
 
 @given(seeds, st.integers(1, 5))
-def test_padding_does_not_change_what_is_written(seed, length):
+def test_padding_does_not_change_the_reconstruction(seed, length):
     """A masked batch gives what the unpadded sequences give (RepeatVector keeps the mask)."""
     model = lc.Autoencoder(2, (4, 3))
     params = model.init(jax.random.key(seed))
@@ -115,7 +115,7 @@ def test_edits_reach_their_layer():
 
 
 def test_residual_connections_of_a_stack():
-    """From the second layer on, and where sizes agree: lstm_0 reads 2 and shows 2, but is first."""
+    """From the second layer on, where sizes agree: not lstm_0, of 2 features and 2 units."""
     model = lc.StackedLSTM(2, (2, 2, 3, 3), outputs=1, residual=True)
     params = weights(model)
     y, traces = model.apply(params, X)
@@ -152,7 +152,7 @@ def test_models_are_values(model):
     ],
     ids=lambda model: type(model).__name__,
 )
-def test_output_activation_shapes_the_shown_cell_of_every_layer(model):
+def test_output_activation_shapes_the_hidden_state_of_every_layer(model):
     _, traces = model.apply(model.init(KEY), X)
     for trace in traces.values():
         np.testing.assert_allclose(trace.h, trace.gates.output * trace.c, rtol=1e-6)

@@ -30,11 +30,11 @@ def test_composite_names_both_decoders():
     assert table.endswith("201,802")
 
 
-def test_a_model_too_large_for_memory_can_be_looked_at():
+def test_a_model_too_large_for_memory_has_a_summary():
     assert lc.summary(lc.StackedLSTM(1, (10**6,), outputs=1)).endswith("4,000,009,000,001")
 
 
-def test_a_forecaster_writes_all_steps_at_once_or_one_after_the_other():
+def test_a_forecaster_forecasts_directly_or_recursively():
     direct = lc.summary(lc.Forecaster(3, (4, 2), horizon=5, future_covariates=1), timesteps=9)
     assert "(None, 9, 4)" in direct
     assert "lstm_1  LSTM   (None, 2)" in direct

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import strategies
 from chance import assert_share
-from laws import along, numeric_slope
+from laws import along, numeric_derivative
 from strategies import random_like, weights
 from translation import (
     MODELS,
@@ -110,15 +110,15 @@ def test_a_padded_batch_is_each_example_alone(model, rng):
     for example, expected in enumerate(by_hand(params)):
         assert_close(real_part(results, example), expected, tight)
     direction = random_like(rng, params)
-    numeric = numeric_slope(loss, params, direction)
+    numeric = numeric_derivative(loss, params, direction)
     assert along(gradients, direction) == pytest.approx(numeric, rel=1e-7)
 
 
 def assert_padding_is_silent(results):
-    """It does not reach the logits even of padding, carries the state, and is not looked at."""
+    """It does not reach the logits even of padding, carries the state, and gets no attention."""
     logits, traces = jax.tree.map(np.asarray, results)
     assert np.isfinite(logits).all()
-    looked = traces.pop("attention", None)
+    attention = traces.pop("attention", None)
     for name, trace in traces.items():
         lengths = TARGET_LENGTHS if name.startswith("decoder") else SOURCE_LENGTHS
         for example, length in enumerate(lengths):
@@ -126,10 +126,10 @@ def assert_padding_is_silent(results):
             assert all((gate == 0).all() for gate in at_padding.gates)
             for carried in (at_padding.h, at_padding.c):
                 np.testing.assert_array_equal(carried, np.broadcast_to(carried[:1], carried.shape))
-    if looked is not None:
+    if attention is not None:
         for example, length in enumerate(SOURCE_LENGTHS):
-            np.testing.assert_array_equal(looked[example, :, length:], 0)
-            tight(looked[example].sum(axis=-1), float(length > 0))
+            np.testing.assert_array_equal(attention[example, :, length:], 0)
+            tight(attention[example].sum(axis=-1), float(length > 0))
 
 
 @pytest.mark.parametrize(
@@ -150,13 +150,13 @@ def test_teacher_forcing_is_encode_and_step(name):
             return state, (logits, state)
 
         state, encoded = model.encode(params, source)
-        _, written = jax.lax.scan(body, state, before.swapaxes(0, 1))
-        return state, encoded, jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), written)
+        _, results = jax.lax.scan(body, state, before.swapaxes(0, 1))
+        return state, encoded, jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), results)
 
-    state, encoded, (written, states) = by_steps(params, source, before)
+    state, encoded, (stepped, states) = by_steps(params, source, before)
     assert {leaf.shape[0] for leaf in jax.tree.leaves(state)} == {B}
     assert_close(encoded, {name: traces[name] for name in encoded})
-    small(written, logits)
+    small(stepped, logits)
     for place, layer in enumerate(states.layers):
         trace = traces[f"decoder_{place}"]
         assert_close(layer, lc.LSTMState(trace.h, trace.c))
@@ -271,7 +271,7 @@ def test_bfloat16():
 
 
 def test_layers_stand_in_reading_order():
-    """With a bridge only where sizes differ, and a combination only where there is one."""
+    """With a state projection only where sizes differ, and a combination only if there is one."""
     assert list(lc.Seq2Seq(7, 6, (4, 3), 3, (4, 5, 3), "general").layers) == [
         *("source_embedding", "encoder_0", "encoder_1", "bridge_1_h", "bridge_1_c"),
         *("target_embedding", "decoder_0", "decoder_1", "decoder_2"),
@@ -333,7 +333,7 @@ def derivative_by_head_bias(model, params, sequences, factors, options, step=1e-
 
 @pytest.mark.parametrize("name", ["dot, residual", "real-valued"])
 def test_sampling(name, rng):
-    """Never is teacher forcing, padding included; always is feeding back what was written."""
+    """Never is teacher forcing, padding included; always is feeding back the previous output."""
     model = MODELS[name]
     params = weights(model)
     sequences, options = batch(model)
@@ -350,14 +350,14 @@ def test_sampling(name, rng):
         assert gradients["head"].bias.sum() == pytest.approx(by_hand, rel=1e-2)
     own = np.asarray(logits if target.ndim == 3 else logits.argmax(axis=-1))
     before = np.where(np.isnan(target) | (target == 0), target, own)
-    (fed_back, looked), _ = differentiated(model, params, (source, before), factors, options)
+    (fed_back, their_traces), _ = differentiated(model, params, (source, before), factors, options)
     small(logits, fed_back, atol=1e-2 if target.ndim == 2 else 3e-6)
-    assert_close(traces, looked)
+    assert_close(traces, their_traces)
     assert np.abs(logits - never[0][0]).max() > 0.01
 
 
 def test_sampling_follows_its_probability_and_the_logits():
-    """A decoder whose candidate shows which token it read: 2, always true, 3 or 4, its own."""
+    """A decoder whose candidate tells which token it read: 2, always true, 3 or 4, its own."""
     model = lc.Seq2Seq(6, 6, 1, embedding=6, activation="linear")
     params = jax.tree.map(np.zeros_like, weights(model))
     params["target_embedding"] = lc.EmbeddingParams(np.eye(6, dtype=np.float32))
@@ -403,8 +403,8 @@ def test_edits_act_in_apply_step_and_sampling_alike():
     state, _ = model.encode(params, source, edits=edits)
     token = np.full(B, lc.START)
     for t in range(T):
-        written, state = model.step(params, token, state, edits=edits)
-        small(written, logits[:, t])
+        stepped, state = model.step(params, token, state, edits=edits)
+        small(stepped, logits[:, t])
         token = target[:, t]
 
 
@@ -425,12 +425,12 @@ def noisy_model(**options):
     return model, params
 
 
-def which_are_kept(factors, rate):
+def units_kept(mask, rate):
     """They are 0 or 1 / (1 - rate), the same at every step, drawn apart for each example."""
-    factors = np.asarray(factors)
-    small(factors, np.broadcast_to(factors[:, :1], factors.shape))
-    kept = np.abs(factors[:, 0]) > 1e-3
-    small(factors[:, 0][kept], 1 / (1 - rate))
+    mask = np.asarray(mask)
+    small(mask, np.broadcast_to(mask[:, :1], mask.shape))
+    kept = np.abs(mask[:, 0]) > 1e-3
+    small(mask[:, 0][kept], 1 / (1 - rate))
     assert_share(kept, 1 - rate)
     assert_share(kept[::2] & kept[1::2], (1 - rate) ** 2)
     return kept
@@ -454,7 +454,7 @@ def test_dropout(kind, sampling):
             name: (trace.gates.candidate[:, 1:] - 1) / trace.h[:, :-1]
             for name, trace in traces.items()
         }
-    kept = [which_are_kept(factors, 0.3) for factors in drawn.values()]
+    kept = [units_kept(mask, 0.3) for mask in drawn.values()]
     for one, other in pairwise(kept):
         assert_share(one & other, 0.49)  # drawn apart
     assert_close(run(KEY), (y, traces), np.testing.assert_array_equal)
@@ -464,7 +464,7 @@ def test_dropout(kind, sampling):
 
 
 def test_dropout_reaches_every_layer_of_both_directions():
-    """Each layer but the drawn factors is the layer alone, as `lc.lstm` runs it."""
+    """Apart from its dropout masks, each layer is the layer alone, as `lc.lstm` runs it."""
     model = lc.Seq2Seq(
         *(7, 6, (4, 4), 4),
         attention="general",

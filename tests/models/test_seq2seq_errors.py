@@ -1,4 +1,4 @@
-"""The encoder-decoder: what is said of misuse."""
+"""The encoder-decoder: errors."""
 
 import json
 
@@ -16,7 +16,7 @@ from lstmcore import reference, study
 KEY = jax.random.key(0)
 PLAIN, REAL = MODELS["plain"], MODELS["real-valued"]
 PARAMS, REAL_PARAMS = weights(PLAIN), weights(REAL)
-TOKENS, WRITTEN = full_batch(PLAIN)
+TOKENS, TARGETS = full_batch(PLAIN)
 NUMBERS, WANTED = full_batch(REAL)
 
 
@@ -61,9 +61,9 @@ def state_of(model=PLAIN):
         (
             {"attention": "dot", "decoder_units": 5},
             ValueError,
-            "as much as the decoder, got 4 and 5",
+            "hidden states of one size, got 4 and 5",
         ),
-        ({"attention": "dot", "bidirectional": True}, ValueError, "the decoder, got 8 and 4: use"),
+        ({"attention": "dot", "bidirectional": True}, ValueError, "of one size, got 8 and 4: use"),
         ({"activation": "rellu"}, ValueError, "activation 'rellu' is not known"),
         ({"output_activation": "rellu"}, ValueError, "output_activation 'rellu' is not known"),
         ({"heads": 8}, TypeError, "unexpected keyword argument 'heads'"),
@@ -78,32 +78,32 @@ def test_errors_of_hyperparameters(options, error, message):
     ("call", "error", "message"),
     [
         (
-            lambda: PLAIN.apply(PARAMS, TOKENS, WRITTEN[:2]),
+            lambda: PLAIN.apply(PARAMS, TOKENS, TARGETS[:2]),
             ValueError,
             "source has 4 examples but target has 2: they must agree",
         ),
         (
-            lambda: PLAIN.apply(PARAMS, TOKENS + 1, WRITTEN),
+            lambda: PLAIN.apply(PARAMS, TOKENS + 1, TARGETS),
             ValueError,
             "source holds the token id 7 but there are 7 tokens, 0 to 6: was it encoded with anoth",
         ),
         (
-            lambda: PLAIN.apply(PARAMS, TOKENS, WRITTEN - 6),
+            lambda: PLAIN.apply(PARAMS, TOKENS, TARGETS - 6),
             ValueError,
             "target holds the token id -[1-5] but there are 6 tokens",
         ),
         (
-            lambda: PLAIN.apply(PARAMS, NUMBERS, WRITTEN),
+            lambda: PLAIN.apply(PARAMS, NUMBERS, TARGETS),
             ValueError,
             r"source must have 2 axes \[batch, time\], got shape .*: one token id for each step",
         ),
         (
-            lambda: PLAIN.apply(PARAMS, NUMBERS[..., 0], WRITTEN),
+            lambda: PLAIN.apply(PARAMS, NUMBERS[..., 0], TARGETS),
             ValueError,
             r"source must be integers, got float32: write source.astype\(int\)",
         ),
         (
-            lambda: PLAIN.apply(PARAMS, TOKENS, WRITTEN.tolist()),
+            lambda: PLAIN.apply(PARAMS, TOKENS, TARGETS.tolist()),
             TypeError,
             "target must be an array .* got list",
         ),
@@ -123,22 +123,22 @@ def test_errors_of_hyperparameters(options, error, message):
             "source has 1 feature but the model's source expects 2",
         ),
         (
-            lambda: PLAIN.apply(PARAMS, TOKENS, WRITTEN, source_mask=WRITTEN > 0),
+            lambda: PLAIN.apply(PARAMS, TOKENS, TARGETS, source_mask=TARGETS > 0),
             ValueError,
             r"source_mask has shape \(4, 5\) but source needs \(4, 6\)",
         ),
         (
-            lambda: PLAIN.apply(PARAMS, TOKENS, WRITTEN, target_mask=WRITTEN),
+            lambda: PLAIN.apply(PARAMS, TOKENS, TARGETS, target_mask=TARGETS),
             ValueError,
             "target_mask must be bool",
         ),
         (
-            lambda: PLAIN.apply(PARAMS, TOKENS, WRITTEN, edits={"head": None}),
+            lambda: PLAIN.apply(PARAMS, TOKENS, TARGETS, edits={"head": None}),
             ValueError,
             "edits names 'head' but the LSTM layers are encoder_0, decoder_0",
         ),
         (
-            lambda: PLAIN.apply(PARAMS, TOKENS, WRITTEN, key=0),
+            lambda: PLAIN.apply(PARAMS, TOKENS, TARGETS, key=0),
             TypeError,
             "key must be a random key",
         ),
@@ -148,17 +148,17 @@ def test_errors_of_hyperparameters(options, error, message):
             "key must be a random key, got int",
         ),
         (
-            lambda: PLAIN.apply(PARAMS, TOKENS, WRITTEN, sampling=0.5),
+            lambda: PLAIN.apply(PARAMS, TOKENS, TARGETS, sampling=0.5),
             ValueError,
             r"sampling draws at random: pass key=jax.random.key\(...\)",
         ),
         (
-            lambda: PLAIN.apply(PARAMS, TOKENS, WRITTEN, sampling=1.5, key=KEY),
+            lambda: PLAIN.apply(PARAMS, TOKENS, TARGETS, sampling=1.5, key=KEY),
             ValueError,
             "sampling is a probability, from 0 to 1, got 1.5",
         ),
         (
-            lambda: PLAIN.apply(PARAMS, TOKENS, WRITTEN, sampling="often", key=KEY),
+            lambda: PLAIN.apply(PARAMS, TOKENS, TARGETS, sampling="often", key=KEY),
             TypeError,
             "sampling must be a number from 0 to 1, got 'often'",
         ),
@@ -166,7 +166,7 @@ def test_errors_of_hyperparameters(options, error, message):
             lambda: PLAIN.apply(
                 PARAMS,
                 TOKENS,
-                WRITTEN,
+                TARGETS,
                 sampling=0.5,
                 key=KEY,
                 edits={"decoder_0": study.clamp("forget", 0, steps=[5])},
@@ -175,13 +175,13 @@ def test_errors_of_hyperparameters(options, error, message):
             "steps names 5 but there are 5: 0 to 4",
         ),
         (
-            lambda: PLAIN.apply(PARAMS | {"head": PARAMS["encoder_0"]}, TOKENS, WRITTEN),
+            lambda: PLAIN.apply(PARAMS | {"head": PARAMS["encoder_0"]}, TOKENS, TARGETS),
             TypeError,
             r"params\['head'\] must be DenseParams",
         ),
         (
             lambda: PLAIN.apply(
-                PARAMS | {"source_embedding": PARAMS["target_embedding"]}, TOKENS, WRITTEN
+                PARAMS | {"source_embedding": PARAMS["target_embedding"]}, TOKENS, TARGETS
             ),
             ValueError,
             r"params\['source_embedding'\].table has shape \(6, 3\) but the model needs \(7, 3\)",
@@ -192,42 +192,42 @@ def test_errors_of_hyperparameters(options, error, message):
             r"params\['attention'\] must be AdditiveAttention, got DenseParams",
         ),
         (
-            lambda: PLAIN.step(REAL_PARAMS, WRITTEN[:, 0], state_of()),
+            lambda: PLAIN.step(REAL_PARAMS, TARGETS[:, 0], state_of()),
             ValueError,
             "were they made by",
         ),
         (
-            lambda: PLAIN.step(PARAMS, WRITTEN[:, :1], state_of()),
+            lambda: PLAIN.step(PARAMS, TARGETS[:, :1], state_of()),
             ValueError,
             r"token must have 1 axes \[batch\], got shape \(4, 1\): one token id for each example",
         ),
         (
-            lambda: PLAIN.step(PARAMS, WRITTEN[:, 0] + 6, state_of()),
+            lambda: PLAIN.step(PARAMS, TARGETS[:, 0] + 6, state_of()),
             ValueError,
             "token holds the token id",
         ),
         (
-            lambda: PLAIN.step(PARAMS, WRITTEN[:2, 0], state_of()),
+            lambda: PLAIN.step(PARAMS, TARGETS[:2, 0], state_of()),
             ValueError,
             "token has 2 examples but state has 4: they must agree",
         ),
         (
-            lambda: PLAIN.step(PARAMS, WRITTEN[:, 0], None),
+            lambda: PLAIN.step(PARAMS, TARGETS[:, 0], None),
             TypeError,
             "state must be a DecoderState",
         ),
         (
-            lambda: PLAIN.step(PARAMS, WRITTEN[:, 0], state_of(), edits={"decoder_1": None}),
+            lambda: PLAIN.step(PARAMS, TARGETS[:, 0], state_of(), edits={"decoder_1": None}),
             ValueError,
             "edits names 'decoder_1' but the LSTM layers are",
         ),
         (
-            lambda: REAL.step(REAL_PARAMS, WRITTEN[:, 0], state_of(REAL)),
+            lambda: REAL.step(REAL_PARAMS, TARGETS[:, 0], state_of(REAL)),
             ValueError,
             r"token must have 2 axes \[batch, features\]",
         ),
         (
-            lambda: REAL.step(REAL_PARAMS, WRITTEN, state_of(REAL)),
+            lambda: REAL.step(REAL_PARAMS, TARGETS, state_of(REAL)),
             ValueError,
             "token must be floating point",
         ),
@@ -239,10 +239,10 @@ def test_errors_of_hyperparameters(options, error, message):
         (
             lambda: study.run(PLAIN, PARAMS, TOKENS),
             TypeError,
-            "an encoder-decoder writes beside a target: pass target=, padded tokens",
+            "an encoder-decoder needs a target: pass target=, padded tokens",
         ),
         (
-            lambda: study.run(PLAIN, PARAMS, TOKENS, target=WRITTEN + 6),
+            lambda: study.run(PLAIN, PARAMS, TOKENS, target=TARGETS + 6),
             ValueError,
             "target holds the token id",
         ),
@@ -258,7 +258,7 @@ def test_errors(call, error, message):
         call()
 
 
-DAMAGED = {  # hyperparameter: (what a file says, what is said of it)
+DAMAGED = {  # hyperparameter: (value in the file, message)
     "source": (9, r"source_embedding'\].table has shape \(7, 3\) but the model needs \(9, 3\)"),
     "units": ([], "units is empty"),
     "decoder_units": ([4, 4], "decoder_1/kernel is missing"),
@@ -269,7 +269,7 @@ DAMAGED = {  # hyperparameter: (what a file says, what is said of it)
     "tie": ("output", "combine/kernel is missing"),
     "dropout": ("half", "dropout must be a number, got 'half'"),
     "recurrent_dropout": (2, "recurrent_dropout must be at least 0 and below 1, got 2"),
-    "activation": ("eval", "activation 'eval' is not known"),
+    "activation": ("eval", "activation must be one of .* got 'eval'"),
     "heads": (8, "argument 'heads'"),
 }
 

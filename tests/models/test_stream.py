@@ -178,7 +178,7 @@ def test_a_model_of_ones_own_can_be_streamed():
     [
         (lc.Autoencoder(2, 3), "an Autoencoder cannot be streamed: its decoder starts from the e"),
         (lc.CompositeAutoencoder(2, 3, 4), "CompositeAutoencoder cannot be streamed: its deco"),
-        (lc.Seq2Seq(2, 2, 3), "a Seq2Seq cannot be streamed: it writes once .* with model.encode"),
+        (lc.Seq2Seq(2, 2, 3), "a Seq2Seq cannot be streamed: it decodes once .* with model.encode"),
         (partial(lc.lstm, reverse=True), "in reverse cannot be streamed: it starts at the end"),
         (lc.study.SingleLayer(), r"model must be an lc.StackedLSTM, lc.lstm, or have an apply\("),
         (lc.bidirectional, "model must be an lc.StackedLSTM, lc.lstm, or have"),

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 from keras_parity import assert_parity, built, call
-from strategies import random_factors, random_mask, random_params
+from strategies import random_dropout_mask, random_mask, random_params
 
 import lstmcore as lc
 
@@ -12,7 +12,7 @@ def test_masks_for_inputs_and_recurrence(rng):
     shape, units = (3, 5, 2), 4
     x = rng.normal(size=shape).astype(np.float32)
     mask = random_mask(rng, "interior", 3, 5)
-    of_x, of_h = random_factors(rng, 3, 2), random_factors(rng, 3, units)
+    of_x, of_h = random_dropout_mask(rng, 3, 2), random_dropout_mask(rng, 3, units)
     noisy = {"dropout": 0.5, "recurrent_dropout": 0.5}
     zeros = {"kernel_initializer": "zeros", "recurrent_initializer": "zeros"}
     layer = keras.layers.LSTM(units, return_state=True, go_backwards=True, **noisy, **zeros)

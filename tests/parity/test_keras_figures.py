@@ -110,7 +110,7 @@ def test_carried_state(engine):
 
 @figures
 def test_figure_is_read_as_keras_reads_it(figure):
-    """The layer made as in Keras's test has our constant weights and gives the figure."""
+    """The layer made as in Keras's test has our constant weights and gives the same numbers."""
     layer = keras.layers.LSTM(
         figure.units,
         kernel_initializer=keras.initializers.Constant(KERNEL),

@@ -80,14 +80,14 @@ def test_bidirectional(case, seed):
     layer = keras.layers.Bidirectional(lstm_layer(units, **options), merge_mode="concat")
     layer = built(layer, case.x.shape)
     # Keras's Bidirectional, unlike its LSTM and ours, puts 0 where a step is masked.
-    shown = True if mask is None else mask[:, :, None]
+    real = True if mask is None else mask[:, :, None]
 
     def ours(params, x):
         final, (forward, backward) = lc.bidirectional(
             *params["layer"], x, params["state"], mask=mask, **options
         )
         h = jnp.concatenate([forward.h, backward.h], axis=-1)
-        return {"h": jnp.where(shown, h, 0), "final": jax.tree.leaves(final)}
+        return {"h": jnp.where(real, h, 0), "final": jax.tree.leaves(final)}
 
     def theirs(params, x):
         state = jax.tree.leaves(params["state"]) or None
@@ -139,7 +139,7 @@ def test_repeat_vector(case, n):
 
 @given(strategies.features, strategies.units, strategies.seeds)
 def test_fresh_lstm_weights(features, units, seed):
-    """The same laws hold for ours and for Keras's own."""
+    """The same laws hold for our initial weights and for Keras's."""
     ours = lc.init_lstm(jax.random.key(seed), features, units)
     theirs = fresh_weights(built(keras.layers.LSTM(units), (1, 1, features)))
     for params in ours, lc.LSTMParams(*theirs):
@@ -209,7 +209,7 @@ def our_lstm(case, params, x):
 
 
 def full_case(rng, **options) -> strategies.Case:
-    """A case of more than one of everything, with a state to start from."""
+    """Return a case with more than one of everything, and an initial state."""
     defaults = {"activation": "tanh", "recurrent_activation": "sigmoid", "mask": None}
     return strategies.Case(
         params=strategies.random_params(rng, features=2, units=4),
@@ -220,7 +220,7 @@ def full_case(rng, **options) -> strategies.Case:
 
 
 def arguments(case) -> dict:
-    """What a layer is differentiated with respect to, apart from x."""
+    """Return what a layer is differentiated with respect to, apart from x."""
     return {"layer": case.params, "state": case.state}
 
 
@@ -233,7 +233,7 @@ def activations_of(case) -> dict[str, str]:
 
 
 def swapped(params: lc.LSTMParams, first: int, second: int) -> lc.LSTMParams:
-    """The layer with the weights of two gates exchanged."""
+    """Return the layer with the weights of two gates exchanged."""
     order = [0, 1, 2, 3]
     order[first], order[second] = second, first
     gates = (jnp.split(weights, 4, axis=-1) for weights in params[:3])

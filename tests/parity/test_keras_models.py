@@ -79,7 +79,7 @@ def test_summary(model):
 
 @st.composite
 def hyperparameters(draw, depth: int) -> dict:
-    """What all models share, with `depth` layers."""
+    """Return the arguments that all models share, with `depth` layers."""
     return {
         "features": draw(sizes),
         "units": tuple(draw(sizes) for _ in range(depth)),
@@ -117,7 +117,7 @@ def assert_model_parity(model, data) -> None:
 
 
 def built_of_keras_layers(model, timesteps: int) -> keras.Model:
-    """The Keras model, (x, mask) -> {layer: output} for every layer with weights."""
+    """Return the Keras model, (x, mask) -> {layer: output} for every layer with weights."""
     x = keras.Input((timesteps, model.features))
     mask = keras.Input((timesteps,), dtype="bool")
     with keras_promotion():

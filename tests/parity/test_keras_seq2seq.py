@@ -58,7 +58,7 @@ def keras_seq2seq(model, params, source, target):
     finals, memory = keras_encoder(model, params, read, source_mask)
     before = np.concatenate([np.full_like(target[:, :1], lc.START), target[:, :-1]], axis=1)
     x, _ = keras_embedding(params["target_embedding"], before)
-    shown = {}
+    hidden = {}
     for place, units in enumerate(model.decoder_units):
         h, c = finals[min(place, len(finals) - 1)]
         if f"bridge_{place}_h" in params:
@@ -66,12 +66,12 @@ def keras_seq2seq(model, params, source, target):
             c = keras_dense(params[f"bridge_{place}_c"], c)
         name = f"decoder_{place}"
         x, *_ = keras_lstm(name, units, params, x, [h, c], target != lc.PADDING)
-        shown[name] = x
+        hidden[name] = x
     y = x
     if model.attention is not None:
-        context, shown["attention"] = keras_attention(model, params, y, memory, source_mask)
+        context, hidden["attention"] = keras_attention(model, params, y, memory, source_mask)
         y = keras_dense(params["combine"], jnp.concatenate([context, y], axis=-1), "tanh")
-    return shown | {"memory": memory, "logits": keras_dense(params["head"], y)}
+    return hidden | {"memory": memory, "logits": keras_dense(params["head"], y)}
 
 
 def keras_attention(model, params, queries, memory, mask):
@@ -97,7 +97,7 @@ def keras_attention(model, params, queries, memory, mask):
         lc.Seq2Seq(7, 6, 3, 3, (6,), "general", bidirectional=True),
         lc.Seq2Seq(7, 6, 4, 3, (5,), "additive"),
     ],
-    ids=["plain", "general, both ways", "additive, bridge"],
+    ids=["plain", "general, bidirectional", "additive, bridge"],
 )
 def test_seq2seq(model):
     source, target = batch(model, **few_steps)[0]
@@ -112,13 +112,13 @@ def test_seq2seq(model):
         params = with_table(params, table)
         logits, traces = model.apply(params, source, target)
         attention = {"attention": traces.pop("attention")} if model.attention else {}
-        shown = {name: trace.h for name, trace in traces.items() if name.startswith("decoder")}
+        hidden = {name: trace.h for name, trace in traces.items() if name.startswith("decoder")}
         last = f"encoder_{len(model.units) - 1}"
         names = [f"{last}_forward", f"{last}_backward"] if model.bidirectional else [last]
         memory = jnp.concatenate([traces[name].h for name in names], axis=-1)
         if model.bidirectional:  # of padding Keras's wrapper shows zeros
             memory = jnp.where(source[:, :, None] != 0, memory, 0)
-        return shown | attention | {"memory": memory, "logits": logits}
+        return hidden | attention | {"memory": memory, "logits": logits}
 
     def theirs(params, table):
         return keras_seq2seq(model, with_table(params, table), source, target)
@@ -149,7 +149,7 @@ def test_embedding():
         lc.Seq2Seq(7, 6, (4, 3), 5, (5, 2), "additive"),
         lc.Seq2Seq(7, 6, 4, 3, (8,), "dot", bidirectional=True),
     ],
-    ids=["plain", "bridges", "both ways"],
+    ids=["plain", "bridges", "bidirectional"],
 )
 def test_number_of_weights(model):
     """Of each layer, as Keras counts it; the table of `lc.summary` agrees."""

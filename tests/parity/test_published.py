@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import lstmcore as lc
-from benchmarks import published
+from benchmarks.studies import published
+
+pytestmark = pytest.mark.thorough
 
 
 def test_stacked_autoencoder_has_the_published_parameters():

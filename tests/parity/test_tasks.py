@@ -1,4 +1,4 @@
-"""The generated tasks: equal for equal seeds, and each text has the translation that it should."""
+"""The generated tasks: equal for equal seeds, and each text with its correct translation."""
 
 import re
 from datetime import date
@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from benchmarks.tasks import addition, cipher, dates, language
+from benchmarks.studies.tasks import addition, cipher, dates, language
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from laws import along, numeric_slope
+from laws import along, numeric_derivative
 from strategies import cases, random_like, random_params, random_state, seeds
 
 import lstmcore as lc
@@ -44,8 +44,8 @@ def test_step_backward_equals_numeric_differentiation(seed, activation, recurren
         return sum((weight * out).sum() for weight, out in zip(weights, outputs, strict=True))
 
     direction = random_like(rng, inputs)
-    slope = along(gradients, direction)
-    assert slope == pytest.approx(numeric_slope(loss, inputs, direction), rel=1e-6, abs=1e-7)
+    exact = along(gradients, direction)
+    assert exact == pytest.approx(numeric_derivative(loss, inputs, direction), rel=1e-6, abs=1e-7)
 
 
 @given(cases(dtype=np.float64), seeds)
@@ -58,10 +58,10 @@ def test_activations_equal_jax(activation, x64):
     from lstmcore.activations import NAMED as JAX_NAMED
 
     z = np.concatenate([np.linspace(-8, 8, 161) + 1e-3, [-1e3, 1e3]])
-    value, slope = NAMED[activation]
+    value, derivative = NAMED[activation]
     y = value(z)
     close(y, JAX_NAMED[activation](z))
-    close(slope(y), jax.vmap(jax.grad(JAX_NAMED[activation]))(z), atol=1e-12)
+    close(derivative(y), jax.vmap(jax.grad(JAX_NAMED[activation]))(z), atol=1e-12)
 
 
 def test_both_engines_know_the_same_activations():

@@ -1,4 +1,4 @@
-"""Events against a loop over rows, and laws of merging and dropping."""
+"""Events, compared with a loop over rows, and laws of merging and dropping."""
 
 import numpy as np
 import pytest

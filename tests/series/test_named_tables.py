@@ -48,7 +48,7 @@ def trained():
 
 @cache
 def detector(method="prediction"):
-    settings = anomalies.Settings(method, window=6, units=2, epochs=1, batch_size=64)
+    settings = anomalies.Settings(method=method, window=6, units=2, epochs=1, batch_size=64)
     return anomalies.train(FRAME, settings)
 
 

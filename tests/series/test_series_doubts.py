@@ -1,4 +1,4 @@
-"""Readings that are likely but not certain are pointed out, and plain tables are left in peace."""
+"""Notes on readings that are likely but not certain, and none on plain tables."""
 
 import datetime
 import re
@@ -96,6 +96,9 @@ def test_days_as_spreadsheets_count_them_are_pointed_out(notes):
 
 @pytest.mark.parametrize("start", ["", "2023-01-{:02d},"])
 def test_decimal_commas_cut_in_two_are_pointed_out(start, notes):
+    rows = "".join(f"{100 + row},{13 + row % 7}\n" for row in range(20))
+    assert "read as two numbers" not in notes(f"column_a,column_b\n{rows}")
+
     def table_of(second):
         return "".join(
             f"{start.format(row + 1)}{100 + row},{second.format(13 + row % 7)}\n"
@@ -130,7 +133,7 @@ def test_a_table_without_numbers_says_what_to_do(cells, message, notes):
         ("109.49-", "'109.49-' is not a number: write a minus sign before negative numbers"),
         ("$7.5", "'$7.5' is not a number: remove the currency sign"),
         ("($7.5)", "'($7.5)' is not a number: remove the currency sign and write a minus sign"),
-        ("v", "column 'v': the names of columns stand there again; remove the line"),
+        ("v", "column 'v': the line repeats the names of the columns; remove it"),
         ("inf", "inf is not finite; fill in or remove it first, or have it taken as a missing "
                 "value with --na=inf"),
     ],

@@ -1,4 +1,4 @@
-"""What is learnt comes from the training part alone, and a forecast finds its way back."""
+"""Preprocessing is fitted on the training part alone, and its inverse restores the table."""
 
 import json
 
@@ -49,7 +49,7 @@ def test_the_future_changes_nothing_that_was_learnt(preprocessing, seed, rows, s
 
 @given(preparations, seeds, st.integers(8, 29))
 def test_the_future_changes_nothing_of_the_past_that_is_prepared(preprocessing, seed, row):
-    """Row r comes from the rows up to r + lost."""
+    """Row r depends only on the rows up to r + dropped_rows."""
     table = a_table(seed, preprocessing)
     preprocessor = preprocessing.fit(table, 8)
     changed = table.copy()
@@ -67,20 +67,20 @@ def test_the_future_changes_nothing_of_the_past_that_is_prepared(preprocessing, 
 @given(preparations, seeds)
 def test_what_is_prepared_can_be_undone(preprocessing, seed):
     table = a_table(seed, preprocessing)
-    preprocessor, lost = preprocessing.fit(table, 20), preprocessing.dropped_rows
-    assert preprocessor.dropped_rows == lost
+    preprocessor, dropped = preprocessing.fit(table, 20), preprocessing.dropped_rows
+    assert preprocessor.dropped_rows == dropped
     assert preprocessor.features == 3
     filled, values = preprocessor.filled(table), preprocessor.transform(table)
-    assert values.shape == (30 - lost, 3)
+    assert values.shape == (30 - dropped, 3)
     assert values.dtype == np.float64
     np.testing.assert_allclose(
-        preprocessor.inverse_transform(values, filled[:lost]), filled[lost:], atol=1e-9
+        preprocessor.inverse_transform(values, filled[:dropped]), filled[dropped:], atol=1e-9
     )
     # Stretches of 5 rows, all at once, of some columns in another order.
-    inputs = series.windows(filled, lost + 5)
+    inputs = series.windows(filled, dropped + 5)
     outputs = series.windows(values, 5)[..., [2, 0]]
-    back = preprocessor.select([2, 0]).inverse_transform(outputs, inputs[:, :lost, [2, 0]])
-    np.testing.assert_allclose(back, inputs[:, lost:, [2, 0]], atol=1e-9)
+    back = preprocessor.select([2, 0]).inverse_transform(outputs, inputs[:, :dropped, [2, 0]])
+    np.testing.assert_allclose(back, inputs[:, dropped:, [2, 0]], atol=1e-9)
 
 
 @given(preparations, seeds)
@@ -102,7 +102,7 @@ def test_it_can_be_stored(preprocessing, seed):
     read = Preprocessor.from_json(json.loads(json.dumps(preprocessor.to_json())))
     assert read.preprocessing == preprocessing
     assert same(read, preprocessor)
-    np.testing.assert_array_equal(read.apply(table), preprocessor.transform(table))
+    np.testing.assert_array_equal(read.transform(table), preprocessor.transform(table))
 
 
 @given(preparations, seeds, st.sampled_from([[1], [2, 0], [0, 1, 2]]))
@@ -111,7 +111,7 @@ def test_some_columns_are_prepared_as_they_are_among_all(preprocessing, seed, co
     preprocessor = preprocessing.fit(table, 20)
     selected = preprocessor.select(columns)
     np.testing.assert_array_equal(
-        selected.apply(table[:, columns]), preprocessor.transform(table)[:, columns]
+        selected.transform(table[:, columns]), preprocessor.transform(table)[:, columns]
     )
     alone = preprocessing.fit(table[:, columns], 20)
     np.testing.assert_allclose(selected.scaler, alone.scaler, rtol=1e-9, atol=1e-12)
@@ -241,7 +241,7 @@ def test_choices_that_are_not_known(choices, kind, message):
 def test_what_a_prepared_refuses():
     preprocessor = Preprocessing(difference=(2,)).fit(np.arange(12.0).reshape(6, 2) ** 2)
     refusals = {
-        "table has 3 columns but was prepared for 2": lambda: preprocessor.transform(
+        "table has 3 columns but the preprocessor was fitted on 2": lambda: preprocessor.transform(
             np.ones((4, 3))
         ),
         "need more than 2 rows, but the table has 2": lambda: preprocessor.transform(

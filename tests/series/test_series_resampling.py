@@ -1,4 +1,4 @@
-"""Rows sorted, merged and resampled by their times: nothing comes from later or is lost."""
+"""Rows sorted, merged and resampled by their times, without loss and without later rows."""
 
 from datetime import datetime, timedelta
 
@@ -142,7 +142,7 @@ WRONG = {
         lambda: series.resample(series.read_times([1, 2, 3]), [1, 2, 3], "5min"),
         "the times are plain numbers: give a number",
     ),
-    "too long": (lambda: series.resample(COLUMN, [1, 2, 3], "year"), "fills not one such interval"),
+    "too long": (lambda: series.resample(COLUMN, [1, 2, 3], "year"), "does not fill a single such"),
     "unsorted": (
         lambda: series.resample(COLUMN.take([1, 0, 2]), [1, 2, 3], "day"),
         r"row 1 \(2024-01-01\) comes before 2024-01-02, the row above it: sort the rows by time",

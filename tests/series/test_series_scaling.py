@@ -1,4 +1,4 @@
-"""Scaling and differences can be undone, and are learnt from what is known."""
+"""Scaling and differences can be inverted, and are fitted on known values."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Parts in the order of time: nothing is tested on what came before its training."""
+"""Parts in the order of time: the test part comes after the training part."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Times beside the rows: what is regular is told from what is not, and gaps are put in."""
+"""Times beside rows: regular and irregular ones, and the rows that fill gaps."""
 
 from datetime import date, datetime, timedelta
 

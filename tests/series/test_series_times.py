@@ -1,4 +1,4 @@
-"""Times in any common form are read as one moment only, or refused; written, they read the same."""
+"""Times in any common form are read unambiguously or refused, and formatted as they were."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -303,7 +303,7 @@ def test_formats_that_make_no_time(time_format, message):
 def test_a_format_that_is_asked_for_is_kept_to():
     column = series.read_times(["03/4/5", "13/4/5"], time_format="%y/%m/%d")
     assert column.times[1] == np.datetime64("2013-04-05")
-    with pytest.raises(series.MixedTimesError, match=r"row 0 .* in the format that is asked for"):
+    with pytest.raises(series.MixedTimesError, match=r"row 0 .* in the requested format"):
         series.read_times(["2024-01-01"], time_format="%d.%m.%Y")
     labels = ["Mon, 05 Jan 2024 09:00:00 +0000", "Tue, 05 Jan 2024 10:00:00 +0000"]
     assert list(series.read_times(labels).labels) == labels  # wrong weekdays are not mended

@@ -1,4 +1,4 @@
-"""Two tests of stationarity, on series of which the answer is known."""
+"""Two tests of stationarity, on series with a known answer."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""From a table to windows and back: each window is a slice, and they fit together again."""
+"""From a table to windows and back: each window is a slice, and merging restores the table."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -1,4 +1,4 @@
-"""Tables of many columns: pictures, pages and lines stay readable, and say what they leave out."""
+"""Tables of many columns: figures, pages and lines stay readable, and note what they omit."""
 
 import re
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lstmcore import forecasting
 from lstmcore.apps.anomalies import Event, Threshold, report
-from lstmcore.apps.forecasting.report import sentences
+from lstmcore.apps.forecasting.report import summary
 from lstmcore.formatting import few, listed, shorten
 from lstmcore.series import Table
 from lstmcore.study import plots
@@ -32,6 +32,7 @@ def table(tmp_path_factory):
     return path
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("command", "options"),
     [("fit", ()), ("anomalies", ()), ("forecast", ("--horizon", 2))],
@@ -85,8 +86,10 @@ def test_pictures_of_many_columns_show_the_first_and_say_so(draw, more):
 
 def found(shares, events):
     data = Table(tuple(NAMES), np.zeros((5, WIDE)), range(5))
-    verdict = SimpleNamespace(shares=shares, events=events, threshold=Threshold(1.0, "maximum"))
-    return report.Found("wide.csv", data, None, verdict, None, [])
+    result = SimpleNamespace(
+        contributions=shares, events=events, threshold=Threshold(1.0, "maximum")
+    )
+    return report.ReportData("wide.csv", data, None, result, None, [])
 
 
 def test_a_report_draws_the_columns_that_the_events_are_in():
@@ -98,13 +101,14 @@ def test_a_report_draws_the_columns_that_the_events_are_in():
     assert report.drawn_columns(found(np.full((5, WIDE), np.nan), events)) == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.thorough
 def test_sentences_and_reports_of_many_targets_stay_short():
     settings = forecasting.Settings(window=2, horizon=1, units=1, epochs=1)
     trained = forecasting.train(np.random.default_rng(0).normal(size=(60, 40)), settings=settings)
     evaluation = trained.evaluate(np.random.default_rng(0).normal(size=(60, 40)))
-    said = sentences(evaluation)
+    said = summary(evaluation)
     assert len(said) == 7
-    assert re.match(r"\d+ of 40 targets are forecast with less error than naively, 0 mere", said[0])
+    assert re.match(r"\d+ of 40 targets are forecast with less error than naively, 0 lag", said[0])
     printed = str(evaluation)
     assert "column_9: 9 forecasts of 1 row" in printed
     assert "column_10" not in printed
@@ -134,7 +138,7 @@ def test_attention_between_long_texts_has_a_size_that_can_be_drawn():
     assert figure.axes[0].get_xticklabels()[1].get_text() == "5"
 
 
-def test_names_in_sentences():
+def test_names_in_summary():
     assert listed(["a"] * 9) == "a, a, a and 6 more"
     assert len(listed(["x" * 1000] * 3)) < 150
     assert few(["x" * 100], most=1) == "x" * 31 + "…"

@@ -1,14 +1,14 @@
-"""The inspector's page: what is in it, how exact, what it leaves out, and what it refuses."""
+"""The inspector's page: its content, its precision, what it leaves out, and its errors."""
 
 import base64
 import json
-import re
 import sys
 from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
+from inspector_page import contents, decoded, numbers
 
 import lstmcore as lc
 from lstmcore import study
@@ -33,29 +33,6 @@ def path(tmp_path):
     return tmp_path / "a page, é.html"
 
 
-def contents(page) -> dict:
-    """The data of a page, as a browser would read them."""
-    found = re.search(
-        r'<script id="run" type="application/json">(.*?)</script>', page.read_text("utf-8"), re.S
-    )
-    return json.loads(found[1], parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
-
-
-def decoded(layer: dict, quantity: str) -> np.ndarray:
-    """[B, T, H], as data.js decodes it."""
-    entry = layer["quantities"][quantity]
-    codes = [np.frombuffer(base64.b64decode(text), "<u2") for text in entry["codes"]]
-    codes = np.stack(codes).reshape(len(codes), layer["units"], layer["steps"]).swapaxes(1, 2)
-    values = np.array(entry["low"]) + codes * np.array(entry["step"])
-    return np.where(codes == 65535, np.nan, values)
-
-
-def numbers(series: dict) -> np.ndarray:
-    """[B, T, F]."""
-    rows = np.stack([np.frombuffer(base64.b64decode(text), "<f4") for text in series["values"]])
-    return rows.reshape(len(rows), len(series["names"]), series["steps"]).swapaxes(1, 2)
-
-
 def masked(thing: dict) -> list[list[int]]:
     return [list(base64.b64decode(text)) for text in thing["masked"]]
 
@@ -63,6 +40,7 @@ def masked(thing: dict) -> list[list[int]]:
 # What is in the page.
 
 
+@pytest.mark.thorough
 def test_values_are_as_exact_as_the_page_says(rng, path):
     """Each unit has a range of its own: one that explodes does not blur the others."""
     run = a_run(rng)
@@ -250,6 +228,7 @@ def test_then_layers_and_the_page_says_so(run, path):
     assert page["notes"][1].startswith("Leaves out reconstruction_0, reconstruction_1, prediction")
 
 
+@pytest.mark.thorough
 def test_the_numbers_keep_to_the_budget(rng, path):
     run = a_run(rng, examples=64, steps=50)
     for budget in (80_000, 300_000):
@@ -262,6 +241,7 @@ def test_the_numbers_keep_to_the_budget(rng, path):
         assert 1 <= page["examples"] < 64
 
 
+@pytest.mark.thorough
 def test_time_scales_are_those_of_the_whole_run(rng, path):
     run = a_run(rng)
     page = contents(study.inspect(run, path, max_bytes=4_000))

@@ -1,4 +1,4 @@
-"""The inspector's page in a real browser: what a reader clicks, types and sees."""
+"""The inspector's page in a real browser: clicks, keys and what appears."""
 
 import re
 from dataclasses import replace
@@ -13,6 +13,8 @@ from plotly import colors
 import lstmcore as lc
 from lstmcore import study
 from lstmcore.study.names import quantity_of
+
+pytestmark = pytest.mark.thorough
 
 TEXTS = ["ab c\nde\t<b>&</b>", "</script>", "x", ""]
 STEPS, PLANTED = 16, 3  # the unit whose output gate opens at steps 4 to 8
@@ -113,7 +115,7 @@ def cell(page, step, row, panel="heat", rows=6) -> tuple[float, float]:
 
 
 def value_of(page, name) -> str:
-    """What the table beside the plots says of the unit."""
+    """Return a value in the table beside the plots."""
     cells = page.locator("#values tr", has=page.get_by_role("rowheader", name=name, exact=True))
     return cells.last.locator("td").inner_text()
 
@@ -130,7 +132,7 @@ def cursors(page) -> dict[str, float]:
 
 
 def test_the_page_shows_every_part_of_the_run(page, run):
-    expect(page).to_have_title("What an LSTM does")
+    expect(page).to_have_title("Inspector of an LSTM")
     headings = page.locator("main h2").all_inner_texts()
     assert headings[0] == "input"
     assert headings[1] == "encoder_0: forget f of 6 units, longest memory on top"

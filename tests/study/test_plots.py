@@ -1,4 +1,4 @@
-"""Pictures of training and of runs: their panels, labels and scales, at small and large sizes."""
+"""Figures of training and of runs: their panels, labels and scales, at small and large sizes."""
 
 import itertools
 from dataclasses import replace
@@ -175,6 +175,7 @@ def test_labels_fit_into_the_panel(width, rng):
 # Gates.
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("steps", "units"), [(1, 8), (30, 1), (2, 512), (200, 512)])
 @pytest.mark.parametrize("features", [1, 3])
 def test_gates_have_a_panel_each_beside_what_they_gate(features, steps, units, rng):
@@ -323,6 +324,7 @@ def test_a_decoder_has_its_own_steps(rng):
     assert_drawable(figure)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("features", "lines", "images"), [(7, 7, 0), (8, 0, 1), (100, 0, 1)])
 def test_many_features_become_a_heat_map(features, lines, images, rng):
     columns = [f"${number}" for number in range(features)]
@@ -435,7 +437,7 @@ def test_what_is_not_in_the_run_is_refused(rng):
 
 def test_names_of_another_number_are_refused(rng):
     run = a_run(rng, 5, 3, features=2)
-    with pytest.raises(ValueError, match="columns has 1 name but the input has 2 features"):
+    with pytest.raises(ValueError, match="columns has 1 name but the input has 2 columns"):
         plots.plot_gates(run, "lstm_0", columns=["a"])
     with pytest.raises(ValueError, match="labels has 2 names for 5 steps"):
         plots.plot_unit(run, "lstm_0", 0, labels=["a", "b"])

@@ -1,4 +1,4 @@
-"""The picture of a series, its scores and what was found in it."""
+"""The figure of a series, its scores and the events detected in it."""
 
 from functools import partial
 
@@ -94,6 +94,6 @@ def test_panels_of_the_caller():
     ],
 )
 def test_what_does_not_fit(change, message):
-    usual = {"values": VALUES, "scores": SCORES, "threshold": 2.5, "found": FOUND}
+    usual = {"values": VALUES, "scores": SCORES, "threshold": 2.5, "detected": FOUND}
     with pytest.raises(ValueError, match=message):
         plots.plot_anomalies(**usual | change)

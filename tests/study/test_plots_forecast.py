@@ -1,4 +1,4 @@
-"""Pictures of forecasts and of the lag check: what is drawn where, at small and large sizes."""
+"""Figures of forecasts and of the lag check: their lines, labels and scales, at all sizes."""
 
 import numpy as np
 import pytest
@@ -78,7 +78,7 @@ def test_a_follower_lies_on_the_truth_when_it_is_moved_back(step):
     given = checked(lambda actual, last, rng: last, step=step)
     figure = plot_lag_check(*given, ylabel="price")
     overlay, correlation, changes = figure.axes
-    assert overlay.get_title(loc="left") == f"{step} ahead: follows the last value"
+    assert overlay.get_title(loc="left") == f"{step} ahead: lags (no better than persistence)"
     assert overlay.get_ylabel() == "price"
     rows = "1 row" if step == 1 else "3 rows"
     assert words(overlay) == ["truth", "forecast", f"forecast, {rows} back"]
@@ -109,7 +109,7 @@ def test_a_good_forecast_is_not_moved():
 def test_the_stretch_that_is_drawn():
     given = checked(lambda actual, last, rng: actual)
     assert curves(plot_lag_check(*given).axes[0])["truth"][0] == list(range(20, 100))
-    found = plot_lag_check(*given, stretch=slice(5, 9))
+    found = plot_lag_check(*given, segment=slice(5, 9))
     assert curves(found.axes[0])["truth"][0] == [5, 6, 7, 8]
 
 
@@ -161,7 +161,7 @@ CHECK = checked(lambda actual, last, rng: last)
         (lambda: plot_forecast(PAST, AHEAD, others={"a": [1]}), r"others\['a'\] must be \(2,\)"),
         (lambda: plot_forecast(PAST, AHEAD, labels=["a"]), "labels has 1 name for 5 st"),
         (lambda: plot_lag_check(*CHECK[:3], PAST), r"last must be \(100,\), of one column, got sh"),
-        (lambda: plot_lag_check(*CHECK, stretch=slice(0, 0)), "holds none of 100 steps"),
+        (lambda: plot_lag_check(*CHECK, segment=slice(0, 0)), "holds none of 100 steps"),
     ],
 )
 def test_errors(call, message):

@@ -1,4 +1,4 @@
-"""Pictures of statistics and sweeps: what is drawn where, and what is beyond the scale."""
+"""Figures of statistics and sweeps: their marks, scales and values beyond the scale."""
 
 import itertools
 

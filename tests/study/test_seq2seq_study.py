@@ -1,4 +1,4 @@
-"""Runs of an encoder-decoder: what they keep, print and draw."""
+"""Runs of an encoder-decoder: their contents, their summary and their figures."""
 
 import base64
 from dataclasses import replace
@@ -102,5 +102,5 @@ def test_errors_of_drawing_attention(run):
     holes = replace(run, mask=np.arange(S) == np.full((B, 1), 4))
     with pytest.raises(ValueError, match="source has 4 names but the last step drawn is number 5"):
         plots.plot_attention(holes, source="abcd")
-    with pytest.raises(ValueError, match="run has no attention to draw: it takes a model such as"):
+    with pytest.raises(ValueError, match="run has no attention to draw: use a model such as"):
         plots.plot_attention(replace(run, attention=None))

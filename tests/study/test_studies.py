@@ -1,4 +1,4 @@
-"""The studies: their tasks are what the papers say, their verdicts follow from the numbers."""
+"""The studies: their tasks match the papers, and their verdicts follow from the numbers."""
 
 import copy
 import json
@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import lstmcore as lc
-from benchmarks import tasks
-from benchmarks.studies import __main__ as command
+from benchmarks.report import studies as report
 from benchmarks.studies import (
     adding,
     addition,
     characters,
+    command,
     corpus,
     detection,
     forecasts,
@@ -22,7 +22,6 @@ from benchmarks.studies import (
     fresh,
     prediction,
     record,
-    report,
     reversal,
     spread,
     translation,
@@ -32,6 +31,8 @@ from benchmarks.studies import (
 )
 from benchmarks.studies.signals import falls, position_in_line, signals
 from lstmcore import forecasting
+
+pytestmark = pytest.mark.thorough
 
 STUDIES = command.STUDIES
 # To compile and train these takes longer than all others together: run without. Every variant
@@ -87,8 +88,7 @@ def outcomes():
             with pytest.MonkeyPatch.context() as patch:
                 if name in UNTRAINED:
                     patch.setattr(lc, "fit", untrained)
-                    patch.setattr("lstmcore.apps.forecasting.training.fit", untrained)
-                    patch.setattr("lstmcore.apps.anomalies.training.fit", untrained)
+                    patch.setattr("lstmcore.apps.training.fit", untrained)
                 if name in SHORT:
                     patch.setattr(STUDIES[name], "CASES", SHORT[name])
                 done[name] = record.carry_out(STUDIES[name], quick=True)
@@ -105,8 +105,8 @@ def test_a_study_runs_is_kept_and_reported(name, outcomes, tmp_path, monkeypatch
     assert outcome["study"] == name
     assert outcome["quick"]
     assert {"jax", "numpy", "optax", "scipy", "python"} <= set(outcome["versions"])
-    assert [claim["claim"] for claim in outcome["claims"]]
-    assert {type(claim["holds"]) for claim in outcome["claims"]} == {bool}
+    assert outcome["claims"] == []  # no verdict
+    assert {type(claim.holds) for claim in study.check_claims(outcome["measured"])} == {bool}
     record.save(outcome, tmp_path)
     assert record.load(name, tmp_path) == json.loads(json.dumps(outcome))
 
@@ -117,9 +117,12 @@ def test_a_study_runs_is_kept_and_reported(name, outcomes, tmp_path, monkeypatch
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "an old table" not in text
-    assert "A quick run" in text
-    for claim in outcome["claims"]:
-        assert claim["claim"].replace("|", "\\|") in text
+    assert "no verdict" in text
+    assert "holds here" not in text
+    full = report.findings(study, outcome | {"quick": False})
+    assert "no verdict" not in full
+    for claim in study.check_claims(outcome["measured"]):
+        assert claim.claim.replace("|", "\\|") in full
     assert (tmp_path / "assets" / f"study_{name}.png").stat().st_size > 5_000
     widths = [line.replace("\\|", "").count("|") for line in text.splitlines() if line[:1] == "|"]
     tables = sum(line.startswith("|--") for line in text.splitlines())
@@ -136,7 +139,7 @@ def test_what_is_kept_of_the_full_run_is_judged_as_it_says(name):
     outcome = record.load(name)
     assert outcome is not None
     assert not outcome["quick"]
-    judged = STUDIES[name].judge(outcome["measured"])
+    judged = STUDIES[name].check_claims(outcome["measured"])
     assert [claim._asdict() for claim in judged] == outcome["claims"]
 
 
@@ -144,7 +147,7 @@ def test_what_is_kept_of_the_full_run_is_judged_as_it_says(name):
 
 
 def verdicts(study, measured) -> list[bool]:
-    return [claim.holds for claim in study.judge(measured)]
+    return [claim.holds for claim in study.check_claims(measured)]
 
 
 def adding_runs(needed, wrong):
@@ -340,8 +343,8 @@ def test_a_test_of_pairs():
 
 def test_tokens_of_addition_hold_what_the_letters_say():
     train, (questions, codes) = addition.token_data(0, 100, 60)
-    drawn = tasks.addition.pairs(160, seed=0)
-    letters = tasks.addition.ALPHABET
+    drawn = addition.addition.pairs(160, seed=0)
+    letters = addition.addition.ALPHABET
     assert (len(train["question"]), questions.shape) == (100, (60, 8))
     for row, text in zip(train["answer"], drawn.targets, strict=False):
         assert [letters[token - 4] for token in row if token > 3] == list(text)
@@ -366,8 +369,8 @@ def test_right_letters_and_perplexity_by_third(monkeypatch):
 def test_a_target_counts_only_without_a_mistake(monkeypatch):
     target = jnp.array([[5, 6, 2], [5, 2, 0], [7, 2, 0]])
     written = jnp.array([[5, 6, 2], [5, 2, 0], [7, 7, 2]])
-    monkeypatch.setattr(translator, "write", lambda *arguments: written)
-    assert float(translator.share_right(None, None, None, target)) == pytest.approx(2 / 3)
+    monkeypatch.setattr(translator, "decode", lambda *arguments: written)
+    assert float(translator.exact_match(None, None, None, target)) == pytest.approx(2 / 3)
 
 
 def test_the_adding_problem_is_that_of_the_paper():
@@ -397,7 +400,7 @@ def test_an_answer_counts_as_wrong_from_the_tolerance_on():
     x, lengths, _ = adding.draw_sequences(jax.random.key(1), 4, 20)
     said = adding.answers(params, x, lengths, None)
     target = said + jnp.array([0.0, 0.039, 0.041, -0.5])
-    assert float(adding.share_wrong(params, (x, lengths, target), None)) == 0.5
+    assert float(adding.fraction_wrong(params, (x, lengths, target), None)) == 0.5
 
 
 def test_the_cell_of_1997_starts_with_closed_input_gates_and_forgets_nothing():
@@ -587,10 +590,10 @@ def test_the_command_keeps_quick_runs_and_other_texts_only_where_told(
     monkeypatch.setattr(record, "carry_out", lambda study, *, quick, **options: outcome)
     monkeypatch.setattr(record, "FOLDER", tmp_path / "kept")
     assert command.main(["forget_bias", "--quick"]) == 0
-    assert "not kept" in capsys.readouterr().out
+    assert "not saved" in capsys.readouterr().out
     monkeypatch.setattr(command, "STUDIES", {"characters": forget_bias})
     assert command.main(["characters", "--text", "a.txt"]) == 0
-    assert "not kept" in capsys.readouterr().out
+    assert "not saved" in capsys.readouterr().out
     assert not (tmp_path / "kept").exists()
     monkeypatch.undo()
     monkeypatch.setattr(record, "carry_out", lambda study, *, quick: outcome)

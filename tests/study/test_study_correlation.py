@@ -1,4 +1,4 @@
-"""Correlation with a signal, beside that of NumPy."""
+"""Correlation with a signal, compared with that of NumPy."""
 
 import jax
 import jax.numpy as jnp

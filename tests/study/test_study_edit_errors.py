@@ -1,4 +1,4 @@
-"""What is said of edits that do not fit: when they are made, or when they are used."""
+"""Errors of edits that do not fit, when they are made or when they are used."""
 
 import numpy as np
 import pytest

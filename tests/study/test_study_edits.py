@@ -1,4 +1,4 @@
-"""Edits: each as one written by hand, with every kind of place, value and dtype."""
+"""Edits, compared with ones written by hand, for every kind of place, value and dtype."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Gradient flow beside Jacobians of the sequence split in two at every step."""
+"""Gradient flow, compared with Jacobians of the sequence split in two at every step."""
 
 import jax
 import jax.numpy as jnp

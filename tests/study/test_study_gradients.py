@@ -1,4 +1,4 @@
-"""Gradients of gates beside finite differences, and attribution beside interventions."""
+"""Gradients of gates against finite differences, and attribution against interventions."""
 
 import jax
 import jax.numpy as jnp

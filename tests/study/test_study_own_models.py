@@ -1,4 +1,4 @@
-"""Models of the user's own: layers that there are not, and padding that only the model knows of."""
+"""Models of the user's own: unknown layers, and padding that only the model knows of."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""A run: what it keeps, how it is indexed, and when it is compiled."""
+"""A run: its contents, its indices, and when it is compiled."""
 
 from dataclasses import replace
 

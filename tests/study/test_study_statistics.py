@@ -1,4 +1,4 @@
-"""Statistics of a trace, each beside a plain loop over examples, steps and units in NumPy."""
+"""Statistics of a trace, compared with plain loops over examples, steps and units in NumPy."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""What is said of sweeps that cannot be made, and a sweep over nothing."""
+"""Errors of sweeps that cannot be made, and a sweep over nothing."""
 
 import jax.numpy as jnp
 import numpy as np

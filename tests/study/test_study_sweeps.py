@@ -1,4 +1,4 @@
-"""Sweeps, each beside a loop over its interventions."""
+"""Sweeps, each compared with a loop over its interventions."""
 
 import itertools
 from functools import cache

@@ -1,4 +1,4 @@
-"""The variants of the cell, each beside equations written without the gate."""
+"""The variants of the cell, compared with equations written without the gate."""
 
 import jax
 import jax.numpy as jnp

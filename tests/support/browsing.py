@@ -1,4 +1,4 @@
-"""A real browser for the pages: opening one from its file, and noting all that goes wrong."""
+"""A real browser for the pages, which records every error."""
 
 import shutil
 from contextlib import contextmanager

@@ -32,9 +32,9 @@ def assert_share(happened, probability: float) -> None:
 
 
 def assert_counts(observed, expected) -> None:
-    """How often each of several values was drawn, beside how often that is to be expected.
+    """Compare how often each of several values was drawn with how often that is expected.
 
-    By the chi-squared test, which wants values that are expected five times or more.
+    The chi-squared test needs values that are expected five times or more.
     """
     test = stats.chisquare(observed, expected)
     assert test.pvalue > FALSE_ALARMS, test

@@ -14,7 +14,7 @@ from lstmcore.cli import app
 
 
 class Run(NamedTuple):
-    """What one call of the command left behind."""
+    """Result of one call of the command."""
 
     exit_code: int
     text: str

@@ -1,8 +1,8 @@
-"""A series like many that are watched: every day rises to a level and falls back, with noise."""
+"""A typical monitored series: every day rises to a level and falls back, with noise."""
 
 import numpy as np
 
-from benchmarks.nab import Data
+from benchmarks.studies.nab import Data
 
 DAY, DAYS, RAISED = 48, 20, 12
 

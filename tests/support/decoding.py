@@ -15,7 +15,7 @@ TOKENS = [token for token in range(V) if token != lc.PADDING]
 
 
 class Prefix(NamedTuple):
-    """A state: number of all that was read before, and which table an example reads."""
+    """State of a decoder: the number of all tokens read so far, and the table of an example."""
 
     code: jax.Array
     table: jax.Array

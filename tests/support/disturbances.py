@@ -1,4 +1,4 @@
-"""A process that is killed, a disk that is full or read-only: at any operation on files.
+"""Faults at any file operation: a killed process, a full disk, a read-only disk.
 
 `count(body)` tells how many operations a body makes; the others let the one with a number, and all
 after it, fail. After a kill the world is as a dead process leaves it: no code that cleans up can
@@ -41,7 +41,7 @@ class _Disturbance:
 
 
 class _File:
-    """A file that is open for writing; a write that fails has written the half."""
+    """File that is open for writing; a write that fails has written half of its data."""
 
     def __init__(self, file, disturbance: _Disturbance):
         self._file, self._disturbance = file, disturbance
@@ -110,7 +110,7 @@ def count(body: Callable[[], object]) -> int:
 
 
 def killed(body: Callable[[], object], at: int) -> bool:
-    """Whether `body` was killed at operation number `at`, counted from 0; it may need fewer."""
+    """Return whether `body` was killed at operation number `at`, from 0; it may need fewer."""
     disturbance = _Disturbance(at, Killed)
     try:
         with _disturbed(disturbance):
@@ -122,13 +122,13 @@ def killed(body: Callable[[], object], at: int) -> bool:
 
 
 def full_disk(body: Callable[[], object], at: int) -> OSError | ValueError | None:
-    """What `body` raises if the disk is full from the operation on that takes space."""
+    """Return what `body` raises if the disk is full from the first operation that takes space."""
     spared = set(CHANGED) - set(MADE) | {"fsync"}
     return _failure(body, _Disturbance(at, lambda: _error(errno.ENOSPC), spared))
 
 
 def read_only(body: Callable[[], object], at: int) -> OSError | ValueError | None:
-    """What `body` raises if the file system is read-only from some operation on."""
+    """Return what `body` raises if the file system becomes read-only at some operation."""
     return _failure(body, _Disturbance(at, lambda: _error(errno.EROFS)))
 
 

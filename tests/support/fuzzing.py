@@ -46,7 +46,7 @@ def dump(value) -> str:
 
 
 def mutated_json(rng, tree):
-    """A copy with one node removed, repeated, replaced, renamed or swapped with another one."""
+    """Return a copy with one node removed, repeated, replaced, renamed or swapped."""
     root = {"": copy.deepcopy(tree)}
     places = list(_places(root))
     owner, key = places[rng.integers(len(places))]
@@ -80,7 +80,7 @@ def _places(tree):
 
 
 def mutated_bytes(rng, data: bytes, other: bytes) -> bytes:
-    """A bit flipped, some bytes overwritten, cut off, added, or taken from another file."""
+    """Return the data with a bit flipped, or bytes overwritten, cut off, added or exchanged."""
     place = int(rng.integers(len(data) + 1))
     match rng.integers(6):
         case 0 | 1 if data:
@@ -108,7 +108,7 @@ def packed(header, body: bytes) -> bytes:
 
 
 def sealed(header, body: bytes):
-    """The header with a digest that fits, where its arrays can be read at all."""
+    """Return the header with a matching digest, where its arrays can be read at all."""
     try:
         metadata = dict(header["__metadata__"])
         metadata.pop("digest", None)

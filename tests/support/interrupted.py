@@ -1,4 +1,4 @@
-"""The command as a process of its own, which is stopped while it trains."""
+"""The command in a process of its own, which is interrupted while it trains."""
 
 import os
 import signal

@@ -75,19 +75,19 @@ def _named(name: str, tree) -> dict:
 
 
 def built(layer, shape: tuple):
-    """The Keras layer with its variables made, for an input of this shape."""
+    """Return the Keras layer built for an input of this shape."""
     with keras_promotion():
         layer.build(shape)
     return layer
 
 
 def fresh_weights(layer) -> list[np.ndarray]:
-    """What Keras drew for a built layer. (get_weights warns about NumPy 2.)"""
+    """Return the weights that Keras drew for a built layer. (get_weights warns about NumPy 2.)"""
     return [np.asarray(variable.value) for variable in layer.trainable_variables]
 
 
 def call(layer, weights, x, *args, **options):
-    """A built Keras layer as a pure function of its weights.
+    """Return a built Keras layer as a pure function of its weights.
 
     weights: pytree whose leaves stand in the order of `layer.trainable_variables`
     """
@@ -109,7 +109,7 @@ def lstm_layer(units: int, **options):
 
 
 def lstm_function(shape: tuple, units: int, *, mask, reverse: bool, **activations):
-    """A Keras LSTM for x of this shape, with its gates, as a function (params, x).
+    """Return a Keras LSTM for x of this shape, with its gates, as a function (params, x).
 
     params is {"layer": LSTMParams, "state": LSTMState or None}.
     """

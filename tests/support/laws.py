@@ -26,12 +26,12 @@ def flip(tree):
 
 
 def pop_noise(options: dict) -> dict:
-    """The options that have an axis for the batch, taken out."""
+    """Remove and return the options that have an axis for the batch."""
     return {name: options.pop(name) for name in ("recurrent_dropout", "zoneout") if name in options}
 
 
 def start_of(params, batch: int) -> lc.LSTMState:
-    """The state that `lc.lstm` starts from by itself."""
+    """Return the state that `lc.lstm` starts from by default."""
     hidden, units = params.recurrent_kernel.shape[0], params.bias.shape[0] // 4
     return reference.zero_state(batch, units, params.kernel.dtype, projection=hidden)
 
@@ -42,10 +42,10 @@ def sequence_is_a_loop_of_steps(case):
     mask, reverse, noise = options.pop("mask"), options.pop("reverse"), pop_noise(options)
     final, trace = lc.lstm(params, x, state, mask=mask, reverse=reverse, **noise, **options)
     state = state or start_of(params, batch)
-    factors, zoneout = noise.get("recurrent_dropout", 1.0), noise.get("zoneout")
+    dropout_mask, zoneout = noise.get("recurrent_dropout", 1.0), noise.get("zoneout")
     for t in reversed(range(steps)) if reverse else range(steps):
-        read = state._replace(h=factors * state.h)
-        new, gates = lc.lstm_step(params, x[:, t], read, **options)
+        step_input = state._replace(h=dropout_mask * state.h)
+        new, gates = lc.lstm_step(params, x[:, t], step_input, **options)
         if zoneout is not None:
             z = jax.tree.map(lambda leaf, t=t: leaf[:, t], zoneout)
             new = jax.tree.map(lambda z, old, new: z * old + (1 - z) * new, z, state, new)
@@ -97,26 +97,26 @@ def reverse_is_a_flip_before_and_after(case):
     mask, reverse = options.pop("mask"), options.pop("reverse")
     flipped_mask = None if mask is None else mask[:, ::-1]
     flipped = options | {"zoneout": flip(options.get("zoneout"))}
-    there = lc.lstm(params, x[:, ::-1], state, mask=flipped_mask, reverse=not reverse, **flipped)
+    other = lc.lstm(params, x[:, ::-1], state, mask=flipped_mask, reverse=not reverse, **flipped)
     final, trace = lc.lstm(params, x, state, mask=mask, reverse=reverse, **options)
-    assert_close((there[0], flip(there[1])), (final, trace))
+    assert_close((other[0], flip(other[1])), (final, trace))
 
 
 def jit_changes_nothing(case):
     params, x, state, options = case
     run = lambda params, x, state: lc.lstm(params, x, state, **options)  # noqa: E731
     with jax.disable_jit():
-        plain = run(params, x, state)
-    assert_close(jax.jit(run)(params, x, state), plain)
+        uncompiled = run(params, x, state)
+    assert_close(jax.jit(run)(params, x, state), uncompiled)
 
 
 def bidirectional_is_two_layers(case):
     params, x, state, options = case
     options.pop("reverse")
-    back = jax.tree.map(lambda leaf: leaf[..., ::-1].copy(), params)
-    states, traces = lc.bidirectional(params, back, x, state and (state, state), **options)
+    backward = jax.tree.map(lambda leaf: leaf[..., ::-1].copy(), params)
+    states, traces = lc.bidirectional(params, backward, x, state and (state, state), **options)
     assert_close((states[0], traces[0]), lc.lstm(params, x, state, **options))
-    assert_close((states[1], traces[1]), lc.lstm(back, x, state, reverse=True, **options))
+    assert_close((states[1], traces[1]), lc.lstm(backward, x, state, reverse=True, **options))
 
 
 OF_A_SEQUENCE = (
@@ -129,7 +129,7 @@ OF_A_SEQUENCE = (
 
 
 def engines_agree(case, seed):
-    """In values and gradients, of a random sum of all results."""
+    """Compare values, and gradients of a random sum of all results."""
     params, x, state, options = case
     rng = np.random.default_rng(seed)
     with jax.enable_x64(True):
@@ -146,9 +146,9 @@ def engines_agree(case, seed):
 
 
 def gradients_are_numeric(case, seed):
-    """Those that the NumPy engine computes by hand, along a random direction."""
+    """Compare the hand-written gradients of the NumPy engine along a random direction."""
     params, x, state, options = case
-    options["activation"] = "tanh"  # smooth: a kink within the finite step would spoil the slope
+    options["activation"] = "tanh"  # smooth, for a kink would spoil the difference
     options["recurrent_activation"] = "sigmoid"
     rng = np.random.default_rng(seed)
     state = state or start_of(params, len(x))
@@ -160,18 +160,18 @@ def gradients_are_numeric(case, seed):
         return along(weights, reference.lstm(*inputs, **options))
 
     direction = random_like(rng, (params, x, state))
-    numeric = numeric_slope(loss, (params, x, state), direction)
+    numeric = numeric_derivative(loss, (params, x, state), direction)
     assert along(gradients, direction) == pytest.approx(numeric, rel=1e-6, abs=1e-7)
 
 
 def along(tree, direction) -> float:
-    """Inner product of two pytrees."""
+    """Return the inner product of two pytrees."""
     pairs = zip(jax.tree.leaves(tree), jax.tree.leaves(direction), strict=True)
     return sum(float((a * b).sum()) for a, b in pairs)
 
 
-def numeric_slope(loss, inputs, direction, step=1e-5) -> float:
-    """Central difference of the loss along a direction."""
+def numeric_derivative(loss, inputs, direction, step=1e-5) -> float:
+    """Return the central difference of the loss along a direction."""
     ahead, behind = (
         loss(jax.tree.map(lambda a, d, s=sign: a + s * step * d, inputs, direction))
         for sign in (1, -1)

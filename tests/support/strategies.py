@@ -36,7 +36,7 @@ class Case(NamedTuple):
 def random_params(
     rng, features: int, units: int, dtype=np.float32, *, peephole=False, projection=None
 ) -> lc.LSTMParams:
-    """Weights that differ in every gate: constant ones cannot see two gates swapped."""
+    """Return weights that differ in every gate: constant ones would hide two gates swapped."""
     hidden = projection or units
     shapes = [(features, 4 * units), (hidden, 4 * units), (4 * units,)]
     shapes += [(3, units) if peephole else None, (units, hidden) if projection else None]
@@ -50,7 +50,7 @@ def random_state(rng, batch: int, units: int, dtype=np.float32, projection=None)
 
 
 def random_mask(rng, kind: str, batch: int, steps: int) -> np.ndarray | None:
-    """bool [B, T] with its False at the right, at the left, anywhere, or over a whole row."""
+    """Return bool [B, T], False at the right, at the left, anywhere, or over a whole row."""
     if kind == "none":
         return None
     lengths = rng.integers(0, steps + 1, batch)
@@ -65,26 +65,26 @@ def random_mask(rng, kind: str, batch: int, steps: int) -> np.ndarray | None:
     return mask
 
 
-def random_factors(rng, batch: int, hidden: int, dtype=np.float32) -> np.ndarray:
-    """For recurrent dropout: zeros, and numbers that differ (equal ones could hide a mix-up)."""
-    factors = rng.uniform(0.5, 2, (batch, hidden)) * (rng.random((batch, hidden)) < 0.7)
-    return factors.astype(dtype)
+def random_dropout_mask(rng, batch: int, hidden: int, dtype=np.float32) -> np.ndarray:
+    """Return zeros, and numbers that differ: equal ones could hide a mix-up."""
+    scale = rng.uniform(0.5, 2, (batch, hidden))
+    return (scale * (rng.random((batch, hidden)) < 0.7)).astype(dtype)
 
 
 def random_zoneout(rng, batch, steps, units, dtype=np.float32, projection=None) -> lc.LSTMState:
-    """Shares in (0, 1): training's zeros and ones could hide which of the two is kept."""
+    """Return rates in (0, 1): training's zeros and ones could hide which of the two is kept."""
     draw = lambda *shape: rng.random(shape).astype(dtype)  # noqa: E731
     return lc.LSTMState(draw(batch, steps, projection or units), draw(1, steps, units))
 
 
 def random_like(rng, tree):
-    """A cotangent: random numbers in the shape of `tree`."""
+    """Return a cotangent: random numbers in the shape of `tree`."""
     return jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(leaf.dtype), tree)
 
 
 @st.composite
 def cases(draw, dtype=np.float32, variants=False, noise=False) -> Case:
-    """Any layer, on anything.
+    """Draw a layer and its inputs.
 
     variants: layers with a peephole, a projection or both, instead of layers with neither
     noise: with recurrent dropout, zoneout or both
@@ -101,7 +101,9 @@ def cases(draw, dtype=np.float32, variants=False, noise=False) -> Case:
     if noise:
         dropped, zoned = draw(st.sampled_from([(True, False), (False, True), (True, True)]))
         if dropped:
-            options["recurrent_dropout"] = random_factors(rng, batch, projection or size, dtype)
+            options["recurrent_dropout"] = random_dropout_mask(
+                rng, batch, projection or size, dtype
+            )
         if zoned:
             options["zoneout"] = random_zoneout(rng, batch, steps, size, dtype, projection)
     return Case(
@@ -113,7 +115,7 @@ def cases(draw, dtype=np.float32, variants=False, noise=False) -> Case:
 
 
 def weights(model, dtype=np.float32) -> dict:
-    """Random params in reading order; drawn by NumPy, so that no test waits for a compilation."""
+    """Return random params in reading order, from NumPy: no test waits for a compilation."""
     rng = np.random.default_rng(0)
     shapes = jax.eval_shape(model.init, jax.random.key(0))
     draw = lambda leaf: rng.normal(0, 0.5, leaf.shape).astype(dtype)  # noqa: E731

@@ -180,14 +180,14 @@ def test_a_complete_run_is_returned_at_once(path):
     seen = []
     whole = fit(checkpoint=path)
     before = path.stat()
-    result = fit(checkpoint=path, resume=True, callback=lambda *told: seen.append(told))
+    result = fit(checkpoint=path, resume=True, callback=lambda *call: seen.append(call))
     assert_same(result, whole)
     assert (seen, path.stat()) == ([], before)
     patient = {"validation": {"x": X, "y": -Y}, "patience": 2, "epochs": 500}
     other = path.with_name("other")
     whole = fit(checkpoint=other, **patient)
     assert len(whole.history["loss"]) < 500
-    result = fit(checkpoint=other, resume=True, callback=lambda *told: seen.append(told), **patient)
+    result = fit(checkpoint=other, resume=True, callback=lambda *call: seen.append(call), **patient)
     assert_same(result, whole)
     assert seen == []
 
@@ -360,7 +360,7 @@ def says_how_to_go_on(path, epoch):
     )
 
 
-def test_what_watch_raises_says_how_to_go_on(path):
+def test_what_callback_raises_says_how_to_go_on(path):
     error = stopped(path, 4)
     assert notes(error) == [
         says_how_to_go_on(path, 4),
@@ -485,7 +485,7 @@ def test_a_disk_that_fills_up_while_it_trains(path):
     assert_same(error.value.result, fit(epochs=4, **BIG))
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     seen = []
-    resumed = fit(checkpoint=path, resume=True, callback=lambda *told: seen.append(told[0]), **BIG)
+    resumed = fit(checkpoint=path, resume=True, callback=lambda *call: seen.append(call[0]), **BIG)
     assert seen == [4, 5, 6]
     assert_same(resumed, fit(**BIG))
 
@@ -684,6 +684,15 @@ def test_forged_description(case, sound, path):
         fit(checkpoint=path, resume=True)
     assert str(path) in str(error.value)
     assert len(str(error.value)) < 600
+
+
+def test_a_file_from_before_tbptt_steps_had_that_name(sound, path):
+    path.write_bytes(sound)
+    metadata, tensors = read_tensors(path)
+    run = json.loads(metadata["lstmcore_checkpoint"])["run"]
+    run["chunk"] = run.pop("tbptt_steps")
+    write_tensors(path, tensors, {"lstmcore_checkpoint": json.dumps({"run": run})})
+    assert_same(fit(checkpoint=path, resume=True), fit())
 
 
 def test_files_of_another_kind(path):

@@ -1,4 +1,4 @@
-"""`fit` on buckets, and what it shows while it trains."""
+"""`fit` on buckets, and its callback and progress bar."""
 
 import jax
 import jax.numpy as jnp
@@ -119,21 +119,21 @@ def test_errors_of_buckets():
         fit(buckets(PARTS[0], jax.tree.map(np.float16, PARTS[1])))
 
 
-def test_watch_sees_every_epoch_and_changes_nothing():
+def test_callback_sees_every_epoch_and_changes_nothing():
     seen = []
     validation = PARTS[1]
-    result = fit(callback=lambda *told: seen.append(told), validation=validation)
+    result = fit(callback=lambda *call: seen.append(call), validation=validation)
     assert_same(result, fit(validation=validation))
     epochs, params, losses = zip(*seen, strict=True)
     assert epochs == (1, 2, 3, 4, 5, 6)
     assert_same(params[-1], result.params)
     assert_same(params[1], fit(epochs=2).params)
     for name, values in result.history.items():
-        np.testing.assert_array_equal([told[name] for told in losses], values)
+        np.testing.assert_array_equal([epoch[name] for epoch in losses], values)
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
-def test_what_watch_raises_carries_the_training_so_far(failure):
+def test_what_callback_raises_carries_the_training_so_far(failure):
     def callback(epoch, params, losses):
         if epoch == 3:
             raise failure("enough")
@@ -167,7 +167,7 @@ def test_ctrl_c_in_the_middle_of_an_epoch_loses_that_epoch_alone(complete, monke
         assert_same(result.params, START)
 
 
-def test_watch_is_not_called_for_an_epoch_that_went_wrong():
+def test_callback_is_not_called_for_an_epoch_that_went_wrong():
     seen = []
     with pytest.raises(lc.NonFiniteLossError):
         fit(
@@ -180,7 +180,7 @@ def test_watch_is_not_called_for_an_epoch_that_went_wrong():
     assert np.isfinite(seen).all()
 
 
-def test_watch_must_be_a_function():
+def test_callback_must_be_a_function():
     with pytest.raises(
         TypeError, match=r"callback must be a function \(epoch, params, losses\), got"
     ):

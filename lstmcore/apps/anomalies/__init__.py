@@ -1,13 +1,13 @@
-"""Anomaly detection: a model learns what is normal; what it cannot write is strange.
+"""Anomaly detection: a model learns what is normal; what it cannot reconstruct is anomalous.
 
-    detector = anomalies.train(normal, Settings(...))          a model, and errors of normal rows
-    normal_scores = mean_absolute(detector.training_errors)    one number for each row
-    limit = thresholds.maximum(normal_scores)                  its value, and how it came about
+    detector = anomalies.train(normal, Settings(...))          the model, and errors of normal rows
+    normal_scores = mean_absolute(detector.training_errors)    one number per row
+    limit = thresholds.maximum(normal_scores)                  its value, and how it was computed
     scores = mean_absolute(detector.errors(values))            of any series
-    found = events(scores, limit, gap=12)                      stretches with start, end and peak
+    found = events(scores, limit, gap=12)                      segments with start, end and peak
 
-`OnlineDetector` is the same for rows that arrive one by one. `metrics` says how good it is where
-labels are known, and names how each number can flatter.
+`OnlineDetector` does the same for rows that arrive one by one. `metrics` measures how good the
+result is where labels are known, and explains how each number can flatter.
 """
 
 from lstmcore.apps.anomalies import metrics, thresholds
@@ -15,7 +15,13 @@ from lstmcore.apps.anomalies.detection import DetectionResult, detect
 from lstmcore.apps.anomalies.detector import Detector
 from lstmcore.apps.anomalies.gates import gate_traces
 from lstmcore.apps.anomalies.online import OnlineDetector
-from lstmcore.apps.anomalies.scores import Gaussian, fit_gaussian, largest, mean_absolute, shares
+from lstmcore.apps.anomalies.scores import (
+    Gaussian,
+    contributions,
+    fit_gaussian,
+    largest,
+    mean_absolute,
+)
 from lstmcore.apps.anomalies.settings import Settings
 from lstmcore.apps.anomalies.thresholds import Threshold
 from lstmcore.apps.anomalies.training import train
@@ -29,6 +35,7 @@ __all__ = [
     "OnlineDetector",
     "Settings",
     "Threshold",
+    "contributions",
     "detect",
     "events",
     "fit_gaussian",
@@ -37,7 +44,6 @@ __all__ = [
     "largest",
     "mean_absolute",
     "metrics",
-    "shares",
     "thresholds",
     "train",
 ]

@@ -1,4 +1,4 @@
-"""A trained detector: the errors of any series, in units of the scaled data; and its files."""
+"""A trained detector: the errors of any series, in scaled units, and its files."""
 
 from __future__ import annotations
 
@@ -29,22 +29,24 @@ from lstmcore.models.stacked import StackedLSTM
 from lstmcore.models.streaming import stream
 from lstmcore.programs import compiled
 
+MODEL, ERRORS, DESCRIPTION = "model.safetensors", "errors.safetensors", "detector.json"
 WINDOWS_AT_ONCE = 256  # that the model reads; memory does not grow with the series
 STEPS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Detector:
-    """A model of what is normal, and all that its errors depend on; `train` makes one.
+    """A model of normal rows, and all that its errors depend on; `train` returns one.
 
     Attributes:
-      model: lc.Autoencoder, or lc.StackedLSTM for prediction.
+      model: `lc.Autoencoder` for reconstruction, `lc.StackedLSTM` for prediction.
       params: its weights.
-      preprocessor: series.Preprocessor, between the units of the data and those of the model.
-      settings: anomalies.Settings.
+      preprocessor: `series.Preprocessor`, between the units of the data and those of the model.
+      settings: `anomalies.Settings`.
       history: {"loss": [epochs], "validation_loss": [epochs]}.
       training_errors: [rows, F], `errors` of the series given to `train`.
-      validation_start: the first row of that series that was held out; their number, if none was.
+      validation_start: first row of the validation part of that series; the number of rows, if it
+        has none.
     """
 
     model: Autoencoder | StackedLSTM
@@ -57,40 +59,38 @@ class Detector:
 
     @property
     def validation_errors(self) -> np.ndarray:
-        """Errors of the held-out rows alone, which no weight was fitted to."""
+        """Return the errors of the validation rows, to which no weight was fitted."""
         return self.training_errors[self.validation_start :]
 
     def errors(self, values) -> np.ndarray:
-        """What was there minus what the model wrote.
+        """Return the values minus their reconstruction or prediction.
 
-        Where several windows hold a row, it is compared with their mean or median (`combine` of
-        the settings); for prediction with that of the predictions made for it 1 to `horizon` rows
-        before. Memory does not grow with the number of windows: 100,000 rows of one feature and
-        windows of 288 take less than 100 MB.
+        A row is compared with the mean or the median (`settings.combine`) of its reconstructions in
+        all windows that hold it, or of the predictions made for it 1 to `horizon` rows before.
+        Memory does not grow with the number of windows: 100,000 rows of one feature and windows of
+        288 take less than 100 MB.
 
         Args:
-          values: numbers [rows, F] or [rows], in the order of time, at least a window of them; the
-            columns of a data frame or a dict are matched by name, if the detector was trained on
+          values: numbers [rows, F] or [rows], in the order of time, at least a window of them.
+            Columns of a data frame or a dict are matched by name, if the detector was trained on
             one.
 
         Returns:
-          float64 [rows, F], in units of the scaled data. NaN where a value is missing, in the
-          rows that differencing takes from the start, and for prediction in the `window` rows
-          after those: until then the model has read less than it was trained to.
+          float64 [rows, F], in scaled units. NaN where a value is missing, in the rows that
+          differencing drops at the start, and for prediction in the `window` rows after those,
+          where the model has read fewer rows than in training.
 
         Raises:
-          ValueError: too few rows, other columns, values that the preprocessing
-            refuses, such as missing ones if it is to refuse them, or values so large that the model
-            overflows.
+          ValueError: too few rows, other columns, values that the preprocessing refuses (such as
+            missing ones under missing="refuse"), or values so large that the model overflows.
         """
         table = self._table(values)
         return np.where(np.isnan(table), np.nan, self._errors(table))
 
     def outputs(self, values) -> np.ndarray:
-        """What the model wrote, in units of the data, to draw beside `values`.
+        """Return the reconstruction or prediction, in units of the data, to draw beside `values`.
 
-        With differencing it is what the rows before (as they were) and the written difference
-        add up to.
+        With differencing it is the sum of the true rows before and the difference in the output.
 
         Args, Raises: as in `errors`.
 
@@ -103,7 +103,7 @@ class Detector:
         )
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Write it into a folder, which is made if it is not there; nothing is pickled.
+        """Write the detector into a folder, which is made if it is not there; nothing is pickled.
 
         It replaces a detector that was saved there before; other files stay.
 
@@ -111,17 +111,40 @@ class Detector:
           FileExistsError: a file of the same name was not saved by lstmcore, or changed since.
           OSError: the folder cannot be written to.
         """
-        save(folder, self)
+        with saved_folder(folder, "Detector") as place:
+            self.write_parts(place)
+
+    def write_parts(self, folder: Path) -> None:
+        """Write the files of `save` into a folder that gets a manifest later."""
+        saving.save(folder / MODEL, self.model, self.params)
+        write_tensors(folder / ERRORS, {"training_errors": self.training_errors}, {})
+        description = {
+            "settings": asdict(self.settings),
+            "preprocessor": self.preprocessor.to_json(),
+            "history": {name: values.tolist() for name, values in self.history.items()},
+            "validation_start": self.validation_start,
+        }
+        write_description(folder / DESCRIPTION, description)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Detector:
-        """Read what `save` wrote.
+        """Return the detector that `save` wrote.
 
         Raises:
           FileNotFoundError: the folder, or a file in it, is not there.
           ValueError: a file is damaged, or the files are not of one detector.
         """
-        return load(folder)
+        folder = Path(folder)
+        saved_by = "Detector.save or lstmcore anomalies"
+        manifest.check_parts(folder, (DESCRIPTION, MODEL, ERRORS), saved_by)
+        description = read_description(folder / DESCRIPTION, _parse)
+        model, params = saving.load(folder / MODEL)
+        features = description["preprocessor"].features
+        with damaged(folder / DESCRIPTION):
+            expected = build(description["settings"], features)
+        check_model(folder / MODEL, model, folder / DESCRIPTION, expected)
+        errors = _read_errors(folder / ERRORS, features, description["validation_start"])
+        return cls(model, params, training_errors=errors, **description)
 
     def __repr__(self) -> str:
         return f"Detector({self.settings.method}, {self.model!r})"
@@ -133,27 +156,31 @@ class Detector:
         return table
 
     def _errors(self, table: np.ndarray) -> np.ndarray:
-        """`errors`, with those of filled values."""
+        """Return `errors`, including those of filled values."""
         scaled = scaled_rows(self.preprocessor, table)
         errors = np.full(table.shape, np.nan)
-        written = errors[self.preprocessor.dropped_rows :]  # a view
+        rows = errors[self.preprocessor.dropped_rows :]  # a view
         start = 0
         if self.settings.method == "reconstruction":
             windows = _reconstructed(self.model, self.params, scaled, self.settings.window)
         else:
             windows = _predicted(self.model, self.params, scaled, self.settings.horizon)
             start = 1  # nothing was predicted for the first row
-        for piece in _rows_of(windows, self.settings.combine):
-            stop = min(start + len(piece), len(written))
-            written[start:stop] = scaled[start:stop] - piece[: stop - start]
+        for chunk in _combined(windows, self.settings.combine):
+            stop = min(start + len(chunk), len(rows))
+            rows[start:stop] = scaled[start:stop] - chunk[: stop - start]
             start = stop
         if self.settings.method == "prediction":
-            written[: self.settings.window] = np.nan
+            rows[: self.settings.window] = np.nan
         return errors
 
 
 def scaled_rows(preprocessor: series.Preprocessor, table: np.ndarray) -> np.ndarray:
-    """[rows, F] in units of the data -> [rows - lost, F] in those of the model, float32."""
+    """Return rows [rows, F] in units of the model: float32 [rows - dropped, F].
+
+    Raises:
+      ValueError: float32 cannot hold them.
+    """
     with np.errstate(over="ignore"):
         scaled = preprocessor.transform(table).astype(np.float32)
     if not np.isfinite(scaled).all():
@@ -164,29 +191,33 @@ def scaled_rows(preprocessor: series.Preprocessor, table: np.ndarray) -> np.ndar
     return scaled
 
 
-def finite(written) -> np.ndarray:
-    """What a model wrote, unless it overflowed: NaN would count as missing, not as strange."""
-    written = np.asarray(written)
-    if not np.isfinite(written).all():
+def finite(output) -> np.ndarray:
+    """Return the output of a model as an array.
+
+    Raises:
+      ValueError: it overflowed. NaN would count as missing, not as anomalous.
+    """
+    output = np.asarray(output)
+    if not np.isfinite(output).all():
         raise ValueError(
-            "values are so far from those that were trained on that what the model writes is not "
+            "values are so far from those that were trained on that the output of the model is not "
             "finite: are they in the same units?"
         )
-    return written
+    return output
 
 
 def _reconstructed(model, params, scaled: np.ndarray, length: int) -> Iterator[np.ndarray]:
-    """What the model writes for every window, some at a time: [N, length, F]."""
+    """Yield the reconstructions of all windows [N, length, F], some at a time."""
     windows = series.windows(scaled, length)
     for start in range(0, len(windows), WINDOWS_AT_ONCE):
         some = windows[start : start + WINDOWS_AT_ONCE]
-        # Filled up to one size, or the last ones would be compiled for themselves.
+        # Padded to one size, or the last ones would need a compilation of their own.
         padding = ((0, WINDOWS_AT_ONCE - len(some)), (0, 0), (0, 0))
-        yield finite(_written(model, params, np.pad(some, padding)))[: len(some)]
+        yield finite(_apply(model, params, np.pad(some, padding)))[: len(some)]
 
 
 def _predicted(model, params, scaled: np.ndarray, horizon: int) -> Iterator[np.ndarray]:
-    """What the model predicts after each row, some at a time: [N, horizon, F]."""
+    """Yield the predictions after each row [N, horizon, F], some at a time."""
     running = stream(model, params)
     for start in range(0, len(scaled), STEPS_AT_ONCE):
         some = scaled[start : start + STEPS_AT_ONCE]
@@ -196,18 +227,18 @@ def _predicted(model, params, scaled: np.ndarray, horizon: int) -> Iterator[np.n
         yield finite(np.asarray(y)[0, : len(some)]).reshape(len(some), horizon, -1)
 
 
-def _rows_of(pieces: Iterator[np.ndarray], how: str) -> Iterator[np.ndarray]:
-    """Windows that start at one row after the other -> rows [n, F], as soon as they are final.
+def _combined(chunks: Iterator[np.ndarray], how: str) -> Iterator[np.ndarray]:
+    """Yield rows [n, F] of consecutive windows, as soon as they are final.
 
-    It is `series.unwindow` of all windows, of which only those are kept that reach into rows to
-    come.
+    Together they are `series.unwindow` of all windows, but only those windows are kept that reach
+    into rows to come.
     """
     kept: np.ndarray | None = None
-    done = 0  # rows from the first kept window on that have been given already
-    for piece in pieces:
-        kept = piece if kept is None else np.concatenate([kept, piece])
+    done = 0  # rows from the first kept window on that were yielded already
+    for chunk in chunks:
+        kept = chunk if kept is None else np.concatenate([kept, chunk])
         rows = series.unwindow(kept, how=how)
-        final = len(kept)  # no window to come holds these
+        final = len(kept)  # rows that no later window holds
         yield rows[done:final]
         length = kept.shape[1]
         kept = kept[max(0, final - (length - 1)) :]
@@ -217,56 +248,19 @@ def _rows_of(pieces: Iterator[np.ndarray], how: str) -> Iterator[np.ndarray]:
 
 
 @compiled
-def _written(model, params, x):
+def _apply(model, params, x):
     return model.apply(params, x)[0]
 
 
-MODEL, ERRORS, DESCRIPTION = "model.safetensors", "errors.safetensors", "detector.json"
-
-
-def save(folder: str | os.PathLike, detector: Detector) -> None:
-    """Write a Detector; see `Detector.save`."""
-    with saved_folder(folder, "Detector") as place:
-        write_parts(place, detector)
-
-
-def write_parts(folder: Path, detector: Detector) -> None:
-    """Write the files of a Detector into a folder that gets a manifest later."""
-    saving.save(folder / MODEL, detector.model, detector.params)
-    write_tensors(folder / ERRORS, {"training_errors": detector.training_errors}, {})
-    description = {
-        "settings": asdict(detector.settings),
-        "preprocessor": detector.preprocessor.to_json(),
-        "history": {name: values.tolist() for name, values in detector.history.items()},
-        "validation_start": detector.validation_start,
-    }
-    write_description(folder / DESCRIPTION, description)
-
-
-def load(folder: str | os.PathLike) -> Detector:
-    """Read a Detector; see `Detector.load`."""
-    folder = Path(folder)
-    saved_by = "Detector.save or lstmcore anomalies"
-    manifest.check_parts(folder, (DESCRIPTION, MODEL, ERRORS), saved_by)
-    described = read_description(folder / DESCRIPTION, _parse)
-    model, params = saving.load(folder / MODEL)
-    features = described["preprocessor"].features
-    with damaged(folder / DESCRIPTION):
-        expected = build(described["settings"], features)
-    check_model(folder / MODEL, model, folder / DESCRIPTION, expected)
-    errors = _read_errors(folder / ERRORS, features, described["validation_start"])
-    return Detector(model, params, training_errors=errors, **described)
-
-
-def _read_errors(path: Path, features: int, held_out: int) -> np.ndarray:
-    """The training errors, float64 [rows, features]; rows before and from `held_out` on."""
+def _read_errors(path: Path, features: int, least: int) -> np.ndarray:
+    """Return the training errors, float64 [rows, features], at least `least` rows."""
     with open_tensors(path) as file:
         dtype, shape = file.kinds.get("training_errors", Kind("none", ()))
         expected = len(file.kinds) == 1 and dtype == "float64" and len(shape) == 2
-        if not expected or shape[1] != features or shape[0] < held_out:
+        if not expected or shape[1] != features or shape[0] < least:
             raise ValueError(
-                f"{path} is damaged, or of another detector: it does not hold the training errors "
-                f"of {features} features and at least {held_out} rows"
+                f"{path} is damaged, or belongs to another detector: it does not hold the errors "
+                f"of {features} features and at least {least} rows"
             )
         return file.read()["training_errors"]
 
@@ -275,7 +269,7 @@ def _parse(stored: dict) -> dict[str, Any]:
     settings = Settings.from_json(stored["settings"])
     preprocessor = series.Preprocessor.from_json(stored["preprocessor"])
     if preprocessor.preprocessing != settings.preprocessing:
-        raise ValueError("settings and preprocessor name different preprocessings")
+        raise ValueError("settings and preprocessor describe different preprocessing")
     return {
         "preprocessor": preprocessor,
         "settings": settings,

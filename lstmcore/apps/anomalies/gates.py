@@ -1,4 +1,4 @@
-"""What a detector's gates did while it read a stretch of a series."""
+"""Gate traces of a detector over segments of a series."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from lstmcore.study.run import Run, end_to_end
 
 
 def gate_traces(
-    detector: Detector, values, stretches: Sequence[tuple[int, int]]
+    detector: Detector, values, segments: Sequence[tuple[int, int]]
 ) -> Iterator[tuple[np.ndarray, Run]]:
-    """The gates while these rows were read.
+    """Yield the gates over each of some segments of a series.
 
-    A model that predicts reads the whole series from its start; what it does in a stretch comes
-    from there. One that reconstructs reads windows, which are laid end to end here; of its layers
-    the encoder's are shown.
+    A model that predicts reads the whole series from its start, and its state in a segment comes
+    from there. One that reconstructs reads windows, which are laid end to end here; the layers are
+    those of the encoder.
 
     Args:
-      detector: of `train`.
+      detector: from `train`.
       values: numbers [rows, F] or [rows], in the order of time.
-      stretches: (first row, row after the last), for each; those that reach beyond the series, or
-        into the rows that differencing takes, are cut to it.
+      segments: pairs (first row, row after the last); one that reaches beyond the series, or into
+        the rows that differencing drops, is cut.
 
     Yields:
       (the rows that were read [T], Run of one example [1, T]); for a reconstruction the nearest
-      whole windows that cover the stretch, as far as there are rows.
+      whole windows that cover the segment, as far as there are rows.
 
     Raises:
-      ValueError: a stretch without a row, or values as in `Detector.errors`.
-      TypeError: a stretch that is no pair of whole numbers.
+      ValueError: a segment without a row, or values as in `Detector.errors`.
+      TypeError: a segment that is not a pair of whole numbers.
 
     Examples:
       >>> from lstmcore import anomalies
@@ -47,16 +47,16 @@ def gate_traces(
       ([100, 115], (1, 16, 4))
     """
     scaled = scaled_rows(detector.preprocessor, detector.preprocessor.table(values, "values"))
-    lost = detector.preprocessor.dropped_rows
+    dropped = detector.preprocessor.dropped_rows
     running, read = None, 0
     if detector.settings.method == "prediction":
         running = stream(detector.model, detector.params)
-    for stretch in map(_rows_of, stretches):
-        first, last = max(stretch[0] - lost, 0), min(stretch[1] - lost, len(scaled))
+    for segment in map(_row_range, segments):
+        first, last = max(segment[0] - dropped, 0), min(segment[1] - dropped, len(scaled))
         if first >= last:
             raise ValueError(
-                f"the stretch {stretch} holds no row of the series"
-                + f" once differencing has taken {lost} of them" * bool(lost)
+                f"the segment {segment} holds no row of the series"
+                + f" once differencing has dropped {dropped} of them" * bool(dropped)
             )
         if running is None:
             rows = _windows(first, last, len(scaled), detector.settings.window)
@@ -67,23 +67,23 @@ def gate_traces(
             running, read = _advance(running, scaled, read, first), first
             rows = np.arange(first, last)
             run = _steps(running, scaled[rows])
-        yield rows.ravel() + lost, run
+        yield rows.ravel() + dropped, run
 
 
-def _rows_of(stretch) -> tuple[int, int]:
-    """(first row, row after the last) as plain ints."""
+def _row_range(segment) -> tuple[int, int]:
+    """Return (first row, row after the last) as plain ints."""
     try:
-        first, stop = map(operator.index, stretch)
+        first, stop = map(operator.index, segment)
     except (TypeError, ValueError):
         raise TypeError(
-            f"stretches must hold pairs such as (100, 116), the first row and the one after the "
-            f"last, got {reprlib.repr(stretch)}"
+            f"segments must hold pairs such as (100, 116), the first row and the one after the "
+            f"last, got {reprlib.repr(segment)}"
         ) from None
     return first, stop
 
 
 def _windows(first: int, last: int, rows: int, length: int) -> np.ndarray:
-    """[n, length]: rows of neighbouring windows that cover first to last, or as much as fits."""
+    """Return rows [n, length] of adjacent windows that cover first to last, or as much as fits."""
     if rows < length:
         raise ValueError(f"values give {count(rows, 'row')} to read, but a window has {length}")
     windows = min(-(-(last - first) // length), rows // length)
@@ -92,7 +92,7 @@ def _windows(first: int, last: int, rows: int, length: int) -> np.ndarray:
 
 
 def _advance(running: Stream, scaled: np.ndarray, read: int, until: int) -> Stream:
-    """The stream after the rows `read` to `until`, of whose steps nothing is kept."""
+    """Return the stream after the rows `read` to `until`, whose traces are not kept."""
     for start in range(read, until, STEPS_AT_ONCE):
         some = scaled[start : min(start + STEPS_AT_ONCE, until)]
         real = np.arange(STEPS_AT_ONCE) < len(some)

@@ -1,18 +1,17 @@
-"""How good flags, events and scores are, where labels say which rows were strange.
+"""Metrics of flags, events and scores against labels that mark the anomalous rows.
 
-Each number answers another question, and each can flatter:
+Each metric answers a different question, and each can flatter:
 
-- `pointwise` asks row by row. An event of 100 rows counts as much as 100 events of one row, and an
-  alarm that comes in time but is short scores badly.
-- `eventwise` counts each event once, however short the stretch that touches it. One event over the
-  whole series would find everything, so look at the number of detected events and their lengths,
-  too.
-- `best_f1` chooses the threshold with the labels in sight: an upper bound on what any threshold
-  could reach, no estimate of what yours will.
-- `point_adjust=True` counts a labelled event as found in all its rows if one row of it is
-  flagged. Much published work does so, and scores that are drawn at random then look good (Kim et
-  al. 2022, "Towards a rigorous evaluation of time-series anomaly detection"). It is off, and there
-  only to compare with such work.
+- `pointwise` counts rows. An event of 100 rows counts as much as 100 events of one row, and a
+  detection that comes in time but is short scores badly.
+- `eventwise` counts each event once, however short the segment that overlaps it. One event over the
+  whole series would detect everything, so look at the number and the length of detected events too.
+- `best_f1` chooses the threshold by the labels: an upper bound on what any threshold could reach,
+  not an estimate of what yours will.
+- `point_adjust=True` counts all rows of a labelled event as detected if one of them is flagged.
+  Much published work does so, and random scores then look good (Kim et al. 2022, "Towards a
+  rigorous evaluation of time-series anomaly detection"). It is off by default, and serves only to
+  compare with such work.
 """
 
 from __future__ import annotations
@@ -28,8 +27,12 @@ from lstmcore.series.events import Event, events, flags_of
 
 
 class Pointwise(NamedTuple):
-    """Of rows. precision: flagged rows that are labelled; recall: labelled rows that are flagged;
-    f1: their harmonic mean. Between 0 and 1; precision is 0 where nothing is flagged."""
+    """Precision, recall and F1 of rows, between 0 and 1.
+
+    precision: fraction of flagged rows that are labelled; 0 if none is flagged
+    recall: fraction of labelled rows that are flagged
+    f1: their harmonic mean
+    """
 
     precision: float
     recall: float
@@ -37,14 +40,13 @@ class Pointwise(NamedTuple):
 
 
 class Eventwise(NamedTuple):
-    """Of events.
+    """Precision, recall and F1 of events, and delays.
 
     Attributes:
-      precision: share of detected events that share a row with a labelled one; 0 if none is
-        detected.
-      recall: share of labelled events that share a row with a detected one.
+      precision: fraction of detected events that overlap a labelled one; 0 if none is detected.
+      recall: fraction of labelled events that overlap a detected one.
       f1: their harmonic mean; 0 if both are 0.
-      labelled, detected: how many there are of each.
+      labelled, detected: number of events of each kind.
       delays: [labelled], rows from the start of a labelled event to its first flagged row; NaN if
         it was missed.
     """
@@ -58,9 +60,10 @@ class Eventwise(NamedTuple):
 
 
 class BestF1(NamedTuple):
-    """The largest F1 over all thresholds, chosen with the labels in sight.
+    """The largest F1 over all thresholds, which is chosen by the labels.
 
-    f1, precision, recall: there; threshold: in units of the scores, a row is flagged above it.
+    f1, precision, recall: at this threshold
+    threshold: in units of the scores; a row is flagged above it
     """
 
     f1: float
@@ -70,19 +73,19 @@ class BestF1(NamedTuple):
 
 
 def pointwise(labels, flags, *, point_adjust: bool = False) -> Pointwise:
-    """Precision, recall and F1 of rows, by scikit-learn.
+    """Compute precision, recall and F1 of rows, by scikit-learn.
 
     Args:
-      labels: bool or 0/1 [rows], which rows are strange.
-      flags: bool [rows], or the list of events that `events` found.
-      point_adjust: see the head of this module, where its pitfall stands; it flatters.
+      labels: bool or 0/1 [rows], which rows are anomalous.
+      flags: bool [rows], or a list of events, from `events`.
+      point_adjust: see the pitfalls at the head of this module; it flatters.
 
     Returns:
       Pointwise.
 
     Raises:
       ValueError: labels that mark no row, or arrays of different lengths or kinds.
-      TypeError: arguments that are no arrays.
+      TypeError: arguments that are not arrays.
       ImportError: scikit-learn is missing.
 
     Examples:
@@ -94,7 +97,7 @@ def pointwise(labels, flags, *, point_adjust: bool = False) -> Pointwise:
       Pointwise(precision=0.8, recall=1.0, f1=0.888...)
     """
     labels = _labels(labels)
-    flags = _found(flags, labels)
+    flags = _as_flags(flags, labels)
     if point_adjust:
         flags = point_adjusted(labels, flags)
     measure = _sklearn().precision_recall_fscore_support
@@ -103,15 +106,15 @@ def pointwise(labels, flags, *, point_adjust: bool = False) -> Pointwise:
 
 
 def eventwise(labels, found) -> Eventwise:
-    """Precision and recall of events, and how late each was noticed.
+    """Compute precision and recall of events, and the delay of each detection.
 
-    A labelled event is recalled if a detected one shares a row with it, and a detected event is
-    right if a labelled one shares a row with it. Each counts once: a labelled event that three
-    detected ones touch is one recalled, and they are three right ones.
+    A labelled event is recalled if a detected one overlaps it, and a detected event is correct if a
+    labelled one overlaps it. Each counts once: a labelled event that three detected ones overlap
+    is one recalled event, and three correct ones.
 
     Args:
-      labels: bool or 0/1 [rows]; labelled rows one after the other are one event.
-      found: bool [rows], or the list of events that `events` found.
+      labels: bool or 0/1 [rows]; adjacent labelled rows are one event.
+      found: bool [rows], or a list of events, from `events`.
 
     Returns:
       Eventwise.
@@ -126,28 +129,28 @@ def eventwise(labels, found) -> Eventwise:
       ((0.5, 0.5, 0.5, 2, 2), [1.0, nan])
     """
     labels = _labels(labels)
-    flags = _found(found, labels)
+    flags = _as_flags(found, labels)
     detected = found if isinstance(found, Sequence) else events(flags)
     labelled = events(labels)
-    right = sum(bool(labels[event.start : event.stop].any()) for event in detected)
+    correct = sum(bool(labels[event.start : event.stop].any()) for event in detected)
     first = [np.flatnonzero(flags[event.start : event.stop])[:1] for event in labelled]
     delays = np.array([float(rows[0]) if len(rows) else np.nan for rows in first])
-    precision = right / len(detected) if detected else 0.0
+    precision = correct / len(detected) if detected else 0.0
     recall = float(np.mean(~np.isnan(delays)))
-    f1 = 2 * precision * recall / (precision + recall) if right else 0.0
+    f1 = 2 * precision * recall / (precision + recall) if correct else 0.0
     return Eventwise(precision, recall, f1, len(labelled), len(detected), delays)
 
 
 def best_f1(labels, scores, *, point_adjust: bool = False) -> BestF1:
-    """The largest F1 of rows that any threshold reaches, by scikit-learn.
+    """Compute the largest F1 of rows over all thresholds, by scikit-learn.
 
-    The labels choose the threshold, so this is an upper bound, good for comparing scores and no
-    estimate of what a threshold without labels will reach.
+    The threshold is chosen by the labels, so the result is an upper bound: good for comparing
+    scores, but not an estimate of what a threshold without labels will reach.
 
     Args:
       labels: bool or 0/1 [rows].
       scores: [rows]; a row without a score (NaN) cannot be flagged.
-      point_adjust: see the head of this module, where its pitfall stands; it flatters.
+      point_adjust: see the pitfalls at the head of this module; it flatters.
 
     Returns:
       BestF1.
@@ -165,11 +168,11 @@ def best_f1(labels, scores, *, point_adjust: bool = False) -> BestF1:
     checks.check_floating("scores", scores)
     _check_length("scores", scores, labels)
     scores = np.asarray(scores)
-    there = ~np.isnan(scores)
-    if not there.any() or np.isinf(scores).any():
+    known = ~np.isnan(scores)
+    if not known.any() or np.isinf(scores).any():
         raise ValueError("scores must hold finite numbers (NaN where a row has none)")
-    lowest = scores[there].min()
-    scores = np.where(there, scores, _just_below(lowest))
+    lowest = scores[known].min()
+    scores = np.where(known, scores, _just_below(lowest))
     if point_adjust:
         scores = point_adjusted(labels, scores)
     curve = _sklearn().precision_recall_curve
@@ -184,11 +187,11 @@ def best_f1(labels, scores, *, point_adjust: bool = False) -> BestF1:
 
 
 def point_adjusted(labels, scores) -> np.ndarray:
-    """Scores or flags in which all rows of a labelled event take its largest: do not trust it.
+    """Return scores or flags with the largest of a labelled event in all its rows: it flatters.
 
     Args:
       labels: bool or 0/1 [rows].
-      scores: [rows], scores or flags; NaN is none, and stays only where a whole event has none.
+      scores: [rows], scores or flags; NaN is none, and stays only if a whole event has none.
 
     Returns:
       [rows], in the dtype of `scores`.
@@ -210,24 +213,24 @@ def _just_below(number: np.floating) -> np.floating:
 
 
 def _labels(labels) -> np.ndarray:
-    """bool [rows], some of them True."""
+    """Return labels as bool [rows], at least one of them True."""
     checks.check_array("labels", labels, "rows", "one label for each row")
     labels = np.asarray(labels)
     if labels.dtype.kind not in "biu" or not np.isin(labels, (0, 1)).all():
         raise ValueError(f"labels must be bool, or integers 0 and 1, got {labels.dtype}")
     if not labels.any():
-        raise ValueError("labels mark no row as strange, so that recall is not defined")
+        raise ValueError("labels mark no row as anomalous, so recall is not defined")
     return labels.astype(bool)
 
 
-def _found(found, labels) -> np.ndarray:
-    """Events or flags as flags [rows]."""
+def _as_flags(found, labels) -> np.ndarray:
+    """Return events or flags as flags [rows]."""
     if isinstance(found, Sequence):
-        strangers = [event for event in found if not isinstance(event, Event)]
-        if strangers:
+        others = [event for event in found if not isinstance(event, Event)]
+        if others:
             raise TypeError(
                 "found must be flags, an array bool [rows], or a list of Event, got a "
-                f"{type(found).__name__} of {type(strangers[0]).__name__}: np.asarray(flags)"
+                f"{type(found).__name__} of {type(others[0]).__name__}: np.asarray(flags)"
             )
         return flags_of(found, len(labels))
     checks.check_array("flags", found, "rows", "one flag for each row")

@@ -1,4 +1,4 @@
-"""Early warning: each row of a series is scored when it arrives, in constant memory."""
+"""Online detection: each row of a series is scored when it arrives, in constant memory."""
 
 from __future__ import annotations
 
@@ -21,33 +21,34 @@ from lstmcore.series.events import limit_of
 from lstmcore.types import LSTMState
 
 FORMAT = 1
-KEY = "lstmcore_alarm"  # of the one entry in the file's metadata
+KEY = "lstmcore_alarm"  # of the one entry in the file's metadata; it cannot change any more
 ARRAYS = ("recent", "predictions", "errors")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class OnlineDetector:
-    """A detector that predicts, between two rows; immutable: `step` gives the next one.
+    """A detector that reads a series row by row; immutable: `step` returns the next one.
 
-        alarm = OnlineDetector.of(detector, threshold)
-        score, alarm = alarm.step(row)          # as often as a row arrives
-        alarm.on                                # whether it is above the threshold
+        online = OnlineDetector.of(detector, threshold)
+        score, online = online.step(row)        # whenever a row arrives
+        online.is_anomalous                     # whether its score is above the threshold
 
-    The scores are those of `detector.errors` of the whole series, up to rounding. Kept are the
-    state of the model, the last predictions, and the last rows that differencing and filling need:
-    the same number of bytes whether ten rows have been read or ten million.
+    The scores are those of the errors that `detector.errors` returns for the whole series, up to
+    rounding. An online detector holds the state of the model, the last predictions, and the last
+    rows that differencing and filling need: the same number of bytes after ten rows and after ten
+    million.
 
     Attributes:
       detector: of method "prediction".
-      threshold: above which `on` is True, in units of the scores.
-      score: from errors [rows, F] to scores [rows]: `mean_absolute`, `gaussian.score`, ...
-      stream: lc.Stream of the model; `alarm.stream.traces` shows its gates at the last row.
+      threshold: the score above which `is_anomalous` is True.
+      score: a function from errors [rows, F] to scores [rows]: `mean_absolute`, `gaussian.score`.
+      stream: `lc.Stream` of the model; `stream.traces` holds its gates at the last row.
       recent: [k, F], the last rows, filled, in units of the data; NaN before the first.
       predictions: [horizon, horizon, F], scaled, the last ones first: [j, k] was made j rows ago,
         for the (k + 1)-th row from there. NaN before the first.
-      errors: [F], of the last row, in scaled units, signed; `shares(alarm.errors[None])` tells
-        which feature caused an alarm.
-      read: rows so far.
+      errors: [F], of the last row, in scaled units, signed; `contributions(online.errors[None])`
+        tells which feature made it anomalous.
+      read: number of rows so far.
     """
 
     detector: Detector
@@ -60,13 +61,13 @@ class OnlineDetector:
     read: int
 
     @property
-    def on(self) -> bool:
-        """Whether the last row's score is above the threshold."""
+    def is_anomalous(self) -> bool:
+        """Return whether the score of the last row is above the threshold."""
         return bool(np.asarray(self.score(self.errors[None]))[0] > self.threshold)
 
     @classmethod
     def of(cls, detector: Detector, threshold, score: Callable = mean_absolute) -> OnlineDetector:
-        """An alarm before its first row.
+        """Return an online detector before its first row.
 
         Args:
           detector: of method "prediction".
@@ -74,26 +75,26 @@ class OnlineDetector:
           score: what the threshold was computed from.
 
         Raises:
-          ValueError: a detector that reconstructs, or a threshold that is NaN.
-          TypeError: a score that is no function, or a threshold that is no number.
+          ValueError: a detector of method "reconstruction", or a threshold that is NaN.
+          TypeError: a score that is not a function, or a threshold that is not a number.
 
         Examples:
           >>> from lstmcore import anomalies
-          >>> settings = anomalies.Settings("prediction", window=8, units=4, epochs=2)
+          >>> settings = anomalies.Settings(method="prediction", window=8, units=4, epochs=2)
           >>> detector = anomalies.train(np.sin(np.arange(200) / 4), settings)
           >>> errors = detector.training_errors
           >>> limit = anomalies.thresholds.maximum(anomalies.mean_absolute(errors))
-          >>> alarm = anomalies.OnlineDetector.of(detector, limit)
+          >>> online = anomalies.OnlineDetector.of(detector, limit)
           >>> for value in [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.0, 50.0]:
-          ...     score, alarm = alarm.step([value])
-          >>> alarm.on
+          ...     score, online = online.step([value])
+          >>> online.is_anomalous
           True
         """
         settings = detector.settings
         if settings.method != "prediction":
             raise ValueError(
-                f"detector is of method {settings.method!r}, which needs whole windows; a stream "
-                'needs one that was trained with method="prediction"'
+                f"detector is of method {settings.method!r}, which reads whole windows: train one "
+                'with method="prediction" to read a stream'
             )
         if not callable(score):
             raise TypeError(f"score must be a function of errors, got {type(score).__name__}")
@@ -111,19 +112,19 @@ class OnlineDetector:
         )
 
     def step(self, row) -> tuple[float, OnlineDetector]:
-        """Score a row against what was predicted for it, and read it.
+        """Score a row against its predictions, and read it.
 
         Args:
-          row: numbers [F], in units of the data; NaN is missing. Those of a dict or of a row of a
-            data frame are matched by name, if the detector was trained on a table with names.
+          row: numbers [F], in units of the data; NaN is missing. The values of a dict or of a row
+            of a data frame are matched by name, if the detector was trained on a table with names.
 
         Returns:
-          (score, the alarm after this row). The score is NaN for the first rows and where values
-          are missing, as in `Detector.errors`.
+          (score, the online detector after this row). The score is NaN for the first rows and where
+          values are missing, as in `Detector.errors`.
 
         Raises:
-          ValueError: other features, a value that the preprocessing refuses, or one so
-            large that the model overflows. This alarm is as it was, to go on with the next row.
+          ValueError: other features, a value that the preprocessing refuses, or one so large that
+            the model overflows. This detector is unchanged, and can continue with the next row.
         """
         preprocessor, settings = self.detector.preprocessor, self.detector.settings
         row = as_row(row, preprocessor.columns)
@@ -140,15 +141,13 @@ class OnlineDetector:
         recent = np.concatenate([self.recent, filled[-1:]])[1:]
         errors = np.full(preprocessor.features, np.nan)
         predictions, running = self.predictions, self.stream
-        position = (
-            self.read - preprocessor.dropped_rows
-        )  # of this row among those that the model reads
+        position = self.read - preprocessor.dropped_rows  # among the rows that the model reads
         if position >= 0:
             scaled = scaled_rows(preprocessor, filled)[-1]
             if position >= settings.window:
-                ways = np.arange(min(position, settings.horizon))
+                made = np.arange(min(position, settings.horizon))  # rows since a prediction of it
                 combine = np.mean if settings.combine == "mean" else np.median
-                errors = scaled - combine(predictions[ways, ways].astype(float), axis=0)
+                errors = scaled - combine(predictions[made, made].astype(float), axis=0)
                 errors[np.isnan(row)] = np.nan
             y, running = running.step(jnp.asarray(scaled[None]))
             newest = finite(y).reshape(1, settings.horizon, -1)
@@ -165,7 +164,7 @@ class OnlineDetector:
         return score, after
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write what was read (not the detector) into a file, to go on in another process.
+        """Write the state (not the detector) into a file, to continue in another process.
 
         Raises:
           OSError: the file cannot be written.
@@ -174,35 +173,36 @@ class OnlineDetector:
         write_tensors(path, self._arrays(), {KEY: json.dumps(description)})
 
     def resume(self, path: str | os.PathLike) -> OnlineDetector:
-        """This alarm, as it was when `save` wrote the file.
+        """Return this online detector in the state that `save` wrote.
 
         Args:
-          path: the file, written by an alarm of the same detector. Threshold and score may differ.
+          path: the file, saved from the same detector. Threshold and score may differ.
 
         Raises:
-          ValueError: the file is damaged, or of an alarm of another detector.
+          ValueError: the file is damaged, or of another detector.
           FileNotFoundError: there is no such file.
         """
         with open_tensors(path) as file:
-            description = file.description(KEY, "holds no alarm: such files come from alarm.save")
+            problem = "holds no state of an online detector: OnlineDetector.save writes one"
+            description = file.description(KEY, problem)
             with damaged(path):
                 if description["format"] != FORMAT:
                     raise ValueError(f"it is not described in format {FORMAT}")
                 read = checks.check_count("read", description["read"], 0, maximum=2**63 - 1)
-                detector = description.get("detector")  # files of lstmcore 0.1 do not tell
+                detector = description.get("detector")  # missing in files of lstmcore 0.1
             if file.kinds != {name: Kind.of(array) for name, array in self._arrays().items()}:
-                raise ValueError(f"{path} holds an alarm of another detector: its sizes do not fit")
-            if detector is not None and detector != self._detector_digest():
+                raise ValueError(f"{path} belongs to another detector: the sizes differ")
+            if detector not in (None, self._detector_digest(), self._earlier_digest()):
                 raise ValueError(
-                    f"{path} holds an alarm of another detector, of the same sizes: load the "
-                    "detector that the alarm was made of"
+                    f"{path} belongs to another detector of the same sizes: load the detector that "
+                    "it was saved from"
                 )
             arrays = file.read()
         with damaged(path):
             check_size(arrays["recent"])
             for name in self._arrays().keys() - ARRAYS:
                 if np.isnan(arrays[name]).any():
-                    raise ValueError(f"{name} is not a number, which no model remembers")
+                    raise ValueError(f"{name} holds NaN, which no state does")
         states = {
             layer: LSTMState(*(jnp.asarray(arrays[f"{layer}/{field}"]) for field in ("h", "c")))
             for layer in self.stream.states
@@ -220,11 +220,20 @@ class OnlineDetector:
         return f"OnlineDetector({self.detector!r}, threshold={self.threshold:g}, read={self.read})"
 
     def _arrays(self) -> dict:
-        """What a file holds: the own arrays, and the states of the model's layers."""
+        """Return the contents of a file: ARRAYS, and the states of the model's layers."""
         return {name: getattr(self, name) for name in ARRAYS} | named(self.stream.states)
 
     def _detector_digest(self) -> str:
-        """What tells detectors of the same sizes apart: weights, settings and scaling."""
+        """Return a digest of weights, settings and scaling, which tells equal sizes apart."""
         detector = self.detector
         text = [asdict(detector.settings), detector.preprocessor.to_json()]
         return weights_digest(detector.params, text)
+
+    def _earlier_digest(self) -> str:
+        """Return the digest with the names that fields had in 0.1.0.dev0 at first."""
+        detector = self.detector
+        settings, stored = asdict(detector.settings), detector.preprocessor.to_json()
+        settings["ahead"] = settings.pop("horizon")
+        settings["preparation"] = settings.pop("preprocessing")
+        stored["preparation"] = stored.pop("preprocessing")
+        return weights_digest(detector.params, [settings, stored])

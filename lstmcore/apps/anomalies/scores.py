@@ -1,10 +1,10 @@
-"""From errors per row and feature to one score per row. NumPy alone.
+"""Scores: one number per row, from its errors per feature. NumPy alone.
 
     errors [rows, F]  ->  mean_absolute, largest, or Gaussian.score  ->  scores [rows]
 
-The larger a score, the stranger the row. A missing error (NaN) is no error: the scores by size use
-the features that are there, and are NaN where there is none; the Gaussian one needs them all. An
-infinite error is refused: it is not missing, and has no finite score.
+The larger the score, the more anomalous the row. A missing error is NaN: `mean_absolute` and
+`largest` use the features that have a value, and are NaN where none has; a Gaussian needs them all.
+Infinite errors are refused: they are not missing, and have no finite score.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lstmcore.formatting import count
 
 
 def mean_absolute(errors) -> np.ndarray:
-    """The mean size of a row's errors.
+    """Return the mean absolute error of each row.
 
     Args:
       errors: [rows, F], signed or not.
@@ -34,14 +34,14 @@ def mean_absolute(errors) -> np.ndarray:
       [2.0, 2.0, nan]
     """
     errors = _errors(errors)
-    there = ~np.isnan(errors)
-    total = np.where(there, np.abs(errors), 0).sum(axis=1)
-    count = there.sum(axis=1)
+    known = ~np.isnan(errors)
+    total = np.where(known, np.abs(errors), 0).sum(axis=1)
+    count = known.sum(axis=1)
     return np.where(count, total / np.maximum(count, 1), np.nan)
 
 
 def largest(errors) -> np.ndarray:
-    """The size of a row's largest error, for anomalies that show in one feature of many.
+    """Return the largest absolute error of each row, for anomalies in one feature of many.
 
     Arguments, units and errors as in `mean_absolute`.
 
@@ -50,26 +50,26 @@ def largest(errors) -> np.ndarray:
       [3.0, 2.0]
     """
     errors = _errors(errors)
-    there = ~np.isnan(errors)
-    sizes = np.where(there, np.abs(errors), -np.inf).max(axis=1)
-    return np.where(there.any(axis=1), sizes, np.nan)
+    known = ~np.isnan(errors)
+    sizes = np.where(known, np.abs(errors), -np.inf).max(axis=1)
+    return np.where(known.any(axis=1), sizes, np.nan)
 
 
-def shares(errors) -> np.ndarray:
-    """How much of a row's `mean_absolute` comes from each feature: which one caused an alarm.
+def contributions(errors) -> np.ndarray:
+    """Return the fraction of each row's `mean_absolute` that comes from each feature.
 
     Args:
       errors: [rows, F].
 
     Returns:
-      [rows, F], at least 0, with sum 1 over the features that are there; 0 for one that is
-      missing, and in a row without any error.
+      [rows, F], at least 0, with sum 1 over the features that have a value; 0 for one that is
+      missing, and in a row whose errors are all 0.
 
     Raises:
       ValueError, TypeError: as in `mean_absolute`.
 
     Examples:
-      >>> shares(np.array([[1.0, -3.0]])).tolist()
+      >>> contributions(np.array([[1.0, -3.0]])).tolist()
       [[0.25, 0.75]]
     """
     sizes = np.nan_to_num(np.abs(_errors(errors)))
@@ -78,11 +78,11 @@ def shares(errors) -> np.ndarray:
 
 
 class Gaussian(NamedTuple):
-    """The errors of normal rows as a Gaussian (Malhotra et al. 2016, section 2).
+    """A Gaussian of the errors of normal rows (Malhotra et al. 2016, section 2).
 
     Attributes:
       mean: [F], in units of the errors.
-      covariance: [F, F], with what `fit_gaussian` adds to its diagonal.
+      covariance: [F, F], regularised on its diagonal by `fit_gaussian`.
       precision: [F, F], its inverse.
     """
 
@@ -91,10 +91,10 @@ class Gaussian(NamedTuple):
     precision: np.ndarray
 
     def score(self, errors) -> np.ndarray:
-        """(e - mean)^T precision (e - mean): the squared Mahalanobis distance of each row.
+        """Return the squared Mahalanobis distance of each row, (e - mean)^T precision (e - mean).
 
-        For errors that are Gaussian it follows the chi-squared distribution with F degrees of
-        freedom, see `thresholds.gaussian`.
+        For Gaussian errors it follows the chi-squared distribution with F degrees of freedom, see
+        `thresholds.gaussian`.
 
         Args:
           errors: [rows, F]; signed, as the Gaussian was fitted to.
@@ -103,19 +103,19 @@ class Gaussian(NamedTuple):
           [rows], without a unit, at least 0; NaN where an error is missing.
 
         Raises:
-          ValueError, TypeError: errors that are no array [rows, F] of this F.
+          ValueError, TypeError: errors that are not an array [rows, F] of this F.
         """
         return self._parts(errors).sum(axis=1)
 
-    def shares(self, errors) -> np.ndarray:
-        """How much of `score` comes from each feature.
+    def contributions(self, errors) -> np.ndarray:
+        """Return the fraction of `score` that comes from each feature.
 
         Args:
           errors: as in `score`.
 
         Returns:
           [rows, F] with sum 1 in each row: the terms e_f (precision e)_f over their sum. One is
-          negative where the feature, given the others, makes the row less strange. 0 in a row
+          negative where the feature, given the others, makes the row less anomalous. 0 in a row
           whose score is 0, NaN where an error is missing.
         """
         parts = self._parts(errors)
@@ -130,16 +130,16 @@ class Gaussian(NamedTuple):
 
 
 def fit_gaussian(errors, regularisation: float = 1e-6) -> Gaussian:
-    """Mean and covariance of the errors of normal rows.
+    """Fit mean and covariance to the errors of normal rows.
 
     Malhotra et al. (2016), "LSTM-based Encoder-Decoder for Multi-sensor Anomaly Detection", fit
-    them by maximum likelihood on rows that were not trained on: give `detector.validation_errors`.
-    They fit them to the sizes of errors, |x - x'|; here, as in Malhotra et al. (2015), the sign is
-    kept, without which no error is Gaussian and `thresholds.gaussian` would not hold.
+    them by maximum likelihood to rows that were not trained on: pass `detector.validation_errors`.
+    They take the absolute errors, |x - x'|; here, as in Malhotra et al. (2015), the sign is kept,
+    without which no error is Gaussian and `thresholds.gaussian` would not hold.
 
-    Errors of a column that never change leave the covariance singular. So the diagonal is raised,
-    by `regularisation` times the largest variance (times 1 if there is none). A pseudo-inverse
-    would instead be blind to that column, just where any change at all is strange.
+    A column whose errors never change makes the covariance singular. So the diagonal is raised by
+    `regularisation` times the largest variance (times 1 if there is none). A pseudo-inverse would
+    instead ignore that column, where any change at all is anomalous.
 
     Args:
       errors: [rows, F], signed; rows with a missing error are left out.

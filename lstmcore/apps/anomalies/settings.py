@@ -1,8 +1,9 @@
-"""All that a detector depends on but for its data, and the model that this describes."""
+"""The settings of a detector, and the model that they describe."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -19,37 +20,37 @@ COMBINATIONS = ("mean", "median")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(SeriesSettings):
-    """All that a detector depends on but for its data.
+    """The settings of a detector.
 
     The fields of `apps.settings.SeriesSettings`, with other defaults, and:
 
     Attributes:
-      method: "reconstruction": an `lc.Autoencoder` returns each window again (Malhotra et al. 2016,
-        "LSTM-based Encoder-Decoder for Multi-sensor Anomaly Detection"). "prediction": an
-        `lc.StackedLSTM` predicts at each row the next ones (Malhotra et al. 2015, "Long Short Term
-        Memory Networks for Anomaly Detection in Time Series"); it can also follow a stream.
-      activation: of every layer.
-      combine: "mean" or "median": what stands for a row that several windows (or predictions)
-        hold.
-      masking: fraction of the numbers of a window that are set to 0, the mean under "standard"
-        scaling, in what the model reads while training, not in its target (Vincent et al. 2008,
-        "Extracting and Composing Robust Features with Denoising Autoencoders").
-      gaussian: standard deviation of noise that is added likewise, in scaled units.
-      window: rows of a training window. Reconstruction wants a window that its code can hold, so
-        some tens of rows; prediction one that holds what the next row depends on. (On the series
-        of `benchmarks.nab`, days of 288 rows, windows of 24 were far better than whole days.)
-      horizon: rows that a prediction returns; reconstruction does not use it. With several, the
-        older predictions for a row do not know yet that something began, so an event lasts longer.
-      units: sizes of the LSTM layers; for reconstruction those of the encoder, the last one that
+      method: what a row is compared with: "reconstruction" of the windows that hold it by an
+        autoencoder, or "prediction" from the rows before it. The first is an `lc.Autoencoder`
+        (Malhotra et al. 2016, "LSTM-based Encoder-Decoder for Multi-sensor Anomaly Detection"),
+        the second an `lc.StackedLSTM` (Malhotra et al. 2015, "Long Short Term Memory Networks for
+        Anomaly Detection in Time Series"), which can also read a stream.
+      activation: activation of every layer, such as tanh, relu or sigmoid.
+      combine: how several reconstructions or predictions of a row are combined: "mean" or "median".
+      masking: fraction of the inputs that is set to 0 in training, against overfitting. 0 is the
+        mean under "standard" scaling; the target is not changed (Vincent et al. 2008, "Extracting
+        and Composing Robust Features with Denoising Autoencoders").
+      gaussian: standard deviation of the noise added to the inputs in training, in scaled units.
+      window: rows that the model reads. For reconstruction a window that the code can hold, some
+        tens of rows; for prediction one that holds what the next row depends on. (On the series
+        of `benchmarks.studies.nab`, days of 288 rows, windows of 24 were far better than whole
+        days.)
+      horizon: rows to predict (method prediction). With several, the older predictions for a row
+        come from before an event began, so the event lasts longer.
+      units: sizes of the LSTM layers. For reconstruction those of the encoder; the last is the size
         of the code.
-      stride: rows between training windows. Scoring always uses every window.
-      validation: fraction of the rows, the last in time, that is held out. Nothing is fitted to it,
-        and no window crosses into it. At least a window of rows, if not 0.
+      validation: fraction of the training rows, the last in time, used for early stopping. Nothing
+        is fitted to it, and no window crosses into it. At least a window of rows, if not 0.
     """
 
-    method: str = "reconstruction"
+    method: Literal["reconstruction", "prediction"] = "reconstruction"
     activation: str = "tanh"
-    combine: str = "mean"
+    combine: Literal["mean", "median"] = "mean"
     masking: float = 0.0
     gaussian: float = 0.0
     units: tuple[int, ...] = (32, 16)
@@ -66,12 +67,12 @@ class Settings(SeriesSettings):
 
     @property
     def span(self) -> int:
-        """Rows that a training example takes: the window, and what is to be predicted."""
+        """Return the rows of a training example: those of the window and those to predict."""
         return self.window + (self.horizon if self.method == "prediction" else 0)
 
 
 def build(settings: Settings, features: int) -> Autoencoder | StackedLSTM:
-    """The model for these settings."""
+    """Return the model that the settings describe."""
     if settings.method == "reconstruction":
         return Autoencoder(features, settings.units, settings.activation)
     outputs = settings.horizon * features

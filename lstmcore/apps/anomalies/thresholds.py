@@ -1,7 +1,7 @@
-"""Above which score a row is called strange. Each way returns a number and how it came about.
+"""Thresholds: the score above which a row is anomalous, and a sentence on how it was computed.
 
-All look at scores of normal rows alone, never at labels. Scores that are missing (NaN) are left
-out.
+All are computed from the scores of normal rows alone, never from labels. Missing scores (NaN) are
+left out.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ FEWEST_PEAKS = 10  # that two parameters of a distribution are fitted to
 
 
 class Threshold(NamedTuple):
-    """A row is flagged if its score is greater.
+    """A score above which a row is flagged.
 
     Attributes:
       value: in units of the scores.
-      how: how it came about, in words.
+      how: how it was computed, for the reader of a report.
     """
 
     value: float
@@ -28,15 +28,15 @@ class Threshold(NamedTuple):
 
 
 def maximum(scores) -> Threshold:
-    """The largest score of normal rows: nothing that was normal would have been flagged.
+    """Return the largest score of normal rows, so that none of them is flagged.
 
-    One outlier in the data raises it for good; `quantile` does not have that weakness.
+    A single outlier among them raises it; `quantile` does not have that weakness.
 
     Args:
       scores: [rows], of normal rows.
 
     Raises:
-      ValueError, TypeError: scores that are no numbers [rows], or of which none is finite.
+      ValueError, TypeError: scores that are not numbers [rows], or none of which is finite.
 
     Examples:
       >>> maximum(np.array([0.5, np.nan, 2.0]))
@@ -47,7 +47,9 @@ def maximum(scores) -> Threshold:
 
 
 def quantile(scores, q: float = 0.999) -> Threshold:
-    """The score that a share `q` of normal rows does not exceed; 1 - q of them are false alarms.
+    """Return the score that a fraction `q` of normal rows does not exceed.
+
+    The others, a fraction 1 - q, are false alarms.
 
     Args:
       scores: [rows], of normal rows.
@@ -62,24 +64,24 @@ def quantile(scores, q: float = 0.999) -> Threshold:
     """
     scores = _scores(scores)
     if not 0 <= q <= 1:
-        raise ValueError(f"q must be a share from 0 to 1, got {q}")
+        raise ValueError(f"q must be a fraction from 0 to 1, got {q}")
     value = float(np.quantile(scores, q))
     return Threshold(value, f"the {q:g} quantile of {len(scores)} scores of normal rows")
 
 
 def gaussian(features: int, probability: float = 1e-4) -> Threshold:
-    """What `Gaussian.score` of a normal row exceeds with a given probability.
+    """Return the value that `Gaussian.score` of a normal row exceeds with a given probability.
 
-    It holds if the errors are Gaussian: then the score follows the chi-squared distribution with
-    as many degrees of freedom as there are features. Errors of a network often have heavier tails,
-    and then there are more alarms; `peaks_over_threshold` fits the tail instead.
+    If the errors are Gaussian, the score follows the chi-squared distribution with as many degrees
+    of freedom as there are features. Errors of a network often have heavier tails, which means more
+    false alarms; `peaks_over_threshold` fits the tail instead.
 
     Args:
       features: F, of the errors.
       probability: of a false alarm in one row, between 0 and 1.
 
     Raises:
-      ValueError: numbers outside of their range.
+      ValueError: numbers out of range.
       ImportError: scipy is missing.
 
     Examples:
@@ -97,7 +99,7 @@ def gaussian(features: int, probability: float = 1e-4) -> Threshold:
 
 
 def peaks_over_threshold(scores, probability: float = 1e-4, *, initial: float = 0.98) -> Threshold:
-    """What a normal score exceeds with a given probability, by extreme value theory.
+    """Return the value that a normal score exceeds with a given probability (extreme values).
 
     The excesses over a high quantile t follow a generalised Pareto distribution, whatever the
     scores follow (Pickands, Balkema and de Haan). Its shape γ and scale σ are fitted by maximum
@@ -106,25 +108,26 @@ def peaks_over_threshold(scores, probability: float = 1e-4, *, initial: float = 
 
         z_q = t + σ / γ ((q n / N_t)^-γ - 1)
 
-    It may lie above every score seen. Scores of neighbouring rows depend on one another, which the
-    theory does not know: take the probability as an order of size. And the scores above t must be
-    of one kind. If some are of rare normal jumps and the others of noise, the fit bridges the two
-    by a heavy tail: a shape of 0.5 or more, and a threshold far above the largest score that
-    nothing will ever reach. `how` tells all three. Then raise `initial`, or use `quantile`.
+    The result may lie above every score seen. The theory assumes independent scores, but those of
+    neighbouring rows depend on one another: take the probability as an order of magnitude. The
+    scores above t must also be of one kind. If some come from rare normal jumps and the others from
+    noise, the fit covers both with a heavy tail: a shape of 0.5 or more, and a threshold far above
+    the largest score, which nothing will ever reach. `how` names all three numbers. In that case
+    raise `initial`, or use `quantile`.
 
-    Few scores hold little about their tail. With 500 of them, ten above t, the threshold for 0.0001
-    was exceeded with probability 0.001 to 0.002 in the mean over samples of six distributions; with
-    4,000 it was 0.0002 to 0.0003. A shape of -1 or less is a sign of it, or of scores with an upper
-    end: the likelihood then has no maximum (Smith 1985), and the threshold is about the largest
-    score.
+    Few scores say little about their tail. With 500 scores, ten of them above t, the threshold for
+    0.0001 was exceeded with probability 0.001 to 0.002, averaged over samples of six distributions;
+    with 4,000 scores it was 0.0002 to 0.0003. A shape of -1 or less is a sign of too few scores, or
+    of scores with an upper bound: the likelihood then has no maximum (Smith 1985), and the
+    threshold is about the largest score.
 
     Args:
       scores: [rows], of normal rows; some thousands, or a lower `initial`.
-      probability: q, of a false alarm in one row; below the share of scores above t.
+      probability: q, of a false alarm in one row; below the fraction of scores above t.
       initial: t as a quantile of the scores, between 0 and 1.
 
     Raises:
-      ValueError: too few or too equal scores above t, or numbers outside of their range.
+      ValueError: too few or too equal scores above t, or numbers out of range.
       ValueError, TypeError: scores as in `maximum`.
       ImportError: scipy is missing.
 
@@ -170,7 +173,7 @@ def peaks_over_threshold(scores, probability: float = 1e-4, *, initial: float = 
 
 
 def _scores(scores) -> np.ndarray:
-    """The scores that are there."""
+    """Return the scores that are not missing."""
     checks.check_array("scores", scores, "rows", "thresholds are of one score per row")
     scores = np.asarray(scores)
     if scores.dtype.kind not in "iuf":

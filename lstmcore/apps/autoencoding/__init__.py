@@ -1,13 +1,13 @@
-"""The main job, from a table to a trained model and its outputs: what `lstmcore fit` does.
+"""Autoencoding, the application of `lstmcore fit`: from a table to a trained model and its outputs.
 
-settings    how to train
-cutting     a table to windows
+settings    the settings of a run
+windows     a table to windows
 training    windows to a trained model
-writing     what the model writes for them
-folder      what is left behind in files (needs matplotlib)
+outputs     the outputs of the model for every window, in units of the table
+folder      the files of a run (needs matplotlib)
 """
 
-from lstmcore.apps.autoencoding.outputs import Part, encoder_run, in_units, outputs
+from lstmcore.apps.autoencoding.outputs import Part, encoder_run, in_units, outputs_of
 from lstmcore.apps.autoencoding.settings import MODES, TUTORIAL, Settings
 from lstmcore.apps.autoencoding.training import build, train
 from lstmcore.apps.autoencoding.windows import SHOWN_STEPS, Windows, cut, side_by_side
@@ -23,7 +23,7 @@ __all__ = [
     "cut",
     "encoder_run",
     "in_units",
-    "outputs",
+    "outputs_of",
     "side_by_side",
     "train",
 ]

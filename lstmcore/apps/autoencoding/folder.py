@@ -1,4 +1,4 @@
-"""The files of a run of `lstmcore fit`: the model, how it came about, what it writes, pictures."""
+"""The files of a run of `lstmcore fit`: model, settings, losses, outputs and figures."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from lstmcore.training.fit import FitResult
 NUMBERS_AT_ONCE = 2**18  # of output.csv: some 10 MB as Python objects
 
 __all__ = [
-    "Origin", "described", "read_settings", "write_model", "write_outputs", "write_pictures",
+    "Origin", "describe", "read_settings", "write_figures", "write_model", "write_outputs",
 ]  # fmt: skip
 
 
-def described(
+def describe(
     source: str, data: Table, windows: Windows, settings: Settings, interval: str | None = None
 ) -> dict:
-    """What settings.json tells, but for the versions."""
+    """Return the contents of settings.json, without the versions."""
     return {
         "source": source,
         "columns": list(data.columns),
@@ -42,17 +42,17 @@ def described(
 
 
 def write_model(folder: Path, model, result: FitResult) -> None:
-    """What must not be lost besides settings.json: the model, and how training went."""
+    """Write the model and the losses."""
     saving.save(folder / "model.safetensors", model, result.params)
     run_folder.write_history(folder / "history.csv", result.history)
 
 
 class Origin(NamedTuple):
-    """What settings.json tells of a model: its table, and how that was cut and prepared.
+    """The origin of a model, from settings.json: its table, settings and preprocessing.
 
     reading: how the table was read
-    rows: of the table, with those that were left out in time
-    interval: from one row to the next, such as "1 hour"; None if it is not known
+    rows: number of rows of the table, including those filled in where times were skipped
+    interval: time from one row to the next, such as "1 hour"; None if it is unknown
     """
 
     source: str
@@ -65,7 +65,7 @@ class Origin(NamedTuple):
 
 
 def read_settings(path: Path) -> Origin:
-    """The settings.json that `lstmcore fit` wrote.
+    """Read the settings.json that `lstmcore fit` wrote.
 
     Raises:
       ValueError: it is damaged.
@@ -78,10 +78,10 @@ def _parse(stored: dict) -> Origin:
     preprocessor = Preprocessor.from_json(stored["preprocessor"])
     columns = tuple(map(str, stored["columns"]))
     if len(columns) != preprocessor.features:
-        raise ValueError("columns and preprocessor do not fit")
+        raise ValueError("columns and preprocessor do not agree")
     if preprocessor.preprocessing != settings.preprocessing:
-        raise ValueError("settings and preprocessor do not fit")
-    time = stored.get("time")  # of files from before there were other options
+        raise ValueError("settings and preprocessor do not agree")
+    time = stored.get("time")  # in files from before there were other options
     before = {} if time is None else {"time": time}
     reading = ReadOptions.from_json(stored.get("reading", before))
     rows, interval = checks.check_count("rows", stored["rows"]), stored.get("interval")
@@ -90,21 +90,21 @@ def _parse(stored: dict) -> Origin:
 
 
 def write_outputs(folder: Path, columns: tuple[str, ...], parts: list[Part]) -> None:
-    """Every value that the model was to write, beside the one it wrote; empty if there was none."""
+    """Write output.csv: every target beside the output; an empty cell for a missing target."""
     places = ["part", "window", "used_for", "step", "row"]
     header = [*places, *columns, *(f"{name}_output" for name in columns)]
     run_folder.write_csv(folder / "output.csv", header, _output_rows(parts))
 
 
-def write_pictures(
+def write_figures(
     folder: Path, model, result, table: Table, windows: Windows, settings: Settings, parts: list
 ) -> None:
-    """The loss curve, each part against what it was to be, and the gates of each encoder layer."""
-    pictures = {"loss.png": plots.plot_loss(result.history)}
+    """Draw the loss, the outputs beside their targets, and the gates of each encoder layer."""
+    figures = {"loss.png": plots.plot_loss(result.history)}
     for part in parts:
         count, steps, _ = part.actual.shape
         chosen = side_by_side(count, steps, stride=windows.stride)
-        pictures[f"{part.name}.png"] = plots.plot_output(
+        figures[f"{part.name}.png"] = plots.plot_output(
             np.concatenate(part.actual[chosen]),
             np.concatenate(part.output[chosen]),
             table.columns,
@@ -115,7 +115,7 @@ def write_pictures(
     chosen = side_by_side(len(windows.rows), settings.window, stride=windows.stride)
     run = encoder_run(model, result.params, windows, chosen, settings)
     for name in run.layers:
-        picture = plots.plot_gates(
+        figure = plots.plot_gates(
             run,
             name,
             breaks=range(settings.window, run.inputs.shape[1], settings.window),
@@ -123,9 +123,9 @@ def write_pictures(
             labels=[table.labels[row] for row in windows.rows[chosen, : settings.window].ravel()],
             columns=table.columns,
         )
-        picture.suptitle(f"{name}, while it reads")
-        pictures[f"gates_{name}.png"] = picture
-    for name, figure in pictures.items():
+        figure.suptitle(f"{name}, while it reads")
+        figures[f"gates_{name}.png"] = figure
+    for name, figure in figures.items():
         figure.savefig(folder / name, dpi=120)
 
 
@@ -148,7 +148,7 @@ def _output_rows(parts: list[Part]) -> Iterable[tuple]:
 
 
 def _cells(values: np.ndarray) -> list[list]:
-    """[N, T, F] as F lists; a missing value is an empty cell."""
+    """Return [N, T, F] as F lists; a missing value is an empty cell."""
     columns = values.reshape(-1, values.shape[-1]).T
     gone = np.isnan(columns)
     if gone.any():

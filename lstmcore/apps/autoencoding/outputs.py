@@ -1,4 +1,4 @@
-"""What a trained model writes for every window, in units of the table."""
+"""The outputs of a trained model for every window, in units of the table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from lstmcore import series
 from lstmcore.apps.autoencoding.settings import Settings
-from lstmcore.apps.autoencoding.training import targets, written
+from lstmcore.apps.autoencoding.training import model_outputs, targets
 from lstmcore.apps.autoencoding.windows import Windows
 from lstmcore.series import Table
 from lstmcore.study.run import Run, end_to_end
@@ -17,14 +17,14 @@ from lstmcore.study.run import Run, end_to_end
 WINDOWS_AT_ONCE = 1024  # so that memory does not grow with the table
 USES = ("training", "neither", "validation")  # "neither" overlaps both
 
-__all__ = ["USES", "Part", "encoder_run", "in_units", "outputs"]
+__all__ = ["USES", "Part", "encoder_run", "in_units", "outputs_of"]
 
 
 class Part(NamedTuple):
-    """What one decoder was to write and what it wrote, in units of the table.
+    """The target and the output of one decoder, in units of the table.
 
     name: "reconstruction" or "prediction"
-    used_for: [N], what each window was used for: USES
+    used_for: [N], the use of each window, one of USES
     rows: [N, T], the row of the table behind each step
     actual: [N, T, F], a view of the table; NaN where the table has no value
     output: [N, T, F]
@@ -37,13 +37,13 @@ class Part(NamedTuple):
     output: np.ndarray
 
 
-def outputs(model, params, table: Table, windows: Windows, settings: Settings) -> list[Part]:
-    """Run the trained model on every window of the table."""
-    apply = jax.jit(lambda params, x: written(model, params, x, settings))
+def outputs_of(model, params, table: Table, windows: Windows, settings: Settings) -> list[Part]:
+    """Return the outputs of the trained model for every window of the table."""
+    apply = jax.jit(lambda params, x: model_outputs(model, params, x, settings))
     count, span = windows.rows.shape
     values, preprocessor = table.values[settings.first_row :], windows.preprocessor
     inputs = windows.values[:, : settings.window]
-    # The rows that each window was made from, and what each step should have been.
+    # The rows that each window was made from, and the targets of all steps.
     length = preprocessor.dropped_rows + settings.window
     read = series.windows(preprocessor.filled(values), length, stride=windows.stride)
     actual = series.windows(values[preprocessor.dropped_rows :], span, stride=windows.stride)
@@ -62,29 +62,29 @@ def outputs(model, params, table: Table, windows: Windows, settings: Settings) -
     ]
 
 
-def in_units(preprocessor: series.Preprocessor, name: str, written, read, rows) -> np.ndarray:
-    """What a model wrote, in units of the table; float64 [N, T, F].
+def in_units(preprocessor: series.Preprocessor, name: str, output, inputs, rows) -> np.ndarray:
+    """Return an output of a model in units of the table; float64 [N, T, F].
 
-    A prediction of differences is added up from the last rows that were read. A reconstruction of
+    A prediction of differences is added up from the last rows of the window. A reconstruction of
     differences is not: each of its rows is the row of the table plus the error of its difference,
-    that is the written difference on top of the rows right before it as they were. The error of
-    one step so stays its own; added up, it would be in all later ones.
+    that is, the reconstructed difference added to the true rows before. The error of a step is then
+    its own; added up, it would be in all later steps.
 
     Args:
       preprocessor: that of the inputs.
       name: "reconstruction" or "prediction".
-      written: [N, T, F], in model units.
-      read: [N, window, F], the inputs, in model units.
-      rows: [N, lost + window, F], the filled rows of the table that the inputs were made from.
+      output: [N, T, F], in model units.
+      inputs: [N, window, F], in model units.
+      rows: [N, dropped + window, F], the filled rows of the table that the inputs were made from.
     """
     if not preprocessor.dropped_rows:
-        return preprocessor.inverse_transform(written)
+        return preprocessor.inverse_transform(output)
     if name == "prediction":
-        return preprocessor.inverse_transform(written, before=rows[:, -preprocessor.dropped_rows :])
-    missed = np.subtract(written, read, dtype=float) * preprocessor.scaler.scale
-    return rows[:, preprocessor.dropped_rows :] + missed
+        return preprocessor.inverse_transform(output, before=rows[:, -preprocessor.dropped_rows :])
+    errors = np.subtract(output, inputs, dtype=float) * preprocessor.scaler.scale
+    return rows[:, preprocessor.dropped_rows :] + errors
 
 
 def encoder_run(model, params, windows: Windows, chosen, settings: Settings) -> Run:
-    """The encoder's layers on the chosen windows, laid end to end: one example of len * T steps."""
+    """Return the run of the encoder on the chosen windows, laid end to end as one example."""
     return end_to_end(model, params, windows.values[chosen, : settings.window])

@@ -1,8 +1,9 @@
-"""How to train an autoencoder: all that a run depends on but for its table."""
+"""The settings of an autoencoder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from lstmcore import checks
 from lstmcore.apps.settings import SeriesSettings
@@ -15,22 +16,23 @@ __all__ = ["MODES", "TUTORIAL", "Settings"]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(SeriesSettings):
-    """How to train; the defaults suit a series of some hundreds of rows.
+    """The settings of an autoencoder; the defaults suit a series of some hundreds of rows.
 
     The fields of `apps.settings.SeriesSettings`, with other defaults, and:
 
     Attributes:
-      mode: what the decoder returns: "reconstruction", the window again; "prediction", the rows
-        after it; "composite", both.
-      activation: of every layer: tanh, relu, sigmoid, softsign, ...
-      first_row: rows before it are left out.
-      horizon: rows that a prediction returns; a reconstruction does not use it.
-      units: sizes of the encoder's layers, the last one that of the code; the decoder mirrors them.
-      validation: fraction of the windows, the last in time, that is held out of training; at least
-        one if not 0.
+      mode: what the decoder returns: "reconstruction" of the window, "prediction" of the rows after
+        it, or "composite", both.
+      activation: activation of every layer, such as tanh, relu or sigmoid.
+      first_row: rows to leave out at the start of the table.
+      horizon: rows to predict (modes prediction and composite).
+      units: sizes of the layers of the encoder, which the decoder mirrors. The last is that of the
+        code.
+      validation: fraction of the windows, the last in time, used for validation and not for
+        training. At least one if not 0.
     """
 
-    mode: str = "reconstruction"
+    mode: Literal["reconstruction", "prediction", "composite"] = "reconstruction"
     activation: str = "tanh"
     first_row: int = 0
     units: tuple[int, ...] = (64, 32)
@@ -45,22 +47,22 @@ class Settings(SeriesSettings):
 
     @property
     def predicted_rows(self) -> int:
-        """Rows after each window that the decoder returns."""
+        """Return how many rows after each window the decoder returns."""
         return 0 if self.mode == "reconstruction" else self.horizon
 
     @property
     def span(self) -> int:
-        """Rows of an example: the window, and what is to be predicted."""
+        """Return the rows of an example: those of the window and those to predict."""
         return self.window + self.predicted_rows
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of what the model returns, in order."""
+        """Return the names of the outputs of the model, in order."""
         return ("reconstruction", "prediction") if self.mode == "composite" else (self.mode,)
 
 
-# The stacked LSTM autoencoder that most tutorials build (Ranjan 2019); its windows leave out the
-# first two rows, see `series.temporalize`.
+# The stacked LSTM autoencoder of many tutorials (Ranjan 2019), whose windows leave out the first
+# two rows; see `series.temporalize`.
 TUTORIAL = Settings(
     window=3,
     units=(128, 64),

@@ -1,4 +1,4 @@
-"""The model of a run, what it writes, and how it is trained."""
+"""The model of a run, its outputs, its targets, and its training."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from lstmcore.apps.autoencoding.settings import Settings
 from lstmcore.apps.autoencoding.windows import Windows
+from lstmcore.apps.training import fit_model
 from lstmcore.models.autoencoders import Autoencoder, CompositeAutoencoder
-from lstmcore.training.fit import FitResult, fit
+from lstmcore.training.fit import FitResult
 
 ROWS_WORTH_SPLITTING = 256  # windows times steps in a batch; fewer keep one core busy at most
 
-__all__ = ["build", "targets", "train", "written"]
+__all__ = ["build", "model_outputs", "targets", "train"]
 
 
 def build(settings: Settings, features: int) -> Autoencoder | CompositeAutoencoder:
-    """The model for these settings."""
+    """Return the model that the settings describe."""
     if settings.mode == "composite":
         return CompositeAutoencoder(features, settings.units, settings.horizon, settings.activation)
     return Autoencoder(
@@ -37,19 +37,14 @@ def train(
     resume: bool = False,
 ) -> FitResult:
     """Fit the model to the windows; options and errors as in `lc.fit`."""
-    init_key, order_key = jax.random.split(jax.random.key(settings.seed))
-    held_out = windows.values[windows.validation_start :]
+    validation = windows.values[windows.validation_start :]
     rows = min(settings.batch_size, windows.training) * windows.values.shape[1]
-    return fit(
+    return fit_model(
+        model,
+        settings,
         partial(_loss, model, settings),
-        jax.jit(model.init)(init_key),
         windows.values[: windows.training],
-        optimizer=optax.adam(settings.learning_rate),
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        key=order_key,
-        validation=held_out if len(held_out) else None,
-        patience=settings.patience,
+        validation if len(validation) else None,
         devices=jax.local_devices() if rows >= ROWS_WORTH_SPLITTING else None,
         progress=progress,
         checkpoint=checkpoint,
@@ -58,20 +53,20 @@ def train(
 
 
 def targets(settings: Settings) -> list[tuple[str, slice]]:
-    """What the model writes, in order, and where in a window stands what it is to write."""
+    """Return the name of each output of the model, in order, and its target's place in a window."""
     places = {"reconstruction": slice(settings.window), "prediction": slice(settings.window, None)}
     return [(name, places[name]) for name in settings.outputs]
 
 
-def written(model, params, x, settings: Settings) -> tuple:
-    """One output for each of `targets`."""
+def model_outputs(model, params, x, settings: Settings) -> tuple:
+    """Return one output for each of `targets`."""
     output, _ = model.apply(params, x)
     return output if settings.mode == "composite" else (output,)
 
 
 def _loss(model, settings: Settings, params, batch):
-    """Mean squared error, added up over the targets."""
-    outputs = written(model, params, batch[:, : settings.window], settings)
+    """Return the mean squared error, added up over the targets."""
+    outputs = model_outputs(model, params, batch[:, : settings.window], settings)
     errors = [
         jnp.mean((output - batch[:, where]) ** 2)
         for output, (_, where) in zip(outputs, targets(settings), strict=True)

@@ -1,4 +1,4 @@
-"""A table cut up into windows, to train on and to hold out."""
+"""A table as windows, for training and validation."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from lstmcore.apps.autoencoding.settings import Settings
 from lstmcore.formatting import count
 from lstmcore.series import Table
 
-SHOWN_STEPS = 300  # of a long series in a picture
+SHOWN_STEPS = 300  # of a long series in a figure
 
 __all__ = ["SHOWN_STEPS", "Windows", "cut", "side_by_side"]
 
 
 class Windows(NamedTuple):
-    """A table cut up for training.
+    """A table as windows.
 
     rows: [N, window + horizon], the row of the table behind each step
-    values: float32 [N, window + horizon, F], prepared; inputs first, then the rows to predict
+    values: float32 [N, window + horizon, F], preprocessed; inputs first, then the rows to predict
     stride: rows from one window to the next
-    training: how many of the N, from the first, are trained on
-    validation_start: the index of the first that is held out, N if none is
+    training: number of training windows, which come first
+    validation_start: index of the first validation window; N if there is none
     preprocessor: between the units of the table and those of the model
 
     `rows` and `values` are views: windows that share rows share memory.
@@ -38,37 +38,36 @@ class Windows(NamedTuple):
 
 
 def cut(table: Table, settings: Settings) -> Windows:
-    """Windows of the table; held-out ones share no row with those trained on.
+    """Return the windows of a table; validation windows share no row with training windows.
 
-    Where differences are taken, the first of a held-out window are those to rows trained on.
+    With differencing, the first rows of a validation window are differences to training rows.
 
     Raises:
       ValueError: a window longer than the table, nothing left to train on, or values that the
         preprocessing refuses.
     """
     values = table.values[settings.first_row :]
-    lost, span = settings.preprocessing.dropped_rows, settings.span
-    left = max(0, len(values) - lost)
+    dropped, span = settings.preprocessing.dropped_rows, settings.span
+    left = max(0, len(values) - dropped)
     if left < span:
         raise ValueError(
             f"a window of {count(settings.window, 'row')}"
             + f" and {settings.predicted_rows} to predict" * bool(settings.predicted_rows)
             + f" does not fit into {count(left, 'row')}"
-            + f" ({lost} are lost to differencing)" * bool(lost)
+            + f" ({dropped} are dropped by differencing)" * bool(dropped)
             + ": use a shorter window or more data"
         )
     stride = series.stride_for(settings.stride, left - span + 1, span * values.shape[1])
-    indices = np.arange(settings.first_row + lost, len(table.values))
+    indices = np.arange(settings.first_row + dropped, len(table.values))
     rows = series.windows(indices, span, stride=stride)[:, :, 0]
-    held_out = training = len(rows)
+    validation_start = training = len(rows)
     if settings.validation:
-        held_out -= max(1, round(settings.validation * len(rows)))
-        training = (held_out * stride - span) // stride + 1  # that end before it begins
+        validation_start -= max(1, round(settings.validation * len(rows)))
+        training = (validation_start * stride - span) // stride + 1  # end before it begins
     if training < 1:
         raise ValueError(
             f"validation {settings.validation} leaves no window of {count(span, 'row')} to train "
-            "on: "
-            "hold out less, or use a shorter window"
+            "on: lower it, or use a shorter window"
         )
     trained_on = int(rows[training - 1, -1]) + 1 - settings.first_row
     preprocessor = settings.preprocessing.fit(values, rows=trained_on)
@@ -80,11 +79,11 @@ def cut(table: Table, settings: Settings) -> Windows:
             "use 'standard'"
         )
     cut_up = series.windows(seen, span, stride=stride)
-    return Windows(rows, cut_up, stride, training, held_out, preprocessor)
+    return Windows(rows, cut_up, stride, training, validation_start, preprocessor)
 
 
 def side_by_side(count: int, length: int, steps: int = SHOWN_STEPS, stride: int = 1) -> np.ndarray:
-    """Which of `count` windows to show: all if they are few, else such that no row shows twice.
+    """Return which of `count` windows to show: all if they are few, else non-overlapping ones.
 
     At most `steps` steps are shown. Windows begin `stride` rows apart.
     """

@@ -1,13 +1,13 @@
-"""From a table to a forecast that is known to be worth something: train, forecast, evaluate.
+"""Forecasting: from a table to a forecast, and to a measure of what it is worth.
 
     trained = train(values, columns, Settings(window=48, horizon=12, season=12))
     trained.forecast(values).point          the 12 rows after the last, in units of the data
-    print(trained.evaluate(values))         errors beside the naive forecasts', and the lag check
-    trained.run(values)                     a study.Run: every gate while it forecasts
+    print(trained.evaluate(values))         errors beside those of naive forecasts, lag check
+    trained.run(values)                     a `study.Run`: every gate at every step
     trained.save(folder); Trained.load(folder)
     print(backtest(values, columns, settings, folds=5))
 
-`metrics` and `lag` need NumPy alone and take the forecasts of any model.
+`metrics` and `lag` need only NumPy, and take the forecasts of any model.
 """
 
 from lstmcore.apps.forecasting.backtest import Backtest, backtest

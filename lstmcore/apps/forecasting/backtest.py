@@ -1,4 +1,4 @@
-"""Backtest: forecast again and again from origins that roll forward, each from its past alone.
+"""Backtesting: forecasts from origins that roll forward, each from its past alone.
 
 Sources: Tashman (2000), "Out-of-sample tests of forecasting accuracy: an analysis and review";
 Hyndman & Athanasopoulos (2021), "Forecasting: principles and practice", section 5.10.
@@ -32,7 +32,7 @@ __all__ = ["Backtest", "backtest"]
 
 
 class Backtest(NamedTuple):
-    """What `backtest` found; `str()` of it is a report to read.
+    """The result of `backtest`; its `str()` is a report.
 
     Attributes:
       origins: int [folds], the row that each forecast starts with.
@@ -40,8 +40,8 @@ class Backtest(NamedTuple):
       actual: [folds, horizon, targets], in units of the data.
       forecasts: {"model": [folds, horizon, targets]}, likewise "naive" and, if there is a season,
         "seasonal naive".
-      by_fold: Scores [folds, targets] of each of these; MASE with the scale of the fold's past.
-      scores: Scores [targets] over all folds; MASE is the mean of theirs.
+      by_fold: Scores [folds, targets] of each forecast; MASE with the scale of the fold's past.
+      scores: Scores [targets] over all folds; MASE is the mean over the folds.
       season: rows of a season, or None.
       trained: the Trained of the last fold.
     """
@@ -79,22 +79,22 @@ def backtest(
     refit: bool = True,
     minimum: int | None = None,
 ) -> Backtest:
-    """Forecast the last `folds` stretches of `horizon` rows, one after the other.
+    """Forecast the last `folds` segments of `horizon` rows, one after the other.
 
-    Nothing that comes after an origin reaches the forecast from it, but for the columns known in
-    advance: the model, the preprocessing and the scale of MASE come from the rows before.
+    Nothing after an origin reaches its forecast except future covariates: the model, the
+    preprocessing and the scale of MASE come from the rows before.
 
     Args:
       values: [rows, F], in the order of time.
       columns: F names, or None, as in `train`.
-      settings: as in `train`; `test` is not used, for the folds are what is tested.
-      folds: forecasts, without overlap; the last ends with the last row.
+      settings: as in `train`; `test` is not used, since the folds are the test part.
+      folds: number of forecasts, non-overlapping; the last ends with the last row.
       refit: train anew for each fold on all rows before it (an expanding window); False trains
-        once, on the rows before the first.
-      minimum: rows that must lie before the first origin; None: as many as one window needs.
+        once, on the rows before the first fold.
+      minimum: fewest rows before the first origin; None: as many as one window needs.
 
     Returns:
-      Backtest; `print` it.
+      Backtest, to be printed.
 
     Raises:
       ValueError: too few rows, or as `train`.
@@ -105,8 +105,8 @@ def backtest(
       >>> from lstmcore import forecasting
       >>> wave = np.sin(np.arange(120) / 5)
       >>> settings = forecasting.Settings(window=10, horizon=3, units=4, epochs=1)
-      >>> found = forecasting.backtest(wave, ["wave"], settings, folds=2, refit=False)
-      >>> found.origins.tolist(), found.by_fold["model"].mae.shape
+      >>> result = forecasting.backtest(wave, ["wave"], settings, folds=2, refit=False)
+      >>> result.origins.tolist(), result.by_fold["model"].mae.shape
       ([114, 117], (2, 1))
     """
     settings = replace(Settings() if settings is None else settings, test=0.0)
@@ -114,17 +114,17 @@ def backtest(
     table = as_table(values, columns)
     horizon, season = settings.horizon, settings.season
     origins = origins_of(len(table), settings, folds, minimum)
-    known = [columns.index(name) for name in settings.future_covariates]
-    actuals, found, by_fold = [], [], []
+    covariates = [columns.index(name) for name in settings.future_covariates]
+    actuals, forecasts, by_fold = [], [], []
     trained = train(table[: origins[0]], columns, settings)
     width = len(trained.targets)
     for fold, origin in enumerate(origins.tolist()):
         past = table[:origin]
         if refit and fold:
             trained = train(past, columns, settings)
-        future = table[origin : origin + horizon, known] if known else None
+        future = table[origin : origin + horizon, covariates] if covariates else None
         filled = trained.preprocessor.filled(trained.table(past))[:, :width]
-        every = {
+        of_fold = {
             MODEL: trained.forecast(past, future=future).point,
             **baselines_of(filled, [origin], horizon, season),
         }
@@ -132,10 +132,10 @@ def backtest(
         actual = truth[None, origin : origin + horizon]
         scale = mase_scale(truth[:origin], season or 1)
         actuals.append(actual)
-        found.append(every)
-        by_fold.append({name: scores_of(actual, one, scale) for name, one in every.items()})
+        forecasts.append(of_fold)
+        by_fold.append({name: scores_of(actual, one, scale) for name, one in of_fold.items()})
     actual = np.concatenate(actuals)
-    joined = {name: np.concatenate([fold[name] for fold in found]) for name in found[0]}
+    joined = {name: np.concatenate([fold[name] for fold in forecasts]) for name in forecasts[0]}
     each = {
         name: Scores(*map(np.stack, zip(*(fold[name] for fold in by_fold), strict=True)))
         for name in joined
@@ -148,7 +148,7 @@ def backtest(
 
 
 def origins_of(rows: int, settings: Settings, folds: int, minimum: int | None = None) -> np.ndarray:
-    """The origins of a backtest on so many rows; arguments and errors as in `backtest`."""
+    """Return the origins of a backtest on `rows` rows; arguments and errors as in `backtest`."""
     if minimum is None:
         minimum = settings.window + settings.horizon + settings.preprocessing.dropped_rows
     minimum = max(checks.check_count("minimum", minimum), (settings.season or 0) + 1)  # for MASE

@@ -1,4 +1,4 @@
-"""How good a forecaster is: its errors beside those of forecasts that cost nothing."""
+"""Evaluation of a forecaster: its errors beside those of naive forecasts."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ MODEL, NAIVE, SEASONAL = "model", "naive", "seasonal naive"
 
 
 class Scores(NamedTuple):
-    """Four errors of one forecast: [targets], or with more axes before.
+    """Four errors of a forecast: [targets], or with more axes before.
 
-    mae, rmse: in units of the data; smape: 0 to 200; mase: of the training part's scale
+    mae, rmse: in units of the data
+    smape: from 0 to 200
+    mase: relative to the scale of the training part
     """
 
     mae: np.ndarray
@@ -43,19 +45,19 @@ class Scores(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """Errors over a test part; `str()` of it is a report to read.
+    """Errors over a test part; its `str()` is a report.
 
     Attributes:
       actual: [N, horizon, targets], the truth in units of the data; NaN where it is missing.
-      forecast: Forecast of the model, N of them.
+      forecast: N forecasts of the model.
       baselines: {"naive": [N, horizon, targets]}, and "seasonal naive" if there is a season.
       scores: Scores [targets] of "model" and of each baseline.
-      by_step: the same for each step ahead, [horizon, targets].
-      lag: for each target, a LagCheck for each step ahead; () if there are fewer than 20 forecasts
-        whose truth is known.
+      by_step: the same for each step, [horizon, targets].
+      lag: for each target, a LagCheck for each step; () if the truth of fewer than 20 forecasts is
+        known.
       season: rows of a season, or None.
-      share, covered: share of the truth that an interval should cover, and [targets] that it does;
-        None without an interval.
+      level, covered: fraction of the truth that the interval should cover, and [targets] that it
+        covers; None without an interval.
     """
 
     actual: np.ndarray
@@ -65,7 +67,7 @@ class Evaluation(NamedTuple):
     by_step: dict[str, Scores]
     lag: dict[str, tuple[LagCheck, ...]]
     season: int | None
-    share: float | None
+    level: float | None
     covered: np.ndarray | None
 
     def __str__(self) -> str:
@@ -75,19 +77,19 @@ class Evaluation(NamedTuple):
             of_rows = f"{count(forecasts, 'forecast')} of {count(horizon, 'row')}"
             lines.append(f"{shorten(target)}: {of_rows}")
             lines.append(score_table(self.scores, self.season, place))
-            if self.covered is not None and self.share is not None:
+            if self.covered is not None and self.level is not None:
                 covered = f"{self.covered[place]:.0%} of the truth"
-                lines.append(f"the interval of {self.share:.0%} covers {covered}")
+                lines.append(f"the interval of {self.level:.0%} covers {covered}")
             checked = self.lag[target]
             lines += map(str, checked if len(checked) < 3 else (checked[0], checked[-1]))
             if not checked:
-                lines.append(f"no lag check: it takes {FEWEST} forecasts with a truth")
+                lines.append(f"no lag check: it needs {FEWEST} forecasts whose truth is known")
             lines.append("")
         return "\n".join([*lines[:-1], *more_targets(self.forecast.targets)])
 
 
 def more_targets(targets: Sequence[str]) -> list[str]:
-    """A line about the targets that a printed report leaves out, if there are any."""
+    """Return a line on the targets that a printed report leaves out, if there are any."""
     hidden = len(targets) - MOST_PRINTED
     return [f"\n... and {count(hidden, 'more target')}: see scores"] if hidden > 0 else []
 
@@ -95,28 +97,28 @@ def more_targets(targets: Sequence[str]) -> list[str]:
 def evaluate(
     forecast: Forecast, table: np.ndarray, filled: np.ndarray, training: int, season: int | None
 ) -> Evaluation:
-    """Compare forecasts with the truth, and with naive forecasts from the same rows.
+    """Compare forecasts with the truth and with naive forecasts from the same rows.
 
     Args:
       forecast: from N rows of the table on.
       table: [rows, targets] in units of the data, NaN where a value is missing.
-      filled: the same without NaN, which naive forecasts are made from.
-      training: how many of the rows, the first, belong to the training part.
+      filled: the same with missing values filled, from which naive forecasts are made.
+      training: number of rows of the training part, which come first.
       season: rows of a season, or None.
     """
     origins, horizon = forecast.origins, forecast.point.shape[1]
     actual = _rows_from(table, origins, horizon)
     baselines = baselines_of(filled, origins, horizon, season)
-    # Of the table as it is: what was filled in by the naive forecast would be without error.
+    # From the table as is: the naive forecast has no error on a value that was filled forward.
     scale = mase_scale(table[:training], season or 1)
-    every = {MODEL: forecast.point, **baselines}
-    share, covered = _interval(forecast, actual)
+    points = {MODEL: forecast.point, **baselines}
+    level, covered = _interval(forecast, actual)
     return Evaluation(
         actual,
         forecast,
         baselines,
-        scores={name: scores_of(actual, found, scale) for name, found in every.items()},
-        by_step={name: scores_of(actual, found, scale, 0) for name, found in every.items()},
+        scores={name: scores_of(actual, point, scale) for name, point in points.items()},
+        by_step={name: scores_of(actual, point, scale, 0) for name, point in points.items()},
         lag={
             target: _lag_checks(
                 actual[:, :, place], forecast.point[:, :, place], filled[origins - 1, place]
@@ -124,21 +126,21 @@ def evaluate(
             for place, target in enumerate(forecast.targets)
         },
         season=season,
-        share=share,
+        level=level,
         covered=covered,
     )
 
 
 def baselines_of(values, origins, horizon: int, season: int | None) -> dict[str, np.ndarray]:
-    """The naive forecast and, if there is a season, the seasonal naive one."""
-    found = {NAIVE: naive(values, origins, horizon)}
+    """Return the naive forecast and, if there is a season, the seasonal naive one."""
+    baselines = {NAIVE: naive(values, origins, horizon)}
     if season is not None:
-        found[SEASONAL] = seasonal_naive(values, origins, horizon, season)
-    return found
+        baselines[SEASONAL] = seasonal_naive(values, origins, horizon, season)
+    return baselines
 
 
 def scores_of(actual, forecast, scale, axis: Axis = (0, 1)) -> Scores:
-    """All four errors."""
+    """Return all four errors of a forecast."""
     return Scores(
         mae(actual, forecast, axis=axis),
         rmse(actual, forecast, axis=axis),
@@ -148,7 +150,7 @@ def scores_of(actual, forecast, scale, axis: Axis = (0, 1)) -> Scores:
 
 
 def score_table(scores: Mapping[str, Scores], season: int | None, place: int) -> str:
-    """The errors of one target as text; skill is that of the MAE over the naive forecast."""
+    """Return the errors of one target as text; skill is that of the MAE over the naive forecast."""
     rows = []
     for name, errors in scores.items():
         gained = skill(errors.mae[place], scores[NAIVE].mae[place])
@@ -159,20 +161,20 @@ def score_table(scores: Mapping[str, Scores], season: int | None, place: int) ->
 
 
 def _interval(forecast: Forecast, actual):
-    """(share, covered [targets]) of the widest interval there is."""
-    share = None
+    """Return (level, covered [targets]) of the widest interval of a forecast."""
+    level = None
     if forecast.samples is not None:
-        share = 0.8
+        level = 0.8
     elif forecast.quantiles is not None:
         low, high = forecast.levels[0], forecast.levels[-1]
-        share = high - low if np.isclose(low, 1 - high) and low < high else None
-    if share is None:
+        level = high - low if np.isclose(low, 1 - high) and low < high else None
+    if level is None:
         return None, None
-    return share, coverage(actual, *forecast.interval(share))
+    return level, coverage(actual, *forecast.interval(level))
 
 
 def _lag_checks(actual, forecast, last) -> tuple[LagCheck, ...]:
-    """One for each step ahead, of one target: actual, forecast [N, horizon], last [N]."""
+    """Return a check for each step of one target: actual, forecast [N, horizon], last [N]."""
     actual, forecast, last = (values[-MOST_CHECKED:] for values in (actual, forecast, last))
     if np.isfinite(actual).sum(axis=0).min() < FEWEST:
         return ()

@@ -1,4 +1,4 @@
-"""Forecasts in units of the data, with an interval around each where there is one."""
+"""Forecasts in units of the data, with an interval from quantiles or samples."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Forecast(NamedTuple):
     Attributes:
       origins: int [N], the row that each starts with.
       targets: names of the columns that are forecast.
-      point: [N, horizon, targets]: the mean, the median if there are quantiles, or the mean over
-        what dropout drops, without the noise of the samples.
-      levels: Q quantiles.
+      point: [N, horizon, targets]: the mean; the median if there are quantiles; with samples, the
+        mean over the dropout masks, without the noise.
+      levels: the Q levels of the quantiles.
       quantiles: [N, horizon, targets, Q], or None.
       samples: [N, horizon, targets, S], or None.
     """
@@ -31,17 +31,17 @@ class Forecast(NamedTuple):
     quantiles: np.ndarray | None = None
     samples: np.ndarray | None = None
 
-    def interval(self, share: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
-        """(low, high), [N, horizon, targets] each, between which `share` of the truth should lie.
+    def interval(self, level: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
+        """Return (low, high), [N, horizon, targets] each, which should cover `level` of the truth.
 
-        That of samples holds what dropout tells, how unsure the model is of itself, and how noisy
-        the data are, from the validation part; without one it is far too narrow.
+        An interval from samples covers the uncertainty of the model, from dropout, and the noise of
+        the data, from the validation part; without a validation part it is far too narrow.
 
         Raises:
-          ValueError: neither samples nor quantiles, or not those of this share.
+          ValueError: there are neither samples nor quantiles, or not the quantiles of this level.
         """
-        checks.check_rate("share", share)
-        ends = (1 - share) / 2, (1 + share) / 2
+        checks.check_rate("level", level)
+        ends = (1 - level) / 2, (1 + level) / 2
         if self.samples is not None:
             low, high = np.quantile(self.samples, ends, axis=-1)
             return low, high
@@ -53,7 +53,7 @@ class Forecast(NamedTuple):
         places = [np.flatnonzero(np.isclose(self.levels, end)) for end in ends]
         if not all(map(len, places)):
             raise ValueError(
-                f"an interval of {share:.0%} lies between the quantiles {ends[0]:.4g} and "
+                f"an interval of {level:.0%} lies between the quantiles {ends[0]:.4g} and "
                 f"{ends[1]:.4g}, but the model was trained for {self.levels}"
             )
         return self.quantiles[..., places[0][0]], self.quantiles[..., places[1][0]]

@@ -1,8 +1,8 @@
-"""How far forecasts are from the truth, and the two that every forecast must beat. NumPy, float64.
+"""Errors of forecasts, and the two naive forecasts that others should beat. NumPy, float64.
 
 Arrays are [N, horizon, targets]: N forecasts, one for each origin. An error is averaged over
 `axis`, by default over forecasts and steps, which leaves [targets]; axis=0 leaves [horizon,
-targets]. Where the truth is NaN nothing is compared; a forecast that is NaN makes the error NaN.
+targets]. Steps whose truth is NaN are left out; a forecast that is NaN makes the error NaN.
 
 Sources: Hyndman & Koehler (2006), "Another look at measures of forecast accuracy"; Hyndman &
 Athanasopoulos (2021), "Forecasting: principles and practice", third edition, chapter 5.
@@ -31,14 +31,14 @@ Axis = int | tuple[int, ...]
 
 
 def mae(actual, forecast, *, axis: Axis = (0, 1)) -> np.ndarray:
-    """Mean absolute error, in units of the data.
+    """Compute the mean absolute error, in units of the data.
 
     Args:
       actual, forecast: [N, horizon, targets].
       axis: to average over.
 
     Returns:
-      float64 [targets], or what axes `axis` leaves.
+      float64 [targets], or the axes that `axis` leaves.
 
     Raises:
       ValueError: arrays of unequal shapes or without three axes.
@@ -58,18 +58,19 @@ def mae(actual, forecast, *, axis: Axis = (0, 1)) -> np.ndarray:
 
 
 def rmse(actual, forecast, *, axis: Axis = (0, 1)) -> np.ndarray:
-    """Root mean squared error, in units of the data. Arguments and errors as in `mae`."""
+    """Compute the root mean squared error, in units of the data. Arguments, errors as in `mae`."""
     actual, forecast = _pair(actual, forecast)
     return np.sqrt(_mean((forecast - actual) ** 2, actual, axis))
 
 
 def smape(actual, forecast, *, axis: Axis = (0, 1)) -> np.ndarray:
-    """Symmetric mean absolute percentage error, from 0 to 200.
+    """Compute the symmetric mean absolute percentage error, from 0 to 200.
 
-    The mean of 200 |f - y| / (|y| + |f|), that of the M4 competition (Makridakis et al. 2020).
-    Others leave out the absolute values below, which may make it negative, or write 100 for 200.
-    Where y and f are both 0 the error counts as 0; where one of them is, it is 200 however small
-    the other. It means little for data that can be 0 or negative. Arguments and errors as in `mae`.
+    It is the mean of 200 |f - y| / (|y| + |f|), as in the M4 competition (Makridakis et al. 2020).
+    Other definitions leave out the absolute values in the denominator, which may make it negative,
+    or have 100 in place of 200. Where y and f are both 0 the error counts as 0; where one of them
+    is, it is 200 however small the other. It means little for data that can be 0 or negative.
+    Arguments and errors as in `mae`.
     """
     actual, forecast = _pair(actual, forecast)
     size = np.abs(actual) + np.abs(forecast)
@@ -78,11 +79,11 @@ def smape(actual, forecast, *, axis: Axis = (0, 1)) -> np.ndarray:
 
 
 def mase(actual, forecast, scale, *, axis: Axis = (0, 1)) -> np.ndarray:
-    """Mean absolute scaled error: `mae` / `mase_scale` of the training part.
+    """Compute the mean absolute scaled error: `mae` / `mase_scale` of the training part.
 
     Below 1, the forecast is better than the (seasonal) naive one-step forecast was on the training
-    part. A training part that never changes has a scale of 0: then any error is infinitely many
-    times as large, and no error is NaN.
+    part. If the training part never changes, the scale is 0 and the result infinite, or NaN for an
+    error of 0.
 
     Args:
       actual, forecast, axis: as in `mae`.
@@ -102,7 +103,7 @@ def mase(actual, forecast, scale, *, axis: Axis = (0, 1)) -> np.ndarray:
 
 
 def mase_scale(training, season: int = 1) -> np.ndarray:
-    """Mean absolute difference of each row to that `season` rows before, for `mase`.
+    """Compute the mean absolute difference of each row to that `season` rows before, for `mase`.
 
     Args:
       training: [rows, targets], the rows trained on, and no others.
@@ -112,23 +113,22 @@ def mase_scale(training, season: int = 1) -> np.ndarray:
       float64 [targets], in units of the data; pairs with NaN do not count.
 
     Raises:
-      ValueError: no two axes, or no more rows than a season has.
-      TypeError: what are no real numbers, or a season that is no whole number.
+      ValueError: not two axes, or no more rows than a season has.
+      TypeError: values that are not real numbers, or a season that is not a whole number.
     """
     training, season = _numbers("training", training), checks.check_count("season", season)
     checks.check_array("training", training, "rows targets")
     if len(training) <= season:
         raise ValueError(
             f"training has {count(len(training), 'row')}, but a season of {season} needs more: "
-            "use a "
-            "shorter season or more data"
+            "use a shorter season or more data"
         )
     changes = np.abs(training[season:] - training[:-season])
     return _mean(changes, changes, 0)
 
 
 def coverage(actual, low, high, *, axis: Axis = (0, 1)) -> np.ndarray:
-    """Share of the truth that lies within an interval, ends included.
+    """Compute the fraction of the truth that lies within an interval, ends included.
 
     Args:
       actual, low, high: [N, horizon, targets].
@@ -148,13 +148,13 @@ def coverage(actual, low, high, *, axis: Axis = (0, 1)) -> np.ndarray:
 
 
 def skill(error, baseline) -> np.ndarray:
-    """1 - error / baseline: 1 for a perfect forecast, 0 for one as good as the baseline.
+    """Compute 1 - error / baseline: 1 for a perfect forecast, 0 for one as good as the baseline.
 
     Args:
       error, baseline: of one kind and shape, such as two results of `mae`.
 
     Returns:
-      float64; -inf where the baseline alone is 0, NaN where both are.
+      float64; -inf where only the baseline is 0, NaN where both are.
 
     Examples:
       >>> from lstmcore import forecasting
@@ -166,11 +166,11 @@ def skill(error, baseline) -> np.ndarray:
 
 
 def naive(values, origins, horizon: int) -> np.ndarray:
-    """The last value before each origin, for all steps: the forecast of a random walk.
+    """Return the last value before each origin for all steps, the forecast of a random walk.
 
     Args:
       values: [rows, targets], in the order of time.
-      origins: int [N], the row that each forecast starts with; what stands there is not used.
+      origins: int [N], the row that each forecast starts with; its values are not used.
       horizon: rows to forecast.
 
     Returns:
@@ -178,7 +178,7 @@ def naive(values, origins, horizon: int) -> np.ndarray:
 
     Raises:
       ValueError: origins without a row before them, or beyond the end of `values`.
-      TypeError: what are no real numbers, or origins that are no whole numbers.
+      TypeError: values that are not real numbers, or origins that are not whole numbers.
 
     Examples:
       >>> from lstmcore import forecasting
@@ -189,7 +189,7 @@ def naive(values, origins, horizon: int) -> np.ndarray:
 
 
 def seasonal_naive(values, origins, horizon: int, season: int) -> np.ndarray:
-    """For each step the value one season before, or as many seasons as it takes to be known.
+    """Return for each step the last known value that is a whole number of seasons before.
 
     Arguments, results and errors as in `naive`; there must be a season before each origin.
 
@@ -206,7 +206,12 @@ def seasonal_naive(values, origins, horizon: int, season: int) -> np.ndarray:
 
 
 def check_origins(origins, first: int, last: int) -> np.ndarray:
-    """Rows from `first` to `last`, as int [N]."""
+    """Return origins as int [N].
+
+    Raises:
+      ValueError: one is not a row from `first` to `last`.
+      TypeError: they are not whole numbers.
+    """
     origins = np.asarray(origins)
     if not origins.size:
         raise ValueError("origins is empty: name at least one row to start from")
@@ -223,7 +228,7 @@ def check_origins(origins, first: int, last: int) -> np.ndarray:
 
 
 def _mean(errors: np.ndarray, actual: np.ndarray, axis: Axis) -> np.ndarray:
-    """The mean over `axis` where there is a truth; NaN where there is none at all."""
+    """Return the mean over `axis` where the truth is known; NaN where it never is."""
     known = ~np.isnan(actual)
     with np.errstate(invalid="ignore"):
         return np.where(known, errors, 0).sum(axis=axis) / known.sum(axis=axis)

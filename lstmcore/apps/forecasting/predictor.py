@@ -1,9 +1,9 @@
-"""A trained forecaster: forecasts in units of the data, from any rows of a table."""
+"""A trained forecaster: forecasts from any rows of a table, in units of the data, and its files."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,26 +30,26 @@ from lstmcore.study.run import Run
 
 __all__ = ["Trained"]
 
-
+MODEL, DESCRIPTION = "model.safetensors", "forecast.json"
 MOST_AT_ONCE = 1024  # windows in one call of the model, and
 MOST_NUMBERS = 2**22  # numbers in them: memory does not grow with the number of forecasts
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What `train` made, and all that a forecast needs.
+    """A trained forecaster, from `train`, with all that a forecast needs.
 
     Attributes:
-      settings: as they were given.
-      columns: names, in the order of the tables that this reads.
-      model: the Forecaster; it reads targets first and known columns last.
+      settings: as given to `train`.
+      columns: names, in the order of the table.
+      model: `lc.Forecaster`; it reads targets first and future covariates last.
       params: its weights.
-      preprocessor: the preprocessing, for columns in the model's order.
-      history: losses of the epochs, as `lc.fit` returned them.
-      split: rows that were trained on and held out.
-      stride: rows between the windows that were trained on.
+      preprocessor: `series.Preprocessor`, for columns in the order of the model.
+      history: losses of the epochs, as returned by `lc.fit`.
+      split: rows of the training, validation and test part.
+      stride: rows from one training window to the next.
       noise: [horizon, targets], root mean squared error in the validation part in model units, for
-        samples; 0 of a model without dropout or validation part.
+        samples; 0 for a model without dropout or validation part.
     """
 
     settings: Settings
@@ -64,62 +64,41 @@ class Trained:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Names of the columns that are forecast."""
+        """Return the names of the columns that are forecast."""
         order, count, _ = arrange(self.columns, self.settings)
         return tuple(self.columns[place] for place in order[:count])
 
     def forecast(
         self, values, origins=None, *, future=None, samples: int = 0, key: jax.Array | None = None
     ) -> Forecast:
-        """Forecast `horizon` rows from each origin on, each from the rows before it alone.
+        """Forecast `horizon` rows from each origin, from only the rows before it.
 
         Args:
           values: [rows, F], columns as in training; those of a data frame or a dict are matched by
             name, whatever their order.
           origins: int [N], the row that each forecast starts with; None: the one after the last.
-          future: [rows after the last, known], the columns known in advance, in the order of
+          future: [rows after the last, covariates], the future covariates in the order of
             `settings.future_covariates` (or with names), for forecasts that reach beyond the end
             of `values`.
-          samples: S forecasts with dropout left on, each with units dropped at random (Gal &
-            Ghahramani 2016) and with the model's `noise` (Zhu & Laptev 2017): for a model trained
-            with dropout.
-          key: random key for them; None takes `settings.seed`.
+          samples: number S of forecasts with dropout left on (Gal & Ghahramani 2016) and with
+            random noise of size `noise` (Zhu & Laptev 2017), for a model trained with dropout.
+          key: random key for the samples; None takes `settings.seed`.
 
         Returns:
           Forecast.
 
         Raises:
-          ValueError: origins without a window before them, missing known values, samples of a model
-            without dropout or with quantiles, or values that the preprocessing refuses.
+          ValueError: origins without a window before them, missing future covariates, samples of a
+            model without dropout or with quantiles, or values that the preprocessing refuses.
           TypeError: arguments of another kind.
         """
-        samples = checks.check_count("samples", samples, minimum=0)
-        if samples and not self.model.dropout:
-            raise ValueError(
-                "samples differ by what dropout drops: train with dropout, such as 0.1"
-            )
-        if samples and self.model.quantiles:
-            raise ValueError(
-                "samples are of a model that forecasts the mean, and this one forecasts quantiles: "
-                "leave samples out, or train without quantiles"
-            )
-        filled, prepared, origins = self._rows(values, origins, future)
+        samples = self._checked_samples(samples)
+        filled, scaled, origins = self._rows(values, origins, future)
         key = jax.random.key(self.settings.seed) if key is None else key
-        # Two keys, or the noise would be made of the same bits as what dropout drops.
+        # Two keys, or the noise would be drawn from the same bits as the dropout mask.
         dropout_key, noise_key = jax.random.split(key)
-        keys = [None] if not samples else jax.random.split(dropout_key, samples)
-        # Whole batches of one size, the last filled up with its last window: one compilation.
-        numbers = self.settings.window * self.model.features
-        most = max(1, min(MOST_AT_ONCE, MOST_NUMBERS // numbers))
-        size = min(most, 1 << max(0, len(origins) - 1).bit_length())
-        written = []
-        for start in range(0, len(origins), size):
-            some = origins[start : start + size]
-            padded = np.pad(some, (0, size - len(some)), mode="edge")
-            inputs = self._inputs(prepared, padded)
-            drawn = [_apply(self.model, self.params, *inputs, key) for key in keys]
-            written.append(np.stack(drawn, axis=-1)[: len(some)])
-        output = np.concatenate(written).astype(float)
+        keys = list(jax.random.split(dropout_key, samples)) if samples else [None]
+        output = self._outputs(scaled, origins, keys)
         in_units = partial(self._in_units, filled=filled, origins=origins)
         if samples:
             point = in_units(output.mean(axis=-1, keepdims=True))[..., 0]
@@ -133,28 +112,28 @@ class Trained:
         return Forecast(origins, self.targets, in_units(output)[..., 0])
 
     def run(self, values, origins=None, *, future=None, edits: Mapping | None = None) -> Run:
-        """The run of `study.run` while it forecasts: every gate of every step.
+        """Return the `study.Run` of the forecasts: every gate of every step.
 
         Arguments and errors as in `forecast`. Inputs and outputs are in model units, the inputs
-        with targets first and known columns last.
+        with targets first and future covariates last.
         """
-        _, prepared, origins = self._rows(values, origins, future)
-        x, known = self._inputs(prepared, origins)
-        output, traces = self.model.apply(self.params, x, known, edits=edits)
+        _, scaled, origins = self._rows(values, origins, future)
+        x, covariates = self._inputs(scaled, origins)
+        output, traces = self.model.apply(self.params, x, covariates, edits=edits)
         return Run(x, None, output, traces, dict.fromkeys(traces), layers=tuple(traces))
 
     def evaluate(self, values, *, samples: int = 0) -> Evaluation:
-        """Errors on the test part beside those of the naive forecasts, and the lag check.
+        """Compare forecasts of the test part with naive ones, and check their lag.
 
-        There is a forecast from each row of the test part that has `horizon` rows to the end. Rows
-        that have been added to the table since belong to it, too.
+        There is a forecast from each row of the test part with `horizon` rows to the end. Rows
+        that were added to the table since training belong to the test part as well.
 
         Args:
-          values: [rows, F], the table that was trained on, perhaps with more rows.
-          samples: of `forecast`.
+          values: [rows, F], the table that was trained on, possibly with more rows.
+          samples: as in `forecast`.
 
         Returns:
-          Evaluation; `print` it.
+          Evaluation, to be printed.
 
         Raises:
           ValueError: no test part, or one shorter than the horizon.
@@ -170,7 +149,7 @@ class Trained:
         )
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Write all of it into a folder, which is made if it is not there.
+        """Write the forecaster into a folder, which is made if it is not there.
 
         It replaces a forecaster that was saved there before; other files stay.
 
@@ -178,24 +157,47 @@ class Trained:
           FileExistsError: a file of the same name was not saved by lstmcore, or changed since.
           OSError: the folder cannot be written to.
         """
-        save(self, folder)
+        with saved_folder(folder, "Trained") as place:
+            self.write_parts(place)
+
+    def write_parts(self, folder: Path) -> None:
+        """Write the files of `save` into a folder that gets a manifest later."""
+        saving.save(folder / MODEL, self.model, self.params)
+        split = {name: [part.start, part.stop] for name, part in self.split._asdict().items()}
+        description = {
+            "settings": self.settings.to_json(),
+            "columns": list(self.columns),
+            "preprocessor": self.preprocessor.to_json(),
+            "history": {name: losses.tolist() for name, losses in self.history.items()},
+            "split": split,
+            "stride": self.stride,
+            "noise": self.noise.tolist(),
+        }
+        write_description(folder / DESCRIPTION, description)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Trained:
-        """Read what `save` wrote.
+        """Return the forecaster that `save` wrote.
 
         Raises:
           FileNotFoundError: the folder, or a file in it, is not there.
           ValueError: a file is damaged, or of another run.
         """
-        return cls(**load(folder))
+        folder = Path(folder)
+        manifest.check_parts(folder, (DESCRIPTION, MODEL), "Trained.save or lstmcore forecast")
+        fields = read_description(folder / DESCRIPTION, _parse)
+        model, params = saving.load(folder / MODEL)
+        with damaged(folder / DESCRIPTION):
+            expected = build(fields["settings"], fields["columns"])
+        check_model(folder / MODEL, model, folder / DESCRIPTION, expected)
+        return cls(**fields, model=model, params=params)
 
     def table(self, values) -> np.ndarray:
-        """`values` as float64 [rows, F], columns in the model's order."""
+        """Return `values` as float64 [rows, F], with columns in the order of the model."""
         return as_table(values, self.columns)[:, arrange(self.columns, self.settings).order]
 
     def _test_origins(self, rows: int) -> np.ndarray:
-        """The rows of the test part that a forecast starts with, in a table of so many rows."""
+        """Return the origins of forecasts in the test part of a table of `rows` rows."""
         horizon, start, stop = self.model.horizon, self.split.test.start, self.split.test.stop
         if stop == start:
             raise ValueError("there is no test part: train with test above 0, or use backtest")
@@ -212,14 +214,36 @@ class Trained:
             )
         return origins
 
+    def _checked_samples(self, samples: int) -> int:
+        samples = checks.check_count("samples", samples, minimum=0)
+        if samples and not self.model.dropout:
+            raise ValueError("samples need dropout: train with dropout above 0, such as 0.1")
+        if samples and self.model.quantiles:
+            raise ValueError(
+                "samples are for a model that forecasts the mean, and this one forecasts "
+                "quantiles: leave samples out, or train without quantiles"
+            )
+        return samples
+
+    def _outputs(self, scaled: np.ndarray, origins: np.ndarray, keys: Sequence) -> np.ndarray:
+        """Return the outputs of the model for each origin and key, keys on the last axis."""
+        # Batches of one size, the last padded with its last window: one compilation.
+        numbers = self.settings.window * self.model.features
+        most = max(1, min(MOST_AT_ONCE, MOST_NUMBERS // numbers))
+        size = min(most, 1 << max(0, len(origins) - 1).bit_length())
+        outputs = []
+        for start in range(0, len(origins), size):
+            some = origins[start : start + size]
+            padded = np.pad(some, (0, size - len(some)), mode="edge")
+            inputs = self._inputs(scaled, padded)
+            drawn = [_apply(self.model, self.params, *inputs, key) for key in keys]
+            outputs.append(np.stack(drawn, axis=-1)[: len(some)])
+        return np.concatenate(outputs).astype(float)
+
     def _rows(self, values, origins, future) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(the table filled, the table prepared as float32, origins), up to the last row known."""
-        table, lost, horizon = (
-            self.table(values),
-            self.preprocessor.dropped_rows,
-            self.model.horizon,
-        )
-        rows, first = len(table), lost + self.settings.window
+        """Return (filled table, scaled table, origins), up to the last row that is known."""
+        table, horizon = self.table(values), self.model.horizon
+        rows, first = len(table), self.preprocessor.dropped_rows + self.settings.window
         if origins is None:
             origins = np.array([rows])
         origins = check_origins(origins, first, rows)
@@ -230,37 +254,37 @@ class Trained:
         return filled, as_float32(self.preprocessor.transform(filled)), origins
 
     def _extended(self, filled: np.ndarray, future, rows: int) -> np.ndarray:
-        """With the known columns of rows to come; the others, which nobody reads, as they were."""
-        known = self.settings.future_covariates
+        """Append rows with the future covariates; the other columns, which are not read, repeat."""
+        covariates = self.settings.future_covariates
         if future is None:
             raise ValueError(
                 f"future is missing: the forecast reaches {count(rows, 'row')} beyond the end of "
-                "values, "
-                f"and {few(known)} must be known there: pass future [{rows}, {len(known)}]"
+                f"values, and {few(covariates)} must be known there: pass future "
+                f"[{rows}, {len(covariates)}]"
             )
-        future = as_table(future, known, "future")
+        future = as_table(future, covariates, "future")
         if len(future) < rows:
             raise ValueError(
                 f"future has {count(len(future), 'row')} but the forecast needs {rows}"
             )
         if not np.isfinite(future[:rows]).all():
-            raise ValueError("future holds NaN or infinity: it must be known")
+            raise ValueError("future holds NaN or infinity: all of its values must be known")
         following = np.repeat(filled[-1:], rows, axis=0)
-        following[:, -len(known) :] = future[:rows]
+        following[:, -len(covariates) :] = future[:rows]
         return np.concatenate([filled, following])
 
-    def _inputs(self, prepared: np.ndarray, origins: np.ndarray):
-        """(windows [N, T, F], known columns [N, horizon, known] or None)."""
+    def _inputs(self, scaled: np.ndarray, origins: np.ndarray):
+        """Return (windows [N, T, F], future covariates [N, horizon, covariates] or None)."""
         places = origins[:, None] - self.preprocessor.dropped_rows
-        x = prepared[places + np.arange(-self.settings.window, 0)]
+        x = scaled[places + np.arange(-self.settings.window, 0)]
         if not self.model.future_covariates:
             return x, None
-        return x, prepared[places + np.arange(self.model.horizon), -self.model.future_covariates :]
+        return x, scaled[places + np.arange(self.model.horizon), -self.model.future_covariates :]
 
     def _in_units(self, output: np.ndarray, *, filled: np.ndarray, origins: np.ndarray):
-        """[N, horizon, targets, samples or quantiles], from model units to data units."""
-        count, lost = len(self.targets), self.preprocessor.dropped_rows
-        before = filled[origins[:, None] + np.arange(-lost, 0), :count] if lost else None
+        """Return [N, horizon, targets, samples or quantiles] in units of the data."""
+        count, dropped = len(self.targets), self.preprocessor.dropped_rows
+        before = filled[origins[:, None] + np.arange(-dropped, 0), :count] if dropped else None
         inverse = self.preprocessor.select(range(count)).inverse_transform
         return np.moveaxis(inverse(np.moveaxis(output, -1, 0), before), 0, -1)
 
@@ -270,54 +294,18 @@ def _apply(model: Forecaster, params, x, future, key) -> Any:
     return model.apply(params, x, future, key=key)[0]
 
 
-MODEL, DESCRIPTION = "model.safetensors", "forecast.json"
-
-
-def save(trained, folder: str | os.PathLike) -> None:
-    """Write a Trained; see `Trained.save`."""
-    with saved_folder(folder, "Trained") as place:
-        write_parts(place, trained)
-
-
-def write_parts(folder: Path, trained) -> None:
-    """Write the files of a Trained into a folder that gets a manifest later."""
-    saving.save(folder / MODEL, trained.model, trained.params)
-    description = {
-        "settings": trained.settings.to_json(),
-        "columns": list(trained.columns),
-        "preprocessor": trained.preprocessor.to_json(),
-        "history": {name: losses.tolist() for name, losses in trained.history.items()},
-        "split": {name: [part.start, part.stop] for name, part in trained.split._asdict().items()},
-        "stride": trained.stride,
-        "noise": trained.noise.tolist(),
-    }
-    write_description(folder / DESCRIPTION, description)
-
-
-def load(folder: str | os.PathLike) -> dict[str, Any]:
-    """Return the fields of a Trained; see `Trained.load`."""
-    folder = Path(folder)
-    manifest.check_parts(folder, (DESCRIPTION, MODEL), "Trained.save or lstmcore forecast")
-    fields = read_description(folder / DESCRIPTION, _parse)
-    model, params = saving.load(folder / MODEL)
-    with damaged(folder / DESCRIPTION):
-        expected = build(fields["settings"], fields["columns"])
-    check_model(folder / MODEL, model, folder / DESCRIPTION, expected)
-    return fields | {"model": model, "params": params}
-
-
 def _parse(stored: dict) -> dict[str, Any]:
     settings = Settings.from_json(stored["settings"])
     columns = tuple(stored["columns"])
     preprocessor = Preprocessor.from_json(stored["preprocessor"])
     order, targets, _ = arrange(columns, settings)
     if preprocessor.features != len(order):
-        raise ValueError(f"it prepares {preprocessor.features} of {len(order)} columns")
+        raise ValueError(f"preprocessor is for {preprocessor.features} of {len(order)} columns")
     if preprocessor.preprocessing != settings.preprocessing:
-        raise ValueError("settings and preprocessor name different preprocessings")
+        raise ValueError("settings and preprocessor describe different preprocessing")
     noise = np.array(stored["noise"], float)
     if noise.shape != (settings.horizon, targets) or not (noise >= 0).all():
-        raise ValueError("noise is not one number for each step and target")
+        raise ValueError("noise is not one number per step and target")
     return {
         "settings": settings,
         "columns": columns,

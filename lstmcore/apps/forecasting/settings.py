@@ -1,4 +1,4 @@
-"""What a forecast depends on but for its data, and the order in which a model reads columns."""
+"""The settings of a forecaster, and the order in which its model reads columns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import reprlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -21,29 +21,32 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(SeriesSettings):
-    """All that training a forecaster depends on but for the table.
+    """The settings of a forecaster.
 
     The fields of `apps.settings.SeriesSettings`, with other defaults, and:
 
     Attributes:
-      mode: "direct", all rows at once, or "recursive", one row from which the next is forecast; see
-        `lc.Forecaster`.
-      targets: names of the columns to forecast; () takes all that are not future covariates.
-      future_covariates: names of the columns known in advance, such as calendar, plans and prices.
-      season: rows of a season, for the seasonal naive forecast and MASE; None if there is none.
+      mode: how several rows are forecast: "direct", all at once, or "recursive", row by row, each
+        from the one before. See `lc.Forecaster`.
+      targets: columns to forecast; if none is named, all except the future covariates.
+      future_covariates: columns known in advance, such as calendar, plans and prices. On the
+        command line, their future values are in rows at the end of the table, where the other
+        columns are empty.
+      season: rows in a season, for MASE and the seasonal naive forecast. None if there is none.
       quantiles: rising, 0.5 among them, which is the point forecast; () forecasts the mean.
-      dropout: fraction that is dropped, in training and for samples of the forecast.
+      dropout: fraction of units dropped in training; if above 0, samples with dropout give the
+        forecast an interval.
       test: fraction of the rows, the last in time, to evaluate on.
       horizon: rows to forecast.
-      validation: fraction of the rows, before the test part, that decides when training stops.
-      learning_rate: of Adam; gradients are clipped to a norm of 1.
+      validation: fraction of the rows, those before the test part, used for early stopping.
+      learning_rate: step size of Adam. Gradients are clipped to a norm of 1.
 
     Raises:
-      ValueError: numbers out of range, or choices that do not go together.
+      ValueError: numbers out of range, or choices that do not fit together.
       TypeError: arguments of another kind.
     """
 
-    mode: str = "direct"
+    mode: Literal["direct", "recursive"] = "direct"
     targets: tuple[str, ...] = ()
     future_covariates: tuple[str, ...] = ()
     season: int | None = None
@@ -73,39 +76,39 @@ class Settings(SeriesSettings):
     def _check_quantiles(self) -> None:
         if self.quantiles and 0.5 not in self.quantiles:
             raise ValueError(
-                f"quantiles must hold 0.5, the point forecast, got {self.quantiles}: write for "
+                f"quantiles must hold 0.5, the point forecast, got {self.quantiles}: pass for "
                 "instance (0.1, 0.5, 0.9)"
             )
         short = [lag for lag in self.preprocessing.difference if lag < self.horizon]
         if self.quantiles and short:
             raise ValueError(
                 f"differences of lag {short[0]} are added up to forecast "
-                f"{count(self.horizon, 'row')}, and quantiles of sums are no sums of quantiles: "
+                f"{count(self.horizon, 'row')}, and quantiles of sums are not sums of quantiles: "
                 "take lags of at least the horizon, or dropout and samples instead of quantiles"
             )
 
     def stride_for(self, windows: int, features: int) -> int:
-        """Rows between windows, if a stride of 1 makes so many."""
+        """Return the rows from one window to the next, given the number of windows at stride 1."""
         return stride_for(self.stride, windows, (self.window + self.horizon) * features)
 
 
 class Columns(NamedTuple):
-    """How the columns of a table stand before a model.
+    """The columns of a table in the order of a model.
 
-    order: positions in the table: targets, then those of which only the past is known, then known
-    targets, known: how many
+    order: positions in the table: targets, past covariates, future covariates
+    targets, future_covariates: number of each
     """
 
     order: list[int]
     targets: int
-    known: int
+    future_covariates: int
 
 
 def arrange(columns: Sequence[str], settings: Settings) -> Columns:
-    """Which columns of a table the model forecasts, reads, and knows in advance.
+    """Return the columns of a table in the order of the model.
 
     Raises:
-      ValueError: names that there are not, or twice, or that are on both sides.
+      ValueError: a name is not that of a column, or is given twice, or as target and covariate.
     """
     names = _names("columns", columns)
     every = set(names)
@@ -115,12 +118,12 @@ def arrange(columns: Sequence[str], settings: Settings) -> Columns:
                 raise ValueError(f"{kind} names {shorten(name)!r} but the columns are {few(names)}")
     if both := set(settings.targets) & set(settings.future_covariates):
         raise ValueError(
-            f"{min(both)!r} is among targets and known: what is known needs no forecast"
+            f"{min(both)!r} is among targets and future_covariates: name it in one of them"
         )
-    known = set(settings.future_covariates)
-    targets = settings.targets or tuple(name for name in names if name not in known)
+    covariates = set(settings.future_covariates)
+    targets = settings.targets or tuple(name for name in names if name not in covariates)
     if not targets:
-        raise ValueError("all columns are known in advance: leave one to forecast")
+        raise ValueError("all columns are future covariates: leave one to forecast")
     place = {name: number for number, name in enumerate(names)}
     others = place.keys() - {*targets, *settings.future_covariates}
     past = [name for name in names if name in others]
@@ -129,14 +132,14 @@ def arrange(columns: Sequence[str], settings: Settings) -> Columns:
 
 
 def build(settings: Settings, columns: Sequence[str]) -> Forecaster:
-    """The model for these settings and columns."""
-    order, targets, known = arrange(columns, settings)
+    """Return the model for settings and columns."""
+    order, targets, future_covariates = arrange(columns, settings)
     return Forecaster(
         len(order),
         settings.units,
         settings.horizon,
         targets=targets,
-        future_covariates=known,
+        future_covariates=future_covariates,
         mode=settings.mode,
         quantiles=settings.quantiles,
         dropout=settings.dropout,
@@ -147,7 +150,7 @@ def as_table(values, columns: Sequence[str], name: str = "values") -> np.ndarray
     """Return `values` as float64 [rows, F], one column for each name.
 
     Raises:
-      ValueError, TypeError: they are not, see `series.arguments.as_table`.
+      ValueError, TypeError: they are not so; see `series.arguments.as_table`.
     """
     if arguments.column_names(values) is None:
         try:
@@ -164,7 +167,7 @@ def names_of(values, columns: Sequence[str] | None) -> tuple[str, ...]:
     """Return the names of a table's columns: those given, its own, or column_0, column_1, ...
 
     Raises:
-      ValueError, TypeError: names that are no names, or twice the same.
+      ValueError, TypeError: one is not a name, or is given twice.
     """
     own = arguments.column_names(values)
     if columns is not None:
@@ -175,18 +178,18 @@ def names_of(values, columns: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(f"column_{place}" for place in range(shape[1] if len(shape) > 1 else 1))
 
 
-def as_float32(prepared: np.ndarray) -> np.ndarray:
-    """A prepared table as a model reads it.
+def as_float32(preprocessed: np.ndarray) -> np.ndarray:
+    """Return a preprocessed table as float32, as a model reads it.
 
     Raises:
       ValueError: numbers that are too large.
     """
-    if np.abs(prepared).max() > np.finfo(np.float32).max:
+    if np.abs(preprocessed).max() > np.finfo(np.float32).max:
         raise ValueError(
-            "prepared, some values do not fit into float32: scale them (scaling='standard'), or "
+            "some preprocessed values do not fit into float32: scale them (scaling='standard'), or "
             "look for a column that hardly changes in the training part"
         )
-    return prepared.astype(np.float32)
+    return preprocessed.astype(np.float32)
 
 
 def _names(what: str, names) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Train a forecaster on a table."""
+"""Training of a forecaster on a table."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from lstmcore.apps.forecasting.settings import (
     build,
     names_of,
 )
+from lstmcore.apps.training import fit_model
 from lstmcore.formatting import count
 from lstmcore.models.forecaster import Forecaster
 from lstmcore.programs import compiled
-from lstmcore.training.fit import fit
 
 __all__ = ["train"]
 
@@ -37,28 +37,29 @@ def train(
     checkpoint=None,
     resume: bool = False,
 ) -> Trained:
-    """Split, prepare, cut into windows, train.
+    """Train a forecaster on a table: split, preprocess, cut into windows, fit.
 
-    The preprocessing is learnt from the training part alone, and training sees no row after the
-    validation part. A forecast belongs to the part that holds all the rows to forecast, so the
-    parts share none; what the model reads may reach back into an earlier part. (A recursive model
-    is trained to forecast each row of a window, so its windows lie within one part.)
+    The preprocessing is fitted to the training part alone, and training reads no row after the
+    validation part. A forecast belongs to the part that holds all rows of its horizon, so that no
+    row is forecast in two parts; the window before may reach back into an earlier part. (A
+    recursive model is trained to forecast each row of a window, so its windows lie within one
+    part.)
 
     Args:
       values: numbers [rows, F] in the order of time, rows at equal distances; [rows] for a single
-        column. An array, a data frame or a dict of columns. What NaN means is a matter of
-        `settings.preprocessing`.
+        column. An array, a data frame or a dict of columns. `settings.preprocessing` decides what
+        becomes of NaN.
       columns: F names; None takes those of a data frame or a dict, and calls the columns of an
         array column_0, column_1, ...
       settings: None takes `Settings()`.
-      callback, progress, checkpoint, resume: of `lc.fit`.
+      callback, progress, checkpoint, resume: as in `lc.fit`.
 
     Returns:
       Trained.
 
     Raises:
-      ValueError: too few rows, names that there are not, settings that do not go together, or
-        values that the preprocessing refuses.
+      ValueError: too few rows, unknown names, settings that do not fit together, or values that
+        the preprocessing refuses.
       TypeError: arguments of another kind.
       NonFiniteLossError, KeyboardInterrupt: as `lc.fit`, with the params so far in its `result`.
 
@@ -82,18 +83,14 @@ def train(
     seen = as_float32(preprocessor.transform(table[: split.validation.stop]))
     end = split.training.stop - first
     stride = settings.stride_for(end - span + 1, table.shape[1])
-    init_key, key = jax.random.split(jax.random.key(settings.seed))
-    held_out = _held_out(model, seen, end, settings) if settings.validation else None
-    result = fit(
+    validation = _validation(model, seen, end, settings) if settings.validation else None
+    result = fit_model(
+        model,
+        settings,
         model.loss,
-        _init(model, init_key),
         _examples(model, seen[:end], settings.window, stride),
+        validation,
         optimizer=_optimizer(settings.learning_rate),
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        key=key,
-        validation=held_out,
-        patience=settings.patience,
         callback=callback,
         progress=progress,
         checkpoint=checkpoint,
@@ -108,61 +105,59 @@ def train(
         history=result.history,
         split=split,
         stride=stride,
-        noise=_noise(model, result.params, held_out),
+        noise=_noise(model, result.params, validation),
     )
 
 
 def check_rows(rows: int, settings: Settings) -> series.Split:
-    """Which of so many rows are trained on and held out.
+    """Return the split of `rows` rows into training, validation and test part.
 
     Raises:
       ValueError: a part is too short.
     """
     split = series.split(rows, settings.validation, settings.test)
-    # Differences lose the first rows; a table without any to spare is told what it lacks.
+    # Differencing drops the first rows.
     first, span = settings.preprocessing.dropped_rows, settings.window + settings.horizon
     if split.training.stop - first < span:
         raise ValueError(
             f"the training part has {split.training.stop} of {count(rows, 'row')}"
-            + f", {first} of which differencing takes," * bool(first)
+            + f", {first} of which differencing drops," * bool(first)
             + f" but one window of {count(settings.window, 'row')} and a horizon of "
-            f"{settings.horizon} need "
-            f"{span}: use more data, a shorter window, or hold out less"
+            f"{settings.horizon} need {span}: use more data, a shorter window, or smaller "
+            "fractions for validation and test"
         )
-    # For `evaluate`, which comes after all the time that training takes.
+    # Checked here, because `evaluate` would find out only after training.
     if settings.test and settings.season is not None and settings.season >= split.training.stop:
         raise ValueError(
             f"season is {count(settings.season, 'row')}, but the training part has "
-            f"{split.training.stop}: "
-            "use a shorter season, or more data"
+            f"{split.training.stop}: use a shorter season, or more data"
         )
-    held_out = split.validation.stop - split.validation.start
+    validation = split.validation.stop - split.validation.start
     recursive = settings.mode == "recursive"
-    if settings.validation and held_out < (span if recursive else settings.horizon):
+    if settings.validation and validation < (span if recursive else settings.horizon):
         raise ValueError(
-            f"the validation part has {count(held_out, 'row')}, but "
+            f"the validation part has {count(validation, 'row')}, but "
             + (
                 f"a window of {count(settings.window, 'row')} and a horizon of {settings.horizon} "
-                "need "
-                f"{span} (of a recursive forecaster, all within it)"
+                f"need {span} (those of a recursive forecaster lie within one part)"
                 if recursive
                 else f"the horizon is {settings.horizon}"
             )
-            + ": raise validation or use more data; validation=0 holds nothing out"
+            + ": raise validation or use more data; validation=0 leaves the part out"
         )
     return split
 
 
-def _noise(model: Forecaster, params: dict, held_out: dict | None) -> np.ndarray:
-    """How far held-out rows are from their forecast: [horizon, targets], for samples of dropout.
+def _noise(model: Forecaster, params: dict, validation: dict | None) -> np.ndarray:
+    """Return the error in the validation part, [horizon, targets], for samples with dropout.
 
-    The variance of a forecast is that of the model, which dropout shows, and that of the data
-    around it, estimated on data that were not trained on (Zhu & Laptev 2017, "Deep and Confident
+    The variance of a forecast is that of the model, from dropout, plus that of the data around it,
+    estimated on data that were not trained on (Zhu & Laptev 2017, "Deep and Confident
     Prediction for Time Series at Uber", section III-B).
     """
-    if held_out is None or not model.dropout or model.quantiles:
+    if validation is None or not model.dropout or model.quantiles:
         return np.zeros((model.horizon, model.targets or 0))
-    return np.asarray(_root_mean_square(model, params, held_out), float)
+    return np.asarray(_root_mean_square(model, params, validation), float)
 
 
 @compiled
@@ -171,8 +166,8 @@ def _root_mean_square(model: Forecaster, params: dict, batch: dict) -> jax.Array
     return jnp.sqrt(jnp.mean((forecast - batch["target"]) ** 2, axis=0))
 
 
-def _held_out(model: Forecaster, seen: np.ndarray, end: int, settings: Settings) -> dict:
-    """Validation windows: those whose rows to forecast lie after the first `end`."""
+def _validation(model: Forecaster, seen: np.ndarray, end: int, settings: Settings) -> dict:
+    """Return the validation windows, whose horizon lies after row `end`."""
     start = end if model.mode == "recursive" else end - settings.window
     rows, span = len(seen) - start, settings.window + settings.horizon
     stride = settings.stride_for(rows - span + 1, seen.shape[1])
@@ -180,22 +175,14 @@ def _held_out(model: Forecaster, seen: np.ndarray, end: int, settings: Settings)
 
 
 def _examples(model: Forecaster, rows: np.ndarray, window: int, stride: int) -> dict:
-    """Windows of prepared rows, as the model's loss takes them."""
+    """Return windows of preprocessed rows, as the loss of the model takes them."""
     x, following = series.windows(rows, window, model.horizon, stride)
-    known = model.features - model.future_covariates
+    first = model.features - model.future_covariates
     batch = {"x": x, "target": following[:, :, : model.targets]}
-    return batch | ({"future": following[:, :, known:]} if model.future_covariates else {})
+    return batch | ({"future": following[:, :, first:]} if model.future_covariates else {})
 
 
-# The same object for equal settings, so that training again on as many rows compiles nothing.
-
-
-@compiled
-def _init(model: Forecaster, key) -> dict:
-    return model.init(key)
-
-
-@cache
+@cache  # the same object, so that training again on as many rows compiles nothing
 def _optimizer(learning_rate: float):
     import optax
 

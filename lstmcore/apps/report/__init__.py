@@ -1,5 +1,6 @@
-"""Reports as pages: sentences, tables and figures in one file, which opens without a network.
+"""Reports as HTML pages: sentences, tables and figures in one file, which needs no network.
 
-`page.py` writes the page; `figures.py` draws what is in it, series with stretches marked and the
-gates of a layer over time, from what `curves.py` names.
+page          the page and its parts
+figures       series with marked segments, and the gates of a layer, drawn by plotly
+series_data   the data of a figure: curves, bands, spans and the time axis
 """

@@ -1,4 +1,4 @@
-"""Figures of plotly for a report: series over time, stretches of them marked, and gates."""
+"""Figures of plotly for a report: series over time with marked segments, and gates."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def series(
     detail: Sequence[tuple[int, int]] = (),
     height: int = 220,
 ):
-    """Panels below one another, over one time axis that zooms all of them.
+    """Draw panels below one another, over a common time axis.
 
     Args:
-      panels: what to draw.
-      axis: of `time_axis`.
-      spans: stretches to mark in every panel.
+      panels: the panels.
+      axis: from `time_axis`.
+      spans: segments to mark in every panel.
       shown: (first row, row after the last) that the figure opens on; None for all.
-      detail: likewise, stretches to zoom into: of a line with many points, these have more.
+      detail: pairs like `shown`: segments in which lines of many points are drawn in more detail.
       height: of each panel, in pixels.
     """
     figure = _subplots([panel.title for panel in panels], height, axis.title)
@@ -62,19 +62,19 @@ def gates(
     spans: Sequence[Span] = (),
     above: Sequence[Panel] = (),
 ):
-    """Input, forget and output gates and the cell of a layer over time, a line for each unit.
+    """Draw the gates and the cell state of a layer over time, a line for each unit.
 
     Units are ordered by `study.time_scale`, the longest memory on top.
 
     Args:
-      run: of `study.run`.
-      layer, example: what of it.
-      rows: [T], the rows of the table that the example was.
+      run: from `study.run`.
+      layer, example: which layer and example of the run.
+      rows: [T], the rows of the table that the example holds.
       axis, spans: as in `series`.
-      above: panels to draw above the gates, such as what the layer read.
+      above: panels to draw above the gates, such as the inputs of the layer.
     """
     order = np.argsort(-np.asarray(time_scale(run[layer]).half_life), kind="stable")
-    titles = [panel.title for panel in above] + [f"{words} of {layer}" for words in GATES.values()]
+    titles = [panel.title for panel in above] + [f"{name} of {layer}" for name in GATES.values()]
     figure = _subplots(titles, 150, axis.title)
     for place, panel in enumerate(above, start=1):
         _draw(figure, panel, place, axis.places)
@@ -126,8 +126,8 @@ def _subplots(titles: Sequence[str], height: int, xtitle: str):
 
 
 def _draw(figure, panel: Panel, place: int, places: Sequence, detail=()) -> None:
-    """A panel, in row `place` of the figure."""
-    known = {trace.name for trace in figure.data}  # a name stands in the legend once
+    """Draw a panel in row `place` of the figure."""
+    known = {trace.name for trace in figure.data}  # each name is in the legend once
     for band in panel.bands:
         name = _plain(band.name)
         style = {"mode": "lines", "line_width": 0, "hoverinfo": "skip", "row": place, "col": 1}
@@ -161,7 +161,7 @@ def _draw(figure, panel: Panel, place: int, places: Sequence, detail=()) -> None
 
 def _mark(figure, places: Sequence, spans: Sequence[Span], *, filled: bool = True) -> None:
     """Shade the spans over every panel, and name their colours in the legend."""
-    ways: dict[str, Any] = {}
+    colours: dict[str, Any] = {}
     shapes = []
     for span in spans[:MOST_SPANS]:
         shapes.append(
@@ -178,9 +178,9 @@ def _mark(figure, places: Sequence, spans: Sequence[Span], *, filled: bool = Tru
                 "layer": "below" if filled else "above",
             }
         )
-        ways[span.name] = span.colour
+        colours[span.name] = span.colour
     figure.update_layout(shapes=[*figure.layout.shapes, *shapes])  # one by one takes seconds
-    for name, colour in ways.items():
+    for name, colour in colours.items():
         figure.add_scatter(
             x=[None],
             y=[None],
@@ -194,15 +194,14 @@ def _at(places: Sequence, rows) -> list:
     return [places[row] for row in np.asarray(rows).tolist()]
 
 
-def _transparent(colour: str, share: float) -> str:
+def _transparent(colour: str, opacity: float) -> str:
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red}, {green}, {blue}, {share})"
+    return f"rgba({red}, {green}, {blue}, {opacity})"
 
 
 def _plain(text: str) -> str:
-    """Text as it stands: plotly takes some of HTML for markup, and what is between $ for a formula.
+    """Return text that plotly shows as is: it reads some HTML as markup, and $...$ as a formula.
 
-    The texts of a figure decode what is escaped here, which is not all of HTML: quotes are no
-    markup, and `&quot;` would stay as it is.
+    Plotly decodes what is escaped here but not all of HTML: `&quot;` would be shown as is.
     """
     return html.escape(printable(text), quote=False).replace("$", "&#36;")

@@ -1,9 +1,9 @@
-"""A page of HTML from its parts; each part is a string of HTML, made by one of the functions here.
+"""An HTML page from its parts; each part is a string of HTML, returned by a function here.
 
 page.write("report.html", "Load of May", [
-    page.verdict(["No event above the threshold."], good=True),
+    page.summary(["No event above the threshold."], good=True),
     page.grid(["", "MAE"], [["model", "1.2"], ["naive", "2.3"]]),
-    page.picture(figure, "the series"),
+    page.figure(drawn, "the series"),
 ])
 """
 
@@ -26,12 +26,12 @@ from lstmcore.io.content_policy import content_policy
 
 
 def write(path: str | os.PathLike, title: str, parts: Sequence[str]) -> Path:
-    """Write the page; an existing file is replaced once the new one is complete.
+    """Write a page; an existing file is replaced once the new one is complete.
 
-    plotly's JavaScript becomes part of it, about 5 MB.
+    The page contains the JavaScript of plotly, about 5 MB.
 
     Raises:
-      OSError: it cannot be written.
+      OSError: the file cannot be written.
       ImportError: plotly is missing.
     """
     plotly, draw = _plotlyjs(), _file("draw.js")
@@ -52,28 +52,28 @@ def write(path: str | os.PathLike, title: str, parts: Sequence[str]) -> Path:
 
 
 def heading(text: str) -> str:
-    """The title of what follows."""
+    """Return a heading."""
     return f"<h2>{_escaped(text)}</h2>"
 
 
 def paragraph(text: str) -> str:
-    """A sentence or several."""
+    """Return a paragraph."""
     return f"<p>{_escaped(text)}</p>"
 
 
-def verdict(sentences: Sequence[str], *, good: bool) -> str:
-    """What a reader in a hurry should know, a paragraph each."""
+def summary(sentences: Sequence[str], *, good: bool) -> str:
+    """Return a highlighted box of sentences, a paragraph each, coloured by `good`."""
     text = "".join(f"<p>{_escaped(sentence)}</p>" for sentence in sentences)
-    return f'<div class="verdict {"good" if good else "bad"}">{text}</div>'
+    return f'<div class="summary {"good" if good else "bad"}">{text}</div>'
 
 
 def listing(items: Sequence[str]) -> str:
-    """A list of sentences."""
+    """Return a bulleted list."""
     return "<ul>" + "".join(f"<li>{_escaped(item)}</li>" for item in items) + "</ul>"
 
 
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; columns of numbers are flush right."""
+    """Return a table; columns of numbers are flush right."""
     kinds = ["number" if right else "word" for right in numeric(header, rows)]
 
     def cells(tag: str, row: Sequence[str]) -> str:
@@ -87,22 +87,22 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def picture(figure, caption: str) -> str:
-    """A figure of plotly, with a caption."""
-    # In a script, "</script>" would end it whatever it stands in.
-    drawn = figure.to_json().replace("<", "\\u003c")
+def figure(drawn, caption: str) -> str:
+    """Return a figure of plotly with a caption."""
+    # "</script>" would end the script, even within a string.
+    data = drawn.to_json().replace("<", "\\u003c")
     return (
         '<figure><div class="plotly-graph-div"></div>'
-        f'<script type="application/json">{drawn}</script>'
+        f'<script type="application/json">{data}</script>'
         f"<figcaption>{_escaped(caption)}</figcaption></figure>"
     )
 
 
-def image(figure: Figure, caption: str) -> str:
-    """A figure of matplotlib, with a caption."""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=110)
-    data = base64.b64encode(drawn.getvalue()).decode("ascii")
+def image(drawn: Figure, caption: str) -> str:
+    """Return a figure of matplotlib, as an image with a caption."""
+    file = io.BytesIO()
+    drawn.savefig(file, format="png", dpi=110)
+    data = base64.b64encode(file.getvalue()).decode("ascii")
     text = _escaped(caption)
     return (
         f'<figure><img src="data:image/png;base64,{data}" alt="{text}">'
@@ -111,7 +111,7 @@ def image(figure: Figure, caption: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text as it stands, in HTML; control characters and the like, which have no sign, escaped."""
+    """Return text escaped for HTML, with control characters made visible."""
     return html.escape(printable(text))
 
 

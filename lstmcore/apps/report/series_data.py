@@ -1,4 +1,4 @@
-"""What a figure is made of: curves, bands and spans of rows, and the time axis they stand on."""
+"""The data of a figure: curves, bands and spans of rows, and the time axis."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from lstmcore.series import TimeLabels, read_times
 from lstmcore.study.plots.style import COLOURS
 
-MOST_POINTS = 4000  # of a line; of more, the lowest and highest of each stretch are drawn
+MOST_POINTS = 4000  # of a line; of more, the lowest and highest of each segment are drawn
 
 
 class Curve(NamedTuple):
-    """A line. values: [n], NaN leaves a gap; rows: [n], places on the time axis."""
+    """A line. values: [n], NaN leaves a gap; rows: [n], positions on the time axis."""
 
     name: str
     rows: np.ndarray
@@ -24,7 +24,7 @@ class Curve(NamedTuple):
 
 
 class Band(NamedTuple):
-    """The room between two lines, such as an interval; low, high: [n]."""
+    """The area between two lines, such as an interval; low, high: [n]."""
 
     name: str
     rows: np.ndarray
@@ -34,7 +34,7 @@ class Band(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """One of several plots over the same time. level: a horizontal line, such as a threshold."""
+    """One of several plots over the same time axis. level: a horizontal line, as of a threshold."""
 
     title: str
     curves: Sequence[Curve]
@@ -43,7 +43,7 @@ class Panel(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A stretch of rows, first to last, both included."""
+    """A segment of rows, first to last, both included."""
 
     first: int
     last: int
@@ -52,16 +52,16 @@ class Span(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """The time axis. places: where each row stands, dates as text or numbers; title: what it is."""
+    """The time axis. places: position of each row, dates as text or numbers; title: its label."""
 
     places: Sequence
     title: str = ""
 
 
 def time_axis(labels: Sequence, title: str = "") -> Axis:
-    """An axis of times, if the labels of the rows are times in order, or of the rows' numbers.
+    """Return an axis of times, if the labels are times in order, else of row numbers.
 
-    A browser takes equal labels for one place, and words for places without an order.
+    In a browser, rows with equal labels would be drawn at one position, and text has no order.
 
     Examples:
       >>> time_axis(["20240131", "20240201"], "day")
@@ -94,7 +94,7 @@ def time_axis(labels: Sequence, title: str = "") -> Axis:
 
 
 def thin(values: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
-    """Indices of `values` [n] that show the same line: all, or the extremes of each stretch.
+    """Return indices of `values` [n] that draw the same line: all, or the extremes of each segment.
 
     Examples:
       >>> thin(np.array([0, 5, 1, 0, -7, 2, 0, 1]), most=4).tolist()
@@ -106,16 +106,16 @@ def thin(values: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
     length = -(-len(values) // (most // 2))
     padded = np.full(-(-len(values) // length) * length, np.nan)
     padded[: len(values)] = values
-    stretches = padded.reshape(-1, length)
-    low = np.where(np.isnan(stretches), np.inf, stretches).argmin(axis=1)
-    high = np.where(np.isnan(stretches), -np.inf, stretches).argmax(axis=1)
-    first = np.arange(len(stretches)) * length
+    segments = padded.reshape(-1, length)
+    low = np.where(np.isnan(segments), np.inf, segments).argmin(axis=1)
+    high = np.where(np.isnan(segments), -np.inf, segments).argmax(axis=1)
+    first = np.arange(len(segments)) * length
     chosen = np.unique(np.concatenate([first + low, first + high]))
     return chosen[chosen < len(values)]
 
 
 def points(curve: Curve, detail: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Which points of a curve are drawn: those of `thin`, and more of them in the stretches."""
+    """Return which points of a curve are drawn: those of `thin`, and more in `detail`."""
     chosen = [thin(curve.values)]
     for first, stop in detail:
         inside = np.flatnonzero((curve.rows >= first) & (curve.rows < stop))
@@ -124,7 +124,7 @@ def points(curve: Curve, detail: Sequence[tuple[int, int]]) -> np.ndarray:
 
 
 def limits(panel: Panel, first: int, stop: int) -> list[float] | None:
-    """The lowest and highest number of a panel within these rows, and some room."""
+    """Return the range of a panel within these rows, with a margin; None without a number."""
     lines = [(curve.rows, curve.values) for curve in panel.curves]
     lines += [(band.rows, end) for band in panel.bands for end in (band.low, band.high)]
     parts = [np.asarray(line)[(rows >= first) & (rows < stop)] for rows, line in lines]
@@ -133,5 +133,5 @@ def limits(panel: Panel, first: int, stop: int) -> list[float] | None:
     if not len(numbers):
         return None
     low, high = float(numbers.min()), float(numbers.max())
-    room = 0.06 * (high - low) or 1.0
-    return [low - room, high + room]
+    margin = 0.06 * (high - low) or 1.0
+    return [low - margin, high + margin]

@@ -1,4 +1,4 @@
-"""Pairs of texts: from a file, and into those to train on and those to hold out."""
+"""Pairs of texts: reading them from a file, and splitting off a validation part."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import numpy as np
 
 from lstmcore.formatting import count, shorten
 
-SHOWN = 5  # numbers of lines that an error names
+SHOWN = 5  # line numbers that an error names
 SOURCE_AND_TARGET = (1, 2)
-MOST = 0.5  # share of the lines from which on a column counts as one of numbers
-# What a first line calls its columns, and how it names languages.
+MOST = 0.5  # fraction of numbers above which a column is not one of texts
+# Names of columns and of languages in a first line.
 HEADINGS = frozenset({
     "answer", "input", "original", "output", "question", "response", "sentence", "source",
     "sources", "src", "target", "targets", "text", "tgt", "translation", "trg",
@@ -31,10 +31,10 @@ Pair = tuple[str, str]
 
 
 class PairFile(NamedTuple):
-    """The pairs of a file, and what was understood of it.
+    """The pairs of a file, and notes on how it was read.
 
     pairs: [(source, target), ...], in the order of the file
-    notes: sentences for the reader
+    notes: sentences for the user
     """
 
     pairs: list[Pair]
@@ -42,26 +42,26 @@ class PairFile(NamedTuple):
 
 
 def read_pairs(path: str | os.PathLike, columns: tuple[int, int] | None = None) -> list[Pair]:
-    """The pairs of a text file: in each line a source, a tab, and a target.
+    """Read the pairs of a text file: in each line a source, a tab, and a target.
 
-    What follows a second tab (remarks, a licence) is not read, nor are empty lines. White space at
-    the ends of both texts is dropped. In a file whose name ends in .csv and whose first line has no
-    tab, commas or semicolons stand between cells, which may be quoted. A first line that holds the
-    names of two columns or of two languages is left out.
+    Text after a second tab (remarks, a licence) and empty lines are not read. White space at the
+    ends of both texts is dropped. In a file whose name ends in .csv and whose first line has no
+    tab, cells are separated by commas or semicolons, and may be quoted. A first line with the names
+    of two columns or of two languages is left out.
 
     Args:
       path: a file in UTF-8.
-      columns: which columns, counted from 1, hold source and target; None takes the first two,
-        unless there are more and one of these holds numbers, such as those of the sentences of
-        Tatoeba, or the same text in every line.
+      columns: the columns of source and target, counted from 1; None takes the first two. They must
+        be given if there are more, and one of the first two holds numbers, such as those of the
+        sentences of Tatoeba, or the same text in every line.
 
     Returns:
       [(source, target), ...], in the order of the file.
 
     Raises:
-      ValueError: lines without one of the columns, or with nothing in it (the error names them),
-        columns that have to be chosen, a file without pairs, or in another encoding.
-      OSError: there is no such file, or it cannot be read.
+      ValueError: lines in which a column is missing or empty (the error names them), columns that
+        have to be given, a file without pairs, or in another encoding.
+      OSError: the file does not exist, or cannot be read.
 
     Examples:
       >>> import tempfile
@@ -75,7 +75,7 @@ def read_pairs(path: str | os.PathLike, columns: tuple[int, int] | None = None) 
 
 
 def read_pair_file(path: str | os.PathLike, columns: tuple[int, int] | None = None) -> PairFile:
-    """The pairs of a file with notes on it; arguments and errors as in `read_pairs`."""
+    """Read the pairs of a file, with notes on it; arguments and errors as in `read_pairs`."""
     path = Path(path)
     if columns is not None:
         _check_columns(columns)
@@ -108,15 +108,15 @@ def read_pair_file(path: str | os.PathLike, columns: tuple[int, int] | None = No
     if 2 * same > len(pairs):
         notes.append(
             f"source and target are the same text in {same:,} of {count(len(pairs), 'pair')}: is "
-            "each in a column of its own?"
+            "each in its own column?"
         )
     return PairFile(pairs, notes)
 
 
 def _rows(path: Path) -> tuple[list[tuple[int, list[str]]], str]:
-    """([(number of the line, its cells), ...] of lines that are not empty, what separates cells)"""
+    """Return ([(line number, cells), ...] of lines that are not empty, name of the separator)."""
     if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: name a file of pairs")
+        raise IsADirectoryError(f"{path} is a folder: give a file of pairs")
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     try:
@@ -146,13 +146,13 @@ def _check_columns(columns: tuple[int, int]) -> None:
     whole = all(type(column) is int and column >= 1 for column in columns)
     if len(columns) != 2 or not whole or columns[0] == columns[1]:
         raise ValueError(
-            "columns must be two different numbers from 1 on, those of source and target, such as "
+            "columns must be two different numbers from 1, those of source and target, such as "
             f"(2, 4), got {columns!r}"
         )
 
 
 def _check_texts(path: Path, rows: list[tuple[int, list[str]]]) -> None:
-    """Refuse a file of more than two columns that does not begin with two columns of texts."""
+    """Raise an error for a file of several columns that does not begin with two of texts."""
     cells = [cells for _, cells in rows if len(cells) > 2]
     if len(cells) <= MOST * len(rows):
         return
@@ -171,7 +171,7 @@ def _check_texts(path: Path, rows: list[tuple[int, list[str]]]) -> None:
 
 
 def _no_text(cells: list[str]) -> str | None:
-    """What a column holds that is no text to translate from or into; None if it is."""
+    """Return what a column holds instead of texts; None if it holds texts."""
     numbers = sum(re.fullmatch(r"#?[+-]?\d+([.,]\d+)?", cell) is not None for cell in cells)
     if numbers > MOST * len(cells):
         return "numbers"
@@ -199,7 +199,7 @@ def _check_lines(
 def _notes(
     columns: tuple[int, int], rows: list[tuple[int, list[str]]], pairs: list[Pair]
 ) -> list[str]:
-    """What was read, and what was not."""
+    """Return a note on the columns that were read, if there are others."""
     widest = max((len(cells) for _, cells in rows), default=0)
     if widest <= 2 or not pairs:
         return []
@@ -207,21 +207,22 @@ def _notes(
 
 
 def split(pairs: Sequence[Pair], fraction: float, seed: int) -> tuple[list[Pair], list[Pair]]:
-    """(pairs to train on, pairs to hold out), drawn at random.
+    """Return (training pairs, validation pairs), drawn at random.
 
-    All pairs with the same source go to the same side: none that is held out was seen in training.
+    All pairs with the same source are in the same part: no source of the validation pairs was seen
+    in training.
 
     Args:
       pairs: [(source, target), ...].
-      fraction: of the different sources that is held out, at least one; 0 holds out nothing.
+      fraction: of the different sources, those of the validation pairs, at least one; 0 for none.
       seed: of the draw.
 
     Raises:
-      ValueError: `fraction` outside of [0, 1), or nothing is left to train on.
+      ValueError: `fraction` outside [0, 1), or nothing is left to train on.
 
     Examples:
-      >>> training, held_out = split([("a", "1"), ("b", "2"), ("a", "3")], 0.5, seed=0)
-      >>> len(training) + len(held_out)
+      >>> training, validation = split([("a", "1"), ("b", "2"), ("a", "3")], 0.5, seed=0)
+      >>> len(training) + len(validation)
       3
     """
     if not 0 <= fraction < 1:
@@ -231,13 +232,13 @@ def split(pairs: Sequence[Pair], fraction: float, seed: int) -> tuple[list[Pair]
     if count >= len(sources):
         raise ValueError(
             f"validation {fraction} leaves none of {len(sources)} different sources to train on: "
-            "hold out less (0 for nothing), or use more pairs"
+            "lower it (0 for none), or use more pairs"
         )
     drawn = np.random.default_rng(seed).permutation(len(sources))[:count]
-    held_out = {sources[place] for place in drawn}
+    chosen = {sources[place] for place in drawn}
     return (
-        [pair for pair in pairs if pair[0] not in held_out],
-        [pair for pair in pairs if pair[0] in held_out],
+        [pair for pair in pairs if pair[0] not in chosen],
+        [pair for pair in pairs if pair[0] in chosen],
     )
 
 

@@ -1,4 +1,4 @@
-"""What a training run leaves in its folder: figures, translations, pictures."""
+"""The files of a training run: the translator, the translations of validation pairs, figures."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ TITLE = 60  # characters of a source in a title
 
 
 def write_translator(folder: Path, trained: Trained, settings: Settings, *, source: Path) -> None:
-    """What must not be lost, into an existing folder: the translator, and how it was trained."""
+    """Write the translator, its settings and the losses, before the rest of the results."""
     trained.translator.write_parts(folder)
     description = {
         "lstmcore": __version__,
         "source": str(source),
         "pairs": {
             "training": len(trained.training),
-            "held_out": len(trained.held_out),
+            "validation": len(trained.validation),
             "left_out": trained.left_out,
         },
         "settings": asdict(settings),
@@ -38,39 +38,40 @@ def write_translator(folder: Path, trained: Trained, settings: Settings, *, sour
 
 
 def write_translations(folder: Path, trained: Trained) -> dict[str, float] | None:
-    """What the held-out pairs become, and pictures; each file is there whole or not at all.
+    """Write the translations of the validation pairs, and figures; each file in one step.
 
-    Returns what `measure` found on the held-out pairs, or None if none were held out.
+    Returns the result of `measure` on the validation pairs, or None if there are none.
     """
     translator = trained.translator
-    shown = (trained.held_out or trained.training)[0]
-    for name, figure in pictures(translator, shown[0], trained.history).items():
+    shown = (trained.validation or trained.training)[0]
+    for name, figure in figures_of(translator, shown[0], trained.history).items():
         with atomic_path(folder / name) as path:
             figure.savefig(path, dpi=120)
-    if not trained.held_out:
+    if not trained.validation:
         return None
-    sources, targets = map(list, zip(*trained.held_out, strict=True))
-    written = translator.translate(sources)
-    # Without quotes, as in the file of pairs: what was read from it holds no tab and no line end.
-    rows = [("source", "target", "written"), *zip(sources, targets, written, strict=True)]
-    with atomic_path(folder / "held_out.tsv") as path:
+    sources, targets = map(list, zip(*trained.validation, strict=True))
+    translations = translator.translate(sources)
+    # Without quotes, as in the file of pairs, whose texts hold no tab and no end of line.
+    rows = [("source", "target", "translation"), *zip(sources, targets, translations, strict=True)]
+    with atomic_path(folder / "validation.tsv") as path:
         path.write_text(
             "".join("\t".join(row) + "\n" for row in rows), encoding="utf-8", newline=""
         )
-    return measure(written, targets)
+    return measure(translations, targets)
 
 
-def measure(written: list[str], targets: list[str]) -> dict[str, float]:
-    """Exact match (0 to 1), and BLEU and chrF (0 to 100) as sacrebleu counts them (Post 2018)."""
+def measure(translations: list[str], targets: list[str]) -> dict[str, float]:
+    """Compute exact match (0 to 1), and BLEU and chrF (0 to 100) by sacrebleu (Post 2018)."""
+    pairs = zip(translations, targets, strict=True)
     return {
-        "exact match": float(np.mean([a == b for a, b in zip(written, targets, strict=True)])),
-        "BLEU": corpus_bleu(written, [targets]).score,
-        "chrF": corpus_chrf(written, [targets]).score,
+        "exact match": float(np.mean([text == target for text, target in pairs])),
+        "BLEU": corpus_bleu(translations, [targets]).score,
+        "chrF": corpus_chrf(translations, [targets]).score,
     }
 
 
-def pictures(translator: Translator, source: str, history: dict) -> dict[str, Figure]:
-    """{file name: figure}: the loss, and attention and gates while one source is translated."""
+def figures_of(translator: Translator, source: str, history: dict) -> dict[str, Figure]:
+    """Return {file name: figure}: the loss, and attention and gates of one translation."""
     run = translator.run([source])
     title = plain(source if len(source) <= TITLE else source[: TITLE - 1] + "…")
     names = translator.source.labels(run.inputs[0]), translator.target.labels(run.target[0])
@@ -81,6 +82,6 @@ def pictures(translator: Translator, source: str, history: dict) -> dict[str, Fi
         is_decoder = layer.startswith("decoder")
         labels = names[is_decoder]
         figure = plots.plot_gates(run, layer, labels=labels, xlabel="token")
-        figure.suptitle(f"{layer}, while it {'writes' if is_decoder else 'reads'}: {title}")
+        figure.suptitle(f"{layer}, while {'decoding' if is_decoder else 'encoding'}: {title}")
         figures[f"gates_{layer}.png"] = figure
     return figures

@@ -1,8 +1,9 @@
-"""All that training a translator depends on but for its pairs of texts."""
+"""The settings of a translator."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from lstmcore import checks, specs
 from lstmcore.apps.settings import TrainingSettings
@@ -13,30 +14,31 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(TrainingSettings):
-    """How to train a translator.
+    """The settings of a translator.
 
     The fields of `apps.settings.TrainingSettings`, with other defaults, and:
 
     Attributes:
-      level: of both vocabularies, "character" or "word".
+      level: unit of a token: "character" or "word".
       units: sizes of the encoder's layers; the decoder has the same.
-      embedding: size of the vectors of tokens.
-      attention: "general", "additive", "dot" or "none".
+      embedding: size of the vector of a token.
+      attention: score of the attention of the decoder: "general", "additive", "dot" or "none".
       bidirectional: read the source in both directions.
-      reverse_source: read it from its end; for an encoder of one direction.
-      dropout: fraction of what each layer reads that is dropped in training.
-      clip: largest norm of a gradient.
-      max_length: most tokens of either side, END included; longer pairs are left out.
-      buckets: groups of like length, each padded to its longest. Each is compiled for itself.
+      reverse_source: read the source from its end only. For an encoder of one direction.
+      dropout: fraction of the inputs of each layer that is dropped in training.
+      clip: largest norm of a gradient; larger ones are scaled down.
+      max_length: largest number of tokens of a text; longer pairs are left out. END is counted.
+      buckets: number of groups of pairs of similar length, each padded to its longest pair. Each is
+        compiled separately.
       batch_size: pairs in a step of the optimizer.
-      learning_rate: of Adam, at first; it falls to 0 along a cosine.
-      validation: fraction of the different sources that is held out.
+      learning_rate: step size of Adam at first; it decays to 0 along a cosine.
+      validation: fraction of the different sources used for validation and not for training.
     """
 
-    level: str = "character"
+    level: Literal["character", "word"] = "character"
     units: tuple[int, ...] = (128,)
     embedding: int = 64
-    attention: str = "general"
+    attention: Literal["general", "additive", "dot", "none"] = "general"
     bidirectional: bool = True
     reverse_source: bool = False
     dropout: float = 0.1

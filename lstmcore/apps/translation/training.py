@@ -1,4 +1,4 @@
-"""Train a translator on pairs of texts."""
+"""Training of a translator on pairs of texts."""
 
 from __future__ import annotations
 
@@ -7,50 +7,51 @@ from functools import partial
 from typing import NamedTuple
 from unicodedata import normalize
 
-import jax
 import numpy as np
 import optax
 
 from lstmcore import vocabulary
+from lstmcore.apps.training import fit_model
 from lstmcore.apps.translation.pairs import Pair, split
 from lstmcore.apps.translation.settings import Settings
 from lstmcore.apps.translation.translator import Translator
 from lstmcore.batching import Buckets, buckets
 from lstmcore.losses import cross_entropy
 from lstmcore.models.seq2seq import Seq2Seq
-from lstmcore.training.fit import NonFiniteLossError, fit
+from lstmcore.training.fit import NonFiniteLossError
 from lstmcore.vocabulary import PADDING, Vocabulary
 
 
 class Progress(NamedTuple):
-    """What `callback` is told after an epoch.
+    """The state of training after an epoch, for `callback`.
 
-    epoch: epochs done
+    epoch: number of epochs done
     losses: {"loss": ..., "validation_loss": ...}
-    translator: as it is by now
-    held_out: the pairs that were held out
+    translator: with the current params
+    validation: the validation pairs
     """
 
     epoch: int
     losses: dict[str, float]
     translator: Translator
-    held_out: list[Pair]
+    validation: list[Pair]
 
 
 class Trained(NamedTuple):
-    """What training gives.
+    """The result of training.
 
-    translator: with the params of the best epoch, if there was `patience`, else of the last
+    translator: with the params of the best epoch, if there is `patience`, else of the last
     history: {"loss": [epochs], "validation_loss": [epochs]}
-    training, held_out: the pairs of each side
+    training, validation: the pairs of each part
     left_out: number of pairs that were too long
-    stopped: None, or what ended training early: KeyboardInterrupt or NonFiniteLossError
+    stopped: None, or the exception that ended training early: KeyboardInterrupt or
+      NonFiniteLossError
     """
 
     translator: Translator
     history: dict[str, np.ndarray]
     training: list[Pair]
-    held_out: list[Pair]
+    validation: list[Pair]
     left_out: int
     stopped: BaseException | None
 
@@ -62,13 +63,13 @@ def train(
     callback: Callable[[Progress], None] | None = None,
     progress: bool = False,
 ) -> Trained:
-    """Vocabularies, buckets, model, training.
+    """Train a translator: build vocabularies, buckets and model, then fit.
 
-    Ctrl-C, or a loss that is not finite, ends training after at least one epoch with what was
-    learned until then.
+    If Ctrl-C or a non-finite loss ends training after the first epoch, the translator trained so
+    far is returned.
 
     Args:
-      pairs: [(source, target), ...]; they are trained on in the Unicode normal form NFC.
+      pairs: [(source, target), ...]; they are brought into the Unicode normal form NFC.
       settings: None takes `Settings()`.
       callback: called after each epoch with a `Progress`, for instance to print samples.
       progress: show a bar (needs rich: `lstmcore[cli]`).
@@ -78,44 +79,41 @@ def train(
 
     Raises:
       ValueError: no pairs, or none short enough; settings that do not fit one another.
-      TypeError: pairs that are none of strings.
+      TypeError: pairs that do not hold two strings.
       NonFiniteLossError, KeyboardInterrupt: within the first epoch.
 
     Examples:
       >>> from lstmcore.apps.translation import Settings, train
       >>> settings = Settings(level="word", units=4, embedding=4, bidirectional=False, epochs=1)
       >>> trained = train([("one", "eins"), ("two", "zwei"), ("three", "drei")], settings)
-      >>> len(trained.training), len(trained.held_out), trained.translator.target.tokens
+      >>> len(trained.training), len(trained.validation), trained.translator.target.tokens
       (2, 1, ('eins', 'zwei'))
     """
     settings = Settings() if settings is None else settings
     pairs = list(pairs)
     short = _short_enough(pairs, settings)
-    training, held_out = split(short, settings.validation, settings.seed)
+    training, validation = split(short, settings.validation, settings.seed)
     vocabularies = [Vocabulary.of(side, settings.level) for side in zip(*training, strict=True)]
     data = _buckets(training, vocabularies, settings.batch_size, settings.buckets)
-    validation = _buckets(held_out, vocabularies, settings.batch_size, 1) if held_out else None
     model = build(settings, vocabularies[0].size, vocabularies[1].size)
-    init_key, key = jax.random.split(jax.random.key(settings.seed))
     longest = max(part["target"].shape[1] for part in data.parts)
-    told = partial(Translator, model, source=vocabularies[0], target=vocabularies[1])
-    told = partial(told, max_length=min(settings.max_length, longest + longest // 2))
+    max_length = min(settings.max_length, longest + longest // 2)
+
+    def translator(params) -> Translator:
+        return Translator(model, params, vocabularies[0], vocabularies[1], max_length)
 
     def after_epoch(epoch, params, losses):
-        callback(Progress(epoch, losses, told(params=params), held_out))
+        callback(Progress(epoch, losses, translator(params), validation))
 
     stopped: BaseException | None = None
     try:
-        result = fit(
+        result = fit_model(
+            model,
+            settings,
             partial(loss, model),
-            jax.jit(model.init)(init_key),
             data,
+            _buckets(validation, vocabularies, settings.batch_size, 1) if validation else None,
             optimizer=_optimizer(settings, data),
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            key=key,
-            validation=validation,
-            patience=settings.patience,
             callback=after_epoch if callback else None,
             progress=progress,
         )
@@ -123,18 +121,14 @@ def train(
         if not (hasattr(error, "result") and len(error.result.history["loss"])):
             raise
         result, stopped = error.result, error
+    left_out = len(pairs) - len(short)
     return Trained(
-        told(params=result.params),
-        result.history,
-        training,
-        held_out,
-        left_out=len(pairs) - len(short),
-        stopped=stopped,
+        translator(result.params), result.history, training, validation, left_out, stopped
     )
 
 
 def build(settings: Settings, source: int, target: int) -> Seq2Seq:
-    """The model for these settings and sizes of vocabularies."""
+    """Return the model for settings and sizes of vocabularies."""
     return Seq2Seq(
         source,
         target,
@@ -149,16 +143,16 @@ def build(settings: Settings, source: int, target: int) -> Seq2Seq:
 
 
 def loss(model: Seq2Seq, params, batch, key=None):
-    """Mean of -log p(token) over the real tokens of the target."""
+    """Return the mean of -log p(token) over the real tokens of the target."""
     target = batch["target"]
     logits, _ = model.apply(params, batch["source"], target, key=key)
     return cross_entropy(logits, target, mask=target != PADDING)
 
 
 def _short_enough(pairs: Sequence[Pair], settings: Settings) -> list[Pair]:
-    """The pairs that have no more than `max_length` tokens on either side, END included.
+    """Return the pairs of at most `max_length` tokens on either side, END included.
 
-    Both texts are brought into the normal form NFC, so that one word is one token however it is
+    Both texts are brought into the normal form NFC, so that a word is the same token however it was
     typed.
     """
     if not pairs:
@@ -175,22 +169,22 @@ def _short_enough(pairs: Sequence[Pair], settings: Settings) -> list[Pair]:
     if not short:
         raise ValueError(
             f"each of {len(pairs)} pairs has more than max_length {settings.max_length} tokens "
-            "(its end counts as one): raise it"
+            "(including END): raise it"
         )
     return short
 
 
 def _buckets(pairs: list[Pair], vocabularies, batch_size: int, count: int) -> Buckets:
-    """The pairs as tokens, with empty ones among them until every batch is whole.
+    """Return the pairs as tokens, with empty pairs that fill up the last batch.
 
-    An empty pair has no token, so it adds nothing to the loss of its batch, nor to the gradient.
-    But a batch of another size would be compiled for itself, which takes seconds.
+    An empty pair has no token and adds nothing to the loss of its batch, nor to the gradient. A
+    batch of another size would need a compilation of its own, which takes seconds.
     """
     missing = -len(pairs) % batch_size if len(pairs) > batch_size else 0
-    every = [*pairs, *[None] * missing]
-    # Evenly among the others, for without a random order batches weigh the same in the mean loss.
+    padded = [*pairs, *[None] * missing]
+    # Spread evenly, because batches count equally in the mean loss when they are not shuffled.
     places = [(i + 0.5) / n for n in (len(pairs), missing) for i in range(n)]
-    rows = [every[i] for i in np.argsort(places, kind="stable")]
+    rows = [padded[i] for i in np.argsort(places, kind="stable")]
     columns = {
         side: [vocabulary.encode(pair[k]) if pair else [] for pair in rows]
         for k, (side, vocabulary) in enumerate(zip(("source", "target"), vocabularies, strict=True))

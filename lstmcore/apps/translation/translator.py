@@ -1,4 +1,4 @@
-"""A trained model with its two vocabularies: texts in, texts out."""
+"""A translator: a trained model with its two vocabularies, from texts to texts."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from lstmcore.vocabulary import JOINER, PADDING, Vocabulary, strings
 
 MODEL, VOCABULARIES = "model.safetensors", "vocabularies.json"
 AT_ONCE = 256  # texts in one batch
-MOST_TOKENS = 100_000  # of a translation: its memory is reserved at once
-FEWEST_STEPS = 8  # sources are padded to this, or twice, four times, ... of it: few compilations
+MOST_TOKENS = 100_000  # of a translation; memory for all is reserved at once
+FEWEST_STEPS = 8  # sources are padded to 8, 16, 32, ... steps: few compilations
 
 
 @dataclass(frozen=True, eq=False)
 class Translator:
-    """A model, its weights, and what turns texts into tokens and back.
+    """A trained model with its two vocabularies.
 
     Attributes:
       model: lc.Seq2Seq of tokens.
       params: its weights.
       source, target: vocabularies of the two sides.
-      max_length: most tokens that a translation has, END included.
+      max_length: largest number of tokens of a translation, END included.
     """
 
     model: Seq2Seq
@@ -58,8 +58,9 @@ class Translator:
         for side, size in sizes.items():
             if getattr(self.model, side) != size:
                 raise ValueError(
-                    f"the model knows {getattr(self.model, side)} {side} tokens but its vocabulary "
-                    f"has {size}: they belong to different models"
+                    f"the model has {getattr(self.model, side)} {side} tokens but the vocabulary "
+                    f"has "
+                    f"{size}: they belong to different models"
                 )
 
     def translate(
@@ -70,27 +71,27 @@ class Translator:
         length_penalty: float = 0.6,
         edits: Mapping[str, Callable] | None = None,
     ) -> list[str]:
-        """One translation for each text.
+        """Return a translation of each text.
 
-        A token that the source vocabulary does not know is read as UNKNOWN, see `unknown`. An
-        empty text is translated, too: its encoder reads END alone.
+        Tokens outside the source vocabulary are read as UNKNOWN, see `unknown`. Empty texts are
+        translated as well: the encoder reads only END.
 
         Args:
           texts: any number of strings.
-          width: 1 takes the likeliest token at each step; more is the width of a beam search.
+          width: 1 takes the most probable token at each step; more is the width of a beam search.
           length_penalty: of the beam search, see `lc.beam_search`.
-          edits: for any LSTM layer by name, a function `(gates, t) -> gates`: see what is written
-            with a gate shut, say. The decoding is compiled anew for them.
+          edits: a function `(gates, t) -> gates` for any LSTM layer by name, for instance to
+            translate with a gate closed. Decoding is then compiled anew.
 
         Raises:
-          TypeError: `texts` is a string or holds something else than strings.
+          TypeError: `texts` is a string, or holds anything but strings.
           ValueError: `width` below 1, an unknown name in `edits`, or weights whose logits are not
             finite.
         """
         width = checks.check_count("width", width)
         texts = strings("texts", texts)
         step = self.model.step if edits is None else partial(self.model.step, edits=edits)
-        written: list[str] = []
+        translations: list[str] = []
         for first in range(0, len(texts), AT_ONCE):
             some = texts[first : first + AT_ONCE]
             ids = self._ids(some + some[-1:] * (_rows(len(some)) - len(some)))
@@ -104,24 +105,24 @@ class Translator:
             else:
                 options |= {"width": width, "length_penalty": length_penalty}
                 tokens = beam_search(step, self.params, state, **options).tokens[:, 0]
-            written += self.target.decode_all(np.asarray(tokens)[: len(some)])
-        return written
+            translations += self.target.decode_all(np.asarray(tokens)[: len(some)])
+        return translations
 
     def unknown(self, texts: Sequence[str]) -> list[str]:
-        """The different tokens of the texts that the source vocabulary does not know, sorted."""
+        """Return the distinct tokens of the texts outside the source vocabulary, sorted."""
         known = set(self.source.tokens)
         found = {token for text in strings("texts", texts) for token in self.source.split(text)}
         bare = {token: token.removeprefix(JOINER) or token for token in found - known}
-        # Where the word itself is known, what is not is that it follows without a space.
+        # A known word may be unknown in its form that follows without a space.
         return sorted({token if name in known else name for token, name in bare.items()})
 
     def run(self, texts: Sequence[str], targets: Sequence[str] | None = None, **options):
-        """The run of `study.run` while the texts are translated, or while `targets` are written.
+        """Return the `study.Run` of encoding the texts and decoding `targets`.
 
         Args:
-          texts: what is read.
-          targets: what is written; None takes the model's own translations.
-          **options: `edits` of `study.run`.
+          texts: the sources.
+          targets: the targets; None takes the translations of the model.
+          **options: `edits`, as in `study.run`.
 
         Returns:
           study.Run; `source.labels(run.inputs[0])` and `target.labels(run.target[0])` name its
@@ -129,8 +130,8 @@ class Translator:
         """
         texts = strings("texts", texts)
         targets = self.translate(texts) if targets is None else strings("targets", targets)
-        written = jnp.asarray(self.target.encode_all(targets))
-        return study.run(self.model, self.params, self._ids(texts), target=written, **options)
+        target = jnp.asarray(self.target.encode_all(targets))
+        return study.run(self.model, self.params, self._ids(texts), target=target, **options)
 
     def save(self, folder: str | os.PathLike) -> None:
         """Write the model and its vocabularies into a folder, which is made if it is not there.
@@ -156,11 +157,11 @@ class Translator:
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Translator:
-        """Read what `save` wrote.
+        """Return the translator that `save` wrote.
 
         Raises:
           FileNotFoundError: the folder, or a file in it, is not there.
-          ValueError: a file is damaged, holds no translator, or that of another one.
+          ValueError: a file is damaged, is not of a translator, or of another one.
         """
         folder = Path(folder)
         saved_by = "lstmcore translate train or Translator.save"
@@ -173,7 +174,7 @@ class Translator:
             raise ValueError(f"{folder} holds no translator: {error}") from error
 
     def _ids(self, texts: Sequence[str]):
-        """[B, S] tokens of the texts; S is a power of two."""
+        """Return the tokens of the texts [B, S]; S is a power of two."""
         ids = self.source.encode_all(texts)
         steps = max(FEWEST_STEPS, 1 << (ids.shape[1] - 1).bit_length())
         missing = steps - ids.shape[1]
@@ -189,7 +190,7 @@ def _parse(stored: dict) -> dict[str, Any]:
 
 
 def _rows(texts: int) -> int:
-    """Rows of the batch for so many texts, a power of 2: few shapes, few compilations."""
+    """Return the batch size for a number of texts, a power of 2: few compilations."""
     return 1 << (texts - 1).bit_length()
 
 

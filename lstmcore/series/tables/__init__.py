@@ -1,16 +1,17 @@
-"""From a file as people have it to a table; `reading` takes the steps one after another.
+"""Read a file of any common form into a table; `reading` combines the steps.
 
-reading     the whole way, in the order of the steps
-options     how to read: what the command line and `read_csv` both take
+reading     all steps in order
+options     the options of the command line and of `read_csv`
 text_file   bytes to text: compression, encoding
 csv         text to the cells of columns: separator, header, comments, lines
 plain_text  the same for plain blocks of large files, by pandas
-header      names, units or values in the first row
-time_role   which column holds the times
-selection   which columns are values, and which are pointed out
+header      tell names, units and values in the first row
+time_role   find the column that holds the times
+selection   find the columns that are values
 columns     cells to numbers, each column as a whole
 numbers     a cell as a number: decimal marks, thousands, missing values
 panel       several series in one file
-arranging   rows sorted, joined and resampled, if asked for
+arranging   sort, merge and resample rows, if asked for
+doubts      notes on readings that are likely but not certain
 table       the result
 """

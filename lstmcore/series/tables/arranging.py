@@ -1,4 +1,4 @@
-"""Rows in the order of time, one for each time, at equal intervals: only if asked for."""
+"""Sort, merge and resample the rows of a table, as far as the options ask for it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from lstmcore.formatting import count
-from lstmcore.series.tables.options import AGGREGATES, ReadOptions
+from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.times.column import TimeColumn
-from lstmcore.series.times.resampling import merge_duplicates, resample, sort_rows
+from lstmcore.series.times.resampling import AGGREGATES, merge_duplicates, resample, sort_rows
 
 __all__ = ["aggregates", "arrange"]
 
 
 def aggregates(text: str, columns: Sequence[str]) -> list[str]:
-    """How the rows of an interval become one, for each column.
+    """Return how the rows of an interval are aggregated, for each column.
 
     Raises:
-      ValueError: an aggregate or a column that there is not.
+      ValueError: an aggregate or a column that does not exist.
 
     Examples:
       >>> aggregates("rain=sum", ["rain", "level"]), aggregates("last", ["rain"])
@@ -39,16 +39,17 @@ def aggregates(text: str, columns: Sequence[str]) -> list[str]:
 def arrange(
     values: np.ndarray, times: TimeColumn, columns: Sequence[str], options: ReadOptions
 ) -> tuple[np.ndarray, TimeColumn, np.ndarray | None, list[str]]:
-    """Sort, join and resample rows, as far as the options ask for it.
+    """Sort, merge and resample rows, as far as the options ask for it.
 
     Args:
       values: float64 [rows, F].
       times: of these rows.
       columns: names of the F columns.
-      options: of which sort, duplicates, resample and aggregate are used.
+      options: its sort, duplicates, resample and aggregate are used.
 
     Returns:
-      (values, times, rows, notes). rows: int, the row before for each row; None after resampling.
+      (values, times, rows, notes). rows: int, the former position of each row; None after
+      resampling.
     """
     notes: list[str] = []
     rows = np.arange(len(values))
@@ -64,7 +65,7 @@ def arrange(
         rows = firsts[:, 0].astype(np.int64)
         if doubled := before - len(values):
             notes.append(
-                f"{count(doubled, 'row')} with a time that was there: {options.duplicates}"
+                f"{count(doubled, 'row')} with the time of another row: {options.duplicates}"
             )
     if options.resample is None:
         return values, times, rows, notes

@@ -1,4 +1,4 @@
-"""Columns of cells to columns of numbers: what each holds is judged by all of its cells."""
+"""Convert columns of cells to numbers, by the evidence of all cells of a column."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.formatting import count, few
+from lstmcore.formatting import count, few, shorten
+from lstmcore.series.row_names import as_text
 from lstmcore.series.tables.csv import Column, Sheet
 from lstmcore.series.tables.numbers import advice, is_missing, is_padded, read_cell
 from lstmcore.series.tables.options import ReadOptions
@@ -34,16 +35,16 @@ class Place(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What the cells of a column are.
+    """The kinds of cells in a column.
 
     Attributes:
-      numbers, words: how many cells are numbers, and how many are neither that nor missing.
-      word: the first of those.
-      point, comma: the first number that is one with decimal points alone, or with commas alone.
-      unclear: the first that is another number with points than with commas, such as 1.234.
-      unclear_comma: the first of those with a comma.
+      numbers, words: how many cells are numbers, and how many are neither numbers nor missing.
+      word: the first of the words.
+      point, comma: the first number that needs decimal points, or decimal commas.
+      unclear: the first whose value depends on the decimal mark, such as 1.234.
+      unclear_comma: the first of these with a comma.
       percent, bare: the first number with a percent sign, and without.
-      padded: the first whole number with zeros before it.
+      padded: the first whole number with leading zeros.
     """
 
     numbers: int
@@ -59,14 +60,14 @@ class Content(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """ "empty", "number", "text", or "mixed" if at least half of it is numbers."""
+        """Return "empty", "number", "text", or "mixed" if at least half of it is numbers."""
         if not self.words:
             return "number" if self.numbers else "empty"
         return "mixed" if self.numbers >= self.words else "text"
 
 
 def examine(column: Column, na: Sequence[str] = ()) -> Content:
-    """Look at every cell of a column."""
+    """Return the kinds of cells in a column."""
     found: dict[str, Place] = {}
     numbers = words = row = 0
     for part in column.parts:
@@ -81,7 +82,7 @@ def examine(column: Column, na: Sequence[str] = ()) -> Content:
         cells = part.tolist()
         # Each text once, in the order in which they appear: most columns of words have few.
         for text, count_of in Counter(cells).items():
-            cell = text.decode() if isinstance(text, bytes) else text
+            cell = as_text(text)
             if is_missing(cell, na):
                 continue
             kinds = _kinds_of(cell)
@@ -114,7 +115,7 @@ def _kinds_of(cell: str) -> list[str]:
 
 
 def settled_mark(contents: Iterable[Content], options: ReadOptions) -> str | None:
-    """The decimal mark that the numbers of a file agree on; None if they leave it open."""
+    """Return the decimal mark that the numbers of a file agree on; None if they leave it open."""
     if options.decimal_mark:
         return options.decimal_mark
     marks = set()
@@ -136,14 +137,15 @@ def numbers(
     """Read a column of numbers into `out`, float64 [rows], NaN where a value is missing.
 
     Args:
-      sheet: the file, which receives notes.
-      column, content: one of its columns, and what `examine` found there.
+      sheet: the file; receives notes.
+      column, content: one of its columns, and the result of `examine`.
       options: how to read it.
       settled: the decimal mark of other columns, or None.
+      out: receives the numbers.
 
     Raises:
-      ValueError: a cell that is no number; numbers that mean one thing with decimal points and
-        another with commas. The message names the line.
+      ValueError: a cell that is not a number; numbers whose value depends on the decimal mark. The
+        message names the line.
     """
     if content.word is not None:
         raise ValueError(_not_a_number(sheet, column, content.word))
@@ -187,7 +189,7 @@ def _parsed(part: np.ndarray, decimal: str, na: Sequence[str]) -> np.ndarray:
     if part.dtype.kind == "f":
         return part
     place = 0 if decimal == "." else 1
-    cells = [cell.decode() if isinstance(cell, bytes) else cell for cell in part.tolist()]
+    cells = map(as_text, part.tolist())
     return np.array([np.nan if is_missing(c, na) else read_cell(c)[place] for c in cells], float)
 
 
@@ -231,12 +233,12 @@ def _decimal_of(
 
 
 def is_truth(words: Sequence[str]) -> bool:
-    """Whether these words of a column are what it has for true, alone."""
+    """Return whether these words are the one that stands for true in a column of true and false."""
     return len(words) == 1 and any(words[0] == max(truths) for truths in TRUTHS)
 
 
 def categories(sheet: Sheet, column: Column, content: Content, na: Sequence[str]) -> list[str]:
-    """The texts that a column of words holds, sorted; for true and false, and the like, true alone.
+    """Return the texts of a column of words, sorted; of true and false and the like, true alone.
 
     Raises:
       ValueError: too many to tell apart, or words between numbers.
@@ -260,14 +262,14 @@ def categories(sheet: Sheet, column: Column, content: Content, na: Sequence[str]
 
 
 def category_values(column: Column, category: str, na: Sequence[str]) -> np.ndarray:
-    """1 where a column holds this text, 0 where another, NaN where none; float64 [rows]."""
+    """Return 1 where a column holds this text, 0 for another, NaN where empty; float64 [rows]."""
     truth = is_truth([category])
     texts = [text.lower() if truth else text for text in column.texts()]
     return np.array([np.nan if is_missing(text, na) else text == category for text in texts], float)
 
 
 def where(sheet: Sheet, row: int, column: Column) -> str:
-    """The place of a cell, to begin a message with."""
+    """Return the place of a cell, to begin a message with."""
     return f"{sheet.path}, line {sheet.line(row):,}, column {column.name[:60]!r}"
 
 
@@ -278,13 +280,13 @@ def _not_a_number(sheet: Sheet, column: Column, place: Place) -> str:
             f"{start}: {place.text} is not finite; fill in or remove it first, or have it taken as "
             f"a missing value with --na={place.text}"
         )
-    shown = place.text if len(place.text) <= 40 else place.text[:39] + "…"
+    text = shorten(place.text)
     if to_do := advice(place.text):
-        return f"{start}: {shown!r} is not a number: {to_do}"
+        return f"{start}: {text!r} is not a number: {to_do}"
     if place.text == column.name:
-        return f"{start}: the names of columns stand there again; remove the line"
+        return f"{start}: the line repeats the names of the columns; remove it"
     return (
-        f"{start}: {shown!r} is not a number; choose other columns, clean it, or have it taken as "
+        f"{start}: {text!r} is not a number; choose other columns, clean it, or have it taken as "
         "a missing value with --na"
     )
 
@@ -292,7 +294,6 @@ def _not_a_number(sheet: Sheet, column: Column, place: Place) -> str:
 def _text(column: Column, row: int) -> str:
     for part in column.parts:
         if row < len(part):
-            cell = part[row]
-            return cell.decode() if isinstance(cell, bytes) else str(cell)
+            return as_text(part[row])
         row -= len(part)
     raise IndexError(row)

@@ -1,8 +1,8 @@
-"""From the text of a file to the names and cells of its columns.
+"""Split the text of a file into the names and cells of its columns.
 
-The standard library's `csv` splits lines into cells. What it does not do is here: which character
-separates cells, whether the first line holds names, what is a comment, and the line that each row
-is on. Large files go through `plain_text` wherever their lines are plain.
+The standard library's `csv` splits lines into cells. This module finds the separator, the names of
+the columns and the comments, and keeps the line of each row. Plain lines of large files go through
+`plain_text`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.formatting import count, few, normalized
+from lstmcore.series.row_names import as_text
 from lstmcore.series.tables.header import has_header, is_row_of_units, is_time_name
 from lstmcore.series.tables.numbers import (
     decimal_mark,
@@ -31,14 +32,14 @@ from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.plain_text import WIDEST_TEXT, read_plain
 from lstmcore.series.tables.text_file import LONGEST_RECORD, open_blocks
 
-JUDGED_BY = 50  # lines that show which separator is used
-FEW_ROWS = 12  # that show whether the first line holds names
+JUDGED_BY = 50  # lines that decide which separator is used
+FEW_ROWS = 12  # that decide whether the first line holds names
 EXCEL_ERROR = re.compile(r"#(N/A|NV|DIV/0!|VALUE!|WERT!|REF!|BEZUG!|NAME\?|NULL!|NUM!)", re.I)
 EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 CAMPBELL = re.compile(r'"?TOA5"?,.*\n.*TIMESTAMP')
 SPACED_NUMBER = re.compile(r"\s*[+-]?[1-9]\d{0,2}( \d{3})+([.,]\d*)?\s*")
 
-__all__ = ["Column", "Sheet", "read_sheet"]
+__all__ = ["Column", "Sheet", "column_error", "read_sheet"]
 
 
 class Row(NamedTuple):
@@ -58,11 +59,11 @@ class Column:
 
     Attributes:
       name: from the header, or column_0, column_1, ...
-      is_unnamed: the header leaves its name empty.
-      parts: text [rows], bytes in UTF-8 or StringDType; or float64 [rows] of cells that were
-        numbers beyond doubt, NaN if empty.
-      marks: decimal marks that parts of numbers were written with.
-      numeric: parts to come may be numbers rather than text.
+      is_unnamed: whether the header leaves its name empty.
+      parts: text [rows], bytes in UTF-8 or StringDType; or float64 [rows] of cells that can only be
+        numbers, NaN if empty.
+      marks: decimal marks in the parts of numbers.
+      numeric: whether later parts may be numbers rather than text.
     """
 
     name: str
@@ -82,11 +83,10 @@ class Column:
         """Turn the cells read so far into numbers, now that it is a column of them."""
         parts, self.parts = self.parts, []
         for part in parts:
-            cells = [cell.decode() if isinstance(cell, bytes) else cell for cell in part.tolist()]
-            self.append(cells, decimal)
+            self.append(list(map(as_text, part.tolist())), decimal)
 
     def texts(self) -> Iterator[str]:
-        """The cells from first to last, without spaces around them."""
+        """Yield the cells from first to last, without spaces around them."""
         for part in self.parts:
             if part.dtype.kind == "f":
                 yield from ("" if n != n else f"{n:.15g}" for n in part.tolist())
@@ -102,11 +102,12 @@ class Sheet:
 
     Attributes:
       path: the file.
-      separator: between cells.
+      separator: the character between cells.
       columns: all of them, in order.
       notes: sentences on what was left out or guessed.
-      rows: how many there are.
-      decimal: the decimal mark; empty if nothing shows it.
+      rows: number of rows.
+      decimal: the decimal mark; empty if it is not known.
+      has_names: a line of the file, or a comment, names the columns.
     """
 
     path: str | os.PathLike
@@ -115,6 +116,7 @@ class Sheet:
     notes: list[str] = field(default_factory=list)
     rows: int = 0
     decimal: str = "."
+    has_names: bool = False
     _lines: list[tuple[int, range | np.ndarray]] = field(default_factory=list)
 
     @property
@@ -122,7 +124,7 @@ class Sheet:
         return [column.name for column in self.columns]
 
     def line(self, row: int) -> int:
-        """The line of the file, counted from 1, that a row begins on."""
+        """Return the line of the file, counted from 1, that a row begins on."""
         first, lines = next(part for part in reversed(self._lines) if part[0] <= row)
         return int(lines[row - first])
 
@@ -149,8 +151,18 @@ class Sheet:
         self.rows += len(lines)
 
 
+def column_error(sheet: Sheet, name: str) -> ValueError:
+    """Return the error that a file has no column, or more than one, of a name."""
+    problem = "more than one column" if name in sheet.names else "no column"
+    alike = [other for other in sheet.names if other.strip().lower() == name.strip().lower()]
+    meant = f" (did you mean {alike[0][:60]!r}?)" if alike and alike[0] != name else ""
+    return ValueError(
+        f"{sheet.path} has {problem} {name[:60]!r}{meant}: its columns are {few(sheet.names)}"
+    )
+
+
 class _Records:
-    """Lines of a file to rows of cells, with the line that each begins on."""
+    """Splits the lines of a file into rows of cells, with the line that each row begins on."""
 
     def __init__(self, path, skip_lines: int) -> None:
         self.path, self.line, self.skip_lines = path, 0, skip_lines
@@ -158,7 +170,7 @@ class _Records:
         self.comments: list[tuple[int, str]] = []
 
     def lines(self, text: str) -> Iterator[tuple[int, str]]:
-        """Numbered lines of whole rows, without comments and those to skip."""
+        """Yield the numbered lines of whole rows, without comments and those to skip."""
         is_quoted = False
         for line in io.StringIO(text, newline=""):
             self.line += 1
@@ -195,7 +207,7 @@ class _Records:
 
 
 class _Widths:
-    """Every row must have a cell for each column; blank lines mean nothing at the end alone."""
+    """Checks that rows have a cell for each column; blank lines are allowed at the end alone."""
 
     def __init__(self, path, names: Sequence[str]) -> None:
         self.path, self.names = path, names
@@ -211,15 +223,15 @@ class _Widths:
                 yield row
             else:
                 self.check_no_blank()
-                there = "is" if len(self.names) == 1 else "are"
+                verb = "is" if len(self.names) == 1 else "are"
                 raise ValueError(
                     f"{self.path}, line {row.line:,}: {count(len(row.cells), 'cell')}, but there "
-                    f"{there} {count(len(self.names), 'column')} ({few(self.names)}); --separator, "
+                    f"{verb} {count(len(self.names), 'column')} ({few(self.names)}); --separator, "
                     "--decimal and --skip-lines say how to read it"
                 )
 
     def check_no_blank(self) -> None:
-        """A row follows: there must be no blank line before it."""
+        """Raise ValueError if a blank line precedes this row."""
         if self.blank is not None:
             raise ValueError(
                 f"{self.path}, line {self.blank:,}: 0 cells, a blank line between rows; remove it, "
@@ -235,13 +247,14 @@ def read_sheet(
 
     Args:
       path: the file; "-" is the standard input.
-      options: what of it is known.
-      is_text: whether the text of a column of this name is needed, even if it looks like numbers.
+      options: how to read it, as far as the caller knows.
+      is_text: returns whether the text of a column of this name is needed, even if it looks like
+        numbers.
 
     Raises:
       FileNotFoundError, IsADirectoryError, OSError: the file cannot be read.
-      ValueError: it is no text, is empty or has no rows; a line has too few or too many cells; it
-        is not clear what separates cells or whether the first line holds names.
+      ValueError: it is not text, is empty or has no rows; a line has too few or too many cells; the
+        separator, or whether the first line holds names, is unclear.
     """
     notes: list[str] = []
     with open_blocks(path, options.encoding, notes) as blocks:
@@ -255,6 +268,7 @@ def _read(
     options: ReadOptions,
     is_text: Callable[[str], bool],
 ) -> Sheet:
+    """Return the sheet in blocks of text: the first ones decide how the others are read."""
     records = _Records(path, options.skip_lines)
     lines, separator = _without_head(_first_lines(records, blocks), notes)
     if not lines:
@@ -273,27 +287,8 @@ def _read(
     if rows:
         _leave_out_units(sheet, rows, options)
         sheet.append(rows)
-    found = options.decimal_mark or decimal_mark(column.texts() for column in sheet.columns)
-    # Between semicolons, 1.234 may be a thousand until some cell shows the decimal mark.
-    sheet.decimal = found or ("" if records.separator == ";" else ".")
-    for column in sheet.columns:
-        column.numeric = not is_text(column.name) and all(
-            (is_plain(cell, sheet.decimal) and is_exact(cell)) or is_missing(cell)
-            for cell in column.texts()
-        )
-        if column.numeric:
-            column.settle(sheet.decimal)
-    for block in blocks:
-        plain = read_plain(
-            block, records.separator, [column.numeric for column in sheet.columns], sheet.decimal
-        )
-        if plain:
-            widths.check_no_blank()
-            first = records.line + 1
-            records.line += len(plain[0])
-            sheet.append_plain(plain, range(first, records.line + 1), block)
-        elif rows := list(widths.check(records.split(records.lines(block.decode())))):
-            sheet.append(rows)
+    _find_numbers(sheet, options, is_text)
+    _append_blocks(sheet, blocks, records, widths)
     if not sheet.rows:
         raise ValueError(f"{path} has column names but no rows of numbers")
     if ends_with_separator:
@@ -307,8 +302,38 @@ def _read(
     return sheet
 
 
+def _find_numbers(sheet: Sheet, options: ReadOptions, is_text: Callable[[str], bool]) -> None:
+    """Find the decimal mark and the columns of numbers, by the rows read so far."""
+    found = options.decimal_mark or decimal_mark(column.texts() for column in sheet.columns)
+    # Between semicolons, 1.234 may be a thousand until some cell shows the decimal mark.
+    sheet.decimal = found or ("" if sheet.separator == ";" else ".")
+    for column in sheet.columns:
+        column.numeric = not is_text(column.name) and all(
+            (is_plain(cell, sheet.decimal) and is_exact(cell)) or is_missing(cell)
+            for cell in column.texts()
+        )
+        if column.numeric:
+            column.settle(sheet.decimal)
+
+
+def _append_blocks(
+    sheet: Sheet, blocks: Iterator[bytes], records: _Records, widths: _Widths
+) -> None:
+    """Append the other blocks of a file, plain ones at once and others row by row."""
+    numeric = [column.numeric for column in sheet.columns]
+    for block in blocks:
+        plain = read_plain(block, sheet.separator, numeric, sheet.decimal)
+        if plain:
+            widths.check_no_blank()
+            first = records.line + 1
+            records.line += len(plain[0])
+            sheet.append_plain(plain, range(first, records.line + 1), block)
+        elif rows := list(widths.check(records.split(records.lines(block.decode())))):
+            sheet.append(rows)
+
+
 def _whole_rows(blocks: Iterator[bytes], path) -> Iterator[bytes]:
-    """Blocks that do not end within a quoted cell."""
+    """Yield blocks that do not end within a quoted cell."""
     held: list[bytes] = []
     quotes = 0
     for block in blocks:
@@ -324,7 +349,7 @@ def _whole_rows(blocks: Iterator[bytes], path) -> Iterator[bytes]:
 
 
 def _first_lines(records: _Records, blocks: Iterator[bytes]) -> list[tuple[int, str]]:
-    """The lines of the first block or, if these are few, of more; from the first not blank on."""
+    """Return the lines of the first blocks, until they are enough, without leading blank lines."""
     lines: list[tuple[int, str]] = []
     for block in blocks:
         lines += records.lines(block.decode())
@@ -337,22 +362,22 @@ def _first_lines(records: _Records, blocks: Iterator[bytes]) -> list[tuple[int, 
 def _without_head(
     lines: list[tuple[int, str]], notes: list[str]
 ) -> tuple[list[tuple[int, str]], str | None]:
-    """The lines without what programs write above a table, and the separator that it tells."""
+    """Return the lines without what programs write above a table, and the separator named there."""
     if CAMPBELL.match("".join(text for _, text in lines[:2])):
         notes.append(f"line {lines[0][0]:,} left out, which describes the logger")
         return _from_filled(lines[1:]), None
-    if lines and (told := EXCEL_SEPARATOR.fullmatch(lines[0][1])):
-        return _from_filled(lines[1:]), told.group(1)
+    if lines and (found := EXCEL_SEPARATOR.fullmatch(lines[0][1])):
+        return _from_filled(lines[1:]), found.group(1)
     return lines, None
 
 
 def _from_filled(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    """Lines from the first on that is not blank."""
+    """Return the lines from the first that is not blank."""
     return list(dropwhile(lambda line: not line[1].strip(), lines))
 
 
 def _find_separator(lines: list[str], path, decimal: str | None) -> str:
-    """The character that cuts most lines into as many cells, at least two, as the first."""
+    """Return the character that cuts most lines into as many cells, at least two, as the first."""
     sample = list(islice(filter(str.strip, lines), JUDGED_BY))
     best, agreeing = "", 0.0
     for separator in "\t;,| ":
@@ -380,14 +405,14 @@ def _cell_counts(lines: list[str], separator: str) -> list[int]:
         lines = [" ".join(line.split()) for line in lines]
     try:
         return [len(cells) for cells in csv.reader(lines, delimiter=separator) if cells] or [0]
-    except csv.Error:  # a cell too long: said when it is read
+    except csv.Error:  # a cell too long: reported when it is read
         return [0]
 
 
 def _name_columns(
     sheet: Sheet, rows: list[Row], comments: list[tuple[int, str]], options: ReadOptions
 ) -> None:
-    """Take the names from the first row, the comment before it, or the places of columns."""
+    """Take the names from the first row, the comment before it, or the positions of columns."""
     first, below = rows[0], [row.cells for row in rows[1:FEW_ROWS] if not row.is_blank]
     named = options.header
     if named is None:
@@ -419,6 +444,7 @@ def _name_columns(
                 names = words
                 sheet.notes.append(f"names of columns taken from the comment {text[:40]!r}")
                 comments.pop()
+    sheet.has_names = any(name.strip() for name in names)
     sheet.columns = [
         Column(normalized(name) or f"column_{place}", named and not name.strip())
         for place, name in enumerate(names)
@@ -428,10 +454,10 @@ def _name_columns(
 def _add_unnamed(
     sheet: Sheet, rows: list[Row], lines: Sequence[tuple[int, str]], options: ReadOptions
 ) -> bool:
-    """Add an empty name to the first row where the others all have one cell more.
+    """Add an empty name to the first row if all others have one cell more.
 
-    It may be one of names of rows, which R writes in quotes before the others. Or lines of values
-    end with a separator: then return True.
+    The extra cell may be the name of the row, which R writes in quotes before the others. Or lines
+    of values end with a separator; then return True.
     """
     names, below = rows[0].cells, [row.cells for row in rows[1:FEW_ROWS] if not row.is_blank]
     if options.header is False or len(below) < 2:
@@ -459,7 +485,7 @@ def _add_unnamed(
 
 
 def _drop_empty_end(sheet: Sheet) -> None:
-    """Drop the column that separators at the ends of lines have made."""
+    """Drop the empty column that separators at the ends of lines have made."""
     row = 0
     for part in sheet.columns.pop().parts:
         is_filled = ~np.isnan(part) if part.dtype.kind == "f" else part != part.dtype.type()
@@ -473,7 +499,7 @@ def _drop_empty_end(sheet: Sheet) -> None:
 
 
 def _leave_out_units(sheet: Sheet, rows: list[Row], options: ReadOptions) -> None:
-    """A first row of words, where all other rows hold numbers, tells units; a second their kind."""
+    """Remove the first rows if they hold units, as words above numbers, or name the index."""
     for _ in range(2):
         below = [row.cells for row in rows[1:FEW_ROWS]]
         if not below or options.header is False or not is_row_of_units(rows[0].cells, below):
@@ -488,7 +514,7 @@ def _leave_out_units(sheet: Sheet, rows: list[Row], options: ReadOptions) -> Non
 
 
 def _plain_numbers(cells: Sequence[str], decimal: str) -> np.ndarray | None:
-    """float64 [rows] of cells that are numbers to everyone, NaN where empty; else None."""
+    """Return cells that can only be numbers, float64 [rows], NaN where empty; else None."""
     joined = "".join(cells)
     if decimal == "" and ("." in joined or "," in joined):
         return None
@@ -507,7 +533,7 @@ def _plain_numbers(cells: Sequence[str], decimal: str) -> np.ndarray | None:
 
 
 def _text_array(cells: Sequence[str]) -> np.ndarray:
-    """Text [rows] in as little memory as its longest cell allows."""
+    """Return text [rows] in as little memory as its longest cell allows."""
     encoded = [cell.strip().encode() for cell in cells]
     if max(map(len, encoded)) <= WIDEST_TEXT:
         return np.array(encoded, dtype="S")

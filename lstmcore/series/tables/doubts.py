@@ -1,4 +1,4 @@
-"""Readings that are likely but not certain: each becomes a note, none changes what is read."""
+"""Note readings that are likely but not certain, without changing what is read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CODES = frozenset(
 # decimal point.
 SENTINELS = np.array([99.0, 999.0, 9999.0, 99999.0, 999999.0])
 SENTINELS = np.concatenate([SENTINELS, SENTINELS + 0.9, SENTINELS + 0.99])
-FEWEST_VALUES = 5  # besides a sentinel, to tell that it is far from them
+FEWEST_VALUES = 5  # besides a sentinel, to judge that it is far from them
 
 __all__ = ["note_halves", "point_out"]
 
@@ -46,14 +46,14 @@ def point_out(
       values: float64 [rows, F], NaN where missing.
       times: of the rows, or None.
       places: of the columns of times.
-      asked: the caller named these columns, so that only their values may be in doubt.
+      asked: whether the caller named these columns, so that only their values may be in doubt.
     """
     has_dates = times is not None and times.times.dtype.kind == "M"
     for name, column in zip(names, values.T, strict=True):
         if found := _sentinels(column):
-            shown = " and ".join(f"{value:.15g}" for value in found)
+            text = " and ".join(f"{value:.15g}" for value in found)
             sheet.notes.append(
-                f"{few([name])}: {shown}, far from the other values, may stand for a missing "
+                f"{few([name])}: {text}, far from the other values, may stand for a missing "
                 f"value: --na={found[0]:.15g} reads it as one"
             )
     if times is not None and not has_dates and is_time_name(sheet.names[places[0]]):
@@ -90,7 +90,7 @@ def note_halves(sheet: Sheet, options: ReadOptions) -> None:
     Only a table without names leaves this open: `100,13` is then two cells or one.
     """
     is_told = options.separator or options.decimal_mark
-    if is_told or sheet.separator != "," or not all(_has_no_name(name) for name in sheet.names):
+    if is_told or sheet.separator != "," or sheet.has_names:
         return
     firsts = [next(filter(None, column.texts()), "") for column in sheet.columns]
     numbers = [text for text in firsts if not looks_like_time(text)]
@@ -107,12 +107,8 @@ def note_halves(sheet: Sheet, options: ReadOptions) -> None:
     )
 
 
-def _has_no_name(name: str) -> bool:
-    return name.startswith("column_")
-
-
 def _numbers_rows(sheet: Sheet, name: str, values: np.ndarray) -> bool:
-    """Return whether a column, unnamed or called as indexes are, grows from row to row."""
+    """Return whether a column, unnamed or named like an index, grows from row to row."""
     plain = name.strip().lower()
     is_unnamed = any(column.is_unnamed and column.name == name for column in sheet.columns)
     if not (is_unnamed or plain in ROW_NUMBERS or plain == "unnamed: 0") or len(values) < 3:
@@ -121,7 +117,7 @@ def _numbers_rows(sheet: Sheet, name: str, values: np.ndarray) -> bool:
 
 
 def _is_code(name: str) -> bool:
-    """Return whether a column is called as codes are; keys are judged by `panel.shared_keys`."""
+    """Return whether a column is named like codes; `panel.shared_keys` handles keys."""
     plain = plain_name(name)
     return (plain in CODES or plain.endswith(" id")) and not is_key_name(name)
 
@@ -132,7 +128,7 @@ def _is_whole(values: np.ndarray) -> bool:
 
 
 def _sentinels(values: np.ndarray) -> list[float]:
-    """Return the smallest and the largest value, as far as each stands for a missing one."""
+    """Return the smallest and the largest value, if each may stand for a missing one."""
     ends = {float(np.fmin.reduce(values)), float(np.fmax.reduce(values))}
     found: list[float] = [end for end in sorted(ends) if abs(end) in SENTINELS]
     if not found:

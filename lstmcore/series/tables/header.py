@@ -1,4 +1,4 @@
-"""Whether the first row of a table holds names, values or units: judged by the rows below it."""
+"""Tell whether the first row of a table holds names, values or units, by the rows below it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lstmcore.series.tables.numbers import is_missing, is_number
 
 MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
-# Dates and clock times by their looks; whether they are any is found out when they are read.
+# Texts written like dates and clock times; whether they exist is checked when they are read.
 TIME = re.compile(
     rf"\d{{1,4}}[-/._ ]\d{{1,2}}[-/._ ]\d{{1,4}}\b.*|\d{{4}}[-/]\d{{1,2}}|\d{{1,2}}/\d{{4}}"
     rf"|\d{{4}}-?(?:[QqWw]\d{{1,2}}(?:-?\d)?|\d{{3}})|[Qq][1-4][- ]?\d{{4}}"
@@ -40,7 +40,7 @@ __all__ = [
 
 
 def looks_like_time(text: str) -> bool:
-    """Whether a text is written as dates and times are, and not as one plain number.
+    """Return whether a text is written like a date or a time, and not as one plain number.
 
     Examples:
       >>> looks_like_time("31.12.2013"), looks_like_time("1 Jan 2024"), looks_like_time("2024")
@@ -50,7 +50,7 @@ def looks_like_time(text: str) -> bool:
 
 
 def is_time_name(name: str) -> bool:
-    """Whether a column of this name says that it holds times.
+    """Return whether the name of a column says that it holds times.
 
     Examples:
       >>> is_time_name("Date"), is_time_name("Time [UTC]"), is_time_name("time spent")
@@ -60,21 +60,21 @@ def is_time_name(name: str) -> bool:
 
 
 def may_be_time_name(name: str) -> bool:
-    """Return whether a column of this name may hold times, which its cells have to show."""
+    """Return whether a column of this name may hold times, if its cells look like times."""
     return plain_name(name) in TIME_NAMES | PERIOD_NAMES
 
 
 def plain_name(name: str) -> str:
-    """A name without units and marks."""
+    """Return a name without units and marks."""
     return " ".join(re.sub(r"[\[(].*?[\])]|_|-", " ", name).lower().split())
 
 
 def has_header(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool | None:
-    """Whether the first row of a table holds names; None if it may as well hold values.
+    """Return whether the first row of a table holds names; None if it may as well hold values.
 
     Args:
       first: cells of the first row.
-      below: cells of some rows that follow, each as many.
+      below: cells of some rows that follow, each of the same length.
 
     Examples:
       >>> has_header(["a", "b"], [["1", "2"]]), has_header(["1", "2"], [["3", "4"]])
@@ -101,7 +101,7 @@ def has_header(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool | N
 
 
 def _numbers_as_names(numbers, *, has_words: bool, below, kinds) -> bool | None:
-    """Whether numbers are such as name columns: 0, 1, 2 or years one after another."""
+    """Return whether numbers can name columns: 0, 1, 2 or consecutive years; None if unclear."""
     if not all(number.isdecimal() for number in numbers):
         return False
     whole = [int(number) for number in numbers]
@@ -122,7 +122,7 @@ def _numbers_as_names(numbers, *, has_words: bool, below, kinds) -> bool | None:
 
 
 def _goes_on_evenly(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
-    """Whether the first cell of some column begins a count that the next two go on with."""
+    """Return whether the first cell of some column begins a count that the next two continue."""
     for column in zip(first, *below[:2], strict=True):
         cells = [cell.strip() for cell in column]
         if len(cells) == 3 and all(cell.isdecimal() for cell in cells):
@@ -133,7 +133,7 @@ def _goes_on_evenly(first: Sequence[str], below: Sequence[Sequence[str]]) -> boo
 
 
 def is_row_of_units(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
-    """Whether a row under the names tells units: words alone, above columns of numbers.
+    """Return whether a row under the names holds units: only words, above columns of numbers.
 
     Examples:
       >>> is_row_of_units(["", "kW"], [["2024-01-01", "5"]])
@@ -164,6 +164,6 @@ def _kind(cell: str) -> str:
 
 
 def _usual_kind(cells: Sequence[str]) -> str:
-    """The kind of most cells that are not missing."""
+    """Return the kind of most cells that are not missing."""
     kinds = [kind for kind in map(_kind, cells) if kind != "missing"]
     return max(set(kinds), key=kinds.count) if kinds else "missing"

@@ -1,7 +1,7 @@
-"""The cells of a column as numbers: decimal points or commas, thousands, percent, missing values.
+"""Read cells as numbers: decimal points or commas, thousands, percent, missing values.
 
-A cell such as 1.234 may be one and a bit or a thousand. Which it is, is settled by the other cells
-of its column, then by the other columns of the file, then by the caller; else it is refused.
+A cell such as 1.234 may be a fraction or a thousand. The other cells of its column decide, then the
+other columns of the file, then the caller; otherwise it is refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ COMMA_GROUPS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+")
 # A space of some kind or an apostrophe between groups of three leaves no doubt.
 CLEAR_GROUPS = re.compile(r"([+-]?[1-9][0-9]{0,2}(?:([ \u00a0\u2009\u202f'’])[0-9]{3})"
                           r"(?:\2[0-9]{3})*)([.,][0-9]*)?")  # fmt: skip
-NOT_FINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 CURRENCY = re.compile(r"[$£€¥₹₩₽]|\b(?:USD|EUR|GBP|CHF|JPY|CAD|AUD)\b")
 SIGNS = str.maketrans({"−": "-", "﹣": "-", "－": "-", "＋": "+"})
 
@@ -40,9 +39,9 @@ __all__ = [
 
 
 class Cell(NamedTuple):
-    """What a cell may mean: its number under decimal points and under decimal commas.
+    """The number in a cell under decimal points and under decimal commas.
 
-    None: it is no number in this format; NaN: it is missing.
+    None: not a number in this format; NaN: missing.
     """
 
     point: float | None
@@ -54,7 +53,7 @@ NO_NUMBER = Cell(None, None)
 
 
 def is_missing(text: str, extra: Sequence[str] = ()) -> bool:
-    """Whether a cell holds no value.
+    """Return whether a cell holds no value.
 
     Examples:
       >>> is_missing(" N/A "), is_missing("-9999.0", ["-9999"]), is_missing("0")
@@ -72,13 +71,13 @@ def _is_among(text: str, extra: Sequence[str]) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Whether a cell is a number in some format."""
+    """Return whether a cell is a number in some format."""
     point, comma, _ = read_cell(text.strip())
     return point is not None or comma is not None
 
 
 def read_cell(text: str) -> Cell:
-    """What a cell, without spaces around it, may mean.
+    """Return the numbers that a cell, without spaces around it, may mean.
 
     Examples:
       >>> read_cell("1.5"), read_cell("1,5")
@@ -122,7 +121,7 @@ def read_cell(text: str) -> Cell:
 
 
 def _cell(whole: str, fraction: str, percent: bool) -> Cell:
-    """A number of which no digit is in doubt."""
+    """Return a number whose digits are all beyond doubt."""
     text = whole + fraction.replace(",", ".")
     if not PLAIN.fullmatch(text):
         return NO_NUMBER
@@ -135,7 +134,7 @@ def _cell(whole: str, fraction: str, percent: bool) -> Cell:
 
 
 def is_padded(text: str) -> bool:
-    """Whether a cell is a whole number with zeros before it, as codes and identifiers are.
+    """Return whether a cell is a whole number with leading zeros, like codes and identifiers.
 
     Two digits, as those of 01 to 12, may well be a number of something.
 
@@ -166,7 +165,7 @@ def advice(text: str) -> str:
 
 
 def is_exact(text: str) -> bool:
-    """Whether a number that is plain says all that its cell says, but for rounding.
+    """Return whether a plain number keeps all that its cell holds, except for rounding.
 
     Examples:
       >>> is_exact("0.25"), is_exact("01234"), is_exact("9007199254740993")
@@ -176,12 +175,12 @@ def is_exact(text: str) -> bool:
 
 
 def is_plain(text: str, decimal: str) -> bool:
-    """Whether a cell is a number without anything but digits, sign, decimal mark and exponent."""
+    """Return whether a cell holds only digits, a sign, a decimal mark and an exponent."""
     return PLAIN.fullmatch(text.replace(",", ".") if decimal == "," else text) is not None
 
 
 def decimal_mark(columns: Iterable[Iterable[str]]) -> str | None:
-    """The decimal mark that some columns of cells have and none contradicts, or None."""
+    """Return the decimal mark that some columns of cells have and none contradicts, or None."""
     found = set()
     for cells in columns:
         marks = {".", ","}

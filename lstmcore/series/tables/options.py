@@ -1,4 +1,4 @@
-"""How to read a table: what the command line and `read_csv` both take."""
+"""The options for reading a table, on the command line and in `read_csv`."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 Duplicates = Literal["refuse", "mean", "first", "last"]
-AGGREGATES = ("mean", "sum", "first", "last", "min", "max")
 
-__all__ = ["AGGREGATES", "Duplicates", "ReadOptions"]
+__all__ = ["Duplicates", "ReadOptions"]
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read a table; each field settles what a file leaves open, None or empty finds it out.
+    """Options for reading a table; what is None or empty is inferred from the file.
 
     Attributes:
-      time: name of the column of times; several, with commas between them, if they make up the
-        times together, such as "date,time".
-      series: which of several series in the file to read: a value of the column that tells them
-        apart.
+      time: name of the column of times; several, separated by commas, if together they make up the
+        times, such as "date,time".
+      series: which of several series in the file to read: a value of the column that distinguishes
+        them.
       day_first: dates such as 01-02-2024 have the day first (True) or the month (False).
       time_zone: zone of the clock that the times are from, such as Europe/Berlin.
       time_format: of times that are written as numbers: "number", "s", "ms", "us", "ns" (since
         1970) or "excel" (days); or of any, with the directives of strptime, such as "%d.%m.%y".
-      sort: bring the rows in the order of time.
-      duplicates: what becomes of rows with one time: refuse, or their mean, the first or the last.
-      resample: an interval such as 5min, 1h or 1d to bring the rows to.
-      aggregate: how rows within such an interval become one: mean, sum, first, last, min or max;
+      sort: whether to sort the rows by time.
+      duplicates: treatment of rows with the same time: refuse them, or take their mean, the first
+        or the last.
+      resample: an interval such as 5min, 1h or 1d to resample the rows to.
+      aggregate: how rows within such an interval are combined: mean, sum, first, last, min or max;
         or by column, such as "rain=sum,level=last", mean for the others.
-      consecutive: take the rows as consecutive steps, whatever their times say.
+      consecutive: whether to take the rows as consecutive steps, whatever their times are.
       header: the first line holds names (True) or values (False).
       skip_lines: lines to leave out before the table begins.
-      separator: between cells.
+      separator: character between cells.
       decimal: "." or ",".
       thousands: ".", ",", " " or "'".
       na: texts, or numbers such as -9999, that stand for a missing value, beside the usual ones.
@@ -92,12 +92,12 @@ class ReadOptions:
 
     @property
     def decimal_mark(self) -> str | None:
-        """The decimal mark that the caller asks for, if only by naming that of thousands."""
+        """Return the decimal mark that is asked for, if only by naming that of thousands."""
         return self.decimal or {".": ",", ",": "."}.get(self.thousands or "")
 
     @property
     def of_times(self) -> str | None:
-        """The first option that is given and means nothing without times."""
+        """Return the first option that is given and means nothing without times."""
         given = self.to_json()
         names = ("day_first", "time_zone", "time_format", "sort", "duplicates", "resample")
         first = next((name for name in names if name in given), None)
@@ -106,11 +106,11 @@ class ReadOptions:
         return first and f"--{first.replace('_', '-')}"
 
     def updated(self, other: ReadOptions) -> ReadOptions:
-        """These options, but for what `other` sets."""
+        """Return these options, updated with what `other` sets."""
         return replace(self, **{name: getattr(other, name) for name in other.to_json()})
 
     def to_json(self) -> dict[str, Any]:
-        """What differs from the defaults, for `json.dumps`."""
+        """Return what differs from the defaults, for `json.dumps`."""
         usual = asdict(ReadOptions())
         return {
             name: list(value) if isinstance(value, tuple) else value
@@ -120,7 +120,7 @@ class ReadOptions:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> ReadOptions:
-        """The options of which `to_json` made this.
+        """Return the options that `to_json` wrote.
 
         Raises:
           ValueError: it was not made by `to_json`.

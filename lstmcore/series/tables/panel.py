@@ -1,4 +1,4 @@
-"""Several series in one table: rows of many places, products or shares, told apart by a column."""
+"""Several series in one table, such as places, products or shares, distinguished by a column."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from lstmcore.series.tables.numbers import is_number
 
-# Columns of these names tell series apart even where no time stands twice.
+# Columns of these names tell series apart even where no time occurs twice.
 NAMES_OF_SERIES = frozenset(
     ["unique_id", "series_id", "series", "item_id", "ticker", "symbol", "ts_id"]
 )
@@ -25,7 +25,7 @@ __all__ = ["SeveralSeriesError", "find_keys", "is_key_name", "keys_of", "shared_
 
 
 class SeveralSeriesError(ValueError):
-    """A file with several series, of which none is asked for that is there.
+    """A file with several series, none of which was asked for.
 
     Attributes:
       names: of all of them, in the order of the file.
@@ -37,16 +37,16 @@ class SeveralSeriesError(ValueError):
 
 
 def is_key_name(name: str) -> bool:
-    """Whether a column of this name tells series apart, if any does."""
+    """Return whether a column of this name tells series apart, if any does."""
     return name.strip().lower() in NAMES_OF_SERIES | NAMES_OF_THINGS
 
 
 def find_keys(times: np.ndarray | None, columns: Mapping[str, Any]) -> tuple[str, ...]:
-    """The columns, one or two, that tell several series apart; empty if there is one series alone.
+    """Return the columns, one or two, that tell several series apart; () if there is one series.
 
     Args:
-      times: of the rows, in any order that sorts; None if the table has none.
-      columns: the texts of those that may tell series apart.
+      times: of the rows, of any sortable type; None if the table has none.
+      columns: cells, by name, of the columns that may tell series apart.
 
     Examples:
       >>> days = np.array([1, 2, 1, 2])
@@ -75,9 +75,9 @@ def find_keys(times: np.ndarray | None, columns: Mapping[str, Any]) -> tuple[str
 
 
 def shared_keys(columns: Mapping[str, Any]) -> dict[str, str]:
-    """Columns called as keys are, whose values several rows share, with the first value of each.
+    """Return the columns named like keys whose values recur, with the first value of each.
 
-    They may tell series apart that follow one another, or that have no times.
+    They may tell apart series that follow one another, or that have no times.
 
     Examples:
       >>> shared_keys({"store": ["A", "A", "B", "B"], "id": [1, 2, 3, 4], "weather": ["dry"] * 4})
@@ -95,7 +95,7 @@ def shared_keys(columns: Mapping[str, Any]) -> dict[str, str]:
 
 
 def keys_of(columns: Sequence[Sequence[str]]) -> list[str]:
-    """The name of the series that each row belongs to.
+    """Return the name of the series that each row belongs to.
 
     Examples:
       >>> keys_of([["a", "b"], ["1", "1"]])
@@ -105,10 +105,10 @@ def keys_of(columns: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _tells_apart(times: np.ndarray, code: np.ndarray, is_measured: bool, *, named: bool) -> bool:
-    """Return whether each series is in order, and they do not just differ by chance.
+    """Return whether each series is sorted, and not by chance alone.
 
-    Whole numbers that no name calls a key may be measured: they tell series apart only if these
-    follow one another, or if nearly every series has a row at nearly every time.
+    Whole numbers in a column without the name of a key may be measurements: they tell series apart
+    only if these follow one another, or if nearly every series has a row at nearly every time.
     """
     number = len(np.unique(code))
     if number < 2 or (number if named else 2 * number - 1) >= len(code):

@@ -1,7 +1,7 @@
-"""Numbers of a large, plain file: what needs no thought is left to pandas, which is fast.
+"""Read plain blocks of large files with pandas, which is fast.
 
-A block of text is plain if every line has as many cells and none is quoted. Whatever else a block
-holds, `csv` reads it cell by cell, with the same result; so does it without pandas.
+A block of text is plain if all lines have the same number of cells and none is quoted. `csv` reads
+other blocks, or all blocks without pandas, cell by cell, with the same result.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["read_plain"]
 def read_plain(
     block: bytes, separator: str, numeric: Sequence[bool], decimal: str
 ) -> list[np.ndarray] | None:
-    """The columns of some lines: float64 [rows] if numeric, else text [rows]; None if not plain.
+    """Return columns of lines: float64 [rows] if numeric, else text [rows]; None if not plain.
 
     Args:
       block: whole lines in UTF-8.
@@ -43,7 +43,7 @@ def read_plain(
     """
     if len(separator.encode()) != 1 or not any(numeric):
         return None
-    # What follows is left to pandas where all cells have to be numbers.
+    # Where all cells have to be numbers, pandas makes these checks.
     if not all(numeric):
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
@@ -71,7 +71,7 @@ def read_plain(
 
 
 def _numbers(lines: _Lines, separator: str, numeric: Sequence[bool], decimal: str) -> Any:
-    """A data frame of the numeric columns.
+    """Return a data frame of the numeric columns.
 
     None if a line has too few or too many cells, or a cell is no number.
     """
@@ -115,24 +115,24 @@ class _Lines:
 
     @cached_property
     def ends(self) -> np.ndarray:
-        """Where each line ends, int [rows]."""
+        """Return where each line ends, int [rows]."""
         return np.flatnonzero(self.text == NEWLINE)
 
     @property
     def have_all_separators(self) -> bool:
-        """Whether there are as many as in lines that all have all cells."""
+        """Return whether there are as many separators as in lines with all cells."""
         needed = self.rows * (self.columns - 1)
         return np.count_nonzero(self.text == self.separator) == needed
 
     @property
     def first_has_all_separators(self) -> bool:
-        """Whether the first line has as many as one with all cells."""
+        """Return whether the first line has as many separators as one with all cells."""
         first = self.block[: self.block.index(b"\n")]
         return first.count(self.separator) == self.columns - 1
 
     @cached_property
     def cell_ends(self) -> np.ndarray | None:
-        """Where each cell ends, int [rows, columns]; None if a line has too few or too many."""
+        """Return where each cell ends, int [rows, columns]; None if lines differ in length."""
         is_end = self.text == NEWLINE
         marks = np.flatnonzero(is_end | (self.text == self.separator))
         if len(marks) != self.rows * self.columns:
@@ -142,7 +142,7 @@ class _Lines:
         return ends if is_end[ends[:, -1]].all() else None
 
     def cells(self, place: int) -> np.ndarray | None:
-        """A column as bytes, of the length of the longest cell; None if that is too long."""
+        """Return a column as bytes, as wide as its longest cell; None if that is too long."""
         starts = np.concatenate([[0], self.ends[:-1] + 1])
         if not place and (cells := self._first_cells(starts)) is not None:
             return cells
@@ -161,7 +161,7 @@ class _Lines:
         )
 
     def _first_cells(self, starts: np.ndarray) -> np.ndarray | None:
-        """The first column, as `cells`, if all of its cells are as long; else None."""
+        """Return the first column, as `cells` does, if all of its cells are as long; else None."""
         width = int(np.argmax(self.text[: WIDEST_TEXT + 1] == self.separator))
         if (
             not width
@@ -174,13 +174,14 @@ class _Lines:
         return _stripped(cells.view(f"S{width}")[:, 0], cells[:, 0], cells[:, -1])
 
     def _windows(self, starts: np.ndarray, width: int) -> np.ndarray:
-        """Bytes [rows, width] from each start on."""
+        """Return bytes [rows, width] from each start on."""
         text = np.concatenate([self.text, np.zeros(width, np.uint8)])
         return np.lib.stride_tricks.sliding_window_view(text, width)[starts]
 
 
 def _has_other_spaces(block: bytes) -> bool:
-    """Whether there are spaces of which only `str.strip` knows; regular expressions are slow."""
+    """Return whether there are spaces that only `str.strip` knows."""
+    # Regular expressions are slow, so simpler checks come first.
     if any(mark in block for mark in CONTROLS):
         return True
     may_be = not block.isascii() and any(lead in block for lead in LEADS)
@@ -188,13 +189,13 @@ def _has_other_spaces(block: bytes) -> bool:
 
 
 def _stripped(cells: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Cells without spaces and tabs around them, given their first and their last bytes."""
+    """Strip spaces and tabs from cells, given their first and their last bytes."""
     is_space = (first == ord(" ")) | (first == ord("\t")) | (last == ord(" ")) | (last == ord("\t"))
     return np.strings.strip(cells, b" \t") if is_space.any() else cells
 
 
 def _may_be_truth(column: np.ndarray, block: bytes) -> bool:
-    """Whether 1 and 0 may have been words: pandas takes a column of True and False for them."""
+    """Return whether 1 and 0 may have been words: pandas reads True and False as these."""
     for part in (column[:64], column):  # most end with the first
         if not ((part == 0) | (part == 1) | np.isnan(part)).all():
             return False
@@ -203,7 +204,7 @@ def _may_be_truth(column: np.ndarray, block: bytes) -> bool:
 
 @cache
 def _pandas_reader() -> Any:
-    """`pandas.read_csv` without any guesswork; None without pandas."""
+    """Return `pandas.read_csv` without any guesswork; None without pandas."""
     try:
         import pandas
     except ImportError:

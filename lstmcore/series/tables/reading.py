@@ -1,4 +1,4 @@
-"""From a file as people have it to a table: the steps one after another."""
+"""Read a file of any common form into a table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lstmcore.formatting import count, few, normalized
 from lstmcore.series.row_names import RowNames
 from lstmcore.series.tables.arranging import arrange
 from lstmcore.series.tables.columns import examine, where
-from lstmcore.series.tables.csv import Sheet, read_sheet
+from lstmcore.series.tables.csv import Column, Sheet, column_error, read_sheet
 from lstmcore.series.tables.doubts import note_halves, point_out
 from lstmcore.series.tables.header import may_be_time_name
 from lstmcore.series.tables.options import ReadOptions
@@ -40,15 +40,15 @@ from lstmcore.series.times.errors import TimesError
 from lstmcore.series.times.timeline import Times, check_times
 from lstmcore.series.windowing import tutorial_series
 
-ARGUMENTS = {  # of a function, in the words of a command
+ARGUMENTS = {  # of a function, as options of a command
     r"day_first=True or day_first=False": "--day-first or --month-first",
     r"day_first=True": "--day-first",
     r"day_first=False": "--month-first",
     r"time_(zone|format)='([^' ]*)'": r"--time-\1 \2",
 }
 DATASETS = ("tutorial", "sunspots")
-SEPARATORS = {"\t": "tabs", " ": "spaces"}  # others are shown as they are
-HINTS = {  # of each kind of TimesError: the options that settle it
+SEPARATORS = {"\t": "tabs", " ": "spaces"}  # others are shown as is
+HINTS = {  # for each kind of TimesError, the options that settle it
     "ambiguous": "--day-first, --month-first or --time-format settles it",
     "impossible": "--time names another column of times",
     "mixed": "--time names another column, --time-format a format",
@@ -88,29 +88,29 @@ def read_csv(
 ) -> Table:
     """Read the columns of numbers of a CSV file, as spreadsheets, loggers and pandas write it.
 
-    What was understood is in the table's notes, one sentence each; what may mean two things is
+    The table's notes say how the file was understood, one sentence each. Anything ambiguous is
     refused with the option that settles it (`--day-first` on the command line is `day_first=True`
     here).
 
     Args:
       path: the file, which may be compressed (gz, bz2, xz); "-" is the standard input.
-      columns: names of those to read, in this order; None reads all that hold numbers, without the
-        times and numbers of rows. A column of words that is named here becomes a column of 0 and 1
-        for each word: "weather=dry", "weather=wet", which are also names to ask for; one of true
-        and false a single one.
-      missing: whether values may be missing: they are read as NaN. Else they are an error.
+      columns: names of the columns to read, in this order; None reads all that hold numbers, except
+        times and row numbers. A column of words becomes one of 0 and 1 for each word:
+        "weather=dry", "weather=wet", which can also be named here; one of true and false becomes a
+        single column.
+      missing: whether values may be missing, and are read as NaN; else they are an error.
       also: names of columns to read after these, whose values may be missing, such as labels.
       options: how to read the file.
-      **given: fields of ReadOptions, instead of or beside `options`.
+      **given: fields of ReadOptions, in place of those of `options`.
 
     Returns:
-      Table; its labels are the times, or else the texts of the first column, or the numbers of
-      rows. Rows without any value at the start and at the end are left out.
+      Table; its labels are the times, or else the texts of the first column, or row numbers. Rows
+      without any value at the start and at the end are left out.
 
     Raises:
       FileNotFoundError, IsADirectoryError, OSError: the file cannot be read.
-      ValueError: it is no table, a cell is no number, has no value or may mean two things, or times
-        are not understood, not sorted, twice the same or irregular. The message names the line.
+      ValueError: it is not a table, a cell is not a number, has no value or is ambiguous, or times
+        are not understood, not sorted, duplicate or irregular. The message names the line.
 
     Examples:
       >>> import pathlib, tempfile
@@ -126,7 +126,7 @@ def read_csv(
     options = replace(options or ReadOptions(), **given)
     named = {options.time, *(options.time or "").split(",")}
 
-    def is_text(name: str) -> bool:  # 2024.10 and 0930 are not to lose their zeros
+    def is_text(name: str) -> bool:  # 2024.10 and 0930 must keep their zeros
         return name in named or may_be_time_name(name) or is_key_name(name)
 
     sheet = read_sheet(path, options, is_text)
@@ -141,6 +141,7 @@ def _table(
     missing: bool,
     options: ReadOptions,
 ) -> Table:
+    """Return the table of a sheet, with its times, its labels and the notes on how it was read."""
     chosen, beside = _resolve(sheet, columns), _resolve(sheet, also)
     taken = {sheet.columns[place].name for place, _ in chosen + beside}
     places = find_time(sheet, options, taken)
@@ -183,7 +184,7 @@ def _table(
 
 
 def _resolve(sheet: Sheet, asked: Sequence[str]) -> list[tuple[int, str | None]]:
-    """The place of each column that is asked for, and the word in `column=word`, or None."""
+    """Return the position of each requested column, and the word in `column=word`, or None."""
     places: dict[str, list[int]] = {}
     for place, name in enumerate(sheet.names):
         places.setdefault(name, []).append(place)
@@ -193,19 +194,13 @@ def _resolve(sheet: Sheet, asked: Sequence[str]) -> list[tuple[int, str | None]]
         is_category = name not in places and bool(equals) and column in places
         column = column if is_category else name
         if len(places.get(column, ())) != 1:
-            problem = "more than one column" if column in places else "no column"
-            alike = [other for other in places if other.strip().lower() == name.strip().lower()]
-            meant = f" (did you mean {alike[0][:60]!r}?)" if alike and alike[0] != column else ""
-            raise ValueError(
-                f"{sheet.path} has {problem} {name[:60]!r}{meant}: its columns are "
-                f"{few(sheet.names)}"
-            )
+            raise column_error(sheet, column)
         found.append((places[column][0], category if is_category else None))
     return found
 
 
 def _filled(sheet: Sheet, values: np.ndarray) -> tuple[int, int]:
-    """The rows from the first to the last that hold any value, as (start, stop)."""
+    """Return the rows from the first to the last that hold any value, as (start, stop)."""
     if not np.isnan(values[[0, -1]]).all(axis=1).any():
         return 0, len(values)
     known = np.flatnonzero(~np.isnan(values).all(axis=1))
@@ -273,7 +268,7 @@ def _check_times(
 def _of_file(
     error: TimesError, sheet: Sheet, places: Sequence[int], rows: np.ndarray
 ) -> ValueError:
-    """The same error, told by the line of the file and with the options that settle it."""
+    """Return the same error with the line of the file and the options that settle it."""
     names = "','".join(sheet.names[place][:40] for place in places)
     reason = error.reason
     for argument, option in ARGUMENTS.items():
@@ -296,64 +291,84 @@ def _one_series(
     options: ReadOptions,
     asked: Sequence[str],
 ) -> tuple[np.ndarray, tuple[str, ...]] | None:
-    """The rows of the series that is asked for, and the columns that tell series apart.
+    """Return the rows of the requested series, and the columns that tell series apart.
 
-    None if there is one series alone. Rows are positions in `values`; `asked` names columns that
-    are to be learnt from.
+    None if there is only one series. Rows are positions in `values`; `asked` names the columns that
+    the caller named.
 
     Raises:
-      ValueError: several series, of which none is asked for; or one is that there is not.
+      ValueError: several series, none of which was requested, or one that does not exist.
     """
-    candidates: dict[str, np.ndarray] = {}
-    read = {field.place: values[:, place] for place, field in enumerate(fields)}
     moments = None if times is None else times.times
     is_sorted = moments is None or bool((moments[1:] > moments[:-1]).all())
+    candidates: dict[str, np.ndarray] = {}
+    read = {field.place: values[:, place] for place, field in enumerate(fields)}
     for place, column in enumerate(sheet.columns):
         if place in places or (is_sorted and not is_key_name(column.name)):
             continue
-        numbers = read.get(place)
-        if column.parts:
-            candidates[column.name] = np.array(list(column.texts()))[rows]
-        elif (
-            numbers is not None
-            and np.isfinite(numbers).all()
-            and (numbers == np.trunc(numbers)).all()
-        ):
-            candidates[column.name] = numbers.astype(np.int64)
-    keys = find_keys(moments, candidates)
+        if (cells := _cells_of_key(column, read.get(place), rows)) is not None:
+            candidates[column.name] = cells
+    keys = find_keys(moments, candidates) or _shared_key(sheet, candidates, options.series, asked)
     if not keys:
-        sharing = shared_keys(candidates)
-        if options.series is None:
-            if names := [name for name in sharing if name not in asked]:
-                sheet.notes.append(
-                    f"{few(names)} may tell series apart, but all rows are taken for one series: "
-                    f"--series NAME reads those of one value, such as {sharing[names[0]]}"
-                )
-            return None
-        if not sharing:
-            raise ValueError(f"{sheet.path} holds one series alone: leave out --series")
-        fitting = [name for name in sharing if options.series in map(str, candidates[name])]
-        keys = tuple(fitting or sharing)[:1]
-    names = keys_of([candidates[key].tolist() for key in keys])
+        return None
+    chosen = _rows_of_series(sheet, [candidates[key] for key in keys], keys, options.series)
+    known = np.flatnonzero(~np.isnan(values[chosen]).all(axis=1))
+    return (chosen[known[0] : known[-1] + 1] if len(known) else chosen), keys
+
+
+def _cells_of_key(
+    column: Column, numbers: np.ndarray | None, rows: np.ndarray
+) -> np.ndarray | None:
+    """Return the cells of a column that may tell series apart: texts, or whole numbers."""
+    if column.parts:
+        return np.array(list(column.texts()))[rows]
+    if numbers is None or not np.isfinite(numbers).all() or (numbers != np.trunc(numbers)).any():
+        return None
+    return numbers.astype(np.int64)
+
+
+def _shared_key(
+    sheet: Sheet, candidates: dict[str, np.ndarray], series: str | None, asked: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the column that tells series apart by its name; () if no series is requested.
+
+    Raises:
+      ValueError: a series is requested, but no column may tell series apart.
+    """
+    sharing = shared_keys(candidates)
+    if series is None:
+        if names := [name for name in sharing if name not in asked]:
+            sheet.notes.append(
+                f"{few(names)} may tell series apart, but all rows are taken for one series: "
+                f"--series NAME reads those of one value, such as {sharing[names[0]]}"
+            )
+        return ()
+    if not sharing:
+        raise ValueError(f"{sheet.path} holds one series alone: leave out --series")
+    fitting = [name for name in sharing if series in map(str, candidates[name])]
+    return tuple(fitting or sharing)[:1]
+
+
+def _rows_of_series(
+    sheet: Sheet, cells: Sequence[np.ndarray], keys: Sequence[str], series: str | None
+) -> np.ndarray:
+    """Return the positions of the rows of a series; raise if it is not one of those in the file."""
+    names = keys_of([column.tolist() for column in cells])
     known = list(dict.fromkeys(names))
-    shown = f"{len(known):,} series, told apart by {' and '.join(key[:40] for key in keys)}"
-    if options.series is None:
+    found = f"{len(known):,} series, told apart by {' and '.join(key[:40] for key in keys)}"
+    if series is None:
         raise SeveralSeriesError(
-            f"{sheet.path} holds {shown} ({few(known)}): --series NAME reads one of them, --series "
+            f"{sheet.path} holds {found} ({few(known)}): --series NAME reads one of them, --series "
             "list names all",
             known,
         )
-    chosen = np.flatnonzero(np.array(names) == options.series)
+    chosen = np.flatnonzero(np.array(names) == series)
     if not len(chosen):
         raise SeveralSeriesError(
-            f"{sheet.path} has no series {options.series[:60]!r}: it holds {shown} ({few(known)})",
-            known,
+            f"{sheet.path} has no series {series[:60]!r}: it holds {found} ({few(known)})", known
         )
-    sheet.notes.append(f"series {options.series[:60]} of {shown}: {count(len(chosen), 'row')}")
-    known_rows = np.flatnonzero(~np.isnan(values[chosen]).all(axis=1))
-    if len(known_rows):
-        chosen = chosen[known_rows[0] : known_rows[-1] + 1]
-    return chosen, keys
+    sheet.notes.append(f"series {series[:60]} of {found}: {count(len(chosen), 'row')}")
+    return chosen
 
 
 def _check_missing(
@@ -387,7 +402,7 @@ def _labels(
 
 
 def _understood(sheet: Sheet, times: TimeColumn | None, places: Sequence[int]) -> str:
-    """One sentence on how the file was read."""
+    """Return one sentence on how the file was read."""
     parts = []
     if len(sheet.columns) > 1:
         parts.append(f"{SEPARATORS.get(sheet.separator, sheet.separator)} between cells")

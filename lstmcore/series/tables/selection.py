@@ -1,4 +1,4 @@
-"""Which columns of a file are values to learn from; others are left out, and named."""
+"""Select the columns of a file that are values; those left out are noted."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from lstmcore.series.tables.columns import (
     numbers,
     settled_mark,
 )
-from lstmcore.series.tables.csv import Sheet
+from lstmcore.series.tables.csv import Sheet, column_error
 from lstmcore.series.tables.numbers import advice
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.panel import is_key_name
 
 ROW_NUMBERS = frozenset(["no", "no.", "nr", "nr.", "#", "index", "row", "id", "number", "record"])
 
-# As published data sets call them, without "is", separators and plural.
+# Names in published data sets, without "is", separators and plural.
 LABEL_NAMES = frozenset({
     "anomaly", "anomalous", "attack", "changepoint", "failure", "fault", "faulty", "groundtruth",
     "label", "outlier",
@@ -44,14 +44,14 @@ __all__ = [
 
 
 class Field(NamedTuple):
-    """A column of the table to be.
+    """A column of the table to read.
 
     Attributes:
-      name: its name there.
-      place: of the column in the file that it is read from.
-      content: of that column.
-      category: the word that it is 1 for, or None if it holds numbers.
-      is_beside: it is no value to learn from.
+      name: its name in the table.
+      place: position of the column in the file.
+      content: kinds of cells in that column.
+      category: the word that is read as 1, or None if the column holds numbers.
+      is_beside: whether it is read besides the values, such as labels.
     """
 
     name: str
@@ -68,13 +68,13 @@ def select(
     times: Sequence[int],
     options: ReadOptions,
 ) -> list[Field]:
-    """Return the columns to read: those that are chosen, or all of numbers; and those beside them.
+    """Return the columns to read: the chosen ones, or all of numbers; and those beside them.
 
     Args:
       sheet: the file; receives a note on what is left out.
-      chosen: places of columns, with a word or None; none for all of numbers.
-      beside: likewise, of columns that are no values.
-      times: places of the columns of times.
+      chosen: positions of columns, each with a word or None; empty for all columns of numbers.
+      beside: likewise, for columns that are not values.
+      times: positions of the columns of times.
       options: how to read the file.
 
     Raises:
@@ -94,7 +94,7 @@ def select(
 
 
 def _chosen(sheet: Sheet, place: int, category: str | None, options: ReadOptions) -> list[Field]:
-    """A column that is asked for by name, if need be as one of 0 and 1 for each of its words."""
+    """Return a requested column as a field; a column of words as one of 0 and 1 for each word."""
     column = sheet.columns[place]
     content = examine(column, options.na)
     if category is not None:
@@ -121,10 +121,7 @@ def _all_numbers(sheet: Sheet, others: Sequence[int], options: ReadOptions) -> l
         elif content.kind == "empty":
             left_out += [] if column.is_unnamed else [f"{column.name[:32]} (empty)"]
         elif names[column.name] > 1:
-            raise ValueError(
-                f"{sheet.path} has more than one column {column.name[:60]!r}: its columns are "
-                f"{few(sheet.names)}"
-            )
+            raise column_error(sheet, column.name)
         else:
             fields.append(Field(column.name, place, content))
     if left_out and fields:
@@ -147,10 +144,10 @@ def _no_numbers(sheet: Sheet, others: Sequence[int]) -> str:
 
 
 def values_of(sheet: Sheet, fields: Sequence[Field], options: ReadOptions) -> np.ndarray:
-    """The values of columns, float64 [rows, F], NaN where missing.
+    """Return the values of columns, float64 [rows, F], NaN where missing.
 
     Raises:
-      ValueError: a cell that is no number, or means one thing or another; see `columns.numbers`.
+      ValueError: a cell that is not a number, or is ambiguous; see `columns.numbers`.
     """
     settled = settled_mark([field.content for field in fields], options)
     values = np.empty((len(fields), sheet.rows)).T  # each column in one piece
@@ -169,7 +166,7 @@ def values_of(sheet: Sheet, fields: Sequence[Field], options: ReadOptions) -> np
 def leave_out_counts(
     sheet: Sheet, fields: list[Field], values: np.ndarray, *, asked: bool
 ) -> tuple[list[Field], np.ndarray]:
-    """Leave out columns that just count the rows, unless asked for or alone."""
+    """Leave out columns that only count the rows, unless they are asked for or alone."""
     main = [place for place, field in enumerate(fields) if not field.is_beside]
     counts = [place for place in main if _counts_rows(sheet, fields[place], values[:, place])]
     if asked or not counts or len(sheet.columns) == 1:
@@ -190,7 +187,7 @@ def leave_out_counts(
 def leave_out(
     fields: list[Field], values: np.ndarray, names: Collection[str]
 ) -> tuple[list[Field], np.ndarray]:
-    """The fields and values without those of these names."""
+    """Return the fields and values without those of these names."""
     kept = [place for place, field in enumerate(fields) if field.name not in names]
     if len(kept) == len(fields):
         return fields, values
@@ -209,7 +206,7 @@ def _counts_rows(sheet: Sheet, field: Field, values: np.ndarray) -> bool:
 
 
 def looks_like_labels(name: str, values: np.ndarray) -> bool:
-    """Return whether a column is called as labels are, and holds a few whole numbers.
+    """Return whether a column is named like labels, and holds few different whole numbers.
 
     Examples:
       >>> looks_like_labels("Is_Anomaly", np.array([0.0, 1.0, np.nan]))

@@ -18,10 +18,10 @@ class Table(NamedTuple):
 
     Attributes:
       columns: names, F of them.
-      values: float64 [rows, F], all finite, but for NaN where missing values were asked for.
+      values: float64 [rows, F], all finite, or NaN if missing values were allowed.
       labels: name of each row, such as its date.
-      label_name: what the labels are.
-      times: of the rows, if the labels are times at regular steps; else None.
+      label_name: name of the labels.
+      times: the times of the rows, if the labels are times at regular steps; else None.
       notes: sentences on how a file was read: what was understood, left out and guessed.
       options: how to read the file again; its `time` is the column of times that was found.
     """
@@ -36,7 +36,7 @@ class Table(NamedTuple):
 
 
 def regular(table: Table) -> Table:
-    """Return the table with every step as long as any other: a row of NaN for each left out.
+    """Return the table with equal steps, by a row of NaN for each row that is left out.
 
     Raises:
       IrregularTimesError: more rows are missing than there are.

@@ -1,4 +1,4 @@
-"""The text of a file, a few megabytes at a time: compressed or not, in whatever encoding."""
+"""Read the text of a file a few megabytes at a time, compressed or not, in any encoding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from importlib import import_module
 from itertools import chain
 from typing import BinaryIO
 
-FIRST_BLOCK = 2**14  # bytes that the separator, the header and the roles of columns are judged by
+FIRST_BLOCK = 2**14  # bytes that decide the separator, the header and the roles of columns
 BLOCK = 2**21
 LONGEST_RECORD = 2**26  # bytes of one line, or of lines that one quoted cell joins
 
@@ -50,7 +50,7 @@ __all__ = ["LONGEST_RECORD", "open_blocks"]
 def open_blocks(
     path: str | os.PathLike, encoding: str | None = None, notes: list[str] | None = None
 ) -> Iterator[Iterator[bytes]]:
-    """Open a file and give its text in UTF-8, cut after ends of lines.
+    """Open a file and yield its text in UTF-8, in blocks that end with a line.
 
     Files compressed by gzip, bzip2 or xz are unpacked. Without an encoding, a byte order mark
     decides, then UTF-8, then Windows-1252 (a superset of printable Latin-1), which is noted.
@@ -63,8 +63,8 @@ def open_blocks(
     Raises:
       FileNotFoundError, IsADirectoryError, OSError: no such file, a folder, or one that cannot be
         read.
-      ValueError: a file that is no text, or not in the encoding; a line longer than 64 MiB; an
-        encoding that Python does not know. The two latter, and damage, when the place is reached.
+      ValueError: a file that is not text, or not in the encoding; a line longer than 64 MiB; an
+        encoding that Python does not know. Damage and long lines are found when they are reached.
     """
     if encoding is not None:
         _check_encoding(encoding)
@@ -99,7 +99,7 @@ def _open(path) -> BinaryIO:
 def _unpacked(file: BinaryIO) -> BinaryIO:
     try:
         start = file.peek(8)  # type: ignore[attr-defined]
-    except OSError:  # said when it is read
+    except OSError:  # reported when it is read
         return file
     for magic, module in COMPRESSED.items():
         if start.startswith(magic):
@@ -108,7 +108,7 @@ def _unpacked(file: BinaryIO) -> BinaryIO:
 
 
 def _chunks(file: BinaryIO, path) -> Iterator[bytes]:
-    """The bytes as they are; what goes wrong in reading is said of this file."""
+    """Yield the bytes as they are; errors in reading name this file."""
     size = FIRST_BLOCK
     try:
         while chunk := file.read(size):
@@ -149,7 +149,7 @@ def _decoded(chunks: Iterator[bytes], path, encoding) -> Iterator[bytes]:
 
 
 def _guessed(blocks: Iterator[bytes], path, notes: list[str] | None) -> Iterator[bytes]:
-    """UTF-8, as long as that holds; Windows-1252, if nothing before spoke for UTF-8."""
+    """Yield UTF-8 as long as the text is; Windows-1252, if nothing before spoke for UTF-8."""
     is_ascii, windows = True, False
     for block in blocks:
         if not windows and not block.isascii():

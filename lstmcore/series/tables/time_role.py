@@ -1,4 +1,4 @@
-"""Which column of a file holds the times of its rows, or which columns make them up together."""
+"""Find the column of a file that holds the times of its rows, or the columns that make them up."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from itertools import islice
 
 import numpy as np
 
-from lstmcore.formatting import few, listed
+from lstmcore.formatting import listed
 from lstmcore.series.tables.columns import where
-from lstmcore.series.tables.csv import Column, Sheet
+from lstmcore.series.tables.csv import Column, Sheet, column_error
 from lstmcore.series.tables.header import (
     is_time_name,
     looks_like_time,
@@ -30,21 +30,21 @@ CLOCK = re.compile(r"\d{1,2}:\d\d.*|\d{1,2}\.\d\d\.\d\d|\d{1,2} ?[ap]\.?m\.?", r
 CLOCK_NAME = re.compile(r"time|hour|hr|hh\w*|clock|uhrzeit|zeit|hora|heure", re.IGNORECASE)
 COMPACT = re.compile(r"\d{6}(\d\d){0,4}|\d{13}|\d{4}[._]\d\d|\d{10}\.\d+")
 FEWEST_COMPACT = 3  # cells; two numbers may look like dates by chance
-JUDGED_BY = 50  # cells
+JUDGED_BY = 50  # cells that decide what a column holds
 
 __all__ = ["find_time", "texts_of_time", "time_parts"]
 
 
 def find_time(sheet: Sheet, options: ReadOptions, chosen: Collection[str]) -> list[int]:
-    """Places of the columns that hold the times; none if no column does.
+    """Return the positions of the columns that hold the times; [] if no column does.
 
     Args:
       sheet: the file.
-      options: of which time names them.
+      options: its `time` names the columns.
       chosen: names of columns that are to be read as values.
 
     Raises:
-      ValueError: several columns may hold them, or one is named that there is not.
+      ValueError: several columns may hold the times, or a column is named that does not exist.
     """
     if options.time is not None:
         return _named(sheet, options.time)
@@ -81,7 +81,7 @@ def find_time(sheet: Sheet, options: ReadOptions, chosen: Collection[str]) -> li
 
 
 def time_parts(names: Sequence[str]) -> list[int]:
-    """Places of the columns year, month, day, hour ..., as far as they are there one by one."""
+    """Return the positions of the columns year, month, day, ..., up to the first missing one."""
     plain = [plain_name(name) for name in names]
     places = []
     for aliases in PARTS:
@@ -93,7 +93,7 @@ def time_parts(names: Sequence[str]) -> list[int]:
 
 
 def texts_of_time(sheet: Sheet, places: Sequence[int], rows: slice) -> list[str] | np.ndarray:
-    """The times of some rows as texts, or bytes, each of one or of several columns.
+    """Return the times of some rows as texts, or bytes, each of one or of several columns.
 
     Raises:
       ValueError: columns of parts, such as the month, that hold something else.
@@ -131,10 +131,7 @@ def _named(sheet: Sheet, text: str) -> list[int]:
     places = []
     for name in names:
         if sheet.names.count(name) != 1:
-            problem = "more than one column" if name in sheet.names else "no column"
-            raise ValueError(
-                f"{sheet.path} has {problem} {name[:60]!r}: its columns are {few(sheet.names)}"
-            )
+            raise column_error(sheet, name)
         places.append(sheet.names.index(name))
     parts = time_parts(sheet.names)
     if len(places) > 2 and not set(places[:3]) <= set(parts):
@@ -158,16 +155,16 @@ def _first_cells(column: Column) -> list[str]:
 
 
 def _are_mostly_times(column: Column) -> bool:
-    """Return whether most cells are times; the others, such as a footer, are errors then."""
+    """Return whether most cells are times; the others, such as a footer, are then errors."""
     cells = _first_cells(column)
     return 2 * sum(map(looks_like_time, cells)) > len(cells) and not column.numeric
 
 
 def _are_compact_times(column: Column) -> bool:
-    """Return whether a column holds dates that pass for numbers: 202401, 1700000000.5.
+    """Return whether a column holds dates that look like numbers: 202401, 1700000000.5.
 
-    `read_times` must have no doubt. Unless the column is called as times may be, all of them must
-    go one way, too: few measured values happen to look so.
+    `read_times` must read them without doubt. Unless the column is named like times, they must also
+    only rise or only fall, which measured values rarely do.
     """
     cells = _first_cells(column)
     if not cells or not all(map(COMPACT.fullmatch, cells)):
@@ -190,13 +187,13 @@ def _are_clocks(column: Column) -> bool:
 
 
 def _are_days(column: Column) -> bool:
-    """Return whether times show a day without a time of day."""
+    """Return whether times have a day but no time of day."""
     cells = _first_cells(column)
     return looks_like_times(column) and not any(":" in cell or "T" in cell for cell in cells)
 
 
 def _clocks_beside(sheet: Sheet, date: int, places: Sequence[int]) -> list[int]:
-    """The one column of times of day beside one of days."""
+    """Return the one column of times of day beside one of days, or []."""
     if not _are_days(sheet.columns[date]):
         return []
     found = [

@@ -1,7 +1,7 @@
-"""Steps of time that are equal to people though not in days: months, years, business days.
+"""Calendars for regular steps of unequal length: months, years, business days.
 
-A calendar counts: it gives each time a whole number, and each whole number a time. Times are
-regular on it if their numbers are a constant step apart, but for rows that are left out.
+A calendar maps times to whole numbers and back. Times are regular on it if their numbers are a
+constant step apart, except for rows that are left out.
 """
 
 from __future__ import annotations
@@ -19,20 +19,22 @@ UNITS = (  # in microseconds
     ("microsecond", 1),
 )
 EPOCH = np.datetime64("1970-01-01")
-MOST_ROWS = 0.9  # stand at the times of day by which rows to come go
-UNEVEN = 0.01  # of a step, by which plain numbers may be off: they are often rounded
+MOST_ROWS = 0.9  # must be at the usual times of day for these to predict later rows
+UNEVEN = 0.01  # of a step, the largest rounding error of plain numbers
 
-__all__ = ["Calendar", "Consecutive", "find_calendar", "first_break"]
+__all__ = [
+    "Calendar", "Consecutive", "days_in", "find_calendar", "first_break", "weekday_of",
+]  # fmt: skip
 
 
 class Calendar(NamedTuple):
-    """How to count, so that row n of a series without gaps is at `start + n * step`.
+    """A count of time in which row n of a series without gaps is at `start + n * step`.
 
     Attributes:
       unit: "month", "business day", "microsecond", or "number" where times are plain numbers.
       step: units from one row to the next.
-      start: of the first row, in units since the start of 1970; or the first number.
-      day: of the month, from 0 on, or the last one of shorter months; for "month".
+      start: the first row, in units since the start of 1970; or the first number.
+      day: for "month", day of the month, counted from 0; in shorter months the last one.
       time_of_day: for "month" and "business day".
     """
 
@@ -44,11 +46,11 @@ class Calendar(NamedTuple):
 
     @property
     def interval(self) -> str:
-        """The step, to read: "5 minutes", "1 month", "2 years"."""
+        """Return the step as text: "5 minutes", "1 month", "2 years"."""
         return _text(self.unit, self.step)
 
     def times(self, positions: np.ndarray) -> np.ndarray:
-        """Rows of the series without gaps, int [n] -> datetime64[us] or float64 [n]."""
+        """Return the times of rows, int [n] -> datetime64[us] or float64 [n]."""
         count = self.start + self.step * positions
         if self.unit == "number":
             return count
@@ -58,31 +60,31 @@ class Calendar(NamedTuple):
             days = np.busday_offset(EPOCH, count.astype(int))
         else:
             months = count.astype("M8[M]")
-            days = months.astype("M8[D]") + np.minimum(self.day, _last_day(months))
+            days = months.astype("M8[D]") + np.minimum(self.day, days_in(months) - 1)
         return days.astype("M8[us]") + self.time_of_day
 
 
 class Consecutive(NamedTuple):
-    """Rows that follow one another whatever their times: row n is at `known[n]`.
+    """Consecutive rows with arbitrary times: row n is at `known[n]`.
 
-    Rows to come go by the times of day that most days have, and by the weekdays that there are.
+    Later rows have the times of day that most days have, on the weekdays that occur.
 
     Attributes:
-      known: datetime64[us] or float64 [rows], by the clock.
+      known: datetime64[us] or float64 [rows], by the local clock.
     """
 
     known: np.ndarray
 
     @property
     def interval(self) -> str:
-        """The commonest step, to read."""
+        """Return the commonest step as text."""
         return f"{first_break(self.known)[0]} (rows taken as consecutive)"
 
     def times(self, positions: np.ndarray) -> np.ndarray:
         """Return the times of rows, int [n] -> datetime64[us] or float64 [n].
 
         Raises:
-          LookupError: rows to come, and the times of day are not the same from day to day.
+          LookupError: later rows, where the times of day differ from day to day.
         """
         rows = len(self.known)
         beyond = int(positions.max(initial=0)) - rows + 1
@@ -96,29 +98,29 @@ class Consecutive(NamedTuple):
         days = self.known.astype("M8[D]")
         clock = self.known - days
         present = np.unique(days)
-        whole = days < days[-1]  # the last day may be cut
+        whole = days < days[-1]  # the last day may be incomplete
         slots, counts = np.unique(clock[whole], return_counts=True)
         slots = slots[2 * counts > len(present) - 1]
         if np.isin(clock, slots).mean() < MOST_ROWS:
             raise LookupError("times of day differ from day to day")
-        weekdays = np.unique(_weekday(present))
+        weekdays = np.unique(weekday_of(present))
         if len(weekdays) < 5 and (weekdays < 5).all():  # too few days to tell
             weekdays = np.arange(5)
         # Enough days: each has at least one time, each week at least one day.
-        to_come = days[-1] + np.arange(7 * (count // len(slots) + 2)).astype("m8[D]")
-        to_come = to_come[np.isin(_weekday(to_come), weekdays)]
-        times = (to_come[:, None] + slots).ravel()
+        later = days[-1] + np.arange(7 * (count // len(slots) + 2)).astype("m8[D]")
+        later = later[np.isin(weekday_of(later), weekdays)]
+        times = (later[:, None] + slots).ravel()
         return times[times > self.known[-1]][:count]
 
 
 def find_calendar(times: np.ndarray) -> tuple[Calendar, np.ndarray] | None:
-    """The calendar on which these times are regular, and the position of each; None if none is.
+    """Return the calendar on which these times are regular, and their positions; None if none is.
 
     Args:
       times: datetime64[us] or float64 [rows], at least two and strictly increasing.
 
     Returns:
-      (Calendar, positions int [rows], from 0 on, those of missing rows left out).
+      (Calendar, positions int [rows] from 0 on, which skip missing rows).
     """
     if times.dtype.kind == "f":
         return _numbers(times)
@@ -126,14 +128,14 @@ def find_calendar(times: np.ndarray) -> tuple[Calendar, np.ndarray] | None:
     time_of_day = times - days
     if (time_of_day == time_of_day[0]).all():
         months = times.astype("M8[M]")
-        day, last = (days - months.astype("M8[D]")).astype(int), _last_day(months)
+        day, last = (days - months.astype("M8[D]")).astype(int), days_in(months) - 1
         usual = 30 if (day == last).all() else int(day.max())
         if (day == np.minimum(usual, last)).all():
             count = months.astype(int)
             if step := _regular_step(count):
                 calendar = Calendar("month", step, int(count[0]), usual, time_of_day[0])
                 return calendar, (count - count[0]) // step
-        # Up to a week of them may be daily; longer without a weekend, they are business days.
+        # Up to a week may be daily; longer without a weekend, they are business days.
         if np.is_busday(days).all() and days[-1] - days[0] >= np.timedelta64(7, "D"):
             count = np.busday_count(EPOCH, days)
             if _regular_step(count) == 1:
@@ -146,7 +148,7 @@ def find_calendar(times: np.ndarray) -> tuple[Calendar, np.ndarray] | None:
 
 
 def first_break(times: np.ndarray) -> tuple[str, int, str]:
-    """Of times on no calendar: (the commonest step, the first row before another, that step)."""
+    """Return (the commonest step, the first row before another, that step) of irregular times."""
     if times.dtype.kind == "f":
         steps = np.diff(times)
         usual = _usual_number(steps)
@@ -164,12 +166,12 @@ def _numbers(times: np.ndarray) -> tuple[Calendar, np.ndarray] | None:
     if _uneven(rows).any():
         return None
     positions = np.concatenate([[0], np.rint(rows).cumsum()]).astype(int)
-    mean = (times[-1] - times[0]) / positions[-1]  # what single times were rounded by cancels
+    mean = (times[-1] - times[0]) / positions[-1]  # rounding of single times cancels
     return Calendar("number", float(mean), float(times[0])), positions
 
 
 def _usual_number(steps: np.ndarray) -> float:
-    """The commonest step, for which rounded numbers count as equal."""
+    """Return the commonest step, for which rounded numbers count as equal."""
     return float(_commonest(np.round(steps / steps.min(), 3)) * steps.min())
 
 
@@ -178,14 +180,14 @@ def _uneven(rows: np.ndarray) -> np.ndarray:
 
 
 def _regular_step(count: np.ndarray) -> int | None:
-    """The commonest step of increasing whole numbers, if all others are multiples of it."""
+    """Return the commonest step of increasing whole numbers, if all others are its multiples."""
     steps = np.diff(count)
     step = _commonest(steps)
     return None if (steps % step).any() else int(step)
 
 
 def _commonest(steps: np.ndarray):
-    """The value that is there most often; the smallest of them, if several are."""
+    """Return the value that occurs most often; the smallest of them, if several do."""
     values, counts = np.unique(steps, return_counts=True)
     return values[counts.argmax()]
 
@@ -201,12 +203,12 @@ def _text(unit: str, step: float) -> str:
     return f"{step:,} {unit}{'s' * (step != 1)}"
 
 
-def _weekday(days: np.ndarray) -> np.ndarray:
-    """Monday is 0."""
-    return (days.astype(np.int64) + 3) % 7
+def weekday_of(times: np.ndarray) -> np.ndarray:
+    """Return the weekday of each time, 0 for Monday."""
+    return (times.astype("M8[D]").astype(np.int64) + 3) % 7
 
 
-def _last_day(months: np.ndarray) -> np.ndarray:
-    """Of each month, counted from 0 on."""
+def days_in(months: np.ndarray) -> np.ndarray:
+    """Return the number of days of each month, datetime64[M]."""
     after = months + np.timedelta64(1, "M")
-    return (after.astype("M8[D]") - months.astype("M8[D]")).astype(int) - 1
+    return (after.astype("M8[D]") - months.astype("M8[D]")).astype(np.int64)

@@ -1,4 +1,4 @@
-"""A column of times: text in any common form, read as one and written back as it was."""
+"""Read a column of times in any common form, with the format to write more of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lstmcore.series.times.errors import (
 )
 from lstmcore.series.times.format import DAY, END, FIRST, MONTHS, Part, TimeFormat, TimeLabels
 
-ENOUGH = 10  # rows whose order tells on which side of a date the year is
+ENOUGH = 10  # rows, whose order shows on which side of a date the year is
 ORDERS = {  # of three numbers, the fields number1, number2 and number3
     "day.month.year": ("day", "month", "year2"),
     "month/day/year": ("month", "day", "year2"),
@@ -45,7 +45,7 @@ class TimeColumn(NamedTuple):
 
     Attributes:
       times: [rows], of datetime64 in microseconds, or float64 if they are plain numbers.
-      form: how they are written; `str` of it describes it: "day.month.year hour:minute".
+      form: their format; `str` of it describes it: "day.month.year hour:minute".
       labels: text of each row, as it was given.
     """
 
@@ -76,7 +76,7 @@ def read_times(
     """Read a column of times in any common form.
 
     ===============================================  =============================================
-    what stands there                                how it is read
+    text                                             how it is read
     ===============================================  =============================================
     2024-01-08, 2024-1-8, 2024/01/08, 2024.01.08,    year, month, day
     20240108, 2024 Jan 8
@@ -104,31 +104,31 @@ def read_times(
                                                      refused where it matters (hours, business days)
     ===============================================  =============================================
 
-    Two-digit years are those from 1969 to 2068. What form a column has, its first text that is not
-    empty says; all others must have it, too, but for the end of a time of day (a spreadsheet leaves
-    out midnight, programs a fraction of 0) and leading zeros. An offset that is the same in all
-    rows is left as it is. Different ones are converted to UTC, but for days at one time of the
-    clock, which go by the clock. Parts of a microsecond are dropped.
+    Two-digit years are those from 1969 to 2068. The first text that is not empty sets the form of a
+    column; all others must have it, except for the end of a time of day (spreadsheets leave out
+    midnight, programs a fraction of 0) and leading zeros. An offset that is the same in all rows is
+    kept. Different offsets are converted to UTC, except for days at one clock time, which keep the
+    local clock. Parts of a microsecond are dropped.
 
     Args:
       labels: one per row, text as in a CSV file, or anything whose `str` is such text: numbers,
         datetimes, datetime64; an array of bytes is taken for UTF-8 without spaces at the ends.
-      day_first: whether 02-01-2024 is the second of January; None: the column must tell.
+      day_first: whether 02-01-2024 is the second of January; None: the column must show it.
       time_zone: the zone whose clock the column shows, "Europe/Berlin": where clocks change, hours
-        are counted in UTC, and times to come are written by the local clock. None takes all days
-        for 24 hours.
-      time_format: of numbers, to settle what they are: "number", "s", "ms", "us" or "ns" since
-        1970, "excel"; or the format of any column with the directives of strptime: "%d.%m.%y".
+        are counted in UTC, and later times are written by the local clock. None assumes days of 24
+        hours.
+      time_format: the meaning of numbers: "number", "s", "ms", "us" or "ns" since 1970, "excel"; or
+        the format of any column with the directives of strptime: "%d.%m.%y".
 
     Returns:
-      TimeColumn; None if they are words, or there is none.
+      TimeColumn; None if the labels are words, or there are none.
 
     Raises:
       AmbiguousTimesError: times that may be read in several ways.
       ImpossibleTimesError: a time that does not exist, such as 2024-02-30.
       MixedTimesError: a text in another format than the first.
-      ValueError: an unknown time zone or directive. Others but this one are TimesErrors, which
-        carry the row.
+      ValueError: an unknown time zone or directive. All other errors are TimesErrors, which have
+        the row.
 
     Examples:
       >>> from lstmcore import series
@@ -292,7 +292,7 @@ def _assemble(
 def _settle_order(
     numbers: dict[str, np.ndarray], texts: Sequence[str], day_first: bool | None
 ) -> tuple[str, str, str]:
-    """Return what number1, number2 and number3 are, by the whole column or as asked for."""
+    """Return which fields number1, number2 and number3 are, by the column or `day_first`."""
     triple = [numbers.get(f"number{place}", numbers.get("year")) for place in (1, 2, 3)]
 
     def ordered(name):

@@ -1,8 +1,8 @@
-"""The ways in which a column of times can be refused, each an error of its own."""
+"""The errors of a column of times, one for each kind of fault."""
 
 from __future__ import annotations
 
-LONGEST_SHOWN = 40  # characters of a text that a message repeats
+LONGEST_TEXT = 40  # characters of a text that a message repeats
 
 __all__ = [
     "AmbiguousTimesError",
@@ -22,7 +22,7 @@ class TimesError(ValueError):
       kind: "ambiguous", "duplicate", "impossible", "irregular", "mixed" or "unsorted".
       row: position of the first text that is at fault, counted from 0.
       text: that text, shortened if it is long.
-      reason: the message without the row and its text, for a caller who names the row otherwise,
+      reason: the message without the row and its text, for callers that name the row differently,
         such as by the line of a file.
 
     Examples:
@@ -37,12 +37,12 @@ class TimesError(ValueError):
     kind = ""
 
     def __init__(self, reason: str, row: int, text: str):
-        if len(text) > LONGEST_SHOWN:
-            text = f"{text[: LONGEST_SHOWN - 3]}..."
+        if len(text) > LONGEST_TEXT:
+            text = f"{text[: LONGEST_TEXT - 3]}..."
         self.reason, self.row, self.text = reason, int(row), text
-        super().__init__(f"row {self.row} ({self._shown()}) {reason}")
+        super().__init__(f"row {self.row} ({self._quoted()}) {reason}")
 
-    def _shown(self) -> str:
+    def _quoted(self) -> str:
         return self.text
 
 
@@ -53,7 +53,7 @@ class AmbiguousTimesError(TimesError):
 
 
 class DuplicateTimesError(TimesError):
-    """A time that stands in several rows."""
+    """A time that occurs in several rows."""
 
     kind = "duplicate"
 
@@ -65,13 +65,13 @@ class UnsortedTimesError(TimesError):
 
 
 class IrregularTimesError(TimesError):
-    """A step that is not a multiple of the usual one, or more rows missing than there are."""
+    """A step that is not a multiple of the usual one, or more missing rows than present ones."""
 
     kind = "irregular"
 
 
 class _UnreadableError(TimesError):
-    def _shown(self) -> str:
+    def _quoted(self) -> str:
         return repr(self.text)
 
 

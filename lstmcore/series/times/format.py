@@ -1,7 +1,7 @@
-"""How a column of times is written: its format, and labels that are written when asked for.
+"""The format of a column of times, and labels that are formatted on demand.
 
 A format is a sequence of parts: fields such as the year or the hour, and the text between them.
-`time_text` and `time_numbers` find the format of a column; here times are written in it.
+`text` and `numbers` find the format of a column; here times are formatted.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple, overload
 import numpy as np
 
 from lstmcore.series.times import zone as zones
+from lstmcore.series.times.calendar import weekday_of
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -27,8 +28,8 @@ FIRST = np.datetime64("0001-01-01", "us")
 END = np.datetime64("10000-01-01", "us")  # years have four digits
 LONGEST_WHOLE = 2**63  # a larger number is written with an exponent
 CLOCK = ("hour", "hour12", "hour24", "minute", "second")  # fields of the time of day
-ROWS_AT_ONCE = 4_096  # labels that are written together while iterating
-# What fields are called when a format is described.
+ROWS_AT_ONCE = 4_096  # labels that are formatted together while iterating
+# Names of the fields in the description of a format.
 WORDS = {
     "year": "year", "year2": "year (two digits)", "month": "month", "monthname": "month",
     "day": "day", "dayname": "weekday", "hour": "hour", "hour12": "hour", "hour24": "hour",
@@ -45,8 +46,8 @@ class Part(NamedTuple):
 
     Attributes:
       kind: "literal", or the name of a field: one of WORDS, or "number", "epoch" or "excel".
-      style: of a literal its text; of a number its least width; of a name how it is spelt, "Jan";
-        of an offset how it is written, "+01:00"; of "epoch" its unit and decimals.
+      style: of a literal, its text; of a number, its least width; of a name, its spelling, "Jan";
+        of an offset, its form, "+01:00"; of "epoch", its unit and decimals.
     """
 
     kind: str
@@ -54,13 +55,13 @@ class Part(NamedTuple):
 
 
 class TimeFormat(NamedTuple):
-    """How the times of a column are written.
+    """The format of the times of a column.
 
     Attributes:
-      parts: in the order in which they are written.
+      parts: from left to right.
       time_zone: name of the zone whose local clock the column shows; None if it is UTC, one
         constant offset, or unknown.
-      by_clock: the times are those of the local clock, else, where there is a zone, of UTC.
+      by_clock: whether the times are those of the local clock; else, if there is a zone, of UTC.
     """
 
     parts: tuple[Part, ...]
@@ -99,8 +100,8 @@ class TimeFormat(NamedTuple):
                 column = [_offset_text(offset, part.style) for offset in offsets.tolist()]
                 template += "%s"
             elif part.kind in NAMES:
-                shown = times if part.kind == "ampm" else days
-                column = [NAMES[part.kind](n, part.style) for n in FIELDS[part.kind](shown)]
+                own = times if part.kind == "ampm" else days
+                column = [NAMES[part.kind](n, part.style) for n in FIELDS[part.kind](own)]
                 template += "%s"
             elif part.kind == "fraction":
                 digits = int(part.style)
@@ -144,14 +145,14 @@ class TimeFormat(NamedTuple):
 
 
 class TimeLabels(Sequence[str]):
-    """Texts of times that are written when they are asked for; a million take 8 MB.
+    """Texts of times that are formatted on demand; a million take 8 MB.
 
     A table may hold them in place of a list of texts: `len`, an index, a slice (again a
     TimeLabels), iteration and comparison work as with a list.
 
     Args:
       times: datetime64[us] or float64 [rows].
-      form: how to write them.
+      form: their format.
 
     Examples:
       >>> from lstmcore import series
@@ -191,8 +192,8 @@ class TimeLabels(Sequence[str]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        shown = ", ".join(map(repr, itertools.islice(self, 3)))
-        return f"TimeLabels([{shown}{', ...' if len(self) > 3 else ''}], rows={len(self)})"
+        first = ", ".join(map(repr, itertools.islice(self, 3)))
+        return f"TimeLabels([{first}{', ...' if len(self) > 3 else ''}], rows={len(self)})"
 
 
 def year_of(times: np.ndarray) -> np.ndarray:
@@ -212,14 +213,9 @@ def _microsecond_of_day(times: np.ndarray) -> np.ndarray:
     return times.astype(np.int64) % DAY
 
 
-def _weekday(times: np.ndarray) -> np.ndarray:
-    """Monday is 0."""
-    return (times.astype("M8[D]").astype(np.int64) + 3) % 7
-
-
 def _thursday(times: np.ndarray) -> np.ndarray:
-    """Return the Thursday of each ISO week, which says to which year the week belongs."""
-    return times.astype("M8[D]") + (3 - _weekday(times)).astype("m8[D]")
+    """Return the Thursday of each ISO week, whose year is the year of the week."""
+    return times.astype("M8[D]") + (3 - weekday_of(times)).astype("m8[D]")
 
 
 def _month(times: np.ndarray) -> np.ndarray:
@@ -244,14 +240,14 @@ FIELDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "month": _month,
     "monthname": _month,
     "day": _day,
-    "dayname": _weekday,
+    "dayname": weekday_of,
     "ordinal": _day,
     "yearday": _yearday,
     "quarter": lambda times: (_month(times) + 2) // 3,
     "half": lambda times: (_month(times) + 5) // 6,
     "isoyear": lambda times: year_of(_thursday(times)),
     "week": lambda times: (_yearday(_thursday(times)) - 1) // 7 + 1,
-    "weekday": lambda times: _weekday(times) + 1,
+    "weekday": lambda times: weekday_of(times) + 1,
     "hour": _hour,
     "hour24": lambda times: _hour(times) + 24 * (_microsecond_of_day(times) == 0),
     "hour12": lambda times: (_hour(times) + 11) % 12 + 1,

@@ -1,6 +1,6 @@
-"""Fields of a column of times, such as year, month and hour, to days and microseconds.
+"""Convert fields of a column of times, such as year, month and hour, to days and microseconds.
 
-What does not exist, such as 30 February or 25:00, is refused by its row.
+Times that do not exist, such as 30 February or 25:00, are refused with their row.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lstmcore.series.times.calendar import days_in
 from lstmcore.series.times.errors import ImpossibleTimesError
 from lstmcore.series.times.format import MONTHS
 
@@ -29,9 +30,7 @@ def exists(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> np.ndarray:
 
 
 def _last_day(year: np.ndarray, month: np.ndarray) -> np.ndarray:
-    months = _month_number(year, np.clip(month, 1, 12)).astype("M8[M]")
-    length = (months + np.timedelta64(1, "M")).astype("M8[D]") - months.astype("M8[D]")
-    return length.astype(np.int64)
+    return days_in(_month_number(year, np.clip(month, 1, 12)).astype("M8[M]"))
 
 
 def _month_number(year: np.ndarray, month: np.ndarray) -> np.ndarray:
@@ -97,7 +96,8 @@ def microseconds(
 ) -> tuple[np.ndarray, bool, bool]:
     """Return microseconds of the day, int64 [rows], and how midnights are written.
 
-    The first flag: all alike, and no leap second is there. The second: as the end of a day, 24:00.
+    The first flag: whether all are written alike, and no leap second occurs. The second: whether
+    midnights are written as the end of a day, 24:00.
     """
     zero = np.zeros(len(texts), np.int32)
     hour, minute, second, fraction = (

@@ -1,6 +1,6 @@
-"""Times that are written as plain numbers: compact dates, seconds since 1970, serial days.
+"""Read times that are plain numbers: compact dates, seconds since 1970, serial days.
 
-A number may be a time or only count. What is certain is read, what is not is refused with the
+A number may be a time or a mere count. Certain times are read; ambiguous ones are refused with the
 `time_format` that settles it. The table of `lstmcore.series.times.column.read_times` states the
 rules.
 """
@@ -32,13 +32,13 @@ LIMITS = {  # what a field of a compact time may be
     "Y": (1900, 2100), "m": (1, 12), "d": (1, 31), "H": (0, 24), "M": (0, 59), "S": (0, 59),
     "f": (0, 999), "y": (0, 99), "G": (1900, 2100), "V": (1, 53), "j": (1, 366),
 }  # fmt: skip
-AMBIGUOUS = {  # digits: formats of strptime that may as well be counts
+AMBIGUOUS = {  # digits: formats of strptime that may also be counts
     6: (("%G%V", "a year and a week"), ("%y%m%d", "a date with two digits for the year")),
     7: (("%Y%j", "a year and a day of it"),),
 }
 YEAR_10000 = 253_402_300_800  # seconds
 DECIMALS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
-MOST = 0.5  # of the rows must be times, so that the others are faults and not a count
+MOST = 0.5  # of the rows must be times for the others to be faults rather than a count
 SERIAL_DAYS = 20_000, 80_000  # of a spreadsheet: the years 1954 to 2119
 NAMED_FORMATS = ("number", "s", "ms", "us", "ns", "excel")  # other than those of strptime
 
@@ -172,7 +172,7 @@ def _bytes(cells: np.ndarray) -> np.ndarray:
 
 
 def _integers(cells: np.ndarray, digits: int) -> np.ndarray:
-    """Return cells of so many digits, at most 19, as int64 [rows]."""
+    """Return cells of `digits` digits, at most 19, as int64 [rows]."""
     numbers = np.zeros(len(cells), np.int64)
     for column in _bytes(cells)[:, :digits].T:
         numbers = 10 * numbers + (column.astype(np.int64) - ord("0"))
@@ -202,7 +202,7 @@ def _are_seconds(cells: np.ndarray) -> bool:
 
 
 def whole_epochs(cells: np.ndarray, unit: str) -> np.ndarray | None:
-    """Read counts since 1970 that `TimeFormat` writes as they are; most are such.
+    """Read whole counts since 1970 that `TimeFormat` would format identically, as most are.
 
     Returns:
       datetime64[us] [rows]; None if some have a sign, decimals, zeros before them, or another
@@ -289,7 +289,8 @@ def check_serial_days(numbers: np.ndarray, cells: np.ndarray, texts: Sequence[st
 
 
 def _at_point(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what stands before and after the point; np.strings.partition came with NumPy 2.1."""
+    """Return the parts of cells before and after the point."""
+    # np.char, because np.strings.partition came only with NumPy 2.1.
     parts = np.char.partition(cells, b".")
     return np.ascontiguousarray(parts[:, 0]), np.ascontiguousarray(parts[:, 2])
 

@@ -1,7 +1,7 @@
-"""Rows put in order by their times: sorted, merged where several have one time, and resampled.
+"""Sort rows by their times, merge rows with the same time, and resample them.
 
-Each takes a `TimeColumn` and the table beside it, and returns both anew; `check_times` takes the
-column in place of labels. Missing values, NaN, count for nothing.
+Each function takes a `TimeColumn` and the table beside it, and returns new ones of both;
+`check_times` takes the column in place of labels. Missing values, NaN, are ignored.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.formatting import count
-from lstmcore.series.arguments import as_table
+from lstmcore.series.arguments import as_table_of_times
 from lstmcore.series.times.column import TimeColumn
 from lstmcore.series.times.errors import UnsortedTimesError
 from lstmcore.series.times.format import DAY, TimeLabels
@@ -68,7 +68,7 @@ def sort_rows(column: TimeColumn, values) -> tuple[TimeColumn, np.ndarray]:
       >>> list(column.labels), values[:, 0].tolist()
       (['2024-01-01', '2024-01-02', '2024-01-03'], [10, 20, 30])
     """
-    values = _table(column, values)
+    values = as_table_of_times(values, len(column.times))
     order = np.argsort(column.times, kind="stable")
     return column.take(order), values[order]
 
@@ -76,7 +76,7 @@ def sort_rows(column: TimeColumn, values) -> tuple[TimeColumn, np.ndarray]:
 def merge_duplicates(
     column: TimeColumn, values, how: str | Sequence[str] = "mean"
 ) -> tuple[TimeColumn, np.ndarray]:
-    """Return one row for each time, the first, last or mean value of all its rows.
+    """Return one row for each time, such as the first, the last or the mean of all its rows.
 
     Args:
       column: times in order, see `sort_rows`.
@@ -99,7 +99,7 @@ def merge_duplicates(
       >>> list(column.labels), values[:, 0].tolist()
       (['2024-01-01', '2024-01-02'], [1.0, 2.0])
     """
-    values = _table(column, values).astype(float)
+    values = as_table_of_times(values, len(column.times)).astype(float)
     _check_sorted(column)
     starts = _starts(column.times)
     return column.take(starts), _aggregate(values, starts, how)
@@ -110,10 +110,10 @@ def resample(
 ) -> Resampled:
     """Return one row for each interval, such as five minutes or a month.
 
-    A row holds nothing that comes after it. Up to hours, and of plain numbers, the row at 10:00
-    holds what came after the row before it, up to and including 10:00. Days, weeks from Monday on,
-    months, quarters and years are named by their first day, as in a calendar: such a row holds all
-    of that day or month, and is known when it is over. Intervals without any row are left out, see
+    Intervals up to hours, and of plain numbers, are named by their end: the row at 10:00 holds all
+    after the row before it, up to and including 10:00. Days, weeks from Monday on, months, quarters
+    and years are named by their first day, as in a calendar: such a row holds all of that day or
+    month, and is known only when it is over. Intervals without any row are left out, see
     `insert_gaps`.
 
     Args:
@@ -121,13 +121,13 @@ def resample(
       values: numbers [rows] or [rows, F].
       every: a number and a unit: "500 ms", "30s", "5min", "2h", "day", "week", "month", "quarter",
         "year"; of plain numbers, such as days since a start, a number.
-      how: what stands for the values of an interval: "mean", "sum", "first", "last", "min" or "max"
-        of those that are known; or one for each column, such as ("mean", "sum").
+      how: aggregate of the known values of an interval: "mean", "sum", "first", "last", "min" or
+        "max"; or one for each column, such as ("mean", "sum").
 
     Raises:
       UnsortedTimesError: times that are not in order.
       ValueError: values of another length than the times, an unknown interval or `how`, a unit for
-        plain numbers, or no interval that is filled.
+        plain numbers, or a table that fills no interval.
 
     Examples:
       >>> from lstmcore import series
@@ -136,13 +136,13 @@ def resample(
       >>> list(resampled.column.labels), resampled.values[:, 0].tolist(), resampled.left_out
       (['2024-01-01 10:05', '2024-01-01 10:10'], [15.0, 40.0], 2)
     """
-    values = _table(column, values).astype(float)
+    values = as_table_of_times(values, len(column.times)).astype(float)
     grid = _Grid.of(every, column)
     _check_sorted(column)
     bins, (skip_first, skip_last) = grid.bins, grid.unfilled_ends()
     ends = (skip_first & (bins == bins[0])) | (skip_last & (bins == bins[-1]))
     if ends.all():
-        raise ValueError(f"every={every!r}: the table fills not one such interval")
+        raise ValueError(f"every={every!r}: the table does not fill a single such interval")
     starts = _starts(bins[~ends])
     times = grid.edges(bins[~ends][starts] + grid.named_by_end)
     by_clock = column.form.by_clock or (column.form.time_zone and not grid.named_by_end)
@@ -155,11 +155,11 @@ class _Grid(NamedTuple):
     """The intervals of time that rows fall into.
 
     Attributes:
-      number, unit: an interval is so many of these.
+      number, unit: length of an interval, as a number of units.
       moments: [rows], by the clock where intervals are days or longer.
       origin: day since 1970 with which days and weeks begin.
       bins: int [rows], the interval of each row.
-      named_by_end: the label of an interval is its end, and it includes that, not its start.
+      named_by_end: an interval is named by its end, and includes its end but not its start.
     """
 
     number: float
@@ -174,8 +174,8 @@ class _Grid(NamedTuple):
         number, unit = parse_interval(every)
         are_numbers = column.times.dtype.kind == "f"
         if are_numbers != (unit == "number"):
-            shown = "plain numbers: give a number" if are_numbers else "dates: give a unit, too"
-            raise ValueError(f"every={every!r}: the times are {shown}")
+            kind = "plain numbers: give a number" if are_numbers else "dates: give a unit, too"
+            raise ValueError(f"every={every!r}: the times are {kind}")
         if are_numbers:
             bins = np.ceil(column.times / number).astype(np.int64) - 1
             return cls(number, unit, column.times, 0, bins, True)
@@ -243,16 +243,6 @@ def parse_interval(text: str) -> tuple[float, str]:
             "h, day, week, month, quarter or year, such as '5min'"
         )
     return size, unit
-
-
-def _table(column: TimeColumn, values) -> np.ndarray:
-    values = as_table(values)
-    if len(values) != len(column.times):
-        raise ValueError(
-            f"values has {count(len(values), 'row')} but there are "
-            f"{count(len(column.times), 'time')}"
-        )
-    return values
 
 
 def _check_sorted(column: TimeColumn) -> None:

@@ -1,9 +1,9 @@
-"""Times read from a column of texts: what form they have, and which moments they name.
+"""Split a column of texts into the fields of their times, and find their format.
 
 Texts of one *shape* (digits replaced by 0: `00 Jan 0000`) have their fields at the same places. So
 a column is read shape by shape: a regular expression finds the fields in one text of each shape,
-and the digits of all its rows are then turned into numbers at once. What a text leaves open, such
-as which number is the month, is settled for the column as a whole.
+and the digits of all its rows are then converted to numbers at once. What single texts leave open,
+such as which number is the month, is decided for the column as a whole.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from lstmcore.series.times.format import DAY_NAMES, MONTHS, NAMES, Part
 LONGEST = 64  # characters of a time
 ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?")
 FIRST_YEAR = np.datetime64("0001-01-01")
-ROWS_AT_ONCE = 2**15  # whose texts stay in the cache of a processor
-# Marks that are written for ASCII ones.
+ROWS_AT_ONCE = 2**15  # whose texts fit into the cache of a processor
+# Characters that are used in place of ASCII ones.
 LOOKALIKES = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " "})
 
 MONTH_NAME = (
@@ -125,7 +125,7 @@ class Fields(NamedTuple):
         may lack the end of it.
       tail: the offset at the end of the first text, " UTC" or "+01:00"; "" if there is none.
       numbers: int32 [rows] of each field; where a text lacks it, -1.
-      uniform: every text is written in just this format.
+      uniform: whether every text has exactly this format.
     """
 
     parts: tuple[Part, ...]
@@ -381,12 +381,12 @@ def _common_part(groups: list[_Group], place: int) -> tuple[Part, bool]:
 
 
 def _key(part: Part) -> str:
-    """Parts with one key can stand for one another."""
+    """Return a key that is equal for parts that can stand for one another."""
     return f"literal{' '.join(part.style.split()) or ' '}" if part.kind == "literal" else part.kind
 
 
 def _padding(parts: tuple[Part, ...], numbers: dict[str, np.ndarray]) -> tuple[Part, ...]:
-    """Let numbers that are never below 10 do without a leading zero, if their neighbours do."""
+    """Drop the leading zero of fields that are never below 10, if other fields have none."""
     unpadded = {part.kind for part in parts if part.style == "1"} & set(UNPADDED)
     if not unpadded:
         return parts
@@ -399,7 +399,7 @@ def _padding(parts: tuple[Part, ...], numbers: dict[str, np.ndarray]) -> tuple[P
 
 
 def _has_extra_zeros(groups: list[_Group], chars: np.ndarray, parts: tuple[Part, ...]) -> bool:
-    """Return whether some 05 stands in a column that has a 5."""
+    """Return whether a field without leading zeros has some, such as 05 beside 5."""
     unpadded = {part.kind for part in parts if part.style == "1"}
     return any(
         (chars[group.rows, start] == ord("0")).any()
@@ -430,7 +430,7 @@ def _number(digits: np.ndarray, name: str) -> np.ndarray:
 
 def _mixed(texts: Sequence[str], row: int) -> MixedTimesError:
     if row == 0:
-        reason = "is not a date or time in the format that is asked for"
+        reason = "is not a date or time in the requested format"
         return MixedTimesError(reason, row, texts[row])
     example = next(text for text in texts if text)[:LONGEST]
     return MixedTimesError(

@@ -1,6 +1,6 @@
-"""The times beside the rows of a table: sorted, at regular steps, and what is left out.
+"""Check that the times of a table's rows are sorted and regular, and insert missing rows.
 
-A model sees rows, not times: it takes each step to be as long as any other.
+A model sees rows, not times: it assumes that all steps are equally long.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.formatting import count
-from lstmcore.series.arguments import as_table
+from lstmcore.series.arguments import as_table_of_times
 from lstmcore.series.times.calendar import Calendar, Consecutive, find_calendar, first_break
 from lstmcore.series.times.column import TimeColumn, read_times
 from lstmcore.series.times.errors import (
@@ -21,23 +21,23 @@ from lstmcore.series.times.errors import (
 )
 from lstmcore.series.times.format import TimeFormat, TimeLabels
 
-MOST_GAPS = 1  # rows left out for each that is there: half of all may be invented
+MOST_GAPS = 1  # missing rows for each present one: at most half of all rows are inserted
 
 __all__ = ["Times", "check_times", "insert_gaps"]
 
 
 class Times(NamedTuple):
-    """The times of the rows of a table, which are regular but for rows that are left out.
+    """The times of the rows of a table, which are regular except for rows that are left out.
 
     Attributes:
       times: [rows], of datetime64 in microseconds, or float64 if they are plain numbers.
-      interval: from one row to the next, to read: "5 minutes", "1 month", or "1" of numbers.
-      gaps: how many rows are left out.
-      positions: int [rows], where each row stands in the series without gaps: 0, 1, 3, ...
-      labels: text of each row, as it was given; a TimeLabels, which takes no memory for texts,
-        where all are written alike.
+      interval: step from one row to the next, as text: "5 minutes", "1 month", or "1" of numbers.
+      gaps: number of rows that are left out.
+      positions: int [rows], position of each row in the series without gaps: 0, 1, 3, ...
+      labels: text of each row, as it was given; a TimeLabels, which takes no memory for texts, if
+        all have one format.
       calendar: how times are counted.
-      form: how times are written.
+      form: format of the times.
     """
 
     times: np.ndarray
@@ -49,14 +49,14 @@ class Times(NamedTuple):
     form: TimeFormat
 
     def labels_at(self, positions) -> list[str]:
-        """Text for rows of the series without gaps, written as the given labels are.
+        """Return text for rows of the series without gaps, written as the given labels are.
 
-        Those after the last row are times to come, such as those of a forecast.
+        Rows after the last one have later times, such as those of a forecast.
         """
         positions = np.asarray(positions, np.int64)
         try:
             times = self.calendar.times(positions)
-        except LookupError:  # no times follow from those that are there
+        except LookupError:  # later times do not follow from the known ones
             last = int(self.positions[-1])
             return [
                 self.labels[n] if n <= last else f"{self.labels[last]} + {count(n - last, 'row')}"
@@ -65,7 +65,7 @@ class Times(NamedTuple):
         return self.form.write(times)
 
     def labels_after(self, count: int) -> list[str]:
-        """Text for the `count` rows that follow the last one."""
+        """Return text for the `count` rows that follow the last one."""
         return self.labels_at(self.positions[-1] + np.arange(1, count + 1))
 
 
@@ -77,29 +77,28 @@ def check_times(
     time_format: str | None = None,
     consecutive: bool = False,
 ) -> Times | None:
-    """Return the times of rows in order and at regular steps; refuse others.
+    """Return the times of rows, which must be sorted and at regular steps.
 
-    `read_times` says which forms of times are read, and how.
+    `read_times` states which forms of times are read, and how.
 
     Months, quarters and years are regular, on the same day of each or on the last, and so are days
-    of which all weekends are missing. Rows may be left out: see `insert_gaps`. Numbers may be
-    rounded to 1 % of a step.
+    without any weekends. Rows may be left out: see `insert_gaps`. Numbers may be rounded to 1 % of
+    a step.
 
     Args:
       labels: one per row, text as in a CSV file, or anything whose `str` is such text: numbers,
         datetimes, datetime64; or a TimeColumn, for which the next three are ignored.
       day_first, time_zone, time_format: as in `read_times`.
-      consecutive: take each row for the one that follows the row before it, however much time is
-        between them, as between the sessions of a market. Times to come then go by the times of day
-        and the weekdays that rows have, or, where these are not the same from day to day, are
-        counted after the last row.
+      consecutive: take rows as consecutive steps, however much time lies between them, as between
+        the sessions of a market. Later times then follow the times of day and the weekdays of the
+        rows, or, where these differ from day to day, are counted from the last row.
 
     Returns:
-      Times; None if they are no times but words, or fewer than two.
+      Times; None if the labels are words, not times, or fewer than two.
 
     Raises:
-      TimesError: times that are not sorted, twice the same or at irregular steps, and those that
-        `read_times` refuses. It carries the row, counted from 0, and what kind of fault it is.
+      TimesError: times that are not sorted, duplicate or at irregular steps, and those that
+        `read_times` refuses. It has the row, counted from 0, and the kind of fault.
       ValueError: an unknown time zone or directive.
 
     Examples:
@@ -143,7 +142,7 @@ def check_times(
 
 
 def insert_gaps(values, times: Times) -> tuple[np.ndarray, Sequence[str]]:
-    """The rows that are left out, as rows of missing values, so that every step is as long.
+    """Insert rows of missing values where rows are left out, so that all steps are equal.
 
     Args:
       values: numbers [rows] or [rows, F].
@@ -162,12 +161,7 @@ def insert_gaps(values, times: Times) -> tuple[np.ndarray, Sequence[str]]:
       >>> values[:, 0].tolist(), list(labels)
       ([5.0, 6.0, nan, 7.0], ['2001', '2002', '2003', '2004'])
     """
-    values = as_table(values).astype(float)
-    if len(values) != len(times.labels):
-        raise ValueError(
-            f"values has {count(len(values), 'row')} but there are "
-            f"{count(len(times.labels), 'time')}"
-        )
+    values = as_table_of_times(values, len(times.labels)).astype(float)
     if times.gaps > MOST_GAPS * len(values):
         row = int(np.diff(times.positions).argmax()) + 1
         raise IrregularTimesError(
@@ -198,7 +192,7 @@ def _check_order(column: TimeColumn) -> None:
     row = int(backward.argmax()) + 1
     if times[row] == times[row - 1]:
         raise DuplicateTimesError(
-            f"has the same time as the row before it: keep one of them, or their mean"
+            "has the same time as the row before it: keep one of them, or their mean"
             f"{_clock_change(column, row)}",
             row,
             texts[row],

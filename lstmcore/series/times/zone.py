@@ -1,8 +1,8 @@
-"""Local clock times of a named zone to UTC and back, many at once.
+"""Convert local clock times of a named zone to UTC and back, many at once.
 
-The clock changes of a zone are found once for the years that a column spans; all else is a search
-in a sorted array. Where clocks are put back, an hour is on the clock twice: which of the two a row
-means follows from the order of the rows.
+The clock changes of a zone are found once for the years that a column spans; the rest is a search
+in a sorted array. Where clocks are put back, an hour occurs twice; the order of the rows decides
+which of the two a row means.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def offsets_at(utc: np.ndarray, name: str) -> np.ndarray:
 
 
 def to_utc_roughly(local: np.ndarray, name: str) -> np.ndarray:
-    """Return UTC of clock times; of an hour that is there twice, the first."""
+    """Return UTC of clock times; in an hour that occurs twice, its first pass."""
     first, _ = _candidates(local, name)
     return first
 
@@ -50,7 +50,7 @@ def to_utc(local: np.ndarray, name: str, texts) -> np.ndarray:
 
     Raises:
       ImpossibleTimesError: a time at which the clock was put forward.
-      AmbiguousTimesError: a time that the clock showed twice, and the rows do not say which.
+      AmbiguousTimesError: a time that the clock showed twice, if the rows do not decide which.
       UnsortedTimesError: the same, because they are in no order.
       ValueError: there is no such zone, or no database of zones.
     """
@@ -79,7 +79,7 @@ def to_utc(local: np.ndarray, name: str, texts) -> np.ndarray:
         row = int((steps < -hour).argmax()) + 1
         raise UnsortedTimesError(
             f"comes before {texts[row - 1]}, the row above it: where the clock of {name} was put "
-            "back, an hour is there twice, and only the order of the rows tells which is which",
+            "back, an hour occurs twice, and only the order of the rows tells which is which",
             row,
             str(texts[row]),
         )
@@ -107,10 +107,10 @@ def _passes(
       twice: the rows where these differ.
 
     Returns:
-      int [rows]; UNCLEAR where nothing tells.
+      int [rows]; UNCLEAR where nothing decides.
     """
     is_second = np.zeros(len(local), np.int64)
-    is_clear = np.ones(len(local) - 1, bool)  # steps that touch no such row
+    is_clear = np.ones(len(local) - 1, bool)  # steps from and to rows that occur once
     is_clear[twice[twice < len(local) - 1]] = False
     is_clear[twice[twice > 0] - 1] = False
     steps, counts = np.unique(np.diff(first)[is_clear], return_counts=True)
@@ -121,7 +121,7 @@ def _passes(
         if len(back):
             is_second[start + back[0] + 1 : stop] = 1
             continue
-        # The hour is there once: of which pass, the usual step before and after it tells.
+        # The hour occurs once: the usual step before and after it decides of which pass it is.
         fits = []
         for utc in (first, second):
             before = start == 0 or utc[start] - first[start - 1] == usual

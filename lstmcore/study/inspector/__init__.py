@@ -1,8 +1,8 @@
-"""The inspector: one HTML page to look into a run, which opens in a browser without a network.
+"""The inspector: an interactive HTML page of a run, which opens in a browser without a network.
 
-`payload.py` says what is in the page, `encoding.py` how numbers are written into it, `page.html`
-and `page.css` how it looks, and three scripts what it does: `data.js` (numbers, colours, search),
-`panels.js` (plots, by plotly.js) and `controls.js` (mouse, keys, text).
+`payload.py` selects the content of the page and `encoding.py` encodes its numbers; `page.html` and
+`page.css` lay it out; three scripts run it: `data.js` (numbers, colours, search), `panels.js`
+(plots, by plotly.js) and `controls.js` (mouse, keys, text).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ __all__ = ["inspect"]
 SCRIPTS = ("data", "panels", "controls")
 
 
+# All but the first two are optional, and each is a separate part of the page.
 def inspect(
     run: Run,
     path: str | os.PathLike,
@@ -41,26 +42,27 @@ def inspect(
 ) -> Path:
     """Write a page that shows a run: every gate of every unit at every step.
 
-    Heat map of a layer, the story of a unit, search for units that stay above a threshold over a
-    span (after LSTMVis, Strobelt et al. 2018), and text coloured by a unit; all follow one cursor.
-    Needs plotly (`lstmcore[inspect]`), whose JavaScript becomes part of the page: about 5 MB.
+    It has a heat map of a layer, plots of a unit over time, a search for units that stay above a
+    threshold over a span (after LSTMVis, Strobelt et al. 2018), and text coloured by a unit; all
+    follow one cursor. It needs plotly (`lstmcore[inspect]`), whose JavaScript, about 5 MB, becomes
+    part of the page.
 
-    Gates, h and c are stored in 16 bits, evenly over the range of each unit: a value is off by at
+    Gates, h and c are stored in 16 bits, evenly over the range of each unit, with an error of at
     most range / 131,068. Units are ordered by `study.time_scale`, the longest memory on top.
 
     Args:
-      run: of `study.run`.
+      run: from `study.run`.
       path: of the page; an existing file is replaced once the new one is complete.
       title: heading of the page.
-      text: for text models, what was read: for each example a string of T characters or a list of
-        T tokens. Masked steps at the end need none.
-      labels: names of the steps, such as dates: T for all examples, or a list of T for each.
-        Decoders with another number of steps are counted from 0.
-      columns: F names of the input's columns; an output with as many has the same.
-      xlabel: what the steps are.
-      layers: names of those to show; None for all.
-      max_bytes: of the numbers in the page. What does not fit is left out, and the page says so:
-        examples from the last, then layers from the last.
+      text: for text models, the input: for each example a string of T characters or a list of T
+        tokens. Masked steps at the end need none.
+      labels: names of the steps, such as dates: T for all examples, or a list of T for each. Steps
+        of decoders with another number of steps are numbered from 0.
+      columns: F names of the input's columns; an output with as many columns has the same names.
+      xlabel: label of the time axis.
+      layers: names of the layers to show; None for all.
+      max_bytes: most bytes of numbers in the page. What does not fit is left out, with a note in
+        the page: examples from the last, then layers from the last.
 
     Returns:
       path, as a Path.
@@ -87,18 +89,18 @@ def inspect(
         run, text=text, labels=labels, columns=columns, layers=layers, max_bytes=max_bytes
     )
     contents |= {"xlabel": xlabel, "colours": colours}
-    # In a script, "</script>" would end it whatever it stands in.
+    # In a script, "</script>" would end it even within a string.
     data = json.dumps(contents, allow_nan=False).replace("<", "\\u003c")
     scripts = {"plotly": plotlyjs, **{name: _file(f"{name}.js") for name in SCRIPTS}}
     parts = {
         "policy": content_policy(list(scripts.values())),
-        "title": html.escape(printable(title) or "What an LSTM does"),
+        "title": html.escape(printable(title) or "Inspector of an LSTM"),
         "version": __version__,
         "run": data,
         "css": _file("page.css"),
         **scripts,
     }
-    # All at once, so that a part which looks like the name of another stays as it is.
+    # All at once, so that a part which looks like the name of another is not replaced.
     page = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _file("page.html"))
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -117,7 +119,7 @@ def _file(name: str) -> str:
 
 
 def _plotly() -> tuple[str, dict[str, list[str]]]:
-    """(plotly.js, colour scales that colour-blind readers can tell)."""
+    """Return (plotly.js, colour scales that colour-blind readers can tell apart)."""
     try:
         import plotly.colors as scales
         from plotly.offline import get_plotlyjs

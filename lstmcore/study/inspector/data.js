@@ -1,5 +1,5 @@
 "use strict";
-// What the page knows: the numbers that payload.py wrote, the choices of the reader, colours.
+// State of the page: the numbers from payload.py, the choices of the reader, colours.
 
 const $ = (id) => document.getElementById(id);
 const run = JSON.parse($("run").textContent);

@@ -1,7 +1,7 @@
-"""Numbers for the page: values as 16-bit codes, arrays as base64, limits for the colours.
+"""Encode numbers for the page: values as 16-bit codes, arrays as base64, limits for the colours.
 
-65535 stands for what is not finite. 65535 other codes over the range of a unit's values, so a
-value is off by at most half a step, range / 131,068.
+Code 65535 stands for values that are not finite. The 65535 other codes divide the range of a unit's
+values evenly, so that the error is at most half a step, range / 131,068.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import math
 import numpy as np
 
 LARGEST_CODE, NOT_FINITE = 65534, 65535
-SCALE_OF_GATES = ("input", "forget", "output")  # colours from 0 to 1; the rest is centred on 0
+SCALE_OF_GATES = ("input", "forget", "output")  # colours from 0 to 1; others are centred on 0
 
 
 def encode(values: np.ndarray) -> dict:
-    """[B, H, T] -> codes, and the low and the step of each unit."""
+    """Encode [B, H, T] as codes, with the lowest value and the step of each unit."""
     finite = np.isfinite(values)
     low = np.min(values, axis=(0, 2), where=finite, initial=np.inf)
     high = np.max(values, axis=(0, 2), where=finite, initial=-np.inf)
@@ -33,7 +33,7 @@ def encode(values: np.ndarray) -> dict:
 
 
 def limits(values: np.ndarray, quantity: str = "") -> list[float]:
-    """Of the colour scale: 0 to 1 for a gate, else centred on 0; wider if an edit went beyond."""
+    """Return the limits of the colours: 0 to 1 for a gate, wider if edited; else around 0."""
     low, high = extent(values)
     if quantity in SCALE_OF_GATES:
         return [min(0.0, low), max(1.0, high)]
@@ -42,21 +42,21 @@ def limits(values: np.ndarray, quantity: str = "") -> list[float]:
 
 
 def extent(values: np.ndarray) -> list[float]:
-    """The lowest and the highest; 0 and 0 if none is finite."""
+    """Return the lowest and the highest finite value; 0 and 0 if there is none."""
     finite = values[np.isfinite(values)]
     return [float(finite.min()), float(finite.max())] if finite.size else [0.0, 0.0]
 
 
 def masked(mask) -> list[str] | None:
-    """[B, T] -> one string per example, 1 where masked; None if nothing is."""
+    """Encode a mask [B, T] as one string per example, 1 where masked; None if there is none."""
     return None if mask is None else [base64_of(row, "u1") for row in ~np.asarray(mask, bool)]
 
 
 def finite_or_none(values: np.ndarray) -> list[float | None]:
-    """JSON knows neither NaN nor infinity."""
+    """Return a list with None for NaN and infinity, which JSON does not have."""
     return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
 def base64_of(array: np.ndarray, kind: str) -> str:
-    """The bytes of `array` as numbers of that kind."""
+    """Return the bytes of `array`, as numbers of this kind, in base64."""
     return base64.b64encode(np.ascontiguousarray(array, kind).tobytes()).decode("ascii")

@@ -1,4 +1,4 @@
-"""From a run to what the inspector's page is made of: one dict that becomes JSON.
+"""Select the content of the inspector's page from a run, as one dict that becomes JSON.
 
 Arrays are base64 of little-endian numbers, one string per example:
 
@@ -7,7 +7,7 @@ Arrays are base64 of little-endian numbers, one string per example:
     masked, of a layer or a series     uint8 [T], 1 = masked
     own_steps, likewise                whether its steps are others than those of the input
 
-`encoding.py` says what a code stands for.
+`encoding.py` defines the codes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,39 @@ def payload(
     layers: Sequence[str] | None = None,
     max_bytes: int,
 ) -> dict[str, Any]:
-    """What the page shows, and in `notes` what it leaves out; arguments as of `inspect`."""
+    """Return the content of the page, and in `notes` what it leaves out; see `inspect`."""
+    run = _checked(run)
+    count, steps, features = run.inputs.shape
+    names = _layer_names(layers, run)
+    tokens = _tokens(text, run)
+    step_labels = _labels(labels, count, steps)
+    titles = _column_names(columns, features)
+    examples, kept, notes = _within_budget(run, names, max_bytes)
+    # Time-scales are those of the whole run, even if the page shows only a part of it.
+    scales = {name: time_scale(run[name], run.masks[name]) for name in kept}
+    run = run.examples(slice(examples))
+    outputs, unknown = _outputs(run)
+    if unknown:
+        notes.append(f"Not shown: {unknown}, which is not [examples, steps, columns].")
+    content = [_layer(name, run, scales[name]) for name in kept]
+    for layer in content:
+        notes += _notes_on(layer, run)
+    return {
+        "examples": examples,
+        "labels": None if step_labels is None else step_labels[:examples],
+        "text": None if tokens is None else tokens[:examples],
+        "notes": notes,
+        "inputs": _series("input", titles, run.inputs, run.mask),
+        "outputs": [_output(title, titles, output, run) for title, output in outputs],
+        "layers": content,
+    }
+
+
+# Arguments.
+
+
+def _checked(run: Run) -> Run:
+    """Return the run, with inputs [examples, steps, features]; raise if it has no step to show."""
     if not isinstance(run, Run):
         raise TypeError(
             f"run must be a study.Run, got {type(run).__name__}: make one with "
@@ -52,54 +84,12 @@ def payload(
         )
     if run.inputs.ndim == 2:  # tokens: one column
         run = replace(run, inputs=run.inputs[:, :, None])
-    count, steps, features = run.inputs.shape
-    if not count * steps:
+    if not math.prod(run.inputs.shape[:2]):
         raise ValueError(
             f"run has no step to show: its inputs have shape {tuple(run.inputs.shape)}, [examples, "
             "steps, features]"
         )
-    names = _layer_names(layers, run)
-    tokens = _tokens(text, run)
-    step_labels = _labels(labels, count, steps)
-    titles = _column_names(columns, features)
-    examples, kept, notes = _what_fits(run, names, max_bytes)
-    # Time-scales are those of the whole run, also where the page shows a part of it.
-    scales = {name: time_scale(run[name], run.masks[name]) for name in kept}
-    run = run.examples(slice(examples))
-    outputs, unknown = _outputs(run)
-    if unknown:
-        notes.append(f"Not shown: {unknown}, which is not [examples, steps, columns].")
-    layers_shown = [_layer(name, run, scales[name]) for name in kept]
-    for layer in layers_shown:
-        if gaps := layer.pop("gaps"):
-            notes.append(f"{layer['name']}: {gaps} are NaN or infinite, shown as gaps.")
-        if "h" not in layer["quantities"]:
-            size = run[layer["name"]].h.shape[2]
-            notes.append(
-                f"{layer['name']}: h is not shown: it is a projection to {size} numbers, which "
-                "belong to no unit."
-            )
-    return {
-        "examples": examples,
-        "labels": None if step_labels is None else step_labels[:examples],
-        "text": None if tokens is None else tokens[:examples],
-        "notes": notes,
-        "inputs": _series("input", titles, run.inputs, run.mask),
-        "outputs": [
-            _series(
-                title,
-                titles if output.shape[2] == features else _column_names(None, output.shape[2]),
-                output,
-                _mask_of_output(run, output, steps),
-                own_steps=run.target is not None or output.shape[1] != steps,
-            )
-            for title, output in outputs
-        ],
-        "layers": layers_shown,
-    }
-
-
-# Arguments.
+    return run
 
 
 def _layer_names(layers, run: Run) -> list[str]:
@@ -122,7 +112,7 @@ def _column_names(columns, features: int) -> list[str]:
 
 
 def _labels(labels, count: int, steps: int) -> list[list[str]] | None:
-    """[[T names]] for all examples, or [[T names]] * count."""
+    """Return [[T names]] for all examples, or [[T names]] * count."""
     if labels is None:
         return None
     rows = [list(row) if _is_row(row) else row for row in labels]
@@ -161,8 +151,8 @@ def _tokens(text, run: Run) -> list[list[str]] | None:
 # The budget.
 
 
-def _what_fits(run: Run, names: list[str], max_bytes: int) -> tuple[int, list[str], list[str]]:
-    """(how many examples, which layers, notes): examples are dropped first, then layers."""
+def _within_budget(run: Run, names: list[str], max_bytes: int) -> tuple[int, list[str], list[str]]:
+    """Return (number of examples, layers, notes) within the budget: examples are dropped first."""
     count = len(run.inputs)
     arrays: list = [run.inputs, *(output for _, output in _outputs(run)[0])]
     series = sum(math.prod(array.shape[1:]) for array in arrays) * BYTES_PER_NUMBER
@@ -185,7 +175,7 @@ def _what_fits(run: Run, names: list[str], max_bytes: int) -> tuple[int, list[st
         notes.append(
             f"Shows the first {examples:,} of {count:,} examples: all would need "
             f"{_size(whole * count)}, and the budget (max_bytes) is {_size(max_bytes)}. "
-            "Others: study.inspect(run.examples(...), ...)."
+            "To see others: study.inspect(run.examples(...), ...)."
         )
     if len(kept) < len(names):
         notes.append(
@@ -199,11 +189,11 @@ def _size(size: float) -> str:
     return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
 
 
-# What is shown.
+# Content.
 
 
 def _outputs(run: Run) -> tuple[list[tuple[str, np.ndarray]], str]:
-    """([(title, [B, T', U])], what has other axes)."""
+    """Return ([(title, [B, T', U])], a description of outputs with other axes)."""
     leaves = jax.tree.leaves(run.outputs)
     sequences = [leaf for leaf in leaves if leaf.ndim == 3]
     others = [f"an output of shape {leaf.shape}" for leaf in leaves if leaf.ndim != 3]
@@ -214,15 +204,24 @@ def _outputs(run: Run) -> tuple[list[tuple[str, np.ndarray]], str]:
 
 
 def _mask_of_output(run: Run, output, steps: int):
-    """Its own if the model has a decoder with a target, else the input's for as many steps."""
+    """Return the decoder's mask if there is a target, else the input's for as many steps."""
     if run.target is not None:
         return run.masks["decoder_0"]
     return run.mask if output.shape[1] == steps else None
 
 
 def _is_of_target(run: Run, layer: str) -> bool:
-    """Whether the steps of a layer are those of the target, not of what was read."""
+    """Return whether the steps of a layer are those of the target, not of the input."""
     return run.target is not None and layer.startswith("decoder")
+
+
+def _output(title: str, titles: list[str], output, run: Run) -> dict:
+    """Return an output, whose columns have the names of the input's if there are as many."""
+    steps, columns = output.shape[1:]
+    names = titles if columns == len(titles) else _column_names(None, columns)
+    mask = _mask_of_output(run, output, run.inputs.shape[1])
+    own_steps = run.target is not None or steps != run.inputs.shape[1]
+    return _series(title, names, output, mask, own_steps=own_steps)
 
 
 def _series(title: str, names: list[str], array, mask, own_steps: bool = False) -> dict:
@@ -268,3 +267,17 @@ def _layer(name: str, run: Run, scale) -> dict:
         "masked": masked(mask),
         "gaps": ", ".join(gaps),
     }
+
+
+def _notes_on(layer: dict, run: Run) -> list[str]:
+    """Return what the page does not show of a layer, and remove it from the content."""
+    notes, name = [], layer["name"]
+    if gaps := layer.pop("gaps"):
+        notes.append(f"{name}: {gaps} are NaN or infinite, shown as gaps.")
+    if "h" not in layer["quantities"]:
+        size = run[name].h.shape[2]
+        notes.append(
+            f"{name}: h is not shown: it is a projection to {size} numbers, which belong to no "
+            "unit."
+        )
+    return notes

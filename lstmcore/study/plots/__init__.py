@@ -1,11 +1,11 @@
-"""Pictures of training, of a run, of what statistics and sweeps found, of anomalies.
+"""Figures of training, of a run, of statistics and sweeps, of forecasts and anomalies.
 
-Each function returns a matplotlib Figure that belongs to no window and no global state; write it
-with `figure.savefig(path)`. `axes=` draws into panels of your own instead, made for instance with
-`figure.subplots(rows, columns)`; then the figure that they belong to is returned.
+Each function returns a matplotlib Figure that belongs to no window and no global state; save it
+with `figure.savefig(path)`. With `axes=` it draws into panels of your own, made for instance with
+`figure.subplots(rows, columns)`, and returns the figure that they belong to.
 
 Colours are those of Okabe & Ito (2008), viridis and RdBu, which readers with any kind of colour
-vision tell apart. Needs matplotlib (`lstmcore[plot]`).
+vision can tell apart. Needs matplotlib (`lstmcore[plot]`).
 """
 
 from lstmcore.study.plots.anomalies import plot_anomalies

@@ -1,4 +1,4 @@
-"""Where a decoder looks: the weights of attention, target by source."""
+"""Draw the attention weights of a decoder, target by source."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ def plot_attention(
     target: Sequence[str] = (),
     axes=None,
 ) -> Figure:
-    """One row for each token written, one column for each token read, as Bahdanau et al. (2015)
-    drew it: a row sums to 1 and says where the decoder looked before it wrote that token.
+    """Draw attention weights, one row for each target token and one column for each source token.
 
-    Padding is left out, on both sides.
+    As in Bahdanau et al. (2015), a row sums to 1: the weights with which the decoder attended to
+    the source before it produced that token. Padding is left out, on both sides.
 
     Args:
       run: of a model with attention: `study.run(model, params, source, target=target)`.
       example: index into the batch.
-      source, target: names of the steps, such as `vocabulary.labels(ids)`; names of padding at the
-        end may be there or not. Empty counts from 0.
+      source, target: names of the steps, such as `vocabulary.labels(ids)`, with or without names
+        of the padding at the end; if empty, steps are numbered from 0.
       axes: the Axes to draw into.
 
     Returns:
       The figure.
 
     Raises:
-      ValueError: a run without attention, an example that is not there, too few names, or `axes`
-        that are more than one.
-      TypeError: `axes` that are none.
+      ValueError: a run without attention, an example that does not exist, too few names, or more
+        than one of `axes`.
+      TypeError: `axes` that are not Axes.
     """
     if run.attention is None:
         raise ValueError(
-            "run has no attention to draw: it takes a model such as "
+            "run has no attention to draw: use a model such as "
             "lc.Seq2Seq(..., attention='general'), run with target="
         )
     example = one_place("example", example, len(run.inputs))
@@ -74,7 +74,7 @@ def plot_attention(
     panel.set_xticks(
         places[1], of_columns, rotation=60 if crowded else 0, ha="right" if crowded else "center"
     )
-    panel.set(xlabel="read", ylabel="written")
+    panel.set(xlabel="source", ylabel="target")
     return figure
 
 

@@ -1,4 +1,4 @@
-"""A figure that draws names in any script: other installed fonts stand in for the usual one."""
+"""A figure that draws names in any script, with other installed fonts where the usual one fails."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class AnyScriptFigure(Figure):
             return super().draw(renderer)
 
     def get_tightbbox(self, *args, **kwargs):
-        """Return what the figure takes up; see `Figure.get_tightbbox`."""
+        """Return the bounding box of the figure; see `Figure.get_tightbbox`."""
         with _fallback_fonts(self):
             return super().get_tightbbox(*args, **kwargs)
 
 
 @contextmanager
 def _fallback_fonts(figure: Figure) -> Iterator[None]:
-    """Give all texts of a figure, also those that are made while it is drawn, further fonts."""
+    """Add fallback fonts to all texts of a figure, also to those made while it is drawn."""
     usual = font_manager.findfont(font_manager.FontProperties())
     others = fonts_with(_unusual_characters(figure), usual)
     family = list(rcParams["font.family"])
@@ -50,8 +50,8 @@ def _fallback_fonts(figure: Figure) -> Iterator[None]:
 
 
 def _unusual_characters(figure: Figure) -> frozenset[str]:
-    """The characters of a figure's texts, but for those of ASCII."""
-    for axes in figure.axes:  # whose labels are texts once they have been asked for
+    """Return the characters of a figure's texts that are not ASCII."""
+    for axes in figure.axes:  # these calls make the texts of the labels
         axes.get_xticklabels()
         axes.get_yticklabels()
     every = "".join(text.get_text() for text in figure.findobj(Text))
@@ -67,7 +67,7 @@ def fonts_with(characters: frozenset[str], usual: str) -> tuple[str, ...]:
       usual: file of the font in use.
 
     Returns:
-      Those that are needed, or () if no font has more of the characters.
+      The fonts that are needed, or () if no other font has any of the characters.
     """
     missing = characters - _characters(usual)
     chosen: list[str] = []
@@ -79,14 +79,14 @@ def fonts_with(characters: frozenset[str], usual: str) -> tuple[str, ...]:
 
 
 def _preference(font) -> tuple:
-    """Upright before italic, regular before bold; then by name, the same choice each time."""
+    """Return a sort key: upright before italic, regular before bold, then by name."""
     is_regular = str(font.weight) in ("400", "normal", "regular")
     return font.style != "normal", not is_regular, font.name, font.fname
 
 
 @lru_cache(maxsize=64)
 def _characters(path: str) -> frozenset[str]:
-    """The characters of a font file; none of one that cannot be drawn with."""
+    """Return the characters of a font file; none if it cannot be drawn with."""
     if LAST_RESORT in Path(path).name.lower():
         return frozenset()
     try:

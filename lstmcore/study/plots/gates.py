@@ -1,14 +1,16 @@
-"""A layer over time: what it writes, keeps and shows, unit by unit."""
+"""Draw a layer over time, unit by unit: its gates, candidate, cell and hidden state."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lstmcore.study.plots.style import (
     FRACTION,
+    GATE_COLOURS,
     TITLES,
     colour_bar,
     heat_map,
@@ -17,11 +19,11 @@ from lstmcore.study.plots.style import (
     plain,
     signed_scale,
 )
-from lstmcore.study.plots.timeline import draw_input, hatch, share_steps, timeline
+from lstmcore.study.plots.timeline import Timeline, draw_input, hatch, share_steps, timeline
 from lstmcore.study.run import Run
 from lstmcore.study.statistics import time_scale
 
-# c = f * c_before + i * g and h = o * tanh(c): each gate stands beside what it gates.
+# c = f * c_before + i * g and h = o * tanh(c): each gate is drawn beside what it gates.
 ROWS = (("input", "candidate"), ("forget", "c"), ("output", "h"))
 
 
@@ -36,33 +38,34 @@ def plot_gates(
     labels: Sequence = (),
     axes=None,
 ) -> Figure:
-    """Heat maps of a layer over time, below the input of the model.
+    """Draw heat maps of a layer over time, below the input of the model.
 
-    On the left the three gates, which share one colour scale from 0 to 1, so that small changes
-    look small. On the right what they act on: the candidate that the input gate writes, the cell
-    that the forget gate keeps, and the hidden state that the output gate shows, with colours that
-    diverge from 0.
+    On the left are the three gates, on one colour scale from 0 to 1, so that small changes look
+    small. On the right is what each acts on: the candidate that the input gate lets in, the cell
+    that the forget gate keeps, and the hidden state that the output gate lets out, with colours
+    that diverge from 0.
 
-    Each row is the same unit in all six (but in h where that is a projection, whose numbers belong
-    to no unit and keep their order). Rows are sorted by time scale, the longest memory on top:
-    the half-life written beside them is that of `time_scale` over all real steps of the run.
-    Masked steps are hatched.
+    Each row is the same unit in all six panels, except in h where that is a projection, whose
+    numbers belong to no unit. Rows are sorted by time scale, the longest memory on top: the
+    half-life beside them is that of `time_scale` over all real steps of the run. Masked steps are
+    hatched.
 
     Args:
       run: a `Run`.
       layer: one of `run.layers`.
       example: index into the batch.
       columns: F names of the input, for a legend.
-      breaks: steps at which a new window starts, where windows were laid end to end.
-      xlabel: of the time axis. labels: [T] names of the steps; empty counts from 0.
+      breaks: steps at which a new window starts, where windows were joined.
+      xlabel: label of the time axis.
+      labels: [T] names of the steps; if empty, steps are numbered from 0.
       axes: 8 Axes to draw into, as from `figure.subplots(4, 2)`.
 
     Returns:
       The figure.
 
     Raises:
-      ValueError: unknown layer, an example that is not there, or not 8 `axes`.
-      TypeError: `axes` that are none.
+      ValueError: an unknown layer, an example that does not exist, or not 8 `axes`.
+      TypeError: `axes` that are not Axes.
     """
     line = timeline(run, layer, example, breaks)
     half_life = np.asarray(time_scale(run[layer], run.masks[layer]).half_life)
@@ -80,27 +83,39 @@ def plot_gates(
     for top in grid[0]:
         draw_input(top, line, columns)
     drawn = line.trace.gates._asdict() | {"c": line.trace.c, "h": line.trace.h}
-    for row, names in zip(grid[1:], ROWS, strict=True):
-        for panel, name in zip(row, names, strict=True):
-            is_projected = drawn[name].shape[1] != len(order)
-            values = (drawn[name] if is_projected else drawn[name][:, order]).T
-            scale = FRACTION if panel is row[0] else signed_scale(values, clip=True)
-            colour_bar(panel, heat_map(panel, values, scale), values)
-            hatch(panel, line.real)
-            for step in breaks:
-                panel.axvline(step - 0.5, color="black", linewidth=0.8)
-            panel.set_title(TITLES[name], loc="left", fontsize="medium")
-        label_rows(row[0], order)
-        row[0].set_ylabel("unit")
-        if is_projected:
-            label_rows(row[1], range(len(values)))
-            row[1].set_ylabel("projection")
-        else:
-            label_rows(row[1], [_number(half_life[unit]) for unit in order])
-            row[1].set_ylabel("half-life (steps)")
+    for (left, right), (gate, quantity) in zip(grid[1:], ROWS, strict=True):
+        _draw_quantity(left, gate, drawn[gate][:, order], line)
+        label_rows(left, order)
+        left.set_ylabel("unit")
+        _draw_gated(right, quantity, drawn[quantity], line, half_life)
     for column in grid.T:
         share_steps(column, line, xlabel, labels)
     return figure
+
+
+def _draw_gated(
+    panel: Axes, name: str, values: np.ndarray, line: Timeline, half_life: np.ndarray
+) -> None:
+    """Draw what a gate acts on, with the half-lives of the units; a projection has no units."""
+    order = np.argsort(-half_life, kind="stable")
+    if values.shape[1] != len(order):
+        _draw_quantity(panel, name, values, line)
+        label_rows(panel, range(values.shape[1]))
+        panel.set_ylabel("projection")
+    else:
+        _draw_quantity(panel, name, values[:, order], line)
+        label_rows(panel, [_number(half_life[unit]) for unit in order])
+        panel.set_ylabel("half-life (steps)")
+
+
+def _draw_quantity(panel: Axes, name: str, values: np.ndarray, line: Timeline) -> None:
+    """Draw [T, H] as a heat map, units from top to bottom over steps."""
+    scale = FRACTION if name in GATE_COLOURS else signed_scale(values.T, clip=True)
+    colour_bar(panel, heat_map(panel, values.T, scale), values)
+    hatch(panel, line.real)
+    for step in line.breaks:
+        panel.axvline(step - 0.5, color="black", linewidth=0.8)
+    panel.set_title(TITLES[name], loc="left", fontsize="medium")
 
 
 def _number(value: float) -> str:

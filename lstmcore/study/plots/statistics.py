@@ -1,10 +1,11 @@
-"""Pictures of what `lstmcore.study.statistics` and `lstmcore.study.gradients` measured."""
+"""Draw the results of `lstmcore.study.statistics` and `lstmcore.study.gradients`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
@@ -13,18 +14,18 @@ from lstmcore.study.gradients import GradientFlow
 from lstmcore.study.plots.style import COLOURS, DASHES, GATE_COLOURS, TITLES, panels, plain
 from lstmcore.study.statistics import Saturation, TimeScale
 
-SHORTEST, LONGEST = 0.1, 1000.0  # half-lives in steps, beyond which there is one bin
-BINS_PER_DECADE = 4
+SHORTEST, LONGEST = 0.1, 1000.0  # half-lives in steps; one bin holds all beyond each
+DECADES, BINS_PER_DECADE = 4, 4
 FIFTHS = (0, 0.2, 0.4, 0.6, 0.8, 1)
 
 
 def plot_saturation(saturation: Saturation, *, axes=None) -> Figure:
-    """How much of the time each unit's gates are all but open, against all but closed.
+    """Draw how often each unit's gates are all but open, against all but closed.
 
-    One dot for each unit in a panel for each gate, after Karpathy, Johnson & Fei-Fei (2015),
-    section 4.2. No dot can lie above the diagonal, where left and right add up to 1: a gate there
-    is a switch. Dots that coincide are darker; how many are never saturated, at (0, 0), is written
-    down.
+    There is one dot for each unit in a panel for each gate, after Karpathy, Johnson & Fei-Fei
+    (2015), section 4.2. No dot can lie above the diagonal, where left and right add up to 1: a gate
+    on it is a switch. Dots that coincide are darker; the panel says how many are never saturated,
+    at (0, 0).
 
     Args:
       saturation: of one layer, from `study.saturation`.
@@ -34,7 +35,7 @@ def plot_saturation(saturation: Saturation, *, axes=None) -> Figure:
       The figure.
 
     Raises:
-      ValueError, TypeError: `axes` that are not 3, or none.
+      ValueError, TypeError: `axes` that are not 3, or not Axes.
     """
     figure, grid = panels(
         axes,
@@ -67,11 +68,11 @@ def plot_saturation(saturation: Saturation, *, axes=None) -> Figure:
 
 
 def plot_time_scales(time_scales: TimeScale | Mapping[str, TimeScale], *, axes=None) -> Figure:
-    """How many units have which half-life, on a logarithmic axis.
+    """Draw a histogram of the units' half-lives, on a logarithmic axis.
 
-    A unit that forgets more slowly than can be told apart from never, its half-life above 1000
-    steps or infinite, is counted in a bin of its own at the right, behind a gap; one that forgets
-    all at once, below 0.1 steps, in the first bin at the left.
+    Units that all but never forget, with a half-life above 1000 steps or infinite, are counted in
+    a separate bin at the right, behind a gap; those that forget at once, below 0.1 steps, in the
+    first bin at the left.
 
     Args:
       time_scales: of one layer, from `study.time_scale`, or {label: time scale} to compare.
@@ -82,15 +83,14 @@ def plot_time_scales(time_scales: TimeScale | Mapping[str, TimeScale], *, axes=N
 
     Raises:
       ValueError: no time scale at all.
-      ValueError, TypeError: `axes` that are more than one, or none.
+      ValueError, TypeError: more than one of `axes`, or not Axes.
     """
     compared = time_scales if isinstance(time_scales, Mapping) else {"": time_scales}
     if not compared:
         raise ValueError("time_scales is empty: pass a TimeScale, or {label: TimeScale}")
     figure, grid = panels(axes, 1, 1, "the histogram", figsize=(6.4, 3.6))
     panel = grid[0, 0]
-    decades = round(np.log10(LONGEST / SHORTEST))
-    edges = np.geomspace(SHORTEST, LONGEST, BINS_PER_DECADE * decades + 1)
+    edges = np.geomspace(SHORTEST, LONGEST, BINS_PER_DECADE * DECADES + 1)
     ratio = edges[1] / edges[0]
     beyond = LONGEST * ratio ** np.array([1, 2])  # a bin behind a gap of the width of one
     left, right = np.append(edges[:-1], beyond[0]), np.append(edges[1:], beyond[1])
@@ -114,19 +114,24 @@ def plot_time_scales(time_scales: TimeScale | Mapping[str, TimeScale], *, axes=N
             linewidth=0.5,
             label=name,
         )
+    _label_half_lives(panel, beyond, ratio)
+    panel.yaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.set(xlabel="half-life (steps)", ylabel="number of units")
+    panel.legend(frameon=False)
+    panel.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _label_half_lives(panel: Axes, beyond: np.ndarray, ratio: float) -> None:
+    """Set up the logarithmic axis, with a shaded bin from `beyond[0]` to `beyond[1]`."""
     panel.set_xscale("log")
-    ticks = SHORTEST * 10.0 ** np.arange(decades + 1)
+    ticks = SHORTEST * 10.0 ** np.arange(DECADES + 1)
     names = [f"{tick:g}" for tick in ticks]
     names[0] = f"≤ {SHORTEST:g}"
     panel.set_xticks([*ticks, np.sqrt(beyond.prod())], [*names, f"\n> {LONGEST:g}\nor ∞"])
     panel.xaxis.set_minor_locator(NullLocator())
     panel.axvspan(LONGEST * ratio**0.5, beyond[1] * ratio**0.5, color="0.92", linewidth=0, zorder=0)
-    panel.yaxis.set_major_locator(MaxNLocator(integer=True))
-    panel.set(xlabel="half-life (steps)", ylabel="number of units")
     panel.set_xlim(SHORTEST / ratio**0.5, beyond[1] * ratio**0.5)
-    panel.legend(frameon=False)
-    panel.spines[["top", "right"]].set_visible(False)
-    return figure
 
 
 def plot_gradient_flow(
@@ -136,17 +141,17 @@ def plot_gradient_flow(
     mask: np.ndarray | None = None,
     axes=None,
 ) -> Figure:
-    """How much the last hidden state depends on earlier ones, against how long ago they were.
+    """Draw how much the last hidden state depends on earlier ones, by steps back.
 
-    The line is the median over the examples, the shade reaches from the least to the greatest. A
-    norm that is 0 in the numbers of the computer falls off the logarithmic axis. For a layer that
-    ran in reverse, the past is on the other side; that is seen from its flow.
+    The line is the median over the examples, the shaded range that from the lowest to the highest.
+    A norm that underflows to 0 lies outside of the logarithmic axis. A layer that ran in reverse is
+    recognised by its flow: its earlier steps are at the other end.
 
     Args:
       flows: from `study.gradient_flow`, or {label: flow} to compare.
-      of: "h" for the norm of d h_T / d h_t, "c" for that of d h_T / d c_t, from one step back on:
-        at the last step it is 0 by definition.
-      mask: bool [B, T] if the flows were computed with one: masked steps are not counted as steps.
+      of: "h" for the norm of d h_T / d h_t, "c" for that of d h_T / d c_t, which starts one step
+        back: at the last step it is 0 by definition.
+      mask: bool [B, T] if the flows were computed with one: masked steps do not count as steps.
       axes: the Axes to draw into.
 
     Returns:
@@ -155,7 +160,7 @@ def plot_gradient_flow(
     Raises:
       ValueError: no flow at all, `of` neither "h" nor "c", or a mask of another shape or
         without a real step.
-      ValueError, TypeError: `axes` that are more than one, or none.
+      ValueError, TypeError: more than one of `axes`, or not Axes.
     """
     compared = flows if isinstance(flows, Mapping) else {"": flows}
     if not compared:
@@ -188,7 +193,7 @@ def plot_gradient_flow(
 
 
 def _backwards(flow: GradientFlow, of: str, mask) -> np.ndarray:
-    """Norms [B, steps back] of the real steps, the last first; NaN beyond an example's first."""
+    """Return norms [B, steps back] of the real steps, the last first; NaN beyond the first."""
     norms = np.asarray(getattr(flow, of), dtype=float)
     batch, steps = norms.shape
     if mask is not None:
@@ -196,7 +201,7 @@ def _backwards(flow: GradientFlow, of: str, mask) -> np.ndarray:
     real = np.ones((batch, steps), bool) if mask is None else np.asarray(mask)
     if not real.any():
         raise ValueError("mask leaves no real step: there is nothing to draw")
-    # At the last step taken the product is 1 and d h_T / d c_T is 0; elsewhere, one may be so, too.
+    # At the last step the product is 1 and d h_T / d c_T is 0; elsewhere only one of them may be.
     forward = (np.asarray(flow.forget_product[:, -1]) == 1).all() & (flow.c[:, -1] == 0).all()
     backwards = slice(None, None, -1 if forward else 1)
     result = np.full((batch, real.sum(axis=1).max()), np.nan)

@@ -1,4 +1,4 @@
-"""What the pictures share: colours, symbols, panels and heat maps."""
+"""Colours, symbols, panels and heat maps that all figures use."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ TITLES = {
 }
 GATE_COLOURS = {"input": COLOURS[0], "forget": COLOURS[1], "output": COLOURS[2]}
 FRACTION = {"cmap": "viridis", "vmin": 0.0, "vmax": 1.0}
-MOST_PANELS = 12  # of columns of a table; of more, the first
+MOST_PANELS = 12  # one for each column of a table; of more columns, the first are drawn
 LONGEST_NAME = 60  # letters
-MANY_ROWS = 8  # that are labelled; of more, some
-FEW_CELLS = 64  # in a row or column of a heat map; of more, some may be smaller than a pixel
-FINE = 1024  # cells into which a heat map is then cut up, at least
-MOST_CELLS = 8192  # in a row or column, far below a pixel each; of more, means of neighbours
+MANY_ROWS = 8  # all are labelled; of more rows, some
+FEW_CELLS = 64  # in a row or column of a heat map; with more, cells may be smaller than a pixel
+FINE = 1024  # least number of cells into which such a heat map is divided
+MOST_CELLS = 8192  # in a row or column, far below a pixel each; with more, neighbours are averaged
 
 
 def panels(
     axes, rows: int, columns: int, meaning: str, *, figsize: tuple[float, float], **grid
 ) -> tuple[Figure, np.ndarray]:
-    """Axes [rows, columns] to draw into: fresh ones, or the caller's.
+    """Return a figure and its Axes [rows, columns] to draw into: new ones, or the caller's.
 
     Raises:
-      TypeError: `axes` holds something else.
-      ValueError: `axes` are too few or too many; the message says what each is for (`meaning`).
+      TypeError: `axes` holds something other than Axes.
+      ValueError: too few or too many `axes`; the message says what each is for (`meaning`).
     """
     if axes is None:
-        # With some room for what stands beside a panel.
+        # With some room for the colour bars beside panels.
         figure = AnyScriptFigure(figsize=figsize, layout=ConstrainedLayoutEngine(wspace=0.04))
         return figure, figure.subplots(rows, columns, squeeze=False, **grid)
     given = np.array(axes, dtype=object).ravel()
@@ -62,10 +62,10 @@ def panels(
 
 
 def signed_scale(values: np.ndarray, *, clip: bool = False) -> dict:
-    """Colours that diverge from 0, up to the largest size.
+    """Return colours that diverge from 0, up to the largest magnitude.
 
-    With `clip`, a few numbers more than twice as large as all the others do not leave those without
-    colour: then the largest half per cent lies beyond the scale.
+    With `clip`, a few numbers more than twice as large as all others do not make those pale: the
+    largest 0.5 % of all numbers then lie beyond the scale.
     """
     sizes = np.abs(values[np.isfinite(values)])
     largest, usual = np.quantile(sizes, [1, 0.995], method="higher") if sizes.size else (0, 0)
@@ -74,10 +74,10 @@ def signed_scale(values: np.ndarray, *, clip: bool = False) -> dict:
 
 
 def heat_map(axes: Axes, values: np.ndarray, scale: dict) -> AxesImage:
-    """Rows from top to bottom over columns; NaN stays blank.
+    """Draw rows from top to bottom over columns; NaN stays blank.
 
-    Where cells are smaller than pixels, a pixel shows the mean of its cells. (Sampling would leave
-    some out, and mixing colours would show some that the scale has not.)
+    Where cells are smaller than pixels, a pixel shows the mean of its cells: sampling would skip
+    some, and blending colours would show colours that are not on the scale.
     """
     rows, columns = values.shape
     extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
@@ -85,7 +85,7 @@ def heat_map(axes: Axes, values: np.ndarray, scale: dict) -> AxesImage:
     size = values.shape
     interpolation = "nearest"
     if max(rows, columns) > FEW_CELLS:
-        # The filter would blur the other axis, whose cells are large, were they not cut up.
+        # Divided, large cells along the other axis are not blurred by the filter.
         values = np.repeat(values, -(-FINE // size[0]), axis=0)
         values = np.repeat(values, -(-FINE // size[1]), axis=1)
         interpolation = "hanning"
@@ -101,11 +101,11 @@ def heat_map(axes: Axes, values: np.ndarray, scale: dict) -> AxesImage:
 
 
 def _thinned(values: np.ndarray) -> np.ndarray:
-    """At most MOST_CELLS means of neighbouring rows; NaN where all of them are."""
-    together = -(-len(values) // MOST_CELLS)
-    if together <= 1:
+    """Return at most MOST_CELLS means of neighbouring rows; NaN where all of them are."""
+    size = -(-len(values) // MOST_CELLS)
+    if size <= 1:
         return values
-    starts = np.arange(0, len(values), together)
+    starts = np.arange(0, len(values), size)
     known = ~np.isnan(values)
     counts = np.add.reduceat(known.astype(float), starts)
     sums = np.add.reduceat(np.where(known, values, 0.0), starts)
@@ -115,10 +115,10 @@ def _thinned(values: np.ndarray) -> np.ndarray:
 def colour_bar(
     axes: Axes, image: AxesImage, values: np.ndarray, label: str = "", width: float = 0.025
 ) -> None:
-    """A colour bar beside a panel, with arrows if some of `values` lie beyond its ends.
+    """Draw a colour bar beside a panel, with arrows if some of `values` lie beyond its ends.
 
-    It takes no room from the panel, so that panels below one another keep a common time axis in a
-    figure of any layout.
+    It takes no space from the panel, so that the time axes of panels below one another stay aligned
+    in any layout.
     """
     low, high = image.get_clim()
     below, above = bool((values < low).any()), bool((values > high).any())
@@ -137,13 +137,13 @@ def label_rows(axes: Axes, names: Sequence | np.ndarray) -> None:
     axes.set_yticks(rows, [plain(names[row]) for row in rows], fontsize="small")
 
 
-def shown_columns(columns: int, axes) -> int:
-    """Return of how many columns, the first, a picture has a panel: of all if `axes` are given."""
+def drawn_columns(columns: int, axes) -> int:
+    """Return how many of the columns are drawn: all of them if `axes` are given."""
     return columns if axes is not None else min(columns, MOST_PANELS)
 
 
-def say_what_is_left_out(figure: Figure, drawn: int, columns: int) -> None:
-    """Write below a picture how many of the columns of the table it shows."""
+def note_omitted_columns(figure: Figure, drawn: int, columns: int) -> None:
+    """Write below a figure how many of the columns of the table it shows, if not all."""
     if drawn < columns:
         figure.supxlabel(
             f"the first {drawn} of {columns:,} columns", fontsize="small", x=0.99, ha="right"
@@ -151,5 +151,5 @@ def say_what_is_left_out(figure: Figure, drawn: int, columns: int) -> None:
 
 
 def plain(name) -> str:
-    """A name as it stands, but for its end if it is long: dollar signs make no formula of it."""
+    """Return a name as is, shortened if it is long; dollar signs make no formula of it."""
     return shorten(name, LONGEST_NAME).replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""Pictures of a sweep: where in a model a change of the gates changes what comes out."""
+"""Draw a sweep: where in a model a change of the gates changes the output."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from lstmcore.study.plots.style import (
 from lstmcore.study.sweeps import Sweep
 
 ORDER = ("gate", "step", "unit")
-MANY_COLUMNS = 16  # that are labelled; of more, some
+MANY_COLUMNS = 16  # all are labelled; of more columns, some
 LABELS = {"effect": "change of the metric", "recovered": "recovered fraction"}
 
 
 def plot_sweep(
     sweep: Sweep, layer: str | None = None, *, value: str = "effect", axes=None
 ) -> Figure:
-    """What each place of a sweep does to the metric, as heat maps over what was swept.
+    """Draw the effect of every place of a sweep on the metric, as heat maps.
 
-    | swept, beside layers | panels |
+    | swept, besides layers | panels |
     |---|---|
     | gate, step, unit | a row for each layer, a panel for each gate: units over steps |
     | step, unit | one for each layer: units over steps |
@@ -49,10 +49,10 @@ def plot_sweep(
 
     Args:
       sweep: of `study.patch_sweep` or `study.ablation_sweep`, over any subset of its axes.
-      layer: draw this one alone; None draws all.
+      layer: the only layer to draw; None draws all.
       value: "effect", the change of the metric, with colours that diverge from 0; or "recovered",
         the fraction of the way from baseline to target, 0 to 1, of a `patch_sweep`.
-      axes: as many Axes as there are panels in this table, row by row.
+      axes: as many Axes as the table above has panels, row by row.
 
     Returns:
       The figure.
@@ -60,7 +60,7 @@ def plot_sweep(
     Raises:
       ValueError: an unknown layer or value, "recovered" where there is nothing to recover, or
         another number of `axes`.
-      TypeError: `axes` that are none.
+      TypeError: `axes` that are not Axes.
     """
     results = _results(sweep, layer, value)
     swept = tuple(axis for axis in ORDER if axis in sweep.over)
@@ -96,7 +96,7 @@ def plot_sweep(
 
 
 def _results(sweep: Sweep, layer: str | None, value: str) -> dict[str, np.ndarray]:
-    """{layer: array with the axes gate, step, unit, as far as they were swept}, checked."""
+    """Return {layer: array with the axes gate, step, unit, as far as they were swept}, checked."""
     if value not in LABELS:
         raise ValueError(f"value must be one of {', '.join(LABELS)}, got {value!r}")
     found = getattr(sweep, value)
@@ -109,7 +109,7 @@ def _results(sweep: Sweep, layer: str | None, value: str) -> dict[str, np.ndarra
 
 
 def _as_rows(array: np.ndarray, place: int, swept: tuple) -> np.ndarray:
-    """What one panel shows: units or gates from top to bottom."""
+    """Return the values of one panel: units or gates from top to bottom."""
     if swept == ORDER:
         return array[place].T
     return array.T if swept == ("step", "unit") else array
@@ -118,7 +118,7 @@ def _as_rows(array: np.ndarray, place: int, swept: tuple) -> np.ndarray:
 def _draw_layers(
     panel: Axes, results: dict, swept: tuple, gates: Sequence[str], scale: dict, label: str
 ) -> None:
-    """Layers over steps, over gates, or a bar for each."""
+    """Draw layers over steps, over gates, or as a bar each."""
     if not swept:
         bars = [float(array) for array in results.values()]
         panel.barh(range(len(bars)), bars, color=COLOURS[0])
@@ -139,7 +139,7 @@ def _draw_layers(
 
 
 def _draw_bars(panel: Axes, values: np.ndarray, label: str) -> None:
-    # The edge is what shows of a bar that is narrower than a pixel.
+    # Of a bar that is narrower than a pixel only the edge is visible.
     panel.bar(range(len(values)), values, color=COLOURS[0], edgecolor=COLOURS[0], linewidth=0.3)
     panel.axhline(0, color="0.3", linewidth=0.8)
     panel.set_xlim(-0.5, len(values) - 0.5)
@@ -147,7 +147,7 @@ def _draw_bars(panel: Axes, values: np.ndarray, label: str) -> None:
 
 
 def _around(values: np.ndarray) -> tuple[float, float]:
-    """Limits that hold all values and 0, with some space."""
+    """Return limits that hold all values and 0, with some space."""
     low, high = min(0.0, np.nanmin(values)), max(0.0, np.nanmax(values))
     space = 0.05 * (high - low) or 1.0
     return low - space, high + space
@@ -173,7 +173,7 @@ def _label(
 
 
 def _sorted_units(array: np.ndarray, swept: tuple) -> tuple[np.ndarray, np.ndarray]:
-    """The array with its last axis sorted by the largest effect anywhere, and that order."""
+    """Return the array with its last axis sorted by the largest effect anywhere, and that order."""
     if "unit" not in swept:
         return array, np.arange(0)
     sizes = np.abs(np.nan_to_num(array)).reshape(-1, array.shape[-1]).max(axis=0)
@@ -187,7 +187,7 @@ def _whole_steps(panel: Axes) -> None:
 
 
 def _size(swept: tuple, columns: int, layers: int) -> tuple[float, float]:
-    """Inches."""
+    """Return the size of the figure in inches."""
     if swept in ((), ("gate",), ("step",)):
         return 7.0, max(2.2, 1 + 0.35 * layers)
     height = 2.8 if "step" in swept and "unit" in swept else 2.0

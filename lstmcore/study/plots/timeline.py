@@ -1,4 +1,4 @@
-"""What pictures over time share: the input, masked steps, windows laid end to end, step labels."""
+"""Parts of all figures over time: the input, masked steps, joined windows, step labels."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from lstmcore.formatting import count
+from lstmcore.series.arguments import check_column_names
 from lstmcore.study.names import places
 from lstmcore.study.plots.style import (
     COLOURS,
@@ -22,7 +23,7 @@ from lstmcore.study.plots.style import (
 from lstmcore.study.run import Run
 from lstmcore.types import Gates, Trace
 
-FEW_STEPS = 60  # of which each gets a dot
+FEW_STEPS = 60  # each is drawn with a dot
 LABELS_PER_INCH, LETTERS_PER_INCH = 2.4, 12
 STRIDES = [digit * 10**power for power in range(12) for digit in (1, 2, 5)]
 
@@ -30,9 +31,13 @@ STRIDES = [digit * 10**power for power in range(12) for digit in (1, 2, 5)]
 class Timeline(NamedTuple):
     """One example of a run, as NumPy arrays.
 
-    x: [T, F]; x_real: bool [T]; trace: Trace of [T', H]; real: bool [T']
-    breaks: steps at which a new window starts
-    title: what x is
+    Attributes:
+      x: [T, F], the input or the target.
+      x_real: bool [T], its real steps.
+      trace: Trace of [T', H].
+      real: bool [T'], its real steps.
+      breaks: steps at which a new window starts.
+      title: description of x.
     """
 
     x: np.ndarray
@@ -44,10 +49,10 @@ class Timeline(NamedTuple):
 
 
 def timeline(run: Run, layer: str, example: int, breaks: Sequence[int]) -> Timeline:
-    """What is drawn; masked steps of the trace are NaN.
+    """Return one example of a run for drawing; masked steps of the trace are NaN.
 
     Raises:
-      ValueError: unknown layer, or an example that is not there.
+      ValueError: an unknown layer, or an example that does not exist.
     """
     trace = run[layer]
     example = one_place("example", example, len(run.inputs))
@@ -57,7 +62,7 @@ def timeline(run: Run, layer: str, example: int, breaks: Sequence[int]) -> Timel
         inputs, mask, title = run.target, run.masks[layer], "target"
     x = np.asarray(inputs[example])
     if x.ndim == 1:  # tokens: one column
-        x, title = x[:, None], f"{title}: number of the token"
+        x, title = x[:, None], f"{title}: token id"
 
     def drawn(leaf):
         return np.where(real[:, None], np.asarray(leaf[example], dtype=float), np.nan)
@@ -68,14 +73,14 @@ def timeline(run: Run, layer: str, example: int, breaks: Sequence[int]) -> Timel
 
 
 def one_place(axis: str, chosen: int, size: int) -> int:
-    """The index that `chosen` is on an axis.
+    """Return the single index that `chosen` names on an axis.
 
     Raises:
-      ValueError: it is outside, or not one.
+      ValueError: it is outside of the axis, or not a single one.
     """
     indices = places(axis, chosen, size)
     if indices is None or len(indices) != 1:
-        raise ValueError(f"{axis} must be one number, got {chosen!r}: draw one after the other")
+        raise ValueError(f"{axis} must be one number, got {chosen!r}: draw one at a time")
     return int(indices[0])
 
 
@@ -84,13 +89,10 @@ def _real(mask, example: int, steps: int) -> np.ndarray:
 
 
 def draw_input(axes: Axes, line: Timeline, columns: Sequence[str]) -> None:
-    """The input of the model: a line for each feature, or if they are many, a heat map."""
+    """Draw the input of the model: a line for each feature, or if they are many, a heat map."""
     x = np.where(line.x_real[:, None], line.x, np.nan).astype(float)
-    if len(columns) not in (0, x.shape[1]):
-        raise ValueError(
-            f"columns has {count(len(columns), 'name')} but the input has "
-            f"{count(x.shape[1], 'feature')}"
-        )
+    if len(columns):
+        check_column_names(columns, x.shape[1], "the input")
     if x.shape[1] > len(COLOURS):
         colour_bar(axes, heat_map(axes, x.T, signed_scale(x, clip=True)), x)
         label_rows(axes, columns if len(columns) else range(x.shape[1]))
@@ -98,7 +100,7 @@ def draw_input(axes: Axes, line: Timeline, columns: Sequence[str]) -> None:
     else:
         names = columns if len(columns) > 1 else [""] * x.shape[1]
         for values, colour, name in zip(x.T, COLOURS, names, strict=False):
-            if np.issubdtype(line.x.dtype, np.integer):  # no line: numbers of tokens have no order
+            if np.issubdtype(line.x.dtype, np.integer):  # no line: token ids have no order
                 axes.plot(values, ".", color=colour)
             else:
                 draw_line(axes, values, line.breaks, color=colour, label=plain(name))
@@ -110,15 +112,15 @@ def draw_input(axes: Axes, line: Timeline, columns: Sequence[str]) -> None:
 
 
 def draw_line(axes: Axes, values, breaks: Sequence[int], *, color: str, label: str = "") -> None:
-    """A line over the steps, interrupted between windows; NaN interrupts it, too."""
+    """Draw a line over the steps, interrupted between windows and at NaN."""
     marker = "." if len(values) <= FEW_STEPS else None
-    for stretch in np.split(np.arange(len(values)), breaks):
-        axes.plot(stretch, values[stretch], color=color, marker=marker, linewidth=1.2, label=label)
+    for segment in np.split(np.arange(len(values)), breaks):
+        axes.plot(segment, values[segment], color=color, marker=marker, linewidth=1.2, label=label)
         label = ""
 
 
 def legend_above(axes: Axes) -> None:
-    """A legend in one row above the panel, where it covers nothing."""
+    """Draw a legend in one row above the panel, where it covers nothing."""
     axes.legend(
         frameon=False, fontsize="small", ncols=9, loc="lower right", bbox_to_anchor=(1, 0.98)
     )
@@ -134,29 +136,29 @@ def hatch(axes: Axes, real: np.ndarray) -> None:
 
 
 def label_steps(axes: Axes, xlabel: str, labels: Sequence, steps: int) -> None:
-    """A time axis of whole steps, with names for some of them if they have names."""
+    """Label a time axis of whole steps, with names for some of them if they have names."""
     if len(labels) not in (0, steps):
         raise ValueError(f"labels has {count(len(labels), 'name')} for {count(steps, 'step')}")
     axes.set_xlim(-0.5, steps - 0.5)
     axes.set_xlabel(xlabel, parse_math=False)
     if len(labels):
-        inches = axes.bbox.width / axes.figure.dpi  # before layout, which changes little
+        inches = axes.bbox.width / axes.figure.dpi  # before layout, which changes it little
         most = max(1.0, LABELS_PER_INCH * inches)
         stride = next(step for step in STRIDES if len(labels) <= most * step)
-        shown = range(0, len(labels), stride)
-        names = [plain(labels[step]) for step in shown]
+        labelled = range(0, len(labels), stride)
+        names = [plain(labels[step]) for step in labelled]
         crowded = sum(map(len, names)) > LETTERS_PER_INCH * inches
         axes.set_xticks(
-            shown, names, rotation=45 if crowded else 0, ha="right" if crowded else "center"
+            labelled, names, rotation=45 if crowded else 0, ha="right" if crowded else "center"
         )
     else:
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
 
 
 def share_steps(panels: Iterable[Axes], line: Timeline, xlabel: str, labels: Sequence) -> None:
-    """Panels below one another, the input on top: one time axis, written below the last.
+    """Give panels below one another, the input on top, one time axis, labelled below the last.
 
-    A decoder that writes more or fewer steps than were read has a time axis of its own.
+    A decoder with more or fewer steps than the input has a time axis of its own.
     """
     top, *between, last = panels
     steps = len(line.real)

@@ -1,4 +1,4 @@
-"""Pictures of training: the loss, and what a model wrote beside what it was to write."""
+"""Draw the course of training: the loss, and the output of a model against the actual values."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lstmcore.study.plots.style import (
     COLOURS,
     DASHES,
     LONGEST_NAME,
+    drawn_columns,
+    note_omitted_columns,
     panels,
     plain,
-    say_what_is_left_out,
-    shown_columns,
 )
 from lstmcore.study.plots.timeline import label_steps
 
 
 def plot_loss(history: Mapping, *, axes=None) -> Figure:
-    """The loss of each epoch, as `lc.fit` returned it, on a logarithmic axis if none is 0.
+    """Draw the loss of each epoch, as `lc.fit` returned it, on a logarithmic axis if none is 0.
 
     Args:
       history: `FitResult.history`; or, to compare, {label: history}. A label has one colour; the
@@ -29,7 +29,7 @@ def plot_loss(history: Mapping, *, axes=None) -> Figure:
       axes: the Axes to draw into.
 
     Raises:
-      ValueError, TypeError: `axes` that are more than one, or none.
+      ValueError, TypeError: more than one of `axes`, or not Axes.
 
     Examples:
       >>> plot_loss({"loss": np.array([1.0, 0.5])}).axes[0].get_ylabel()
@@ -41,7 +41,7 @@ def plot_loss(history: Mapping, *, axes=None) -> Figure:
     histories = history if compared else {"": history}
     for number, (label, curves) in enumerate(histories.items()):
         for kind, (name, values) in enumerate(curves.items()):
-            # One history alone spends its colours on the kinds of loss.
+            # A single history has a colour for each kind of loss.
             colour = COLOURS[(number if compared else kind) % len(COLOURS)]
             panel.plot(
                 np.arange(1, len(values) + 1),
@@ -69,22 +69,22 @@ def plot_output(
     labels: Sequence = (),
     axes=None,
 ) -> Figure:
-    """What was to be written against what the model wrote, one panel per column.
+    """Draw the actual values against the output of the model, one panel per column.
 
-    Of more than 12 columns the first 12 are drawn, which is written below them; `axes` may be Axes
+    Of more than 12 columns the first 12 are drawn, with a note below them, unless `axes` are given
     for all.
 
     Args:
       actual, output: [T, F], in units of the data.
       columns: F names.
-      breaks: steps at which a new window starts; lines are interrupted there.
-      xlabel: of the time axis.
-      labels: [T] names of the steps; empty counts from 0.
+      breaks: steps at which a new window starts, where lines are interrupted.
+      xlabel: label of the time axis.
+      labels: [T] names of the steps; if empty, steps are numbered from 0.
       axes: F Axes to draw into, as from `figure.subplots(F)`.
 
     Raises:
-      ValueError: arrays of other shapes, or `axes` that are more or fewer than F.
-      TypeError: `axes` that are none.
+      ValueError: arrays of other shapes, or more or fewer `axes` than F.
+      TypeError: `axes` that are not Axes.
 
     Examples:
       >>> rows = np.arange(6).reshape(3, 2)
@@ -98,16 +98,16 @@ def plot_output(
                 f"{name} must be [T, F], at least one row and column, F as many as columns has "
                 f"names ({len(columns)}), got shape {np.shape(values)}"
             )
-    count = shown_columns(len(columns), axes)
+    count = drawn_columns(len(columns), axes)
     figure, grid = panels(axes, count, 1, "one for each column", figsize=(8, 1 + 2.2 * count))
-    stretches = np.split(np.arange(len(actual)), breaks)
+    segments = np.split(np.arange(len(actual)), breaks)
     # Windows of a single step would be dots without a line: join those.
-    stretches = stretches if max(map(len, stretches)) > 1 else [np.arange(len(actual))]
+    segments = segments if max(map(len, segments)) > 1 else [np.arange(len(actual))]
     curves = (("actual", actual, COLOURS[0], "o-"), ("output", output, COLOURS[1], "x--"))
     for column, (panel, name) in enumerate(zip(grid[:, 0], columns[:count], strict=True)):
         for label, values, colour, style in curves:
-            for stretch in stretches:
-                panel.plot(stretch, values[stretch, column], style, color=colour, markersize=4)
+            for segment in segments:
+                panel.plot(segment, values[segment, column], style, color=colour, markersize=4)
             panel.plot([], [], style, color=colour, markersize=4, label=label)
         panel.set_ylabel(shorten(name, LONGEST_NAME), parse_math=False)
         panel.grid(alpha=0.3)
@@ -115,5 +115,5 @@ def plot_output(
         panel.tick_params(labelbottom=panel is grid[-1, 0])
     grid[0, 0].legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
     grid[-1, 0].set_xlabel(xlabel, parse_math=False)
-    say_what_is_left_out(figure, count, len(columns))
+    note_omitted_columns(figure, count, len(columns))
     return figure

@@ -1,10 +1,11 @@
-"""One unit over time: every number that decides what it remembers."""
+"""Draw one unit over time: the input, its gates, candidate, cell and hidden state."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lstmcore.study.plots.style import (
@@ -19,6 +20,7 @@ from lstmcore.study.plots.style import (
     signed_scale,
 )
 from lstmcore.study.plots.timeline import (
+    Timeline,
     draw_input,
     draw_line,
     hatch,
@@ -30,6 +32,7 @@ from lstmcore.study.plots.timeline import (
 from lstmcore.study.run import Run
 
 
+# The first four select the unit; the others, all optional, are those of `plot_gates`.
 def plot_unit(
     run: Run,
     layer: str,
@@ -42,12 +45,13 @@ def plot_unit(
     labels: Sequence = (),
     axes=None,
 ) -> Figure:
-    """The story of one unit, in five panels over one time axis.
+    """Draw one unit over time, in five panels over one time axis.
 
-    From top to bottom: the input of the model; the three gates; the candidate g and, as bars, what
-    of it is written, i g; the cell c and, as bars, what it kept from the step before, f c; the
-    hidden state h. The cell is the sum of the bars. Masked steps are hatched. Where h is a
-    projection, no number of it belongs to the unit: the last panel is a heat map of them all.
+    From top to bottom: the input of the model; the three gates; the candidate g and, as bars, the
+    part of it that is added to the cell, i g; the cell c and, as bars, the part that it kept from
+    the step before, f c; the hidden state h. The cell is the sum of the bars. Masked steps are
+    hatched. Where h is a projection, none of its numbers belongs to the unit: the last panel is a
+    heat map of them all.
 
     Args:
       run: a `Run`.
@@ -61,8 +65,8 @@ def plot_unit(
       The figure.
 
     Raises:
-      ValueError: unknown layer, a unit or an example that is not there, or not 5 `axes`.
-      TypeError: `axes` that are none.
+      ValueError: an unknown layer, a unit or an example that does not exist, or not 5 `axes`.
+      TypeError: `axes` that are not Axes.
     """
     line = timeline(run, layer, example, breaks)
     unit = one_place("unit", unit, line.trace.c.shape[1])
@@ -79,37 +83,54 @@ def plot_unit(
         figure.suptitle(f"{plain(layer)}, unit {unit}")
 
     draw_input(top, line, columns)
-    i, f, g, o = (gate[:, unit] for gate in line.trace.gates)
-    for name, values in (("input", i), ("forget", f), ("output", o)):
-        draw_line(gates, values, breaks, color=GATE_COLOURS[name], label=f"${name[0]}$")
-    gates.set_ylim(-0.04, 1.04)
-    gates.set_title("gates", loc="left", fontsize="medium")
-
-    c = line.trace.c[:, unit]
-    written = i * g
-    candidate.bar(range(len(g)), written, width=1, color=COLOURS[5], label="written, $i\\,g$")
-    draw_line(candidate, g, breaks, color=COLOURS[3], label="candidate $g$")
-    cell.bar(range(len(c)), c - written, width=1, color="0.75", label="kept, $f\\,c_{t-1}$")
-    draw_line(cell, c, breaks, color=COLOURS[6], label="cell $c$")
-    if line.trace.h.shape[1] != line.trace.c.shape[1]:
-        h = np.asarray(line.trace.h).T
-        colour_bar(hidden, heat_map(hidden, h, signed_scale(h, clip=True)), h)
-        label_rows(hidden, range(len(h)))
-        hidden.set_ylabel("projection")
-        of_lines = [gates, candidate, cell]
-    else:
-        draw_line(hidden, line.trace.h[:, unit], breaks, color=COLOURS[6])
-        of_lines = [gates, candidate, cell, hidden]
-    for panel, name in ((candidate, "candidate"), (cell, "c"), (hidden, "h")):
-        panel.set_title(TITLES[name], loc="left", fontsize="medium")
-        hatch(panel, line.real)
-    hatch(gates, line.real)
+    _draw_gates(gates, line, unit)
+    _draw_memory(candidate, cell, line, unit)
+    _draw_hidden(hidden, line, unit)
     for panel in (gates, candidate, cell):
         legend_above(panel)
-    for panel in of_lines:
-        if panel is not gates:
-            panel.axhline(0, color="0.5", linewidth=0.8)
-        panel.set_axisbelow(True)
-        panel.grid(alpha=0.3)
+    for panel in (gates, candidate, cell, hidden):
+        hatch(panel, line.real)
     share_steps(grid[:, 0], line, xlabel, labels)
     return figure
+
+
+def _finish(panel: Axes, title: str, *, has_zero: bool = True) -> None:
+    """Give a panel of lines its title, a grid, and a line at zero."""
+    panel.set_title(title, loc="left", fontsize="medium")
+    if has_zero:
+        panel.axhline(0, color="0.5", linewidth=0.8)
+    panel.set_axisbelow(True)
+    panel.grid(alpha=0.3)
+
+
+def _draw_gates(panel: Axes, line: Timeline, unit: int) -> None:
+    for name, colour in GATE_COLOURS.items():
+        values = getattr(line.trace.gates, name)[:, unit]
+        draw_line(panel, values, line.breaks, color=colour, label=f"${name[0]}$")
+    panel.set_ylim(-0.04, 1.04)
+    _finish(panel, "gates", has_zero=False)
+
+
+def _draw_memory(candidate: Axes, cell: Axes, line: Timeline, unit: int) -> None:
+    """Draw the candidate with the part of it that is added, and the cell with the part it kept."""
+    g, c = line.trace.gates.candidate[:, unit], line.trace.c[:, unit]
+    added = line.trace.gates.input[:, unit] * g
+    candidate.bar(range(len(g)), added, width=1, color=COLOURS[5], label="added, $i\\,g$")
+    draw_line(candidate, g, line.breaks, color=COLOURS[3], label="candidate $g$")
+    _finish(candidate, TITLES["candidate"])
+    cell.bar(range(len(c)), c - added, width=1, color="0.75", label="kept, $f\\,c_{t-1}$")
+    draw_line(cell, c, line.breaks, color=COLOURS[6], label="cell $c$")
+    _finish(cell, TITLES["c"])
+
+
+def _draw_hidden(panel: Axes, line: Timeline, unit: int) -> None:
+    """Draw the hidden state of the unit, or all of it if it is a projection."""
+    if line.trace.h.shape[1] == line.trace.c.shape[1]:
+        draw_line(panel, line.trace.h[:, unit], line.breaks, color=COLOURS[6])
+        _finish(panel, TITLES["h"])
+        return
+    h = np.asarray(line.trace.h).T
+    colour_bar(panel, heat_map(panel, h, signed_scale(h, clip=True)), h)
+    label_rows(panel, range(len(h)))
+    panel.set(ylabel="projection")
+    panel.set_title(TITLES["h"], loc="left", fontsize="medium")

@@ -1,0 +1,43 @@
+"""Draw the figures of the docs with the code on their pages: `python -m benchmarks figures`.
+
+The code blocks of a page are run one after the other in an empty folder; the figures that they save
+there are copied into docs/assets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.speed.processes import ROOT
+
+DOCS = ROOT / "docs"
+PAGES = ("pictures.md", "tour.md", "translate.md", "forecast.md", "anomalies.md")
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def draw(page: Path, folder: Path) -> None:
+    """Run the Python blocks of a page in `folder`."""
+    before = Path.cwd()
+    names: dict = {"__name__": page.stem}
+    os.chdir(folder)
+    try:
+        for block in BLOCK.findall(page.read_text(encoding="utf-8")):
+            exec(compile(block, page.name, "exec"), names)
+    finally:
+        os.chdir(before)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Draw the figures of all pages."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks figures", description=__doc__)
+    parser.parse_args(arguments)
+    for page in PAGES:
+        with TemporaryDirectory() as folder:
+            draw(DOCS / page, Path(folder))
+            for figure in Path(folder).glob("*.png"):
+                shutil.copy(figure, DOCS / "assets")

@@ -1,0 +1,177 @@
+"""Markdown tables of records."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
+
+from benchmarks.speed.formatting import percent, ratio, time_or_size
+from benchmarks.speed.grid import GRID, Cell
+from benchmarks.speed.peers import PEERS
+from benchmarks.speed.timing import CONTROL_RANGE, Record, noisy_controls
+
+# No peers, but references for their figures.
+REFERENCES = ("control", "own", "matmul")
+NOTHING = "–"
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    """Return the geometric mean of ratios; that of a ratio and its inverse is 1."""
+    return float(np.exp(np.mean(np.log(list(values)))))
+
+
+def select(records: Iterable[Record], case: str, cores: str) -> list[Record]:
+    """Return the records of one case and mode."""
+    return [record for record in records if (record.case, record.cores) == (case, cores)]
+
+
+def cells_of(records: Iterable[Record]) -> list[tuple | None]:
+    """Return the cells of the records, in the order of the grid and then of size."""
+    return sorted(
+        {record.cell for record in records},
+        key=lambda cell: (cell not in GRID, GRID.index(cell) if cell in GRID else 0, cell or ()),
+    )
+
+
+def ratios(records: Iterable[Record], peer: str) -> dict[tuple | None, float]:
+    """Return the median ratio of one peer, by cell."""
+    return {record.cell: record.ratio.median for record in records if record.peer == peer}
+
+
+def best_jax_peer(records: Sequence[Record]) -> dict[tuple | None, float]:
+    """Return the ratio of the fastest JAX peer, by cell."""
+    best: dict[tuple | None, float] = {}
+    for record in records:
+        if PEERS[record.peer].in_jax:
+            best[record.cell] = min(record.ratio.median, best.get(record.cell, np.inf))
+    return best
+
+
+def peers_of(records: Iterable[Record]) -> list[str]:
+    """Return the peers of the records in the order of `PEERS`, without the references."""
+    found = {record.peer for record in records}
+    return [name for name in PEERS if name in found and name not in REFERENCES]
+
+
+def ours(records: Iterable[Record], cell) -> float:
+    """Return the median of our time over the comparisons with all peers."""
+    return float(np.median([record.ours.median for record in records if record.cell == cell]))
+
+
+def ratio_table(records: Sequence[Record]) -> str:
+    """Return a table of one case and mode: a row per peer, a column per cell, the mean last.
+
+    Columns are marked as noisy where the control varies too much.
+    """
+    cells = cells_of(records)
+    rows = [["lstmcore", *(time_or_size(ours(records, cell), "s") for cell in cells), ""]]
+    limit = ratios(records, "matmul")
+    if limit:
+        rows.append(["fraction of the matmul limit", *_with_mean(limit, cells, percent)])
+    peers = peers_of(records)
+    for peer in peers:
+        rows.append([PEERS[peer].title, *_with_mean(ratios(records, peer), cells, ratio)])
+    if sum(PEERS[peer].in_jax for peer in peers) > 1:
+        rows.append(["**best JAX peer**", *_with_mean(best_jax_peer(records), cells, ratio)])
+    noisy = {record.cell for record in noisy_controls(records)}
+    return table(["B,T,F,H", *_titles(cells, noisy), "geometric mean"], rows)
+
+
+def noise_note(records: Sequence[Record]) -> list[str]:
+    """Return a line about the cells whose control varies too much; no line if there are none."""
+    noisy = noisy_controls(records)
+    if not noisy:
+        return []
+    found = ", ".join(
+        f"{_title(record.cell)}: {ratio(record.ratio.median)} "
+        f"({ratio(record.ratio.low)} to {ratio(record.ratio.high)})"
+        for record in noisy
+    )
+    low, high = CONTROL_RANGE
+    return [
+        f"**Noisy** columns: lstmcore, timed against itself, leaves {low} to {high} there (median "
+        f"and quartiles at {found}). Their ratios say little."
+    ]
+
+
+def cost_table(records: Sequence[Record]) -> str:
+    """Return what a trace costs: our time with it, divided by our time without."""
+    cells = cells_of(records)
+    labels = {
+        "forward_trace": "all h, c and gates returned / all h",
+        "train_gate": "a gate in the loss / training step",
+    }
+    rows = []
+    for case, label in labels.items():
+        for cores in dict.fromkeys(record.cores for record in records if record.case == case):
+            chosen = select(records, case, cores)
+            costs = {cell: 1 / value for cell, value in ratios(chosen, "own").items()}
+            rows.append([f"{label}, {_mode(cores)}", *_with_mean(costs, cells, ratio)])
+    return table(["B,T,F,H", *_titles(cells), "geometric mean"], rows)
+
+
+def value_table(groups: Sequence[tuple[str, Sequence[Record]]]) -> str:
+    """Return a table of a column per (title, records), a row per peer: the ratio and both values.
+
+    Both values, since each peer was measured at another time, and so perhaps on a busier machine.
+    """
+    groups = [(title, records) for title, records in groups if records]
+    rows = [
+        [
+            "lstmcore",
+            *(
+                time_or_size(ours(records, records[0].cell), records[0].unit)
+                for _, records in groups
+            ),
+        ]
+    ]
+    for peer in peers_of([record for _, records in groups for record in records]):
+        entries = []
+        for _, records in groups:
+            found = [record for record in records if record.peer == peer]
+            entries += [_value(record) for record in found[:1]] or [NOTHING]
+        rows.append([PEERS[peer].title, *entries])
+    return table(["", *(title for title, _ in groups)], rows)
+
+
+def by_cell(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
+    """Return groups for `value_table`: a column per cell, marked as in `ratio_table`."""
+    cells = cells_of(records)
+    titles = _titles(cells, {record.cell for record in noisy_controls(records)})
+    return [
+        (title, [record for record in records if record.cell == cell])
+        for title, cell in zip(titles, cells, strict=True)
+    ]
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table with its numbers aligned to the right."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])
+
+
+def _with_mean(values: dict, cells, write) -> list[str]:
+    entries = [write(values[cell]) if cell in values else NOTHING for cell in cells]
+    if not values:
+        return [*entries, NOTHING]
+    missing = len(cells) - len(values)
+    of = f" (of {len(values)})" if missing else ""  # not comparable with the mean over all
+    return [*entries, write(geometric_mean(values.values())) + of]
+
+
+def _value(record: Record) -> str:
+    theirs, ours = (time_or_size(s.median, record.unit) for s in (record.theirs, record.ours))
+    return f"{ratio(record.ratio.median)} ({theirs} / {ours})"
+
+
+def _titles(cells, noisy: Collection = ()) -> list[str]:
+    return [_title(cell) + (" (noisy)" if cell in noisy else "") for cell in cells]
+
+
+def _title(cell) -> str:
+    return str(Cell(*cell)) if cell else "time"
+
+
+def _mode(cores: str) -> str:
+    return {"one": "one core", "all": "all cores", "gpu": "GPU"}[cores]

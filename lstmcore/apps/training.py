@@ -1,0 +1,65 @@
+"""Training shared by the applications: weights drawn from the seed, then `lc.fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import jax
+
+from lstmcore.apps.settings import TrainingSettings
+from lstmcore.programs import compiled
+from lstmcore.training.fit import FitResult, fit
+
+__all__ = ["adam", "fit_model"]
+
+
+def fit_model(
+    model,
+    settings: TrainingSettings,
+    loss: Callable,
+    data,
+    validation=None,
+    *,
+    optimizer=None,
+    **running: Any,
+) -> FitResult:
+    """Initialise a model and train it with these settings.
+
+    Args:
+      model: a model of lstmcore.
+      settings: epochs, batch size, learning rate, patience and seed are used.
+      loss, data, validation: as in `lc.fit`.
+      optimizer: None takes Adam.
+      running: `callback`, `progress`, `checkpoint`, `resume` and `devices` of `lc.fit`.
+
+    Raises:
+      ValueError, TypeError, NonFiniteLossError, KeyboardInterrupt: as `lc.fit`.
+    """
+    init_key, key = jax.random.split(jax.random.key(settings.seed))
+    return fit(
+        loss,
+        _init(model, init_key),
+        data,
+        optimizer=adam(settings.learning_rate) if optimizer is None else optimizer,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        key=key,
+        validation=validation,
+        patience=settings.patience,
+        **running,
+    )
+
+
+@cache  # the same object, so that training again compiles nothing
+def adam(learning_rate: float):
+    """Return Adam with this step size."""
+    import optax  # here, so that importing an application does not import it
+
+    return optax.adam(learning_rate)
+
+
+@compiled
+def _init(model, key) -> dict:
+    return model.init(key)

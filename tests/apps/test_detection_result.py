@@ -1,0 +1,148 @@
+"""From a detector to a DetectionResult: its parts put together, and the sentences on it."""
+
+import numpy as np
+import pytest
+
+from lstmcore import anomalies
+from lstmcore.apps.anomalies import Event, fit_gaussian, thresholds
+from lstmcore.apps.anomalies.detection import DetectionResult
+from lstmcore.apps.anomalies.report import caveats, close_together, echoes, summary
+from lstmcore.apps.anomalies.thresholds import Threshold
+
+ROWS = 300
+VALUES = np.sin(np.arange(ROWS) / 4)[:, None] + np.random.default_rng(0).normal(
+    0, [0.1, 0.3], (ROWS, 2)
+)
+ANOMALOUS = VALUES.copy()
+ANOMALOUS[200:203, 1] += 9
+
+
+@pytest.fixture(scope="module")
+def detector():
+    settings = anomalies.Settings(window=8, units=3, epochs=2, batch_size=256, validation=0.3)
+    return anomalies.train(VALUES, settings)
+
+
+@pytest.mark.parametrize("score", ["mean", "largest", "mahalanobis"])
+def test_a_result_is_its_parts_put_together(score, detector):
+    result = anomalies.detect(detector, ANOMALOUS, score=score)
+    errors = detector.errors(ANOMALOUS)
+    if score == "mahalanobis":  # fitted to what no weight was
+        gaussian = fit_gaussian(detector.training_errors[detector.validation_start :])
+        rate, contributions = gaussian.score, gaussian.contributions(errors)
+    else:
+        rate = {
+            "mean": lambda e: np.abs(e).mean(axis=1),
+            "largest": lambda e: np.abs(e).max(axis=1),
+        }[score]
+        contributions = np.abs(errors) / np.abs(errors).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(result.scores, rate(errors))
+    np.testing.assert_allclose(result.contributions, contributions)
+    np.testing.assert_allclose(result.score(errors), result.scores)
+    assert result.threshold.value == pytest.approx(rate(detector.training_errors).max())
+    assert result.events == anomalies.events(result.scores, result.threshold)
+    peak = max(result.events, key=lambda event: event.score).peak
+    assert 200 <= peak < 203
+    assert result.contributions[peak].argmax() == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"threshold": "quantile"}, lambda scores: thresholds.quantile(scores, 0.999)),
+        ({"threshold": "quantile", "level": 0.5}, lambda scores: thresholds.quantile(scores, 0.5)),
+        (
+            {"threshold": "gaussian", "score": "mahalanobis"},
+            lambda _: thresholds.gaussian(2, 1e-4),
+        ),
+        (
+            {"threshold": "gaussian", "score": "mahalanobis", "level": 0.01},
+            lambda _: thresholds.gaussian(2, 0.01),
+        ),
+    ],
+)
+def test_thresholds(options, expected, detector):
+    result = anomalies.detect(detector, ANOMALOUS, **options)
+    assert result.threshold == expected(result.score(detector.training_errors))
+
+
+def test_events_are_joined_and_left_out(detector):
+    common = {"threshold": "quantile", "level": 0.5}
+    found = anomalies.detect(detector, ANOMALOUS, **common, gap=3, minimum=4)
+    assert found.events == anomalies.events(found.scores, found.threshold, gap=3, minimum=4)
+    assert found.events != anomalies.detect(detector, ANOMALOUS, **common).events
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"score": "median"}, "score must be one of"),
+        ({"threshold": "median"}, "threshold must be one of"),
+        ({"threshold": "gaussian"}, "needs the score 'mahalanobis', got score 'mean'"),
+        ({"level": 0.5}, "level is a quantile or a probability: the maximum has none"),
+        ({"threshold": "quantile", "level": 1.0}, r"level must be between 0 and 1, got 1\.0"),
+        ({"threshold": "peaks", "level": np.nan}, "level must be between 0 and 1, got nan"),
+        ({"gap": -1}, "gap must be at least 0"),
+        ({"minimum": 0}, "minimum must be at least 1"),
+    ],
+)
+def test_what_is_refused(options, message):
+    """Before anything is looked at: there is no detector."""
+    with pytest.raises(ValueError, match=message):
+        anomalies.detect(None, ANOMALOUS, **options)
+
+
+def result_of(scores, events, limit=2.0):
+    scores = np.array(scores, float)
+    return DetectionResult(
+        scores, np.ones((len(scores), 1)), Threshold(limit, "why"), events, np.abs
+    )
+
+
+def test_the_summary():
+    labels = ["Mon", "Tue", "Wed", "Thu"]
+    scores = [1, 3, 1, 5]
+    one, two = Event(1, 2, 1, 3.0), Event(3, 4, 3, 5.0)
+    assert summary(result_of(scores, []), labels) == "No event above the threshold 2 (why)."
+    assert summary(result_of(scores, [one]), labels) == (
+        "1 event above the threshold 2 (why). It peaks at Tue, at 1.5 times the threshold."
+    )
+    assert summary(result_of(scores, [one, two]), labels) == (
+        "2 events above the threshold 2 (why). The most anomalous one peaks at Thu, at 2.5 times "
+        "the threshold."
+    )
+    assert summary(result_of(scores, [one], limit=0.0), labels) == (
+        "1 event above the threshold 0 (why). It peaks at Tue."
+    )
+
+
+def test_caveats():
+    """1 of n + 1 rows that come in any order is the largest; a quantile is what it says."""
+    scores = np.ones(1000)
+    scores[:10] = np.nan
+    of = result_of(scores, [])
+    own = caveats(of, "maximum", None, normal=400, trained_on_own=True)
+    assert own[0].startswith("the first 400 rows are taken to be normal")
+    assert "no event can be found in them" in own[0]
+    expected = f"about {600 / 401:.2g} of them would still be flagged"
+    assert own[1].startswith(f"if all 600 rows after them were normal as well, {expected}")
+    assert own[2] == ("10 rows without a score: a value is missing, or too few rows come before")
+    other = caveats(of, "quantile", 0.9, normal=400, trained_on_own=False)
+    assert other[0].startswith("if all 990 rows were normal as well, about 99 of them")
+    assert len(other) == 2
+    own = caveats(of, "peaks", None, normal=400, trained_on_own=True)
+    assert "harder to find" in own[0]
+    assert "about 0.06 of them" in own[1]
+    assert len(caveats(of, "maximum", None, normal=1000, trained_on_own=True)) == 2
+
+
+def test_events_that_may_be_one():
+    scores = np.zeros(40)
+    distant, near = [Event(0, 1, 0, 3.0), Event(30, 31, 30, 3.0)], Event(33, 34, 33, 3.0)
+    assert close_together(result_of(scores, distant), window=8) == []
+    assert close_together(result_of(scores, []), window=8) == []
+    (sentence,) = close_together(result_of(scores, [*distant, near]), window=8)
+    assert sentence.startswith("1 of the 3 events begin less than a window of 8 rows after")
+    (sentence,) = echoes(result_of(scores, distant), (24, 1))
+    assert "an echo 24 rows and 1 row later" in sentence
+    assert echoes(result_of(scores, []), (24,)) == echoes(result_of(scores, distant), ()) == []
