@@ -36,8 +36,8 @@ class Preprocessing:
     """Settings that turn a table into the input of a model; `fit` learns the numbers.
 
     Attributes:
-      missing: missing values: "refuse" (an error), "forward" (the last known value) or "mean" (of
-        the training part). See `fit_filling`.
+      missing: missing values, and rows that the times skip: "refuse" (an error), "forward" (the
+        last known value) or "mean" (of the training part). See `fit_filling`.
       difference: lags of the differences to take, in this order: 1 against a trend, 24 against a
         season of 24 rows, 24,1 both. A tuple; see `difference`.
       scaling: scaling of each column, fitted to the training part.

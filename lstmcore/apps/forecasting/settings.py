@@ -29,9 +29,9 @@ class Settings(SeriesSettings):
       mode: how several rows are forecast: "direct", all at once, or "recursive", row by row, each
         from the one before. See `lc.Forecaster`.
       targets: columns to forecast; if none is named, all except the future covariates.
-      future_covariates: columns known in advance, such as calendar, plans and prices. On the
-        command line, their future values are in rows at the end of the table, where the other
-        columns are empty.
+      future_covariates: columns known in advance, such as calendar, plans and prices; for a
+        forecast after the last row, append rows to the table with these alone, the others empty.
+        (In Python, pass `future`.)
       season: rows in a season, for MASE and the seasonal naive forecast. None if there is none.
       quantiles: rising, 0.5 among them, which is the point forecast; () forecasts the mean.
       dropout: fraction of units dropped in training; if above 0, samples with dropout give the
