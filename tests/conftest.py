@@ -1,6 +1,6 @@
 """How the tests run: warnings are errors (pyproject.toml), dtypes strict, few examples or many.
 
-pytest                                         every law and every function, in five minutes
+pytest                                         every law and every function, in minutes
 pytest --thorough                              also the tests marked `thorough`, which take long
 HYPOTHESIS_PROFILE=thorough pytest --thorough  the same with many examples of each law, for hours
 """
