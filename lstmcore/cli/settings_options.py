@@ -81,7 +81,7 @@ def names(text: str | None) -> tuple[str, ...]:
     return () if text is None else tuple(name.strip() for name in text.split(","))
 
 
-def documented(kind: type) -> dict[str, tuple[str, type]]:
+def _documented(kind: type) -> dict[str, tuple[str, type]]:
     """Return {field: (help text, class that has it first)} from the docstrings of a class.
 
     The help text is the first sentence of the entry under "Attributes:", in the class or a base.
@@ -114,7 +114,7 @@ def _of_class(
     kind: type, presets: Mapping[str, Any], leave_out: set[str], panel: str = ""
 ) -> list[inspect.Parameter]:
     """Return an option for each field of a class: its own first, then those of its bases."""
-    hints, texts = get_type_hints(kind), documented(kind)
+    hints, texts = get_type_hints(kind), _documented(kind)
     made = []
     for name in sorted(_names_of(kind) - leave_out, key=lambda name: _rank(kind, texts, name)):
         text, owner = texts[name]

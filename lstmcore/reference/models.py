@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.io.model_file import read_model_file
 from lstmcore.reference.activations import resolve
 from lstmcore.reference.layers import dense, repeat_vector
 from lstmcore.reference.sequence import lstm
@@ -33,6 +32,8 @@ def load(path: str | os.PathLike) -> tuple[Callable, dict]:
         weights).
       FileNotFoundError: there is no such file.
     """
+    from lstmcore.io.model_file import read_model_file  # so that importing the engine stays cheap
+
     contents = read_model_file(path)
     if contents.model not in APPLY:
         raise ValueError(

@@ -4,6 +4,7 @@ reading     all steps in order
 options     the options of the command line and of `read_csv`
 text_file   bytes to text: compression, encoding
 csv         text to the cells of columns: separator, header, comments, lines
+sheet       the cells of a file by columns
 plain_text  the same for plain blocks of large files, by pandas
 header      tell names, units and values in the first row
 time_role   find the column that holds the times

@@ -11,9 +11,9 @@ import numpy as np
 
 from lstmcore.formatting import count, few, shorten
 from lstmcore.series.row_names import as_text
-from lstmcore.series.tables.csv import Column, Sheet
 from lstmcore.series.tables.numbers import advice, is_missing, is_padded, read_cell
 from lstmcore.series.tables.options import ReadOptions
+from lstmcore.series.tables.sheet import Column, Sheet
 
 TRUTHS = ({"false", "true"}, {"no", "yes"}, {"off", "on"}, {"f", "t"}, {"n", "y"})
 MOST_CATEGORIES = 30

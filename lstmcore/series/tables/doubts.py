@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from lstmcore.formatting import few
-from lstmcore.series.tables.csv import Sheet
 from lstmcore.series.tables.header import YEARS, is_time_name, looks_like_time, plain_name
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.panel import is_key_name
-from lstmcore.series.tables.selection import ROW_NUMBERS
+from lstmcore.series.tables.selection import may_number_rows
+from lstmcore.series.tables.sheet import Sheet
 from lstmcore.series.times.column import TimeColumn
 from lstmcore.series.times.numbers import SERIAL_DAYS
 
@@ -22,8 +22,7 @@ CODES = frozenset(
 )  # fmt: skip
 # What loggers write where they have no value, with either sign and with up to two nines after the
 # decimal point.
-SENTINELS = np.array([99.0, 999.0, 9999.0, 99999.0, 999999.0])
-SENTINELS = np.concatenate([SENTINELS, SENTINELS + 0.9, SENTINELS + 0.99])
+SENTINELS = np.add.outer([0, 0.9, 0.99], [99, 999, 9999, 99999, 999999]).ravel()
 FEWEST_VALUES = 5  # besides a sentinel, to judge that it is far from them
 
 __all__ = ["note_halves", "point_out"]
@@ -98,7 +97,7 @@ def note_halves(sheet: Sheet, options: ReadOptions) -> None:
         return
     is_whole = all(text.lstrip("+-").isdecimal() for text in numbers)
     halves = [c for c, text in zip(sheet.columns, firsts, strict=True) if text in numbers][1::2]
-    if not is_whole or any(text.startswith("-") for c in halves for text in c.texts()):
+    if not is_whole or any(_is_negative(part) for column in halves for part in column.parts):
         return
     pair = ",".join(numbers[:2])
     sheet.notes.append(
@@ -107,11 +106,17 @@ def note_halves(sheet: Sheet, options: ReadOptions) -> None:
     )
 
 
+def _is_negative(part: np.ndarray) -> bool:
+    """Return whether a part of a column holds a negative number, or a text that begins like one."""
+    if part.dtype.kind == "f":
+        return bool((part < 0).any())
+    return any(text.startswith(b"-" if isinstance(text, bytes) else "-") for text in part.tolist())
+
+
 def _numbers_rows(sheet: Sheet, name: str, values: np.ndarray) -> bool:
     """Return whether a column, unnamed or named like an index, grows from row to row."""
-    plain = name.strip().lower()
-    is_unnamed = any(column.is_unnamed and column.name == name for column in sheet.columns)
-    if not (is_unnamed or plain in ROW_NUMBERS or plain == "unnamed: 0") or len(values) < 3:
+    column = sheet.columns[sheet.names.index(name)] if name in sheet.names else None
+    if column is None or not may_number_rows(column) or len(values) < 3:
         return False
     return _is_whole(values) and bool((np.diff(values) > 0).all())
 

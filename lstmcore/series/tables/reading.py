@@ -15,7 +15,7 @@ from lstmcore.formatting import count, few, normalized
 from lstmcore.series.row_names import RowNames
 from lstmcore.series.tables.arranging import arrange
 from lstmcore.series.tables.columns import examine, where
-from lstmcore.series.tables.csv import Column, Sheet, column_error, read_sheet
+from lstmcore.series.tables.csv import read_sheet
 from lstmcore.series.tables.doubts import note_halves, point_out
 from lstmcore.series.tables.header import may_be_time_name
 from lstmcore.series.tables.options import ReadOptions
@@ -33,6 +33,7 @@ from lstmcore.series.tables.selection import (
     select,
     values_of,
 )
+from lstmcore.series.tables.sheet import Column, Sheet, column_error
 from lstmcore.series.tables.table import Table
 from lstmcore.series.tables.time_role import find_time, texts_of_time
 from lstmcore.series.times.column import TimeColumn, read_times

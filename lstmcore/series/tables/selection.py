@@ -19,10 +19,10 @@ from lstmcore.series.tables.columns import (
     numbers,
     settled_mark,
 )
-from lstmcore.series.tables.csv import Sheet, column_error
 from lstmcore.series.tables.numbers import advice
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.panel import is_key_name
+from lstmcore.series.tables.sheet import Column, Sheet, column_error
 
 ROW_NUMBERS = frozenset(["no", "no.", "nr", "nr.", "#", "index", "row", "id", "number", "record"])
 
@@ -38,6 +38,7 @@ __all__ = [
     "leave_out",
     "leave_out_counts",
     "looks_like_labels",
+    "may_number_rows",
     "select",
     "values_of",
 ]
@@ -194,12 +195,22 @@ def leave_out(
     return [fields[place] for place in kept], values[:, kept]
 
 
+def may_number_rows(column: Column) -> bool:
+    """Return whether a column has no name, or one that the numbers of rows have."""
+    return _is_index(column) or column.name.strip().lower() in ROW_NUMBERS
+
+
+def _is_index(column: Column) -> bool:
+    """Return whether a column stands where pandas writes its index: it has no name of its own."""
+    return column.is_unnamed or column.name.lower() == "unnamed: 0"
+
+
 def _counts_rows(sheet: Sheet, field: Field, values: np.ndarray) -> bool:
-    name = field.name.lower()
-    is_index = sheet.columns[field.place].is_unnamed or name == "unnamed: 0"
-    if not (is_index or name in ROW_NUMBERS):
+    column = sheet.columns[field.place]
+    if not may_number_rows(column):
         return False
     values = values[~np.isnan(values)]
+    is_index = _is_index(column)
     if len(values) < (2 if is_index else 3) or (np.diff(values) != 1).any():
         return False
     return is_index or values[0] in (0, 1)

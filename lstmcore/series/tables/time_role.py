@@ -10,7 +10,6 @@ import numpy as np
 
 from lstmcore.formatting import listed
 from lstmcore.series.tables.columns import where
-from lstmcore.series.tables.csv import Column, Sheet, column_error
 from lstmcore.series.tables.header import (
     is_time_name,
     looks_like_time,
@@ -19,6 +18,7 @@ from lstmcore.series.tables.header import (
 )
 from lstmcore.series.tables.numbers import is_missing, read_cell
 from lstmcore.series.tables.options import ReadOptions
+from lstmcore.series.tables.sheet import Column, Sheet, column_error
 from lstmcore.series.times.column import join_columns, read_times
 from lstmcore.series.times.errors import TimesError
 
