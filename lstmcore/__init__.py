@@ -40,6 +40,8 @@ _NAMES = {
     "attention": ("init_attention", "attend"),
     "losses": ("cross_entropy", "exact_match", "quantile_loss"),
     "regularization": ("dropout", "dropout_mask", "zoneout", "corrupt"),
+    "specs": ("Layer",),
+    "models.weights": ("init_layers",),
     "models.autoencoders": ("Autoencoder", "CompositeAutoencoder", "DenseAutoencoder"),
     "models.stacked": ("StackedLSTM",),
     "models.forecaster": ("Forecaster",),
@@ -59,6 +61,7 @@ _NAMES = {
 _MODULES = {
     "anomalies": "apps.anomalies",
     "forecasting": "apps.forecasting",
+    "ops": "ops",
     "reference": "reference",
     "series": "series",
     "study": "study",
@@ -82,7 +85,7 @@ def __dir__():
 
 
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
-    from lstmcore import reference, series, study
+    from lstmcore import ops, reference, series, study
     from lstmcore.apps import anomalies, forecasting
     from lstmcore.attention import attend, init_attention
     from lstmcore.batching import Buckets, buckets
@@ -106,9 +109,11 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.models.stacked import StackedLSTM
     from lstmcore.models.streaming import Stream, load_stream, stream
     from lstmcore.models.summary import summary
+    from lstmcore.models.weights import init_layers
     from lstmcore.regularization import corrupt, dropout, dropout_mask, zoneout
     from lstmcore.sequence import bidirectional, final_states, length_mask, lstm, zero_states
     from lstmcore.series import windows
+    from lstmcore.specs import Layer
     from lstmcore.training.devices import use_all_cores
     from lstmcore.training.fit import FitResult, NonFiniteLossError, fit
     from lstmcore.types import (

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from lstmcore.checks import check_activation
+
 Activation = str | Callable[[jax.Array], jax.Array]
 
 NAMED: dict[str, Callable] = {
@@ -35,16 +37,13 @@ def resolve(name: str, activation: Activation) -> Callable:
       ValueError: the name is not one of `NAMED`.
       TypeError: neither a name nor a function.
     """
-    if isinstance(activation, str):
-        if activation not in NAMED:
-            raise ValueError(
-                f"{name} {activation!r} is not known: use one of {', '.join(NAMED)}, "
-                "or pass a function"
-            )
-        return NAMED[activation]
-    if not callable(activation):
-        raise TypeError(f"{name} must be a name or a function, got {type(activation).__name__}")
-    return activation
+    check_activation(name, activation)
+    return NAMED[activation] if isinstance(activation, str) else activation
+
+
+def activate(activation: Activation, z: jax.Array) -> jax.Array:
+    """Apply an activation, given by name or as a function."""
+    return resolve("activation", activation)(z)
 
 
 def name_of(activation: Activation) -> str | None:

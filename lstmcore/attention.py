@@ -64,7 +64,7 @@ def init_attention(
     dtype = floating_dtype(dtype)
     draw = jax.nn.initializers.glorot_uniform()
     if kind == "dot":
-        _check_dot(queries, memory)
+        checks.check_dot_attention(queries, memory)
         return None
     if kind == "general":
         return GeneralAttention(draw(key, (queries, memory), dtype))
@@ -107,15 +107,7 @@ def attend(
       >>> weights.round(3).tolist()
       [[[1.0, 0.0]]]
     """
-    checks.check_array("queries", queries, "batch time units")
-    checks.check_array("memory", memory, "batch source units")
-    checks.check_floating("queries", queries)
-    checks.check_floating("memory", memory)
-    if queries.shape[0] != memory.shape[0]:
-        raise ValueError(
-            f"queries has {queries.shape[0]} examples but memory has {memory.shape[0]}: they must "
-            "agree"
-        )
+    checks.check_attention(params, queries, memory)
     queries, memory = jnp.asarray(queries), jnp.asarray(memory)
     if mask is not None:
         checks.check_mask(mask, memory.shape[0], memory.shape[1], owner="memory")
@@ -135,29 +127,9 @@ def _scores(params: AttentionParams, queries: jax.Array, memory: jax.Array) -> j
     """Compute the scores [B, T, S], at least float32: bfloat16 is off by up to 0.06 at 30."""
     times = partial(jnp.matmul, preferred_element_type=accumulation_dtype(memory.dtype))
     keys = memory.swapaxes(1, 2)
-    width = queries.shape[2], memory.shape[2]
-    explanation = "queries and memory need", "were they made for other sizes?"
     if params is None:
-        _check_dot(*width)
         return times(queries, keys)
     if isinstance(params, GeneralAttention):
-        checks.check_shape("params.weight", params.weight, width, *explanation)
         return times(queries @ params.weight, keys)
-    if isinstance(params, AdditiveAttention):
-        units = params.score.shape[0]
-        checks.check_shape("params.query", params.query, (width[0], units), *explanation)
-        checks.check_shape("params.memory", params.memory, (width[1], units), *explanation)
-        sums = (queries @ params.query)[:, :, None] + (memory @ params.memory)[:, None]
-        return times(jnp.tanh(sums), params.score)
-    raise TypeError(
-        f"params must be None, GeneralAttention or AdditiveAttention, got {type(params).__name__}: "
-        "make them with lc.init_attention"
-    )
-
-
-def _check_dot(queries: int, memory: int) -> None:
-    if queries != memory:
-        raise ValueError(
-            f"dot attention needs queries and memory of one size, got {queries} and {memory}: use "
-            "'general' or 'additive'"
-        )
+    sums = (queries @ params.query)[:, :, None] + (memory @ params.memory)[:, None]
+    return times(jnp.tanh(sums), params.score)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import operator
 import os
+import sys
 from collections.abc import Collection
 from itertools import pairwise
 from typing import Any
@@ -21,8 +22,18 @@ from typing import Any
 import numpy as np
 
 from lstmcore.formatting import count, excerpt
-from lstmcore.types import DenseParams, Gates, LSTMParams, LSTMState
+from lstmcore.types import (
+    AdditiveAttention,
+    DenseParams,
+    Gates,
+    GeneralAttention,
+    LSTMParams,
+    LSTMState,
+)
 
+ACTIVATIONS = (  # the names that mean the same in Keras, PyTorch and JAX
+    "tanh", "sigmoid", "hard_sigmoid", "relu", "elu", "selu", "softplus", "softsign", "linear",
+)  # fmt: skip
 MOST = 2**31 - 1
 MOST_LAYERS = 1000  # of one stack; a file that names more would only take memory
 
@@ -41,6 +52,12 @@ def as_array(name: str, value: Any) -> Any:
             f"{name}, {type(value).__name__}, cannot be read as an array ({error}): convert it to "
             "an array of NumPy or JAX"
         ) from error
+
+
+def is_traced(value: Any) -> bool:
+    """Return whether JAX is tracing: the shape of the array is known, its values are not."""
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(value, jax.core.Tracer)
 
 
 def check_array(name: str, value: Any, axes: str | None = None, advice: str = "") -> None:
@@ -182,6 +199,18 @@ def check_choice(name: str, value: Any, choices: Collection) -> None:
     """Raise unless `value` is one of `choices`."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def check_activation(name: str, value: Any) -> None:
+    """Raise unless `value` is the name of an activation, or a function."""
+    if isinstance(value, str):
+        if value not in ACTIVATIONS:
+            raise ValueError(
+                f"{name} {value!r} is not known: use one of {', '.join(ACTIVATIONS)}, "
+                "or pass a function"
+            )
+    elif not callable(value):
+        raise TypeError(f"{name} must be a name or a function, got {type(value).__name__}")
 
 
 def check_memory(numbers: int, itemsize: int) -> None:
@@ -337,6 +366,62 @@ def check_edited(edited: Any, gates: Gates) -> None:
 
 
 # Params of a layer.
+
+
+def check_ids(name: str, ids: Any, size: int) -> None:
+    """Raise unless `ids` are integers, and in 0 ... size - 1 where their values are known."""
+    if not hasattr(ids, "dtype"):
+        raise TypeError(
+            f"{name} must be an array of token ids, got {type(ids).__name__}: convert it, for "
+            f"instance np.asarray({name})"
+        )
+    check_integers(name, ids)
+    if is_traced(ids):
+        return
+    values = np.asarray(ids)
+    outside = values[(values < 0) | (values >= size)]
+    if outside.size:
+        raise ValueError(
+            f"{name} holds the token id {outside[0]} but there are {size} tokens, 0 to {size - 1}: "
+            "was it encoded with another vocabulary?"
+        )
+
+
+def check_attention(params: Any, queries: Any, memory: Any) -> None:
+    """Raise unless queries [B, T, H], memory [B, S, M] and the weights of an attention agree."""
+    check_array("queries", queries, "batch time units")
+    check_array("memory", memory, "batch source units")
+    check_floating("queries", queries)
+    check_floating("memory", memory)
+    if queries.shape[0] != memory.shape[0]:
+        raise ValueError(
+            f"queries has {queries.shape[0]} examples but memory has {memory.shape[0]}: they must "
+            "agree"
+        )
+    width = queries.shape[2], memory.shape[2]
+    explanation = "queries and memory need", "were they made for other sizes?"
+    if params is None:
+        check_dot_attention(*width)
+    elif isinstance(params, GeneralAttention):
+        check_shape("params.weight", params.weight, width, *explanation)
+    elif isinstance(params, AdditiveAttention):
+        units = params.score.shape[0]
+        check_shape("params.query", params.query, (width[0], units), *explanation)
+        check_shape("params.memory", params.memory, (width[1], units), *explanation)
+    else:
+        raise TypeError(
+            "params must be None, GeneralAttention or AdditiveAttention, got "
+            f"{type(params).__name__}: make them with lc.init_attention"
+        )
+
+
+def check_dot_attention(queries: int, memory: int) -> None:
+    """Raise unless the two have one size, which a dot product needs."""
+    if queries != memory:
+        raise ValueError(
+            f"dot attention needs queries and memory of one size, got {queries} and {memory}: use "
+            "'general' or 'additive'"
+        )
 
 
 def check_lstm_params(params: Any, name: str = "params") -> tuple[int, int]:

@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import jax.export
 import jax.numpy as jnp
-import numpy as np
 
 from lstmcore import checks
 from lstmcore.dtypes import check_drawn, check_size, floating_dtype
@@ -144,7 +143,7 @@ def embedding(
     checks.check_layer_params(params, EmbeddingParams)
     checks.check_array("params.table", params.table, "tokens features")
     ids = checks.as_array("ids", ids)
-    check_ids("ids", ids, params.table.shape[0])
+    checks.check_ids("ids", ids, params.table.shape[0])
     ids = jnp.asarray(ids)
     vectors = (
         jnp.asarray(params.table)
@@ -152,25 +151,6 @@ def embedding(
         .get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
     )
     return vectors, None if padding is None else ids != padding
-
-
-def check_ids(name: str, ids: Any, size: int) -> None:
-    """Raise unless `ids` are integers, and in 0 ... size - 1 where their values are known."""
-    if not hasattr(ids, "dtype"):
-        raise TypeError(
-            f"{name} must be an array of token ids, got {type(ids).__name__}: convert it, for "
-            f"instance np.asarray({name})"
-        )
-    checks.check_integers(name, ids)
-    if isinstance(ids, jax.core.Tracer):
-        return
-    values = np.asarray(ids)
-    outside = values[(values < 0) | (values >= size)]
-    if outside.size:
-        raise ValueError(
-            f"{name} holds the token id {outside[0]} but there are {size} tokens, 0 to {size - 1}: "
-            "was it encoded with another vocabulary?"
-        )
 
 
 def repeat_vector(x: jax.Array, n: int) -> jax.Array:

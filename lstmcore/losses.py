@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
+from lstmcore.checks import check_ids
 from lstmcore.dtypes import accumulation_dtype
-from lstmcore.layers import check_ids
 
 __all__ = ["cross_entropy", "exact_match", "quantile_loss"]
 

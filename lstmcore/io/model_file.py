@@ -1,66 +1,84 @@
-"""Read the file of a model, as `lstmcore.save` writes it, into NumPy arrays, without JAX."""
+"""Read a model and its weights from the file that `lstmcore.save` wrote, without JAX."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import is_dataclass
+from typing import Any
 
-from lstmcore.checks import check_choice
+import lstmcore
 from lstmcore.io.reading import damaged
 from lstmcore.io.tensors import open_tensors
-from lstmcore.specs import ACTIVATIONS, LAYERS_OF, Layer, activations, check_params
+from lstmcore.specs import Layer, check_params
 
-__all__ = ["FORMAT", "KEY", "Contents", "read_model_file"]
+__all__ = ["FORMAT", "KEY", "is_model", "read_model_file"]
 
 FORMAT = 1
 KEY = "lstmcore"  # of the one entry in the file's metadata
 
 
-class Contents(NamedTuple):
-    """Contents of a model file.
-
-    Attributes:
-      model: name of its class.
-      hyperparameters: arguments of the class.
-      params: weights as NumPy arrays.
-    """
-
-    model: str
-    hyperparameters: dict
-    params: dict
-
-
-def read_model_file(path: str | os.PathLike) -> Contents:
-    """Read a file that `lstmcore.save` wrote, as NumPy arrays; raises as `lstmcore.load`."""
+def read_model_file(path: str | os.PathLike, model: type | None = None) -> tuple[Any, dict]:
+    """Return a model and its weights as NumPy arrays; arguments and errors as `lstmcore.load`."""
     with open_tensors(path) as file:
         described = file.description(
             KEY, "holds weights, but was not written by lstmcore: files come from lc.save"
         )
         with damaged(path):
             kind, hyperparameters = _parse(described)
-            sizes = {k: v for k, v in hyperparameters.items() if k not in activations(kind)}
-            layers = LAYERS_OF[kind](**sizes)
+        found = _class_of(path, kind, model)
+        with damaged(path):
+            described_model = found(**hyperparameters)
+            layers = described_model.layers
             check_params(_params(layers, file.kinds), layers)  # before anything is read
         tensors = file.read()
-    return Contents(kind, hyperparameters, _params(layers, tensors))
+    return described_model, _params(layers, tensors)
 
 
-def _parse(description) -> tuple[str, dict]:
-    """Return (model, hyperparameters), checked in all but their fit to the weights."""
+def is_model(kind: Any) -> bool:
+    """Return whether a class describes a model: a dataclass with `layers` and `apply`."""
+    return (
+        isinstance(kind, type)
+        and is_dataclass(kind)
+        and all(hasattr(kind, name) for name in ("layers", "apply"))
+    )
+
+
+def _parse(description: Any) -> tuple[str, dict]:
+    """Return (name of the class, hyperparameters)."""
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise ValueError(f"it is not described in format {FORMAT}")
     kind, hyperparameters = description.get("model"), description.get("hyperparameters")
-    if not isinstance(kind, str) or kind not in LAYERS_OF or not isinstance(hyperparameters, dict):
+    if not isinstance(kind, str) or not isinstance(hyperparameters, dict):
         raise ValueError(f"there is no model {kind!r}")
-    for name in activations(kind):
-        if name == "output_activation" and hyperparameters.get(name) is None:
-            continue  # it defaults to `activation`, and older files do not mention it
-        check_choice(name, hyperparameters.get(name), ACTIVATIONS)
     if "known" in hyperparameters:  # its name in older files
         hyperparameters["future_covariates"] = hyperparameters.pop("known")
-    as_tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in hyperparameters.items()}
-    return kind, as_tuples
+    return kind, {name: _as_tuple(value) for name, value in hyperparameters.items()}
+
+
+def _as_tuple(value: Any) -> Any:
+    """Return the lists of a JSON value as tuples, which can be hashed."""
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
+
+
+def _class_of(path: str | os.PathLike, kind: str, given: type | None) -> type:
+    """Return the class that the caller gives, or the one of lstmcore's with this name.
+
+    Nothing else is looked up: a file never decides what is imported.
+    """
+    if given is not None:
+        if not is_model(given):
+            raise TypeError(f"model must be the class of a model, got {given!r}")
+        if given.__name__ != kind:
+            raise ValueError(f"{path} holds a model of the class {kind}, not {given.__name__}")
+        return given
+    found: Any = getattr(lstmcore, kind) if kind in lstmcore.__all__ else None
+    if not is_model(found):
+        raise ValueError(
+            f"{path} holds a model of the class {kind!r}, which is not lstmcore's: if it is yours, "
+            "name it, load(path, model=...)"
+        )
+    return found
 
 
 def _params(layers: Mapping[str, Layer], arrays: Mapping) -> dict:

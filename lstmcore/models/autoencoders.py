@@ -16,28 +16,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
-
-from lstmcore import checks, specs
-from lstmcore.activations import Activation, resolve
-from lstmcore.dtypes import accumulation_dtype
-from lstmcore.layers import dense, repeat_vector, time_distributed
+import lstmcore as lc
+from lstmcore import checks
 from lstmcore.models.stack import (
     Edits,
     activations_of,
-    batch_major,
+    check_activations,
     check_edit_shapes,
     check_edits,
-    init_layers,
-    normalise,
     run_stack,
+    set_plain,
     step_stack,
     traces_of_step,
 )
-from lstmcore.types import DenseParams, LSTMState, Trace
+from lstmcore.specs import Layer, check_params, stack
+from lstmcore.types import BiasParams, DenseParams, Trace
+
+if TYPE_CHECKING:
+    import jax
+
+    from lstmcore.activations import Activation
 
 __all__ = ["Autoencoder", "CompositeAutoencoder", "DenseAutoencoder"]
 
@@ -84,30 +85,40 @@ class Autoencoder:
     output_activation: Activation | None = None
     conditional: bool = False
 
+    causal = False  # nothing comes out before the sequence has ended
+
     def __post_init__(self) -> None:
-        normalise(self)
+        _check_sizes(self)
+        if self.steps is not None:
+            set_plain(self, steps=checks.check_count("steps", self.steps))
 
     @property
-    def layers(self) -> dict[str, specs.Layer]:
+    def layers(self) -> dict[str, Layer]:
         """Return {name: Layer(kind, features, units)}, in reading order."""
-        return specs.autoencoder(self.features, self.units, self.steps, self.conditional)
+        return stack("encoder", self.features, self.units) | _decoder(self, "decoder")
 
-    def init(self, key: jax.Array, dtype: Any = jnp.float32) -> dict:
+    def init(self, key: jax.Array, dtype: Any = "float32") -> dict:
         """Return new weights, drawn by `init_lstm` and `init_dense`."""
-        return init_layers(key, self.layers, dtype)
+        return lc.init_layers(key, self.layers, dtype)
 
     def encode(
-        self, params: dict, x: jax.Array, *, mask: jax.Array | None = None, edits: Edits = None
+        self,
+        params: dict,
+        x: jax.Array,
+        *,
+        mask: jax.Array | None = None,
+        edits: Edits = None,
+        ops: Any = lc.ops,
     ) -> tuple[jax.Array, dict[str, Trace]]:
         """Return the code, which is all that the decoder learns of the sequence, and the traces.
 
         Args:
-          params, x, mask, edits: as in `apply`; edits of the decoder have no effect.
+          params, x, mask, edits, ops: as in `apply`; edits of the decoder have no effect.
 
         Returns:
           (code [B, units[-1]], the final hidden state; Trace of each layer of the encoder).
         """
-        return _encode(self, params, x, mask, edits)
+        return _encode(self, ops, params, x, mask, edits)
 
     def apply(
         self,
@@ -117,6 +128,7 @@ class Autoencoder:
         mask: jax.Array | None = None,
         edits: Edits = None,
         target: jax.Array | None = None,
+        ops: Any = lc.ops,
     ) -> tuple[jax.Array, dict[str, Trace]]:
         """Encode `x`, repeat the code, decode it.
 
@@ -130,6 +142,7 @@ class Autoencoder:
             step reads the previous one (teacher forcing: fast, for training). Without it the
             decoder is autoregressive: each step reads its previous output. Masked steps are
             skipped.
+          ops: `lc.ops` to compute by JAX, `lc.reference` by NumPy.
 
         Returns:
           (output [B, steps or T, F], Trace of each LSTM layer by name).
@@ -138,13 +151,16 @@ class Autoencoder:
           ValueError: shapes that do not fit, an unknown name in `edits`, or a `target` for a
             decoder that is not conditional.
         """
-        code, encoded = self.encode(params, x, mask=mask, edits=edits)
+        code, encoded = self.encode(params, x, mask=mask, edits=edits, ops=ops)
         steps, mask = (x.shape[1], mask) if self.steps is None else (self.steps, None)
         _check_target(self, "target", target, x.shape[0], steps)
-        output, decoded = _decode(
-            self, params, "decoder", code, steps=steps, mask=mask, edits=edits, target=target
-        )
+        decode = partial(_decode, self, ops, params, "decoder")
+        output, decoded = decode(code, steps=steps, mask=mask, edits=edits, target=target)
         return output, encoded | decoded
+
+    def summary_rows(self, timesteps: int | None) -> list[tuple[str, str, tuple]]:
+        """Return (name, type, output shape) of each layer, for `lc.summary`."""
+        return _summary_rows(self, timesteps, {"decoder": self.steps or timesteps})
 
 
 @dataclass(frozen=True)
@@ -178,23 +194,36 @@ class CompositeAutoencoder:
     output_activation: Activation | None = None
     conditional: bool = False
 
+    causal = False  # nothing comes out before the sequence has ended
+
     def __post_init__(self) -> None:
-        normalise(self)
+        _check_sizes(self)
+        set_plain(self, steps=checks.check_count("steps", self.steps))
 
     @property
-    def layers(self) -> dict[str, specs.Layer]:
+    def layers(self) -> dict[str, Layer]:
         """Return {name: Layer(kind, features, units)}, in reading order."""
-        return specs.composite_autoencoder(self.features, self.units, self.steps, self.conditional)
+        return {
+            **stack("encoder", self.features, self.units),
+            **_decoder(self, "reconstruction"),
+            **_decoder(self, "prediction"),
+        }
 
-    def init(self, key: jax.Array, dtype: Any = jnp.float32) -> dict:
+    def init(self, key: jax.Array, dtype: Any = "float32") -> dict:
         """Return new weights, drawn by `init_lstm` and `init_dense`."""
-        return init_layers(key, self.layers, dtype)
+        return lc.init_layers(key, self.layers, dtype)
 
     def encode(
-        self, params: dict, x: jax.Array, *, mask: jax.Array | None = None, edits: Edits = None
+        self,
+        params: dict,
+        x: jax.Array,
+        *,
+        mask: jax.Array | None = None,
+        edits: Edits = None,
+        ops: Any = lc.ops,
     ) -> tuple[jax.Array, dict[str, Trace]]:
         """Return the code [B, units[-1]] and the encoder's traces, as `Autoencoder.encode`."""
-        return _encode(self, params, x, mask, edits)
+        return _encode(self, ops, params, x, mask, edits)
 
     def apply(
         self,
@@ -204,6 +233,7 @@ class CompositeAutoencoder:
         mask: jax.Array | None = None,
         edits: Edits = None,
         target: tuple[jax.Array | None, jax.Array | None] = (None, None),
+        ops: Any = lc.ops,
     ) -> tuple[tuple[jax.Array, jax.Array], dict[str, Trace]]:
         """Encode once and decode twice; arguments and errors as in `Autoencoder.apply`.
 
@@ -212,7 +242,7 @@ class CompositeAutoencoder:
         Returns:
           ((reconstruction [B, T, F], prediction [B, steps, F]), Trace of each LSTM layer).
         """
-        code, encoded = self.encode(params, x, mask=mask, edits=edits)
+        code, encoded = self.encode(params, x, mask=mask, edits=edits, ops=ops)
         if not (isinstance(target, tuple | list) and len(target) == 2):
             raise TypeError(
                 f"target must be a pair (past, future), got {type(target).__name__}: one of them "
@@ -221,7 +251,7 @@ class CompositeAutoencoder:
         past, future = target
         _check_target(self, "target[0]", past, x.shape[0], x.shape[1])
         _check_target(self, "target[1]", future, x.shape[0], self.steps)
-        decoder: Callable = partial(_decode, self, params, code=code, edits=edits)
+        decoder: Callable = partial(_decode, self, ops, params, code=code, edits=edits)
         reconstruction, past_traces = decoder(
             "reconstruction", steps=x.shape[1], mask=mask, target=past
         )
@@ -229,6 +259,11 @@ class CompositeAutoencoder:
             "prediction", steps=self.steps, mask=None, target=future
         )
         return (reconstruction, prediction), encoded | past_traces | future_traces
+
+    def summary_rows(self, timesteps: int | None) -> list[tuple[str, str, tuple]]:
+        """Return (name, type, output shape) of each layer, for `lc.summary`."""
+        steps = {"reconstruction": timesteps, "prediction": self.steps}
+        return _summary_rows(self, timesteps, steps)
 
 
 @dataclass(frozen=True)
@@ -263,38 +298,53 @@ class DenseAutoencoder:
     activation: Activation = "tanh"
     tied: bool = False
 
+    causal = False  # nothing comes out before the sequence has ended
+
     def __post_init__(self) -> None:
-        normalise(self)
+        features, units = checks.check_sizes(self.features, self.units)
+        checks.check_choice("tied", self.tied, (False, True))
+        set_plain(self, features=features, units=units, tied=bool(self.tied))
+        checks.check_activation("activation", self.activation)
 
     @property
-    def layers(self) -> dict[str, specs.Layer]:
+    def layers(self) -> dict[str, Layer]:
         """Return {name: Layer(kind, features, units)}, in reading order."""
-        return specs.dense_autoencoder(self.features, self.units, self.tied)
+        pairs = list(pairwise((self.features, *self.units)))
+        encoder = {f"encoder_{i}": Layer(DenseParams, *pair) for i, pair in enumerate(pairs)}
+        kind = BiasParams if self.tied else DenseParams
+        mirrored = [(above, below) for below, above in reversed(pairs)]
+        return encoder | {f"decoder_{i}": Layer(kind, *pair) for i, pair in enumerate(mirrored)}
 
-    def init(self, key: jax.Array, dtype: Any = jnp.float32) -> dict:
+    def init(self, key: jax.Array, dtype: Any = "float32") -> dict:
         """Return new weights, drawn by `init_dense`; a tied layer has only a bias, of zeros."""
-        return init_layers(key, self.layers, dtype)
+        return lc.init_layers(key, self.layers, dtype)
 
-    def encode(self, params: dict, x: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def encode(
+        self, params: dict, x: jax.Array, *, ops: Any = lc.ops
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Return the code and the encoder's outputs, the first half of `apply`.
 
         Returns:
           (code [B, units[-1]], output [B, U] of each layer of the encoder, by name).
         """
-        specs.check_params(params, self.layers)
+        check_params(params, self.layers)
         advice = "a window [B, T, F] is flattened with x.reshape(len(x), -1)"
         checks.check_array("x", x, "batch features", advice)
-        activation, outputs = resolve("activation", self.activation), {}
+        outputs: dict[str, jax.Array] = {}
         for place in range(len(self.units)):
-            x = outputs[f"encoder_{place}"] = activation(dense(params[f"encoder_{place}"], x))
+            y = ops.dense(params[f"encoder_{place}"], x)
+            x = outputs[f"encoder_{place}"] = ops.activate(self.activation, y)
         return x, outputs
 
-    def apply(self, params: dict, x: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def apply(
+        self, params: dict, x: jax.Array, *, ops: Any = lc.ops
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Encode `x`, decode the code.
 
         Args:
           params: what `init` returned, trained or not.
           x: [B, F].
+          ops: `lc.ops` to compute by JAX, `lc.reference` by NumPy.
 
         Returns:
           (x_hat [B, F], output [B, U] of each layer, by name; the last is x_hat itself).
@@ -303,31 +353,82 @@ class DenseAutoencoder:
           ValueError: shapes that do not fit.
           TypeError: arguments of another kind.
         """
-        h, outputs = self.encode(params, x)
-        activation, last = resolve("activation", self.activation), len(self.units) - 1
+        h, outputs = self.encode(params, x, ops=ops)
+        last = len(self.units) - 1
         for place in range(len(self.units)):
             layer = params[f"decoder_{place}"]
             if self.tied:
                 layer = DenseParams(params[f"encoder_{last - place}"].kernel.T, layer.bias)
-            y = dense(layer, h)
-            h = outputs[f"decoder_{place}"] = y if place == last else activation(y)
+            y = ops.dense(layer, h)
+            h = y if place == last else ops.activate(self.activation, y)
+            outputs[f"decoder_{place}"] = h
         return h, outputs
+
+    def summary_rows(self, timesteps: int | None) -> list[tuple[str, str, tuple]]:
+        """Return (name, type, output shape) of each layer, for `lc.summary`."""
+        rows = []
+        for name, layer in self.layers.items():
+            kind, place = "Dense", int(name.rpartition("_")[2])
+            if layer.kind is BiasParams:
+                kind = f"Dense, tied to encoder_{len(self.units) - 1 - place}"
+            rows.append((name, kind, (None, layer.units)))
+        return rows
+
+
+def _check_sizes(model: Any) -> None:
+    """Check what both LSTM autoencoders have in common, and make it plain values."""
+    features, units = checks.check_sizes(model.features, model.units)
+    checks.check_choice("conditional", model.conditional, (False, True))
+    set_plain(model, features=features, units=units, conditional=bool(model.conditional))
+    check_activations(model)
+
+
+def _decoder(model: Any, name: str) -> dict[str, Layer]:
+    """Return the layers of a decoder: the encoder's in reverse and a head.
+
+    A conditional one also reads its previous output.
+    """
+    read = model.units[-1] + model.features * model.conditional
+    head = Layer(DenseParams, model.units[0], model.features)
+    return stack(name, read, model.units[::-1]) | {_head_of(name): head}
+
+
+def _summary_rows(
+    model: Any, timesteps: int | None, decoders: dict[str, int | None]
+) -> list[tuple[str, str, tuple]]:
+    """Return the rows of an LSTM autoencoder, given the steps of each decoder.
+
+    They include the inputs of the decoders, which have no weights.
+    """
+    *lower, last = stack("encoder", model.features, model.units).items()
+    rows: list[tuple] = [(name, "LSTM", (None, timesteps, layer.units)) for name, layer in lower]
+    rows.append((last[0], "LSTM", (None, model.units[-1])))  # only its final state is passed on
+    for decoder, steps in decoders.items():
+        prefix = "" if decoder == "decoder" else f"{decoder}_"
+        rows.append((f"{prefix}repeat", "RepeatVector", (None, steps, model.units[-1])))
+        if model.conditional:
+            rows.append((f"{prefix}previous", "PreviousOutput", (None, steps, model.features)))
+        *layers, (head, _) = _decoder(model, decoder).items()
+        rows += [(name, "LSTM", (None, steps, layer.units)) for name, layer in layers]
+        rows.append((head, "TimeDistributed(Dense)", (None, steps, model.features)))
+    return rows
 
 
 def _encode(
-    model: Any, params: dict, x: jax.Array, mask: jax.Array | None, edits: Edits
+    model: Any, ops: Any, params: dict, x: jax.Array, mask: jax.Array | None, edits: Edits
 ) -> tuple[jax.Array, dict[str, Trace]]:
     """Return the code, the last layer's final hidden state, and the encoder's traces."""
-    specs.check_params(params, model.layers)
+    check_params(params, model.layers)
     check_edits(edits, model.layers)
     states, _, traces = run_stack(
-        params, "encoder", x, mask=mask, edits=edits, **activations_of(model)
+        ops, params, "encoder", x, mask=mask, edits=edits, **activations_of(model)
     )
     return states[-1].h, traces
 
 
 def _decode(
     model: Any,
+    ops: Any,
     params: dict,
     name: str,
     code: jax.Array,
@@ -341,21 +442,23 @@ def _decode(
 
     `name` is that of its layers in `params`; the rest is as in `Autoencoder.apply`.
     """
-    stack: Callable = partial(
-        run_stack, params, name, mask=mask, edits=edits, **activations_of(model)
+    run: Callable = partial(
+        run_stack, ops, params, name, mask=mask, edits=edits, **activations_of(model)
     )
     if not model.conditional:
-        _, h, traces = stack(code, repeat=steps)
+        _, h, traces = run(code, repeat=steps)
     elif target is None:
-        return _decode_autoregressively(model, params, name, code, steps, mask, edits)
+        return _decode_autoregressively(model, ops, params, name, code, steps, mask, edits)
     else:
-        previous = _previous_steps(jnp.asarray(target, code.dtype), mask)
-        _, h, traces = stack(jnp.concatenate([repeat_vector(code, steps), previous], axis=-1))
-    return time_distributed(partial(dense, params[_head_of(name)]), h), traces
+        previous = _previous_steps(ops, ops.np.asarray(target, code.dtype), mask)
+        codes = ops.repeat_vector(code, steps)
+        _, h, traces = run(ops.np.concatenate([codes, previous], axis=-1))
+    return ops.time_distributed(partial(ops.dense, params[_head_of(name)]), h), traces
 
 
 def _decode_autoregressively(
     model: Any,
+    ops: Any,
     params: dict,
     name: str,
     code: jax.Array,
@@ -365,42 +468,36 @@ def _decode_autoregressively(
 ) -> tuple[jax.Array, dict[str, Trace]]:
     """As `_decode`, in a loop: each step reads the output of the last real step before it."""
     check_edit_shapes(edits, model.layers, name, code.shape[0], steps)
+    activations = activations_of(model)
 
-    def body(carry: tuple, inputs: tuple) -> tuple:
+    def step(carry: tuple, keep: Any, t: Any) -> tuple:
         states, previous = carry
-        t, keep = inputs
-        x_t = jnp.concatenate([code, previous.astype(code.dtype)], axis=-1)
+        keep = None if keep is None else keep[:, None]
+        x_t = ops.np.concatenate([code, previous.astype(code.dtype)], axis=-1)
         h, states, gates = step_stack(
-            params, name, x_t, states, t=t, edits=edits, keep=keep, **activations_of(model)
+            ops, params, name, x_t, states, t=t, edits=edits, keep=keep, **activations
         )
-        y = dense(params[_head_of(name)], h)
-        previous = y if keep is None else jnp.where(keep, y, previous)
+        y = ops.dense(params[_head_of(name)], h)
+        previous = y if keep is None else ops.np.where(keep, y, previous)
         return (states, previous), (y, traces_of_step(states, gates))
 
-    def zeros(size: int, dtype: Any) -> jax.Array:
-        # Sharded as the code is, and of a symbolic batch where it has one.
-        return jnp.broadcast_to(jnp.zeros_like(code[:, :1], dtype), (code.shape[0], size))
-
-    states = []
-    for place in range(len(model.units)):
-        layer = f"{name}_{place}"
-        units, dtype = model.layers[layer].units, params[layer].kernel.dtype
-        states.append(LSTMState(zeros(units, dtype), zeros(units, accumulation_dtype(dtype))))
-    first = zeros(model.features, params[_head_of(name)].kernel.dtype)
-    keep = None if mask is None else mask.T[:, :, None]
-    inputs = jnp.arange(steps), keep
-    return batch_major(jax.lax.scan(body, (tuple(states), first), inputs)[1])
+    layers = [f"{name}_{place}" for place in range(len(model.units))]
+    states = tuple(ops.zero_state_like(params[layer], code) for layer in layers)
+    column = ops.np.zeros_like(code[:, :1], params[_head_of(name)].kernel.dtype)
+    first = ops.np.broadcast_to(column, (code.shape[0], model.features))
+    return ops.scan(step, (states, first), mask, steps)[1]
 
 
-def _previous_steps(target: jax.Array, mask: jax.Array | None) -> jax.Array:
+def _previous_steps(ops: Any, target: jax.Array, mask: jax.Array | None) -> jax.Array:
     """Return, for each step, the last real step of `target` before it, or zeros."""
-    zeros = jnp.zeros_like(target[:, :1])
+    np = ops.np
+    rows = np.concatenate([np.zeros_like(target[:, :1]), target], axis=1)
     if mask is None:
-        return jnp.concatenate([zeros, target], axis=1)[:, :-1]
-    steps = jnp.arange(1, mask.shape[1] + 1)
-    last = jax.lax.cummax(jnp.where(mask, steps, 0), axis=1)  # real step so far, 0 if none
-    last = jnp.concatenate([jnp.zeros_like(last[:, :1]), last], axis=1)[:, :-1]
-    return jnp.take_along_axis(jnp.concatenate([zeros, target], axis=1), last[:, :, None], axis=1)
+        return rows[:, :-1]
+    steps = np.arange(1, mask.shape[1] + 1)
+    last = ops.cumulative_max(np.where(mask, steps, 0), axis=1)  # real step so far, 0 if none
+    last = np.concatenate([np.zeros_like(last[:, :1]), last], axis=1)[:, :-1]
+    return np.take_along_axis(rows, last[:, :, None], axis=1)
 
 
 def _head_of(name: str) -> str:

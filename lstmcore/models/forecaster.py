@@ -12,35 +12,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
-
-from lstmcore import checks, specs
-from lstmcore.activations import Activation
-from lstmcore.dtypes import check_key
-from lstmcore.layers import dense, time_distributed
-from lstmcore.losses import quantile_loss
+import lstmcore as lc
+from lstmcore import checks
 from lstmcore.models.stack import (
     DropoutMasks,
     Edits,
     LayerDropout,
     activations_of,
-    batch_major,
     check_activations,
     check_edit_shapes,
     check_edits,
-    init_layers,
+    check_key,
     run_stack,
-    sizes_of,
+    set_plain,
     step_stack,
     traces_of_step,
 )
-from lstmcore.regularization import dropout_mask
-from lstmcore.types import Gates, LSTMParams, Trace
+from lstmcore.specs import Layer, check_params, stack
+from lstmcore.types import DenseParams, Gates, LSTMParams, Trace
+
+if TYPE_CHECKING:
+    import jax
+
+    from lstmcore.activations import Activation
 
 __all__ = ["Forecaster"]
+
+FORECASTS = ("direct", "recursive")
 
 
 @dataclass(frozen=True)
@@ -87,32 +87,68 @@ class Forecaster:
     recurrent_activation: Activation = "sigmoid"
     output_activation: Activation | None = None
 
+    causal = False  # nothing comes out before the sequence has ended
+
     def __post_init__(self) -> None:
-        check_activations(self)
-        _ = self.layers  # describing them checks what is left
-        # Plain numbers compare, hash and save well.
         features, units = checks.check_sizes(self.features, self.units)
-        future_covariates = int(self.future_covariates)
-        plain = {
-            "features": features,
-            "units": units,
-            "horizon": int(self.horizon),
-            "targets": int(features - future_covariates if self.targets is None else self.targets),
-            "future_covariates": future_covariates,
-            "quantiles": checks.check_quantiles(self.quantiles),
-            "dropout": float(self.dropout),
-        }
-        for name, value in plain.items():
-            object.__setattr__(self, name, value)
+        known = checks.check_count("future_covariates", self.future_covariates, minimum=0)
+        if known >= features:
+            raise ValueError(
+                f"future_covariates is {known} of {features} features, which leaves none to "
+                "forecast: they are the columns whose future is given"
+            )
+        targets = features - known if self.targets is None else self.targets
+        checks.check_rate("dropout", self.dropout)
+        set_plain(
+            self,
+            features=features,
+            units=units,
+            horizon=checks.check_count("horizon", self.horizon),
+            targets=checks.check_count("targets", targets),
+            future_covariates=known,
+            quantiles=checks.check_quantiles(self.quantiles),
+            dropout=float(self.dropout),
+        )
+        checks.check_choice("mode", self.mode, FORECASTS)
+        self._check_columns()
+        check_activations(self)
+
+    def _check_columns(self) -> None:
+        """Raise unless the columns that are forecast and known are those that the mode needs."""
+        targets: Any = self.targets  # a number by now
+        taken = targets + self.future_covariates
+        if taken > self.features:
+            raise ValueError(
+                f"{self.targets} targets and {self.future_covariates} future covariates are more "
+                f"than the {self.features} features"
+            )
+        if self.mode == "direct":
+            return
+        if taken < self.features:
+            raise ValueError(
+                f"mode='recursive' reads its own forecasts, but nobody forecasts the last "
+                f"{self.features - taken} of the {self.features - self.future_covariates} columns "
+                "without a known future: use mode='direct', or forecast them too"
+            )
+        if self.quantiles:
+            raise ValueError(
+                "mode='recursive' feeds one number back, and quantiles are several: use "
+                "mode='direct', or dropout and samples"
+            )
 
     @property
-    def layers(self) -> dict[str, specs.Layer]:
-        """Return {name: Layer(kind, features, units)}, in reading order."""
-        return specs.forecaster(**sizes_of(self))
+    def layers(self) -> dict[str, Layer]:
+        """Return {name: Layer(kind, features, units)}, in reading order: the stack and a head."""
+        read, outputs = self.units[-1], self.targets or 0  # a number by now
+        if self.mode == "direct":  # of all rows at once, from their covariates too
+            read += self.horizon * self.future_covariates
+            outputs *= self.horizon * max(1, len(self.quantiles))
+        head = Layer(DenseParams, read, outputs)
+        return stack("lstm", self.features, self.units) | {"head": head}
 
-    def init(self, key: jax.Array, dtype: Any = jnp.float32) -> dict:
+    def init(self, key: jax.Array, dtype: Any = "float32") -> dict:
         """Return new weights, drawn by `init_lstm` and `init_dense`."""
-        return init_layers(key, self.layers, dtype)
+        return lc.init_layers(key, self.layers, dtype)
 
     def apply(
         self,
@@ -123,6 +159,7 @@ class Forecaster:
         mask: jax.Array | None = None,
         edits: Edits = None,
         key: jax.Array | None = None,
+        ops: Any = lc.ops,
     ) -> tuple[jax.Array, dict[str, Trace]]:
         """Read the past and forecast the next rows.
 
@@ -133,6 +170,7 @@ class Forecaster:
           mask: bool [B, T], True = real row.
           edits: for any LSTM layer by name, the `edit` of `lc.lstm`.
           key: random key for dropout; None for no dropout.
+          ops: `lc.ops` to compute by JAX, `lc.reference` by NumPy.
 
         Returns:
           (forecast [B, horizon, targets], with quantiles [B, horizon, targets, Q] in increasing
@@ -144,15 +182,15 @@ class Forecaster:
           ValueError: shapes that do not fit, or an unknown name in `edits`.
           TypeError: arguments of another kind.
         """
-        self._check(params, x, future, edits, key)
+        self._check(ops, params, x, future, edits, key)
         if mask is not None:
             checks.check_mask(mask, x.shape[0], x.shape[1])
-        x = jnp.asarray(x, params["head"].kernel.dtype)
+        x = ops.np.asarray(x, params["head"].kernel.dtype)
         if future is not None:
-            future = jnp.asarray(future, x.dtype)
-        dropout_masks = _draw_dropout_masks(self, params, key, x.shape[0])
+            future = ops.np.asarray(future, x.dtype)
+        dropout_masks = _draw_dropout_masks(self, ops, params, key, x.shape[0])
         forecast = _forecast_recursively if self.mode == "recursive" else _forecast_directly
-        return forecast(self, params, x, future, mask, edits, dropout_masks)
+        return forecast(self, ops, params, x, future, mask, edits, dropout_masks)
 
     def loss(self, params: dict, batch: dict, key: jax.Array | None = None) -> jax.Array:
         """Return the loss for `lc.fit`: mean squared error or, with quantiles, `lc.quantile_loss`.
@@ -173,21 +211,36 @@ class Forecaster:
           ValueError, TypeError: as `apply`.
         """
         x, target, future = batch["x"], batch["target"], batch.get("future")
-        self._check(params, x, future, None, key)
+        self._check(lc.ops, params, x, future, None, key)
         checks.check_array("target", target, "batch time features")
         expected = (x.shape[0], self.horizon, self.targets)
         if tuple(target.shape) != expected:
             raise ValueError(f"target has shape {tuple(target.shape)} but must be {expected}")
         if self.mode == "recursive":
-            dropout_masks = _draw_dropout_masks(self, params, key, x.shape[0])
+            dropout_masks = _draw_dropout_masks(self, lc.ops, params, key, x.shape[0])
             return _teacher_forcing_loss(self, params, x, target, future, dropout_masks)
         forecast, _ = self.apply(params, x, future, key=key)
         if self.quantiles:
-            return quantile_loss(forecast, target, self.quantiles)
-        return jnp.mean((forecast - jnp.asarray(target, forecast.dtype)) ** 2)
+            return lc.quantile_loss(forecast, target, self.quantiles)
+        return lc.ops.np.mean((forecast - lc.ops.np.asarray(target, forecast.dtype)) ** 2)
+
+    def summary_rows(self, timesteps: int | None) -> list[tuple[str, str, tuple]]:
+        """Return (name, type, output shape) of each layer, for `lc.summary`.
+
+        A recursive forecaster also runs over its own forecasts.
+        """
+        recursive = self.mode == "recursive"
+        steps = timesteps + self.horizon - 1 if recursive and timesteps else timesteps
+        *stack, (head, dense) = self.layers.items()
+        rows: list[tuple] = [(name, "LSTM", (None, steps, layer.units)) for name, layer in stack]
+        if recursive:
+            return [*rows, (head, "TimeDistributed(Dense)", (None, self.horizon, self.targets))]
+        rows[-1] = (rows[-1][0], "LSTM", (None, self.units[-1]))  # only its final state is read
+        return [*rows, (head, "Dense", (None, dense.units))]
 
     def _check(
         self,
+        ops: Any,
         params: dict,
         x: jax.Array,
         future: jax.Array | None,
@@ -195,8 +248,8 @@ class Forecaster:
         key: jax.Array | None,
     ) -> None:
         if key is not None:
-            check_key(key)
-        specs.check_params(params, self.layers)
+            check_key(ops, key)
+        check_params(params, self.layers)
         check_edits(edits, self.layers)
         checks.check_input(x, self.features, repeated=False)
         if x.shape[1] == 0:
@@ -224,6 +277,7 @@ class Forecaster:
 
 def _forecast_directly(
     model: Forecaster,
+    ops: Any,
     params: dict,
     x: jax.Array,
     future: jax.Array | None,
@@ -238,22 +292,23 @@ def _forecast_directly(
         "dropout_masks": dropout_masks,
         **activations_of(model),
     }
-    finals, _, traces = run_stack(params, "lstm", x, **options)
+    finals, _, traces = run_stack(ops, params, "lstm", x, **options)
     code = finals[-1].h if dropout_masks is None else finals[-1].h * dropout_masks["head"].x
     if future is not None:
         flat = future.reshape(future.shape[0], model.horizon * model.future_covariates)
-        code = jnp.concatenate([code, flat], axis=1)
+        code = ops.np.concatenate([code, flat], axis=1)
     shape = (model.horizon, model.targets, *(len(model.quantiles),) * bool(model.quantiles))
-    forecast = dense(params["head"], code).reshape(code.shape[0], *shape)
+    forecast = ops.dense(params["head"], code).reshape(code.shape[0], *shape)
     if model.quantiles:
         # Quantiles that are trained one by one may cross. In order they are never further from
         # the truth (Chernozhukov, Fernández-Val & Galichon 2010).
-        forecast = jnp.sort(forecast, axis=-1)
+        forecast = ops.np.sort(forecast, axis=-1)
     return forecast, traces
 
 
 def _forecast_recursively(
     model: Forecaster,
+    ops: Any,
     params: dict,
     x: jax.Array,
     future: jax.Array | None,
@@ -275,28 +330,25 @@ def _forecast_recursively(
     # The edits have been checked, for all steps; `lc.lstm` must not check them for the past alone.
     edits = {name: partial(_call, edit) for name, edit in (edits or {}).items() if edit}
     options = {"edits": edits, "dropout_masks": dropout_masks, **activations_of(model)}
-    rows = _with_next_covariates(model, x, future, mask)
-    finals, _, past_traces = run_stack(params, "lstm", rows, mask=mask, **options)
-    head = partial(_head, params, dropout_masks)
+    rows = _with_next_covariates(model, ops, x, future, mask)
+    finals, _, past_traces = run_stack(ops, params, "lstm", rows, mask=mask, **options)
+    head = partial(_head, ops, params, dropout_masks)
 
-    def advance(carry: tuple, inputs: tuple) -> tuple:
+    def step(carry: tuple, covariates: jax.Array, t: jax.Array) -> tuple:
         states, forecast = carry
-        t, covariates = inputs
-        row = jnp.concatenate([forecast, covariates], axis=1)
-        h, states, gates = step_stack(params, "lstm", row, states, t=t, **options)
+        row = ops.np.concatenate([forecast, covariates], axis=1)
+        h, states, gates = step_stack(ops, params, "lstm", row, states, t=timesteps + t, **options)
         return (states, head(h)), (forecast, traces_of_step(states, gates))
 
-    covariates = jnp.zeros((batch, model.horizon, 0), x.dtype) if future is None else future
-    inputs = jnp.arange(timesteps, steps), covariates[:, 1:].swapaxes(0, 1)
+    covariates = ops.np.zeros((batch, model.horizon, 0), x.dtype) if future is None else future
     start = tuple(finals), head(finals[-1].h)
-    scanned: Any = jax.lax.scan(advance, start, inputs)
-    (_, last), results = scanned
-    forecasts, future_traces = batch_major(results)
+    (_, last), (forecasts, future_traces) = ops.scan(
+        step, start, covariates[:, 1:], model.horizon - 1
+    )
     traces = {
-        name: jax.tree.map(_join_in_time, past_traces[name], future_traces[name])
-        for name in past_traces
+        name: _joined_in_time(ops, past_traces[name], future_traces[name]) for name in past_traces
     }
-    return jnp.concatenate([forecasts, last[:, None]], axis=1), traces
+    return ops.np.concatenate([forecasts, last[:, None]], axis=1), traces
 
 
 def _teacher_forcing_loss(
@@ -308,63 +360,72 @@ def _teacher_forcing_loss(
     dropout_masks: DropoutMasks,
 ) -> jax.Array:
     """Return the mean squared error of forecasting each row but the first from the true ones."""
-    x = jnp.asarray(x, params["head"].kernel.dtype)
-    rows = jnp.concatenate([x[:, :, : model.targets], jnp.asarray(target, x.dtype)], axis=1)
+    np = lc.ops.np
+    x = np.asarray(x, params["head"].kernel.dtype)
+    rows = np.concatenate([x[:, :, : model.targets], np.asarray(target, x.dtype)], axis=1)
     inputs = rows[:, :-1]
     if future is not None:
-        past, future = x[:, :, model.targets :], jnp.asarray(future, x.dtype)
-        covariates = jnp.concatenate([past, future], axis=1)
-        inputs = jnp.concatenate([inputs, covariates[:, 1:]], axis=2)
+        past, future = x[:, :, model.targets :], np.asarray(future, x.dtype)
+        covariates = np.concatenate([past, future], axis=1)
+        inputs = np.concatenate([inputs, covariates[:, 1:]], axis=2)
     options = {"mask": None, "edits": None, "dropout_masks": dropout_masks, **activations_of(model)}
-    _, h, _ = run_stack(params, "lstm", inputs, **options)
-    forecast = time_distributed(partial(_head, params, dropout_masks), h)
-    return jnp.mean((forecast - rows[:, 1:]) ** 2)
+    _, h, _ = run_stack(lc.ops, params, "lstm", inputs, **options)
+    forecast = lc.ops.time_distributed(partial(_head, lc.ops, params, dropout_masks), h)
+    return np.mean((forecast - rows[:, 1:]) ** 2)
 
 
 def _with_next_covariates(
-    model: Forecaster, x: jax.Array, future: jax.Array | None, mask: jax.Array | None
+    model: Forecaster,
+    ops: Any,
+    x: jax.Array,
+    future: jax.Array | None,
+    mask: jax.Array | None,
 ) -> jax.Array:
     """Return [B, T, F] as the stack reads it: with the future covariates of the next row."""
     if future is None:
         return x
-    covariates = jnp.concatenate([x[:, :, model.targets :], future[:, :1]], axis=1)
-    timesteps = x.shape[1]
+    np, timesteps = ops.np, x.shape[1]
+    covariates = np.concatenate([x[:, :, model.targets :], future[:, :1]], axis=1)
     if mask is None:
         following = covariates[:, 1:]
     else:  # past the masked rows, which are no rows
-        real = jnp.where(mask, jnp.arange(timesteps), timesteps)
-        at_or_after = jax.lax.cummin(real, axis=1, reverse=True)
-        place = jnp.pad(at_or_after[:, 1:], ((0, 0), (0, 1)), constant_values=timesteps)
-        following = jnp.take_along_axis(covariates, place[:, :, None], axis=1)
-    return jnp.concatenate([x[:, :, : model.targets], following], axis=2)
+        real = np.where(mask, np.arange(timesteps), timesteps)
+        at_or_after = -np.flip(ops.cumulative_max(-np.flip(real, axis=1), axis=1), axis=1)
+        place = np.pad(at_or_after[:, 1:], ((0, 0), (0, 1)), constant_values=timesteps)
+        following = np.take_along_axis(covariates, place[:, :, None], axis=1)
+    return np.concatenate([x[:, :, : model.targets], following], axis=2)
 
 
 def _draw_dropout_masks(
-    model: Forecaster, params: dict, key: jax.Array | None, batch: int
+    model: Forecaster, ops: Any, params: dict, key: jax.Array | None, batch: int
 ) -> DropoutMasks:
     """Return the dropout masks of each LSTM layer and the head, by name; None without dropout."""
     if key is None or not model.dropout:
         return None
     dtype = params["head"].kernel.dtype
-    draw: Callable = partial(dropout_mask, rate=model.dropout, dtype=dtype)
-    stack = [name for name, layer in model.layers.items() if layer.kind is LSTMParams]
-    keys = iter(jax.random.split(key, 2 * len(stack)))
+    draw: Callable = partial(ops.dropout_mask, rate=model.dropout, dtype=dtype)
+    names = [name for name, layer in model.layers.items() if layer.kind is LSTMParams]
+    keys = iter(ops.random.split(key, 2 * len(names)))
     dropout_masks = {}
-    below = jnp.ones((batch, model.features), dtype)
-    for name in stack:
+    below = ops.np.ones((batch, model.features), dtype)
+    for name in names:
         shape = batch, model.layers[name].units
         dropout_masks[name] = LayerDropout(x=below, h=draw(next(keys), shape))
         below = draw(next(keys), shape)
     return dropout_masks | {"head": LayerDropout(x=below, h=None)}
 
 
-def _head(params: dict, dropout_masks: DropoutMasks, h: jax.Array) -> jax.Array:
-    return dense(params["head"], h if dropout_masks is None else h * dropout_masks["head"].x)
+def _head(ops: Any, params: dict, dropout_masks: DropoutMasks, h: jax.Array) -> jax.Array:
+    return ops.dense(params["head"], h if dropout_masks is None else h * dropout_masks["head"].x)
 
 
 def _call(edit: Callable, gates: Gates, t: jax.Array) -> Gates:
     return edit(gates, t)
 
 
-def _join_in_time(past: jax.Array, future: jax.Array) -> jax.Array:
-    return jnp.concatenate([past, future], axis=1)
+def _joined_in_time(ops: Any, past: Trace, future: Trace) -> Trace:
+    def joined(*parts: jax.Array) -> jax.Array:
+        return ops.np.concatenate(parts, axis=1)
+
+    gates = Gates(*map(joined, past.gates, future.gates))
+    return Trace(joined(past.h, future.h), joined(past.c, future.c), gates)

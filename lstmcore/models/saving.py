@@ -16,28 +16,11 @@ import jax.numpy as jnp
 
 from lstmcore.activations import name_of
 from lstmcore.dtypes import floating_dtype
-from lstmcore.io.model_file import FORMAT, KEY, read_model_file
-from lstmcore.io.reading import damaged
+from lstmcore.io.model_file import FORMAT, KEY, is_model, read_model_file
 from lstmcore.io.tensors import write_tensors
-from lstmcore.models.autoencoders import Autoencoder, CompositeAutoencoder, DenseAutoencoder
-from lstmcore.models.forecaster import Forecaster
-from lstmcore.models.seq2seq import Seq2Seq
-from lstmcore.models.stacked import StackedLSTM
-from lstmcore.specs import activations, check_params
+from lstmcore.specs import check_params
 
 __all__ = ["load", "save"]
-
-MODELS = {
-    model.__name__: model
-    for model in (
-        Autoencoder,
-        CompositeAutoencoder,
-        DenseAutoencoder,
-        StackedLSTM,
-        Forecaster,
-        Seq2Seq,
-    )
-}
 
 
 def save(path: str | os.PathLike, model: Any, params: dict) -> None:
@@ -45,11 +28,13 @@ def save(path: str | os.PathLike, model: Any, params: dict) -> None:
 
     Args:
       path: of the file; an existing one is replaced, in one step, once the new one is complete.
-      model: one of lstmcore's models. Its activations must be names (or the function behind one).
+      model: one of lstmcore's models, or your own: a dataclass with `layers` and `apply`, whose
+        hyperparameters are numbers, texts, tuples of them, or activations by name (or the function
+        behind one).
       params: its weights; dtypes are kept.
 
     Raises:
-      TypeError: `model` is not one of lstmcore's.
+      TypeError: `model` is none, or a hyperparameter cannot be written as JSON.
       ValueError: params that do not fit the model, or an activation without a name.
       OSError: the file cannot be written.
 
@@ -62,35 +47,53 @@ def save(path: str | os.PathLike, model: Any, params: dict) -> None:
       >>> loaded_model == model, params["encoder_0"].kernel.shape
       (True, (2, 32))
     """
-    kind = type(model).__name__
-    if type(model) not in MODELS.values():
-        raise TypeError(f"model must be one of lc.{', lc.'.join(MODELS)}, got {kind}")
+    if not is_model(type(model)):
+        raise TypeError(
+            "model must be one of lstmcore's or a dataclass with layers and apply, got "
+            f"{type(model).__name__}"
+        )
     check_params(params, model.layers)
-    hyperparameters = {field.name: getattr(model, field.name) for field in fields(model)}
-    for name in activations(kind):
-        if hyperparameters[name] is None:  # an output_activation that follows `activation`
-            continue
-        hyperparameters[name] = name_of(hyperparameters[name])
-        if hyperparameters[name] is None:
-            raise ValueError(
-                f"{name} is a function of your own, which a file cannot hold: use one of the names "
-                "that lstmcore knows, such as 'tanh'"
-            )
+    hyperparameters = {field.name: _plain(model, field.name) for field in fields(model)}
     tensors = {
         f"{name}/{field}": getattr(params[name], field)
         for name, layer in model.layers.items()
         for field in (*layer.shapes(), *layer.optional_shapes())
         if getattr(params[name], field) is not None
     }
-    description = {"format": FORMAT, "model": kind, "hyperparameters": hyperparameters}
+    description = {
+        "format": FORMAT,
+        "model": type(model).__name__,
+        "hyperparameters": hyperparameters,
+    }
     write_tensors(path, tensors, {KEY: json.dumps(description)})
 
 
-def load(path: str | os.PathLike) -> tuple[Any, dict]:
+def _plain(model: Any, name: str) -> Any:
+    """Return a hyperparameter as JSON can hold it: the name of an activation for its function."""
+    value = getattr(model, name)
+    if callable(value):
+        if (value := name_of(value)) is None:
+            raise ValueError(
+                f"{name} is a function of your own, which a file cannot hold: use one of the names "
+                "that lstmcore knows, such as 'tanh'"
+            )
+        return value
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name} is {type(value).__name__}, which a file cannot hold: a hyperparameter must be "
+            "a number, a text, None or a tuple of them"
+        ) from error
+    return value
+
+
+def load(path: str | os.PathLike, model: type | None = None) -> tuple[Any, dict]:
     """Read a model and its weights from a file written by `save`.
 
     Args:
       path: the file.
+      model: the class of the model, if it is your own; a file never says what is imported.
 
     Returns:
       (model, params), equal to those that were saved.
@@ -99,14 +102,12 @@ def load(path: str | os.PathLike) -> tuple[Any, dict]:
       ValueError: the file is damaged, not one of lstmcore's, or its weights do not fit its model.
       FileNotFoundError: there is no such file.
     """
-    contents = read_model_file(path)
-    with damaged(path):
-        model = MODELS[contents.model](**contents.hyperparameters)
+    described, arrays = read_model_file(path, model)
     params = {}
-    for name, layer in contents.params.items():
+    for name, layer in arrays.items():
         try:
             floating_dtype(layer[0].dtype)  # float64 would silently become float32 otherwise
         except ValueError as error:
             raise ValueError(f"{path} holds weights of {layer[0].dtype}: {error}") from error
         params[name] = jax.tree.map(jnp.asarray, layer)
-    return model, params
+    return described, params

@@ -14,38 +14,50 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from lstmcore import checks, specs
-from lstmcore.activations import Activation
-from lstmcore.attention import attend
-from lstmcore.dtypes import check_key
-from lstmcore.layers import check_ids, dense, embedding
+import lstmcore as lc
+from lstmcore import checks
 from lstmcore.models.stack import (
+    MERGE,
     DropoutMasks,
     Edits,
     LayerDropout,
     activations_of,
-    batch_major,
     check_activations,
     check_edit_shapes,
     check_edits,
-    init_layers,
+    check_key,
     run_bidirectional,
     run_stack,
-    sizes_of,
+    set_plain,
     step_stack,
     traces_of_step,
 )
-from lstmcore.regularization import dropout_mask
-from lstmcore.types import Gates, LSTMState, Trace
+from lstmcore.specs import KINDS, Layer, check_params, direction_names, stack
+from lstmcore.types import (
+    AdditiveAttention,
+    DenseParams,
+    EmbeddingParams,
+    Gates,
+    GeneralAttention,
+    LSTMParams,
+    LSTMState,
+    Trace,
+)
 from lstmcore.vocabulary import PADDING, START
 
+if TYPE_CHECKING:
+    import jax
+
+    from lstmcore.activations import Activation
+
 __all__ = ["DecoderState", "Seq2Seq"]
+
+ATTENTIONS = {"dot": None, "general": GeneralAttention, "additive": AdditiveAttention}
+TIES = ("source", "output", "all")
 
 
 class DecoderState(NamedTuple):
@@ -121,6 +133,8 @@ class Seq2Seq:
     recurrent_activation: Activation = "sigmoid"
     output_activation: Activation | None = None
 
+    causal = False  # nothing comes out before the sequence has ended
+
     def __post_init__(self) -> None:
         pair = self.embedding
         if not isinstance(pair, tuple | list):
@@ -129,31 +143,55 @@ class Seq2Seq:
             raise ValueError(f"embedding must be one size or a pair of them, got {self.embedding}")
         units = checks.check_units("units", self.units)
         decoder_units = units if self.decoder_units in (None, (), []) else self.decoder_units
-        plain = {
-            "source": checks.check_count("source", self.source),
-            "target": checks.check_count("target", self.target),
-            "units": units,
-            "embedding": tuple(size and checks.check_count("embedding", size) for size in pair),
-            "decoder_units": checks.check_units("decoder_units", decoder_units),
-        }
-        for name, value in plain.items():
-            object.__setattr__(self, name, value)
+        for name in ("bidirectional", "residual", "reverse_source"):
+            checks.check_choice(name, getattr(self, name), (False, True))
+        checks.check_rate("dropout", self.dropout)
+        checks.check_rate("recurrent_dropout", self.recurrent_dropout)
+        set_plain(
+            self,
+            source=checks.check_count("source", self.source),
+            target=checks.check_count("target", self.target),
+            units=units,
+            embedding=tuple(map(_checked_embedding, pair)),
+            decoder_units=checks.check_units("decoder_units", decoder_units),
+            bidirectional=bool(self.bidirectional),
+            residual=bool(self.residual),
+            reverse_source=bool(self.reverse_source),
+            dropout=float(self.dropout),
+            recurrent_dropout=float(self.recurrent_dropout),
+        )
+        checks.check_choice("attention", self.attention, (None, *ATTENTIONS))
+        checks.check_choice("merge", self.merge, tuple(MERGE))
+        checks.check_choice("tie", self.tie, (None, *TIES))
         check_activations(self)
-        _ = self.layers  # describing them checks what is left
-        # NumPy's numbers compare and hash well, but cannot be written to a file.
-        for name in ("bidirectional", "reverse_source", "residual"):
-            object.__setattr__(self, name, bool(getattr(self, name)))
-        for name in ("dropout", "recurrent_dropout"):
-            object.__setattr__(self, name, float(getattr(self, name)))
+        if self.bidirectional and self.reverse_source:
+            raise ValueError(
+                "reverse_source is for an encoder that reads in one direction: drop one"
+            )
+        self._check_tie()
+        _ = self.layers  # raises where the sizes of an attention do not fit
 
     @property
-    def layers(self) -> dict[str, specs.Layer]:
-        """Return {name: Layer(kind, features, units)}, in reading order."""
-        return specs.seq2seq(**sizes_of(self))
+    def layers(self) -> dict[str, Layer]:
+        """Return {name: Layer(kind, features, units)}, in reading order.
 
-    def init(self, key: jax.Array, dtype: Any = jnp.float32) -> dict:
+        These are the encoder, the state projections, the decoder and what makes its logits.
+        """
+        sizes = zip(self.embedding, (self.source, self.target), strict=True)
+        read, fed_back = (size or tokens for size, tokens in sizes)
+        tables = _embedding_tables(self)
+        return {
+            **{name: table for name, table in tables.items() if name != "target_embedding"},
+            **_encoder(self, read),
+            **_state_projections(self),
+            **tables,
+            **stack("decoder", fed_back, self.decoder_units),
+            **_output_layers(self, fed_back),
+        }
+
+    def init(self, key: jax.Array, dtype: Any = "float32") -> dict:
         """Return new weights, drawn by `init_embedding`, `init_lstm`, `init_dense`, ..."""
-        return init_layers(key, self.layers, dtype)
+        return lc.init_layers(key, self.layers, dtype)
 
     def encode(
         self,
@@ -163,6 +201,7 @@ class Seq2Seq:
         mask: jax.Array | None = None,
         edits: Edits = None,
         key: jax.Array | None = None,
+        ops: Any = lc.ops,
     ) -> tuple[DecoderState, dict[str, Trace]]:
         """Run the encoder; arguments and errors as in `apply`.
 
@@ -170,25 +209,27 @@ class Seq2Seq:
           (DecoderState that the decoder starts from, Trace of each LSTM layer of the encoder by
           name).
         """
-        self._check(params, edits, key)
-        source, mask = self._sequence("source", source, mask)
+        self._check(ops, params, edits, key)
+        source, mask = self._sequence(ops, "source", source, mask)
         options = {
             "mask": mask,
             "edits": edits,
-            "dropout_masks": _draw_dropout_masks(self, params, "encoder", key, source.shape[0]),
+            "dropout_masks": _draw_dropout_masks(
+                self, ops, params, "encoder", key, source.shape[0]
+            ),
             "residual": self.residual,
             **activations_of(self),
         }
-        x = _vectors(self, params, "source", source)
+        x = _vectors(self, ops, params, "source", source)
         if self.bidirectional:
             finals, memory, traces = run_bidirectional(
-                params, "encoder", x, merge=self.merge, **options
+                ops, params, "encoder", x, merge=self.merge, **options
             )
         else:
             options["reverse"] = self.reverse_source
-            finals, memory, traces = run_stack(params, "encoder", x, **options)
-        layers = _initial_states(self, params, finals)
-        t = jnp.zeros(source.shape[:1], jnp.int32)
+            finals, memory, traces = run_stack(ops, params, "encoder", x, **options)
+        layers = _initial_states(self, ops, params, finals)
+        t = ops.np.zeros(source.shape[:1], "int32")
         if self.attention is None:
             return DecoderState(layers, None, None, t), traces
         return DecoderState(layers, memory, mask, t), traces
@@ -204,6 +245,7 @@ class Seq2Seq:
         edits: Edits = None,
         key: jax.Array | None = None,
         sampling: float | jax.Array | None = None,
+        ops: Any = lc.ops,
     ) -> tuple[jax.Array, dict[str, Any]]:
         """Return the logits of `target` given `source`, each step reading the true previous token.
 
@@ -224,6 +266,7 @@ class Seq2Seq:
             drawn from its own previous logits (or its previous output, if real-valued): scheduled
             sampling (Bengio et al. 2015). The steps then run one after another. No gradient passes
             through a drawn token; through a real-valued output it does.
+          ops: `lc.ops` to compute by JAX, `lc.reference` by NumPy.
 
         Returns:
           (logits [B, T, V], or output [B, T, F], {name: Trace of each LSTM layer}, with
@@ -234,29 +277,37 @@ class Seq2Seq:
             in `edits`.
           TypeError: arguments of another kind.
         """
-        self._check(params, edits, key)
-        keys: Any = [None, None, None] if key is None else jax.random.split(key, 3)
-        state, encoded = self.encode(params, source, mask=source_mask, edits=edits, key=keys[0])
-        target, mask = self._sequence("target", target, target_mask)
+        self._check(ops, params, edits, key)
+        keys: Any = [None, None, None] if key is None else ops.random.split(key, 3)
+        state, encoded = self.encode(
+            params, source, mask=source_mask, edits=edits, key=keys[0], ops=ops
+        )
+        target, mask = self._sequence(ops, "target", target, target_mask)
         batch = source.shape[0]  # not its len, which an export for any batch does not have
         if target.shape[0] != batch:
             raise ValueError(
                 f"source has {batch} examples but target has {target.shape[0]}: they must agree"
             )
-        dropout_masks = _draw_dropout_masks(self, params, "decoder", keys[1], batch)
-        first = jnp.full_like(target[:, :1], 0 if self.embedding[1] is None else START)
-        previous = jnp.concatenate([first, target[:, :-1]], axis=1)
+        dropout_masks = _draw_dropout_masks(self, ops, params, "decoder", keys[1], batch)
+        first = ops.np.full_like(target[:, :1], 0 if self.embedding[1] is None else START)
+        previous = ops.np.concatenate([first, target[:, :-1]], axis=1)
         decode: Callable = _decode_with_teacher_forcing
         if sampling is not None:
             if key is None:
                 raise ValueError("sampling draws at random: pass key=jax.random.key(...)")
             _check_probability("sampling", sampling)
             decode = partial(_decode_with_scheduled_sampling, probability=sampling, key=keys[2])
-        logits, decoded = decode(self, params, previous, state, mask, edits, dropout_masks)
+        logits, decoded = decode(self, ops, params, previous, state, mask, edits, dropout_masks)
         return logits, encoded | decoded
 
     def step(
-        self, params: dict, token: jax.Array, state: DecoderState, *, edits: Edits = None
+        self,
+        params: dict,
+        token: jax.Array,
+        state: DecoderState,
+        *,
+        edits: Edits = None,
+        ops: Any = lc.ops,
     ) -> tuple[jax.Array, DecoderState]:
         """Run one step of the decoder, as `lc.greedy` and the other decoders repeat it.
 
@@ -265,6 +316,7 @@ class Seq2Seq:
           token: integers [B], the previous token (START at first), or [B, F] without an embedding.
           state: from `encode`, or from the previous step.
           edits: for layers of the decoder; their `t` is that of the first example.
+          ops: as in `apply`.
 
         Returns:
           (logits [B, V], or output [B, F], DecoderState after the step).
@@ -274,26 +326,75 @@ class Seq2Seq:
             `edits`.
           TypeError: arguments of another kind.
         """
-        self._check(params, edits)
+        self._check(ops, params, edits)
         _check_token(self, token, state)
-        x_t = _vectors(self, params, "target", token)
-        h, layers, _ = _step_decoder(self, params, x_t, state, edits, None)
-        logits, _ = _head(self, params, h[:, None], state, None)
+        x_t = _vectors(self, ops, params, "target", token)
+        h, layers, _ = _step_decoder(self, ops, params, x_t, state, edits, None)
+        logits, _ = _head(self, ops, params, h[:, None], state, None)
         return logits[:, 0], state._replace(layers=layers, t=state.t + 1)
+
+    def summary_rows(self, timesteps: int | None) -> list[tuple[str, str, tuple]]:
+        """Return (name, type, output shape) of each layer, for `lc.summary`.
+
+        The target has another number of steps than the source, which has `timesteps`.
+        """
+        rows: list[tuple] = []
+        for name, layer in self.layers.items():
+            if name.startswith("bridge"):
+                shape: tuple = (None, layer.units)
+            elif name.startswith(("encoder", "source")) or name == "embedding":
+                shape = (None, timesteps, layer.units)
+            elif name == "attention":
+                shape = (None, None, layer.features)  # the context
+            else:
+                shape = (None, None, layer.units)
+            if name == "combine" and self.attention == "dot":
+                rows.append(("attention", "DotAttention", (None, None, _widths(self)[-1])))
+            rows.append((name, KINDS[layer.kind], shape))
+        return rows
+
+    def masks(
+        self, source: jax.Array, target: jax.Array, *, mask: jax.Array | None = None
+    ) -> dict[str, jax.Array | None]:
+        """Return where the steps of each LSTM layer are real, bool [B, S] or [B, T], or None.
+
+        `mask` is that of the source, if one was given to `apply`.
+        """
+        _, of_source = self._sequence(lc.ops, "source", source, mask)
+        _, of_target = self._sequence(lc.ops, "target", target, None)
+        return {
+            name: of_target if name.startswith("decoder") else of_source
+            for name, layer in self.layers.items()
+            if layer.kind is LSTMParams
+        }
 
     def check_sequences(self, source: jax.Array, target: jax.Array) -> None:
         """Raise as `apply` does if the sequences do not fit the model."""
-        self._sequence("source", source, None)
-        self._sequence("target", target, None)
+        self._sequence(lc.ops, "source", source, None)
+        self._sequence(lc.ops, "target", target, None)
 
-    def _check(self, params: dict, edits: Edits, key: jax.Array | None = None) -> None:
+    def _check(self, ops: Any, params: dict, edits: Edits, key: jax.Array | None = None) -> None:
         if key is not None:
-            check_key(key)
-        specs.check_params(params, self.layers)
+            check_key(ops, key)
+        check_params(params, self.layers)
         check_edits(edits, self.layers)
 
+    def _check_tie(self) -> None:
+        """Raise unless the embeddings and the head can share their tables as `tie` says."""
+        sizes, tokens = self.embedding, (self.source, self.target)
+        if self.tie in ("source", "all") and (
+            None in sizes or len(set(tokens)) > 1 or len(set(sizes)) > 1
+        ):
+            raise ValueError(
+                f"tie={self.tie!r} is one table for both sides, which needs one vocabulary and one "
+                f"size of embedding, got source={self.source}, target={self.target}, "
+                f"embedding={sizes}"
+            )
+        if self.tie == "output" and sizes[1] is None:
+            raise ValueError("tie='output' needs a table of target tokens: set embedding")
+
     def _sequence(
-        self, side: str, x: jax.Array, mask: jax.Array | None
+        self, ops: Any, side: str, x: jax.Array, mask: jax.Array | None
     ) -> tuple[jax.Array, jax.Array | None]:
         """Check a sequence of tokens or vectors and its mask; return both."""
         size, width = getattr(self, side), self.embedding[side == "target"]
@@ -305,8 +406,8 @@ class Seq2Seq:
             checks.check_features(side, x, size, f"the model's {side}")
         else:
             checks.check_array(side, x, "batch time", "one token id for each step")
-            check_ids(side, x, size)
-        x = jnp.asarray(x)
+            checks.check_ids(side, x, size)
+        x = ops.np.asarray(x)
         if mask is not None:
             checks.check_mask(mask, x.shape[0], x.shape[1], name=f"{side}_mask", owner=side)
         elif width is not None:
@@ -314,8 +415,76 @@ class Seq2Seq:
         return x, mask
 
 
+def _checked_embedding(size: Any) -> int | None:
+    return None if size is None else checks.check_count("embedding", size)
+
+
+def _embedding_tables(model: Seq2Seq) -> dict[str, Layer]:
+    source, target = model.embedding
+    if model.tie in ("source", "all") and target:
+        return {"embedding": Layer(EmbeddingParams, model.target, target)}
+    tables = {}
+    if source:
+        tables["source_embedding"] = Layer(EmbeddingParams, model.source, source)
+    if target:
+        tables["target_embedding"] = Layer(EmbeddingParams, model.target, target)
+    return tables
+
+
+def _widths(model: Seq2Seq) -> list[int]:
+    """Return the size of the output of each layer of the encoder."""
+    directions = 2 if model.bidirectional and model.merge == "concat" else 1
+    return [directions * size for size in model.units]
+
+
+def _encoder(model: Seq2Seq, features: int) -> dict[str, Layer]:
+    layers: dict[str, Layer] = {}
+    below = [features, *_widths(model)]
+    for place, size in enumerate(model.units):
+        name = f"encoder_{place}"
+        for each in direction_names(name) if model.bidirectional else [name]:
+            layers[each] = Layer(LSTMParams, below[place], size)
+    return layers
+
+
+def _state_projections(model: Seq2Seq) -> dict[str, Layer]:
+    """Return a dense layer for h and one for c where a decoder layer has another size."""
+    layers: dict[str, Layer] = {}
+    widths = _widths(model)
+    for place, size in enumerate(model.decoder_units):
+        encoded = widths[min(place, len(widths) - 1)]
+        if encoded != size:
+            layers |= {f"bridge_{place}_{part}": Layer(DenseParams, encoded, size) for part in "hc"}
+    return layers
+
+
+def _output_layers(model: Seq2Seq, fed_back: int) -> dict[str, Layer]:
+    """Return the layers from the decoder's hidden state to the logits.
+
+    `fed_back` is the size of the decoder's input.
+    """
+    layers: dict[str, Layer] = {}
+    memory, hidden = _widths(model)[-1], model.decoder_units[-1]
+    tied = model.tie in ("output", "all")
+    size = fed_back if tied else hidden
+    if model.attention == "dot" and memory != hidden:
+        raise ValueError(
+            "dot attention needs an encoder and a decoder with hidden states of one size, got "
+            f"{memory} and {hidden}: use 'general' or 'additive', or equal units"
+        )
+    if model.attention is not None and (kind := ATTENTIONS[model.attention]) is not None:
+        layers["attention"] = Layer(kind, memory, hidden)
+    if model.attention is not None or size != hidden:
+        context = memory if model.attention is not None else 0
+        layers["combine"] = Layer(DenseParams, context + hidden, size)
+    if not tied:
+        layers["head"] = Layer(DenseParams, size, model.target)
+    return layers
+
+
 def _decode_with_teacher_forcing(
     model: Seq2Seq,
+    ops: Any,
     params: dict,
     previous: jax.Array,
     state: DecoderState,
@@ -325,9 +494,10 @@ def _decode_with_teacher_forcing(
 ) -> tuple[jax.Array, dict[str, Any]]:
     """Decode all steps at once from the true `previous` tokens: (logits [B, T, V], traces)."""
     _, h, traces = run_stack(
+        ops,
         params,
         "decoder",
-        _vectors(model, params, "target", previous),
+        _vectors(model, ops, params, "target", previous),
         mask=mask,
         edits=edits,
         states={f"decoder_{place}": layer for place, layer in enumerate(state.layers)},
@@ -335,12 +505,13 @@ def _decode_with_teacher_forcing(
         residual=model.residual,
         **activations_of(model),
     )
-    logits, attention = _head(model, params, h, state, dropout_masks)
+    logits, attention = _head(model, ops, params, h, state, dropout_masks)
     return logits, traces | attention
 
 
 def _decode_with_scheduled_sampling(
     model: Seq2Seq,
+    ops: Any,
     params: dict,
     previous: jax.Array,
     state: DecoderState,
@@ -357,33 +528,35 @@ def _decode_with_scheduled_sampling(
     with Recurrent Neural Networks".
     """
     real_valued = model.embedding[1] is None
-
-    def body(carry: tuple, inputs: tuple) -> tuple:
-        state, output = carry
-        token, keep, step_key = inputs
-        coin_key, draw_key = jax.random.split(step_key)
-        own = output if real_valued else jax.random.categorical(draw_key, output)
-        coin = jax.random.bernoulli(coin_key, probability, state.t.shape) & (state.t > 0)
-        token = jnp.where(coin[:, None] if real_valued else coin, own.astype(token.dtype), token)
-        x_t = _vectors(model, params, "target", token)
-        h, layers, gates = _step_decoder(
-            model, params, x_t, state, edits, dropout_masks, keep[:, None]
-        )
-        logits, attention = _head(model, params, h[:, None], state, dropout_masks)
-        logits, attention = jax.tree.map(lambda leaf: leaf[:, 0], (logits, attention))
-        traces = traces_of_step(layers, gates) | attention
-        return (state._replace(layers=layers, t=state.t + 1), logits), (logits, traces)
-
     batch, timesteps = previous.shape[:2]
     check_edit_shapes(edits, model.layers, "decoder", batch, timesteps)
-    keep = jnp.ones((batch, timesteps), bool) if mask is None else mask
-    first = jnp.zeros((batch, model.target), state.layers[0].h.dtype)
-    inputs = previous.swapaxes(0, 1), keep.T, jax.random.split(key, timesteps)
-    return batch_major(jax.lax.scan(body, (state, first), inputs)[1])
+    keys = ops.random.split(key, timesteps)[None]  # one for all examples of a step
+
+    def step(carry: tuple, inputs: tuple, t: jax.Array) -> tuple:
+        state, output = carry
+        token, keep, step_key = inputs
+        coin_key, draw_key = ops.random.split(step_key[0])
+        own = output if real_valued else ops.random.categorical(draw_key, output)
+        coin = ops.random.bernoulli(coin_key, probability, state.t.shape) & (state.t > 0)
+        coin = coin[:, None] if real_valued else coin
+        token = ops.np.where(coin, own.astype(token.dtype), token)
+        x_t = _vectors(model, ops, params, "target", token)
+        h, layers, gates = _step_decoder(
+            model, ops, params, x_t, state, edits, dropout_masks, keep[:, None]
+        )
+        logits, attention = _head(model, ops, params, h[:, None], state, dropout_masks)
+        weights = {name: of_step[:, 0] for name, of_step in attention.items()}
+        state = state._replace(layers=layers, t=state.t + 1)
+        return (state, logits[:, 0]), (logits[:, 0], traces_of_step(layers, gates) | weights)
+
+    keep = ops.np.ones((batch, timesteps), bool) if mask is None else mask
+    first = ops.np.zeros((batch, model.target), state.layers[0].h.dtype)
+    return ops.scan(step, (state, first), (previous, keep, keys), timesteps)[1]
 
 
 def _step_decoder(
     model: Seq2Seq,
+    ops: Any,
     params: dict,
     x_t: jax.Array,
     state: DecoderState,
@@ -393,6 +566,7 @@ def _step_decoder(
 ) -> tuple[jax.Array, tuple[LSTMState, ...], dict[str, Gates]]:
     """Run one step of the decoder's layers; returns what `step_stack` returns."""
     return step_stack(
+        ops,
         params,
         "decoder",
         x_t,
@@ -407,47 +581,52 @@ def _step_decoder(
 
 
 def _head(
-    model: Seq2Seq, params: dict, h: jax.Array, state: DecoderState, dropout_masks: DropoutMasks
+    model: Seq2Seq,
+    ops: Any,
+    params: dict,
+    h: jax.Array,
+    state: DecoderState,
+    dropout_masks: DropoutMasks,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Return, for the decoder's output h [B, T, H], (logits, {"attention": weights} or {})."""
     y, attention = h, {}
     if model.attention is not None:
         memory: Any = state.memory  # there is one
-        context, weights = attend(params.get("attention"), h, memory, mask=state.mask)
-        y, attention = jnp.concatenate([context, h], axis=-1), {"attention": weights}
+        context, weights = ops.attend(params.get("attention"), h, memory, mask=state.mask)
+        y, attention = ops.np.concatenate([context, h], axis=-1), {"attention": weights}
     if dropout_masks is not None:
         y = y * dropout_masks["head"].x[:, None]
     if "combine" in params:
-        y = jnp.tanh(dense(params["combine"], y))
+        y = ops.np.tanh(ops.dense(params["combine"], y))
     if "head" in params:
-        return dense(params["head"], y), attention
+        return ops.dense(params["head"], y), attention
     return y @ params[_table_of(model, "target")].table.T, attention
 
 
 def _initial_states(
-    model: Seq2Seq, params: dict, finals: Sequence[LSTMState]
+    model: Seq2Seq, ops: Any, params: dict, finals: Sequence[LSTMState]
 ) -> tuple[LSTMState, ...]:
     """Return the states that the decoder's layers start from: the encoder's final ones."""
     highest = len(finals) - 1
     return tuple(
-        _project_state(params, place, finals[min(place, highest)])
+        _project_state(ops, params, place, finals[min(place, highest)])
         for place in range(len(model.decoder_units))
     )
 
 
-def _project_state(params: dict, place: int, state: LSTMState) -> LSTMState:
+def _project_state(ops: Any, params: dict, place: int, state: LSTMState) -> LSTMState:
     """Bring a state to the size of decoder layer `place`, by a dense layer where sizes differ."""
     if f"bridge_{place}_h" not in params:
         return state
-    h = jnp.tanh(dense(params[f"bridge_{place}_h"], state.h))
-    c = dense(params[f"bridge_{place}_c"], state.c.astype(h.dtype))
+    h = ops.np.tanh(ops.dense(params[f"bridge_{place}_h"], state.h))
+    c = ops.dense(params[f"bridge_{place}_c"], state.c.astype(h.dtype))
     return LSTMState(h, c.astype(state.c.dtype))
 
 
-def _vectors(model: Seq2Seq, params: dict, side: str, sequence: jax.Array) -> jax.Array:
+def _vectors(model: Seq2Seq, ops: Any, params: dict, side: str, sequence: jax.Array) -> jax.Array:
     """Return the input of the first layer of a side: embedded tokens, or the sequence itself."""
     table = params.get(_table_of(model, side))
-    return sequence if table is None else embedding(table, sequence)[0]
+    return sequence if table is None else ops.embedding(table, sequence)[0]
 
 
 def _table_of(model: Seq2Seq, side: str) -> str:
@@ -456,18 +635,18 @@ def _table_of(model: Seq2Seq, side: str) -> str:
 
 
 def _draw_dropout_masks(
-    model: Seq2Seq, params: dict, stack: str, key: jax.Array | None, batch: int
+    model: Seq2Seq, ops: Any, params: dict, stack: str, key: jax.Array | None, batch: int
 ) -> DropoutMasks:
     """Return the dropout masks of a stack's layers, by name, and of the head after a decoder."""
     if key is None or not (model.dropout or model.recurrent_dropout):
         return None
     layers = model.layers
     names = [name for name in layers if name.startswith(f"{stack}_")]
-    keys = iter(jax.random.split(key, 2 * len(names) + 1))
+    keys = iter(ops.random.split(key, 2 * len(names) + 1))
     dtype = params[names[0]].kernel.dtype
 
     def draw(width: int, rate: float) -> Any:
-        return dropout_mask(next(keys), (batch, width), rate, dtype)
+        return ops.dropout_mask(next(keys), (batch, width), rate, dtype)
 
     recurrent = model.recurrent_dropout
     dropout_masks = {
@@ -492,7 +671,7 @@ def _check_token(model: Seq2Seq, token: jax.Array, state: DecoderState) -> None:
         checks.check_features("token", token, model.target, "the model's target")
     else:
         checks.check_array("token", token, "batch", "one token id for each example")
-        check_ids("token", token, model.target)
+        checks.check_ids("token", token, model.target)
     batch = getattr(getattr(state, "t", None), "shape", None)
     if batch is None:
         raise TypeError(
@@ -506,7 +685,7 @@ def _check_token(model: Seq2Seq, token: jax.Array, state: DecoderState) -> None:
 
 def _check_probability(name: str, value: Any) -> None:
     """Raise unless `value` is a number from 0 to 1; one that is being traced is not checked."""
-    if isinstance(value, jax.core.Tracer):
+    if checks.is_traced(value):
         return
     if np.ndim(value) or np.asarray(value).dtype.kind not in "iufV":  # V: bfloat16
         raise TypeError(f"{name} must be a number from 0 to 1, got {value!r}")

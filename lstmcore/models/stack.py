@@ -3,44 +3,27 @@
 run_stack          a whole sequence through every layer
 run_bidirectional  the same, each layer in both directions
 step_stack         one step through every layer, for loops that feed a prediction back
-init_layers        weights for the layers that a model describes
 
-The rest checks what a model is given: hyperparameters (`normalise`) and names (`check_edits`).
+The rest checks what a model is given: hyperparameters and names of layers.
+
+The models are written in operations that there are twice, in JAX (`lstmcore.ops`) and in NumPy
+(`lstmcore.reference`); `ops` is one of the two. So nothing here imports JAX.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from functools import partial
 from itertools import count
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from lstmcore import checks, specs
-from lstmcore.activations import resolve
-from lstmcore.attention import init_attention
-from lstmcore.cell import init_lstm, lstm_step
-from lstmcore.dtypes import check_drawn
-from lstmcore.layers import init_dense, init_embedding
-from lstmcore.sequence import lstm
+from lstmcore import checks
 from lstmcore.specs import Layer, direction_names
-from lstmcore.types import (
-    AdditiveAttention,
-    BiasParams,
-    DenseParams,
-    EmbeddingParams,
-    Gates,
-    GeneralAttention,
-    LSTMParams,
-    LSTMState,
-    Trace,
-)
+from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
+
+if TYPE_CHECKING:
+    import jax
 
 Edits = Mapping[str, Callable | None] | None
 States = Mapping[str, LSTMState] | None
@@ -62,6 +45,7 @@ DropoutMasks = Mapping[str, LayerDropout] | None  # by the name of the layer
 
 
 def run_stack(
+    ops: Any,
     params: Mapping,
     name: str,
     x: jax.Array,
@@ -80,6 +64,7 @@ def run_stack(
     The parameters are those of `lc.lstm`, which has as many: this is one call of it per layer.
 
     Args:
+      ops: `lc.ops` or `lc.reference`.
       params, name: layers are taken from `params` for as long as there is a `name_i`.
       x: [B, T, F]; with `repeat` [B, F].
       mask, reverse, activations: as in `lc.lstm`, for every layer.
@@ -97,7 +82,7 @@ def run_stack(
     while (layer := f"{name}_{len(finals)}") in params:
         state = (states or {}).get(layer)
         options = {"mask": mask, "reverse": reverse, "repeat": repeat, **activations}
-        final, trace = _run_layer(params, layer, x, state, edits, dropout_masks, options)
+        final, trace = _run_layer(ops, params, layer, x, state, edits, dropout_masks, options)
         repeat = None  # the layers above have a sequence to read
         x = add_residual(x, trace.h) if residual and finals else trace.h
         finals.append(final)
@@ -106,6 +91,7 @@ def run_stack(
 
 
 def run_bidirectional(
+    ops: Any,
     params: Mapping,
     name: str,
     x: jax.Array,
@@ -118,6 +104,7 @@ def run_bidirectional(
     **activations: Any,
 ) -> tuple[list[LSTMState], jax.Array, dict[str, Trace]]:
     """Run a stack of bidirectional layers, merging the two directions of each; see `run_stack`."""
+    merged = partial(MERGE[merge], ops)
     finals: list[LSTMState] = []
     traces: dict[str, Trace] = {}
     for place in count():
@@ -127,24 +114,25 @@ def run_bidirectional(
         results = []
         for layer, reverse in zip(pair, (False, True), strict=True):
             options = {"mask": mask, "reverse": reverse, **activations}
-            results.append(_run_layer(params, layer, x, None, edits, dropout_masks, options))
+            results.append(_run_layer(ops, params, layer, x, None, edits, dropout_masks, options))
             traces[layer] = results[-1][1]
         (forward_final, forward), (backward_final, backward) = results
-        finals.append(jax.tree.map(MERGE[merge], forward_final, backward_final))
-        h = MERGE[merge](forward.h, backward.h)
+        finals.append(LSTMState(*map(merged, forward_final, backward_final)))
+        h = merged(forward.h, backward.h)
         x = add_residual(x, h) if residual and place else h
     return finals, x, traces
 
 
 MERGE: dict[str, Callable] = {
-    "concat": lambda a, b: jnp.concatenate([a, b], axis=-1),
-    "sum": lambda a, b: a + b,
-    "mean": lambda a, b: (a + b) / 2,
-    "mul": lambda a, b: a * b,
+    "concat": lambda ops, a, b: ops.np.concatenate([a, b], axis=-1),
+    "sum": lambda ops, a, b: a + b,
+    "mean": lambda ops, a, b: (a + b) / 2,
+    "mul": lambda ops, a, b: a * b,
 }
 
 
 def step_stack(
+    ops: Any,
     params: Mapping,
     name: str,
     x_t: jax.Array,
@@ -166,7 +154,7 @@ def step_stack(
       (output of the last layer [B, H], state of each layer, Gates of every layer).
     """
     if keep is not None:
-        x_t = jnp.where(keep, x_t, 0)  # it may be NaN, and the gradient multiplies by it
+        x_t = ops.np.where(keep, x_t, 0)  # it may be NaN, and the gradient multiplies by it
     after, gates = [], {}
     for place, before in enumerate(states):
         layer = f"{name}_{place}"
@@ -175,10 +163,10 @@ def step_stack(
             x, state = _apply_dropout(dropout_masks[layer], x_t, before)
         edit = (edits or {}).get(layer)
         with _naming(layer):
-            new, used = lstm_step(params[layer], x, state, edit=edit, t=t, **activations)
+            new, used = ops.lstm_step(params[layer], x, state, edit=edit, t=t, **activations)
         if keep is not None:
-            new = jax.tree.map(partial(jnp.where, keep), new, before)
-            used = jax.tree.map(partial(_or_zero, keep), used)
+            new = LSTMState(*map(partial(ops.np.where, keep), new, before))
+            used = Gates(*(ops.np.where(keep, gate, 0) for gate in used))
         x_t = add_residual(x_t, new.h) if residual and place else new.h
         after.append(new)
         gates[layer] = used
@@ -190,17 +178,13 @@ def traces_of_step(states: Sequence[LSTMState], gates: Mapping[str, Gates]) -> d
     return {name: Trace(*state, gates[name]) for name, state in zip(gates, states, strict=True)}
 
 
-def batch_major(tree: Any) -> Any:
-    """Return arrays [T, B, ...], as `jax.lax.scan` stacks them, as [B, T, ...]."""
-    return jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), tree)
-
-
 def add_residual(x: jax.Array, h: jax.Array) -> jax.Array:
     """Return a layer's hidden states plus its input, where sizes agree (Wu et al. 2016)."""
     return h + x if h.shape == x.shape else h
 
 
 def _run_layer(
+    ops: Any,
     params: Mapping,
     layer: str,
     x: jax.Array,
@@ -214,7 +198,7 @@ def _run_layer(
         masks = dropout_masks[layer]
         x, options["recurrent_dropout"] = x * masks.x[:, None], masks.h
     with _naming(layer):
-        return lstm(params[layer], x, state, edit=(edits or {}).get(layer), **options)
+        return ops.lstm(params[layer], x, state, edit=(edits or {}).get(layer), **options)
 
 
 def _apply_dropout(
@@ -223,10 +207,6 @@ def _apply_dropout(
     """Multiply the input and the hidden state of one step by their dropout masks."""
     h = state.h if masks.h is None else state.h * masks.h
     return x_t * masks.x, state._replace(h=h)
-
-
-def _or_zero(keep: jax.Array, gate: jax.Array) -> jax.Array:
-    return jnp.where(keep, gate, 0)
 
 
 @contextmanager
@@ -239,68 +219,35 @@ def _naming(layer: str) -> Iterator[None]:
         raise
 
 
-INIT: dict[type, Callable] = {
-    LSTMParams: init_lstm,
-    DenseParams: init_dense,
-    BiasParams: lambda key, features, units, dtype: BiasParams(jnp.zeros(units, dtype)),
-    EmbeddingParams: init_embedding,
-    GeneralAttention: lambda key, memory, units, dtype: init_attention(
-        key, "general", units, memory, dtype=dtype
-    ),
-    AdditiveAttention: lambda key, memory, units, dtype: init_attention(
-        key, "additive", units, memory, dtype=dtype
-    ),
-}
+def set_plain(model: Any, **values: Any) -> None:
+    """Set fields of a frozen model to plain Python values, in its `__post_init__`.
 
-
-def init_layers(key: jax.Array, layers: Mapping[str, Layer], dtype: Any) -> dict:
-    """Return new weights for each layer, drawn by `init_lstm`, `init_dense`, ..."""
-    shapes = [shape for layer in layers.values() for shape in layer.shapes().values()]
-    check_drawn(key, sum(map(math.prod, shapes)), dtype)
-    keys = jax.random.split(key, len(layers))
-    return {
-        name: INIT[layer.kind](layer_key, layer.features, layer.units, dtype=dtype)
-        for layer_key, (name, layer) in zip(keys, layers.items(), strict=True)
-    }
-
-
-def normalise(model: Any) -> None:
-    """Check the hyperparameters of a model and make them plain values.
-
-    Plain Python numbers compare, hash and save well; NumPy's cannot be written to a file.
+    NumPy's numbers compare and hash as well as Python's, but cannot be written to a file.
     """
-    features, units = checks.check_sizes(model.features, model.units)
-    object.__setattr__(model, "features", features)
-    object.__setattr__(model, "units", units)
-    for name in ("steps", "outputs"):
-        if isinstance(getattr(model, name, None), np.integer):
-            object.__setattr__(model, name, int(getattr(model, name)))
-    check_activations(model)
-    _ = model.layers  # describing them checks what is left: steps, outputs, flags
-    for name in ("conditional", "tied", "residual"):
-        if hasattr(model, name):
-            object.__setattr__(model, name, bool(getattr(model, name)))
+    for name, value in values.items():
+        object.__setattr__(model, name, value)
 
 
 def check_activations(model: Any) -> None:
     """Raise unless each activation of a model is a known name or a function."""
     for name, value in activations_of(model).items():
         if name != "output_activation" or value is not None:  # None follows `activation`
-            resolve(name, value)
+            checks.check_activation(name, value)
 
 
 def activations_of(model: Any) -> dict[str, Any]:
-    """Return a model's activations, as keyword arguments of `lc.lstm`.
-
-    A dense model, which has no gates, has only an `activation`.
-    """
-    return {name: getattr(model, name) for name in specs.activations(type(model).__name__)}
+    """Return a model's activations, as keyword arguments of `lc.lstm`."""
+    return {name: getattr(model, name) for name in ACTIVATIONS}
 
 
-def sizes_of(model: Any) -> dict[str, Any]:
-    """Return all hyperparameters of a model that are not activations."""
-    every = {field.name: getattr(model, field.name) for field in fields(model)}
-    return {name: value for name, value in every.items() if name not in activations_of(model)}
+ACTIVATIONS = ("activation", "recurrent_activation", "output_activation")
+
+
+def check_key(ops: Any, key: Any) -> None:
+    """Raise unless `key` is a random key, and one can be used."""
+    if not hasattr(ops, "random"):
+        raise ValueError("the NumPy engine draws nothing at random: leave key out")
+    ops.check_key(key)
 
 
 def check_edits(

@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
-
-from lstmcore import specs
-from lstmcore.activations import Activation
-from lstmcore.layers import dense, time_distributed
+import lstmcore as lc
+from lstmcore import checks
 from lstmcore.models.stack import (
     Edits,
     States,
     activations_of,
+    check_activations,
     check_edits,
-    init_layers,
-    normalise,
     run_stack,
+    set_plain,
 )
-from lstmcore.types import Trace
+from lstmcore.specs import Layer, check_params, stack
+from lstmcore.types import DenseParams, Trace
+
+if TYPE_CHECKING:
+    import jax
+
+    from lstmcore.activations import Activation
 
 __all__ = ["StackedLSTM"]
 
@@ -55,17 +57,25 @@ class StackedLSTM:
     output_activation: Activation | None = None
     residual: bool = False
 
+    causal = True  # the output at a step depends on no later step
+
     def __post_init__(self) -> None:
-        normalise(self)
+        features, units = checks.check_sizes(self.features, self.units)
+        outputs = checks.check_count("outputs", self.outputs)
+        checks.check_choice("residual", self.residual, (False, True))
+        residual = bool(self.residual)
+        set_plain(self, features=features, units=units, outputs=outputs, residual=residual)
+        check_activations(self)
 
     @property
-    def layers(self) -> dict[str, specs.Layer]:
+    def layers(self) -> dict[str, Layer]:
         """Return {name: Layer(kind, features, units)}, in reading order."""
-        return specs.stacked_lstm(self.features, self.units, self.outputs, self.residual)
+        head = Layer(DenseParams, self.units[-1], self.outputs)
+        return stack("lstm", self.features, self.units) | {"head": head}
 
-    def init(self, key: jax.Array, dtype: Any = jnp.float32) -> dict:
+    def init(self, key: jax.Array, dtype: Any = "float32") -> dict:
         """Return new weights, drawn by `init_lstm` and `init_dense`."""
-        return init_layers(key, self.layers, dtype)
+        return lc.init_layers(key, self.layers, dtype)
 
     def apply(
         self,
@@ -75,6 +85,7 @@ class StackedLSTM:
         mask: jax.Array | None = None,
         edits: Edits = None,
         states: States = None,
+        ops: Any = lc.ops,
     ) -> tuple[jax.Array, dict[str, Trace]]:
         """Run the stack and the head; arguments and errors as in `Autoencoder.apply`.
 
@@ -85,9 +96,9 @@ class StackedLSTM:
         Returns:
           (output [B, T, U], Trace of each LSTM layer by name).
         """
-        specs.check_params(params, self.layers)
+        check_params(params, self.layers)
         check_edits(edits, self.layers)
         check_edits(states, self.layers, "states")
-        stack: Callable = partial(run_stack, params, edits=edits, **activations_of(self))
-        _, h, traces = stack("lstm", x, mask=mask, states=states, residual=self.residual)
-        return time_distributed(partial(dense, params["head"]), h), traces
+        run: Callable = partial(run_stack, ops, params, edits=edits, **activations_of(self))
+        _, h, traces = run("lstm", x, mask=mask, states=states, residual=self.residual)
+        return ops.time_distributed(partial(ops.dense, params["head"]), h), traces

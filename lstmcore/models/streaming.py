@@ -28,8 +28,6 @@ from lstmcore.checks import check_lstm_params
 from lstmcore.formatting import excerpt
 from lstmcore.io.reading import damaged
 from lstmcore.io.tensors import Kind, digest_of, open_tensors, write_tensors
-from lstmcore.models.autoencoders import Autoencoder, CompositeAutoencoder
-from lstmcore.models.seq2seq import Seq2Seq
 from lstmcore.programs import compiled
 from lstmcore.sequence import final_states, lstm, zero_states
 from lstmcore.types import Gates, LSTMState, Trace
@@ -125,7 +123,8 @@ def stream(model: Any, params: Any, batch: int = 1) -> Stream:
     Args:
       model: an `lc.StackedLSTM`, or `lc.lstm` for a layer of its own (with options:
         `functools.partial(lc.lstm, activation="relu")`). A model of your own works if its `apply`
-        takes `states` and returns (output [B, T, ...], traces), and step t reads no later one.
+        takes `states` and returns (output [B, T, ...], traces), and step t reads no later one; if
+        it does read later ones, let it have `causal = False`.
       params: its weights; for `lc.lstm` LSTMParams, with or without a peephole or a projection.
       batch: B, the number of rows that are streamed side by side.
 
@@ -216,16 +215,17 @@ def _step(
 
 def _check_model(model: Any) -> None:
     """Raise unless the output of `model` at a step depends on no later one."""
-    if isinstance(model, Autoencoder | CompositeAutoencoder):
-        raise TypeError(
-            f"an {type(model).__name__} cannot be streamed: its decoder starts from the encoder's "
-            "last state, so that nothing comes out before the sequence has ended. Stream a "
-            "StackedLSTM, or a layer: lc.stream(lc.lstm, params['encoder_0'])"
+    if hasattr(model, "layers") and not getattr(model, "causal", True):
+        advice = (
+            "Encode the sequence with model.encode, then decode step by step with model.step, or "
+            "with lc.greedy"
+            if hasattr(model, "step")
+            else "Stream a model whose output at a step depends on no later one, such as "
+            "lc.StackedLSTM, or one layer: lc.stream(lc.lstm, params[...])"
         )
-    if isinstance(model, Seq2Seq):
         raise TypeError(
-            "a Seq2Seq cannot be streamed: it decodes once it has read the whole source. Encode it "
-            "with model.encode, then decode step by step with model.step, or with lc.greedy"
+            f"{type(model).__name__} cannot be streamed: nothing comes out before the sequence has "
+            f"ended. {advice}"
         )
     options = getattr(model, "keywords", {})
     if getattr(model, "func", model) is lstm:

@@ -10,17 +10,8 @@ import jax.numpy as jnp
 
 from lstmcore import checks
 from lstmcore.formatting import text_table
-from lstmcore.models.autoencoders import DenseAutoencoder
-from lstmcore.models.forecaster import Forecaster
-from lstmcore.models.seq2seq import Seq2Seq
-from lstmcore.types import (
-    AdditiveAttention,
-    BiasParams,
-    DenseParams,
-    EmbeddingParams,
-    GeneralAttention,
-    LSTMParams,
-)
+from lstmcore.specs import KINDS
+from lstmcore.types import DenseParams, EmbeddingParams, Trace
 
 __all__ = ["summary"]
 
@@ -32,7 +23,9 @@ def summary(model: Any, timesteps: int | None = None) -> str:
     model that does not fit into memory.
 
     Args:
-      model: one of lstmcore's models.
+      model: one of lstmcore's models, or your own with `layers` and `apply`. Where its layers do
+        not all run at every step, it may have `summary_rows(timesteps)`, which returns (name, type,
+        output shape) of each.
       timesteps: T, steps of the input; None leaves the time axis open. That of a Seq2Seq's target
         is always open; a dense autoencoder has none.
 
@@ -75,106 +68,43 @@ def summary(model: Any, timesteps: int | None = None) -> str:
 
 
 def _rows(model: Any, timesteps: int | None) -> list[tuple[str, str, tuple]]:
-    """Return (name, kind, output shape) of each layer, and of the inputs of each decoder."""
-    if isinstance(model, Seq2Seq):
-        return _rows_of_seq2seq(model, timesteps)
-    if isinstance(model, DenseAutoencoder):
-        return _rows_of_dense(model)
-    if isinstance(model, Forecaster):
-        return _rows_of_forecaster(model, timesteps)
+    """Return (name, type, output shape) of each layer; None for an axis that is left open."""
+    if hasattr(model, "summary_rows"):
+        return model.summary_rows(timesteps)
     shapes = _output_shapes(model, timesteps)
-    encoder = [name for name in shapes if name.startswith("encoder")]
     rows = []
-    for name, shape in shapes.items():
-        stack, _, position = name.rpartition("_")
-        if encoder and position == "0" and stack != "encoder":
-            repeat = "repeat" if stack == "decoder" else f"{stack}_repeat"
-            code = model.layers[encoder[-1]].units
-            rows.append((repeat, "RepeatVector", (*shape[:2], code)))
-            if model.conditional:
-                previous = "previous" if stack == "decoder" else f"{stack}_previous"
-                rows.append((previous, "PreviousOutput", (*shape[:2], model.features)))
-        if encoder and name == encoder[-1]:
-            shape = (shape[0], shape[2])  # only its final state is passed on
-        kind = "LSTM" if model.layers[name].kind is LSTMParams else "TimeDistributed(Dense)"
+    for name, layer in model.layers.items():
+        kind, shape = KINDS[layer.kind], shapes.get(name, (None, timesteps, layer.units))
+        if layer.kind is DenseParams and len(shape) == 3:
+            kind = "TimeDistributed(Dense)"
         rows.append((name, kind, shape))
     return rows
 
 
-def _rows_of_dense(model: Any) -> list[tuple[str, str, tuple]]:
-    """Return the rows of a DenseAutoencoder; a tied layer names the one whose kernel it shares."""
-    rows = []
-    for name, layer in model.layers.items():
-        kind, place = "Dense", int(name.rpartition("_")[2])
-        if layer.kind is BiasParams:
-            kind = f"Dense, tied to encoder_{len(model.units) - 1 - place}"
-        rows.append((name, kind, (None, layer.units)))
-    return rows
-
-
-def _rows_of_forecaster(model: Any, timesteps: int | None) -> list[tuple[str, str, tuple]]:
-    """Return the rows of a Forecaster; a recursive one also runs over its own forecasts."""
-    recursive = model.mode == "recursive"
-    steps = timesteps + model.horizon - 1 if recursive and timesteps else timesteps
-    *stack, head = model.layers.items()
-    rows: list[tuple[str, str, tuple]] = [
-        (name, "LSTM", (None, steps, layer.units)) for name, layer in stack
-    ]
-    if recursive:
-        return [*rows, (head[0], "TimeDistributed(Dense)", (None, model.horizon, model.targets))]
-    name, kind, (_, _, units) = rows[-1]
-    rows[-1] = name, kind, (None, units)  # only its final state is passed on
-    return [*rows, (head[0], "Dense", (None, head[1].units))]
-
-
-def _rows_of_seq2seq(model: Any, timesteps: int | None) -> list[tuple[str, str, tuple]]:
-    """Return the rows of a Seq2Seq; its target has another number of steps than `timesteps`."""
-    rows = []
-    for name, layer in model.layers.items():
-        if name.startswith("bridge"):
-            shape: tuple = (None, layer.units)
-        elif name.startswith(("encoder", "source")) or name == "embedding":
-            shape = (None, timesteps, layer.units)
-        elif layer.kind in (GeneralAttention, AdditiveAttention):
-            shape = (None, None, layer.features)  # the context
-        else:
-            shape = (None, None, layer.units)
-        rows.append((name, KINDS[layer.kind], shape))
-    if model.attention == "dot":
-        place = [name for name, *_ in rows].index("combine")
-        memory = model.layers["combine"].features - model.decoder_units[-1]
-        rows.insert(place, ("attention", "DotAttention", (None, None, memory)))
-    return rows
-
-
-KINDS = {
-    LSTMParams: "LSTM",
-    DenseParams: "Dense",
-    EmbeddingParams: "Embedding",
-    GeneralAttention: "GeneralAttention",
-    AdditiveAttention: "AdditiveAttention",
-}
-
-
 def _output_shapes(model: Any, timesteps: int | None) -> dict[str, tuple]:
-    """Return the output shape of each layer; None for an axis that is left open.
+    """Return the output shapes that are known: of LSTM layers by their traces, and of the last.
 
     The model is traced on abstract inputs of two sizes: axes in which the results differ are open.
     """
+    layers = list(model.layers.items())
+    (_, first), (last, _) = layers[0], layers[-1]
     weights = {
         name: layer.kind(
             **{f: jax.ShapeDtypeStruct(shape, jnp.float32) for f, shape in layer.shapes().items()}
         )
-        for name, layer in model.layers.items()
+        for name, layer in layers
     }
     sizes = []
     for size in (2, 3):
-        x = jax.ShapeDtypeStruct((size, timesteps or size, model.features), jnp.float32)
+        leading = size, timesteps or size
+        if first.kind is EmbeddingParams:
+            x = jax.ShapeDtypeStruct(leading, jnp.int32)
+        else:
+            x = jax.ShapeDtypeStruct((*leading, first.features), jnp.float32)
         outputs, traces = jax.eval_shape(model.apply, weights, x)
-        heads = iter(jax.tree.leaves(outputs))
-        sizes.append(
-            {name: (traces[name].h if name in traces else next(heads)).shape for name in weights}
-        )
+        traced = {name: t.h.shape for name, t in traces.items() if isinstance(t, Trace)}
+        heads = [leaf.shape for leaf in jax.tree.leaves(outputs)]
+        sizes.append(traced | ({last: heads[0]} if len(heads) == 1 else {}))
     small, large = sizes
     return {
         name: tuple(a if a == b else None for a, b in zip(small[name], large[name], strict=True))

@@ -4,45 +4,54 @@ Each function has the name, the arguments and the result of its counterpart in l
 each stands its backward pass, written by hand. Read `cell` first. Activations are given by name,
 weights are float32 or float64, and nothing here imports JAX.
 
+A model runs in NumPy when its `apply` is given this module, `model.apply(params, x,
+ops=reference)`; `load` reads one from a file.
+
 A backward function takes the gradient of a loss with respect to the outputs of its forward
 function (a cotangent, of the same type and shape; None stands for zeros) and returns the
 gradient with respect to the inputs.
 """
 
+import numpy as np
+
+from lstmcore.reference.activations import activate
+from lstmcore.reference.attention import attend, attend_backward
 from lstmcore.reference.cell import lstm_step, lstm_step_backward, zero_state
 from lstmcore.reference.layers import (
     dense,
     dense_backward,
+    embedding,
+    embedding_backward,
     length_mask,
     repeat_vector,
     repeat_vector_backward,
+    time_distributed,
 )
-from lstmcore.reference.models import (
-    apply_autoencoder,
-    apply_composite_autoencoder,
-    apply_dense_autoencoder,
-    apply_forecaster,
-    apply_stacked_lstm,
-    load,
-)
+from lstmcore.reference.loading import load
+from lstmcore.reference.loops import cumulative_max, scan, zero_state_like
 from lstmcore.reference.sequence import bidirectional, lstm, lstm_backward
 
 __all__ = [
-    "apply_autoencoder",
-    "apply_composite_autoencoder",
-    "apply_dense_autoencoder",
-    "apply_forecaster",
-    "apply_stacked_lstm",
+    "activate",
+    "attend",
+    "attend_backward",
     "bidirectional",
+    "cumulative_max",
     "dense",
     "dense_backward",
+    "embedding",
+    "embedding_backward",
     "length_mask",
     "load",
     "lstm",
     "lstm_backward",
     "lstm_step",
     "lstm_step_backward",
+    "np",
     "repeat_vector",
     "repeat_vector_backward",
+    "scan",
+    "time_distributed",
     "zero_state",
+    "zero_state_like",
 ]

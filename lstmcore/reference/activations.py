@@ -56,3 +56,8 @@ def resolve(name: str, activation: str) -> Activation:
             f"{name} {activation!r} is not known to the NumPy engine: use one of {', '.join(NAMED)}"
         )
     return NAMED[activation]
+
+
+def activate(activation: str, z: np.ndarray) -> np.ndarray:
+    """Apply an activation, given by name."""
+    return resolve("activation", activation).value(z)

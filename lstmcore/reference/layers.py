@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.types import DenseParams
+from lstmcore.types import DenseParams, EmbeddingParams
 
 
 def dense(params: DenseParams, x: np.ndarray) -> np.ndarray:
@@ -23,6 +26,30 @@ def dense_backward(
     """Compute d(W) = x^T d(y), d(b) = sum of d(y), d(x) = d(y) W^T; leading axes are batch."""
     rows, d_rows = x.reshape(-1, x.shape[-1]), d_y.reshape(-1, d_y.shape[-1])
     return DenseParams(rows.T @ d_rows, d_rows.sum(axis=0)), d_y @ params.kernel.T
+
+
+def embedding(
+    params: EmbeddingParams, ids: np.ndarray, *, padding: int | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the vector of each token [..., E], and where it is not padding [...] (or None)."""
+    checks.check_layer_params(params, EmbeddingParams)
+    checks.check_ids("ids", ids, len(params.table))
+    vectors = np.asarray(params.table)[ids]
+    return vectors, None if padding is None else np.asarray(ids != padding)
+
+
+def embedding_backward(
+    params: EmbeddingParams, ids: np.ndarray, d_y: np.ndarray
+) -> EmbeddingParams:
+    """Add up the gradients of all places at which a token stands."""
+    d_table = np.zeros_like(np.asarray(params.table))
+    np.add.at(d_table, ids, d_y)
+    return EmbeddingParams(d_table)
+
+
+def time_distributed(fn: Callable, x: np.ndarray) -> Any:
+    """Apply `fn`, such as `dense`, to all steps at once: its leading axes are batch."""
+    return fn(x)
 
 
 def repeat_vector(x: np.ndarray, n: int) -> np.ndarray:

@@ -9,9 +9,10 @@ run.measure(study.saturation)           any statistic, for each layer
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -21,8 +22,6 @@ import numpy as np
 
 from lstmcore.activations import Activation, name_of
 from lstmcore.formatting import text_table
-from lstmcore.models.autoencoders import DenseAutoencoder
-from lstmcore.models.seq2seq import Seq2Seq
 from lstmcore.programs import compiled
 from lstmcore.sequence import lstm
 from lstmcore.study.names import (
@@ -35,7 +34,6 @@ from lstmcore.study.names import (
 )
 from lstmcore.study.statistics import saturation, time_scale
 from lstmcore.types import LSTMParams, Trace
-from lstmcore.vocabulary import PADDING
 
 __all__ = ["Run", "SingleLayer", "run"]
 
@@ -182,12 +180,15 @@ def run(
 ) -> Run:
     """Run a model on a batch and keep its inputs, its outputs and the trace of every layer.
 
-    The run is compiled once for each model and shape; with edits or an activation function of your
-    own, at every call: what such a function captures may change between two calls.
+    The run is compiled once for each shape and each model that is a frozen dataclass; of other
+    models, with edits or with an activation function of your own, at every call: what functions
+    capture may change between two calls.
 
     Args:
       model: one of lstmcore's models, `study.SingleLayer()` for the weights of one layer, or
-        anything with `apply(params, x, mask=..., edits=...) -> (outputs, traces by name)`.
+        anything with `apply(params, x, mask=..., edits=...) -> (outputs, traces by name)`. One that
+        masks steps by itself, such as padding, may say where: `masks(x, mask=...)` returns for each
+        traced layer bool [B, T] or None.
       params: its weights.
       x: [B, T, F], or whatever the model reads, such as [B, T] of tokens.
       mask: bool [B, T], True = real step.
@@ -217,14 +218,14 @@ def run(
       (3, 8)
     """
     _check_model(model, x, target)
-    if edits or not _is_known(model):
+    if edits or not _is_value(model):
         result = jax.jit(partial(_run, model, edits=edits))(params, x, mask, target)
     else:
         result = _cached_run(model, params, x, mask, target)
     for layer, trace in result.traces.items():
         if edits and layer in edits:
             _refuse_nan(layer, trace)
-        elif target is None and not _is_known(model):
+        elif not hasattr(model, "masks"):
             _warn_of_padding(layer, trace, result.masks[layer])
     return result
 
@@ -236,45 +237,56 @@ def _check_model(model, x, target) -> None:
             f"model must be a model such as lc.Autoencoder(...), got {type(model).__name__}: for "
             "the weights of one layer pass study.SingleLayer()"
         )
-    if isinstance(model, DenseAutoencoder):
+    kinds = {layer.kind for layer in getattr(model, "layers", {}).values()}
+    if kinds and LSTMParams not in kinds:
         raise TypeError(
-            "a DenseAutoencoder has no gates to study: the outputs of its layers are the second "
-            "thing that model.apply(params, x) returns"
+            f"{type(model).__name__} has no gates to study: the outputs of its layers are the "
+            "second thing that model.apply(params, x) returns"
         )
-    if isinstance(model, Seq2Seq):
+    if _takes_target(model):
         if target is None:
             raise TypeError("an encoder-decoder needs a target: pass target=, padded tokens")
-        model.check_sequences(x, target)  # once compiled, it cannot refuse unknown tokens
+        if hasattr(model, "check_sequences"):
+            model.check_sequences(x, target)  # once compiled, it cannot refuse unknown tokens
     elif target is not None:
         raise TypeError(f"target is for an encoder-decoder, which {type(model).__name__} is not")
 
 
-def _real_tokens(x, mask):
-    """Return the mask that an encoder-decoder takes: the one given, or where there is a token."""
-    if mask is None and jnp.issubdtype(x.dtype, jnp.integer):
-        return x != PADDING
-    return mask
+def _takes_target(model) -> bool:
+    """Return whether the `apply` of a model needs a target beside its input."""
+    target = inspect.signature(model.apply).parameters.get("target")
+    return target is not None and target.default is inspect.Parameter.empty
 
 
 def _run(model, params, x, mask, target, edits=None) -> Run:
     if target is None:
+        inputs: tuple = (x,)
         outputs, traces = model.apply(params, x, mask=mask, edits=edits)
-        check_edited_layers(edits, traces)
-        masks = {layer: mask_of(trace, mask) for layer, trace in traces.items()}
-        return Run(x, mask, outputs, traces, masks, layers=tuple(traces))
-    outputs, traces = model.apply(params, x, target, source_mask=mask, edits=edits)
+    else:
+        inputs = x, target
+        outputs, traces = model.apply(params, x, target, source_mask=mask, edits=edits)
     attention = traces.pop("attention", None)
-    mask, target_mask = _real_tokens(x, mask), _real_tokens(target, None)
-    masks = {name: target_mask if name.startswith("decoder") else mask for name in traces}
+    check_edited_layers(edits, traces)
+    if hasattr(model, "masks"):
+        masks = model.masks(*inputs, mask=mask)
+        if mask is None:
+            mask = masks[next(iter(traces))]
+    else:
+        masks = {layer: mask_of(trace, mask) for layer, trace in traces.items()}
     return Run(x, mask, outputs, traces, masks, tuple(traces), target, attention)
 
 
 _cached_run = compiled(_run)
 
 
-def _is_known(model) -> bool:
-    """Return whether `model` is one of lstmcore's, equal to another only if it does the same."""
-    if not (is_dataclass(model) and type(model).__module__.startswith("lstmcore.")):
+def _is_value(model) -> bool:
+    """Return whether `model` is equal to another only if it computes the same.
+
+    That is so for frozen dataclasses of numbers, texts and named functions: a function without a
+    name may capture what changes between two calls.
+    """
+    parameters = getattr(model, "__dataclass_params__", None)
+    if parameters is None or not parameters.frozen:
         return False
     values = (getattr(model, field.name) for field in fields(model))
     return all(name_of(value) for value in values if callable(value))

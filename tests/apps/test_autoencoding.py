@@ -21,10 +21,6 @@ PARTS = {
     "prediction": ("prediction",),
     "composite": ("reconstruction", "prediction"),
 }
-APPLY = {
-    "Autoencoder": reference.apply_autoencoder,
-    "CompositeAutoencoder": reference.apply_composite_autoencoder,
-}
 
 
 def waves(rows: int) -> Table:
@@ -247,9 +243,7 @@ def run(mode: str, scale=0.5, table=None, **changes):
 def test_outputs_are_in_units_of_the_table(mode):
     """They are computed here by the NumPy engine, which knows no scaling."""
     _, table, windows, model, params, parts = run(mode)
-    apply = APPLY[type(model).__name__]
-    options = {"activation": "tanh", "steps": model.steps}
-    written, _ = apply(params, windows.values[:, :4], **options)
+    written, _ = model.apply(params, windows.values[:, :4], ops=reference)
     written = written if mode == "composite" else (written,)
     steps = {"reconstruction": slice(0, 4), "prediction": slice(4, 6)}
     assert tuple(part.name for part in parts) == PARTS[mode]
@@ -276,10 +270,10 @@ def test_outputs_of_a_model_of_differences(lags, stride):
     Both are computed here row by row, from the differences that the NumPy engine writes.
     """
     preprocessing = series.Preprocessing(difference=lags)
-    _, table, windows, _, params, parts = run(
+    _, table, windows, model, params, parts = run(
         "composite", preprocessing=preprocessing, stride=stride
     )
-    written, _ = reference.apply_composite_autoencoder(params, windows.values[:, :4], steps=2)
+    written, _ = model.apply(params, windows.values[:, :4], ops=reference)
     assert [part.name for part in parts] == ["reconstruction", "prediction"]
     for part, output in zip(parts, written, strict=True):
         changes = windows.preprocessor.scaler.inverse_transform(np.asarray(output, float))
@@ -364,7 +358,7 @@ def test_the_encoder_is_laid_end_to_end():
     settings, _, windows, model, params, _ = run("composite")
     laid = autoencoding.encoder_run(model, params, windows, [0, 5], settings)
     x = windows.values[[0, 5], : settings.window]
-    _, traces = reference.apply_composite_autoencoder(params, x, steps=2)
+    _, traces = model.apply(params, x, ops=reference)
     assert laid.layers == ("encoder_0",)
     assert (laid.mask, laid.masks) == (None, {"encoder_0": None})
     np.testing.assert_array_equal(laid.inputs, [np.concatenate(x)])

@@ -42,15 +42,7 @@ def test_its_own_output_as_target_changes_nothing(edited, model, kind, seed):
     free = model.apply(params, x, mask=mask, edits=edits)
     forced = model.apply(params, x, mask=mask, edits=edits, target=free[0])
     close(free, forced)
-    numpy = reference.apply_autoencoder(
-        params,
-        x,
-        steps=model.steps,
-        conditional=True,
-        mask=mask,
-        edits=edits,
-        activation=model.activation,
-    )
+    numpy = model.apply(params, x, mask=mask, edits=edits, ops=reference)
     close(numpy, jax.tree.map(np.asarray, free))
 
 
@@ -139,7 +131,7 @@ def test_composite_is_two_conditional_decoders_with_one_encoder():
         model = lc.Autoencoder(2, (4, 3), steps=steps, conditional=True)
         close(free[place], model.apply(single, X)[0])
         close(forced[place], model.apply(single, X, target=target)[0])
-    ours = reference.apply_composite_autoencoder(params, X, steps=2, conditional=True)[0]
+    ours = COMPOSITE.apply(params, X, ops=reference)[0]
     close(ours, jax.tree.map(np.asarray, free))
 
 
@@ -158,9 +150,7 @@ def test_no_steps_and_narrow_weights():
     for mask in (None, np.zeros((3, 0), bool)):
         y, traces = MODEL.apply(weights(MODEL), X[:, :0], mask=mask)
         forced, _ = MODEL.apply(weights(MODEL), X[:, :0], mask=mask, target=X[:, :0])
-        numpy, _ = reference.apply_autoencoder(
-            weights(MODEL), X[:, :0], conditional=True, mask=mask
-        )
+        numpy, _ = MODEL.apply(weights(MODEL), X[:, :0], mask=mask, ops=reference)
         assert y.shape == forced.shape == numpy.shape == (3, 0, 2)
         assert traces["decoder_0"].h.shape == (3, 0, 3)
     y, traces = MODEL.apply(MODEL.init(KEY, jnp.bfloat16), X)

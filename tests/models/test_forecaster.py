@@ -45,12 +45,7 @@ def batch_of(model, rng, dtype=np.float32):
 
 
 def in_numpy(model, params, *arguments, **options):
-    sizes = {
-        name: getattr(model, name)
-        for name in ("horizon", "targets", "future_covariates", "mode", "quantiles")
-    }
-    activations = {"activation": model.activation}
-    return reference.apply_forecaster(params, *arguments, **sizes, **activations, **options)
+    return model.apply(params, *arguments, **options, ops=reference)
 
 
 def closed_from(step):

@@ -563,8 +563,13 @@ def test_files_round_trip(model, model_path):
     assert loaded == model
     assert hash(loaded) == hash(model)
     strategies.assert_same(params, weights(model))
-    with pytest.raises(ValueError, match="holds a Seq2Seq, which the NumPy engine does not run"):
-        reference.load(model_path)
+    source, target = full_batch(model)
+    apply, arrays = reference.load(model_path)
+    jax.tree.map(
+        partial(np.testing.assert_allclose, rtol=1e-4, atol=3e-6),
+        apply(arrays, np.asarray(source), np.asarray(target)),
+        jax.tree.map(np.asarray, model.apply(params, source, target)),
+    )
 
 
 def test_files_hold_all_options(model_path):

@@ -262,14 +262,14 @@ DAMAGED = {  # hyperparameter: (value in the file, message)
     "source": (9, r"source_embedding'\].table has shape \(7, 3\) but the model needs \(9, 3\)"),
     "units": ([], "units is empty"),
     "decoder_units": ([4, 4], "decoder_1/kernel is missing"),
-    "embedding": (3, "'int' object is not iterable"),
+    "embedding": ([0, 3], "embedding must be at least 1, got 0"),
     "attention": (["general"], "attention must be one of"),
     "bidirectional": (True, "encoder_0_forward/kernel is missing"),
     "merge": (None, "merge must be one of"),
     "tie": ("output", "combine/kernel is missing"),
     "dropout": ("half", "dropout must be a number, got 'half'"),
     "recurrent_dropout": (2, "recurrent_dropout must be at least 0 and below 1, got 2"),
-    "activation": ("eval", "activation must be one of .* got 'eval'"),
+    "activation": ("eval", "activation 'eval' is not known: use one of"),
     "heads": (8, "argument 'heads'"),
 }
 

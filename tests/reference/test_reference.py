@@ -160,14 +160,15 @@ def test_errors_are_those_of_the_jax_engine(rng):
         reference.lstm(params, np.ones((3, 4, 2)), mask=np.ones((4, 3), bool))
     edit = lambda gates, t: gates._replace(forget=np.ones(3))  # noqa: E731
     layers = {"lstm_0": params, "head": lc.DenseParams(np.ones((3, 1)), np.ones(1))}
+    stack, x = lc.StackedLSTM(2, 3, outputs=1), np.ones((3, 4, 2))
     with pytest.raises(ValueError, match=r"edit returned gates.forget of shape \(3,\), expected"):
         reference.lstm(params, np.ones((3, 4, 2)), edit=edit)
     with pytest.raises(TypeError, match=r"x must be an array \[features\], got list"):
         reference.dense(lc.DenseParams(np.ones((2, 1)), np.ones(1)), [1.0, 2.0])
-    with pytest.raises(ValueError, match="edits names 'lstm_9' but the layers are lstm_0, head"):
-        reference.apply_stacked_lstm(layers, np.ones((3, 4, 2)), edits={"lstm_9": edit})
-    with pytest.raises(ValueError, match="params has no layer encoder_0 but lstm_0, head"):
-        reference.apply_autoencoder(layers, np.ones((3, 4, 2)))
+    with pytest.raises(ValueError, match="edits names 'lstm_9' but the LSTM layers are lstm_0"):
+        stack.apply(layers, x, edits={"lstm_9": edit}, ops=reference)
+    with pytest.raises(ValueError, match="params has the layers lstm_0, head but the model has en"):
+        lc.Autoencoder(2, 3).apply(layers, x, ops=reference)
     with pytest.raises(ValueError, match="activation 'gelu' is not known to the NumPy"):
         reference.lstm(params, np.ones((3, 4, 2)), activation="gelu")
 

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from lstmcore import checks, specs
+from lstmcore import checks
 from lstmcore.apps.settings import SeriesSettings
 from lstmcore.formatting import count, few, shorten
 from lstmcore.models.forecaster import Forecaster
@@ -63,7 +63,7 @@ class Settings(SeriesSettings):
         for name in ("targets", "future_covariates"):
             self._set(name, _names(name, getattr(self, name)))
         self._set("quantiles", checks.check_quantiles(self.quantiles))
-        specs.forecaster(
+        Forecaster(  # raises where its hyperparameters do not fit
             1,
             self.units,
             self.horizon,

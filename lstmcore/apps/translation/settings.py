@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lstmcore import checks, specs
+from lstmcore import checks
 from lstmcore.apps.settings import TrainingSettings
+from lstmcore.models.seq2seq import ATTENTIONS
 from lstmcore.vocabulary import LEVELS
 
 __all__ = ["Settings"]
@@ -54,7 +55,7 @@ class Settings(TrainingSettings):
         super().__post_init__()
         self._set("units", checks.check_units("units", self.units))
         checks.check_choice("level", self.level, LEVELS)
-        checks.check_choice("attention", self.attention, ("none", *specs.ATTENTIONS))
+        checks.check_choice("attention", self.attention, ("none", *ATTENTIONS))
         self._check_counts("max_length", "buckets")
         self._set("dropout", checks.check_number("dropout", self.dropout))
         self._check_positive("clip")
