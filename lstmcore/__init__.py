@@ -24,6 +24,7 @@ _NAMES = {
         "DenseParams",
         "BiasParams",
         "EmbeddingParams",
+        "LayerNormParams",
         "GeneralAttention",
         "AdditiveAttention",
     ),
@@ -45,6 +46,7 @@ _NAMES = {
     "models.autoencoders": ("Autoencoder", "CompositeAutoencoder", "DenseAutoencoder"),
     "models.stacked": ("StackedLSTM",),
     "models.forecaster": ("Forecaster",),
+    "models.chain": ("Chain",),
     "models.seq2seq": ("Seq2Seq", "DecoderState"),
     "models.summary": ("summary",),
     "models.streaming": ("stream", "Stream", "load_stream"),
@@ -60,11 +62,19 @@ _NAMES = {
 }
 _MODULES = {
     "anomalies": "apps.anomalies",
+    "chain": "models.chain_parts",
     "forecasting": "apps.forecasting",
     "ops": "ops",
     "reference": "reference",
     "series": "series",
     "study": "study",
+}
+
+_ADVICE = {  # names that other libraries have
+    "LSTM": ": one layer is lc.init_lstm and lc.lstm, and layers in order are an lc.Chain, such as "
+    "lc.Chain([lc.chain.LSTM(8), lc.chain.Dense(1)], features=2)",
+    "Dense": ": one layer is lc.init_dense and lc.dense; in an lc.Chain it is lc.chain.Dense(1)",
+    "Sequential": ": it is lc.Chain here, such as lc.Chain([lc.chain.LSTM(8)], features=2)",
 }
 
 __all__ = [*_MODULES, *(name for names in _NAMES.values() for name in names)]
@@ -77,7 +87,8 @@ def __getattr__(name):
         if name in names:
             globals()[name] = value = getattr(_import_module(f"lstmcore.{module}"), name)
             return value
-    raise AttributeError(f"module 'lstmcore' has no attribute {name!r}")
+    advice = _ADVICE.get(name, "")
+    raise AttributeError(f"module 'lstmcore' has no attribute {name!r}{advice}")
 
 
 def __dir__():
@@ -102,7 +113,9 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
         time_distributed,
     )
     from lstmcore.losses import cross_entropy, exact_match, quantile_loss
+    from lstmcore.models import chain_parts as chain
     from lstmcore.models.autoencoders import Autoencoder, CompositeAutoencoder, DenseAutoencoder
+    from lstmcore.models.chain import Chain
     from lstmcore.models.forecaster import Forecaster
     from lstmcore.models.saving import load, save
     from lstmcore.models.seq2seq import DecoderState, Seq2Seq
@@ -123,6 +136,7 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
         EmbeddingParams,
         Gates,
         GeneralAttention,
+        LayerNormParams,
         LSTMParams,
         LSTMState,
         Trace,

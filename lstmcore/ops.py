@@ -9,7 +9,7 @@ NumPy, where JAX is not installed.
     dense, embedding, repeat_vector, time_distributed, attend, activate
     scan, cumulative_max, zero_state_like           loops over time
     np                                              the array functions: jax.numpy, or numpy
-    random, check_key, dropout_mask                 random numbers; not in NumPy
+    random, check_key, dropout, dropout_mask        random numbers; not in NumPy
 """
 
 from importlib import import_module as _import_module
@@ -21,7 +21,7 @@ _NAMES = {
     "lstmcore.attention": ("attend",),
     "lstmcore.activations": ("activate",),
     "lstmcore.loops": ("scan", "cumulative_max", "zero_state_like"),
-    "lstmcore.regularization": ("dropout_mask",),
+    "lstmcore.regularization": ("dropout", "dropout_mask"),
     "lstmcore.dtypes": ("check_key",),
     "jax": ("random",),
 }

@@ -16,6 +16,7 @@ from lstmcore.types import (
     DenseParams,
     EmbeddingParams,
     GeneralAttention,
+    LayerNormParams,
     LSTMParams,
 )
 
@@ -27,20 +28,32 @@ class Layer(NamedTuple):
       kind: type of its weights.
       features: size of its input; of an embedding the number of tokens, of an attention the size of
         the memory.
-      units: size of its output.
+      units: size of its output; of an LSTM with a projection that of its cell.
+      projection: size of the hidden state of an LSTM, if it is not that of its cell.
+      peephole: whether an LSTM must have a peephole; any may be given one.
     """
 
     kind: type
     features: int
     units: int
+    projection: int | None = None
+    peephole: bool = False
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each of its weights."""
-        return SHAPES[self.kind](self.features, self.units)
+        shapes = SHAPES[self.kind](self.features, self.units)
+        if self.peephole:
+            shapes["peephole"] = (3, self.units)
+        if self.projection is not None:
+            shapes["recurrent_kernel"] = (self.projection, 4 * self.units)
+            shapes["projection"] = (self.units, self.projection)
+        return shapes
 
     def optional_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each of the weights that it may have or not."""
-        return {"peephole": (3, self.units)} if self.kind is LSTMParams else {}
+        if self.kind is not LSTMParams or self.peephole:
+            return {}
+        return {"peephole": (3, self.units)}
 
 
 SHAPES: dict[type, Callable[[int, int], dict[str, tuple[int, ...]]]] = {
@@ -52,6 +65,7 @@ SHAPES: dict[type, Callable[[int, int], dict[str, tuple[int, ...]]]] = {
     DenseParams: lambda features, units: {"kernel": (features, units), "bias": (units,)},
     BiasParams: lambda features, units: {"bias": (units,)},
     EmbeddingParams: lambda tokens, units: {"table": (tokens, units)},
+    LayerNormParams: lambda features, units: {"scale": (units,), "offset": (units,)},
     GeneralAttention: lambda memory, units: {"weight": (units, memory)},
     AdditiveAttention: lambda memory, units: {
         "query": (units, units),
@@ -66,6 +80,7 @@ KINDS = {  # as Keras names them
     DenseParams: "Dense",
     BiasParams: "Dense",
     EmbeddingParams: "Embedding",
+    LayerNormParams: "LayerNorm",
     GeneralAttention: "GeneralAttention",
     AdditiveAttention: "AdditiveAttention",
 }
@@ -95,14 +110,16 @@ def check_params(params: Any, layers: Mapping[str, Layer]) -> None:
         )
     for name, layer in layers.items():
         checks.check_layer_params(params[name], layer.kind, f"params[{name!r}]")
-        if getattr(params[name], "projection", None) is not None:
+        if layer.projection is None and getattr(params[name], "projection", None) is not None:
             raise ValueError(
-                f"params[{name!r}] has a projection, but the layers of a model are sized by their "
-                "units: run such a layer with lc.lstm"
+                f"params[{name!r}] has a projection, but that layer of the model has none: an "
+                "lc.Chain describes one, lc.chain.LSTM(units, projection=...)"
             )
         for field, shape in layer.shapes().items():
             weights = getattr(params[name], field)
             advice = "were they made by another model?"
+            if weights is None:
+                raise ValueError(f"params[{name!r}].{field} is missing: the model needs {shape}")
             checks.check_shape(
                 f"params[{name!r}].{field}", weights, shape, "the model needs", advice
             )

@@ -132,6 +132,18 @@ class EmbeddingParams(NamedTuple):
     table: Array
 
 
+class LayerNormParams(NamedTuple):
+    """Weights of a layer normalisation (Ba, Kiros & Hinton 2016, "Layer normalization").
+
+    Attributes:
+      scale: [F].
+      offset: [F].
+    """
+
+    scale: Array
+    offset: Array
+
+
 class GeneralAttention(NamedTuple):
     """Weights of the score `query . weight . memory` (Luong et al. 2015, "general").
 

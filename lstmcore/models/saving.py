@@ -18,6 +18,7 @@ from lstmcore.activations import name_of
 from lstmcore.dtypes import floating_dtype
 from lstmcore.io.model_file import FORMAT, KEY, is_model, read_model_file
 from lstmcore.io.tensors import write_tensors
+from lstmcore.models.chain_parts import Part
 from lstmcore.specs import check_params
 
 __all__ = ["load", "save"]
@@ -70,7 +71,15 @@ def save(path: str | os.PathLike, model: Any, params: dict) -> None:
 
 def _plain(model: Any, name: str) -> Any:
     """Return a hyperparameter as JSON can hold it: the name of an activation for its function."""
-    value = getattr(model, name)
+    return _as_json(name, getattr(model, name))
+
+
+def _as_json(name: str, value: Any) -> Any:
+    if isinstance(value, Part):
+        plain = {f.name: _as_json(f.name, getattr(value, f.name)) for f in fields(value)}
+        return {"part": type(value).__name__} | plain
+    if isinstance(value, tuple):
+        return [_as_json(name, each) for each in value]
     if callable(value):
         if (value := name_of(value)) is None:
             raise ValueError(

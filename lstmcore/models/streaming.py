@@ -223,6 +223,11 @@ def _check_model(model: Any) -> None:
             else "Stream a model whose output at a step depends on no later one, such as "
             "lc.StackedLSTM, or one layer: lc.stream(lc.lstm, params[...])"
         )
+        if blocking := getattr(model, "not_causal", None):
+            raise TypeError(
+                f"{type(model).__name__} cannot be streamed: its layer {blocking!r} reads later "
+                "steps"
+            )
         raise TypeError(
             f"{type(model).__name__} cannot be streamed: nothing comes out before the sequence has "
             f"ended. {advice}"

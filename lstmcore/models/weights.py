@@ -20,21 +20,41 @@ from lstmcore.types import (
     DenseParams,
     EmbeddingParams,
     GeneralAttention,
+    LayerNormParams,
     LSTMParams,
 )
 
 __all__ = ["init_layers"]
 
-INIT: dict[type, Callable] = {
-    LSTMParams: init_lstm,
-    DenseParams: init_dense,
-    BiasParams: lambda key, features, units, dtype: BiasParams(jnp.zeros(units, dtype)),
-    EmbeddingParams: init_embedding,
-    GeneralAttention: lambda key, memory, units, dtype: init_attention(
-        key, "general", units, memory, dtype=dtype
+
+def _init_lstm(key: jax.Array, layer: Layer, dtype: Any) -> LSTMParams:
+    return init_lstm(
+        key,
+        layer.features,
+        layer.units,
+        dtype=dtype,
+        peephole=layer.peephole,
+        projection=layer.projection,
+    )
+
+
+INIT: dict[type, Callable[[jax.Array, Layer, Any], Any]] = {
+    LSTMParams: _init_lstm,
+    DenseParams: lambda key, layer, dtype: init_dense(
+        key, layer.features, layer.units, dtype=dtype
     ),
-    AdditiveAttention: lambda key, memory, units, dtype: init_attention(
-        key, "additive", units, memory, dtype=dtype
+    BiasParams: lambda key, layer, dtype: BiasParams(jnp.zeros(layer.units, dtype)),
+    EmbeddingParams: lambda key, layer, dtype: init_embedding(
+        key, layer.features, layer.units, dtype=dtype
+    ),
+    LayerNormParams: lambda key, layer, dtype: LayerNormParams(
+        jnp.ones(layer.units, dtype), jnp.zeros(layer.units, dtype)
+    ),
+    GeneralAttention: lambda key, layer, dtype: init_attention(
+        key, "general", layer.units, layer.features, dtype=dtype
+    ),
+    AdditiveAttention: lambda key, layer, dtype: init_attention(
+        key, "additive", layer.units, layer.features, dtype=dtype
     ),
 }
 
@@ -64,6 +84,6 @@ def init_layers(key: jax.Array, layers: Mapping[str, Layer], dtype: Any = jnp.fl
     check_drawn(key, sum(map(math.prod, shapes)), dtype)
     keys = jax.random.split(key, len(layers))
     return {
-        name: INIT[layer.kind](layer_key, layer.features, layer.units, dtype=dtype)
+        name: INIT[layer.kind](layer_key, layer, dtype)
         for layer_key, (name, layer) in zip(keys, layers.items(), strict=True)
     }
