@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Chain"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Chain:
     """Layers in order: the output of each is the input of the next.
 
@@ -93,6 +93,10 @@ class Chain:
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise ValueError(f"two layers are named {twice[0]!r}: each needs a name of its own")
+
+    def __repr__(self) -> str:
+        size = "" if self.features is None else f", features={self.features}"
+        return f"Chain({list(self.parts)}{size})"
 
     def _walk(self) -> Iterator[tuple[str, Part, Shape, Shape]]:
         """Yield (name, part, shape of its input, shape of its output) of each part, in order."""

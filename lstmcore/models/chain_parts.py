@@ -8,7 +8,7 @@ RepeatVector            a vector at each of n steps
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from lstmcore import checks
@@ -63,7 +63,7 @@ class Flow(NamedTuple):
     traces: dict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Part:
     """What all parts of a chain have; a part that has weights or another shape says so.
 
@@ -74,6 +74,14 @@ class Part:
     name: str | None = field(default=None, kw_only=True)
     default_name: ClassVar[str]
     causal: ClassVar[Any] = True  # the output at a step depends on no later one
+
+    def __repr__(self) -> str:
+        given = [
+            f"{f.name}={getattr(self, f.name)!r}"
+            for f in fields(self)
+            if getattr(self, f.name) != f.default
+        ]
+        return f"{type(self).__name__}({', '.join(given)})"
 
     def shape_after(self, name: str, shape: Shape) -> Shape:
         """Return the shape of the output; raise ValueError if the input does not fit."""
@@ -103,7 +111,7 @@ def _key(name: str, flow: Flow) -> Any:
     return flow.ops.random.fold_in(flow.key, int.from_bytes(name.encode()) % 2**31)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Embedding(Part):
     """One vector for each token, as `lc.embedding`; reads integers [B, T].
 
@@ -141,7 +149,7 @@ class Embedding(Part):
         return flow.ops.embedding(flow.params[name], x)[0], self.mask_of(x, mask)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Masking(Part):
     """Mask the steps at which all features have one value, as Keras's layer of this name.
 
@@ -164,7 +172,7 @@ class Masking(Part):
         return x, self.mask_of(x, mask)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LSTM(Part):
     """One LSTM layer, as `lc.lstm`; reads [B, T, F].
 
@@ -266,7 +274,7 @@ class LSTM(Part):
         return flow.ops.dropout_mask(_key(layer, flow), shape, self.recurrent_dropout, dtype)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dense(Part):
     """A dense layer over the last axis, at each step if there are steps.
 
@@ -296,7 +304,7 @@ class Dense(Part):
         return _activated(flow.ops, self.activation, flow.ops.dense(flow.params[name], x)), mask
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Activation(Part):
     """An activation by itself.
 
@@ -314,7 +322,7 @@ class Activation(Part):
         return _activated(flow.ops, self.activation, x), mask
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LayerNorm(Part):
     """Normalise the features to mean 0 and variance 1, then scale and shift them (Ba et al. 2016).
 
@@ -343,7 +351,7 @@ class LayerNorm(Part):
         return centred / flow.ops.np.sqrt(variance + self.epsilon) * scale + offset, mask
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dropout(Part):
     """Drop numbers at random, and scale up the others (Srivastava et al. 2014).
 
@@ -371,7 +379,7 @@ class Dropout(Part):
         return flow.ops.dropout(_key(name, flow), x, self.rate, shared_axes=shared), mask
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RepeatVector(Part):
     """Repeat a vector [B, F] at each of n steps, as an autoencoder hands its code to the decoder.
 

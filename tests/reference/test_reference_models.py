@@ -56,7 +56,7 @@ def test_loops_equal_jax(steps, rng):
     x = rng.normal(size=(3, steps, 2)).astype(np.float32)
 
     def step(carry, inputs, t):
-        total = carry["total"] + inputs[0] * t
+        total = carry["total"] + inputs[0] * (t > 1)
         return {"total": total}, (total, {"half": total / 2, "none": None})
 
     start = {"total": np.ones((3, 2), np.float32)}
@@ -73,7 +73,7 @@ def test_the_state_before_the_first_step_is_of_the_layers_sizes(rng):
         *(np.zeros(s) for s in ((2, 12), (2, 12), (12,))), None, np.zeros((3, 2))
     )
     for ops in (lc.ops, reference):
-        state = ops.zero_state_like(params, np.zeros((5, 7, 2)))
+        state = ops.zero_state_like(params, np.zeros((5, 7, 2), np.float32))
         assert (state.h.shape, state.c.shape) == ((5, 2), (5, 3))
         assert not np.any(state.h)
         assert not np.any(state.c)

@@ -1,0 +1,129 @@
+"""A model of the user's own, ten lines long, has everything that lstmcore's models have."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from strategies import assert_same
+
+import lstmcore as lc
+from lstmcore import reference, study
+
+KEY = jax.random.key(0)
+X = jax.random.normal(jax.random.key(1), (4, 5, 2))
+
+
+@dataclass(frozen=True)
+class Gated:
+    features: int
+    units: int
+
+    @property
+    def layers(self):
+        return {
+            "reader": lc.Layer(lc.LSTMParams, self.features, self.units),
+            "head": lc.Layer(lc.DenseParams, self.units, 1),
+        }
+
+    def init(self, key):
+        return lc.init_layers(key, self.layers)
+
+    def apply(self, params, x, *, mask=None, edits=None, states=None, ops=lc.ops):
+        start, edit = (states or {}).get("reader"), (edits or {}).get("reader")
+        _, trace = ops.lstm(params["reader"], x, start, mask=mask, edit=edit)
+        return ops.dense(params["head"], trace.h), {"reader": trace}
+
+
+MODEL = Gated(2, 3)
+PARAMS = MODEL.init(KEY)
+
+
+def test_summary():
+    assert lc.summary(MODEL, timesteps=5).splitlines()[2:4] == [
+        "reader  LSTM                    (None, 5, 3)      72",
+        "head    TimeDistributed(Dense)  (None, 5, 1)       4",
+    ]
+
+
+def test_files_and_the_numpy_engine(model_path):
+    lc.save(model_path, MODEL, PARAMS)
+    loaded, params = lc.load(model_path, model=Gated)
+    assert loaded == MODEL
+    assert_same(params, PARAMS)
+    apply, arrays = reference.load(model_path, model=Gated)
+    expected = jax.tree.map(np.asarray, MODEL.apply(PARAMS, X))
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)  # noqa: E731
+    jax.tree.map(close, apply(arrays, np.asarray(X)), expected)
+
+
+@dataclass(frozen=True)
+class Other(Gated):
+    pass
+
+
+@dataclass(frozen=True)
+class WithList(Gated):
+    sizes: object = None
+
+
+@pytest.mark.parametrize("load", [lc.load, reference.load])
+def test_a_file_never_says_what_is_imported(load, model_path):
+    lc.save(model_path, MODEL, PARAMS)
+    with pytest.raises(ValueError, match=r"of the class 'Gated', which is not .* model=\.\.\."):
+        load(model_path)
+    with pytest.raises(ValueError, match="holds a model of the class Gated, not Other"):
+        load(model_path, model=Other)
+    with pytest.raises(TypeError, match="model must be the class of a model, got 'Gated'"):
+        load(model_path, model="Gated")
+
+
+def test_hyperparameters_that_no_file_can_hold(model_path):
+    with pytest.raises(TypeError, match="sizes is set, which a file cannot hold"):
+        lc.save(model_path, WithList(2, 3, {1}), PARAMS)
+    with pytest.raises(ValueError, match="sizes is a function of your own"):
+        lc.save(model_path, WithList(2, 3, print), PARAMS)
+    with pytest.raises(TypeError, match="or a dataclass with layers and apply, got dict"):
+        lc.save(model_path, {}, PARAMS)
+
+
+def test_study_compiles_it_once():
+    traced = 0
+
+    @dataclass(frozen=True)
+    class Counting(Gated):
+        def apply(self, params, x, **options):
+            nonlocal traced
+            traced += 1
+            return super().apply(params, x, **options)
+
+    for _ in range(3):
+        run = study.run(Counting(2, 3), PARAMS, X)
+    assert traced == 1
+    assert run["reader", "forget"].shape == (4, 5, 3)
+    study.run(Counting(2, 3), PARAMS, X[:, :3])
+    assert traced == 2
+
+
+def test_streams():
+    stream = lc.stream(MODEL, PARAMS, batch=4)
+    first, stream = stream.step(X[:, :2])
+    last, _ = stream.step(X[:, 2:])
+    whole, _ = MODEL.apply(PARAMS, X)
+    np.testing.assert_allclose(np.concatenate([first, last], axis=1), whole, atol=1e-6)
+
+
+def test_fit_and_sweeps():
+    def loss(params, batch):
+        return jnp.mean((MODEL.apply(params, batch)[0] - batch[..., :1]) ** 2)
+
+    options = {"optimizer": optax.adam(0.05), "epochs": 15, "batch_size": 4}
+    result = lc.fit(loss, PARAMS, X, **options)
+    assert result.history["loss"][-1] < result.history["loss"][0]
+    swept = study.ablation_sweep(
+        MODEL.apply, PARAMS, X, metric=lambda y: jnp.mean(y**2), over=("layer", "gate")
+    )
+    assert swept.metric["reader"].shape == (4,)
+    assert np.ptp(swept.metric["reader"]) > 0
