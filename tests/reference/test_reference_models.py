@@ -55,23 +55,24 @@ def test_embedding_equals_jax_in_values_and_gradients(rng):
 def test_loops_equal_jax(steps, rng):
     x = rng.normal(size=(3, steps, 2)).astype(np.float32)
 
-    def step(carry, inputs, t):
-        total = carry["total"] + inputs[0] * (t > 1)
-        return {"total": total}, (total, {"half": total / 2, "none": None})
+    def result(ops):
+        def step(carry, inputs, t):
+            total = carry["total"] + ops.np.where(t > 1, inputs[0], 0)
+            return {"total": total}, (total, {"half": total / 2, "none": None})
 
-    start = {"total": np.ones((3, 2), np.float32)}
-    results = [ops.scan(step, start, (x, None), steps) for ops in (lc.ops, reference)]
+        return ops.scan(step, {"total": np.ones((3, 2), np.float32)}, (x, None), steps)
+
+    results = [result(ops) for ops in (lc.ops, reference)]
     assert_close(*results)
     assert results[1][1][0].shape == (3, steps, 2)
     if steps:
-        maxima = [ops.cumulative_max(x, axis=1) for ops in (lc.ops, reference)]
-        assert_close(*maxima)
+        assert_close(*(ops.cumulative_max(x, axis=1) for ops in (lc.ops, reference)))
 
 
-def test_the_state_before_the_first_step_is_of_the_layers_sizes(rng):
-    params = lc.LSTMParams(
-        *(np.zeros(s) for s in ((2, 12), (2, 12), (12,))), None, np.zeros((3, 2))
-    )
+def test_the_state_before_the_first_step_is_of_the_layers_sizes():
+    shapes = [(2, 12), (2, 12), (12,), (3, 2)]
+    kernel, recurrent_kernel, bias, projection = (np.zeros(s, np.float32) for s in shapes)
+    params = lc.LSTMParams(kernel, recurrent_kernel, bias, projection=projection)
     for ops in (lc.ops, reference):
         state = ops.zero_state_like(params, np.zeros((5, 7, 2), np.float32))
         assert (state.h.shape, state.c.shape) == ((5, 2), (5, 3))
