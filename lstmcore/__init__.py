@@ -52,6 +52,7 @@ _NAMES = {
     "models.streaming": ("stream", "Stream", "load_stream"),
     "models.saving": ("save", "load"),
     "training.fit": ("fit", "FitResult", "NonFiniteLossError"),
+    "training.train": ("Trained", "train"),
     "training.devices": ("use_all_cores",),
     "series": ("windows",),
     "vocabulary": ("Vocabulary", "PADDING", "START", "END", "UNKNOWN"),
@@ -129,6 +130,7 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.specs import Layer
     from lstmcore.training.devices import use_all_cores
     from lstmcore.training.fit import FitResult, NonFiniteLossError, fit
+    from lstmcore.training.train import Trained, train
     from lstmcore.types import (
         AdditiveAttention,
         BiasParams,

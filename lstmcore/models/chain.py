@@ -128,6 +128,11 @@ class Chain:
         """Return whether the output at a step depends on no later one, as streams need it."""
         return self.not_causal is None
 
+    @property
+    def gives_probabilities(self) -> bool:
+        """Return whether the output is a distribution over classes, not their logits."""
+        return getattr(self.parts[-1], "activation", None) == "softmax"
+
     def init(self, key: jax.Array, dtype: Any = "float32") -> dict:
         """Return new weights, drawn by `init_lstm`, `init_dense`, ..."""
         return lc.init_layers(key, self.layers, dtype)
