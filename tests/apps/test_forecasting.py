@@ -69,7 +69,6 @@ def shuffled_after(row, seed=9):
 # No leakage.
 
 
-@pytest.mark.thorough
 @every_kind
 def test_training_does_not_see_the_test_part(kind):
     ours = trained(kind)
@@ -160,7 +159,7 @@ def test_a_forecast_by_hand(kind):
     preprocessor = model.preprocessor.transform(rows).astype(np.float32)
     start = origin - lost
     x, future = preprocessor[start - WINDOW : start], preprocessor[start : start + HORIZON, -1:]
-    output, _ = model.model.apply(model.params, x[None], future[None])
+    output, _ = jax.jit(model.model.apply)(model.params, x[None], future[None])
     count = len(model.targets)
     output = np.asarray(output[0], float)
     if model.settings.quantiles:

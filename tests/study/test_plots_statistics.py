@@ -232,8 +232,19 @@ SUBSETS = [
 ]
 
 
-@pytest.mark.parametrize("value", ["effect", "recovered"])
-@pytest.mark.parametrize("over", SUBSETS, ids="-".join)
+CASES = [(over, value) for value in ("effect", "recovered") for over in SUBSETS]
+# The full sweep, all kinds of picture, and both values.
+QUICK = [(SUBSETS[0], "effect"), (SUBSETS[3], "recovered"), (SUBSETS[4], "effect"), CASES[-1]]
+
+
+@pytest.mark.parametrize(
+    ("over", "value"),
+    [
+        pytest.param(*case, id="-".join((*case[0], case[1])), marks=[pytest.mark.thorough] * long)
+        for case in CASES
+        for long in [case not in QUICK]
+    ],
+)
 def test_every_subset_of_a_sweep_has_its_picture(over, value, rng):
     sweep = a_sweep(rng, over)
     figure = plots.plot_sweep(sweep, value=value)

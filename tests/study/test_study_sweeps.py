@@ -131,23 +131,25 @@ def loop_of(name):
 SUBSETS = [over for size in range(5) for over in itertools.combinations(AXES, size)]
 
 
+QUICK = [("single", ()), ("single", AXES), ("stack", ("unit", "layer", "gate"))]
+LONG = [
+    *(("single", over) for over in SUBSETS if ("single", over) not in QUICK),
+    ("stack", ()),
+    ("stack", ("step",)),
+    ("writer", ("layer", "step", "unit")),
+    ("composite", AXES),
+    ("reader", ("layer", "step")),
+]
+
+
 @pytest.mark.parametrize(
-    ("name", "over"),
-    [
-        *(("single", over) for over in SUBSETS),
-        ("stack", ()),
-        ("stack", ("step",)),
-        ("stack", ("unit", "layer", "gate")),
-        ("writer", ("layer", "step", "unit")),
-        ("composite", AXES),
-        ("reader", ("layer", "step")),
-    ],
+    ("name", "over"), [*QUICK, *(pytest.param(*case, marks=pytest.mark.thorough) for case in LONG)]
 )
 def test_patch_sweep_is_a_loop(x64, name, over):
     loop = loop_of(name)
     sweep = loop.patch_sweep(over)
     loop.check(sweep, over, loop.donors)
-    clean = metric(loop.apply(loop.params, loop.clean, mask=loop.mask)[0])
+    clean = metric(jax.jit(loop.apply)(loop.params, loop.clean, mask=loop.mask)[0])
     np.testing.assert_allclose(sweep.target, clean, rtol=1e-10)
     for key, values in sweep.metric.items():
         np.testing.assert_allclose(sweep.effect[key], values - sweep.baseline)
