@@ -3,13 +3,10 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from strategies import weights
+from untrained import no_training
 
-import lstmcore as lc
-from lstmcore.apps import training
 from lstmcore.apps.autoencoding import folder
 
 
@@ -23,26 +20,17 @@ def shared_programs():
         yield
 
 
-def keep_first_weights(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(training, "fit", _first_weights)
-    patch.setattr(training, "_init", lambda model, key: weights(model))
-
-
-def _first_weights(loss, params, data, *, epochs, validation=None, **_):
-    kinds = ["loss"] if validation is None else ["loss", "validation_loss"]
-    return lc.FitResult(params, {kind: np.ones(epochs) for kind in kinds})
-
-
-@pytest.fixture
-def no_training(monkeypatch):
-    """Models keep their first weights: other tests train, which takes long to compile."""
-    keep_first_weights(monkeypatch)
+@pytest.fixture(name="no_training")
+def _no_training():
+    """Models keep random weights: other tests train."""
+    with no_training():
+        yield
 
 
 @pytest.fixture(scope="module")
 def no_training_in_this_module():
-    with pytest.MonkeyPatch.context() as patch:
-        keep_first_weights(patch)
+    """The same for a whole module, and for what its fixtures make."""
+    with no_training():
         yield
 
 
