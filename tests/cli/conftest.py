@@ -1,6 +1,5 @@
 """Fixtures of the tests of the command."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -8,16 +7,6 @@ from matplotlib.figure import Figure
 from untrained import no_training
 
 from lstmcore.apps.autoencoding import folder
-
-
-@pytest.fixture(scope="session", autouse=True)
-def shared_programs():
-    """Let commands in processes of their own find the programs that the tests have compiled."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", os.environ["LSTMCORE_TESTED_PROGRAMS"])
-        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        patch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-        yield
 
 
 @pytest.fixture(name="no_training")

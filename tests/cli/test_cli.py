@@ -154,6 +154,7 @@ def test_same_seed_same_model(table, tmp_path):
     assert files[0] == files[1]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("no_figures")
 def test_sunspots_with_validation_and_patience(tmp_path):
     """A step too small to change any weight: the first epoch stays the best, and patience ends."""

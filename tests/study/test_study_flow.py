@@ -111,6 +111,7 @@ def test_padding_and_jit_change_nothing(x64, rng):
         close(padded[0, 3:], np.broadcast_to(unpadded[0, -1], padded[0, 3:].shape))
 
 
+@pytest.mark.thorough
 def test_masked_steps_do_not_overflow(rng):
     params, x, _, _ = make(rng, "none", np.float32)
     huge = lc.LSTMState(*np.full((2, B, H), 1e38, np.float32))

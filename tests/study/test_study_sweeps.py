@@ -169,7 +169,7 @@ def test_some_layers_and_gates(x64):
     loop.check(sweep, ("step",), loop.donors, ("forget",), ["lstm_0"])
 
 
-@pytest.mark.parametrize("numbers", [1, 700])
+@pytest.mark.parametrize("numbers", [1, pytest.param(700, marks=pytest.mark.thorough)])
 def test_chunks_change_nothing(x64, monkeypatch, numbers):
     monkeypatch.setattr(sweeps, "NUMBERS_AT_ONCE", numbers)
     loop_of("stack").check(
@@ -178,7 +178,7 @@ def test_chunks_change_nothing(x64, monkeypatch, numbers):
 
 
 def test_patching_a_run_with_itself_changes_nothing(x64):
-    loop = loop_of("composite")
+    loop = loop_of("stack")
     sweep = study.patch_sweep(
         loop.apply, loop.params, loop.clean, loop.clean, metric, AXES, mask=MASK
     )
@@ -193,7 +193,10 @@ def mean_of(trace, masked):
     return lc.Gates(*(np.broadcast_to(mean(gate), gate.shape) for gate in trace.gates))
 
 
-@pytest.mark.parametrize("value", [None, np.float32(0.5), "mean"])
+LONG = [pytest.param(v, marks=pytest.mark.thorough) for v in (np.float32(0.5), "mean")]
+
+
+@pytest.mark.parametrize("value", [None, *LONG])
 def test_ablation_sweep_is_a_loop(x64, value):
     """Of a decoder that writes as many steps as were read, too: it is not masked."""
     loop = loop_of("reader")
