@@ -351,7 +351,9 @@ def test_features_have_a_legend(rng):
 # One unit.
 
 
-@pytest.mark.parametrize(("steps", "units"), [(1, 1), (30, 8), (300, 512)])
+@pytest.mark.parametrize(
+    ("steps", "units"), [(1, 1), (300, 512), pytest.param(30, 8, marks=pytest.mark.thorough)]
+)
 def test_a_unit_has_its_story_in_five_panels(steps, units, rng):
     run = a_run(rng, steps, units)
     unit = units - 1
