@@ -237,7 +237,9 @@ def test_prediction_is_of_the_next_rows():
     assert float(training.loss(model, settings, params, batch)) == pytest.approx(expected)
 
 
-@METHODS
+@pytest.mark.parametrize(
+    "method", ["prediction", pytest.param("reconstruction", marks=pytest.mark.thorough)]
+)
 def test_denoising_corrupts_what_is_read_and_not_what_is_to_be_written(method):
     settings = QUICK[method]
     model = training.build(settings, 1)
