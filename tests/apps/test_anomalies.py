@@ -96,7 +96,8 @@ def test_reconstruction_errors_by_hand(combine):
     values = table()
     detector = untrained(settings, values)
     scaled = detector.preprocessor.transform(values).astype(np.float32)
-    written, _ = detector.model.apply(detector.params, np.array(lc.windows(scaled, 5)))
+    apply = jax.jit(detector.model.apply)
+    written, _ = apply(detector.params, np.array(lc.windows(scaled, 5)))
     for row in (0, 1, 5, 255, 256, 260, 511, 512, 698, 699):
         starts = [start for start in range(row - 4, row + 1) if 0 <= start <= 695]
         held = [written[start, row - start] for start in starts]
@@ -111,7 +112,7 @@ def test_prediction_errors_by_hand(combine):
     values = table(1300)
     detector = untrained(settings, values)
     scaled = detector.preprocessor.transform(values).astype(np.float32)
-    written = np.array(detector.model.apply(detector.params, scaled[None])[0])[0]
+    written = np.array(jax.jit(detector.model.apply)(detector.params, scaled[None])[0])[0]
     written = written.reshape(1300, 3, 2)
     errors = detector.errors(values)
     assert np.isnan(errors[:4]).all()
@@ -167,6 +168,7 @@ def test_a_missing_value_has_no_error(method):
         refusing.errors(gappy)
 
 
+@pytest.mark.thorough
 @METHODS
 def test_memory_does_not_grow_with_windows(method):
     """All windows of 20,000 rows at once were 8 MB in float32, twice that in float64."""
@@ -190,7 +192,7 @@ def test_a_list_and_one_axis_will_do(method):
 # Training.
 
 
-@pytest.mark.parametrize("lags", [(), (2,)])
+@pytest.mark.parametrize("lags", [pytest.param((), marks=pytest.mark.thorough), (2,)])
 def test_validation_rows_are_not_learned_from(lags):
     """Without patience they do not even choose the epoch."""
     preprocessing = series.Preprocessing(difference=lags)
@@ -235,7 +237,9 @@ def test_prediction_is_of_the_next_rows():
     assert float(training.loss(model, settings, params, batch)) == pytest.approx(expected)
 
 
-@METHODS
+@pytest.mark.parametrize(
+    "method", ["prediction", pytest.param("reconstruction", marks=pytest.mark.thorough)]
+)
 def test_denoising_corrupts_what_is_read_and_not_what_is_to_be_written(method):
     settings = QUICK[method]
     model = training.build(settings, 1)

@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import asdict, replace
+from functools import cache
 
 import numpy as np
 import pytest
 from detectors import table, untrained
 from manifests import forge
+from untrained import no_training
 
 from lstmcore import anomalies, forecasting
 from lstmcore.apps import autoencoding, run_folder
@@ -56,13 +58,38 @@ def test_a_detector(tmp_path):
     np.testing.assert_array_equal(loaded.errors(values), detector.errors(values))
 
 
+FORECAST = {
+    "window": np.int64(4),
+    "horizon": np.int32(2),
+    "units": (np.int64(3),),
+    "stride": np.int64(2),
+    "epochs": np.int64(1),
+    "batch_size": np.int16(8),
+    "learning_rate": np.float32(0.0078125),
+    "patience": np.int64(0),
+    "validation": np.float64(0.2),
+    "seed": np.uint8(3),
+    "season": np.int64(4),
+    "test": np.float32(0.25),
+    "dropout": np.float32(0.5),
+}
+
+
+@cache
+def forecaster(numbers=lambda number: number):
+    """A trained forecaster, with settings that are numbers of NumPy or what `numbers` makes."""
+    plain = {name: numbers(n) for name, n in FORECAST.items() if name != "units"}
+    units = tuple(map(numbers, FORECAST["units"]))
+    settings = forecasting.Settings(
+        units=units, future_covariates=("plan",), preprocessing=LAGGED, **plain
+    )
+    with no_training():
+        return forecasting.train(table(60), ["load", "plan"], settings)
+
+
 @pytest.mark.parametrize("horizon", ["steps", "ahead"])
 def test_a_forecaster(horizon, tmp_path):
-    settings = forecasting.Settings(
-        window=4, horizon=2, units=3, epochs=1, future_covariates=("plan",), preprocessing=LAGGED
-    )
-    values = table(60)
-    trained = forecasting.train(values, ["load", "plan"], settings)
+    values, trained = table(60), forecaster(np.generic.item)
     trained.save(tmp_path)
     rename(
         tmp_path / "forecast.json",
@@ -73,7 +100,7 @@ def test_a_forecaster(horizon, tmp_path):
     )
     forge(tmp_path)
     loaded = forecasting.Trained.load(tmp_path)
-    assert loaded.settings == settings
+    assert loaded.settings == trained.settings
     np.testing.assert_array_equal(
         loaded.forecast(values, [50]).point, trained.forecast(values, [50]).point
     )
@@ -129,22 +156,7 @@ def test_the_state_of_an_online_detector(tmp_path, monkeypatch):
 
 
 def test_numbers_of_numpy_are_written(tmp_path):
-    settings = forecasting.Settings(
-        window=np.int64(4),
-        horizon=np.int32(2),
-        units=(np.int64(3),),
-        stride=np.int64(2),
-        epochs=np.int64(1),
-        batch_size=np.int16(8),
-        learning_rate=np.float32(0.01),
-        patience=np.int64(0),
-        validation=np.float64(0.2),
-        seed=np.uint8(3),
-        season=np.int64(4),
-        test=np.float32(0.25),
-        dropout=np.float32(0.5),
-    )
-    assert settings.patience is None
-    trained = forecasting.train(table(60), ["load", "plan"], settings)
+    trained = forecaster()
+    assert trained.settings.patience is None
     trained.save(tmp_path)
-    assert forecasting.Trained.load(tmp_path).settings == settings
+    assert forecasting.Trained.load(tmp_path).settings == trained.settings

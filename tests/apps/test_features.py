@@ -1,8 +1,8 @@
 """Codes as features of scikit-learn: pipelines, clones, grid searches, and what is refused."""
 
-import jax
 import numpy as np
 import pytest
+from strategies import weights
 
 import lstmcore as lc
 
@@ -138,7 +138,7 @@ def test_names_of_columns_are_kept_and_checked():
 
 
 FITTED = LatentFeatures(LSTM, **fast)
-FITTED.n_features_in_, FITTED.params_ = 8, LSTM.init(jax.random.key(0))
+FITTED.n_features_in_, FITTED.params_ = 8, weights(LSTM)
 WITH_NAN = np.where(np.arange(8) == 3, np.nan, TABLE)
 
 

@@ -35,6 +35,14 @@ SERIES = {
 }
 
 
+# Steady, trending, cyclic; the others take long in sum.
+SOME = ("random walk", "walk with drift", "sunspots")
+each_series = pytest.mark.parametrize(
+    "series",
+    [*SOME, *(pytest.param(n, marks=pytest.mark.thorough) for n in SERIES if n not in SOME)],
+)
+
+
 # Forecasts of all rows `step` ahead, from the rows up to there alone; NaN where there are too few.
 
 
@@ -90,7 +98,7 @@ def counts(series, make, step=1, rows=200, seeds=SEEDS):
 
 
 @pytest.mark.parametrize("make", FOLLOWERS.values(), ids=FOLLOWERS)
-@pytest.mark.parametrize("series", SERIES)
+@each_series
 def test_followers_are_found_out(series, make):
     found = counts(series, make)
     assert found[LAGS] >= 96
@@ -107,7 +115,7 @@ def test_followers_far_ahead_or_on_few_rows(make, step, rows):
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.3, 0.5, 0.8, 1.5, 3])
-@pytest.mark.parametrize("series", SERIES)
+@each_series
 def test_the_truth_and_noise_is_no_follower(series, fraction):
     """However slow the series is, and however large the noise."""
     found = counts(series, lambda y, step, rng: noisy(y, step, fraction, rng), seeds=range(25))
@@ -150,7 +158,7 @@ def test_nothing_is_ahead_on_a_random_walk(step):
         assert counts("random walk", make, step, seeds=range(200))[BEATS] <= 3
 
 
-@pytest.mark.parametrize("series", SERIES)
+@each_series
 def test_noise_and_constants_are_no_better_but_no_followers(series):
     for make in (
         lambda y, step, rng: y.mean() + 2 * y.std() * rng.normal(size=len(y)),
@@ -262,7 +270,10 @@ def test_a_forecast_that_never_changes_has_no_lag(rng):
     assert lag_check(walk[1:], np.full(99, 3.0), walk[:-1]).best_lag == 0
 
 
-@pytest.mark.parametrize(("rows", "step"), [(60, 24), (60, 48), (250, 36)])
+LONG = pytest.param(250, 36, marks=pytest.mark.thorough)
+
+
+@pytest.mark.parametrize(("rows", "step"), [(60, 24), (60, 48), LONG])
 def test_few_independent_segments_are_no_proof(rows, step):
     """Two independent errors cannot tell; without a correction 12 to 16 % were ahead."""
     forecasts = (

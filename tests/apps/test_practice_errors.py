@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from untrained import no_training
 
 from lstmcore import anomalies, forecasting
 from lstmcore.series import Preprocessing
@@ -17,6 +18,13 @@ def forecast_settings(**changes):
     return forecasting.Settings(
         **{"window": 6, "horizon": 2, "units": 2, "epochs": 1, "batch_size": 64, **changes}
     )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def untrained():
+    """What is refused does not depend on what is learnt."""
+    with no_training():
+        yield
 
 
 @cache

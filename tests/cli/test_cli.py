@@ -109,6 +109,7 @@ def test_the_figures_show_something(tutorial):
 # Tables, modes, options.
 
 
+@pytest.mark.usefixtures("no_training", "empty_figures")
 @pytest.mark.parametrize("mode", ["prediction", "composite"])
 def test_a_table_in_each_mode(mode, table, tmp_path):
     """The settings and the model are enough to write the output again, in units of the table."""
@@ -153,6 +154,7 @@ def test_same_seed_same_model(table, tmp_path):
     assert files[0] == files[1]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("no_figures")
 def test_sunspots_with_validation_and_patience(tmp_path):
     """A step too small to change any weight: the first epoch stays the best, and patience ends."""
@@ -167,6 +169,7 @@ def test_sunspots_with_validation_and_patience(tmp_path):
     np.testing.assert_allclose(run.settings()["preprocessor"]["offset"], trained_on.mean(axis=0))
 
 
+@pytest.mark.usefixtures("no_training")
 def test_names_of_columns_are_not_taken_for_markup(table, tmp_path):
     names = ["temp [degc]", "price [/usd]", "$x^$"]
     rows = "".join(f"{i},{i * i},{i % 3}\n" for i in range(9))
@@ -185,6 +188,7 @@ GAPPY = "when,load,temp\n" + "".join(
 )
 
 
+@pytest.mark.usefixtures("no_training", "no_figures")
 @pytest.mark.parametrize("mode", ["reconstruction", "prediction"])
 def test_missing_values_and_differences(mode, table, tmp_path):
     """An empty cell where nobody knows the value; and all in units of the table."""
@@ -253,7 +257,7 @@ def test_times_are_checked(dates, message, table, tmp_path):
     assert_refused(call("fit", table, "--window", 1, "-o", tmp_path / "run"), message)
 
 
-@pytest.mark.usefixtures("no_figures")
+@pytest.mark.usefixtures("no_training", "no_figures")
 def test_a_column_that_never_changes_is_named(table, tmp_path):
     table.write_text("load,temp\n" + "".join(f"{i},5\n" for i in range(12)))
     run = call("fit", table, *SMALL, "-o", tmp_path / "run")
@@ -381,6 +385,7 @@ def test_a_run_that_ends_before_it_trains_changes_nothing(
         assert not folder.exists()
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_results_of_an_earlier_run_do_not_stay_beside_those_of_another_model(tutorial, tmp_path):
     shutil.copytree(tutorial.folder, tmp_path / "run")
     call("inspect", tmp_path / "run")
@@ -392,7 +397,7 @@ def test_results_of_an_earlier_run_do_not_stay_beside_those_of_another_model(tut
     }  # fmt: skip
 
 
-@pytest.mark.usefixtures("no_figures")
+@pytest.mark.usefixtures("no_training", "no_figures")
 def test_errors_of_training_and_validation_windows_are_printed(tmp_path):
     run = call("fit", "--dataset", "sunspots", *SMALL, "--validation", 0.2, "-o", tmp_path / "run")
     rows = run.rows("output.csv")
@@ -403,7 +408,7 @@ def test_errors_of_training_and_validation_windows_are_printed(tmp_path):
     assert {row["used_for"] for row in rows} == {"training", "neither", "validation"}
 
 
-@pytest.mark.usefixtures("no_figures")
+@pytest.mark.usefixtures("no_training", "no_figures")
 def test_the_table_itself_is_never_overwritten(table, tmp_path):
     """It may well be the output of an earlier run, in the same folder."""
     table = table.rename(table.with_name("output.csv"))

@@ -203,7 +203,7 @@ def test_the_page_draws_in_a_browser_without_a_network(browser, found):
 # Options.
 
 
-@pytest.mark.usefixtures("plain_report")
+@pytest.mark.usefixtures("no_training", "plain_report")
 def test_a_table_of_its_own_to_train_on(table, tmp_path):
     """Its columns may stand in another order, and it may have more of them."""
     normal = tmp_path / "normal.csv"
@@ -238,7 +238,7 @@ HANDLED = {
 }
 
 
-@pytest.mark.usefixtures("plain_report")
+@pytest.mark.usefixtures("no_training", "plain_report")
 @pytest.mark.parametrize(("options", "detection"), HANDLED.values(), ids=HANDLED)
 def test_options(options, detection, table, tmp_path):
     run = call("anomalies", table, *SMALL, *options, "-o", tmp_path / "run")
@@ -318,7 +318,7 @@ def test_rows_without_a_value_have_no_score(table, tmp_path):
     assert "filled with the last known value" in run.text
 
 
-@pytest.mark.usefixtures("plain_report")
+@pytest.mark.usefixtures("no_training", "plain_report")
 @pytest.mark.parametrize(
     ("marked", "note"),
     [
@@ -360,7 +360,7 @@ def test_other_columns_of_labels_are_left_out(table, tmp_path):
     assert "Change_Point looks like a column of labels, and is trained on" in run.text
 
 
-@pytest.mark.usefixtures("plain_report")
+@pytest.mark.usefixtures("no_training", "plain_report")
 @pytest.mark.parametrize("options", [("--labels", "anomaly"), ()], ids=["asked for", "found"])
 def test_labelled_rows_that_are_trained_on_are_pointed_out(options, table, tmp_path):
     table.write_text(skab(marks(slice(10, 13)), marks(slice(10, 11))))
@@ -404,7 +404,7 @@ def test_tables_of_different_intervals_are_refused(table, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.usefixtures("plain_report")
+@pytest.mark.usefixtures("no_training", "plain_report")
 @pytest.mark.parametrize(
     ("times", "note"),
     [
@@ -424,6 +424,7 @@ def test_times_that_are_in_both_tables_are_pointed_out(times, note, table, tmp_p
     assert note is None or note in run.text
 
 
+@pytest.mark.usefixtures("no_training", "plain_report")
 def test_rows_left_out_in_time_stay_beside_their_labels(table, tmp_path):
     kept = np.array([row for row in range(ROWS) if row not in (40, 41)])
     text = lines(

@@ -220,7 +220,7 @@ def test_options(options, table, tmp_path):
     assert ("interval of 80%" in run.text) == bool(ends)
 
 
-@pytest.mark.usefixtures("plain_report")
+@pytest.mark.usefixtures("no_training", "plain_report")
 def test_columns_known_in_advance(table, tmp_path):
     """Rows with these alone come after the last that is known."""
     whole = values()
@@ -245,6 +245,7 @@ def test_help_explains_each_option(command):
     assert "The output folder receives report.html" in run.text
 
 
+@pytest.mark.usefixtures("no_training")
 def test_columns_that_are_not_known_ahead_leave_no_forecast(table, tmp_path):
     """The page is made all the same, gates among them."""
     whole = values()
@@ -301,7 +302,7 @@ HARD = {
 }
 
 
-@pytest.mark.usefixtures("plain_report")
+@pytest.mark.usefixtures("no_training", "plain_report")
 @pytest.mark.parametrize(("make", "options", "note"), HARD.values(), ids=HARD)
 def test_hard_tables(make, options, note, table, tmp_path):
     table.write_text(lines(make()))
@@ -312,7 +313,7 @@ def test_hard_tables(make, options, note, table, tmp_path):
     assert np.isfinite(floats(run, "forecast.csv", "forecast")).all()
 
 
-@pytest.mark.usefixtures("plain_report")
+@pytest.mark.usefixtures("no_training", "plain_report")
 def test_rows_left_out_in_time(table, tmp_path):
     kept = [row for row in range(ROWS) if row not in (40, 41)]
     labels = [days()[row] for row in kept]
@@ -323,7 +324,7 @@ def test_rows_left_out_in_time(table, tmp_path):
     assert run.rows("forecast.csv")[0]["date"] == "2024-06-09"
 
 
-@pytest.mark.usefixtures("plain_report")
+@pytest.mark.usefixtures("no_training", "plain_report")
 def test_words_that_name_several_rows_are_no_times(table, tmp_path):
     text = lines(values(), labels=["here", "there"] * (ROWS // 2))
     table.write_text(text.replace("date", "place"))

@@ -18,6 +18,9 @@ from lstmcore import series
 from lstmcore.apps import autoencoding
 from lstmcore.io import manifest
 
+# The page needs a model and its table, but neither training nor figures.
+pytestmark = pytest.mark.usefixtures("no_training_in_this_module", "no_figures")
+
 SMALL = ("--units", 2, "--epochs", 1, "--batch-size", 512)
 ROWS = [(f"day {i}", np.sin(i), 100 + 10 * np.cos(i)) for i in range(40)]
 TABLE = "name,load,temp\n" + "".join(f"{day},{a:.4f},{b:.4f}\n" for day, a, b in ROWS)
@@ -31,7 +34,7 @@ def csv(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(csv, tmp_path_factory) -> Path:
+def trained(csv, tmp_path_factory, no_training_in_this_module) -> Path:
     """The folder of a model that reads windows of 5 rows of `csv`."""
     run = call("fit", csv, *SMALL, "--window", 5, "-o", tmp_path_factory.mktemp("trained") / "run")
     assert run.exit_code == 0, run.text
@@ -117,7 +120,7 @@ def test_another_table_is_scaled_as_the_one_of_the_training(folder, csv, tmp_pat
         series.read_csv(csv), autoencoding.Settings(window=5)
     ).preprocessor
     x = preprocessor.scaler.transform(numbers(page["inputs"])).astype("float32")
-    expected = model.apply(params, x)[1]["encoder_0"].c
+    expected = jax.jit(model.apply)(params, x)[1]["encoder_0"].c
     np.testing.assert_allclose(decoded(page["layers"][0], "c"), expected, atol=1e-4)
 
 
@@ -199,7 +202,7 @@ def test_a_model_without_settings_reads_the_table_as_it_is(csv, tmp_path):
     page = contents(tmp_path / "inspect.html")
     values = series.read_csv(csv).values[None]  # all rows at once
     np.testing.assert_allclose(numbers(page["inputs"]), values, rtol=1e-6)
-    expected = model.apply(params, values.astype("float32"))[1]["lstm_0"].h
+    expected = jax.jit(model.apply)(params, values.astype("float32"))[1]["lstm_0"].h
     np.testing.assert_allclose(decoded(page["layers"][0], "h"), expected, atol=1e-4)
     call("inspect", tmp_path / "m.safetensors", csv, "--window", 10, "--force")
     assert contents(tmp_path / "inspect.html")["examples"] == 4

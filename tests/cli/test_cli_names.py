@@ -15,7 +15,7 @@ SMALL = ["--window", 6, "--horizon", 2, "--units", 3, "--epochs", 1, "--batch-si
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, no_training_in_this_module):
     """A forecast of such columns, from and to such paths."""
     folder = tmp_path_factory.mktemp("names")
     # Where file names may be any bytes, Python has surrogates for those that are no UTF-8.

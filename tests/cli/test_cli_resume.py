@@ -87,8 +87,16 @@ def stopped(by: str, table, folder, *options):
     )
 
 
+TERM, HANG_UP = ("SIGTERM", 143), ("SIGHUP", 129)  # and the exit status
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are others there")
-def test_killed_and_interrupted_it_ends_as_if_it_had_never_been_stopped(table, whole, tmp_path):
+@pytest.mark.parametrize(
+    "signals", [[TERM], pytest.param([TERM, HANG_UP], marks=pytest.mark.thorough)]
+)
+def test_killed_and_interrupted_it_ends_as_if_it_had_never_been_stopped(
+    signals, table, whole, tmp_path
+):
     folder, kept = tmp_path / "run", staging_of(tmp_path / "run") / CHECKPOINT
     killed = stopped("SIGKILL", table, folder)
     assert killed.returncode == -signal.SIGKILL
@@ -99,7 +107,7 @@ def test_killed_and_interrupted_it_ends_as_if_it_had_never_been_stopped(table, w
         f"interrupted: training so far is saved in {kept}; the same command with --resume continues"
     )
     # Each does as Ctrl-C does, and the exit status tells which it was.
-    for epochs, (name, status) in enumerate({"SIGTERM": 143, "SIGHUP": 129}.items(), start=1):
+    for epochs, (name, status) in enumerate(signals, start=1):
         interrupted = stopped(name, table, folder, "--resume")
         assert interrupted.returncode == status, interrupted.stderr
         assert expected in interrupted.stderr

@@ -71,7 +71,7 @@ def test_options_of_reading_are_for_a_file(arguments, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no such files")
-@pytest.mark.usefixtures("no_figures")
+@pytest.mark.usefixtures("no_training", "no_figures")
 def test_a_table_may_come_through_a_pipe(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -229,6 +229,7 @@ def test_a_run_that_ends_in_its_first_epoch_changes_nothing(
     assert not (folder.parent / "new").exists()
 
 
+@pytest.mark.thorough
 def test_a_run_that_diverges_keeps_its_last_finite_weights(pairs, tmp_path):
     """There is no validation part, so that only the second epoch meets what the first step did."""
     options = (

@@ -191,6 +191,7 @@ def test_a_reader_that_leaves_and_no_extras_but_its_own(tmp_path):
     assert (folder / "gates_encoder_0.png").exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
 def test_closed_streams(tmp_path):
     """What libraries write to the numbers of closed streams must not end up in the results."""

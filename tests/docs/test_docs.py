@@ -2,11 +2,14 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command import call
+from matplotlib.figure import Figure
 from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
@@ -29,22 +32,73 @@ def run_shell(example) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def run_shell_here(example) -> None:
+    """The same, but `lstmcore` runs in this process, where much is imported and compiled."""
+    if "pip install" in example.parsed:
+        return
+    for line in re.split(r"\n|&&", example.parsed):
+        command, *arguments = shlex.split(line) or [""]
+        if command == "lstmcore":
+            run = call(*arguments)
+            assert run.exit_code == 0, run.text
+        else:
+            subprocess.run(["bash", "-euo", "pipefail", "-c", line], check=True)
+
+
 # The shape in a comment beside a print: print(x.shape)  # (5, 3, 128): ...
 SHAPE_IN_COMMENT = re.compile(r"^print\(.*\)  # (\(\d[\d, ]*\))", re.MULTILINE)
-PARSER = Sybil([PythonCodeBlockParser(), CodeBlockParser("bash", run_shell)])
+AS_IS, HERE = (
+    Sybil([PythonCodeBlockParser(), CodeBlockParser("bash", run)])
+    for run in (run_shell, run_shell_here)
+)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_code_blocks_run(page, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    fenced = re.findall(r"^ *```(?:python|bash)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    examples = list(PARSER.parse(page).examples())
+# Ten or more epochs, of Python or of a command, and folds, of which each trains a model.
+LONG = re.compile(r"(?<=\bepochs[= ])\d{2,}|(?<=\bfolds=)\d+")
+SHORTER = re.compile(f"{LONG.pattern}|^lstmcore |savefig\\(", re.MULTILINE)
+SHORTENED = [page for page in PAGES if SHORTER.search(page.read_text(encoding="utf-8"))]
+
+
+def run_blocks(page: Path, parser: Sybil, text: str, capsys) -> None:
+    """Run the code blocks of a page, and compare the shapes that it states."""
+    fenced = re.findall(r"^ *```(?:python|bash)$", text, re.MULTILINE)
+    examples = list(parser.parse(page).examples())
     assert len(examples) == len(fenced)
     for example in examples:
         example.evaluate()
         printed = capsys.readouterr().out
         for shape in SHAPE_IN_COMMENT.findall(str(example.parsed)):
             assert shape in printed, f"{page.name} states {shape} but printed {printed}"
+
+
+def touch(figure, file, *, render=Figure.savefig, **options) -> None:
+    """Make an empty file, but render a figure that goes into a page."""
+    if isinstance(file, str | Path):
+        Path(file).touch()
+    else:
+        render(figure, file, **options)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_blocks_run(page, tmp_path, monkeypatch, capsys):
+    """Every block of every page, trained shortly: no block depends on how much is learnt.
+
+    Figures are made and not rendered, which takes long and is what the tests of plots do.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Figure, "savefig", touch)
+    text = LONG.sub("1", page.read_text(encoding="utf-8"))
+    shortened = tmp_path / page.name
+    shortened.write_text(text, encoding="utf-8")
+    run_blocks(shortened, HERE, text, capsys)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("page", SHORTENED, ids=lambda page: page.name)
+def test_code_blocks_run_as_they_are(page, tmp_path, monkeypatch, capsys):
+    """Those that train for longer, render figures, or call the command as a process."""
+    monkeypatch.chdir(tmp_path)
+    run_blocks(page, AS_IS, page.read_text(encoding="utf-8"), capsys)
 
 
 def test_ci_runs_the_two_commands_of_the_readme():

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+from untrained import no_training
 
 import lstmcore as lc
 from lstmcore import anomalies, forecasting, series
@@ -38,6 +39,13 @@ OTHERS = {
     "dict": {"temp": TEMP, "load": LOAD},
     "another library": Columns({"temp": TEMP, "load": LOAD}),
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def untrained():
+    """Which column is which does not depend on what is learnt."""
+    with no_training():
+        yield
 
 
 @cache

@@ -217,6 +217,7 @@ def test_gates_share_a_scale_and_the_others_diverge_from_0(rng):
         assert panels[place].images[0].get_cmap().name == "RdBu_r"
 
 
+@pytest.mark.thorough
 def test_one_runaway_cell_does_not_blank_the_others(rng):
     run = a_run(rng, 20, 50)
     c = np.clip(run["lstm_0", "c"], -1, 1)
@@ -227,6 +228,7 @@ def test_one_runaway_cell_does_not_blank_the_others(rng):
     assert_drawable(figure)
 
 
+@pytest.mark.thorough
 def test_a_silent_candidate_can_be_drawn():
     gates = Gates(*np.zeros((4, 1, 3, 2)))
     figure = plots.plot_gates(of_trace(Trace(gates.input, gates.input, gates)), "lstm_0")
@@ -262,6 +264,7 @@ def test_half_lives_stand_beside_the_units():
     ]
 
 
+@pytest.mark.thorough
 def test_of_many_units_some_are_labelled(rng):
     figure = plots.plot_gates(a_run(rng, 5, 512), "lstm_0")
     for axes in figure.axes[2:]:
@@ -306,6 +309,7 @@ def test_masked_steps_are_hatched_and_blank(rng):
     assert_drawable(figure)
 
 
+@pytest.mark.thorough
 def test_an_example_without_a_real_step_can_be_drawn(rng):
     mask = np.array([[True, True], [False, False]])
     figure = plots.plot_gates(a_run(rng, 2, 3, mask=mask), "lstm_0", 1)
@@ -313,6 +317,7 @@ def test_an_example_without_a_real_step_can_be_drawn(rng):
     assert_drawable(figure)
 
 
+@pytest.mark.thorough
 def test_a_decoder_has_its_own_steps(rng):
     """The input is drawn on its own axis; its mask is not the decoder's."""
     mask = np.array([[True, True, False], [True, True, True]])
@@ -346,7 +351,9 @@ def test_features_have_a_legend(rng):
 # One unit.
 
 
-@pytest.mark.parametrize(("steps", "units"), [(1, 1), (30, 8), (300, 512)])
+@pytest.mark.parametrize(
+    ("steps", "units"), [(1, 1), (300, 512), pytest.param(30, 8, marks=pytest.mark.thorough)]
+)
 def test_a_unit_has_its_story_in_five_panels(steps, units, rng):
     run = a_run(rng, steps, units)
     unit = units - 1
@@ -446,6 +453,7 @@ def test_names_of_another_number_are_refused(rng):
 # A projection: h is of another size than the cell, and its numbers belong to no unit.
 
 
+@pytest.mark.thorough
 def test_a_projected_h_is_drawn_as_it_is(rng):
     mask = np.array([[True] * 6, [True] * 4 + [False] * 2])
     run = a_run(rng, 6, 4, mask=mask)

@@ -118,6 +118,7 @@ def test_sizes_of_lag_checks(rows):
     assert_drawable(plot_lag_check(*checked(lambda actual, last, rng: last, rows)))
 
 
+@pytest.mark.thorough
 def test_what_never_changes_can_be_drawn():
     ones = np.ones(30)
     for actual, forecast in ((ones, ones), (ones, ones + 1), (np.arange(30.0), ones)):

@@ -165,6 +165,7 @@ def test_the_past_of_a_reversed_layer_is_on_the_other_side():
     assert axes.lines[0].get_ydata().tolist() == [3, 2, 1]
 
 
+@pytest.mark.thorough
 def test_the_cell_of_a_single_step_has_no_curve(rng):
     flow = study.gradient_flow(random_params(rng, 2, 3), np.ones((2, 1, 2), np.float32))
     (axes,) = plots.plot_gradient_flow(flow, of="c").axes
@@ -172,6 +173,7 @@ def test_the_cell_of_a_single_step_has_no_curve(rng):
     assert_drawable(axes.figure)
 
 
+@pytest.mark.thorough
 def test_the_past_of_a_reversed_layer_without_forget_gate_is_found_by_its_cell(rng):
     params, x = random_params(rng, 2, 3), rng.normal(size=(2, 5, 2)).astype("float32")
     mask = np.arange(5) < [[5], [3]]
@@ -202,6 +204,7 @@ def test_flows_are_compared_and_what_vanishes_falls_off_the_axis():
     assert_drawable(figure)
 
 
+@pytest.mark.thorough
 def test_a_true_flow_of_a_masked_batch_can_be_drawn(rng):
     params = random_params(rng, 2, 3)
     x, mask = rng.normal(size=(3, 6, 2)).astype("float32"), np.arange(6) < [[2], [6], [4]]
@@ -232,8 +235,19 @@ SUBSETS = [
 ]
 
 
-@pytest.mark.parametrize("value", ["effect", "recovered"])
-@pytest.mark.parametrize("over", SUBSETS, ids="-".join)
+CASES = [(over, value) for value in ("effect", "recovered") for over in SUBSETS]
+# The full sweep, all kinds of picture, and both values.
+QUICK = [(SUBSETS[0], "effect"), (SUBSETS[3], "recovered"), (SUBSETS[4], "effect"), CASES[-1]]
+
+
+@pytest.mark.parametrize(
+    ("over", "value"),
+    [
+        pytest.param(*case, id="-".join((*case[0], case[1])), marks=[pytest.mark.thorough] * long)
+        for case in CASES
+        for long in [case not in QUICK]
+    ],
+)
 def test_every_subset_of_a_sweep_has_its_picture(over, value, rng):
     sweep = a_sweep(rng, over)
     figure = plots.plot_sweep(sweep, value=value)
@@ -297,6 +311,7 @@ def test_layers_over_steps_may_differ_in_steps(rng):
     np.testing.assert_array_equal(values_of(axes)[1], [*metric["decoder_0"], np.nan, np.nan])
 
 
+@pytest.mark.thorough
 def test_layers_stand_in_reading_order():
     """Not in the order of the alphabet, in which JAX returns a dict."""
     model = lc.Autoencoder(1, (2,))
@@ -335,6 +350,7 @@ def test_bars_of_units_share_their_scale(rng):
         np.testing.assert_allclose(bars_of(axes), effect[order])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("over", [over for over in SUBSETS if "unit" in over], ids="-".join)
 def test_512_units_can_be_drawn(over, rng):
     figure = plots.plot_sweep(a_sweep(rng, over, (4, 30, 512)), "encoder_0")

@@ -26,7 +26,7 @@ def run():
 
 
 def test_study_run(run):
-    logits, traces = MODEL.apply(weights(MODEL), SOURCE, TARGET)
+    logits, traces = jax.jit(MODEL.apply)(weights(MODEL), SOURCE, TARGET)
     attention = traces.pop("attention")
     jax.tree.map(small, (run.outputs, run.attention, run.traces), (logits, attention, traces))
     assert run.layers == ("encoder_0", "decoder_0")

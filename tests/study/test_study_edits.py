@@ -177,7 +177,10 @@ def test_text():
     )
 
 
-@pytest.mark.parametrize("value", [0.5, [0.1, 0.2, 0.3], [[0.1]]])
+LONG = [pytest.param(v, marks=pytest.mark.thorough) for v in (0.5, [[0.1]])]
+
+
+@pytest.mark.parametrize("value", [[0.1, 0.2, 0.3], *LONG])
 def test_a_layer_with_an_edit_can_be_exported_for_any_batch_and_steps(rng, value):
     params = random_params(rng, 2, 3)
     edit = study.clamp("forget", np.array(value, np.float32), units=[0, 2], steps=1)

@@ -46,10 +46,15 @@ def norms_by_splitting(params, x, state, mask, reverse, **options):
 @pytest.mark.parametrize(
     ("kind", "reverse", "options"),
     [
-        ("none", False, {}),
         ("interior", True, {}),
-        ("all-false row", False, {"activation": "softsign", "output_activation": "sigmoid"}),
         ("right", False, {"edit": study.coupled}),
+        pytest.param("none", False, {}, marks=pytest.mark.thorough),
+        pytest.param(
+            "all-false row",
+            False,
+            {"activation": "softsign", "output_activation": "sigmoid"},
+            marks=pytest.mark.thorough,
+        ),
     ],
 )
 def test_norms_are_those_of_the_split_sequence(x64, rng, kind, reverse, options):
@@ -106,6 +111,7 @@ def test_padding_and_jit_change_nothing(x64, rng):
         close(padded[0, 3:], np.broadcast_to(unpadded[0, -1], padded[0, 3:].shape))
 
 
+@pytest.mark.thorough
 def test_masked_steps_do_not_overflow(rng):
     params, x, _, _ = make(rng, "none", np.float32)
     huge = lc.LSTMState(*np.full((2, B, H), 1e38, np.float32))
@@ -115,6 +121,7 @@ def test_masked_steps_do_not_overflow(rng):
     assert (flow.c == 0).all()
 
 
+@pytest.mark.thorough
 def test_the_state_may_be_wider_than_the_params(x64, rng):
     dtype = jnp.bfloat16
     params, x, state, _ = make(rng, "none")
@@ -135,6 +142,7 @@ def test_errors_are_those_of_lstm(rng):
         study.gradient_flow(params, x, edit=study.clamp("forget", 0.0, steps=5))
 
 
+@pytest.mark.thorough
 def test_norms_too_small_to_be_squared_in_float32(rng):
     weights = lc.LSTMParams(*(0.1 * leaf for leaf in random_params(rng, F, H)[:3]))
     x = np.ones((1, 24, F), np.float32)

@@ -30,7 +30,13 @@ def moved(gates, change):
     return jax.tree.map(lambda leaf: np.zeros(leaf.shape), gates)._replace(**change)
 
 
-@pytest.mark.parametrize("model", [AUTOENCODER, lc.CompositeAutoencoder(F, 2, steps=3)])
+@pytest.mark.parametrize(
+    "model",
+    [
+        AUTOENCODER,
+        pytest.param(lc.CompositeAutoencoder(F, 2, steps=3), marks=pytest.mark.thorough),
+    ],
+)
 def test_they_are_finite_differences(x64, rng, model):
     """At random places of every gate of every layer, with a mask and with edits in place."""
     params = weights(model, np.float64)
@@ -98,7 +104,7 @@ def test_no_step_before_the_first_is_forgotten(rng):
 def test_attribution_is_gradient_times_difference(x64, rng):
     layer, params = study.SingleLayer(), random_params(rng, F, 3, np.float64)
     found = study.gate_gradients(loss, layer.apply, params, X)
-    traces, other = (layer.apply(params, x)[1] for x in (X, X[:1] + 1))
+    traces, other = (jax.jit(layer.apply)(params, x)[1] for x in (X, X[:1] + 1))
     shares = study.attribution(found, traces)["lstm"]
     differences = study.attribution(found, traces, other)["lstm"]
     for gate in GATES:
@@ -109,6 +115,7 @@ def test_attribution_is_gradient_times_difference(x64, rng):
         np.testing.assert_allclose(getattr(differences, gate), expected, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.thorough
 def test_attribution_predicts_small_interventions(x64, rng):
     """Towards another run's gates by a share s: what it does not foresee shrinks as s^2."""
     params = weights(AUTOENCODER, np.float64)
@@ -149,7 +156,7 @@ def test_attribution_has_the_sign_of_a_patch_sweep(x64, rng):
         return y[0, -1, 0]
 
     sweep = study.patch_sweep(model.apply, params, clean, corrupt, metric)
-    there, here = (model.apply(params, x)[1] for x in (clean, corrupt))
+    there, here = (jax.jit(model.apply)(params, x)[1] for x in (clean, corrupt))
     found = study.gate_gradients(metric, model.apply, params, corrupt)
     foreseen = np.stack([leaf[0] for leaf in study.attribution(found, there, here)["lstm_0"]])
     assert np.abs(foreseen).max() > 1e-6

@@ -54,12 +54,18 @@ def calls(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("name", MODELS)
+QUICK = ("autoencoder", "fewer steps")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*QUICK, *(pytest.param(n, marks=pytest.mark.thorough) for n in MODELS if n not in QUICK)],
+)
 def test_it_keeps_what_apply_returns_and_the_masks(name):
     model = MODELS[name]
     params = weights(model)
     run = study.run(model, params, X, MASK)
-    close((run.outputs, run.traces), model.apply(params, X, mask=MASK))
+    close((run.outputs, run.traces), jax.jit(model.apply)(params, X, mask=MASK))
     assert run.layers == tuple(run.traces) == tuple(run.masks)
     assert run.layers == tuple(layer for layer in model.layers if "head" not in layer)
     np.testing.assert_array_equal(run.inputs, X)

@@ -258,6 +258,7 @@ def test_errors(rng, call, kind, text):
         call(made(rng, dtype=np.float32)[0])
 
 
+@pytest.mark.thorough
 def test_statistics_of_bfloat16_layers_are_float32(rng):
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16), random_params(rng, 2, H))
     _, trace = lc.lstm(params, rng.normal(size=(2, 5, 2)).astype(np.float32))

@@ -131,23 +131,25 @@ def loop_of(name):
 SUBSETS = [over for size in range(5) for over in itertools.combinations(AXES, size)]
 
 
+QUICK = [("single", ()), ("single", AXES), ("stack", ("unit", "layer", "gate"))]
+LONG = [
+    *(("single", over) for over in SUBSETS if ("single", over) not in QUICK),
+    ("stack", ()),
+    ("stack", ("step",)),
+    ("writer", ("layer", "step", "unit")),
+    ("composite", AXES),
+    ("reader", ("layer", "step")),
+]
+
+
 @pytest.mark.parametrize(
-    ("name", "over"),
-    [
-        *(("single", over) for over in SUBSETS),
-        ("stack", ()),
-        ("stack", ("step",)),
-        ("stack", ("unit", "layer", "gate")),
-        ("writer", ("layer", "step", "unit")),
-        ("composite", AXES),
-        ("reader", ("layer", "step")),
-    ],
+    ("name", "over"), [*QUICK, *(pytest.param(*case, marks=pytest.mark.thorough) for case in LONG)]
 )
 def test_patch_sweep_is_a_loop(x64, name, over):
     loop = loop_of(name)
     sweep = loop.patch_sweep(over)
     loop.check(sweep, over, loop.donors)
-    clean = metric(loop.apply(loop.params, loop.clean, mask=loop.mask)[0])
+    clean = metric(jax.jit(loop.apply)(loop.params, loop.clean, mask=loop.mask)[0])
     np.testing.assert_allclose(sweep.target, clean, rtol=1e-10)
     for key, values in sweep.metric.items():
         np.testing.assert_allclose(sweep.effect[key], values - sweep.baseline)
@@ -167,7 +169,7 @@ def test_some_layers_and_gates(x64):
     loop.check(sweep, ("step",), loop.donors, ("forget",), ["lstm_0"])
 
 
-@pytest.mark.parametrize("numbers", [1, 700])
+@pytest.mark.parametrize("numbers", [1, pytest.param(700, marks=pytest.mark.thorough)])
 def test_chunks_change_nothing(x64, monkeypatch, numbers):
     monkeypatch.setattr(sweeps, "NUMBERS_AT_ONCE", numbers)
     loop_of("stack").check(
@@ -176,7 +178,7 @@ def test_chunks_change_nothing(x64, monkeypatch, numbers):
 
 
 def test_patching_a_run_with_itself_changes_nothing(x64):
-    loop = loop_of("composite")
+    loop = loop_of("stack")
     sweep = study.patch_sweep(
         loop.apply, loop.params, loop.clean, loop.clean, metric, AXES, mask=MASK
     )
@@ -191,7 +193,10 @@ def mean_of(trace, masked):
     return lc.Gates(*(np.broadcast_to(mean(gate), gate.shape) for gate in trace.gates))
 
 
-@pytest.mark.parametrize("value", [None, np.float32(0.5), "mean"])
+LONG = [pytest.param(v, marks=pytest.mark.thorough) for v in (np.float32(0.5), "mean")]
+
+
+@pytest.mark.parametrize("value", [None, *LONG])
 def test_ablation_sweep_is_a_loop(x64, value):
     """Of a decoder that writes as many steps as were read, too: it is not masked."""
     loop = loop_of("reader")

@@ -44,7 +44,13 @@ def without(params, x, state, missing):
     return jnp.stack(rows, axis=1)
 
 
-@pytest.mark.parametrize("name", [*study.VARIANTS, "no candidate"])
+QUICK = ("no forget gate", "coupled", "simple RNN", "no output activation")
+ALL = (*study.VARIANTS, "no candidate")
+
+
+@pytest.mark.parametrize(
+    "name", [*QUICK, *(pytest.param(n, marks=pytest.mark.thorough) for n in ALL if n not in QUICK)]
+)
 def test_variants_are_cells_written_without_it(x64, rng, name):
     """Values, and the gradients of weights, x and first state."""
     params, x, state = make(rng)
@@ -62,6 +68,7 @@ def test_variants_are_cells_written_without_it(x64, rng, name):
     close(ours, both(lambda *arguments: without(*arguments, name)), 1e-11)
 
 
+@pytest.mark.thorough
 def test_the_simple_rnn_does_not_use_the_weights_of_its_gates(x64, rng):
     params, x, _ = make(rng)
     total = lambda p: lc.lstm(p, x, **study.VARIANTS["simple RNN"])[1].h.sum()  # noqa: E731
