@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-import typer
 from rich.markup import escape
 
 import lstmcore as lc
@@ -15,8 +14,10 @@ from lstmcore.apps.anomalies.detection import check_choices
 from lstmcore.cli import options, reading
 from lstmcore.cli.intervals import check_intervals, shared_rows
 from lstmcore.cli.labels import labelled, trained_on_labelled, without_labels
+from lstmcore.cli.options import of_data, of_detection
 from lstmcore.cli.packages import require
-from lstmcore.cli.settings_options import names, takes_settings, with_chosen
+from lstmcore.cli.parameters import names
+from lstmcore.cli.settings_options import takes_settings, with_chosen
 from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console, grid, warn
 from lstmcore.formatting import count
@@ -29,7 +30,7 @@ FEWEST_FOR_PEAKS = 500  # rows, of which 2 % are the tail that is fitted
 
 Train = Annotated[
     Path | None,
-    typer.Option(
+    of_data(
         metavar="CSV",
         help="A table of normal rows to train on, with the same columns. "
         "[dim]\\[default: the first rows of CSV][/dim]",
@@ -37,11 +38,11 @@ Train = Annotated[
 ]
 TrainFraction = Annotated[
     float,
-    typer.Option(help="Without --train: the fraction of the rows, from the first, to train on."),
+    of_data(help="Without --train: the fraction of the rows, from the first, to train on."),
 ]
 Labels = Annotated[
     str | None,
-    typer.Option(
+    of_data(
         metavar="NAME",
         help="A column that marks the rows known to be anomalous (0 or empty: not anomalous), "
         "to compare with. It is not trained on.",
@@ -49,13 +50,13 @@ Labels = Annotated[
 ]
 Score = Annotated[
     Literal["mean", "largest", "mahalanobis"],
-    typer.Option(
+    of_detection(
         help="Score of a row: mean or largest error of its columns, or Mahalanobis distance."
     ),
 ]
 Threshold = Annotated[
     Literal["maximum", "quantile", "gaussian", "peaks"],
-    typer.Option(
+    of_detection(
         help="How the threshold follows from the scores of the training part: their maximum, a "
         "quantile, or the tail of a chi-squared (gaussian, for mahalanobis) or generalised Pareto "
         "(peaks) distribution."
@@ -63,15 +64,19 @@ Threshold = Annotated[
 ]
 Level = Annotated[
     float | None,
-    typer.Option(
+    of_detection(
         help="The quantile; for gaussian and peaks the probability of a false alarm per row. "
         "[dim]\\[default: 0.999 for quantile, else 0.0001][/dim]"
     ),
 ]
 Gap = Annotated[
-    int, typer.Option(metavar="ROWS", help="Join events with at most this many rows between them.")
+    int,
+    of_detection(metavar="ROWS", help="Join events with at most this many rows between them."),
 ]
-Minimum = Annotated[int, typer.Option(metavar="ROWS", help="Leave out events of fewer rows.")]
+Minimum = Annotated[
+    int,
+    of_detection(metavar="ROWS", help="Leave out events of fewer rows."),
+]
 
 
 class _Inputs(NamedTuple):

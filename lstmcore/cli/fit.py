@@ -17,7 +17,9 @@ import lstmcore as lc
 from lstmcore import series
 from lstmcore.apps import autoencoding, run_folder
 from lstmcore.apps.autoencoding import folder as files
-from lstmcore.cli import options, reading, settings_options
+from lstmcore.cli import options, reading
+from lstmcore.cli.options import of_data
+from lstmcore.cli.parameters import names
 from lstmcore.cli.settings_options import takes_settings, with_chosen
 from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console, warn
@@ -41,7 +43,7 @@ def fit(
     ] = None,
     dataset: Annotated[
         Literal["tutorial", "sunspots"] | None,
-        typer.Option(
+        of_data(
             help="A series included in lstmcore, instead of a CSV. [dim]\\[default: tutorial][/dim]"
         ),
     ] = None,
@@ -75,8 +77,6 @@ def fit(
             else autoencoding.Settings()
         )
         settings = with_chosen(preset, chosen)
-        if "horizon" in chosen and settings.mode == "reconstruction":
-            raise ValueError("--horizon is for --mode prediction or composite")
         place = run_folder.choose_folder(
             output, OUTPUT, KIND, resume=resume, force=force, inputs=[source] if source else []
         )
@@ -177,8 +177,7 @@ def _read(
     missing: str,
 ) -> tuple[Table, Times | None]:
     if source is not None:
-        names = settings_options.names(columns)
-        return reading.read(source, names, reading_options, missing=missing != "refuse")
+        return reading.read(source, names(columns), reading_options, missing=missing != "refuse")
     given = ["columns"] * (columns is not None) + list(reading_options.to_json())
     if given:
         raise ValueError(f"--{given[0].replace('_', '-')} is for a CSV file")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-import typer
 from rich.markup import escape
 
 import lstmcore as lc
@@ -15,7 +14,9 @@ from lstmcore.apps.forecasting.backtest import origins_of
 from lstmcore.apps.forecasting.settings import Settings, arrange
 from lstmcore.apps.forecasting.training import check_rows
 from lstmcore.cli import options, reading
-from lstmcore.cli.settings_options import names, takes_settings, with_chosen
+from lstmcore.cli.options import of_evaluation, of_model
+from lstmcore.cli.parameters import names
+from lstmcore.cli.settings_options import takes_settings, with_chosen
 from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console, grid, warn
 from lstmcore.formatting import count, listed
@@ -29,13 +30,11 @@ SAMPLES = 100  # of a model with dropout
 
 Quantiles = Annotated[
     bool,
-    typer.Option(
-        "--quantiles", help="Forecast an interval of 80 % by quantiles (direct mode only)."
-    ),
+    of_model("--quantiles", help="Forecast an interval of 80 % by quantiles (direct mode only)."),
 ]
 Folds = Annotated[
     int,
-    typer.Option(
+    of_evaluation(
         help="Backtest: train anew for this many origins, each time on the rows before it."
     ),
 ]
@@ -170,8 +169,7 @@ def _future_labels(table: Table, times: Times | None, horizon: int) -> list[str]
     """Return the names of the rows after the last."""
     if times is None:
         return [str(len(table.values) + step) for step in range(horizon)]
-    last = times.positions[0] + len(table.values) - 1
-    return times.labels_at(last + np.arange(1, horizon + 1))
+    return times.labels_after(horizon, len(table.values) - 1)
 
 
 def _notes(inputs: _Inputs, trained) -> list[str]:

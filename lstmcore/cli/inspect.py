@@ -20,6 +20,7 @@ from lstmcore.apps.autoencoding.folder import Origin, read_settings
 from lstmcore.apps.run_folder import SETTINGS
 from lstmcore.cli import reading
 from lstmcore.cli.intervals import check_intervals
+from lstmcore.cli.options import of_data, of_output
 from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console
 from lstmcore.formatting import count, few
@@ -52,7 +53,7 @@ Source = Annotated[
 ]
 Window = Annotated[
     int | None,
-    typer.Option(
+    of_data(
         metavar="ROWS",
         help="Rows of a window. [dim]\\[default: as in training; all rows if there is no "
         "settings.json][/dim]",
@@ -60,13 +61,13 @@ Window = Annotated[
 ]
 Page = Annotated[
     Path | None,
-    typer.Option(
+    of_output(
         "--output", "-o", help="The page. [dim]\\[default: inspect.html beside the model][/dim]"
     ),
 ]
 Force = Annotated[
     bool,
-    typer.Option("--force", help="Replace a file of that name that lstmcore did not write."),
+    of_output("--force", help="Replace a file of that name that lstmcore did not write."),
 ]
 
 

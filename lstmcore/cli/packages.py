@@ -42,4 +42,7 @@ def require(package: str, extra: str, why: str) -> None:
     """
     if find_spec(package) is None:
         name = DISTRIBUTIONS.get(package, package)
-        raise ImportError(f'{why} needs the package {name}: pip install "lstmcore[{extra}]"')
+        raise ImportError(
+            f'{why} needs the package {name}: pip install "lstmcore[{extra}]" (in a checkout: '
+            f'pip install -e ".[{extra}]")'
+        )

@@ -13,7 +13,6 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from lstmcore.apps import run_folder
-from lstmcore.cli.commands import LARGEST
 from lstmcore.cli.console import PrintableConsole
 from lstmcore.cli.signals import INTERRUPTED
 from lstmcore.formatting import numeric
@@ -89,18 +88,3 @@ def grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> No
     for row in rows:
         drawn.add_row(*map(escape, row))
     console.print(drawn)
-
-
-def sizes(text: str, option: str = "--units") -> tuple[int, ...]:
-    """Return the numbers in an option such as `--units 128,64`."""
-    try:
-        numbers = tuple(int(size) for size in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is not a list of numbers such as 128,64", param_hint=option
-        ) from None
-    if max(numbers) > LARGEST:
-        raise typer.BadParameter(
-            f"{max(numbers)} is too large a number: at most {LARGEST:,}", param_hint=option
-        )
-    return numbers

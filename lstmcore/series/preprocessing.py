@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -49,15 +49,18 @@ class Preprocessing:
     """
 
     missing: Literal["refuse", "forward", "mean"] = "refuse"
-    difference: tuple[int, ...] = ()
+    difference: Annotated[tuple[int, ...], "LAGS"] = ()
     scaling: Literal["standard", "minmax", "none"] = "standard"
 
     def __post_init__(self) -> None:
-        for name, known in (("missing", FILLINGS), ("scaling", SCALINGS)):
-            if getattr(self, name) not in known:
-                choices = ", ".join(map(repr, known))
-                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+        checks.check_choice("missing", self.missing, FILLINGS)
+        checks.check_choice("scaling", self.scaling, SCALINGS)
         object.__setattr__(self, "difference", check_lags(self.difference, "difference"))
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Preprocessing:
+        """Return the settings from `dataclasses.asdict`, with lists where there were tuples."""
+        return cls(**stored | {"difference": tuple(stored["difference"])})
 
     @property
     def dropped_rows(self) -> int:
@@ -240,8 +243,7 @@ class Preprocessor(NamedTuple):
           ValueError: `to_json` did not write this; the message says what is wrong.
         """
         try:
-            choices = stored["preprocessing"]
-            preprocessing = Preprocessing(**choices | {"difference": tuple(choices["difference"])})
+            preprocessing = Preprocessing.from_json(stored["preprocessing"])
             flags = stored["constant"]
             # A NumPy array pads all texts to the longest, so no text may get into one.
             if not isinstance(flags, list) or not all(type(flag) is bool for flag in flags):

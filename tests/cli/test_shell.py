@@ -108,7 +108,11 @@ def test_the_shell_completes_commands_and_options(words, completed):
 def test_without_the_extra_it_says_how_to_install_it(package):
     for arguments in ((), ("fit",)):
         done = process(*arguments, code=without(package))
-        assert_one_sentence(done, f'needs the package {package}: pip install "lstmcore[cli]"')
+        assert_one_sentence(
+            done,
+            f'needs the package {package}: pip install "lstmcore[cli]"',
+            'pip install -e ".[cli]"',
+        )
 
 
 @pytest.mark.thorough
@@ -167,6 +171,7 @@ def test_a_missing_package_is_told_before_anything_is_read(command, package, mon
     assert run.exit_code == 1
     expected = f'lstmcore {command} needs the package {name}: pip install "lstmcore[{extra}]"'
     assert f"error: {expected}" in run.text
+    assert f'in a checkout: pip install -e ".[{extra}]"' in run.text
 
 
 # Streams.

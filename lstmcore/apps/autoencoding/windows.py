@@ -57,7 +57,7 @@ def cut(table: Table, settings: Settings) -> Windows:
             + f" ({dropped} are dropped by differencing)" * bool(dropped)
             + ": use a shorter window or more data"
         )
-    stride = series.stride_for(settings.stride, left - span + 1, span * values.shape[1])
+    stride = settings.stride_for(left - span + 1, values.shape[1])
     indices = np.arange(settings.first_row + dropped, len(table.values))
     rows = series.windows(indices, span, stride=stride)[:, :, 0]
     validation_start = training = len(rows)

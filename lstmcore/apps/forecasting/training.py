@@ -78,7 +78,7 @@ def train(
     table = table[:, arrange(names, settings).order]
     model = build(settings, names)
     split = check_rows(len(table), settings)
-    first, span = settings.preprocessing.dropped_rows, settings.window + settings.horizon
+    first, span = settings.preprocessing.dropped_rows, settings.span
     preprocessor = settings.preprocessing.fit(table, rows=split.training.stop)
     seen = as_float32(preprocessor.transform(table[: split.validation.stop]))
     end = split.training.stop - first
@@ -117,7 +117,7 @@ def check_rows(rows: int, settings: Settings) -> series.Split:
     """
     split = series.split(rows, settings.validation, settings.test)
     # Differencing drops the first rows.
-    first, span = settings.preprocessing.dropped_rows, settings.window + settings.horizon
+    first, span = settings.preprocessing.dropped_rows, settings.span
     if split.training.stop - first < span:
         raise ValueError(
             f"the training part has {split.training.stop} of {count(rows, 'row')}"
@@ -169,7 +169,7 @@ def _root_mean_square(model: Forecaster, params: dict, batch: dict) -> jax.Array
 def _validation(model: Forecaster, seen: np.ndarray, end: int, settings: Settings) -> dict:
     """Return the validation windows, whose horizon lies after row `end`."""
     start = end if model.mode == "recursive" else end - settings.window
-    rows, span = len(seen) - start, settings.window + settings.horizon
+    rows, span = len(seen) - start, settings.span
     stride = settings.stride_for(rows - span + 1, seen.shape[1])
     return _examples(model, seen[start:], settings.window, stride)
 

@@ -49,10 +49,7 @@ class Times(NamedTuple):
     form: TimeFormat
 
     def labels_at(self, positions) -> list[str]:
-        """Return text for rows of the series without gaps, written as the given labels are.
-
-        Rows after the last one have later times, such as those of a forecast.
-        """
+        """Return text for rows of the series without gaps, written as the given labels are."""
         positions = np.asarray(positions, np.int64)
         try:
             times = self.calendar.times(positions)
@@ -64,9 +61,13 @@ class Times(NamedTuple):
             ]
         return self.form.write(times)
 
-    def labels_after(self, count: int) -> list[str]:
-        """Return text for the `count` rows that follow the last one."""
-        return self.labels_at(self.positions[-1] + np.arange(1, count + 1))
+    def labels_after(self, count: int, row: int | None = None) -> list[str]:
+        """Return text for the `count` rows after `row` of the series without gaps; None: the last.
+
+        Rows after the last one have later times, such as those of a forecast.
+        """
+        last = self.positions[-1] if row is None else row
+        return self.labels_at(last + np.arange(1, count + 1))
 
 
 def check_times(
