@@ -37,16 +37,6 @@ from lstmcore.io.staging import (
     visible,
 )
 
-__all__ = [
-    "CHECKPOINT",
-    "SETTINGS",
-    "Output",
-    "choose_folder",
-    "listed",
-    "record_settings",
-    "unfinished",
-]
-
 
 def write_json(path: Path, value) -> None:
     """Write a JSON file in one step."""

@@ -12,8 +12,6 @@ from lstmcore.formatting import count, few
 from lstmcore.series import ReadOptions, Table
 from lstmcore.series.tables.selection import looks_like_labels
 
-__all__ = ["labelled", "trained_on_labelled", "without_labels"]
-
 
 def without_labels(
     source: Path, data: Table, wanted: Sequence[str]

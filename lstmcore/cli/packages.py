@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-__all__ = ["require", "require_command"]
-
 BASE = ("matplotlib",)
 NEEDED = {  # by command: its extra, and what it imports; a test keeps it equal to pyproject.toml
     "fit": ("cli", BASE),

@@ -28,8 +28,6 @@ from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import FILLINGS, Filling, fit_filling
 from lstmcore.series.scaling import SCALINGS, Scaler, fit_scaler
 
-__all__ = ["Preprocessing", "Preprocessor"]
-
 
 @dataclass(frozen=True)
 class Preprocessing:

@@ -9,8 +9,6 @@ import numpy as np
 
 ROWS_AT_ONCE = 2**15  # decoded at the same time
 
-__all__ = ["RowNames", "as_text"]
-
 
 def as_text(cell: str | bytes | float) -> str:
     """Return a cell as text; bytes are UTF-8."""

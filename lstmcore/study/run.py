@@ -37,8 +37,6 @@ from lstmcore.study.statistics import saturation, time_scale
 from lstmcore.types import LSTMParams, Trace
 from lstmcore.vocabulary import PADDING
 
-__all__ = ["Run", "SingleLayer", "run"]
-
 
 @partial(
     jax.tree_util.register_dataclass,

@@ -21,10 +21,6 @@ from lstmcore.training.fit import FitResult
 
 NUMBERS_AT_ONCE = 2**18  # of output.csv: some 10 MB as Python objects
 
-__all__ = [
-    "Origin", "describe", "read_settings", "write_figures", "write_model", "write_outputs",
-]  # fmt: skip
-
 
 def describe(
     source: str, data: Table, windows: Windows, settings: Settings, interval: str | None = None

@@ -13,8 +13,6 @@ from lstmcore.series import Table
 
 SHOWN_STEPS = 300  # of a long series in a figure
 
-__all__ = ["SHOWN_STEPS", "Windows", "cut", "side_by_side"]
-
 
 class Windows(NamedTuple):
     """A table as windows.

@@ -28,8 +28,6 @@ from lstmcore.apps.forecasting.settings import Settings, as_table, names_of
 from lstmcore.apps.forecasting.training import check_rows, train
 from lstmcore.formatting import count, shorten, text_table
 
-__all__ = ["Backtest", "backtest"]
-
 
 class Backtest(NamedTuple):
     """The result of `backtest`; its `str()` is a report.

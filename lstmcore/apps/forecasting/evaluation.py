@@ -23,8 +23,6 @@ from lstmcore.apps.forecasting.metrics import (
 )
 from lstmcore.formatting import count, shorten, text_table
 
-__all__ = ["Evaluation", "Scores"]
-
 MOST_PRINTED = 10  # targets
 MOST_CHECKED = 2000  # forecasts in a lag check; of more, the last
 MODEL, NAIVE, SEASONAL = "model", "naive", "seasonal naive"

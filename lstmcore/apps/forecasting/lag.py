@@ -28,8 +28,6 @@ import numpy as np
 from lstmcore import checks
 from lstmcore.formatting import count
 
-__all__ = ["LagCheck", "lag_check"]
-
 LAGS = "lags (no better than persistence)"
 NO_BETTER = "no better than persistence"
 BEATS = "beats persistence"

@@ -28,8 +28,6 @@ from lstmcore.programs import compiled
 from lstmcore.series import Preprocessor, Split
 from lstmcore.study.run import Run
 
-__all__ = ["Trained"]
-
 MODEL, DESCRIPTION = "model.safetensors", "forecast.json"
 MOST_AT_ONCE = 1024  # windows in one call of the model, and
 MOST_NUMBERS = 2**22  # numbers in them: memory does not grow with the number of forecasts

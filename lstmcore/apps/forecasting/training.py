@@ -24,8 +24,6 @@ from lstmcore.formatting import count
 from lstmcore.models.forecaster import Forecaster
 from lstmcore.programs import compiled
 
-__all__ = ["train"]
-
 
 def train(
     values,

@@ -37,8 +37,6 @@ EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 CAMPBELL = re.compile(r'"?TOA5"?,.*\n.*TIMESTAMP')
 SPACED_NUMBER = re.compile(r"\s*[+-]?[1-9]\d{0,2}( \d{3})+([.,]\d*)?\s*")
 
-__all__ = ["read_sheet"]
-
 
 class _Records:
     """Splits the lines of a file into rows of cells, with the line that each row begins on."""

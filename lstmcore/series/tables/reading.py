@@ -58,8 +58,6 @@ HINTS = {  # for each kind of TimesError, the options that settle it
     "irregular": "--resample 1h or --consecutive does it",
 }
 
-__all__ = ["DATASETS", "read_csv", "read_dataset"]
-
 
 def read_dataset(name: str) -> Table:
     """Return a series that comes with lstmcore.

@@ -33,16 +33,6 @@ LABEL_NAMES = frozenset({
 })  # fmt: skip
 MOST_CLASSES = 20  # different values of a column of labels
 
-__all__ = [
-    "Field",
-    "leave_out",
-    "leave_out_counts",
-    "looks_like_labels",
-    "may_number_rows",
-    "select",
-    "values_of",
-]
-
 
 class Field(NamedTuple):
     """A column of the table to read.

@@ -10,8 +10,6 @@ import numpy as np
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.times.timeline import Times, insert_gaps
 
-__all__ = ["Table", "regular"]
-
 
 class Table(NamedTuple):
     """Numbers in the order of time.

@@ -43,8 +43,6 @@ MARKS = (
 WINDOWS = "cp1252"  # Western European Windows; Latin-1 but for control characters
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x19\x1b-\x1f]")  # never in text that is not UTF-16
 
-__all__ = ["LONGEST_RECORD", "open_blocks"]
-
 
 @contextmanager
 def open_blocks(

@@ -32,8 +32,6 @@ COMPACT = re.compile(r"\d{6}(\d\d){0,4}|\d{13}|\d{4}[._]\d\d|\d{10}\.\d+")
 FEWEST_COMPACT = 3  # cells; two numbers may look like dates by chance
 JUDGED_BY = 50  # cells that decide what a column holds
 
-__all__ = ["find_time", "texts_of_time", "time_parts"]
-
 
 def find_time(sheet: Sheet, options: ReadOptions, chosen: Collection[str]) -> list[int]:
     """Return the positions of the columns that hold the times; [] if no column does.

@@ -37,8 +37,6 @@ ISO = tuple(
 )  # fmt: skip
 ISO_PARTS = {"M": 3, "D": 5, "h": 7, "m": 9, "s": 11, "ms": 13, "us": 13}  # down to this unit
 
-__all__ = ["TimeColumn", "join_columns", "read_times"]
-
 
 class TimeColumn(NamedTuple):
     """The times of a column, in the order of its rows, sorted or not.

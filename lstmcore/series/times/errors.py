@@ -4,16 +4,6 @@ from __future__ import annotations
 
 LONGEST_TEXT = 40  # characters of a text that a message repeats
 
-__all__ = [
-    "AmbiguousTimesError",
-    "DuplicateTimesError",
-    "ImpossibleTimesError",
-    "IrregularTimesError",
-    "MixedTimesError",
-    "TimesError",
-    "UnsortedTimesError",
-]
-
 
 class TimesError(ValueError):
     """A column of times that is refused.

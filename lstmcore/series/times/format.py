@@ -38,8 +38,6 @@ WORDS = {
     "weekday": "weekday", "yearday": "day of the year", "ordinal": "", "zone": "offset from UTC",
 }  # fmt: skip
 
-__all__ = ["Part", "TimeFormat", "TimeLabels", "year_of"]
-
 
 class Part(NamedTuple):
     """A field or the text between two fields.

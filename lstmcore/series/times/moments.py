@@ -15,8 +15,6 @@ from lstmcore.series.times.format import MONTHS
 
 PIVOT = 69  # two-digit years from 69 on are of the last century, as POSIX has it
 
-__all__ = ["days", "exists", "full_year", "microseconds", "refuse"]
-
 
 def full_year(year: np.ndarray) -> np.ndarray:
     """Return years of four digits for those of two."""

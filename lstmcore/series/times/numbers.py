@@ -42,15 +42,6 @@ MOST = 0.5  # of the rows must be times for the others to be faults rather than 
 SERIAL_DAYS = 20_000, 80_000  # of a spreadsheet: the years 1954 to 2119
 NAMED_FORMATS = ("number", "s", "ms", "us", "ns", "excel")  # other than those of strptime
 
-__all__ = [
-    "NAMED_FORMATS",
-    "NUMBER",
-    "check_serial_days",
-    "format_of",
-    "read_named",
-    "whole_epochs",
-]
-
 
 def format_of(cells: np.ndarray, texts: Sequence[str]) -> str:
     """Return how a column whose first text is a number is to be read.

@@ -33,8 +33,6 @@ LARGEST = 1_000_000  # units in an interval
 USUAL = 0.95  # of the steps are no longer than the usual ones
 MONDAY = 4  # 5 January 1970, as a day since 1970
 
-__all__ = ["Resampled", "merge_duplicates", "parse_interval", "resample", "sort_rows"]
-
 
 class Resampled(NamedTuple):
     """A table at longer steps.

@@ -23,8 +23,6 @@ from lstmcore.series.times.format import TimeFormat, TimeLabels
 
 MOST_GAPS = 1  # missing rows for each present one: at most half of all rows are inserted
 
-__all__ = ["Times", "check_times", "insert_gaps"]
-
 
 class Times(NamedTuple):
     """The times of the rows of a table, which are regular except for rows that are left out.

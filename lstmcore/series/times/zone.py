@@ -22,8 +22,6 @@ EARLIEST = np.datetime64("0002-01-01", "s")
 UNCLEAR = -1
 DAY = np.timedelta64(1, "D")
 
-__all__ = ["offsets_at", "to_utc", "to_utc_roughly"]
-
 
 def offsets_at(utc: np.ndarray, name: str) -> np.ndarray:
     """Return the zone's offset from UTC at these times, in seconds, int [rows].
