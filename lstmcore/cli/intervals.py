@@ -41,8 +41,7 @@ def shared_rows(train: str | Path, trained: Times | None, scored: Times | None) 
         return []
     return [
         f"{count(shared, 'row')} of {len(scored.times):,} are at times that are also in {train}: "
-        f"if "
-        "these are the same rows, they were trained on, and anomalies in them are hard to find"
+        "if these are the same rows, they were trained on, and anomalies in them are hard to find"
     ]
 
 

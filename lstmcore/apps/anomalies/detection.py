@@ -106,8 +106,7 @@ def check_choices(
     if threshold == "gaussian" and score != "mahalanobis":
         raise ValueError(
             f"a gaussian threshold needs the score 'mahalanobis', got score {score!r}: choose "
-            f"that, "
-            "or another threshold"
+            "that, or another threshold"
         )
     if threshold == "maximum" and level is not None:
         raise ValueError("level is a quantile or a probability: the maximum has none")

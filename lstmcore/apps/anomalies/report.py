@@ -156,8 +156,7 @@ def caveats(
         notes.append(
             f"if all {count(tested, 'row')} {'after them ' * trained_on_own}were normal as well, "
             f"about {expected:.2g} of them would still be flagged (more if the model has "
-            f"overfitted "
-            "the training part): a single row just above the threshold means little"
+            "overfitted the training part): a single row just above the threshold means little"
         )
     if not has_score.all():
         notes.append(

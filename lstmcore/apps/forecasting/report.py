@@ -346,9 +346,8 @@ def _backtest_parts(data: ReportData) -> list[str]:
     if data.backtest is None:
         return []
     folds = (
-        f"Trained anew for each of {count(len(data.backtest.origins), 'fold')}, on only the "
-        f"rows before it, to forecast the {count(data.trained.settings.horizon, 'row')} from "
-        "there on."
+        f"Trained anew for each of {count(len(data.backtest.origins), 'fold')}, on only the rows "
+        f"before it, to forecast the {count(data.trained.settings.horizon, 'row')} from there on."
     )
     table = _error_table(data, data.backtest.scores, "backtest.csv")
     return [page.heading("Backtest"), page.paragraph(folds), *table]

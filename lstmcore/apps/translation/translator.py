@@ -59,8 +59,7 @@ class Translator:
             if getattr(self.model, side) != size:
                 raise ValueError(
                     f"the model has {getattr(self.model, side)} {side} tokens but the vocabulary "
-                    f"has "
-                    f"{size}: they belong to different models"
+                    f"has {size}: they belong to different models"
                 )
 
     def translate(
