@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple, Self, get_args, get_origin, get_type_hints
 
 from lstmcore import activations, checks
@@ -18,7 +19,8 @@ from lstmcore.series import Preprocessing, stride_for
 
 def check_patience(name: str, value: Any) -> int | None:
     """Return the number of epochs to wait; None for 0, which runs all epochs."""
-    return checks.check_count(name, value, minimum=0) or None
+    is_off = not isinstance(value, bool) and value == 0
+    return None if is_off else checks.check_count(name, value)
 
 
 def check_fraction(name: str, value: Any) -> float:
@@ -56,6 +58,7 @@ Sizes = Annotated[tuple[int, ...], checks.check_units, "SIZES"]
 Stride = Annotated[int | str, check_stride, "ROWS"]
 Fraction = Annotated[float, check_fraction]
 Positive = Annotated[float, check_positive]
+RowsOrZero = Annotated[int, partial(checks.check_count, minimum=0), "ROWS"]
 Activation = Annotated[str, check_activation, "NAME"]
 Patience = Annotated[int, check_patience]
 Seed = Annotated[int, checks.check_seed]
@@ -114,29 +117,8 @@ def field_types(kind: type) -> dict[str, FieldType]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingSettings:
-    """The settings of training.
-
-    Attributes:
-      epochs: maximum number of passes through the training data.
-      batch_size: examples in a step of the optimizer.
-      learning_rate: step size of Adam.
-      patience: stop after this many epochs without a lower validation loss (training loss, if
-        nothing is held out), and keep the best epoch; 0 runs all epochs. So does None.
-      validation: fraction of the data used for early stopping and not for training.
-      seed: seed of weights, batch order and noise; the same seed gives the same result.
-
-    Raises:
-      ValueError: numbers out of range, or an unknown choice.
-      TypeError: arguments of another type.
-    """
-
-    epochs: Count = 100
-    batch_size: Count = 32
-    learning_rate: Positive = 3e-3
-    patience: Patience | None = 10
-    validation: Fraction = 0.1
-    seed: Seed = 0
+class CheckedSettings:
+    """Settings whose fields are checked by their types, and that become JSON."""
 
     def __post_init__(self) -> None:
         for name, kind in field_types(type(self)).items():
@@ -160,6 +142,32 @@ class TrainingSettings:
     def to_json(self) -> dict[str, Any]:
         """Return the settings as lists, numbers and strings, for `from_json`."""
         return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(CheckedSettings):
+    """The settings of training.
+
+    Attributes:
+      epochs: maximum number of passes through the training data.
+      batch_size: examples in a step of the optimizer.
+      learning_rate: step size of Adam.
+      patience: stop after this many epochs without a lower validation loss (training loss, if
+        nothing is held out), and keep the best epoch; 0 runs all epochs. So does None.
+      validation: fraction of the data used for early stopping and not for training.
+      seed: seed of weights, batch order and noise; the same seed gives the same result.
+
+    Raises:
+      ValueError: numbers out of range, or an unknown choice.
+      TypeError: arguments of another type.
+    """
+
+    epochs: Count = 100
+    batch_size: Count = 32
+    learning_rate: Positive = 3e-3
+    patience: Patience | None = 10
+    validation: Fraction = 0.1
+    seed: Seed = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,9 @@ from lstmcore import series
 from lstmcore.apps import autoencoding, run_folder
 from lstmcore.apps.autoencoding import folder as files
 from lstmcore.cli import options, reading
-from lstmcore.cli.options import of_data
+from lstmcore.cli.options import of_data, reads_table
 from lstmcore.cli.parameters import names
 from lstmcore.cli.settings_options import takes_settings, with_chosen
-from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console, warn
 from lstmcore.series import ReadOptions, Table, Times
 

@@ -14,10 +14,9 @@ from lstmcore.apps.forecasting.backtest import origins_of
 from lstmcore.apps.forecasting.settings import Settings, arrange
 from lstmcore.apps.forecasting.training import check_rows
 from lstmcore.cli import options, reading
-from lstmcore.cli.options import of_evaluation, of_model
+from lstmcore.cli.options import of_evaluation, of_model, reads_table
 from lstmcore.cli.parameters import names
 from lstmcore.cli.settings_options import takes_settings, with_chosen
-from lstmcore.cli.table_options import reads_table
 from lstmcore.cli.terminal import clear_errors, console, grid, warn
 from lstmcore.formatting import count, listed
 from lstmcore.series import Preprocessing, ReadOptions, Table, Times

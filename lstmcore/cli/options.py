@@ -8,11 +8,20 @@ from typing import Annotated, Any
 
 import typer
 
+from lstmcore.cli.parameters import takes
+from lstmcore.series import ReadOptions
+
 of_data = partial(typer.Option, rich_help_panel="Data")
 of_model = partial(typer.Option, rich_help_panel="Model")
-of_detection = partial(typer.Option, rich_help_panel="Detection")
 of_evaluation = partial(typer.Option, rich_help_panel="Evaluation")
 of_output = partial(typer.Option, rich_help_panel="Output")
+
+reads_table = takes(
+    ReadOptions(),
+    "reading_options",
+    "Reading the table",
+    flags={"day_first": "--day-first/--month-first", "header": "--header/--no-header"},
+)
 
 Source = Annotated[
     Path,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from functools import wraps
 from typing import Annotated, Any, get_args, get_origin
 
@@ -53,6 +54,30 @@ def with_options(
     run.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in every}
     return run
+
+
+def takes(
+    preset: Any, received: str, panel: str, *, flags: Mapping[str, str] | None = None
+) -> Callable[[Command], Command]:
+    """Return a decorator that gives a command an option for each field of a dataclass.
+
+    The command receives an object of that class as the argument `received`.
+
+    Args:
+      preset: an object with the defaults.
+      received: name of the argument.
+      panel: of the help.
+      flags: of options whose flags do not follow from the name of the field.
+    """
+    options = options_of({"": preset}, lambda _: panel, flags=flags, unset="")
+
+    def read(given: dict[str, Any]) -> Any:
+        try:
+            return replace(preset, **given_values(type(preset), given))
+        except (TypeError, ValueError) as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return lambda command: with_options(command, options, received, read)
 
 
 def options_of(

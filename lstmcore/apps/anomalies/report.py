@@ -15,7 +15,7 @@ import numpy as np
 
 from lstmcore.apps import run_folder
 from lstmcore.apps.anomalies import metrics
-from lstmcore.apps.anomalies.detection import LEVELS, DetectionResult
+from lstmcore.apps.anomalies.detection import Detection, DetectionResult
 from lstmcore.apps.anomalies.detector import Detector
 from lstmcore.apps.anomalies.gates import gate_traces
 from lstmcore.apps.report import figures, page, series_data
@@ -124,14 +124,13 @@ def times_threshold(score: float, threshold: float) -> float:
 
 
 def caveats(
-    result: DetectionResult, kind: str, level: float | None, normal: int, trained_on_own: bool
+    result: DetectionResult, settings: Detection, normal: int, trained_on_own: bool
 ) -> list[str]:
     """Return sentences on the false alarms and the missed events to expect.
 
     Args:
       result: from `detect`.
-      kind: of threshold.
-      level: as given to `detect`.
+      settings: as given to `detect`.
       normal: rows of the training part, validation rows included.
       trained_on_own: whether the training part is the start of the series that is scored.
     """
@@ -145,14 +144,13 @@ def caveats(
             + (
                 "no event can be found in them, and an anomalous row among them raises the "
                 "threshold"
-                if kind == "maximum"
+                if settings.threshold == "maximum"
                 else "anomalous rows among them are harder to find, and raise the threshold"
             )
             + "; --train names a table of normal rows instead"
         )
-    chance = 1 / (normal + 1) if kind == "maximum" else _false_alarm_rate(kind, level)
     if tested:
-        expected = chance * tested
+        expected = settings.false_alarm_rate(normal) * tested
         notes.append(
             f"if all {count(tested, 'row')} {'after them ' * trained_on_own}were normal as well, "
             f"about {expected:.2g} of them would still be flagged (more if the model has "
@@ -164,11 +162,6 @@ def caveats(
             "few rows come before"
         )
     return notes
-
-
-def _false_alarm_rate(kind: str, level: float | None) -> float:
-    level = LEVELS[kind] if level is None else level
-    return 1 - level if kind == "quantile" else level
 
 
 def echoes(result: DetectionResult, lags: Sequence[int]) -> list[str]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import Annotated, Literal, get_args
+from typing import Literal, get_args
 
-from lstmcore import checks
 from lstmcore.apps.settings import (
     Activation,
     Count,
     Fraction,
     Patience,
+    RowsOrZero,
     SeriesSettings,
     Sizes,
 )
@@ -41,7 +40,7 @@ class Settings(SeriesSettings):
 
     mode: Mode = "reconstruction"
     activation: Activation = "tanh"
-    first_row: Annotated[int, partial(checks.check_count, minimum=0), "ROWS"] = 0
+    first_row: RowsOrZero = 0
     units: Sizes = (64, 32)
     epochs: Count = 200
     patience: Patience | None = None
