@@ -18,7 +18,7 @@ from lstmcore.cli.options import of_data, reads_table
 from lstmcore.cli.packages import require
 from lstmcore.cli.parameters import names, takes
 from lstmcore.cli.settings_options import takes_settings, with_chosen
-from lstmcore.cli.terminal import clear_errors, console, grid, warn
+from lstmcore.cli.terminal import clear_errors, console, grid, print_notes, print_written, warn
 from lstmcore.formatting import count
 from lstmcore.series import Preprocessing, ReadOptions, Table, Times
 
@@ -145,7 +145,7 @@ def _training(
     if not 0 < fraction <= 1:
         raise ValueError(f"--train-fraction must be above 0 and at most 1, got {fraction}")
     rows = max(1, round(fraction * len(table.values)))
-    return table._replace(values=table.values[:rows], labels=table.labels[:rows]), times
+    return table.first(rows), times
 
 
 def _interval(times: Times | None) -> str | None:
@@ -212,8 +212,7 @@ def _run(
             )
             report.write(staging, data)
     _print(data)
-    folder = output.folder
-    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
+    print_written(output.folder)
 
 
 def _notes(
@@ -237,8 +236,7 @@ def _print(data) -> None:
     from lstmcore.apps.anomalies import report
 
     console.print()
-    for note in reading.not_introduced(data.notes, data.table):
-        console.print(f"- {escape(note)}")
+    print_notes(reading.not_introduced(data.notes, data.table))
     sentence = report.summary(data.result, data.table.labels)
     console.print(f"\n[bold]{escape(sentence)}[/bold]\n")
     shown = report.most_anomalous(data, SHOWN_EVENTS)

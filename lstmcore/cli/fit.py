@@ -21,7 +21,7 @@ from lstmcore.cli import options, reading
 from lstmcore.cli.options import of_data, reads_table
 from lstmcore.cli.parameters import names
 from lstmcore.cli.settings_options import takes_settings, with_chosen
-from lstmcore.cli.terminal import clear_errors, console, warn
+from lstmcore.cli.terminal import clear_errors, console, print_notes, print_written, warn
 from lstmcore.series import ReadOptions, Table, Times
 
 KIND, OUTPUT = "lstmcore fit", "lstmcore-run"
@@ -103,8 +103,7 @@ def _run(
         stride = f", one every {windows.stride} rows" if windows.stride > 1 else ""
         title = f"[bold]{escape(name)}[/bold]: {escape(rows)}"
         console.print(f"{title}; {len(windows.rows):,} windows{stride}", soft_wrap=True)
-        for note in notes:
-            console.print(f"- {escape(note)}", soft_wrap=True)
+        print_notes(notes)
         console.print()
         console.print(lc.summary(model, timesteps=settings.window), "\n")
         try:
@@ -132,8 +131,7 @@ def _run(
     console.print()
     for part in parts:
         _print_comparison(data.columns, part)
-    folder = output.folder
-    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
+    print_written(output.folder)
 
 
 def _print_comparison(columns: tuple[str, ...], part: autoencoding.Part) -> None:

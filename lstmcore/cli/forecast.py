@@ -17,7 +17,7 @@ from lstmcore.cli import options, reading
 from lstmcore.cli.options import of_evaluation, of_model, reads_table
 from lstmcore.cli.parameters import names
 from lstmcore.cli.settings_options import takes_settings, with_chosen
-from lstmcore.cli.terminal import clear_errors, console, grid, warn
+from lstmcore.cli.terminal import clear_errors, console, grid, print_notes, print_written, warn
 from lstmcore.formatting import count, listed
 from lstmcore.series import Preprocessing, ReadOptions, Table, Times
 
@@ -118,8 +118,7 @@ def _run(inputs: _Inputs, settings: Settings, folds: int, output: run_folder.Out
             )
             report.write(staging, data)
     _print(data)
-    folder = output.folder
-    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
+    print_written(output.folder)
 
 
 def _without_future(data: Table, settings: Settings) -> tuple[Table, np.ndarray]:
@@ -132,7 +131,7 @@ def _without_future(data: Table, settings: Settings) -> tuple[Table, np.ndarray]
     known = np.flatnonzero(np.isfinite(data.values[:, others]).any(axis=1))
     end = int(known[-1]) + 1 if len(known) else 0
     future = data.values[end:, places]
-    return data._replace(values=data.values[:end], labels=data.labels[:end]), future
+    return data.first(end), future
 
 
 def _check(source: Path, data: Table, settings: Settings, folds: int) -> None:
@@ -173,9 +172,7 @@ def _future_labels(table: Table, times: Times | None, horizon: int) -> list[str]
 
 def _notes(inputs: _Inputs, trained) -> list[str]:
     table, future, horizon = inputs.table, inputs.future, trained.model.horizon
-    order = arrange(table.columns, trained.settings).order
-    columns = tuple(table.columns[place] for place in order)
-    ordered = table._replace(columns=columns, values=table.values[:, order])
+    ordered = table.select(arrange(table.columns, trained.settings).order)
     end = trained.split.training.stop
     notes = reading.notes(ordered, inputs.times, trained.preprocessor)
     notes += reading.stationary(ordered, trained.preprocessor, end)
@@ -210,8 +207,7 @@ def _print(data) -> None:
     from lstmcore.apps.forecasting import report
 
     console.print()
-    for note in reading.not_introduced(data.notes, data.table):
-        console.print(f"- {escape(note)}")
+    print_notes(reading.not_introduced(data.notes, data.table))
     console.print()
     header = ["target", "forecast", *report.ERRORS]
     targets = data.trained.targets

@@ -26,8 +26,8 @@ def check_intervals(
     """
     if trained is not None and interval is not None and trained != interval:
         raise ValueError(
-            f"{source} has a row every {_each(interval)}, but {train}, the training table, "
-            f"one every {_each(trained)}: a model knows rows, not times, so bring both tables to "
+            f"{source} has a row every {every(interval)}, but {train}, the training table, "
+            f"one every {every(trained)}: a model knows rows, not times, so bring both tables to "
             "the same interval first"
         )
 
@@ -45,6 +45,6 @@ def shared_rows(train: str | Path, trained: Times | None, scored: Times | None) 
     ]
 
 
-def _each(interval: str) -> str:
+def every(interval: str) -> str:
     """Return the interval as it follows "every": "5 minutes", and "hour" for "1 hour"."""
     return interval.removeprefix("1 ")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import jax
 import typer
@@ -73,6 +74,17 @@ def _left(output: run_folder.Output | None) -> str:
         f"training so far is saved in {escape(str(checkpoint))}; the same command with --resume "
         "continues from there"
     )
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print sentences as a list."""
+    for note in notes:
+        console.print(f"- {escape(note)}", soft_wrap=True)
+
+
+def print_written(folder: Path) -> None:
+    """Print the names of the results in the folder of a run."""
+    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
 
 
 def warn(sentence: str) -> None:

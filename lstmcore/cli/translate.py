@@ -18,7 +18,7 @@ from lstmcore.cli.options import of_data, of_model
 from lstmcore.cli.parameters import whole_numbers
 from lstmcore.cli.settings_options import takes_settings, with_chosen
 from lstmcore.cli.signals import INTERRUPTED
-from lstmcore.cli.terminal import clear_errors, console, messages, warn
+from lstmcore.cli.terminal import clear_errors, console, messages, print_notes, print_written, warn
 from lstmcore.cli.translation_progress import ProgressPrinter, status
 from lstmcore.formatting import count, shorten
 
@@ -99,8 +99,7 @@ def _train(
         f"[bold]{escape(str(path))}[/bold]: {count(len(read), 'pair')}, the first {escape(first)}",
         soft_wrap=True,
     )
-    for note in notes:
-        console.print(f"- {escape(note)}", soft_wrap=True)
+    print_notes(notes)
     metrics, unfinished = None, None
     with output.open(warn) as staging:
         trained = _train_and_print(read, settings)
@@ -119,7 +118,7 @@ def _train(
         )
     folder = output.folder
     console.print(f"\n{lc.summary(trained.translator.model)}\n", style="dim", soft_wrap=True)
-    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
+    print_written(folder)
     if diverged:
         epoch = len(trained.history["loss"]) + 1
         raise ValueError(
@@ -148,7 +147,7 @@ def _train_and_print(pairs: list, settings: translation.Settings) -> translation
     if trained.left_out:
         console.print(
             f"left out: {count(trained.left_out, 'pair')} with more than {settings.max_length} "
-            f"tokens"
+            "tokens"
         )
     if isinstance(trained.stopped, KeyboardInterrupt):
         done = len(trained.history["loss"])

@@ -32,6 +32,15 @@ class Table(NamedTuple):
     notes: tuple[str, ...] = ()
     options: ReadOptions = ReadOptions()
 
+    def select(self, places: Sequence[int]) -> Table:
+        """Return the table with the columns at these places, in this order."""
+        columns = tuple(self.columns[place] for place in places)
+        return self._replace(columns=columns, values=self.values[:, places])
+
+    def first(self, rows: int) -> Table:
+        """Return the table with its first rows alone."""
+        return self._replace(values=self.values[:rows], labels=self.labels[:rows])
+
 
 def regular(table: Table) -> Table:
     """Return the table with equal steps, by a row of NaN for each row that is left out.
