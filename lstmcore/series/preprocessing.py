@@ -17,13 +17,7 @@ import numpy as np
 
 from lstmcore import checks
 from lstmcore.formatting import count
-from lstmcore.series.arguments import (
-    as_numbers,
-    as_table,
-    check_lags,
-    check_size,
-    column_names,
-)
+from lstmcore.series import arguments
 from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import FILLINGS, Filling, fit_filling
 from lstmcore.series.scaling import SCALINGS, Scaler, fit_scaler
@@ -53,7 +47,7 @@ class Preprocessing:
     def __post_init__(self) -> None:
         checks.check_choice("missing", self.missing, FILLINGS)
         checks.check_choice("scaling", self.scaling, SCALINGS)
-        object.__setattr__(self, "difference", check_lags(self.difference, "difference"))
+        object.__setattr__(self, "difference", arguments.check_lags(self.difference, "difference"))
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Preprocessing:
@@ -89,8 +83,8 @@ class Preprocessing:
           >>> preprocessor.transform(table)[:, 0].tolist()  # the last row was not used to fit
           [0.6, 1.0, 0.0, 9.8]
         """
-        names = column_names(table)
-        table = as_table(table)
+        names = arguments.column_names(table)
+        table = arguments.as_table(table)
         if rows is not None and checks.check_count("rows", rows) > len(table):
             raise ValueError(f"rows is {rows} but the table has {count(len(table), 'row')}")
         training = table[:rows].astype(float)
@@ -140,8 +134,8 @@ class Preprocessor(NamedTuple):
         Raises:
           ValueError: columns of other names, or not of real numbers.
         """
-        named = None if column_names(table) is None else self.columns
-        return as_table(table, named, name)
+        named = None if arguments.column_names(table) is None else self.columns
+        return arguments.as_table(table, named, name)
 
     def filled(self, table) -> np.ndarray:
         """Return the table, float64 [rows, F] in its own units, with missing values filled.
@@ -155,7 +149,7 @@ class Preprocessor(NamedTuple):
                 f"table has {count(table.shape[1], 'column')} but the preprocessor was fitted on "
                 f"{self.features}: use the same columns, or select them"
             )
-        check_size(table)
+        arguments.check_size(table)
         return self.filling.transform(table)
 
     def transform(self, table) -> np.ndarray:
@@ -187,7 +181,7 @@ class Preprocessor(NamedTuple):
         Raises:
           ValueError: shapes that do not fit.
         """
-        values = as_numbers("values", values).astype(float)
+        values = arguments.as_numbers("values", values).astype(float)
         if values.ndim < 2 or values.shape[-1] != self.features:
             raise ValueError(f"values must be [..., T, {self.features}], got shape {values.shape}")
         changes = self.scaler.inverse_transform(values)

@@ -25,14 +25,7 @@ from lstmcore.models.autoencoders import DenseAutoencoder
 from lstmcore.models.seq2seq import Seq2Seq
 from lstmcore.programs import compiled
 from lstmcore.sequence import lstm
-from lstmcore.study.names import (
-    GATES,
-    Places,
-    check_edited_layers,
-    check_layer,
-    places,
-    quantity_of,
-)
+from lstmcore.study import names
 from lstmcore.study.statistics import saturation, time_scale
 from lstmcore.types import LSTMParams, Trace
 from lstmcore.vocabulary import PADDING
@@ -83,19 +76,19 @@ class Run:
           ValueError: an unknown layer or quantity, or an index outside of the array.
         """
         layer, *rest = key if isinstance(key, tuple) else (key,)
-        check_layer(layer, self.traces)
+        names.check_layer(layer, self.traces)
         if not rest:
             return self.traces[layer]
         quantity, *index = rest
-        array = quantity_of(self.traces[layer], quantity)
+        array = names.quantity_of(self.traces[layer], quantity)
         if len(index) > array.ndim:
             raise ValueError(f"{len(index)} indices for the 3 axes example, step, unit")
         for axis, place, size in zip(("example", "step", "unit"), index, array.shape, strict=False):
             if not isinstance(place, slice):
-                places(axis, [None] if place is None else place, size)
+                names.places(axis, [None] if place is None else place, size)
         return array[tuple(map(_index, index))]
 
-    def examples(self, chosen: Places) -> Run:
+    def examples(self, chosen: names.Places) -> Run:
         """Return the run of some examples, given as a number, several, or a slice.
 
         The batch axis stays.
@@ -103,7 +96,7 @@ class Run:
         Raises:
           ValueError: an example that does not exist.
         """
-        rows = places("examples", chosen, self.inputs.shape[0])
+        rows = names.places("examples", chosen, self.inputs.shape[0])
         if rows is None:
             return self
         # A number, such as a loss among the outputs, is that of the whole batch.
@@ -155,7 +148,7 @@ class SingleLayer:
           (h [B, T, H], {"lstm": Trace}).
         """
         for name in edits or {}:
-            check_layer(name, ["lstm"])
+            names.check_layer(name, ["lstm"])
         _, trace = lstm(
             params,
             x,
@@ -257,7 +250,7 @@ def _real_tokens(x, mask):
 def _run(model, params, x, mask, target, edits=None) -> Run:
     if target is None:
         outputs, traces = model.apply(params, x, mask=mask, edits=edits)
-        check_edited_layers(edits, traces)
+        names.check_edited_layers(edits, traces)
         masks = {layer: mask_of(trace, mask) for layer, trace in traces.items()}
         return Run(x, mask, outputs, traces, masks, layers=tuple(traces))
     outputs, traces = model.apply(params, x, target, source_mask=mask, edits=edits)
@@ -297,7 +290,7 @@ def _refuse_nan(layer: str, trace: Trace) -> None:
     if is_nan.any():
         gate, example, step, unit = min(np.argwhere(is_nan), key=lambda place: place[2])
         raise ValueError(
-            f"with its edit, the {GATES[gate]} gate of layer {layer!r} is NaN, first at step "
+            f"with its edit, the {names.GATES[gate]} gate of layer {layer!r} is NaN, first at step "
             f"{step} (example {example}, unit {unit}): does the edit divide by 0, or is x NaN?"
         )
 

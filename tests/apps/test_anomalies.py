@@ -358,7 +358,7 @@ WRONG_SETTINGS = [
     (
         {"preprocessing": "standard"},
         TypeError,
-        "preprocessing must be a series.Preprocessing, got str",
+        "preprocessing must be Preprocessing, got str",
     ),
 ]
 

@@ -7,20 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.apps.forecasting import metrics
 from lstmcore.apps.forecasting.forecast import Forecast
 from lstmcore.apps.forecasting.lag import FEWEST, LagCheck, lag_check
-from lstmcore.apps.forecasting.metrics import (
-    Axis,
-    coverage,
-    mae,
-    mase,
-    mase_scale,
-    naive,
-    rmse,
-    seasonal_naive,
-    skill,
-    smape,
-)
 from lstmcore.formatting import count, shorten, text_table
 
 MOST_PRINTED = 10  # targets
@@ -108,7 +97,7 @@ def evaluate(
     actual = _rows_from(table, origins, horizon)
     baselines = baselines_of(filled, origins, horizon, season)
     # From the table as is: the naive forecast has no error on a value that was filled forward.
-    scale = mase_scale(table[:training], season or 1)
+    scale = metrics.mase_scale(table[:training], season or 1)
     points = {MODEL: forecast.point, **baselines}
     level, covered = _interval(forecast, actual)
     return Evaluation(
@@ -131,19 +120,19 @@ def evaluate(
 
 def baselines_of(values, origins, horizon: int, season: int | None) -> dict[str, np.ndarray]:
     """Return the naive forecast and, if there is a season, the seasonal naive one."""
-    baselines = {NAIVE: naive(values, origins, horizon)}
+    baselines = {NAIVE: metrics.naive(values, origins, horizon)}
     if season is not None:
-        baselines[SEASONAL] = seasonal_naive(values, origins, horizon, season)
+        baselines[SEASONAL] = metrics.seasonal_naive(values, origins, horizon, season)
     return baselines
 
 
-def scores_of(actual, forecast, scale, axis: Axis = (0, 1)) -> Scores:
+def scores_of(actual, forecast, scale, axis: metrics.Axis = (0, 1)) -> Scores:
     """Return all four errors of a forecast."""
     return Scores(
-        mae(actual, forecast, axis=axis),
-        rmse(actual, forecast, axis=axis),
-        smape(actual, forecast, axis=axis),
-        mase(actual, forecast, scale, axis=axis),
+        metrics.mae(actual, forecast, axis=axis),
+        metrics.rmse(actual, forecast, axis=axis),
+        metrics.smape(actual, forecast, axis=axis),
+        metrics.mase(actual, forecast, scale, axis=axis),
     )
 
 
@@ -151,7 +140,7 @@ def score_table(scores: Mapping[str, Scores], season: int | None, place: int) ->
     """Return the errors of one target as text; skill is that of the MAE over the naive forecast."""
     rows = []
     for name, errors in scores.items():
-        gained = skill(errors.mae[place], scores[NAIVE].mae[place])
+        gained = metrics.skill(errors.mae[place], scores[NAIVE].mae[place])
         numbers = [f"{error[place]:.4g}" for error in errors]
         label = f"{name} ({season})" if name == SEASONAL else name
         rows.append([label, *numbers, f"{gained:.2f}"])
@@ -168,7 +157,7 @@ def _interval(forecast: Forecast, actual):
         level = high - low if np.isclose(low, 1 - high) and low < high else None
     if level is None:
         return None, None
-    return level, coverage(actual, *forecast.interval(level))
+    return level, metrics.coverage(actual, *forecast.interval(level))
 
 
 def _lag_checks(actual, forecast, last) -> tuple[LagCheck, ...]:

@@ -8,17 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lstmcore.study.plots.style import (
-    COLOURS,
-    GATE_COLOURS,
-    TITLES,
-    colour_bar,
-    heat_map,
-    label_rows,
-    panels,
-    plain,
-    signed_scale,
-)
+from lstmcore.study.plots import style
 from lstmcore.study.plots.timeline import (
     Timeline,
     draw_input,
@@ -70,7 +60,7 @@ def plot_unit(
     """
     line = timeline(run, layer, example, breaks)
     unit = one_place("unit", unit, line.trace.c.shape[1])
-    figure, grid = panels(
+    figure, grid = style.panels(
         axes,
         5,
         1,
@@ -80,7 +70,7 @@ def plot_unit(
     )
     top, gates, candidate, cell, hidden = grid[:, 0]
     if axes is None:
-        figure.suptitle(f"{plain(layer)}, unit {unit}")
+        figure.suptitle(f"{style.plain(layer)}, unit {unit}")
 
     draw_input(top, line, columns)
     _draw_gates(gates, line, unit)
@@ -104,7 +94,7 @@ def _finish(panel: Axes, title: str, *, has_zero: bool = True) -> None:
 
 
 def _draw_gates(panel: Axes, line: Timeline, unit: int) -> None:
-    for name, colour in GATE_COLOURS.items():
+    for name, colour in style.GATE_COLOURS.items():
         values = getattr(line.trace.gates, name)[:, unit]
         draw_line(panel, values, line.breaks, color=colour, label=f"${name[0]}$")
     panel.set_ylim(-0.04, 1.04)
@@ -115,22 +105,22 @@ def _draw_memory(candidate: Axes, cell: Axes, line: Timeline, unit: int) -> None
     """Draw the candidate with the part of it that is added, and the cell with the part it kept."""
     g, c = line.trace.gates.candidate[:, unit], line.trace.c[:, unit]
     added = line.trace.gates.input[:, unit] * g
-    candidate.bar(range(len(g)), added, width=1, color=COLOURS[5], label="added, $i\\,g$")
-    draw_line(candidate, g, line.breaks, color=COLOURS[3], label="candidate $g$")
-    _finish(candidate, TITLES["candidate"])
+    candidate.bar(range(len(g)), added, width=1, color=style.COLOURS[5], label="added, $i\\,g$")
+    draw_line(candidate, g, line.breaks, color=style.COLOURS[3], label="candidate $g$")
+    _finish(candidate, style.TITLES["candidate"])
     cell.bar(range(len(c)), c - added, width=1, color="0.75", label="kept, $f\\,c_{t-1}$")
-    draw_line(cell, c, line.breaks, color=COLOURS[6], label="cell $c$")
-    _finish(cell, TITLES["c"])
+    draw_line(cell, c, line.breaks, color=style.COLOURS[6], label="cell $c$")
+    _finish(cell, style.TITLES["c"])
 
 
 def _draw_hidden(panel: Axes, line: Timeline, unit: int) -> None:
     """Draw the hidden state of the unit, or all of it if it is a projection."""
     if line.trace.h.shape[1] == line.trace.c.shape[1]:
-        draw_line(panel, line.trace.h[:, unit], line.breaks, color=COLOURS[6])
-        _finish(panel, TITLES["h"])
+        draw_line(panel, line.trace.h[:, unit], line.breaks, color=style.COLOURS[6])
+        _finish(panel, style.TITLES["h"])
         return
     h = np.asarray(line.trace.h).T
-    colour_bar(panel, heat_map(panel, h, signed_scale(h, clip=True)), h)
-    label_rows(panel, range(len(h)))
+    style.colour_bar(panel, style.heat_map(panel, h, style.signed_scale(h, clip=True)), h)
+    style.label_rows(panel, range(len(h)))
     panel.set(ylabel="projection")
-    panel.set_title(TITLES["h"], loc="left", fontsize="medium")
+    panel.set_title(style.TITLES["h"], loc="left", fontsize="medium")
