@@ -186,7 +186,7 @@ def test_wrong_settings(wrong, message):
 
 
 def test_settings_of_a_wrong_type():
-    with pytest.raises(TypeError, match=r"preprocessing must be a series.Preprocessing, got str"):
+    with pytest.raises(TypeError, match="preprocessing must be Preprocessing, got str"):
         replace(SMALL, preprocessing="standard")
 
 

@@ -300,11 +300,8 @@ def _settle_order(
         if asked not in possible and not day_first and names[-1] in possible:
             asked = names[-1]
         possible = [asked]
-        if not exists[asked].all():
-            row = int(exists[asked].argmin())
-            raise errors.ImpossibleTimesError(
-                f"is not a date as {asked}, which day_first={day_first} asks for", row, texts[row]
-            )
+        reason = f"is not a date as {asked}, which day_first={day_first} asks for"
+        errors.ImpossibleTimesError.refuse(~exists[asked], reason, texts)
     if not possible:
         raise _contradiction(exists, texts)
     readings = [np.stack(ordered(name)) for name in possible]
@@ -375,7 +372,7 @@ def _with_offsets(
     """Return the column of texts that end in an offset from UTC; `times` are those of the clock."""
     numbers, zero = fields.numbers, np.zeros(len(texts), np.int64)
     hours, minutes = (numbers.get(name, zero) for name in ("zonehour", "zoneminute"))
-    moments.refuse(
+    errors.ImpossibleTimesError.refuse(
         (hours > 23) | (minutes > 59), "has an offset from UTC that does not exist", texts
     )
     sign = np.where(numbers.get("sign", zero) < 0, -1, 1)
@@ -392,7 +389,8 @@ def _with_offsets(
     if not by_clock:
         times = times - minutes.astype("m8[m]")
         beyond = (times < FIRST) | (times >= END)
-        moments.refuse(beyond, "is not a date in UTC: years are 1 to 9999", texts)
+        reason = "is not a date in UTC: years are 1 to 9999"
+        errors.ImpossibleTimesError.refuse(beyond, reason, texts)
     if time_zone is not None:
         form = TimeFormat((*parts, *blank, Part("zone", style)), time_zone, by_clock)
     elif by_clock:

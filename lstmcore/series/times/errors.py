@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 LONGEST_TEXT = 40  # characters of a text that a message repeats
 
 
@@ -31,6 +35,13 @@ class TimesError(ValueError):
             text = f"{text[: LONGEST_TEXT - 3]}..."
         self.reason, self.row, self.text = reason, int(row), text
         super().__init__(f"row {self.row} ({self._quoted()}) {reason}")
+
+    @classmethod
+    def refuse(cls, bad: np.ndarray, reason: str, texts: Sequence[str]) -> None:
+        """Raise an error of this kind about the first row that is `bad`, if there is one."""
+        if bad.any():
+            row = int(bad.argmax())
+            raise cls(reason, row, str(texts[row]))
 
     def _quoted(self) -> str:
         return self.text

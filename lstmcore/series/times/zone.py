@@ -53,15 +53,11 @@ def to_utc(local: np.ndarray, name: str, texts) -> np.ndarray:
       ValueError: there is no such zone, or no database of zones.
     """
     first, second = _candidates(local, name)
-    skipped = np.flatnonzero(first > second)
-    if len(skipped):
-        row = int(skipped[0])
-        raise ImpossibleTimesError(
-            f"is not a time in {name}: the clock was put forward past it; if the file keeps the "
-            "same clock all year, leave the time zone out",
-            row,
-            str(texts[row]),
-        )
+    reason = (
+        f"is not a time in {name}: the clock was put forward past it; if the file keeps the same "
+        "clock all year, leave the time zone out"
+    )
+    ImpossibleTimesError.refuse(first > second, reason, texts)
     twice = np.flatnonzero(first < second)
     if not len(twice):
         return first
