@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.series.row_names import RowNames
+from lstmcore.series.row_names import LazyTexts, RowNames
 from lstmcore.series.times import errors, moments
 from lstmcore.series.times import numbers as time_numbers
 from lstmcore.series.times import text as time_text
@@ -51,11 +51,8 @@ class TimeColumn(NamedTuple):
 
     def take(self, rows) -> TimeColumn:
         """Return these rows, given as a slice or an array of positions."""
-        if isinstance(self.labels, TimeLabels):
-            return self._replace(times=self.times[rows], labels=self.labels.take(rows))
-        chosen = np.arange(len(self.times))[rows].tolist()
-        labels = [self.labels[row] for row in chosen]
-        return TimeColumn(self.times[rows], self.form, labels)
+        labels = self.labels if isinstance(self.labels, LazyTexts) else RowNames(self.labels)
+        return TimeColumn(self.times[rows], self.form, labels.take(rows))
 
 
 def read_times(
