@@ -13,6 +13,7 @@ from lstmcore.apps import run_folder
 from lstmcore.apps.autoencoding.outputs import Part, encoder_run
 from lstmcore.apps.autoencoding.settings import Settings
 from lstmcore.apps.autoencoding.windows import Windows, side_by_side
+from lstmcore.apps.saved import parse_settings
 from lstmcore.io.description import read_description
 from lstmcore.models import saving
 from lstmcore.series import Preprocessor, ReadOptions, Table
@@ -70,13 +71,10 @@ def read_settings(path: Path) -> Origin:
 
 
 def _parse(stored: dict) -> Origin:
-    settings = Settings.from_json(stored["settings"])
-    preprocessor = Preprocessor.from_json(stored["preprocessor"])
+    settings, preprocessor = parse_settings(Settings, stored)
     columns = tuple(map(str, stored["columns"]))
     if len(columns) != preprocessor.features:
         raise ValueError("columns and preprocessor do not agree")
-    if preprocessor.preprocessing != settings.preprocessing:
-        raise ValueError("settings and preprocessor do not agree")
     time = stored.get("time")  # in files from before there were other options
     before = {} if time is None else {"time": time}
     reading = ReadOptions.from_json(stored.get("reading", before))
