@@ -26,7 +26,9 @@ def parse_settings(kind: type[Settings], stored: dict) -> tuple[Settings, Prepro
     settings = kind.from_json(stored["settings"])
     preprocessor = Preprocessor.from_json(stored["preprocessor"])
     if preprocessor.preprocessing != settings.preprocessing:
-        raise ValueError("settings and preprocessor describe different preprocessing")
+        raise ValueError(
+            "settings and preprocessor do not agree: they describe different preprocessing"
+        )
     return settings, preprocessor
 
 

@@ -27,6 +27,7 @@ from lstmcore.io import manifest
 from lstmcore.io.description import check_model
 from lstmcore.io.manifest import MANIFEST, PAGE
 from lstmcore.series import ReadOptions, Table
+from lstmcore.series.preprocessing import as_float32
 
 MOST_WINDOWS = 1024  # that the model is run on
 MOST_PAIRS = 32  # of a translator
@@ -260,10 +261,8 @@ def _run(lstm, params, data: Table, rows: np.ndarray, origin: Origin | None) -> 
     # With differencing, the windows are made from earlier rows as well.
     values = data.values[rows[0, 0] - preprocessor.dropped_rows :]
     places = rows - rows[0, 0]
-    with np.errstate(over="ignore"):
-        x = preprocessor.transform(values).astype(np.float32)[places]
-    if not np.isfinite(x).all():
-        raise ValueError("the preprocessed table holds numbers that float32 cannot hold")
+    problem = "the preprocessed table holds numbers that float32 cannot hold"
+    x = as_float32(preprocessor.transform(values), problem)[places]
     run = study.run(lstm, params, x)
     made_from = preprocessor.filled(values)[
         places[:, :1] + np.arange(preprocessor.dropped_rows + places.shape[1])

@@ -269,6 +269,19 @@ class Preprocessor(NamedTuple):
         return cls(preprocessing, Filling(preprocessing.missing, means), scaler, constant, names)
 
 
+def as_float32(preprocessed: np.ndarray, problem: str) -> np.ndarray:
+    """Return preprocessed numbers as float32, in which models compute.
+
+    Raises:
+      ValueError: some are too large; `problem` is the message.
+    """
+    with np.errstate(over="ignore"):
+        numbers = preprocessed.astype(np.float32)
+    if not np.isfinite(numbers).all():
+        raise ValueError(problem)
+    return numbers
+
+
 def _rounding(table: np.ndarray, differences: int) -> np.ndarray:
     """Return how far apart equal differences may come out in float64, for each column, [F].
 

@@ -19,6 +19,7 @@ from lstmcore.models.autoencoders import Autoencoder
 from lstmcore.models.stacked import StackedLSTM
 from lstmcore.models.streaming import stream
 from lstmcore.programs import compiled
+from lstmcore.series.preprocessing import as_float32
 
 ERRORS = "errors.safetensors"
 WINDOWS_AT_ONCE = 256  # that the model reads; memory does not grow with the series
@@ -164,14 +165,11 @@ def scaled_rows(preprocessor: series.Preprocessor, table: np.ndarray) -> np.ndar
     Raises:
       ValueError: float32 cannot hold them.
     """
-    with np.errstate(over="ignore"):
-        scaled = preprocessor.transform(table).astype(np.float32)
-    if not np.isfinite(scaled).all():
-        raise ValueError(
-            "values are so far from those that the scaling was fitted to that float32 cannot hold "
-            "them: are they in the same units?"
-        )
-    return scaled
+    return as_float32(
+        preprocessor.transform(table),
+        "values are so far from those that the scaling was fitted to that float32 cannot hold "
+        "them: are they in the same units?",
+    )
 
 
 def finite(output) -> np.ndarray:

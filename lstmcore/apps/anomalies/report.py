@@ -101,7 +101,7 @@ def _score_rows(data: ReportData, outputs: np.ndarray) -> Iterator[list]:
     cells = zip(*(column.tolist() for column in columns), strict=True)
     lines = zip(data.table.labels, cells, flags.tolist(), numbers.tolist(), strict=True)
     for label, row, flag, number in lines:
-        yield [label, *("" if cell != cell else cell for cell in row), flag, number or ""]
+        yield [label, *row, flag, number or ""]
 
 
 def summary(result: DetectionResult, labels: Sequence) -> str:

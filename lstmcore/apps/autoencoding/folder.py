@@ -135,17 +135,7 @@ def _output_rows(parts: list[Part]) -> Iterable[tuple]:
                 part.used_for[windows].repeat(steps).tolist(),
                 np.tile(np.arange(steps), len(windows)).tolist(),
                 part.rows[windows].ravel().tolist(),
-                *_cells(part.actual[windows]),
-                *_cells(part.output[windows]),
+                *part.actual[windows].reshape(-1, features).T.tolist(),
+                *part.output[windows].reshape(-1, features).T.tolist(),
                 strict=True,
             )
-
-
-def _cells(values: np.ndarray) -> list[list]:
-    """Return [N, T, F] as F lists; a missing value is an empty cell."""
-    columns = values.reshape(-1, values.shape[-1]).T
-    gone = np.isnan(columns)
-    if gone.any():
-        columns = columns.astype(object)
-        columns[gone] = ""
-    return columns.tolist()

@@ -10,6 +10,7 @@ from lstmcore import series
 from lstmcore.apps.autoencoding.settings import Settings
 from lstmcore.formatting import count
 from lstmcore.series import Table
+from lstmcore.series.preprocessing import as_float32
 
 SHOWN_STEPS = 300  # of a long series in a figure
 
@@ -69,13 +70,9 @@ def cut(table: Table, settings: Settings) -> Windows:
         )
     trained_on = int(rows[training - 1, -1]) + 1 - settings.first_row
     preprocessor = settings.preprocessing.fit(values, rows=trained_on)
-    with np.errstate(over="ignore"):
-        seen = preprocessor.transform(values).astype(np.float32)
-    if not np.isfinite(seen).all():
-        raise ValueError(
-            f"scaling {settings.preprocessing.scaling!r} leaves numbers that float32 cannot hold: "
-            "use 'standard'"
-        )
+    scaling = settings.preprocessing.scaling
+    problem = f"scaling {scaling!r} leaves numbers that float32 cannot hold: use 'standard'"
+    seen = as_float32(preprocessor.transform(values), problem)
     cut_up = series.windows(seen, span, stride=stride)
     return Windows(rows, cut_up, stride, training, validation_start, preprocessor)
 

@@ -14,15 +14,20 @@ from lstmcore import checks
 from lstmcore.apps.forecasting.evaluation import Evaluation, evaluate
 from lstmcore.apps.forecasting.forecast import Forecast
 from lstmcore.apps.forecasting.metrics import check_origins
-from lstmcore.apps.forecasting.settings import Settings, arrange, as_float32, as_table, build
+from lstmcore.apps.forecasting.settings import Settings, arrange, as_table, build
 from lstmcore.apps.saved import Saved, parse_settings
 from lstmcore.formatting import count, few
 from lstmcore.io.description import read_history
 from lstmcore.models.forecaster import Forecaster
 from lstmcore.programs import compiled
 from lstmcore.series import Preprocessor, Split
+from lstmcore.series.preprocessing import as_float32
 from lstmcore.study.run import Run
 
+TOO_LARGE = (
+    "some preprocessed values do not fit into float32: scale them (scaling='standard'), or look "
+    "for a column that hardly changes in the training part"
+)
 MOST_AT_ONCE = 1024  # windows in one call of the model, and
 MOST_NUMBERS = 2**22  # numbers in them: memory does not grow with the number of forecasts
 
@@ -238,7 +243,7 @@ class Trained(Saved):
         beyond = int(origins.max()) + horizon - rows
         if self.model.future_covariates and beyond > 0:
             filled = self._extended(filled, future, beyond)
-        return filled, as_float32(self.preprocessor.transform(filled)), origins
+        return filled, as_float32(self.preprocessor.transform(filled), TOO_LARGE), origins
 
     def _extended(self, filled: np.ndarray, future, rows: int) -> np.ndarray:
         """Append rows with the future covariates; the other columns, which are not read, repeat."""

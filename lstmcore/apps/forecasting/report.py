@@ -105,9 +105,8 @@ def _test_rows(data: ReportData) -> Iterator[list]:
     for number in non_overlapping(evaluation):
         origin = int(evaluation.forecast.origins[number])
         for step, place in np.ndindex(blocks[0].shape[1:]):
-            cells = [float(block[number, step, place]) for block in blocks]
             names = [origin, step + 1, labels[origin + step], targets[place]]
-            yield [*names, *("" if cell != cell else cell for cell in cells)]
+            yield [*names, *(float(block[number, step, place]) for block in blocks)]
 
 
 def _forecast_rows(data: ReportData, forecast: Forecast) -> Iterator[list]:

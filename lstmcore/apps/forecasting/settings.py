@@ -186,17 +186,3 @@ def names_of(values, columns: Sequence[str] | None) -> tuple[str, ...]:
         return own
     shape = np.shape(values)
     return tuple(f"column_{place}" for place in range(shape[1] if len(shape) > 1 else 1))
-
-
-def as_float32(preprocessed: np.ndarray) -> np.ndarray:
-    """Return a preprocessed table as float32, as a model reads it.
-
-    Raises:
-      ValueError: numbers that are too large.
-    """
-    if np.abs(preprocessed).max() > np.finfo(np.float32).max:
-        raise ValueError(
-            "some preprocessed values do not fit into float32: scale them (scaling='standard'), or "
-            "look for a column that hardly changes in the training part"
-        )
-    return preprocessed.astype(np.float32)

@@ -10,11 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import series
-from lstmcore.apps.forecasting.predictor import Trained
+from lstmcore.apps.forecasting.predictor import TOO_LARGE, Trained
 from lstmcore.apps.forecasting.settings import (
     Settings,
     arrange,
-    as_float32,
     as_table,
     build,
     names_of,
@@ -23,6 +22,7 @@ from lstmcore.apps.training import fit_model
 from lstmcore.formatting import count
 from lstmcore.models.forecaster import Forecaster
 from lstmcore.programs import compiled
+from lstmcore.series.preprocessing import as_float32
 
 
 def train(
@@ -78,7 +78,7 @@ def train(
     split = check_rows(len(table), settings)
     first, span = settings.preprocessing.dropped_rows, settings.span
     preprocessor = settings.preprocessing.fit(table, rows=split.training.stop)
-    seen = as_float32(preprocessor.transform(table[: split.validation.stop]))
+    seen = as_float32(preprocessor.transform(table[: split.validation.stop]), TOO_LARGE)
     end = split.training.stop - first
     stride = settings.stride_for(end - span + 1, table.shape[1])
     validation = _validation(model, seen, end, settings) if settings.validation else None
