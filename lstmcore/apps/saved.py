@@ -48,12 +48,12 @@ class Saved(ABC):
     params: dict
 
     @abstractmethod
-    def describe(self) -> dict[str, Any]:
+    def _describe(self) -> dict[str, Any]:
         """Return the content of the description."""
 
     @staticmethod
     @abstractmethod
-    def parse(stored: dict) -> dict[str, Any]:
+    def _parse(stored: dict) -> dict[str, Any]:
         """Return the fields from a description.
 
         Raises:
@@ -61,7 +61,7 @@ class Saved(ABC):
         """
 
     @staticmethod
-    def expected_model(fields: dict[str, Any]) -> Any:
+    def _expected_model(fields: dict[str, Any]) -> Any:
         """Return the model that the fields ask for; None if they ask for none."""
         return None
 
@@ -80,7 +80,7 @@ class Saved(ABC):
     def write_parts(self, folder: Path) -> None:
         """Write the files of `save` into a folder that gets a manifest later."""
         saving.save(folder / MODEL, self.model, self.params)
-        write_description(folder / self.DESCRIPTION, self.describe())
+        write_description(folder / self.DESCRIPTION, self._describe())
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Self:
@@ -93,19 +93,19 @@ class Saved(ABC):
         folder = Path(folder)
         parts = (cls.DESCRIPTION, MODEL, *cls.OTHERS)
         manifest.check_parts(folder, parts, f"{cls.__name__}.save or {cls.COMMAND}")
-        fields = read_description(folder / cls.DESCRIPTION, cls.parse)
+        fields = read_description(folder / cls.DESCRIPTION, cls._parse)
         model, params = saving.load(folder / MODEL)
         with damaged(folder / cls.DESCRIPTION):
-            expected = cls.expected_model(fields)
+            expected = cls._expected_model(fields)
         if expected is not None:
             check_model(folder / MODEL, model, folder / cls.DESCRIPTION, expected)
-        every = {"model": model, "params": params} | fields | cls.read_others(folder, fields)
+        every = {"model": model, "params": params} | fields | cls._read_others(folder, fields)
         try:
             return cls(**every)
         except ValueError as error:
             raise ValueError(f"{folder} holds no {cls.__name__.lower()}: {error}") from error
 
     @classmethod
-    def read_others(cls, folder: Path, fields: dict[str, Any]) -> dict[str, Any]:
+    def _read_others(cls, folder: Path, fields: dict[str, Any]) -> dict[str, Any]:
         """Return the fields from the other files."""
         return {}

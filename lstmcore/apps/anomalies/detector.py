@@ -98,7 +98,7 @@ class Detector(Saved):
             self.preprocessor.filled(table) - self._errors(table) * self.preprocessor.scaler.scale
         )
 
-    def describe(self) -> dict[str, Any]:
+    def _describe(self) -> dict[str, Any]:
         return {
             "settings": asdict(self.settings),
             "preprocessor": self.preprocessor.to_json(),
@@ -111,7 +111,7 @@ class Detector(Saved):
         write_tensors(folder / ERRORS, {"training_errors": self.training_errors}, {})
 
     @staticmethod
-    def parse(stored: dict) -> dict[str, Any]:
+    def _parse(stored: dict) -> dict[str, Any]:
         settings, preprocessor = parse_settings(Settings, stored)
         start = checks.check_count("validation_start", stored["validation_start"], minimum=0)
         return {
@@ -122,11 +122,11 @@ class Detector(Saved):
         }
 
     @staticmethod
-    def expected_model(fields: dict[str, Any]) -> Autoencoder | StackedLSTM:
+    def _expected_model(fields: dict[str, Any]) -> Autoencoder | StackedLSTM:
         return build(fields["settings"], fields["preprocessor"].features)
 
     @classmethod
-    def read_others(cls, folder: Path, fields: dict[str, Any]) -> dict[str, Any]:
+    def _read_others(cls, folder: Path, fields: dict[str, Any]) -> dict[str, Any]:
         path, least = folder / ERRORS, fields["validation_start"]
         return {"training_errors": _read_errors(path, fields["preprocessor"].features, least)}
 

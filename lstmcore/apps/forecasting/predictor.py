@@ -148,7 +148,7 @@ class Trained(Saved):
             self.settings.season,
         )
 
-    def describe(self) -> dict[str, Any]:
+    def _describe(self) -> dict[str, Any]:
         split = {name: [part.start, part.stop] for name, part in self.split._asdict().items()}
         return {
             "settings": self.settings.to_json(),
@@ -161,7 +161,7 @@ class Trained(Saved):
         }
 
     @staticmethod
-    def parse(stored: dict) -> dict[str, Any]:
+    def _parse(stored: dict) -> dict[str, Any]:
         settings, preprocessor = parse_settings(Settings, stored)
         columns = tuple(stored["columns"])
         order, targets, _ = arrange(columns, settings)
@@ -181,7 +181,7 @@ class Trained(Saved):
         }
 
     @staticmethod
-    def expected_model(fields: dict[str, Any]) -> Forecaster:
+    def _expected_model(fields: dict[str, Any]) -> Forecaster:
         return build(fields["settings"], fields["columns"])
 
     def table(self, values) -> np.ndarray:

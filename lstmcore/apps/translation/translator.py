@@ -129,7 +129,7 @@ class Translator(Saved):
         target = jnp.asarray(self.target.encode_all(targets))
         return study.run(self.model, self.params, self._ids(texts), target=target, **options)
 
-    def describe(self) -> dict[str, Any]:
+    def _describe(self) -> dict[str, Any]:
         return {
             "source": json.loads(self.source.to_json()),
             "target": json.loads(self.target.to_json()),
@@ -137,7 +137,7 @@ class Translator(Saved):
         }
 
     @staticmethod
-    def parse(stored: dict) -> dict[str, Any]:
+    def _parse(stored: dict) -> dict[str, Any]:
         return {
             "source": Vocabulary.from_stored(stored["source"]),
             "target": Vocabulary.from_stored(stored["target"]),
