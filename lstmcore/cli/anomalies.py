@@ -36,8 +36,7 @@ Train = Annotated[
     ),
 ]
 TrainFraction = Annotated[
-    float,
-    of_data(help="Without --train: the fraction of the rows, from the first, to train on."),
+    float, of_data(help="Without --train: the fraction of the rows, from the first, to train on.")
 ]
 Labels = Annotated[
     str | None,

@@ -167,11 +167,7 @@ def _print_comparison(columns: tuple[str, ...], part: autoencoding.Part) -> None
 
 
 def _read(
-    source: Path | None,
-    name: str,
-    columns: str | None,
-    reading_options: ReadOptions,
-    missing: str,
+    source: Path | None, name: str, columns: str | None, reading_options: ReadOptions, missing: str
 ) -> tuple[Table, Times | None]:
     if source is not None:
         return reading.read(source, names(columns), reading_options, missing=missing != "refuse")

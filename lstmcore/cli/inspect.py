@@ -66,8 +66,7 @@ Page = Annotated[
     ),
 ]
 Force = Annotated[
-    bool,
-    of_output("--force", help="Replace a file of that name that lstmcore did not write."),
+    bool, of_output("--force", help="Replace a file of that name that lstmcore did not write.")
 ]
 
 

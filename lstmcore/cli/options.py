@@ -46,10 +46,7 @@ Resume = Annotated[
         help="Continue the run in the output folder, stopped or ended; start one if there is none.",
     ),
 ]
-Force = Annotated[
-    bool,
-    of_output("--force", help="Replace an earlier run in the output folder."),
-]
+Force = Annotated[bool, of_output("--force", help="Replace an earlier run in the output folder.")]
 
 
 def output(default: str) -> Any:

@@ -286,9 +286,7 @@ def _coverage(evaluation: Evaluation) -> list[str]:
     if evaluation.covered is None or evaluation.level is None:
         return []
     level = evaluation.level
-    covered = dict(
-        zip(evaluation.forecast.targets, evaluation.covered.tolist(), strict=True),
-    )
+    covered = dict(zip(evaluation.forecast.targets, evaluation.covered.tolist(), strict=True))
     if len(covered) > MOST_TARGETS:
         low, high = min(covered.values()), max(covered.values())
         values = f"{low:.0%} to {high:.0%} of each of {len(covered):,} targets"

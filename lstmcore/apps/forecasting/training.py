@@ -11,13 +11,7 @@ import numpy as np
 
 from lstmcore import series
 from lstmcore.apps.forecasting.predictor import TOO_LARGE, Trained
-from lstmcore.apps.forecasting.settings import (
-    Settings,
-    arrange,
-    as_table,
-    build,
-    names_of,
-)
+from lstmcore.apps.forecasting.settings import Settings, arrange, as_table, build, names_of
 from lstmcore.apps.training import fit_model
 from lstmcore.formatting import count
 from lstmcore.models.forecaster import Forecaster

@@ -5,14 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lstmcore.apps.settings import (
-    Count,
-    Fraction,
-    Patience,
-    Positive,
-    Sizes,
-    TrainingSettings,
-)
+from lstmcore.apps.settings import Count, Fraction, Patience, Positive, Sizes, TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,13 +26,7 @@ from lstmcore.series.tables.panel import (
     keys_of,
     shared_keys,
 )
-from lstmcore.series.tables.selection import (
-    Field,
-    leave_out,
-    leave_out_counts,
-    select,
-    values_of,
-)
+from lstmcore.series.tables.selection import Field, leave_out, leave_out_counts, select, values_of
 from lstmcore.series.tables.sheet import Column, Sheet, column_error
 from lstmcore.series.tables.table import Table
 from lstmcore.series.tables.time_role import find_time, texts_of_time
@@ -134,11 +128,7 @@ def read_csv(
 
 
 def _table(
-    sheet: Sheet,
-    columns: Sequence[str],
-    also: Sequence[str],
-    missing: bool,
-    options: ReadOptions,
+    sheet: Sheet, columns: Sequence[str], also: Sequence[str], missing: bool, options: ReadOptions
 ) -> Table:
     """Return the table of a sheet, with its times, its labels and the notes on how it was read."""
     chosen, beside = _resolve(sheet, columns), _resolve(sheet, also)
