@@ -202,7 +202,10 @@ def _run(
             checkpoint=staging / run_folder.CHECKPOINT,
             resume=bool(output.resume),
         )
-        report.write_model(staging, detector, trained | scored | detection.to_json())
+        detector.write_parts(staging)
+        run_folder.write_history(staging / "history.csv", detector.history)
+        description = run_folder.versions() | trained | scored | detection.to_json()
+        run_folder.write_json(staging / run_folder.SETTINGS, description)
         with console.status("scoring the series, writing the report ..."):
             result = lc.anomalies.detect(detector, table.values, **detection.to_json())
             notes = _notes(inputs, detector, result, detection)

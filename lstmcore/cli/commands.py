@@ -64,7 +64,8 @@ class Command(_PlainFlags, TyperCommand):
                     param_hint=f"--{name.replace('_', '-')}",
                 )
         try:
-            packages.require_command(_name(context))
+            # The command without the program, such as "translate train".
+            packages.require_command(context.command_path.partition(" ")[2])
             check_jax()
         except (ImportError, ValueError) as error:
             typer.echo(f"error: {error}", err=True)
@@ -87,15 +88,6 @@ class Commands(Group):
     def resolve_command(self, context, arguments) -> tuple[str | None, Any, list[str]]:
         name, command, rest = super().resolve_command(context, arguments)
         return name, command if name is None else _load(name), rest
-
-
-def _name(context) -> str:
-    """Return the name of the command without the program, such as "translate train"."""
-    names: list[str] = []
-    while context.parent is not None:
-        names.insert(0, context.info_name)
-        context = context.parent
-    return " ".join(names)
 
 
 def _load(name: str) -> Any:

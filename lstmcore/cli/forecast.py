@@ -98,7 +98,8 @@ def _run(inputs: _Inputs, settings: Settings, folds: int, output: run_folder.Out
             checkpoint=staging / run_folder.CHECKPOINT,
             resume=bool(output.resume),
         )
-        report.write_model(staging, trained)
+        trained.write_parts(staging)
+        run_folder.write_history(staging / "history.csv", trained.history)
         # Quantiles are an interval themselves, and dropout is then for training alone.
         samples = SAMPLES if settings.dropout and not settings.quantiles else 0
         backtest = None

@@ -86,7 +86,11 @@ def read_beside(
             f"{min(both)!r} is among --columns and --labels: labels are not trained on"
         )
     whole, times = read(source, columns, options, also=others)
-    beside = [place for place, name in enumerate(whole.columns) if _is_of(name, others)]
+    beside = [  # columns of the file, or of one of its words
+        place
+        for place, name in enumerate(whole.columns)
+        if name in others or name.rpartition("=")[0] in others
+    ]
     if len(beside) > len(others):
         values = [whole.columns[place] for place in beside]
         raise ValueError(
@@ -95,11 +99,6 @@ def read_beside(
         )
     rest = [place for place in range(len(whole.columns)) if place not in beside]
     return whole.select(rest), times, whole.select(beside)
-
-
-def _is_of(name: str, columns: Sequence[str]) -> bool:
-    """Return whether a column of the table comes from one of these columns of the file."""
-    return name in columns or name.rpartition("=")[0] in columns
 
 
 def check(source: Path, data: Table, missing: str) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
-from lstmcore import checks
 from lstmcore.apps.anomalies import thresholds
 from lstmcore.apps.anomalies.detector import Detector
 from lstmcore.apps.anomalies.scores import contributions, fit_gaussian, largest, mean_absolute
@@ -17,14 +16,6 @@ from lstmcore.apps.settings import CheckedSettings, Rows, RowsOrZero
 from lstmcore.series.events import Event, events
 
 LEVELS = {"quantile": 0.999, "gaussian": 1e-4, "peaks": 1e-4}
-
-
-def check_level(name: str, value: Any) -> float:
-    """Return a number between 0 and 1."""
-    level = checks.check_number(name, value)
-    if not 0 < level < 1:
-        raise ValueError(f"{name} must be between 0 and 1, got {level}")
-    return level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +35,7 @@ class Detection(CheckedSettings):
 
     score: Literal["mean", "largest", "mahalanobis"] = "mean"
     threshold: Literal["maximum", "quantile", "gaussian", "peaks"] = "maximum"
-    level: Annotated[float, check_level] | None = None
+    level: Annotated[float, thresholds.check_probability] | None = None
     gap: RowsOrZero = 0
     minimum: Rows = 1
 

@@ -54,13 +54,6 @@ class ReportData(NamedTuple):
     notes: Sequence[str]
 
 
-def write_model(folder: Path, detector: Detector, description: dict) -> None:
-    """Write the detector, settings.json and the losses, before the rest of the report."""
-    detector.write_parts(folder)
-    run_folder.write_json(folder / "settings.json", run_folder.versions() | description)
-    run_folder.write_history(folder / "history.csv", detector.history)
-
-
 def write(folder: Path, data: ReportData) -> None:
     """Write scores.csv, events.csv, the figures and report.html."""
     table, result = data.table, data.result

@@ -94,7 +94,7 @@ def evaluate(
       season: rows of a season, or None.
     """
     origins, horizon = forecast.origins, forecast.point.shape[1]
-    actual = _rows_from(table, origins, horizon)
+    actual = table[origins[:, None] + np.arange(horizon)]
     baselines = baselines_of(filled, origins, horizon, season)
     # From the table as is: the naive forecast has no error on a value that was filled forward.
     scale = metrics.mase_scale(table[:training], season or 1)
@@ -169,7 +169,3 @@ def _lag_checks(actual, forecast, last) -> tuple[LagCheck, ...]:
         lag_check(actual[:, step], forecast[:, step], last, step + 1)
         for step in range(actual.shape[1])
     )
-
-
-def _rows_from(values, origins, horizon: int) -> np.ndarray:
-    return values[np.asarray(origins)[:, None] + np.arange(horizon)]

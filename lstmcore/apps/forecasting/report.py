@@ -70,12 +70,6 @@ class ReportData(NamedTuple):
     notes: Sequence[str]
 
 
-def write_model(folder: Path, trained: Trained) -> None:
-    """Write the forecaster and the losses, before the rest of the report."""
-    trained.write_parts(folder)
-    run_folder.write_history(folder / "history.csv", trained.history)
-
-
 def write(folder: Path, data: ReportData) -> None:
     """Write forecasts and errors as CSV files, the figures and report.html."""
     evaluation, time = data.evaluation, data.table.label_name

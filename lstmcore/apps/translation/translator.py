@@ -90,7 +90,8 @@ class Translator(Saved):
         translations: list[str] = []
         for first in range(0, len(texts), AT_ONCE):
             some = texts[first : first + AT_ONCE]
-            ids = self._ids(some + some[-1:] * (_rows(len(some)) - len(some)))
+            rows = 1 << (len(some) - 1).bit_length()  # a power of 2: few compilations
+            ids = self._ids(some + some[-1:] * (rows - len(some)))
             if edits is None:
                 state = _encode(self.model, self.params, ids)
             else:
@@ -150,11 +151,6 @@ class Translator(Saved):
         steps = max(FEWEST_STEPS, 1 << (ids.shape[1] - 1).bit_length())
         missing = steps - ids.shape[1]
         return jnp.asarray(np.pad(ids, ((0, 0), (0, missing)), constant_values=PADDING))
-
-
-def _rows(texts: int) -> int:
-    """Return the batch size for a number of texts, a power of 2: few compilations."""
-    return 1 << (texts - 1).bit_length()
 
 
 @compiled

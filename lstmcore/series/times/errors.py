@@ -29,12 +29,13 @@ class TimesError(ValueError):
     """
 
     kind = ""
+    quotes = False  # the text in the message, where it cannot be read
 
     def __init__(self, reason: str, row: int, text: str):
         if len(text) > LONGEST_TEXT:
             text = f"{text[: LONGEST_TEXT - 3]}..."
         self.reason, self.row, self.text = reason, int(row), text
-        super().__init__(f"row {self.row} ({self._quoted()}) {reason}")
+        super().__init__(f"row {self.row} ({repr(text) if self.quotes else text}) {reason}")
 
     @classmethod
     def refuse(cls, bad: np.ndarray, reason: str, texts: Sequence[str]) -> None:
@@ -42,9 +43,6 @@ class TimesError(ValueError):
         if bad.any():
             row = int(bad.argmax())
             raise cls(reason, row, str(texts[row]))
-
-    def _quoted(self) -> str:
-        return self.text
 
 
 class AmbiguousTimesError(TimesError):
@@ -71,18 +69,15 @@ class IrregularTimesError(TimesError):
     kind = "irregular"
 
 
-class _UnreadableError(TimesError):
-    def _quoted(self) -> str:
-        return repr(self.text)
-
-
-class ImpossibleTimesError(_UnreadableError):
+class ImpossibleTimesError(TimesError):
     """A date or a time of day that does not exist, such as 2024-02-30."""
 
     kind = "impossible"
+    quotes = True
 
 
-class MixedTimesError(_UnreadableError):
+class MixedTimesError(TimesError):
     """A text in another format than the rows before it."""
 
     kind = "mixed"
+    quotes = True
