@@ -12,7 +12,7 @@ from lstmcore.apps.anomalies import thresholds
 from lstmcore.apps.anomalies.detector import Detector
 from lstmcore.apps.anomalies.scores import contributions, fit_gaussian, largest, mean_absolute
 from lstmcore.apps.anomalies.thresholds import Threshold
-from lstmcore.apps.settings import CheckedSettings, Rows, RowsOrZero
+from lstmcore.apps.settings import AnyRows, CheckedSettings, Rows
 from lstmcore.series.events import Event, events
 
 LEVELS = {"quantile": 0.999, "gaussian": 1e-4, "peaks": 1e-4}
@@ -36,7 +36,7 @@ class Detection(CheckedSettings):
     score: Literal["mean", "largest", "mahalanobis"] = "mean"
     threshold: Literal["maximum", "quantile", "gaussian", "peaks"] = "maximum"
     level: Annotated[float, thresholds.check_probability] | None = None
-    gap: RowsOrZero = 0
+    gap: AnyRows = 0
     minimum: Rows = 1
 
     def __post_init__(self) -> None:

@@ -7,10 +7,10 @@ from typing import Literal, get_args
 
 from lstmcore.apps.settings import (
     Activation,
+    AnyRows,
     Count,
     Fraction,
     Patience,
-    RowsOrZero,
     SeriesSettings,
     Sizes,
 )
@@ -40,7 +40,7 @@ class Settings(SeriesSettings):
 
     mode: Mode = "reconstruction"
     activation: Activation = "tanh"
-    first_row: RowsOrZero = 0
+    first_row: AnyRows = 0
     units: Sizes = (64, 32)
     epochs: Count = 200
     patience: Patience | None = None

@@ -12,13 +12,9 @@ import numpy as np
 
 from lstmcore.formatting import count
 from lstmcore.series.arguments import as_table_of_times
+from lstmcore.series.times import errors
 from lstmcore.series.times.calendar import Calendar, Consecutive, find_calendar, first_break
 from lstmcore.series.times.column import TimeColumn, read_times
-from lstmcore.series.times.errors import (
-    DuplicateTimesError,
-    IrregularTimesError,
-    UnsortedTimesError,
-)
 from lstmcore.series.times.format import TimeFormat, TimeLabels
 
 MOST_GAPS = 1  # missing rows for each present one: at most half of all rows are inserted
@@ -129,7 +125,7 @@ def check_times(
         found = find_calendar(times)
         if found is None:
             usual, row, step = first_break(times)
-            raise IrregularTimesError(
+            raise errors.IrregularTimesError(
                 f"is {step} after {texts[row]}, but most rows are {usual} apart: resample them, or "
                 "take rows as consecutive",
                 row + 1,
@@ -163,7 +159,7 @@ def insert_gaps(values, times: Times) -> tuple[np.ndarray, Sequence[str]]:
     values = as_table_of_times(values, len(times.labels)).astype(float)
     if times.gaps > MOST_GAPS * len(values):
         row = int(np.diff(times.positions).argmax()) + 1
-        raise IrregularTimesError(
+        raise errors.IrregularTimesError(
             f"is the end of the longest gap: at intervals of {times.interval}, {times.gaps:,} rows "
             f"are missing, but only {len(values):,} are there: resample to a longer interval, take "
             "rows as consecutive, or use a part without the gap",
@@ -190,14 +186,14 @@ def _check_order(column: TimeColumn) -> None:
         return
     row = int(backward.argmax()) + 1
     if times[row] == times[row - 1]:
-        raise DuplicateTimesError(
+        raise errors.DuplicateTimesError(
             "has the same time as the row before it: keep one of them, or their mean"
             f"{_clock_change(column, row)}",
             row,
             texts[row],
         )
     order = " (here, the newest row is first)" if (times[1:] <= times[:-1]).all() else ""
-    raise UnsortedTimesError(
+    raise errors.UnsortedTimesError(
         f"comes before {texts[row - 1]}, the row above it: sort the rows by time{order}"
         f"{_clock_change(column, row)}",
         row,

@@ -11,11 +11,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 import numpy as np
 
-from lstmcore.series.times.errors import (
-    AmbiguousTimesError,
-    ImpossibleTimesError,
-    UnsortedTimesError,
-)
+from lstmcore.series.times import errors
 
 LATEST = np.datetime64("9998-01-01", "s")
 EARLIEST = np.datetime64("0002-01-01", "s")
@@ -57,7 +53,7 @@ def to_utc(local: np.ndarray, name: str, texts) -> np.ndarray:
         f"is not a time in {name}: the clock was put forward past it; if the file keeps the same "
         "clock all year, leave the time zone out"
     )
-    ImpossibleTimesError.refuse(first > second, reason, texts)
+    errors.ImpossibleTimesError.refuse(first > second, reason, texts)
     twice = np.flatnonzero(first < second)
     if not len(twice):
         return first
@@ -71,7 +67,7 @@ def to_utc(local: np.ndarray, name: str, texts) -> np.ndarray:
         is_second = is_second[::-1]
     else:
         row = int((steps < -hour).argmax()) + 1
-        raise UnsortedTimesError(
+        raise errors.UnsortedTimesError(
             f"comes before {texts[row - 1]}, the row above it: where the clock of {name} was put "
             "back, an hour occurs twice, and only the order of the rows tells which is which",
             row,
@@ -80,7 +76,7 @@ def to_utc(local: np.ndarray, name: str, texts) -> np.ndarray:
     unclear = np.flatnonzero(is_second == UNCLEAR)
     if len(unclear):
         row = int(unclear[0])
-        raise AmbiguousTimesError(
+        raise errors.AmbiguousTimesError(
             f"was on the clock twice in {name}, when it was put back, but is there once: "
             f"{_text(first[row])} or {_text(second[row])} in UTC; if the file keeps the same clock "
             "all year, leave the time zone out, else write times in UTC",

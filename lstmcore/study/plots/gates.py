@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lstmcore.study.plots import style
-from lstmcore.study.plots.timeline import Timeline, draw_input, hatch, share_steps, timeline
+from lstmcore.study.plots.timeline import Timeline, draw_input, hatch, share_steps
 from lstmcore.study.run import Run
 from lstmcore.study.statistics import time_scale
 
@@ -57,7 +57,7 @@ def plot_gates(
       ValueError: an unknown layer, an example that does not exist, or not 8 `axes`.
       TypeError: `axes` that are not Axes.
     """
-    line = timeline(run, layer, example, breaks)
+    line = Timeline.of(run, layer, example, breaks)
     half_life = np.asarray(time_scale(run[layer], run.masks[layer]).half_life)
     order = np.argsort(-half_life, kind="stable")
     figure, grid = style.panels(

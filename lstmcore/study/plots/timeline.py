@@ -40,29 +40,29 @@ class Timeline(NamedTuple):
     breaks: Sequence[int]
     title: str
 
+    @classmethod
+    def of(cls, run: Run, layer: str, example: int, breaks: Sequence[int]) -> Timeline:
+        """Return one example of a run for drawing; masked steps of the trace are NaN.
 
-def timeline(run: Run, layer: str, example: int, breaks: Sequence[int]) -> Timeline:
-    """Return one example of a run for drawing; masked steps of the trace are NaN.
+        Raises:
+          ValueError: an unknown layer, or an example that does not exist.
+        """
+        trace = run[layer]
+        example = one_place("example", example, len(run.inputs))
+        real = _real(run.masks[layer], example, trace.h.shape[1])
+        inputs, mask, title = run.inputs, run.mask, "input $x$"
+        if run.target is not None and layer.startswith("decoder"):
+            inputs, mask, title = run.target, run.masks[layer], "target"
+        x = np.asarray(inputs[example])
+        if x.ndim == 1:  # tokens: one column
+            x, title = x[:, None], f"{title}: token id"
 
-    Raises:
-      ValueError: an unknown layer, or an example that does not exist.
-    """
-    trace = run[layer]
-    example = one_place("example", example, len(run.inputs))
-    real = _real(run.masks[layer], example, trace.h.shape[1])
-    inputs, mask, title = run.inputs, run.mask, "input $x$"
-    if run.target is not None and layer.startswith("decoder"):
-        inputs, mask, title = run.target, run.masks[layer], "target"
-    x = np.asarray(inputs[example])
-    if x.ndim == 1:  # tokens: one column
-        x, title = x[:, None], f"{title}: token id"
+        def drawn(leaf):
+            return np.where(real[:, None], np.asarray(leaf[example], dtype=float), np.nan)
 
-    def drawn(leaf):
-        return np.where(real[:, None], np.asarray(leaf[example], dtype=float), np.nan)
-
-    gates = Gates(*map(drawn, trace.gates))
-    x_real = _real(mask, example, len(x))
-    return Timeline(x, x_real, Trace(drawn(trace.h), drawn(trace.c), gates), real, breaks, title)
+        gates = Gates(*map(drawn, trace.gates))
+        x_real = _real(mask, example, len(x))
+        return cls(x, x_real, Trace(drawn(trace.h), drawn(trace.c), gates), real, breaks, title)
 
 
 def one_place(axis: str, chosen: int, size: int) -> int:
