@@ -127,7 +127,7 @@ def detect(
       >>> any(event.start <= 201 < event.stop for event in result.events)
       True
     """
-    settings = Detection.from_json(
+    settings = Detection.from_json(  # which checks that the texts are choices
         {"score": score, "threshold": threshold, "level": level, "gap": gap, "minimum": minimum}
     )
     normal = detector.training_errors
