@@ -66,6 +66,11 @@ class Run:
             in_order = {layer: getattr(self, name)[layer] for layer in self.layers}
             object.__setattr__(self, name, in_order)
 
+    @classmethod
+    def unmasked(cls, inputs, outputs, traces: dict[str, Trace]) -> Run:
+        """Return the run of a batch without padding, from its traces in reading order."""
+        return cls(inputs, None, outputs, traces, dict.fromkeys(traces), tuple(traces))
+
     def __getitem__(self, key):
         """Return the Trace of a layer, `run[layer]`, or one quantity of it, `run[layer, quantity]`.
 
@@ -316,19 +321,13 @@ def end_to_end(model, params: dict, x) -> Run:
     Each window is read from the zero state, so that the state is reset where a new one begins.
     """
     whole = run(model, params, jnp.asarray(x))
-    layers = tuple(name for name in whole.layers if name.startswith("encoder"))
 
     def joined(leaf):
         return np.asarray(leaf).reshape(1, -1, leaf.shape[-1])
 
-    return Run(
-        inputs=joined(x),
-        mask=None,
-        outputs=None,
-        traces={name: jax.tree.map(joined, whole[name]) for name in layers},
-        masks=dict.fromkeys(layers),
-        layers=layers,
-    )
+    encoder = [name for name in whole.layers if name.startswith("encoder")]
+    traces = {name: jax.tree.map(joined, whole[name]) for name in encoder}
+    return Run.unmasked(joined(x), None, traces)
 
 
 _saturation, _time_scale = jax.jit(saturation), jax.jit(time_scale)

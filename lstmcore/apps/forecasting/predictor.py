@@ -120,7 +120,7 @@ class Trained(Saved):
         _, scaled, origins = self._rows(values, origins, future)
         x, covariates = self._inputs(scaled, origins)
         output, traces = self.model.apply(self.params, x, covariates, edits=edits)
-        return Run(x, None, output, traces, dict.fromkeys(traces), layers=tuple(traces))
+        return Run.unmasked(x, output, traces)
 
     def evaluate(self, values, *, samples: int = 0) -> Evaluation:
         """Compare forecasts of the test part with naive ones, and check their lag.
