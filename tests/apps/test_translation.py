@@ -507,7 +507,7 @@ DAMAGE = {
     "no vocabularies": (
         lambda folder: (folder / "vocabularies.json").unlink(),
         FileNotFoundError,
-        "there is no vocabularies.json in .* name the folder that Translator.save or lstmcore translate train",
+        "there is no vocabularies.json in .* name the folder that Translator.save or lstmcore",
     ),
     "no model": (
         lambda folder: (folder / "model.safetensors").unlink(),
