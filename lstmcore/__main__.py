@@ -10,7 +10,7 @@ def main() -> None:
         if find_spec(package) is None:
             sys.exit(
                 f"error: the command lstmcore needs the package {package}: "
-                'pip install "lstmcore[cli]"'
+                'pip install "lstmcore[cli]" (in a checkout: pip install -e ".[cli]")'
             )
     from lstmcore import cli
 

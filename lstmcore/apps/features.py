@@ -30,8 +30,6 @@ except ImportError as error:
         "pip install scikit-learn"
     ) from error
 
-__all__ = ["LatentFeatures"]
-
 ROWS_AT_ONCE = 1024  # in `transform`, so that memory does not grow with the data
 
 

@@ -37,16 +37,6 @@ from lstmcore.io.staging import (
     visible,
 )
 
-__all__ = [
-    "CHECKPOINT",
-    "SETTINGS",
-    "Output",
-    "choose_folder",
-    "listed",
-    "record_settings",
-    "unfinished",
-]
-
 
 def write_json(path: Path, value) -> None:
     """Write a JSON file in one step."""
@@ -72,9 +62,10 @@ def write_history(path: Path, history: Mapping) -> None:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
-    """Write a table under a line of names."""
+    """Write a table under a line of names; a missing value, NaN, is an empty cell."""
+    cells = (["" if cell != cell else cell for cell in row] for row in rows)
     with path.open("w", newline="", encoding="utf-8") as file:
-        write_rows(file, chain([header], rows))
+        write_rows(file, chain([header], cells))
 
 
 SETTINGS = "settings.json"

@@ -1,23 +1,151 @@
 """Settings that the applications share: windows, preprocessing, training, seed.
 
-Settings are a frozen dataclass, to which an application adds its own fields. The options of its
-command are made from the fields and from their entries in the docstring.
+Settings are a frozen dataclass, to which an application adds its own fields. The type of a field
+says what it may hold: `Annotated[int, check]` names a function `check(name, value)`, which returns
+the value or raises an error. A word beside it is the placeholder of the value in the help of the
+command, whose options are made from the fields and from their entries in the docstring.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self, get_args, get_type_hints
+from functools import partial
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args, get_origin, get_type_hints
 
-from lstmcore import checks
+from lstmcore import activations, checks
 from lstmcore.series import Preprocessing, stride_for
 
-__all__ = ["SeriesSettings", "TrainingSettings"]
+
+def check_patience(name: str, value: Any) -> int | None:
+    """Return the number of epochs to wait; None for 0, which runs all epochs."""
+    is_off = not isinstance(value, bool) and value == 0
+    return None if is_off else checks.check_count(name, value)
+
+
+def check_fraction(name: str, value: Any) -> float:
+    """Return a number of at least 0 and below 1."""
+    number = checks.check_number(name, value)
+    checks.check_rate(name, number)
+    return number
+
+
+def check_positive(name: str, value: Any) -> float:
+    """Return a finite number above 0."""
+    number = checks.check_number(name, value)
+    if not 0 < number < float("inf"):
+        raise ValueError(f"{name} must be a positive number, got {number}")
+    return number
+
+
+def check_activation(name: str, value: Any) -> str:
+    """Return the name of an activation."""
+    activations.resolve(name, value)
+    known = activations.name_of(value)
+    if known is None:
+        raise TypeError(f"{name} must be the name of an activation, got a function of your own")
+    return known
+
+
+def check_stride(name: str, value: Any) -> int | str:
+    """Return a number of rows, or "auto"."""
+    return value if value == "auto" else stride_for(value, windows=1, numbers=1)
+
+
+Count = Annotated[int, checks.check_count]
+Rows = Annotated[int, checks.check_count, "ROWS"]
+Sizes = Annotated[tuple[int, ...], checks.check_units, "SIZES"]
+Stride = Annotated[int | str, check_stride, "ROWS"]
+Fraction = Annotated[float, check_fraction]
+Positive = Annotated[float, check_positive]
+AnyRows = Annotated[int, partial(checks.check_count, minimum=0), "ROWS"]
+Activation = Annotated[str, check_activation, "NAME"]
+Patience = Annotated[int, check_patience]
+Seed = Annotated[int, checks.check_seed]
+
+
+class FieldType(NamedTuple):
+    """The type of a field, taken apart.
+
+    Attributes:
+      plain: the type without None and annotations.
+      is_optional: whether the field may be None.
+      check: the function that checks a value; None if `plain` says it all.
+      placeholder: what stands for the value in a help text, such as "ROWS", or None.
+    """
+
+    plain: Any
+    is_optional: bool
+    check: Callable[[str, Any], Any] | None
+    placeholder: str | None
+
+    @classmethod
+    def of(cls, hint: Any) -> FieldType:
+        """Take a type apart: `T`, `T | None`, and either with Annotated."""
+        others = [part for part in get_args(hint) if part is not type(None)]
+        if type(None) in get_args(hint) and len(others) == 1:
+            return cls.of(others[0])._replace(is_optional=True)
+        if get_origin(hint) is not Annotated:
+            return cls(hint, False, None, None)
+        inner, *beside = get_args(hint)
+        check = next(filter(callable, beside), None)
+        placeholder = next((word for word in beside if isinstance(word, str)), None)
+        return cls.of(inner)._replace(check=check, placeholder=placeholder)
+
+    def checked(self, name: str, value: Any) -> Any:
+        """Return the value of the field `name` as it is to be stored.
+
+        Raises:
+          TypeError, ValueError: the field cannot hold it.
+        """
+        if value is None and self.is_optional:
+            return None
+        if self.check is not None:
+            return self.check(name, value)
+        if get_origin(self.plain) is Literal:
+            checks.check_choice(name, value, get_args(self.plain))
+        elif not isinstance(value, get_origin(self.plain) or self.plain):
+            expected = getattr(self.plain, "__name__", self.plain)
+            raise TypeError(f"{name} must be {expected}, got {type(value).__name__}")
+        return value
+
+
+def field_types(kind: type) -> dict[str, FieldType]:
+    """Return the type of each field of a dataclass, by name."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: FieldType.of(hint) for name, hint in hints.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingSettings:
+class CheckedSettings:
+    """Settings whose fields are checked by their types, and that become JSON."""
+
+    def __post_init__(self) -> None:
+        for name, kind in field_types(type(self)).items():
+            object.__setattr__(self, name, kind.checked(name, getattr(self, name)))
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Return the settings from the result of `to_json`.
+
+        Raises:
+          ValueError, TypeError, LookupError: `stored` is something else.
+        """
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in stored.items()
+        }
+        if "preprocessing" in given:
+            given["preprocessing"] = Preprocessing.from_json(given["preprocessing"])
+        return cls(**given)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as lists, numbers and strings, for `from_json`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(CheckedSettings):
     """The settings of training.
 
     Attributes:
@@ -30,66 +158,16 @@ class TrainingSettings:
       seed: seed of weights, batch order and noise; the same seed gives the same result.
 
     Raises:
-      ValueError: numbers out of range.
+      ValueError: numbers out of range, or an unknown choice.
       TypeError: arguments of another type.
     """
 
-    epochs: int = 100
-    batch_size: int = 32
-    learning_rate: float = 3e-3
-    patience: int | None = 10
-    validation: float = 0.1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.patience == 0 and not isinstance(self.patience, bool):
-            self._set("patience", None)
-        self._check_counts("epochs", "batch_size", "patience")
-        self._check_fractions("validation")
-        self._check_positive("learning_rate")
-        self._set("seed", checks.check_seed("seed", self.seed))
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """Return the settings from the result of `to_json`.
-
-        Raises:
-          ValueError, TypeError, LookupError: `stored` is something else.
-        """
-        given = dict(stored)
-        if "preprocessing" in given:
-            choices = dict(given["preprocessing"])
-            choices["difference"] = tuple(choices["difference"])
-            given["preprocessing"] = Preprocessing(**choices)
-        lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-        return cls(**given | lists)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the settings as lists, numbers and strings, for `from_json`."""
-        return asdict(self)
-
-    def _set(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
-
-    def _check_counts(self, *names: str) -> None:
-        """Check that these fields are whole numbers from 1; or None, where the type allows it."""
-        hints = get_type_hints(type(self))
-        for name in names:
-            value = getattr(self, name)
-            if value is not None or type(None) not in get_args(hints[name]):
-                self._set(name, checks.check_count(name, value))
-
-    def _check_fractions(self, *names: str) -> None:
-        """Check that these fields are at least 0 and below 1."""
-        for name in names:
-            self._set(name, checks.check_number(name, getattr(self, name)))
-            checks.check_rate(name, getattr(self, name))
-
-    def _check_positive(self, *names: str) -> None:
-        for name in names:
-            self._set(name, checks.check_number(name, getattr(self, name)))
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be a positive number, got {getattr(self, name)}")
+    epochs: Count = 100
+    batch_size: Count = 32
+    learning_rate: Positive = 3e-3
+    patience: Patience | None = 10
+    validation: Fraction = 0.1
+    seed: Seed = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,18 +184,30 @@ class SeriesSettings(TrainingSettings):
         training part alone.
     """
 
-    window: int = 24
-    horizon: int = 1
-    units: tuple[int, ...] = (32,)
-    stride: int | str = "auto"
+    window: Rows = 24
+    horizon: Rows = 1
+    units: Sizes = (32,)
+    stride: Stride = "auto"
     preprocessing: Preprocessing = Preprocessing()  # noqa: RUF009 (it is frozen)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_counts("window", "horizon")
-        self._set("units", checks.check_units("units", self.units))
-        if self.stride != "auto":
-            self._set("stride", stride_for(self.stride, windows=1, numbers=1))
-        if not isinstance(self.preprocessing, Preprocessing):
-            kind = type(self.preprocessing).__name__
-            raise TypeError(f"preprocessing must be a series.Preprocessing, got {kind}")
+        if not self.predicted_rows and self.horizon != SeriesSettings.horizon:
+            raise ValueError(
+                f"horizon is {self.horizon}, but a reconstruction predicts no rows: leave horizon "
+                "out, or choose a prediction"
+            )
+
+    @property
+    def predicted_rows(self) -> int:
+        """Return how many rows after each window are predicted."""
+        return self.horizon
+
+    @property
+    def span(self) -> int:
+        """Return the rows of a training example: those of the window and those to predict."""
+        return self.window + self.predicted_rows
+
+    def stride_for(self, windows: int, features: int) -> int:
+        """Return the rows from one window to the next, given the number of windows at stride 1."""
+        return stride_for(self.stride, windows, self.span * features)

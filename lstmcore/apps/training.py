@@ -12,8 +12,6 @@ from lstmcore.apps.settings import TrainingSettings
 from lstmcore.programs import compiled
 from lstmcore.training.fit import FitResult, fit
 
-__all__ = ["adam", "fit_model"]
-
 
 def fit_model(
     model,

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-import typer
 from rich.markup import escape
 
 import lstmcore as lc
 from lstmcore.apps import run_folder
-from lstmcore.apps.anomalies.detection import check_choices
+from lstmcore.apps.anomalies.detection import Detection
 from lstmcore.cli import options, reading
 from lstmcore.cli.intervals import check_intervals, shared_rows
 from lstmcore.cli.labels import labelled, trained_on_labelled, without_labels
+from lstmcore.cli.options import of_data, reads_table
 from lstmcore.cli.packages import require
-from lstmcore.cli.settings_options import names, takes_settings, with_chosen
-from lstmcore.cli.table_options import reads_table
-from lstmcore.cli.terminal import clear_errors, console, grid, warn
+from lstmcore.cli.parameters import names, takes
+from lstmcore.cli.settings_options import takes_settings, with_chosen
+from lstmcore.cli.terminal import clear_errors, console, grid, print_notes, print_written, warn
 from lstmcore.formatting import count
 from lstmcore.series import Preprocessing, ReadOptions, Table, Times
 
@@ -29,49 +29,23 @@ FEWEST_FOR_PEAKS = 500  # rows, of which 2 % are the tail that is fitted
 
 Train = Annotated[
     Path | None,
-    typer.Option(
+    of_data(
         metavar="CSV",
         help="A table of normal rows to train on, with the same columns. "
         "[dim]\\[default: the first rows of CSV][/dim]",
     ),
 ]
 TrainFraction = Annotated[
-    float,
-    typer.Option(help="Without --train: the fraction of the rows, from the first, to train on."),
+    float, of_data(help="Without --train: the fraction of the rows, from the first, to train on.")
 ]
 Labels = Annotated[
     str | None,
-    typer.Option(
+    of_data(
         metavar="NAME",
         help="A column that marks the rows known to be anomalous (0 or empty: not anomalous), "
         "to compare with. It is not trained on.",
     ),
 ]
-Score = Annotated[
-    Literal["mean", "largest", "mahalanobis"],
-    typer.Option(
-        help="Score of a row: mean or largest error of its columns, or Mahalanobis distance."
-    ),
-]
-Threshold = Annotated[
-    Literal["maximum", "quantile", "gaussian", "peaks"],
-    typer.Option(
-        help="How the threshold follows from the scores of the training part: their maximum, a "
-        "quantile, or the tail of a chi-squared (gaussian, for mahalanobis) or generalised Pareto "
-        "(peaks) distribution."
-    ),
-]
-Level = Annotated[
-    float | None,
-    typer.Option(
-        help="The quantile; for gaussian and peaks the probability of a false alarm per row. "
-        "[dim]\\[default: 0.999 for quantile, else 0.0001][/dim]"
-    ),
-]
-Gap = Annotated[
-    int, typer.Option(metavar="ROWS", help="Join events with at most this many rows between them.")
-]
-Minimum = Annotated[int, typer.Option(metavar="ROWS", help="Leave out events of fewer rows.")]
 
 
 class _Inputs(NamedTuple):
@@ -97,6 +71,7 @@ class _Inputs(NamedTuple):
 
 
 @reads_table
+@takes(Detection(), "detection", "Detection")
 @takes_settings(PRESET)
 def anomalies(  # one parameter for each option of the command
     source: options.Source,
@@ -104,16 +79,12 @@ def anomalies(  # one parameter for each option of the command
     train_fraction: TrainFraction = 0.5,
     labels: Labels = None,
     columns: options.Columns = None,
-    score: Score = "mean",
-    threshold: Threshold = "maximum",
-    level: Level = None,
-    gap: Gap = 0,
-    minimum: Minimum = 1,
     resume: options.Resume = False,
     force: options.Force = False,
     output: Annotated[Path | None, options.output(OUTPUT)] = None,
     *,
     chosen: dict[str, Any],
+    detection: Detection,
     reading_options: ReadOptions,
 ) -> None:
     """Learn from normal rows, and find the segments of a table that differ from them.
@@ -123,13 +94,10 @@ def anomalies(  # one parameter for each option of the command
     the trained detector, which lc.anomalies.Detector.load reads.
     """
     with clear_errors() as command:
-        detection = {"score": score, "threshold": threshold, "level": level}
-        detection |= {"gap": gap, "minimum": minimum}
-        check_choices(**detection)  # type: ignore[arg-type]
         if labels is not None:
             require("sklearn", "anomalies", "--labels")
-        if threshold in ("gaussian", "peaks"):
-            require("scipy", "anomalies", f"--threshold {threshold}")
+        if detection.threshold in ("gaussian", "peaks"):
+            require("scipy", "anomalies", f"--threshold {detection.threshold}")
         files = [source] if train is None else [source, train]
         place = run_folder.choose_folder(
             output, OUTPUT, KIND, resume=resume, force=force, inputs=files
@@ -144,7 +112,7 @@ def anomalies(  # one parameter for each option of the command
         if known is not None and not known.any():
             notes.append(f"{labels} marks no row, so there is nothing to compare with")
         inputs = _Inputs(source, table, times, train, training, training_times, known, notes)
-        _check(inputs, settings, threshold)
+        _check(inputs, settings, detection.threshold)
         first = f"the first {len(training.values):,} of them"
         where = f"{count(len(training.values), 'row')} of {train}" if train else first
         reading.introduce(source, table, times, f"; training on {where}")
@@ -176,7 +144,7 @@ def _training(
     if not 0 < fraction <= 1:
         raise ValueError(f"--train-fraction must be above 0 and at most 1, got {fraction}")
     rows = max(1, round(fraction * len(table.values)))
-    return table._replace(values=table.values[:rows], labels=table.labels[:rows]), times
+    return table.first(rows), times
 
 
 def _interval(times: Times | None) -> str | None:
@@ -206,7 +174,7 @@ def _check(inputs: _Inputs, settings: lc.anomalies.Settings, threshold: str) -> 
 def _run(
     inputs: _Inputs,
     settings: lc.anomalies.Settings,
-    detection: dict[str, Any],
+    detection: Detection,
     output: run_folder.Output,
 ) -> None:
     """Train, detect, write the report, and print its summary."""
@@ -234,24 +202,26 @@ def _run(
             checkpoint=staging / run_folder.CHECKPOINT,
             resume=bool(output.resume),
         )
-        report.write_model(staging, detector, trained | scored | detection)
+        detector.write_parts(staging)
+        run_folder.write_history(staging / "history.csv", detector.history)
+        description = run_folder.versions() | trained | scored | detection.to_json()
+        run_folder.write_json(staging / run_folder.SETTINGS, description)
         with console.status("scoring the series, writing the report ..."):
-            result = lc.anomalies.detect(detector, table.values, **detection)
+            result = lc.anomalies.detect(detector, table.values, **detection.to_json())
             notes = _notes(inputs, detector, result, detection)
             data = report.ReportData(
                 str(inputs.source), table, detector, result, inputs.labels, notes
             )
             report.write(staging, data)
     _print(data)
-    folder = output.folder
-    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
+    print_written(output.folder)
 
 
 def _notes(
     inputs: _Inputs,
     detector: lc.anomalies.Detector,
     result: lc.anomalies.DetectionResult,
-    detection: dict[str, Any],
+    detection: Detection,
 ) -> list[str]:
     from lstmcore.apps.anomalies.report import caveats, close_together, echoes
 
@@ -259,7 +229,7 @@ def _notes(
     if inputs.train is not None:
         notes += shared_rows(inputs.train, inputs.training_times, inputs.times)
     rows, is_own = len(inputs.training.values), inputs.train is None
-    notes += caveats(result, detection["threshold"], detection["level"], rows, is_own)
+    notes += caveats(result, detection, rows, is_own)
     notes += echoes(result, detector.settings.preprocessing.difference)
     return notes + close_together(result, detector.settings.window)
 
@@ -268,8 +238,7 @@ def _print(data) -> None:
     from lstmcore.apps.anomalies import report
 
     console.print()
-    for note in reading.not_introduced(data.notes, data.table):
-        console.print(f"- {escape(note)}")
+    print_notes(reading.not_introduced(data.notes, data.table))
     sentence = report.summary(data.result, data.table.labels)
     console.print(f"\n[bold]{escape(sentence)}[/bold]\n")
     shown = report.most_anomalous(data, SHOWN_EVENTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from itertools import takewhile
 from typing import Any
 
 import typer
@@ -10,11 +11,15 @@ from typer.core import TyperCommand, TyperGroup
 
 from lstmcore.cli import packages
 
-__all__ = ["HELP_OPTIONS", "LARGEST", "SUMMARIES", "Command", "Commands", "Group"]
-
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 LARGEST = 2**31 - 1  # JAX counts with 32 bits
 LARGEST_SEED = 2**63 - 1
+RENAMED = {  # options of 0.1.0.dev0: their present names
+    "--ahead": "--horizon",
+    "--known": "--future-covariates",
+    "--steps": "--horizon",
+    "--train-share": "--train-fraction",
+}
 SUMMARIES = {  # the first sentence of each command's help
     "anomalies": "Learn from normal rows, and find the segments of a table that differ from them.",
     "fit": "Train an LSTM autoencoder, print its output beside the target values, and draw its "
@@ -27,8 +32,27 @@ SUMMARIES = {  # the first sentence of each command's help
 }
 
 
-class Command(TyperCommand):
+class _PlainFlags:
+    """A command or group whose help shows no placeholder for a flag, which takes no value."""
+
+    def get_params(self, context) -> list:
+        params = super().get_params(context)  # type: ignore[misc]
+        for param in params:
+            if getattr(param, "is_flag", False):
+                param.metavar = ""
+        return params
+
+
+class Command(_PlainFlags, TyperCommand):
     """A command that first checks its packages, the devices of JAX and the size of numbers."""
+
+    def parse_args(self, context, arguments) -> list[str]:
+        known = {name for param in self.params for name in param.opts}
+        for argument in takewhile("--".__ne__, arguments):
+            old = argument.partition("=")[0]
+            if old not in known and (name := RENAMED.get(old)) in known:
+                context.fail(f"No such option: {old}. It is named {name} now.")
+        return super().parse_args(context, arguments)
 
     def invoke(self, context) -> Any:
         for name, value in context.params.items():
@@ -40,7 +64,8 @@ class Command(TyperCommand):
                     param_hint=f"--{name.replace('_', '-')}",
                 )
         try:
-            packages.require_command(_name(context))
+            # The command without the program, such as "translate train".
+            packages.require_command(context.command_path.partition(" ")[2])
             check_jax()
         except (ImportError, ValueError) as error:
             typer.echo(f"error: {error}", err=True)
@@ -48,7 +73,7 @@ class Command(TyperCommand):
         return super().invoke(context)
 
 
-class Group(TyperGroup):
+class Group(_PlainFlags, TyperGroup):
     """A group of commands that prints its help when none is named."""
 
     def parse_args(self, context, arguments) -> list[str]:
@@ -63,15 +88,6 @@ class Commands(Group):
     def resolve_command(self, context, arguments) -> tuple[str | None, Any, list[str]]:
         name, command, rest = super().resolve_command(context, arguments)
         return name, command if name is None else _load(name), rest
-
-
-def _name(context) -> str:
-    """Return the name of the command without the program, such as "translate train"."""
-    names: list[str] = []
-    while context.parent is not None:
-        names.insert(0, context.info_name)
-        context = context.parent
-    return " ".join(names)
 
 
 def _load(name: str) -> Any:

@@ -17,10 +17,11 @@ import lstmcore as lc
 from lstmcore import series
 from lstmcore.apps import autoencoding, run_folder
 from lstmcore.apps.autoencoding import folder as files
-from lstmcore.cli import options, reading, settings_options
+from lstmcore.cli import options, reading
+from lstmcore.cli.options import of_data, reads_table
+from lstmcore.cli.parameters import names
 from lstmcore.cli.settings_options import takes_settings, with_chosen
-from lstmcore.cli.table_options import reads_table
-from lstmcore.cli.terminal import clear_errors, console, warn
+from lstmcore.cli.terminal import clear_errors, console, print_notes, print_written, warn
 from lstmcore.series import ReadOptions, Table, Times
 
 KIND, OUTPUT = "lstmcore fit", "lstmcore-run"
@@ -41,7 +42,7 @@ def fit(
     ] = None,
     dataset: Annotated[
         Literal["tutorial", "sunspots"] | None,
-        typer.Option(
+        of_data(
             help="A series included in lstmcore, instead of a CSV. [dim]\\[default: tutorial][/dim]"
         ),
     ] = None,
@@ -75,8 +76,6 @@ def fit(
             else autoencoding.Settings()
         )
         settings = with_chosen(preset, chosen)
-        if "horizon" in chosen and settings.mode == "reconstruction":
-            raise ValueError("--horizon is for --mode prediction or composite")
         place = run_folder.choose_folder(
             output, OUTPUT, KIND, resume=resume, force=force, inputs=[source] if source else []
         )
@@ -104,8 +103,7 @@ def _run(
         stride = f", one every {windows.stride} rows" if windows.stride > 1 else ""
         title = f"[bold]{escape(name)}[/bold]: {escape(rows)}"
         console.print(f"{title}; {len(windows.rows):,} windows{stride}", soft_wrap=True)
-        for note in notes:
-            console.print(f"- {escape(note)}", soft_wrap=True)
+        print_notes(notes)
         console.print()
         console.print(lc.summary(model, timesteps=settings.window), "\n")
         try:
@@ -133,8 +131,7 @@ def _run(
     console.print()
     for part in parts:
         _print_comparison(data.columns, part)
-    folder = output.folder
-    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
+    print_written(output.folder)
 
 
 def _print_comparison(columns: tuple[str, ...], part: autoencoding.Part) -> None:
@@ -170,15 +167,10 @@ def _print_comparison(columns: tuple[str, ...], part: autoencoding.Part) -> None
 
 
 def _read(
-    source: Path | None,
-    name: str,
-    columns: str | None,
-    reading_options: ReadOptions,
-    missing: str,
+    source: Path | None, name: str, columns: str | None, reading_options: ReadOptions, missing: str
 ) -> tuple[Table, Times | None]:
     if source is not None:
-        names = settings_options.names(columns)
-        return reading.read(source, names, reading_options, missing=missing != "refuse")
+        return reading.read(source, names(columns), reading_options, missing=missing != "refuse")
     given = ["columns"] * (columns is not None) + list(reading_options.to_json())
     if given:
         raise ValueError(f"--{given[0].replace('_', '-')} is for a CSV file")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-import typer
 from rich.markup import escape
 
 import lstmcore as lc
@@ -15,9 +14,10 @@ from lstmcore.apps.forecasting.backtest import origins_of
 from lstmcore.apps.forecasting.settings import Settings, arrange
 from lstmcore.apps.forecasting.training import check_rows
 from lstmcore.cli import options, reading
-from lstmcore.cli.settings_options import names, takes_settings, with_chosen
-from lstmcore.cli.table_options import reads_table
-from lstmcore.cli.terminal import clear_errors, console, grid, warn
+from lstmcore.cli.options import of_evaluation, of_model, reads_table
+from lstmcore.cli.parameters import names
+from lstmcore.cli.settings_options import takes_settings, with_chosen
+from lstmcore.cli.terminal import clear_errors, console, grid, print_notes, print_written, warn
 from lstmcore.formatting import count, listed
 from lstmcore.series import Preprocessing, ReadOptions, Table, Times
 
@@ -29,13 +29,11 @@ SAMPLES = 100  # of a model with dropout
 
 Quantiles = Annotated[
     bool,
-    typer.Option(
-        "--quantiles", help="Forecast an interval of 80 % by quantiles (direct mode only)."
-    ),
+    of_model("--quantiles", help="Forecast an interval of 80 % by quantiles (direct mode only)."),
 ]
 Folds = Annotated[
     int,
-    typer.Option(
+    of_evaluation(
         help="Backtest: train anew for this many origins, each time on the rows before it."
     ),
 ]
@@ -100,7 +98,8 @@ def _run(inputs: _Inputs, settings: Settings, folds: int, output: run_folder.Out
             checkpoint=staging / run_folder.CHECKPOINT,
             resume=bool(output.resume),
         )
-        report.write_model(staging, trained)
+        trained.write_parts(staging)
+        run_folder.write_history(staging / "history.csv", trained.history)
         # Quantiles are an interval themselves, and dropout is then for training alone.
         samples = SAMPLES if settings.dropout and not settings.quantiles else 0
         backtest = None
@@ -120,8 +119,7 @@ def _run(inputs: _Inputs, settings: Settings, folds: int, output: run_folder.Out
             )
             report.write(staging, data)
     _print(data)
-    folder = output.folder
-    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
+    print_written(output.folder)
 
 
 def _without_future(data: Table, settings: Settings) -> tuple[Table, np.ndarray]:
@@ -134,7 +132,7 @@ def _without_future(data: Table, settings: Settings) -> tuple[Table, np.ndarray]
     known = np.flatnonzero(np.isfinite(data.values[:, others]).any(axis=1))
     end = int(known[-1]) + 1 if len(known) else 0
     future = data.values[end:, places]
-    return data._replace(values=data.values[:end], labels=data.labels[:end]), future
+    return data.first(end), future
 
 
 def _check(source: Path, data: Table, settings: Settings, folds: int) -> None:
@@ -170,15 +168,12 @@ def _future_labels(table: Table, times: Times | None, horizon: int) -> list[str]
     """Return the names of the rows after the last."""
     if times is None:
         return [str(len(table.values) + step) for step in range(horizon)]
-    last = times.positions[0] + len(table.values) - 1
-    return times.labels_at(last + np.arange(1, horizon + 1))
+    return times.labels_after(horizon, len(table.values) - 1)
 
 
 def _notes(inputs: _Inputs, trained) -> list[str]:
     table, future, horizon = inputs.table, inputs.future, trained.model.horizon
-    order = arrange(table.columns, trained.settings).order
-    columns = tuple(table.columns[place] for place in order)
-    ordered = table._replace(columns=columns, values=table.values[:, order])
+    ordered = table.select(arrange(table.columns, trained.settings).order)
     end = trained.split.training.stop
     notes = reading.notes(ordered, inputs.times, trained.preprocessor)
     notes += reading.stationary(ordered, trained.preprocessor, end)
@@ -213,8 +208,7 @@ def _print(data) -> None:
     from lstmcore.apps.forecasting import report
 
     console.print()
-    for note in reading.not_introduced(data.notes, data.table):
-        console.print(f"- {escape(note)}")
+    print_notes(reading.not_introduced(data.notes, data.table))
     console.print()
     header = ["target", "forecast", *report.ERRORS]
     targets = data.trained.targets

@@ -20,13 +20,14 @@ from lstmcore.apps.autoencoding.folder import Origin, read_settings
 from lstmcore.apps.run_folder import SETTINGS
 from lstmcore.cli import reading
 from lstmcore.cli.intervals import check_intervals
-from lstmcore.cli.table_options import reads_table
+from lstmcore.cli.options import of_data, of_output, reads_table
 from lstmcore.cli.terminal import clear_errors, console
 from lstmcore.formatting import count, few
 from lstmcore.io import manifest
 from lstmcore.io.description import check_model
 from lstmcore.io.manifest import MANIFEST, PAGE
 from lstmcore.series import ReadOptions, Table
+from lstmcore.series.preprocessing import as_float32
 
 MOST_WINDOWS = 1024  # that the model is run on
 MOST_PAIRS = 32  # of a translator
@@ -52,7 +53,7 @@ Source = Annotated[
 ]
 Window = Annotated[
     int | None,
-    typer.Option(
+    of_data(
         metavar="ROWS",
         help="Rows of a window. [dim]\\[default: as in training; all rows if there is no "
         "settings.json][/dim]",
@@ -60,13 +61,12 @@ Window = Annotated[
 ]
 Page = Annotated[
     Path | None,
-    typer.Option(
+    of_output(
         "--output", "-o", help="The page. [dim]\\[default: inspect.html beside the model][/dim]"
     ),
 ]
 Force = Annotated[
-    bool,
-    typer.Option("--force", help="Replace a file of that name that lstmcore did not write."),
+    bool, of_output("--force", help="Replace a file of that name that lstmcore did not write.")
 ]
 
 
@@ -260,10 +260,8 @@ def _run(lstm, params, data: Table, rows: np.ndarray, origin: Origin | None) -> 
     # With differencing, the windows are made from earlier rows as well.
     values = data.values[rows[0, 0] - preprocessor.dropped_rows :]
     places = rows - rows[0, 0]
-    with np.errstate(over="ignore"):
-        x = preprocessor.transform(values).astype(np.float32)[places]
-    if not np.isfinite(x).all():
-        raise ValueError("the preprocessed table holds numbers that float32 cannot hold")
+    problem = "the preprocessed table holds numbers that float32 cannot hold"
+    x = as_float32(preprocessor.transform(values), problem)[places]
     run = study.run(lstm, params, x)
     made_from = preprocessor.filled(values)[
         places[:, :1] + np.arange(preprocessor.dropped_rows + places.shape[1])

@@ -26,8 +26,8 @@ def check_intervals(
     """
     if trained is not None and interval is not None and trained != interval:
         raise ValueError(
-            f"{source} has a row every {_each(interval)}, but {train}, the training table, "
-            f"one every {_each(trained)}: a model knows rows, not times, so bring both tables to "
+            f"{source} has a row every {every(interval)}, but {train}, the training table, "
+            f"one every {every(trained)}: a model knows rows, not times, so bring both tables to "
             "the same interval first"
         )
 
@@ -41,11 +41,10 @@ def shared_rows(train: str | Path, trained: Times | None, scored: Times | None) 
         return []
     return [
         f"{count(shared, 'row')} of {len(scored.times):,} are at times that are also in {train}: "
-        f"if "
-        "these are the same rows, they were trained on, and anomalies in them are hard to find"
+        "if these are the same rows, they were trained on, and anomalies in them are hard to find"
     ]
 
 
-def _each(interval: str) -> str:
+def every(interval: str) -> str:
     """Return the interval as it follows "every": "5 minutes", and "hour" for "1 hour"."""
     return interval.removeprefix("1 ")

@@ -10,9 +10,7 @@ import numpy as np
 from lstmcore.cli import reading
 from lstmcore.formatting import count, few
 from lstmcore.series import ReadOptions, Table
-from lstmcore.series.tables.selection import looks_like_labels
-
-__all__ = ["labelled", "trained_on_labelled", "without_labels"]
+from lstmcore.series.tables.selection import columns_of_labels
 
 
 def without_labels(
@@ -27,11 +25,7 @@ def without_labels(
     Raises:
       ValueError: nothing else is left.
     """
-    places = [
-        place
-        for place, name in enumerate(data.columns)
-        if looks_like_labels(name, data.values[:, place])
-    ]
+    places = columns_of_labels(data)
     found = {data.columns[place]: labelled(data.values[:, place]) for place in places}
     if not found:
         return data, {}, []
@@ -50,9 +44,8 @@ def without_labels(
             f"{source} has nothing to train on: {names} {looks}; --columns reads {them} "
             "nevertheless"
         )
-    columns = tuple(data.columns[place] for place in rest)
     message = f"{names} {looks} and {verb} left out; --columns reads {them}, --labels compares"
-    return data._replace(columns=columns, values=data.values[:, rest]), found, [message]
+    return data.select(rest), found, [message]
 
 
 def labelled(values: np.ndarray) -> np.ndarray:

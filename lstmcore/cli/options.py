@@ -1,11 +1,27 @@
-"""Options shared by the commands, besides those of settings: the table, the output folder."""
+"""Options that several commands share, and the panels of the help that options are in."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from lstmcore.cli.parameters import takes
+from lstmcore.series import ReadOptions
+
+of_data = partial(typer.Option, rich_help_panel="Data")
+of_model = partial(typer.Option, rich_help_panel="Model")
+of_evaluation = partial(typer.Option, rich_help_panel="Evaluation")
+of_output = partial(typer.Option, rich_help_panel="Output")
+
+reads_table = takes(
+    ReadOptions(),
+    "reading_options",
+    "Reading the table",
+    flags={"day_first": "--day-first/--month-first", "header": "--header/--no-header"},
+)
 
 Source = Annotated[
     Path,
@@ -18,26 +34,24 @@ Source = Annotated[
 ]
 Columns = Annotated[
     str | None,
-    typer.Option(
+    of_data(
         metavar="NAMES",
         help="Columns to use, separated by commas. [dim]\\[default: all numeric][/dim]",
     ),
 ]
 Resume = Annotated[
     bool,
-    typer.Option(
+    of_output(
         "--resume",
         help="Continue the run in the output folder, stopped or ended; start one if there is none.",
     ),
 ]
-Force = Annotated[
-    bool, typer.Option("--force", help="Replace an earlier run in the output folder.")
-]
+Force = Annotated[bool, of_output("--force", help="Replace an earlier run in the output folder.")]
 
 
 def output(default: str) -> Any:
     """Return the option --output of a command whose results go to `default`, `default`-2, ..."""
-    return typer.Option(
+    return of_output(
         "--output",
         "-o",
         metavar="FOLDER",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-__all__ = ["require", "require_command"]
-
 BASE = ("matplotlib",)
 NEEDED = {  # by command: its extra, and what it imports; a test keeps it equal to pyproject.toml
     "fit": ("cli", BASE),
@@ -42,4 +40,7 @@ def require(package: str, extra: str, why: str) -> None:
     """
     if find_spec(package) is None:
         name = DISTRIBUTIONS.get(package, package)
-        raise ImportError(f'{why} needs the package {name}: pip install "lstmcore[{extra}]"')
+        raise ImportError(
+            f'{why} needs the package {name}: pip install "lstmcore[{extra}]" (in a checkout: '
+            f'pip install -e ".[{extra}]")'
+        )

@@ -10,11 +10,12 @@ import typer
 from rich.markup import escape
 
 from lstmcore import series
-from lstmcore.cli.terminal import console
+from lstmcore.cli.intervals import every
+from lstmcore.cli.terminal import console, print_notes
 from lstmcore.formatting import count, few, listed, shorten
 from lstmcore.series import Preprocessor, ReadOptions, SeveralSeriesError, Table, Times, TimesError
 from lstmcore.series.arguments import LARGEST
-from lstmcore.series.tables.selection import looks_like_labels
+from lstmcore.series.tables.selection import columns_of_labels
 
 FILLED = {"forward": "the last known value", "mean": "the mean of the training part"}
 MOST_LINES = 5  # of notes that are one for each column
@@ -56,8 +57,8 @@ def read(
     if data.times and data.times.gaps and not missing:
         raise ValueError(
             f"{source} leaves out {count(data.times.gaps, 'row')} in time (the first before "
-            f"{_after_gap(data.times)}), of which there should be one every {_every(data.times)}: "
-            "add them, or fill them with --missing forward"
+            f"{_after_gap(data.times)}), of which there should be one every "
+            f"{every(data.times.interval)}: add them, or fill them with --missing forward"
         )
     try:
         data = series.regular(data)
@@ -85,7 +86,11 @@ def read_beside(
             f"{min(both)!r} is among --columns and --labels: labels are not trained on"
         )
     whole, times = read(source, columns, options, also=others)
-    beside = [place for place, name in enumerate(whole.columns) if _is_of(name, others)]
+    beside = [  # columns of the file, or of one of its words
+        place
+        for place, name in enumerate(whole.columns)
+        if name in others or name.rpartition("=")[0] in others
+    ]
     if len(beside) > len(others):
         values = [whole.columns[place] for place in beside]
         raise ValueError(
@@ -93,18 +98,7 @@ def read_beside(
             f"'{values[0]}' ({few(values)})"
         )
     rest = [place for place in range(len(whole.columns)) if place not in beside]
-    data, marks = (
-        whole._replace(
-            columns=tuple(whole.columns[place] for place in places), values=whole.values[:, places]
-        )
-        for places in (rest, beside)
-    )
-    return data, times, marks
-
-
-def _is_of(name: str, columns: Sequence[str]) -> bool:
-    """Return whether a column of the table comes from one of these columns of the file."""
-    return name in columns or name.rpartition("=")[0] in columns
+    return whole.select(rest), times, whole.select(beside)
 
 
 def check(source: Path, data: Table, missing: str) -> None:
@@ -168,8 +162,7 @@ def introduce(source: Path, data: Table, times: Times | None, more: str = "") ->
     """Print how a table was read, before training, which may take long."""
     title = f"[bold]{escape(str(source))}[/bold]: {escape(_size(data, times) + more)}"
     console.print(title, soft_wrap=True)
-    for note in data.notes:
-        console.print(f"- {escape(note)}", soft_wrap=True)
+    print_notes(data.notes)
     console.print()
 
 
@@ -198,12 +191,7 @@ def notes(data: Table, times: Times | None, preprocessor: Preprocessor) -> list[
     if lags:
         rows = ["the row before" if lag == 1 else f"{lag:,} rows before" for lag in lags]
         messages.append(f"the model reads differences to {' and then to '.join(rows)}")
-    labels = [
-        name
-        for place, name in enumerate(data.columns)
-        if looks_like_labels(name, data.values[:, place])
-    ]
-    if labels:
+    if labels := [data.columns[place] for place in columns_of_labels(data)]:
         messages.append(
             f"{listed(labels)} may hold labels rather than measurements: --columns names the "
             "columns to train on"
@@ -278,12 +266,7 @@ def _size(data: Table, times: Times | None) -> str:
     rows = f"{count(len(data.values), 'row')} of {few(data.columns)}"
     if times is None or times.interval.replace(".", "").isdigit():
         return rows
-    return f"{rows}, one every {_every(times)}"
-
-
-def _every(times: Times) -> str:
-    """Return the interval as it follows "every": hour, 5 minutes."""
-    return times.interval.removeprefix("1 ")
+    return f"{rows}, one every {every(times.interval)}"
 
 
 def _after_gap(times: Times) -> str:

@@ -1,35 +1,33 @@
-"""Command-line options from the fields of settings: their types, defaults and docstrings.
-
-A field that is added to the settings of an application becomes an option of its command.
-"""
+"""Options from the settings of an application."""
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
-from functools import wraps
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
-import typer
-
-from lstmcore.apps.settings import TrainingSettings
-from lstmcore.cli.terminal import sizes
+from lstmcore.apps.settings import SeriesSettings, TrainingSettings
+from lstmcore.cli.parameters import Command, given_values, options_of, with_options
 from lstmcore.series import Preprocessing
 
 AnySettings = TypeVar("AnySettings", bound=TrainingSettings)
-AUTO = int | str  # a number, or the word "auto"
-
-__all__ = ["names", "takes_settings", "with_chosen"]
+# Fields of applications in other panels than "Model".
+PANELS = {
+    "Data": (
+        "window", "horizon", "stride", "first_row", "targets", "future_covariates", "max_length",
+    ),
+    "Training": ("dropout", "masking", "gaussian", "clip", "buckets"),
+    "Detection": ("combine",),
+    "Evaluation": ("season", "test"),
+}  # fmt: skip
 
 
 def takes_settings(
     preset: TrainingSettings,
     others: Mapping[str, TrainingSettings] | None = None,
     *,
-    leave_out: tuple[str, ...] = (),
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    leave_out: Collection[str] = (),
+) -> Callable[[Command], Command]:
     """Return a decorator that gives a command an option for each field of its settings.
 
     The command receives the fields that were given as `chosen`, a dict for `with_chosen`.
@@ -40,27 +38,19 @@ def takes_settings(
       leave_out: fields without an option.
     """
     presets = {"": preset, **(others or {})}
-    options = {p.name: p for p in _parameters(presets, leave_out)}
+    options = options_of(presets, _panel_of, leave_out={"preprocessing", *leave_out})
+    tables = {
+        name: settings.preprocessing
+        for name, settings in presets.items()
+        if isinstance(settings, SeriesSettings)
+    }
+    if tables:
+        options |= options_of(tables, lambda _: "Preprocessing")
 
-    def decorated(command: Callable[..., None]) -> Callable[..., None]:
-        signature = inspect.signature(command, eval_str=True)
-        own = [p for name, p in signature.parameters.items() if name != "chosen"]
-        # Arguments and the command's own options first, then those of the settings.
-        first = [p for p in own if p.kind is not inspect.Parameter.KEYWORD_ONLY]
-        last = [p for p in own if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    def read(given: dict[str, Any]) -> dict[str, Any]:
+        return given_values(type(preset), given) | given_values(Preprocessing, given)
 
-        @wraps(command)
-        def run(**given: Any) -> None:
-            texts = {name: given.pop(name) for name in options}
-            command(**given, chosen=_values(preset, texts))
-
-        parameters = [*first, *options.values(), *last]
-        # Typer reads the signature and the annotations.
-        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in parameters}
-        return run
-
-    return decorated
+    return lambda command: with_options(command, options, "chosen", read)
 
 
 def with_chosen(preset: AnySettings, chosen: Mapping[str, Any]) -> AnySettings:
@@ -69,127 +59,15 @@ def with_chosen(preset: AnySettings, chosen: Mapping[str, Any]) -> AnySettings:
     Raises:
       ValueError, TypeError: as the settings themselves.
     """
-    of_table = {name: value for name, value in chosen.items() if name in _names_of(Preprocessing)}
-    rest: dict[str, Any] = {name: v for name, v in chosen.items() if name not in of_table}
-    if of_table:
-        rest["preprocessing"] = replace(preset.preprocessing, **of_table)  # type: ignore[attr-defined]
-    return replace(preset, **rest)
+    changes = dict(chosen)
+    if isinstance(preset, SeriesSettings):
+        of_table = Preprocessing.__dataclass_fields__.keys() & changes.keys()
+        table = {name: changes.pop(name) for name in of_table}
+        changes["preprocessing"] = replace(preset.preprocessing, **table)
+    return replace(preset, **changes)
 
 
-def names(text: str | None) -> tuple[str, ...]:
-    """Return the names in an option such as `--columns load,temperature`."""
-    return () if text is None else tuple(name.strip() for name in text.split(","))
-
-
-def _documented(kind: type) -> dict[str, tuple[str, type]]:
-    """Return {field: (help text, class that has it first)} from the docstrings of a class.
-
-    The help text is the first sentence of the entry under "Attributes:", in the class or a base.
-    """
-    found: dict[str, tuple[str, type]] = {}
-    for base in kind.__mro__:
-        _, _, attributes = (inspect.getdoc(base) or "").partition("Attributes:\n")
-        for name, text in re.findall(r"(?ms)^  (\w+): (.*?)(?=^  \w|^\w|\Z)", attributes):
-            if name not in _names_of(kind):  # an error, under "Raises:"
-                continue
-            sentence = re.split(r"\.\s", " ".join(text.split()) + " ", maxsplit=1)[0].rstrip(" .")
-            plain = sentence.replace("`", "").replace("lc.", "")
-            owner = next(b for b in reversed(kind.__mro__) if name in _names_of(b))
-            found.setdefault(name, (f"{plain[0].upper()}{plain[1:]}.", owner))
-    return found
-
-
-def _parameters(
-    presets: Mapping[str, TrainingSettings], leave_out: tuple[str, ...]
-) -> list[inspect.Parameter]:
-    kind = type(presets[""])
-    made = _of_class(kind, presets, {"preprocessing", *leave_out})
-    if "preprocessing" in _names_of(kind):
-        tables = {name: preset.preprocessing for name, preset in presets.items()}  # type: ignore[attr-defined]
-        made += _of_class(Preprocessing, tables, set(leave_out), "Preprocessing")
-    return sorted(made, key=lambda parameter: parameter.name == "seed")
-
-
-def _of_class(
-    kind: type, presets: Mapping[str, Any], leave_out: set[str], panel: str = ""
-) -> list[inspect.Parameter]:
-    """Return an option for each field of a class: its own first, then those of its bases."""
-    hints, texts = get_type_hints(kind), _documented(kind)
-    made = []
-    for name in sorted(_names_of(kind) - leave_out, key=lambda name: _rank(kind, texts, name)):
-        text, owner = texts[name]
-        values = {preset: _shown(getattr(value, name)) for preset, value in presets.items()}
-        usual = values.pop("")
-        others = "".join(f"; {p}: {shown}" for p, shown in values.items() if shown != usual)
-        option_type, metavar = _option_type(hints[name], text)
-        flag = f"--{name.replace('_', '-')}"
-        option = typer.Option(
-            flag,
-            help=f"{text} [dim]\\[default: {usual}{others}][/dim]",
-            metavar=metavar,
-            rich_help_panel=panel or ("Training" if owner is TrainingSettings else "Model"),
-        )
-        made.append(
-            inspect.Parameter(
-                name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=Annotated[option_type | None, option],
-            )
-        )
-    return made
-
-
-def _rank(kind: type, texts: Mapping[str, tuple[str, type]], name: str) -> tuple[int, int]:
-    """Return the sort key of an option: fields of the class itself first, in their order."""
-    order = [field.name for field in fields(kind)]
-    return kind.__mro__.index(texts[name][1]), order.index(name)
-
-
-def _option_type(hint: Any, text: str) -> tuple[Any, str | None]:
-    """Return the type of an option and its metavar, None for that of the type."""
-    if hint == AUTO:
-        return str, "ROWS"
-    if type(None) in get_args(hint):
-        hint = next(part for part in get_args(hint) if part is not type(None))
-    if get_origin(hint) is tuple:
-        if get_args(hint)[0] is str:
-            return str, "NAMES"
-        return str, "LAGS" if text.startswith("Lags ") else "SIZES"
-    if hint is str:
-        return str, "NAME"
-    return hint, "ROWS" if text.startswith("Rows ") else None
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, tuple):
-        return ",".join(map(str, value)) or "none"
-    return "off" if value is None else str(value)
-
-
-def _values(preset: TrainingSettings, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that were given, converted to the types of the fields."""
-    hints = get_type_hints(Preprocessing) | get_type_hints(type(preset))
-    return {
-        name: _value(name, value, hints[name]) for name, value in given.items() if value is not None
-    }
-
-
-def _value(name: str, value: Any, hint: Any) -> Any:
-    flag = f"--{name.replace('_', '-')}"
-    if hint == AUTO and value != "auto":
-        try:
-            return int(value)
-        except ValueError:
-            raise typer.BadParameter(
-                f"{value!r} is neither a number of rows nor auto", param_hint=flag
-            ) from None
-    if get_origin(hint) is tuple:
-        return names(value) if get_args(hint)[0] is str else sizes(value, flag)
-    return value
-
-
-def _names_of(kind: type) -> set[str]:
-    return set(getattr(kind, "__dataclass_fields__", ()))
+def _panel_of(name: str) -> str:
+    if name in TrainingSettings.__dataclass_fields__:
+        return "Training"
+    return next((panel for panel, fields in PANELS.items() if name in fields), "Model")

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Timer, main_thread
 
-__all__ = ["INTERRUPTED", "signals_as_interrupts"]
-
 INTERRUPTED = 130  # the exit status after Ctrl-C: 128 and the number of the signal
 AGAIN = 0.05  # seconds after which an interrupt that was swallowed is repeated
 

@@ -7,8 +7,6 @@ import io
 import os
 import sys
 
-__all__ = ["prepare_streams"]
-
 GONE = {errno.EPIPE, errno.EIO}  # of a reader that has ended, of a terminal that was closed
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import jax
 import typer
@@ -13,7 +14,6 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from lstmcore.apps import run_folder
-from lstmcore.cli.commands import LARGEST
 from lstmcore.cli.console import PrintableConsole
 from lstmcore.cli.signals import INTERRUPTED
 from lstmcore.formatting import numeric
@@ -76,6 +76,17 @@ def _left(output: run_folder.Output | None) -> str:
     )
 
 
+def print_notes(notes: Iterable[str]) -> None:
+    """Print sentences as a list."""
+    for note in notes:
+        console.print(f"- {escape(note)}", soft_wrap=True)
+
+
+def print_written(folder: Path) -> None:
+    """Print the names of the results in the folder of a run."""
+    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
+
+
 def warn(sentence: str) -> None:
     """Print a sentence on standard error."""
     messages.print(escape(sentence), soft_wrap=True)
@@ -89,18 +100,3 @@ def grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> No
     for row in rows:
         drawn.add_row(*map(escape, row))
     console.print(drawn)
-
-
-def sizes(text: str, option: str = "--units") -> tuple[int, ...]:
-    """Return the numbers in an option such as `--units 128,64`."""
-    try:
-        numbers = tuple(int(size) for size in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is not a list of numbers such as 128,64", param_hint=option
-        ) from None
-    if max(numbers) > LARGEST:
-        raise typer.BadParameter(
-            f"{max(numbers)} is too large a number: at most {LARGEST:,}", param_hint=option
-        )
-    return numbers

@@ -14,9 +14,11 @@ from lstmcore.apps import run_folder, translation
 from lstmcore.apps.translation.pairs import read_pair_file
 from lstmcore.cli import options
 from lstmcore.cli.commands import HELP_OPTIONS, SUMMARIES, Command, Group
+from lstmcore.cli.options import of_data, of_model
+from lstmcore.cli.parameters import whole_numbers
 from lstmcore.cli.settings_options import takes_settings, with_chosen
 from lstmcore.cli.signals import INTERRUPTED
-from lstmcore.cli.terminal import clear_errors, console, messages, sizes, warn
+from lstmcore.cli.terminal import clear_errors, console, messages, print_notes, print_written, warn
 from lstmcore.cli.translation_progress import ProgressPrinter, status
 from lstmcore.formatting import count, shorten
 
@@ -45,7 +47,7 @@ def train(
     ],
     columns: Annotated[
         str | None,
-        typer.Option(
+        of_data(
             metavar="NUMBERS",
             help="Columns of source and target, counted from 1, such as 2,4. "
             "[dim]\\[default: 1,2][/dim]",
@@ -53,7 +55,7 @@ def train(
     ] = None,
     one_direction: Annotated[
         bool,
-        typer.Option(
+        of_model(
             "--one-direction", help="Read the source from its start only, not in both directions."
         ),
     ] = False,
@@ -80,7 +82,7 @@ def train(
         place = run_folder.choose_folder(
             output, OUTPUT, KIND, resume=None, force=force, inputs=[pairs]
         )
-        places = None if columns is None else sizes(columns, "--columns")
+        places = None if columns is None else whole_numbers(columns, "--columns", "NUMBERS")
         _train(pairs, settings, place, report, places)
 
 
@@ -97,8 +99,7 @@ def _train(
         f"[bold]{escape(str(path))}[/bold]: {count(len(read), 'pair')}, the first {escape(first)}",
         soft_wrap=True,
     )
-    for note in notes:
-        console.print(f"- {escape(note)}", soft_wrap=True)
+    print_notes(notes)
     metrics, unfinished = None, None
     with output.open(warn) as staging:
         trained = _train_and_print(read, settings)
@@ -117,7 +118,7 @@ def _train(
         )
     folder = output.folder
     console.print(f"\n{lc.summary(trained.translator.model)}\n", style="dim", soft_wrap=True)
-    console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
+    print_written(folder)
     if diverged:
         epoch = len(trained.history["loss"]) + 1
         raise ValueError(
@@ -146,7 +147,7 @@ def _train_and_print(pairs: list, settings: translation.Settings) -> translation
     if trained.left_out:
         console.print(
             f"left out: {count(trained.left_out, 'pair')} with more than {settings.max_length} "
-            f"tokens"
+            "tokens"
         )
     if isinstance(trained.stopped, KeyboardInterrupt):
         done = len(trained.history["loss"])

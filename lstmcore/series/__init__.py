@@ -35,13 +35,7 @@ from lstmcore.series.times.format import TimeLabels
 from lstmcore.series.times.resampling import Resampled, merge_duplicates, resample, sort_rows
 from lstmcore.series.times.timeline import Times, check_times, insert_gaps
 from lstmcore.series.unit_root import Stationarity, stationarity
-from lstmcore.series.windowing import (
-    stride_for,
-    temporalize,
-    tutorial_series,
-    unwindow,
-    windows,
-)
+from lstmcore.series.windowing import stride_for, temporalize, tutorial_series, unwindow, windows
 
 __all__ = [
     "DATASETS",

@@ -11,11 +11,6 @@ from lstmcore.formatting import count, few, shorten
 
 LARGEST = 1e150  # can still be squared in float64
 
-__all__ = [
-    "LARGEST", "as_numbers", "as_row", "as_table", "as_table_of_times", "check_column_names",
-    "check_lags", "check_size", "column_names",
-]  # fmt: skip
-
 
 def as_numbers(name: str, value) -> np.ndarray:
     """Return any array of real numbers; masked values become NaN."""

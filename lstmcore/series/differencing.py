@@ -11,8 +11,6 @@ import numpy as np
 from lstmcore.formatting import count
 from lstmcore.series.arguments import as_numbers, as_table, check_lags
 
-__all__ = ["difference", "undifference"]
-
 
 def difference(table, lags: tuple[int, ...]) -> np.ndarray:
     """Subtract from each row the one `lag` rows before it; for several lags one after the other.

@@ -16,8 +16,6 @@ from lstmcore.series.arguments import as_table, check_column_names, check_size
 
 FILLINGS = ("refuse", "forward", "mean")
 
-__all__ = ["FILLINGS", "Filling", "Missing", "fit_filling", "missing"]
-
 
 class Missing(NamedTuple):
     """Missing values of a table; `str()` of it is a report.

@@ -11,24 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
 from lstmcore import checks
 from lstmcore.formatting import count
-from lstmcore.series.arguments import (
-    as_numbers,
-    as_table,
-    check_lags,
-    check_size,
-    column_names,
-)
+from lstmcore.series import arguments
 from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import FILLINGS, Filling, fit_filling
 from lstmcore.series.scaling import SCALINGS, Scaler, fit_scaler
-
-__all__ = ["Preprocessing", "Preprocessor"]
 
 
 @dataclass(frozen=True)
@@ -49,15 +41,18 @@ class Preprocessing:
     """
 
     missing: Literal["refuse", "forward", "mean"] = "refuse"
-    difference: tuple[int, ...] = ()
+    difference: Annotated[tuple[int, ...], "LAGS"] = ()
     scaling: Literal["standard", "minmax", "none"] = "standard"
 
     def __post_init__(self) -> None:
-        for name, known in (("missing", FILLINGS), ("scaling", SCALINGS)):
-            if getattr(self, name) not in known:
-                choices = ", ".join(map(repr, known))
-                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
-        object.__setattr__(self, "difference", check_lags(self.difference, "difference"))
+        checks.check_choice("missing", self.missing, FILLINGS)
+        checks.check_choice("scaling", self.scaling, SCALINGS)
+        object.__setattr__(self, "difference", arguments.check_lags(self.difference, "difference"))
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Preprocessing:
+        """Return the settings from `dataclasses.asdict`, with lists where there were tuples."""
+        return cls(**stored | {"difference": tuple(stored["difference"])})
 
     @property
     def dropped_rows(self) -> int:
@@ -88,8 +83,8 @@ class Preprocessing:
           >>> preprocessor.transform(table)[:, 0].tolist()  # the last row was not used to fit
           [0.6, 1.0, 0.0, 9.8]
         """
-        names = column_names(table)
-        table = as_table(table)
+        names = arguments.column_names(table)
+        table = arguments.as_table(table)
         if rows is not None and checks.check_count("rows", rows) > len(table):
             raise ValueError(f"rows is {rows} but the table has {count(len(table), 'row')}")
         training = table[:rows].astype(float)
@@ -139,8 +134,8 @@ class Preprocessor(NamedTuple):
         Raises:
           ValueError: columns of other names, or not of real numbers.
         """
-        named = None if column_names(table) is None else self.columns
-        return as_table(table, named, name)
+        named = None if arguments.column_names(table) is None else self.columns
+        return arguments.as_table(table, named, name)
 
     def filled(self, table) -> np.ndarray:
         """Return the table, float64 [rows, F] in its own units, with missing values filled.
@@ -154,7 +149,7 @@ class Preprocessor(NamedTuple):
                 f"table has {count(table.shape[1], 'column')} but the preprocessor was fitted on "
                 f"{self.features}: use the same columns, or select them"
             )
-        check_size(table)
+        arguments.check_size(table)
         return self.filling.transform(table)
 
     def transform(self, table) -> np.ndarray:
@@ -186,7 +181,7 @@ class Preprocessor(NamedTuple):
         Raises:
           ValueError: shapes that do not fit.
         """
-        values = as_numbers("values", values).astype(float)
+        values = arguments.as_numbers("values", values).astype(float)
         if values.ndim < 2 or values.shape[-1] != self.features:
             raise ValueError(f"values must be [..., T, {self.features}], got shape {values.shape}")
         changes = self.scaler.inverse_transform(values)
@@ -240,8 +235,7 @@ class Preprocessor(NamedTuple):
           ValueError: `to_json` did not write this; the message says what is wrong.
         """
         try:
-            choices = stored["preprocessing"]
-            preprocessing = Preprocessing(**choices | {"difference": tuple(choices["difference"])})
+            preprocessing = Preprocessing.from_json(stored["preprocessing"])
             flags = stored["constant"]
             # A NumPy array pads all texts to the longest, so no text may get into one.
             if not isinstance(flags, list) or not all(type(flag) is bool for flag in flags):
@@ -273,6 +267,19 @@ class Preprocessor(NamedTuple):
                 "columns"
             )
         return cls(preprocessing, Filling(preprocessing.missing, means), scaler, constant, names)
+
+
+def as_float32(preprocessed: np.ndarray, problem: str) -> np.ndarray:
+    """Return preprocessed numbers as float32, in which models compute.
+
+    Raises:
+      ValueError: some are too large; `problem` is the message.
+    """
+    with np.errstate(over="ignore"):
+        numbers = preprocessed.astype(np.float32)
+    if not np.isfinite(numbers).all():
+        raise ValueError(problem)
+    return numbers
 
 
 def _rounding(table: np.ndarray, differences: int) -> np.ndarray:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import overload
+from operator import eq
+from typing import Self, overload
 
 import numpy as np
 
-ROWS_AT_ONCE = 2**15  # decoded at the same time
-
-__all__ = ["RowNames", "as_text"]
+ROWS_AT_ONCE = 4_096  # whose texts are made together while iterating
 
 
 def as_text(cell: str | bytes | float) -> str:
@@ -17,8 +17,43 @@ def as_text(cell: str | bytes | float) -> str:
     return cell.decode() if isinstance(cell, bytes) else str(cell)
 
 
-class RowNames(Sequence[str]):
-    """A sequence of texts over a NumPy array, equal to a list of the same.
+class LazyTexts(Sequence[str]):
+    """A sequence of texts that are made when they are read.
+
+    An index, a slice (again such a sequence), iteration and comparison work as with a list.
+    """
+
+    @abstractmethod
+    def take(self, rows: slice | np.ndarray) -> Self:
+        """Return the sequence of these rows, given as a slice or by their positions."""
+
+    @abstractmethod
+    def texts(self) -> list[str]:
+        """Return all texts."""
+
+    @overload
+    def __getitem__(self, rows: int) -> str: ...
+    @overload
+    def __getitem__(self, rows: slice | np.ndarray) -> Self: ...
+    def __getitem__(self, rows):
+        if isinstance(rows, slice | np.ndarray):
+            return self.take(rows)
+        return self.take(np.array([rows])).texts()[0]
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), ROWS_AT_ONCE):
+            yield from self.take(slice(start, start + ROWS_AT_ONCE)).texts()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence) or isinstance(other, str):
+            return NotImplemented
+        return len(self) == len(other) and all(map(eq, self, map(str, other)))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class RowNames(LazyTexts):
+    """Texts in a NumPy array.
 
     Args:
       texts: texts, or bytes in UTF-8 [rows].
@@ -46,21 +81,8 @@ class RowNames(Sequence[str]):
     def __len__(self) -> int:
         return len(self.cells)
 
-    @overload
-    def __getitem__(self, place: int) -> str: ...
-    @overload
-    def __getitem__(self, place: slice | np.ndarray) -> RowNames: ...
-    def __getitem__(self, place):
-        chosen = self.cells[place]
-        if isinstance(chosen, np.ndarray):
-            return RowNames(chosen)
-        return as_text(chosen)
+    def take(self, rows: slice | np.ndarray) -> RowNames:
+        return RowNames(self.cells[rows])
 
-    def __iter__(self) -> Iterator[str]:
-        for start in range(0, len(self), ROWS_AT_ONCE):
-            yield from map(as_text, self.cells[start : start + ROWS_AT_ONCE].tolist())
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]
+    def texts(self) -> list[str]:
+        return list(map(as_text, self.cells.tolist()))

@@ -11,8 +11,6 @@ from lstmcore.series.arguments import as_table, check_size
 
 SCALINGS = ("standard", "minmax", "none")
 
-__all__ = ["SCALINGS", "Scaler", "fit_scaler"]
-
 
 class Scaler(NamedTuple):
     """An affine map per column and its inverse: scaled = (table - offset) / scale.

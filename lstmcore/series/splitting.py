@@ -9,8 +9,6 @@ import numpy as np
 from lstmcore import checks
 from lstmcore.formatting import count
 
-__all__ = ["Split", "rolling_origins", "split"]
-
 
 class Split(NamedTuple):
     """Slices of the rows, one after the other in time.

@@ -21,8 +21,6 @@ VERDICTS = {
     (True, True): "stationary after differences: take differences",
 }
 
-__all__ = ["Stationarity", "stationarity"]
-
 
 class Stationarity(NamedTuple):
     """Results of two tests of one series; `str()` of it is one line.

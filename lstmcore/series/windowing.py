@@ -12,8 +12,6 @@ from lstmcore.series.arguments import as_numbers, as_table
 CELLS_AT_ONCE = 2**22  # sorted at a time for a median: some 100 MB
 MOST_WINDOWS, MOST_NUMBERS = 20_000, 2**26  # numbers in all windows: 256 MiB of float32
 
-__all__ = ["stride_for", "temporalize", "tutorial_series", "unwindow", "windows"]
-
 
 def windows(table, length: int, horizon: int = 0, stride: int = 1):
     """Return every segment of `length` rows, and with a horizon the rows that follow each.

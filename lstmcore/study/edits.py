@@ -27,20 +27,6 @@ from lstmcore.checks import check_edit
 from lstmcore.study.names import GATES, Places, check_gate, check_trace, places, whole_numbers
 from lstmcore.types import Gates, Trace
 
-__all__ = [
-    "VARIANTS",
-    "Edit",
-    "ablate",
-    "clamp",
-    "compose",
-    "coupled",
-    "patch",
-    "scale",
-    "shift",
-    "simple_rnn",
-]
-
-
 # The value of a gate that makes the equations those of a cell without it.
 ABSENT = {"input": 1.0, "forget": 1.0, "candidate": 0.0, "output": 1.0}
 

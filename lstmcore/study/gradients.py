@@ -21,8 +21,6 @@ from lstmcore.study.edits import compose
 from lstmcore.study.names import check_layer, check_returns_number, check_trace, shapes_of
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 
-__all__ = ["attribution", "forget_product", "gate_gradients", "gradient_flow"]
-
 
 class GradientFlow(NamedTuple):
     """Norms of the gradients of the last hidden state with respect to each earlier state.

@@ -24,18 +24,9 @@ from lstmcore.activations import Activation, name_of
 from lstmcore.formatting import text_table
 from lstmcore.programs import compiled
 from lstmcore.sequence import lstm
-from lstmcore.study.names import (
-    GATES,
-    Places,
-    check_edited_layers,
-    check_layer,
-    places,
-    quantity_of,
-)
+from lstmcore.study import names
 from lstmcore.study.statistics import saturation, time_scale
 from lstmcore.types import LSTMParams, Trace
-
-__all__ = ["Run", "SingleLayer", "run"]
 
 
 @partial(
@@ -73,6 +64,11 @@ class Run:
             in_order = {layer: getattr(self, name)[layer] for layer in self.layers}
             object.__setattr__(self, name, in_order)
 
+    @classmethod
+    def unmasked(cls, inputs, outputs, traces: dict[str, Trace]) -> Run:
+        """Return the run of a batch without padding, from its traces in reading order."""
+        return cls(inputs, None, outputs, traces, dict.fromkeys(traces), tuple(traces))
+
     def __getitem__(self, key):
         """Return the Trace of a layer, `run[layer]`, or one quantity of it, `run[layer, quantity]`.
 
@@ -83,19 +79,19 @@ class Run:
           ValueError: an unknown layer or quantity, or an index outside of the array.
         """
         layer, *rest = key if isinstance(key, tuple) else (key,)
-        check_layer(layer, self.traces)
+        names.check_layer(layer, self.traces)
         if not rest:
             return self.traces[layer]
         quantity, *index = rest
-        array = quantity_of(self.traces[layer], quantity)
+        array = names.quantity_of(self.traces[layer], quantity)
         if len(index) > array.ndim:
             raise ValueError(f"{len(index)} indices for the 3 axes example, step, unit")
         for axis, place, size in zip(("example", "step", "unit"), index, array.shape, strict=False):
             if not isinstance(place, slice):
-                places(axis, [None] if place is None else place, size)
+                names.places(axis, [None] if place is None else place, size)
         return array[tuple(map(_index, index))]
 
-    def examples(self, chosen: Places) -> Run:
+    def examples(self, chosen: names.Places) -> Run:
         """Return the run of some examples, given as a number, several, or a slice.
 
         The batch axis stays.
@@ -103,7 +99,7 @@ class Run:
         Raises:
           ValueError: an example that does not exist.
         """
-        rows = places("examples", chosen, self.inputs.shape[0])
+        rows = names.places("examples", chosen, self.inputs.shape[0])
         if rows is None:
             return self
         # A number, such as a loss among the outputs, is that of the whole batch.
@@ -155,7 +151,7 @@ class SingleLayer:
           (h [B, T, H], {"lstm": Trace}).
         """
         for name in edits or {}:
-            check_layer(name, ["lstm"])
+            names.check_layer(name, ["lstm"])
         _, trace = lstm(
             params,
             x,
@@ -266,7 +262,7 @@ def _run(model, params, x, mask, target, edits=None) -> Run:
         inputs = x, target
         outputs, traces = model.apply(params, x, target, source_mask=mask, edits=edits)
     attention = traces.pop("attention", None)
-    check_edited_layers(edits, traces)
+    names.check_edited_layers(edits, traces)
     if hasattr(model, "masks"):
         masks = model.masks(*inputs, mask=mask)
         if mask is None:
@@ -311,7 +307,7 @@ def _refuse_nan(layer: str, trace: Trace) -> None:
     if is_nan.any():
         gate, example, step, unit = min(np.argwhere(is_nan), key=lambda place: place[2])
         raise ValueError(
-            f"with its edit, the {GATES[gate]} gate of layer {layer!r} is NaN, first at step "
+            f"with its edit, the {names.GATES[gate]} gate of layer {layer!r} is NaN, first at step "
             f"{step} (example {example}, unit {unit}): does the edit divide by 0, or is x NaN?"
         )
 
@@ -337,19 +333,13 @@ def end_to_end(model, params: dict, x) -> Run:
     Each window is read from the zero state, so that the state is reset where a new one begins.
     """
     whole = run(model, params, jnp.asarray(x))
-    layers = tuple(name for name in whole.layers if name.startswith("encoder"))
 
     def joined(leaf):
         return np.asarray(leaf).reshape(1, -1, leaf.shape[-1])
 
-    return Run(
-        inputs=joined(x),
-        mask=None,
-        outputs=None,
-        traces={name: jax.tree.map(joined, whole[name]) for name in layers},
-        masks=dict.fromkeys(layers),
-        layers=layers,
-    )
+    encoder = [name for name in whole.layers if name.startswith("encoder")]
+    traces = {name: jax.tree.map(joined, whole[name]) for name in encoder}
+    return Run.unmasked(joined(x), None, traces)
 
 
 _saturation, _time_scale = jax.jit(saturation), jax.jit(time_scale)

@@ -16,8 +16,6 @@ from lstmcore import checks
 from lstmcore.study.names import GATES, check_trace, quantity_of
 from lstmcore.types import Gates, LSTMState, Trace
 
-__all__ = ["contributions", "correlation", "moments", "saturation", "time_scale"]
-
 
 class Saturation(NamedTuple):
     """Fractions of the steps at which a unit's gate is all but closed, or all but open.

@@ -21,7 +21,6 @@ from lstmcore.study.names import GATES, check_gate, check_layer, check_returns_n
 from lstmcore.study.run import mask_of
 from lstmcore.types import Gates, Trace
 
-__all__ = ["Sweep", "ablation_sweep", "patch_sweep"]
 AXES = ("layer", "gate", "step", "unit")
 TOGETHER = "all"  # key of the result where all layers are changed at once
 NUMBERS_AT_ONCE = 2**24  # in the traces of the runs that are batched together: 64 MiB

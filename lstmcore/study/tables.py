@@ -15,8 +15,6 @@ from lstmcore.study.statistics import Contributions, Correlation, Moments, Satur
 from lstmcore.study.sweeps import Sweep
 from lstmcore.types import Gates, Trace
 
-__all__ = ["rows"]
-
 # The axes of the arrays in each result.
 AXES = {
     Saturation: ("unit",),

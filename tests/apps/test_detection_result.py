@@ -6,7 +6,7 @@ from untrained import no_training
 
 from lstmcore import anomalies
 from lstmcore.apps.anomalies import Event, fit_gaussian, thresholds
-from lstmcore.apps.anomalies.detection import DetectionResult
+from lstmcore.apps.anomalies.detection import Detection, DetectionResult
 from lstmcore.apps.anomalies.report import caveats, close_together, echoes, summary
 from lstmcore.apps.anomalies.thresholds import Threshold
 
@@ -123,19 +123,21 @@ def test_caveats():
     scores = np.ones(1000)
     scores[:10] = np.nan
     of = result_of(scores, [])
-    own = caveats(of, "maximum", None, normal=400, trained_on_own=True)
+    own = caveats(of, Detection(), normal=400, trained_on_own=True)
     assert own[0].startswith("the first 400 rows are taken to be normal")
     assert "no event can be found in them" in own[0]
     expected = f"about {600 / 401:.2g} of them would still be flagged"
     assert own[1].startswith(f"if all 600 rows after them were normal as well, {expected}")
     assert own[2] == ("10 rows without a score: a value is missing, or too few rows come before")
-    other = caveats(of, "quantile", 0.9, normal=400, trained_on_own=False)
+    other = caveats(
+        of, Detection(threshold="quantile", level=0.9), normal=400, trained_on_own=False
+    )
     assert other[0].startswith("if all 990 rows were normal as well, about 99 of them")
     assert len(other) == 2
-    own = caveats(of, "peaks", None, normal=400, trained_on_own=True)
+    own = caveats(of, Detection(threshold="peaks"), normal=400, trained_on_own=True)
     assert "harder to find" in own[0]
     assert "about 0.06 of them" in own[1]
-    assert len(caveats(of, "maximum", None, normal=1000, trained_on_own=True)) == 2
+    assert len(caveats(of, Detection(), normal=1000, trained_on_own=True)) == 2
 
 
 def test_events_that_may_be_one():

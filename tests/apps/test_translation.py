@@ -234,7 +234,7 @@ def test_a_fraction_that_is_none(fraction):
 
 SETTINGS = {
     "level": ({"level": "syllable"}, "level must be one of 'character', 'word', got 'syllable'"),
-    "attention": ({"attention": "self"}, "attention must be one of 'none', 'dot', .*, got 'self'"),
+    "attention": ({"attention": "self"}, "attention must be one of 'general', .*, got 'self'"),
     "units": ({"units": (4, 0)}, "units must be at least 1, got 0"),
     "epochs": ({"epochs": 0}, "epochs must be at least 1, got 0"),
     "batch size": ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
@@ -507,7 +507,7 @@ DAMAGE = {
     "no vocabularies": (
         lambda folder: (folder / "vocabularies.json").unlink(),
         FileNotFoundError,
-        "there is no vocabularies.json in .* name the folder that lstmcore translate train",
+        "there is no vocabularies.json in .* name the folder that Translator.save or lstmcore",
     ),
     "no model": (
         lambda folder: (folder / "model.safetensors").unlink(),

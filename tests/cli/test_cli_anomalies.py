@@ -475,7 +475,7 @@ TABLES = {
 OPTIONS = {
     "unknown option": (["--sorcery"], "No such option.*--sorcery"),
     "unknown choice": (["--score", "x"], "'x' is not one of 'mean', 'largest', 'mahalanobis'"),
-    "units": (["--units", "a"], "'a' is not a list of numbers"),
+    "units": (["--units", "a"], "'a' is not a list of sizes"),
     "fraction": (["--train-fraction", 0], "--train-fraction must be above 0 and at most 1, got 0"),
     "small fraction": (
         ["--train-fraction", 0.01],
@@ -483,6 +483,8 @@ OPTIONS = {
     ),
     "window": (["--window", 500], "has 200 rows, too few for --window 500"),
     "horizon": (["--horizon", 0], "horizon must be at least 1, got 0"),
+    "horizon of a reconstruction": (["--horizon", 3], "but a reconstruction predicts no rows"),
+    "earlier name": (["--ahead", 3], "No such option: --ahead. It is named --horizon now"),
     "gap": (["--gap", -1], "gap must be at least 0, got -1"),
     "minimum": (["--minimum", 0], "minimum must be at least 1, got 0"),
     "level of a maximum": (["--level", 0.1], "the maximum has none"),

@@ -377,7 +377,7 @@ TABLES = {
 OPTIONS = {
     "unknown option": (["--sorcery"], "No such option.*--sorcery"),
     "unknown choice": (["--mode", "both"], "'both' is not one of 'direct', 'recursive'"),
-    "units": (["--units", "a"], "'a' is not a list of numbers"),
+    "units": (["--units", "a"], "'a' is not a list of sizes"),
     "difference": (["--difference", "0"], "difference must be at least 1"),
     "horizon 0": (["--horizon", 0], "horizon must be at least 1, got 0"),
     "horizon": (["--horizon", 20, "--test", 0.1], "the test part has 16 rows, but --horizon is 20"),

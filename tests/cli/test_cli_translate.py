@@ -282,7 +282,7 @@ MISTAKES = {
     "no such file": (["nowhere.tsv"], r"there is no file nowhere\.tsv"),
     "a folder": (["."], "is a folder: give a file of pairs"),
     "no tab": (["words.txt"], r"words\.txt has no tab in lines 1, 2: write source, tab, target"),
-    "units": (["pairs.tsv", "--units", "a"], "'a' is not a list of numbers such as 128,64"),
+    "units": (["pairs.tsv", "--units", "a"], "'a' is not a list of sizes such as 128,64"),
     "units 0": (["pairs.tsv", "--units", "0"], "units must be at least 1, got 0"),
     "level": (["pairs.tsv", "--level", "syllable"], "'syllable' is not one of 'character'"),
     "attention": (["pairs.tsv", "--attention", "self"], "'self' is not one of 'general'"),

@@ -2,13 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from lstmcore.apps.settings import SeriesSettings
+from lstmcore.apps.settings import Count, Rows, SeriesSettings
 from lstmcore.cli.settings_options import takes_settings, with_chosen
 from lstmcore.series import Preprocessing
 
@@ -27,13 +27,13 @@ class Toy(SeriesSettings):
       epochs: days of play.
     """
 
-    colour: str = "red"
+    colour: Annotated[str, "NAME"] = "red"
     shape: Literal["round", "square"] = "round"
-    parts: tuple[str, ...] = ()
-    limit: int | None = None
+    parts: Annotated[tuple[str, ...], "NAMES"] = ()
+    limit: Rows | None = None
     loud: bool = False
     secret: int = 1
-    epochs: int = 9
+    epochs: Count = 9
 
 
 PRESET = Toy(preprocessing=Preprocessing(missing="forward"))
@@ -129,10 +129,11 @@ def test_the_help_shows_where_presets_differ():
 
 def test_groups_of_options_and_their_order():
     _, text = call("--help")
-    places = [text.index(f" {words} ") for words in ("Model", "Training", "Preprocessing")]
+    places = [text.index(f" {words} ") for words in ("Data", "Preprocessing", "Model", "Training")]
     assert places == sorted(places)
-    assert places[0] < text.index("--colour") < text.index("--window") < places[1]
-    assert places[1] < text.index("--batch-size") < places[2] < text.index("--scaling")
+    assert places[0] < text.index("--window") < places[1] < text.index("--scaling") < places[2]
+    assert places[2] < text.index("--colour") < text.index("--units") < places[3]
+    assert places[3] < text.index("--epochs") < text.index("--seed")
 
 
 @pytest.mark.parametrize(
@@ -140,9 +141,9 @@ def test_groups_of_options_and_their_order():
     [
         (["--secret", 2], "No such option.*--secret"),
         (["--shape", "flat"], "--shape.*'flat' is not one of 'round', 'square'"),
-        (["--units", "a,b"], "--units.*'a,b' is not a list of numbers such as 128,64"),
+        (["--units", "a,b"], "--units.*'a,b' is not a list of sizes such as 128,64"),
         (["--units", "99999999999"], "--units.*99999999999 is too large a number"),
-        (["--difference", "x"], "--difference.*'x' is not a list of numbers"),
+        (["--difference", "x"], "--difference.*'x' is not a list of lags such as 24,1"),
         (["--stride", "often"], "--stride.*'often' is neither a number of rows nor auto"),
         (["--limit", "x"], "--limit.* valid integer"),
     ],

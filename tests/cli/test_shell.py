@@ -17,7 +17,7 @@ from jax.errors import JaxRuntimeError
 import lstmcore as lc
 from lstmcore.apps import autoencoding
 from lstmcore.cli import packages
-from lstmcore.cli.commands import SUMMARIES
+from lstmcore.cli.commands import RENAMED, SUMMARIES
 from lstmcore.cli.packages import DISTRIBUTIONS, NEEDED
 from lstmcore.cli.signals import signals_as_interrupts
 from lstmcore.cli.terminal import clear_errors
@@ -101,6 +101,25 @@ def test_the_shell_completes_commands_and_options(words, completed):
     assert "_LSTMCORE_COMPLETE=complete_bash" in process(_LSTMCORE_COMPLETE="source_bash").stdout
 
 
+@pytest.mark.parametrize("command", [(), *((name,) for name in SUMMARIES), ("translate", "train")])
+def test_the_help_shows_no_value_for_a_flag(command):
+    text = call(*command, "--help").text
+    assert "--help" in text
+    assert "bool" not in text
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_an_earlier_name_of_an_option_is_answered_with_the_present_one(old):
+    answer = f"No such option: {old}. It is named {RENAMED[old]} now."
+    for command in ("fit", "forecast", "anomalies"):
+        is_option = f"{RENAMED[old]} " in call(command, "--help").text
+        for arguments in ([old, "3"], [f"{old}=3"]):
+            run = call(command, "table.csv", *arguments)
+            assert run.exit_code == 2
+            assert (answer in run.text) == is_option
+            assert f"No such option: {old}" in run.text
+
+
 # Packages and platforms that are not there.
 
 
@@ -108,7 +127,11 @@ def test_the_shell_completes_commands_and_options(words, completed):
 def test_without_the_extra_it_says_how_to_install_it(package):
     for arguments in ((), ("fit",)):
         done = process(*arguments, code=without(package))
-        assert_one_sentence(done, f'needs the package {package}: pip install "lstmcore[cli]"')
+        assert_one_sentence(
+            done,
+            f'needs the package {package}: pip install "lstmcore[cli]"',
+            'pip install -e ".[cli]"',
+        )
 
 
 @pytest.mark.thorough
@@ -167,6 +190,7 @@ def test_a_missing_package_is_told_before_anything_is_read(command, package, mon
     assert run.exit_code == 1
     expected = f'lstmcore {command} needs the package {name}: pip install "lstmcore[{extra}]"'
     assert f"error: {expected}" in run.text
+    assert f'in a checkout: pip install -e ".[{extra}]"' in run.text
 
 
 # Streams.

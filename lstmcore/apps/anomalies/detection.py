@@ -3,20 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
-from lstmcore import checks
 from lstmcore.apps.anomalies import thresholds
 from lstmcore.apps.anomalies.detector import Detector
 from lstmcore.apps.anomalies.scores import contributions, fit_gaussian, largest, mean_absolute
 from lstmcore.apps.anomalies.thresholds import Threshold
+from lstmcore.apps.settings import AnyRows, CheckedSettings, Rows
 from lstmcore.series.events import Event, events
 
-SCORES = ("mean", "largest", "mahalanobis")
-THRESHOLDS = ("maximum", "quantile", "gaussian", "peaks")
 LEVELS = {"quantile": 0.999, "gaussian": 1e-4, "peaks": 1e-4}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detection(CheckedSettings):
+    """The settings of `detect`.
+
+    Attributes:
+      score: score of a row: mean or largest error of its columns, or Mahalanobis distance.
+      threshold: how the threshold follows from the scores of the training part: their maximum, a
+        quantile, or the tail of a chi-squared (gaussian, for mahalanobis) or generalised Pareto
+        (peaks) distribution.
+      level: the quantile, 0.999 if not given; for gaussian and peaks the probability of a false
+        alarm per row, 0.0001 if not given.
+      gap: join events with at most this many rows between them.
+      minimum: leave out events of fewer rows.
+    """
+
+    score: Literal["mean", "largest", "mahalanobis"] = "mean"
+    threshold: Literal["maximum", "quantile", "gaussian", "peaks"] = "maximum"
+    level: Annotated[float, thresholds.check_probability] | None = None
+    gap: AnyRows = 0
+    minimum: Rows = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.threshold == "gaussian" and self.score != "mahalanobis":
+            raise ValueError(
+                "a gaussian threshold needs the score 'mahalanobis', got score "
+                f"{self.score!r}: choose that, or another threshold"
+            )
+        if self.threshold != "maximum":
+            object.__setattr__(self, "level", self.level or LEVELS[self.threshold])
+        elif self.level is not None:
+            raise ValueError("level is a quantile or a probability: the maximum has none")
+
+    def threshold_of(self, normal: np.ndarray, features: int) -> Threshold:
+        """Return the threshold from the scores of normal rows."""
+        if self.level is None:
+            return thresholds.maximum(normal)
+        if self.threshold == "quantile":
+            return thresholds.quantile(normal, self.level)
+        if self.threshold == "gaussian":
+            return thresholds.gaussian(features, self.level)
+        return thresholds.peaks_over_threshold(normal, self.level)
+
+    def false_alarm_rate(self, normal: int) -> float:
+        """Return the probability of flagging a row that is like the `normal` ones."""
+        if self.level is None:
+            return 1 / (normal + 1)
+        return 1 - self.level if self.threshold == "quantile" else self.level
 
 
 class DetectionResult(NamedTuple):
@@ -78,7 +127,9 @@ def detect(
       >>> any(event.start <= 201 < event.stop for event in result.events)
       True
     """
-    check_choices(score, threshold, level, gap, minimum)
+    settings = Detection.from_json(  # which checks that the texts are choices
+        {"score": score, "threshold": threshold, "level": level, "gap": gap, "minimum": minimum}
+    )
     normal = detector.training_errors
     score_of, contributions_of = (mean_absolute if score == "mean" else largest), contributions
     if score == "mahalanobis":
@@ -88,43 +139,6 @@ def detect(
         score_of, contributions_of = gaussian.score, gaussian.contributions
     errors = detector.errors(values)
     scores = score_of(errors)
-    limit = _threshold(threshold, score_of(normal), errors.shape[1], level)
-    found = events(scores, limit, gap=gap, minimum=minimum)
+    limit = settings.threshold_of(score_of(normal), errors.shape[1])
+    found = events(scores, limit, gap=settings.gap, minimum=settings.minimum)
     return DetectionResult(scores, contributions_of(errors), limit, found, score_of)
-
-
-def check_choices(
-    score: str, threshold: str, level: float | None, gap: int = 0, minimum: int = 1
-) -> None:
-    """Raise an error for options that `detect` refuses, before a detector is trained.
-
-    Raises:
-      ValueError, TypeError: as `detect`.
-    """
-    checks.check_choice("score", score, SCORES)
-    checks.check_choice("threshold", threshold, THRESHOLDS)
-    if threshold == "gaussian" and score != "mahalanobis":
-        raise ValueError(
-            f"a gaussian threshold needs the score 'mahalanobis', got score {score!r}: choose "
-            f"that, "
-            "or another threshold"
-        )
-    if threshold == "maximum" and level is not None:
-        raise ValueError("level is a quantile or a probability: the maximum has none")
-    if level is not None and not 0 < checks.check_number("level", level) < 1:
-        raise ValueError(
-            f"level must be between 0 and 1, got {checks.check_number('level', level)}"
-        )
-    checks.check_count("gap", gap, minimum=0)
-    checks.check_count("minimum", minimum)
-
-
-def _threshold(kind: str, normal: np.ndarray, features: int, level: float | None) -> Threshold:
-    if kind == "maximum":
-        return thresholds.maximum(normal)
-    level = LEVELS[kind] if level is None else level
-    if kind == "quantile":
-        return thresholds.quantile(normal, level)
-    if kind == "gaussian":
-        return thresholds.gaussian(features, level)
-    return thresholds.peaks_over_threshold(normal, level)

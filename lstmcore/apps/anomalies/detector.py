@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,29 +12,22 @@ import numpy as np
 
 from lstmcore import checks, series
 from lstmcore.apps.anomalies.settings import Settings, build
-from lstmcore.io import manifest
-from lstmcore.io.description import (
-    check_model,
-    read_description,
-    read_history,
-    write_description,
-)
-from lstmcore.io.reading import damaged
-from lstmcore.io.saved_folder import saved_folder
+from lstmcore.apps.saved import Saved, parse_settings
+from lstmcore.io.description import read_history
 from lstmcore.io.tensors import Kind, open_tensors, write_tensors
-from lstmcore.models import saving
 from lstmcore.models.autoencoders import Autoencoder
 from lstmcore.models.stacked import StackedLSTM
 from lstmcore.models.streaming import stream
 from lstmcore.programs import compiled
+from lstmcore.series.preprocessing import as_float32
 
-MODEL, ERRORS, DESCRIPTION = "model.safetensors", "errors.safetensors", "detector.json"
+ERRORS = "errors.safetensors"
 WINDOWS_AT_ONCE = 256  # that the model reads; memory does not grow with the series
 STEPS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Detector:
+class Detector(Saved):
     """A model of normal rows, and all that its errors depend on; `train` returns one.
 
     Attributes:
@@ -48,6 +40,10 @@ class Detector:
       validation_start: first row of the validation part of that series; the number of rows, if it
         has none.
     """
+
+    DESCRIPTION = "detector.json"
+    COMMAND = "lstmcore anomalies"
+    OTHERS = (ERRORS,)
 
     model: Autoencoder | StackedLSTM
     params: dict
@@ -102,49 +98,37 @@ class Detector:
             self.preprocessor.filled(table) - self._errors(table) * self.preprocessor.scaler.scale
         )
 
-    def save(self, folder: str | os.PathLike) -> None:
-        """Write the detector into a folder, which is made if it is not there; nothing is pickled.
-
-        It replaces a detector that was saved there before; other files stay.
-
-        Raises:
-          FileExistsError: a file of the same name was not saved by lstmcore, or changed since.
-          OSError: the folder cannot be written to.
-        """
-        with saved_folder(folder, "Detector") as place:
-            self.write_parts(place)
-
-    def write_parts(self, folder: Path) -> None:
-        """Write the files of `save` into a folder that gets a manifest later."""
-        saving.save(folder / MODEL, self.model, self.params)
-        write_tensors(folder / ERRORS, {"training_errors": self.training_errors}, {})
-        description = {
+    def _describe(self) -> dict[str, Any]:
+        return {
             "settings": asdict(self.settings),
             "preprocessor": self.preprocessor.to_json(),
             "history": {name: values.tolist() for name, values in self.history.items()},
             "validation_start": self.validation_start,
         }
-        write_description(folder / DESCRIPTION, description)
+
+    def write_parts(self, folder: Path) -> None:
+        super().write_parts(folder)
+        write_tensors(folder / ERRORS, {"training_errors": self.training_errors}, {})
+
+    @staticmethod
+    def _parse(stored: dict) -> dict[str, Any]:
+        settings, preprocessor = parse_settings(Settings, stored)
+        start = checks.check_count("validation_start", stored["validation_start"], minimum=0)
+        return {
+            "preprocessor": preprocessor,
+            "settings": settings,
+            "history": read_history(stored["history"]),
+            "validation_start": start,
+        }
+
+    @staticmethod
+    def _expected_model(fields: dict[str, Any]) -> Autoencoder | StackedLSTM:
+        return build(fields["settings"], fields["preprocessor"].features)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike) -> Detector:
-        """Return the detector that `save` wrote.
-
-        Raises:
-          FileNotFoundError: the folder, or a file in it, is not there.
-          ValueError: a file is damaged, or the files are not of one detector.
-        """
-        folder = Path(folder)
-        saved_by = "Detector.save or lstmcore anomalies"
-        manifest.check_parts(folder, (DESCRIPTION, MODEL, ERRORS), saved_by)
-        description = read_description(folder / DESCRIPTION, _parse)
-        model, params = saving.load(folder / MODEL)
-        features = description["preprocessor"].features
-        with damaged(folder / DESCRIPTION):
-            expected = build(description["settings"], features)
-        check_model(folder / MODEL, model, folder / DESCRIPTION, expected)
-        errors = _read_errors(folder / ERRORS, features, description["validation_start"])
-        return cls(model, params, training_errors=errors, **description)
+    def _read_others(cls, folder: Path, fields: dict[str, Any]) -> dict[str, Any]:
+        path, least = folder / ERRORS, fields["validation_start"]
+        return {"training_errors": _read_errors(path, fields["preprocessor"].features, least)}
 
     def __repr__(self) -> str:
         return f"Detector({self.settings.method}, {self.model!r})"
@@ -181,14 +165,11 @@ def scaled_rows(preprocessor: series.Preprocessor, table: np.ndarray) -> np.ndar
     Raises:
       ValueError: float32 cannot hold them.
     """
-    with np.errstate(over="ignore"):
-        scaled = preprocessor.transform(table).astype(np.float32)
-    if not np.isfinite(scaled).all():
-        raise ValueError(
-            "values are so far from those that the scaling was fitted to that float32 cannot hold "
-            "them: are they in the same units?"
-        )
-    return scaled
+    return as_float32(
+        preprocessor.transform(table),
+        "values are so far from those that the scaling was fitted to that float32 cannot hold "
+        "them: are they in the same units?",
+    )
 
 
 def finite(output) -> np.ndarray:
@@ -263,18 +244,3 @@ def _read_errors(path: Path, features: int, least: int) -> np.ndarray:
                 f"of {features} features and at least {least} rows"
             )
         return file.read()["training_errors"]
-
-
-def _parse(stored: dict) -> dict[str, Any]:
-    settings = Settings.from_json(stored["settings"])
-    preprocessor = series.Preprocessor.from_json(stored["preprocessor"])
-    if preprocessor.preprocessing != settings.preprocessing:
-        raise ValueError("settings and preprocessor describe different preprocessing")
-    return {
-        "preprocessor": preprocessor,
-        "settings": settings,
-        "history": read_history(stored["history"]),
-        "validation_start": checks.check_count(
-            "validation_start", stored["validation_start"], minimum=0
-        ),
-    }

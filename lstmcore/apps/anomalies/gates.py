@@ -66,7 +66,9 @@ def gate_traces(
                 running, read = stream(detector.model, detector.params), 0
             running, read = _advance(running, scaled, read, first), first
             rows = np.arange(first, last)
-            run = _steps(running, scaled[rows])
+            x = jnp.asarray(scaled[rows])[None]
+            y, after = running.step(x)
+            run = Run.unmasked(x, y, after.traces)
         yield rows.ravel() + dropped, run
 
 
@@ -99,15 +101,3 @@ def _advance(running: Stream, scaled: np.ndarray, read: int, until: int) -> Stre
         padded = np.pad(some, ((0, STEPS_AT_ONCE - len(some)), (0, 0)))  # one size, one program
         _, running = running.step(jnp.asarray(padded)[None], jnp.asarray(real)[None])
     return running
-
-
-def _steps(running: Stream, x: np.ndarray) -> Run:
-    y, after = running.step(jnp.asarray(x)[None])
-    return Run(
-        inputs=jnp.asarray(x)[None],
-        mask=None,
-        outputs=y,
-        traces=after.traces,
-        masks=dict.fromkeys(after.traces),
-        layers=tuple(after.traces),
-    )

@@ -15,7 +15,7 @@ import numpy as np
 
 from lstmcore.apps import run_folder
 from lstmcore.apps.anomalies import metrics
-from lstmcore.apps.anomalies.detection import LEVELS, DetectionResult
+from lstmcore.apps.anomalies.detection import Detection, DetectionResult
 from lstmcore.apps.anomalies.detector import Detector
 from lstmcore.apps.anomalies.gates import gate_traces
 from lstmcore.apps.report import figures, page, series_data
@@ -52,13 +52,6 @@ class ReportData(NamedTuple):
     result: DetectionResult
     labels: np.ndarray | None
     notes: Sequence[str]
-
-
-def write_model(folder: Path, detector: Detector, description: dict) -> None:
-    """Write the detector, settings.json and the losses, before the rest of the report."""
-    detector.write_parts(folder)
-    run_folder.write_json(folder / "settings.json", run_folder.versions() | description)
-    run_folder.write_history(folder / "history.csv", detector.history)
 
 
 def write(folder: Path, data: ReportData) -> None:
@@ -101,7 +94,7 @@ def _score_rows(data: ReportData, outputs: np.ndarray) -> Iterator[list]:
     cells = zip(*(column.tolist() for column in columns), strict=True)
     lines = zip(data.table.labels, cells, flags.tolist(), numbers.tolist(), strict=True)
     for label, row, flag, number in lines:
-        yield [label, *("" if cell != cell else cell for cell in row), flag, number or ""]
+        yield [label, *row, flag, number or ""]
 
 
 def summary(result: DetectionResult, labels: Sequence) -> str:
@@ -124,14 +117,13 @@ def times_threshold(score: float, threshold: float) -> float:
 
 
 def caveats(
-    result: DetectionResult, kind: str, level: float | None, normal: int, trained_on_own: bool
+    result: DetectionResult, settings: Detection, normal: int, trained_on_own: bool
 ) -> list[str]:
     """Return sentences on the false alarms and the missed events to expect.
 
     Args:
       result: from `detect`.
-      kind: of threshold.
-      level: as given to `detect`.
+      settings: as given to `detect`.
       normal: rows of the training part, validation rows included.
       trained_on_own: whether the training part is the start of the series that is scored.
     """
@@ -145,19 +137,17 @@ def caveats(
             + (
                 "no event can be found in them, and an anomalous row among them raises the "
                 "threshold"
-                if kind == "maximum"
+                if settings.threshold == "maximum"
                 else "anomalous rows among them are harder to find, and raise the threshold"
             )
             + "; --train names a table of normal rows instead"
         )
-    chance = 1 / (normal + 1) if kind == "maximum" else _false_alarm_rate(kind, level)
     if tested:
-        expected = chance * tested
+        expected = settings.false_alarm_rate(normal) * tested
         notes.append(
             f"if all {count(tested, 'row')} {'after them ' * trained_on_own}were normal as well, "
             f"about {expected:.2g} of them would still be flagged (more if the model has "
-            f"overfitted "
-            "the training part): a single row just above the threshold means little"
+            "overfitted the training part): a single row just above the threshold means little"
         )
     if not has_score.all():
         notes.append(
@@ -165,11 +155,6 @@ def caveats(
             "few rows come before"
         )
     return notes
-
-
-def _false_alarm_rate(kind: str, level: float | None) -> float:
-    level = LEVELS[kind] if level is None else level
-    return 1 - level if kind == "quantile" else level
 
 
 def echoes(result: DetectionResult, lags: Sequence[int]) -> list[str]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
+from typing import Annotated, Any, Literal
 
 from lstmcore import checks
-from lstmcore.apps.settings import SeriesSettings
+from lstmcore.apps.settings import Activation, Count, Fraction, SeriesSettings, Sizes
 from lstmcore.models.autoencoders import Autoencoder
 from lstmcore.models.stacked import StackedLSTM
 
-__all__ = ["COMBINATIONS", "METHODS", "Settings", "build"]
 
-METHODS = ("reconstruction", "prediction")
-COMBINATIONS = ("mean", "median")
+def check_deviation(name: str, value: Any) -> float:
+    """Return a finite number of at least 0."""
+    number = checks.check_number(name, value)
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"{name} must be a number from 0 on, got {number}")
+    return number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,26 +50,17 @@ class Settings(SeriesSettings):
     """
 
     method: Literal["reconstruction", "prediction"] = "reconstruction"
-    activation: str = "tanh"
+    activation: Activation = "tanh"
     combine: Literal["mean", "median"] = "mean"
-    masking: float = 0.0
-    gaussian: float = 0.0
-    units: tuple[int, ...] = (32, 16)
-    epochs: int = 40
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checks.check_choice("method", self.method, METHODS)
-        checks.check_choice("combine", self.combine, COMBINATIONS)
-        self._check_fractions("masking")
-        self._set("gaussian", checks.check_number("gaussian", self.gaussian))
-        if not 0 <= self.gaussian < np.inf:
-            raise ValueError(f"gaussian must be a number from 0 on, got {self.gaussian}")
+    masking: Fraction = 0.0
+    gaussian: Annotated[float, check_deviation] = 0.0
+    units: Sizes = (32, 16)
+    epochs: Count = 40
 
     @property
-    def span(self) -> int:
-        """Return the rows of a training example: those of the window and those to predict."""
-        return self.window + (self.horizon if self.method == "prediction" else 0)
+    def predicted_rows(self) -> int:
+        """Return how many rows after each window, or after each row, are predicted."""
+        return 0 if self.method == "reconstruction" else self.horizon
 
 
 def build(settings: Settings, features: int) -> Autoencoder | StackedLSTM:

@@ -89,7 +89,7 @@ def gaussian(features: int, probability: float = 1e-4) -> Threshold:
       3.841
     """
     features = checks.check_count("features", features)
-    _check_probability(probability)
+    check_probability("probability", probability)
     value = float(_stats().chi2.isf(probability, features))
     return Threshold(
         value,
@@ -138,9 +138,8 @@ def peaks_over_threshold(scores, probability: float = 1e-4, *, initial: float = 
       True
     """
     scores = _scores(scores)
-    _check_probability(probability)
-    if not 0 < initial < 1:
-        raise ValueError(f"initial must be between 0 and 1, got {initial}")
+    check_probability("probability", probability)
+    check_probability("initial", initial)
     t = float(np.quantile(scores, initial))
     excesses = scores[scores > t] - t
     if len(excesses) < FEWEST_PEAKS:
@@ -187,9 +186,12 @@ def _scores(scores) -> np.ndarray:
     return scores
 
 
-def _check_probability(probability) -> None:
-    if not 0 < probability < 1:
-        raise ValueError(f"probability must be between 0 and 1, got {probability}")
+def check_probability(name: str, value) -> float:
+    """Return a number between 0 and 1, both excluded."""
+    number = checks.check_number(name, value)
+    if not 0 < number < 1:
+        raise ValueError(f"{name} must be between 0 and 1, got {number}")
+    return number
 
 
 def _stats():

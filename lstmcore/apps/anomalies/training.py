@@ -87,8 +87,7 @@ def train(
 
 def training_windows(scaled: np.ndarray, settings: Settings) -> np.ndarray:
     """Return windows of `settings.span` rows, float32 [N, span, F]."""
-    count = len(scaled) - settings.span + 1
-    stride = series.stride_for(settings.stride, count, settings.span * scaled.shape[1])
+    stride = settings.stride_for(len(scaled) - settings.span + 1, scaled.shape[1])
     return np.ascontiguousarray(series.windows(scaled, settings.span, stride=stride))
 
 

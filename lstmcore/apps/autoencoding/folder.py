@@ -13,6 +13,7 @@ from lstmcore.apps import run_folder
 from lstmcore.apps.autoencoding.outputs import Part, encoder_run
 from lstmcore.apps.autoencoding.settings import Settings
 from lstmcore.apps.autoencoding.windows import Windows, side_by_side
+from lstmcore.apps.saved import parse_settings
 from lstmcore.io.description import read_description
 from lstmcore.models import saving
 from lstmcore.series import Preprocessor, ReadOptions, Table
@@ -20,10 +21,6 @@ from lstmcore.study import plots
 from lstmcore.training.fit import FitResult
 
 NUMBERS_AT_ONCE = 2**18  # of output.csv: some 10 MB as Python objects
-
-__all__ = [
-    "Origin", "describe", "read_settings", "write_figures", "write_model", "write_outputs",
-]  # fmt: skip
 
 
 def describe(
@@ -74,13 +71,10 @@ def read_settings(path: Path) -> Origin:
 
 
 def _parse(stored: dict) -> Origin:
-    settings = Settings.from_json(stored["settings"])
-    preprocessor = Preprocessor.from_json(stored["preprocessor"])
+    settings, preprocessor = parse_settings(Settings, stored)
     columns = tuple(map(str, stored["columns"]))
     if len(columns) != preprocessor.features:
         raise ValueError("columns and preprocessor do not agree")
-    if preprocessor.preprocessing != settings.preprocessing:
-        raise ValueError("settings and preprocessor do not agree")
     time = stored.get("time")  # in files from before there were other options
     before = {} if time is None else {"time": time}
     reading = ReadOptions.from_json(stored.get("reading", before))
@@ -141,17 +135,7 @@ def _output_rows(parts: list[Part]) -> Iterable[tuple]:
                 part.used_for[windows].repeat(steps).tolist(),
                 np.tile(np.arange(steps), len(windows)).tolist(),
                 part.rows[windows].ravel().tolist(),
-                *_cells(part.actual[windows]),
-                *_cells(part.output[windows]),
+                *part.actual[windows].reshape(-1, features).T.tolist(),
+                *part.output[windows].reshape(-1, features).T.tolist(),
                 strict=True,
             )
-
-
-def _cells(values: np.ndarray) -> list[list]:
-    """Return [N, T, F] as F lists; a missing value is an empty cell."""
-    columns = values.reshape(-1, values.shape[-1]).T
-    gone = np.isnan(columns)
-    if gone.any():
-        columns = columns.astype(object)
-        columns[gone] = ""
-    return columns.tolist()

@@ -17,8 +17,6 @@ from lstmcore.study.run import Run, end_to_end
 WINDOWS_AT_ONCE = 1024  # so that memory does not grow with the table
 USES = ("training", "neither", "validation")  # "neither" overlaps both
 
-__all__ = ["USES", "Part", "encoder_run", "in_units", "outputs_of"]
-
 
 class Part(NamedTuple):
     """The target and the output of one decoder, in units of the table.

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from lstmcore import checks
-from lstmcore.apps.settings import SeriesSettings
+from lstmcore.apps.settings import (
+    Activation,
+    AnyRows,
+    Count,
+    Fraction,
+    Patience,
+    SeriesSettings,
+    Sizes,
+)
 from lstmcore.series import Preprocessing
 
-MODES = ("reconstruction", "prediction", "composite")
-
-__all__ = ["MODES", "TUTORIAL", "Settings"]
+Mode = Literal["reconstruction", "prediction", "composite"]
+MODES = get_args(Mode)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,28 +38,18 @@ class Settings(SeriesSettings):
         training. At least one if not 0.
     """
 
-    mode: Literal["reconstruction", "prediction", "composite"] = "reconstruction"
-    activation: str = "tanh"
-    first_row: int = 0
-    units: tuple[int, ...] = (64, 32)
-    epochs: int = 200
-    patience: int | None = None
-    validation: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checks.check_choice("mode", self.mode, MODES)
-        self._set("first_row", checks.check_count("first_row", self.first_row, minimum=0))
+    mode: Mode = "reconstruction"
+    activation: Activation = "tanh"
+    first_row: AnyRows = 0
+    units: Sizes = (64, 32)
+    epochs: Count = 200
+    patience: Patience | None = None
+    validation: Fraction = 0.0
 
     @property
     def predicted_rows(self) -> int:
         """Return how many rows after each window the decoder returns."""
         return 0 if self.mode == "reconstruction" else self.horizon
-
-    @property
-    def span(self) -> int:
-        """Return the rows of an example: those of the window and those to predict."""
-        return self.window + self.predicted_rows
 
     @property
     def outputs(self) -> tuple[str, ...]:

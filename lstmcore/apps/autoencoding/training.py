@@ -15,8 +15,6 @@ from lstmcore.training.fit import FitResult
 
 ROWS_WORTH_SPLITTING = 256  # windows times steps in a batch; fewer keep one core busy at most
 
-__all__ = ["build", "model_outputs", "targets", "train"]
-
 
 def build(settings: Settings, features: int) -> Autoencoder | CompositeAutoencoder:
     """Return the model that the settings describe."""

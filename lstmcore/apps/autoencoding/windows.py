@@ -10,10 +10,9 @@ from lstmcore import series
 from lstmcore.apps.autoencoding.settings import Settings
 from lstmcore.formatting import count
 from lstmcore.series import Table
+from lstmcore.series.preprocessing import as_float32
 
 SHOWN_STEPS = 300  # of a long series in a figure
-
-__all__ = ["SHOWN_STEPS", "Windows", "cut", "side_by_side"]
 
 
 class Windows(NamedTuple):
@@ -57,7 +56,7 @@ def cut(table: Table, settings: Settings) -> Windows:
             + f" ({dropped} are dropped by differencing)" * bool(dropped)
             + ": use a shorter window or more data"
         )
-    stride = series.stride_for(settings.stride, left - span + 1, span * values.shape[1])
+    stride = settings.stride_for(left - span + 1, values.shape[1])
     indices = np.arange(settings.first_row + dropped, len(table.values))
     rows = series.windows(indices, span, stride=stride)[:, :, 0]
     validation_start = training = len(rows)
@@ -71,13 +70,9 @@ def cut(table: Table, settings: Settings) -> Windows:
         )
     trained_on = int(rows[training - 1, -1]) + 1 - settings.first_row
     preprocessor = settings.preprocessing.fit(values, rows=trained_on)
-    with np.errstate(over="ignore"):
-        seen = preprocessor.transform(values).astype(np.float32)
-    if not np.isfinite(seen).all():
-        raise ValueError(
-            f"scaling {settings.preprocessing.scaling!r} leaves numbers that float32 cannot hold: "
-            "use 'standard'"
-        )
+    scaling = settings.preprocessing.scaling
+    problem = f"scaling {scaling!r} leaves numbers that float32 cannot hold: use 'standard'"
+    seen = as_float32(preprocessor.transform(values), problem)
     cut_up = series.windows(seen, span, stride=stride)
     return Windows(rows, cut_up, stride, training, validation_start, preprocessor)
 

@@ -13,22 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks, series
-from lstmcore.apps.forecasting.evaluation import (
-    MODEL,
-    MOST_PRINTED,
-    Scores,
-    baselines_of,
-    more_targets,
-    score_table,
-    scores_of,
-)
+from lstmcore.apps.forecasting import evaluation
 from lstmcore.apps.forecasting.metrics import mase_scale
 from lstmcore.apps.forecasting.predictor import Trained
 from lstmcore.apps.forecasting.settings import Settings, as_table, names_of
 from lstmcore.apps.forecasting.training import check_rows, train
 from lstmcore.formatting import count, shorten, text_table
-
-__all__ = ["Backtest", "backtest"]
 
 
 class Backtest(NamedTuple):
@@ -50,24 +40,24 @@ class Backtest(NamedTuple):
     targets: tuple[str, ...]
     actual: np.ndarray
     forecasts: dict[str, np.ndarray]
-    by_fold: dict[str, Scores]
-    scores: dict[str, Scores]
+    by_fold: dict[str, evaluation.Scores]
+    scores: dict[str, evaluation.Scores]
     season: int | None
     trained: Trained
 
     def __str__(self) -> str:
         folds, horizon, _ = self.actual.shape
         lines = []
-        for place, target in enumerate(self.targets[:MOST_PRINTED]):
+        for place, target in enumerate(self.targets[: evaluation.MOST_PRINTED]):
             lines.append(f"{shorten(target)}: {count(folds, 'fold')}, horizon {horizon}")
-            lines.append(score_table(self.scores, self.season, place))
+            lines.append(evaluation.score_table(self.scores, self.season, place))
             rows = [
                 [f"{origin:,}", *(f"{scores.mae[fold, place]:.4g}" for scores in by_fold)]
                 for fold, origin in enumerate(self.origins)
                 for by_fold in [self.by_fold.values()]
             ]
             lines += ["MAE by fold", text_table(["first row", *self.by_fold], rows, words=1), ""]
-        return "\n".join([*lines[:-1], *more_targets(self.targets)])
+        return "\n".join([*lines[:-1], *evaluation.more_targets(self.targets)])
 
 
 def backtest(
@@ -125,23 +115,25 @@ def backtest(
         future = table[origin : origin + horizon, covariates] if covariates else None
         filled = trained.preprocessor.filled(trained.table(past))[:, :width]
         of_fold = {
-            MODEL: trained.forecast(past, future=future).point,
-            **baselines_of(filled, [origin], horizon, season),
+            evaluation.MODEL: trained.forecast(past, future=future).point,
+            **evaluation.baselines_of(filled, [origin], horizon, season),
         }
         truth = trained.table(table)[:, :width]
         actual = truth[None, origin : origin + horizon]
         scale = mase_scale(truth[:origin], season or 1)
         actuals.append(actual)
         forecasts.append(of_fold)
-        by_fold.append({name: scores_of(actual, one, scale) for name, one in of_fold.items()})
+        by_fold.append(
+            {name: evaluation.scores_of(actual, one, scale) for name, one in of_fold.items()}
+        )
     actual = np.concatenate(actuals)
     joined = {name: np.concatenate([fold[name] for fold in forecasts]) for name in forecasts[0]}
     each = {
-        name: Scores(*map(np.stack, zip(*(fold[name] for fold in by_fold), strict=True)))
+        name: evaluation.Scores(*map(np.stack, zip(*(fold[name] for fold in by_fold), strict=True)))
         for name in joined
     }
     pooled = {
-        name: scores_of(actual, one, 1.0)._replace(mase=each[name].mase.mean(axis=0))
+        name: evaluation.scores_of(actual, one, 1.0)._replace(mase=each[name].mase.mean(axis=0))
         for name, one in joined.items()
     }
     return Backtest(origins, trained.targets, actual, joined, each, pooled, season, trained)

@@ -7,23 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.apps.forecasting import metrics
 from lstmcore.apps.forecasting.forecast import Forecast
 from lstmcore.apps.forecasting.lag import FEWEST, LagCheck, lag_check
-from lstmcore.apps.forecasting.metrics import (
-    Axis,
-    coverage,
-    mae,
-    mase,
-    mase_scale,
-    naive,
-    rmse,
-    seasonal_naive,
-    skill,
-    smape,
-)
 from lstmcore.formatting import count, shorten, text_table
-
-__all__ = ["Evaluation", "Scores"]
 
 MOST_PRINTED = 10  # targets
 MOST_CHECKED = 2000  # forecasts in a lag check; of more, the last
@@ -107,10 +94,10 @@ def evaluate(
       season: rows of a season, or None.
     """
     origins, horizon = forecast.origins, forecast.point.shape[1]
-    actual = _rows_from(table, origins, horizon)
+    actual = table[origins[:, None] + np.arange(horizon)]
     baselines = baselines_of(filled, origins, horizon, season)
     # From the table as is: the naive forecast has no error on a value that was filled forward.
-    scale = mase_scale(table[:training], season or 1)
+    scale = metrics.mase_scale(table[:training], season or 1)
     points = {MODEL: forecast.point, **baselines}
     level, covered = _interval(forecast, actual)
     return Evaluation(
@@ -133,19 +120,19 @@ def evaluate(
 
 def baselines_of(values, origins, horizon: int, season: int | None) -> dict[str, np.ndarray]:
     """Return the naive forecast and, if there is a season, the seasonal naive one."""
-    baselines = {NAIVE: naive(values, origins, horizon)}
+    baselines = {NAIVE: metrics.naive(values, origins, horizon)}
     if season is not None:
-        baselines[SEASONAL] = seasonal_naive(values, origins, horizon, season)
+        baselines[SEASONAL] = metrics.seasonal_naive(values, origins, horizon, season)
     return baselines
 
 
-def scores_of(actual, forecast, scale, axis: Axis = (0, 1)) -> Scores:
+def scores_of(actual, forecast, scale, axis: metrics.Axis = (0, 1)) -> Scores:
     """Return all four errors of a forecast."""
     return Scores(
-        mae(actual, forecast, axis=axis),
-        rmse(actual, forecast, axis=axis),
-        smape(actual, forecast, axis=axis),
-        mase(actual, forecast, scale, axis=axis),
+        metrics.mae(actual, forecast, axis=axis),
+        metrics.rmse(actual, forecast, axis=axis),
+        metrics.smape(actual, forecast, axis=axis),
+        metrics.mase(actual, forecast, scale, axis=axis),
     )
 
 
@@ -153,7 +140,7 @@ def score_table(scores: Mapping[str, Scores], season: int | None, place: int) ->
     """Return the errors of one target as text; skill is that of the MAE over the naive forecast."""
     rows = []
     for name, errors in scores.items():
-        gained = skill(errors.mae[place], scores[NAIVE].mae[place])
+        gained = metrics.skill(errors.mae[place], scores[NAIVE].mae[place])
         numbers = [f"{error[place]:.4g}" for error in errors]
         label = f"{name} ({season})" if name == SEASONAL else name
         rows.append([label, *numbers, f"{gained:.2f}"])
@@ -170,7 +157,7 @@ def _interval(forecast: Forecast, actual):
         level = high - low if np.isclose(low, 1 - high) and low < high else None
     if level is None:
         return None, None
-    return level, coverage(actual, *forecast.interval(level))
+    return level, metrics.coverage(actual, *forecast.interval(level))
 
 
 def _lag_checks(actual, forecast, last) -> tuple[LagCheck, ...]:
@@ -182,7 +169,3 @@ def _lag_checks(actual, forecast, last) -> tuple[LagCheck, ...]:
         lag_check(actual[:, step], forecast[:, step], last, step + 1)
         for step in range(actual.shape[1])
     )
-
-
-def _rows_from(values, origins, horizon: int) -> np.ndarray:
-    return values[np.asarray(origins)[:, None] + np.arange(horizon)]

@@ -8,8 +8,6 @@ import numpy as np
 
 from lstmcore import checks
 
-__all__ = ["Forecast"]
-
 
 class Forecast(NamedTuple):
     """Forecasts in units of the data.

@@ -28,8 +28,6 @@ import numpy as np
 from lstmcore import checks
 from lstmcore.formatting import count
 
-__all__ = ["LagCheck", "lag_check"]
-
 LAGS = "lags (no better than persistence)"
 NO_BETTER = "no better than persistence"
 BEATS = "beats persistence"
@@ -72,11 +70,10 @@ class LagCheck(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{self.step} ahead: {self.verdict}\n"
-            f"  best lag {count(self.best_lag, 'row')}; {self.anticipation:.0%} of the changes "
-            f"anticipated, direction {self.direction:.2f}\n"
-            f"  skill {self.skill:.2f} over persistence, {self.skill_over_smoothing:.2f} over "
-            "the best smoothing of the last values"
+            f"{self.step} ahead: {self.verdict}\n  best lag {count(self.best_lag, 'row')}; "
+            f"{self.anticipation:.0%} of the changes anticipated, direction {self.direction:.2f}\n "
+            f" skill {self.skill:.2f} over persistence, {self.skill_over_smoothing:.2f} over the "
+            "best smoothing of the last values"
         )
 
 

@@ -15,18 +15,6 @@ import numpy as np
 from lstmcore import checks
 from lstmcore.formatting import count
 
-__all__ = [
-    "coverage",
-    "mae",
-    "mase",
-    "mase_scale",
-    "naive",
-    "rmse",
-    "seasonal_naive",
-    "skill",
-    "smape",
-]
-
 Axis = int | tuple[int, ...]
 
 

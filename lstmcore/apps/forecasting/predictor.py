@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,27 +14,26 @@ from lstmcore import checks
 from lstmcore.apps.forecasting.evaluation import Evaluation, evaluate
 from lstmcore.apps.forecasting.forecast import Forecast
 from lstmcore.apps.forecasting.metrics import check_origins
-from lstmcore.apps.forecasting.settings import Settings, arrange, as_float32, as_table, build
+from lstmcore.apps.forecasting.settings import Settings, arrange, as_table, build
+from lstmcore.apps.saved import Saved, parse_settings
 from lstmcore.formatting import count, few
-from lstmcore.io import manifest
-from lstmcore.io.description import check_model, read_description, read_history, write_description
-from lstmcore.io.reading import damaged
-from lstmcore.io.saved_folder import saved_folder
-from lstmcore.models import saving
+from lstmcore.io.description import read_history
 from lstmcore.models.forecaster import Forecaster
 from lstmcore.programs import compiled
 from lstmcore.series import Preprocessor, Split
+from lstmcore.series.preprocessing import as_float32
 from lstmcore.study.run import Run
 
-__all__ = ["Trained"]
-
-MODEL, DESCRIPTION = "model.safetensors", "forecast.json"
+TOO_LARGE = (
+    "some preprocessed values do not fit into float32: scale them (scaling='standard'), or look "
+    "for a column that hardly changes in the training part"
+)
 MOST_AT_ONCE = 1024  # windows in one call of the model, and
 MOST_NUMBERS = 2**22  # numbers in them: memory does not grow with the number of forecasts
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class Trained(Saved):
     """A trained forecaster, from `train`, with all that a forecast needs.
 
     Attributes:
@@ -51,6 +48,9 @@ class Trained:
       noise: [horizon, targets], root mean squared error in the validation part in model units, for
         samples; 0 for a model without dropout or validation part.
     """
+
+    DESCRIPTION = "forecast.json"
+    COMMAND = "lstmcore forecast"
 
     settings: Settings
     columns: tuple[str, ...]
@@ -120,7 +120,7 @@ class Trained:
         _, scaled, origins = self._rows(values, origins, future)
         x, covariates = self._inputs(scaled, origins)
         output, traces = self.model.apply(self.params, x, covariates, edits=edits)
-        return Run(x, None, output, traces, dict.fromkeys(traces), layers=tuple(traces))
+        return Run.unmasked(x, output, traces)
 
     def evaluate(self, values, *, samples: int = 0) -> Evaluation:
         """Compare forecasts of the test part with naive ones, and check their lag.
@@ -148,23 +148,9 @@ class Trained:
             self.settings.season,
         )
 
-    def save(self, folder: str | os.PathLike) -> None:
-        """Write the forecaster into a folder, which is made if it is not there.
-
-        It replaces a forecaster that was saved there before; other files stay.
-
-        Raises:
-          FileExistsError: a file of the same name was not saved by lstmcore, or changed since.
-          OSError: the folder cannot be written to.
-        """
-        with saved_folder(folder, "Trained") as place:
-            self.write_parts(place)
-
-    def write_parts(self, folder: Path) -> None:
-        """Write the files of `save` into a folder that gets a manifest later."""
-        saving.save(folder / MODEL, self.model, self.params)
+    def _describe(self) -> dict[str, Any]:
         split = {name: [part.start, part.stop] for name, part in self.split._asdict().items()}
-        description = {
+        return {
             "settings": self.settings.to_json(),
             "columns": list(self.columns),
             "preprocessor": self.preprocessor.to_json(),
@@ -173,24 +159,30 @@ class Trained:
             "stride": self.stride,
             "noise": self.noise.tolist(),
         }
-        write_description(folder / DESCRIPTION, description)
 
-    @classmethod
-    def load(cls, folder: str | os.PathLike) -> Trained:
-        """Return the forecaster that `save` wrote.
+    @staticmethod
+    def _parse(stored: dict) -> dict[str, Any]:
+        settings, preprocessor = parse_settings(Settings, stored)
+        columns = tuple(stored["columns"])
+        order, targets, _ = arrange(columns, settings)
+        if preprocessor.features != len(order):
+            raise ValueError(f"preprocessor is for {preprocessor.features} of {len(order)} columns")
+        noise = np.array(stored["noise"], float)
+        if noise.shape != (settings.horizon, targets) or not (noise >= 0).all():
+            raise ValueError("noise is not one number per step and target")
+        return {
+            "settings": settings,
+            "columns": columns,
+            "preprocessor": preprocessor,
+            "history": read_history(stored["history"]),
+            "split": _split(stored["split"]),
+            "stride": checks.check_count("stride", stored["stride"]),
+            "noise": noise,
+        }
 
-        Raises:
-          FileNotFoundError: the folder, or a file in it, is not there.
-          ValueError: a file is damaged, or of another run.
-        """
-        folder = Path(folder)
-        manifest.check_parts(folder, (DESCRIPTION, MODEL), "Trained.save or lstmcore forecast")
-        fields = read_description(folder / DESCRIPTION, _parse)
-        model, params = saving.load(folder / MODEL)
-        with damaged(folder / DESCRIPTION):
-            expected = build(fields["settings"], fields["columns"])
-        check_model(folder / MODEL, model, folder / DESCRIPTION, expected)
-        return cls(**fields, model=model, params=params)
+    @staticmethod
+    def _expected_model(fields: dict[str, Any]) -> Forecaster:
+        return build(fields["settings"], fields["columns"])
 
     def table(self, values) -> np.ndarray:
         """Return `values` as float64 [rows, F], with columns in the order of the model."""
@@ -251,7 +243,7 @@ class Trained:
         beyond = int(origins.max()) + horizon - rows
         if self.model.future_covariates and beyond > 0:
             filled = self._extended(filled, future, beyond)
-        return filled, as_float32(self.preprocessor.transform(filled)), origins
+        return filled, as_float32(self.preprocessor.transform(filled), TOO_LARGE), origins
 
     def _extended(self, filled: np.ndarray, future, rows: int) -> np.ndarray:
         """Append rows with the future covariates; the other columns, which are not read, repeat."""
@@ -292,29 +284,6 @@ class Trained:
 @compiled
 def _apply(model: Forecaster, params, x, future, key) -> Any:
     return model.apply(params, x, future, key=key)[0]
-
-
-def _parse(stored: dict) -> dict[str, Any]:
-    settings = Settings.from_json(stored["settings"])
-    columns = tuple(stored["columns"])
-    preprocessor = Preprocessor.from_json(stored["preprocessor"])
-    order, targets, _ = arrange(columns, settings)
-    if preprocessor.features != len(order):
-        raise ValueError(f"preprocessor is for {preprocessor.features} of {len(order)} columns")
-    if preprocessor.preprocessing != settings.preprocessing:
-        raise ValueError("settings and preprocessor describe different preprocessing")
-    noise = np.array(stored["noise"], float)
-    if noise.shape != (settings.horizon, targets) or not (noise >= 0).all():
-        raise ValueError("noise is not one number per step and target")
-    return {
-        "settings": settings,
-        "columns": columns,
-        "preprocessor": preprocessor,
-        "history": read_history(stored["history"]),
-        "split": _split(stored["split"]),
-        "stride": checks.check_count("stride", stored["stride"]),
-        "noise": noise,
-    }
 
 
 def _split(stored: dict) -> Split:

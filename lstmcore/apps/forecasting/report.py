@@ -70,12 +70,6 @@ class ReportData(NamedTuple):
     notes: Sequence[str]
 
 
-def write_model(folder: Path, trained: Trained) -> None:
-    """Write the forecaster and the losses, before the rest of the report."""
-    trained.write_parts(folder)
-    run_folder.write_history(folder / "history.csv", trained.history)
-
-
 def write(folder: Path, data: ReportData) -> None:
     """Write forecasts and errors as CSV files, the figures and report.html."""
     evaluation, time = data.evaluation, data.table.label_name
@@ -105,9 +99,8 @@ def _test_rows(data: ReportData) -> Iterator[list]:
     for number in non_overlapping(evaluation):
         origin = int(evaluation.forecast.origins[number])
         for step, place in np.ndindex(blocks[0].shape[1:]):
-            cells = [float(block[number, step, place]) for block in blocks]
             names = [origin, step + 1, labels[origin + step], targets[place]]
-            yield [*names, *("" if cell != cell else cell for cell in cells)]
+            yield [*names, *(float(block[number, step, place]) for block in blocks)]
 
 
 def _forecast_rows(data: ReportData, forecast: Forecast) -> Iterator[list]:
@@ -287,9 +280,7 @@ def _coverage(evaluation: Evaluation) -> list[str]:
     if evaluation.covered is None or evaluation.level is None:
         return []
     level = evaluation.level
-    covered = dict(
-        zip(evaluation.forecast.targets, evaluation.covered.tolist(), strict=True),
-    )
+    covered = dict(zip(evaluation.forecast.targets, evaluation.covered.tolist(), strict=True))
     if len(covered) > MOST_TARGETS:
         low, high = min(covered.values()), max(covered.values())
         values = f"{low:.0%} to {high:.0%} of each of {len(covered):,} targets"
@@ -346,9 +337,8 @@ def _backtest_parts(data: ReportData) -> list[str]:
     if data.backtest is None:
         return []
     folds = (
-        f"Trained anew for each of {count(len(data.backtest.origins), 'fold')}, on only the "
-        f"rows before it, to forecast the {count(data.trained.settings.horizon, 'row')} from "
-        "there on."
+        f"Trained anew for each of {count(len(data.backtest.origins), 'fold')}, on only the rows "
+        f"before it, to forecast the {count(data.trained.settings.horizon, 'row')} from there on."
     )
     table = _error_table(data, data.backtest.scores, "backtest.csv")
     return [page.heading("Backtest"), page.paragraph(folds), *table]

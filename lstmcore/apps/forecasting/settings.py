@@ -6,17 +6,45 @@ import reprlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.apps.settings import SeriesSettings
+from lstmcore.apps.settings import Fraction, Rows, SeriesSettings
 from lstmcore.formatting import count, few, shorten
 from lstmcore.models.forecaster import Forecaster
-from lstmcore.series import arguments, stride_for
+from lstmcore.series import arguments
 
-__all__ = ["Settings"]
+
+def check_names(name: str, value: Any) -> tuple[str, ...]:
+    """Return names of columns as a tuple, each of them once."""
+    try:
+        names = value if isinstance(value, str) else tuple(value)
+    except TypeError:
+        names = (value,)
+    if isinstance(names, str) or not all(isinstance(one, str) for one in names):
+        raise TypeError(
+            f"{name} must be names such as ('load', 'price'), got {reprlib.repr(names)}"
+        )
+    if len(set(names)) < len(names):
+        twice = Counter(names).most_common(1)[0][0]
+        raise ValueError(f"{name} holds a name twice: {few([twice, twice])}")
+    return names
+
+
+def check_quantiles(name: str, value: Any) -> tuple[float, ...]:
+    """Return levels of quantiles in rising order, 0.5 among them; or none."""
+    quantiles = checks.check_quantiles(value)
+    if quantiles and 0.5 not in quantiles:
+        raise ValueError(
+            f"{name} must hold 0.5, the point forecast, got {quantiles}: pass for instance "
+            "(0.1, 0.5, 0.9)"
+        )
+    return quantiles
+
+
+Names = Annotated[tuple[str, ...], check_names, "NAMES"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,22 +75,16 @@ class Settings(SeriesSettings):
     """
 
     mode: Literal["direct", "recursive"] = "direct"
-    targets: tuple[str, ...] = ()
-    future_covariates: tuple[str, ...] = ()
-    season: int | None = None
-    quantiles: tuple[float, ...] = ()
-    dropout: float = 0.0
-    test: float = 0.15
-    validation: float = 0.15
+    targets: Names = ()
+    future_covariates: Names = ()
+    season: Rows | None = None
+    quantiles: Annotated[tuple[float, ...], check_quantiles] = ()
+    dropout: Fraction = 0.0
+    test: Fraction = 0.15
+    validation: Fraction = 0.15
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_counts("season")
-        self._check_fractions("test")
-        self._set("dropout", checks.check_number("dropout", self.dropout))
-        for name in ("targets", "future_covariates"):
-            self._set(name, _names(name, getattr(self, name)))
-        self._set("quantiles", checks.check_quantiles(self.quantiles))
         Forecaster(  # raises where its hyperparameters do not fit
             1,
             self.units,
@@ -71,14 +93,6 @@ class Settings(SeriesSettings):
             quantiles=self.quantiles,
             dropout=self.dropout,
         )
-        self._check_quantiles()
-
-    def _check_quantiles(self) -> None:
-        if self.quantiles and 0.5 not in self.quantiles:
-            raise ValueError(
-                f"quantiles must hold 0.5, the point forecast, got {self.quantiles}: pass for "
-                "instance (0.1, 0.5, 0.9)"
-            )
         short = [lag for lag in self.preprocessing.difference if lag < self.horizon]
         if self.quantiles and short:
             raise ValueError(
@@ -86,10 +100,6 @@ class Settings(SeriesSettings):
                 f"{count(self.horizon, 'row')}, and quantiles of sums are not sums of quantiles: "
                 "take lags of at least the horizon, or dropout and samples instead of quantiles"
             )
-
-    def stride_for(self, windows: int, features: int) -> int:
-        """Return the rows from one window to the next, given the number of windows at stride 1."""
-        return stride_for(self.stride, windows, (self.window + self.horizon) * features)
 
 
 class Columns(NamedTuple):
@@ -110,7 +120,7 @@ def arrange(columns: Sequence[str], settings: Settings) -> Columns:
     Raises:
       ValueError: a name is not that of a column, or is given twice, or as target and covariate.
     """
-    names = _names("columns", columns)
+    names = check_names("columns", columns)
     every = set(names)
     for kind in ("targets", "future_covariates"):
         for name in getattr(settings, kind):
@@ -171,37 +181,8 @@ def names_of(values, columns: Sequence[str] | None) -> tuple[str, ...]:
     """
     own = arguments.column_names(values)
     if columns is not None:
-        return _names("columns", columns)
+        return check_names("columns", columns)
     if own is not None:
         return own
     shape = np.shape(values)
     return tuple(f"column_{place}" for place in range(shape[1] if len(shape) > 1 else 1))
-
-
-def as_float32(preprocessed: np.ndarray) -> np.ndarray:
-    """Return a preprocessed table as float32, as a model reads it.
-
-    Raises:
-      ValueError: numbers that are too large.
-    """
-    if np.abs(preprocessed).max() > np.finfo(np.float32).max:
-        raise ValueError(
-            "some preprocessed values do not fit into float32: scale them (scaling='standard'), or "
-            "look for a column that hardly changes in the training part"
-        )
-    return preprocessed.astype(np.float32)
-
-
-def _names(what: str, names) -> tuple[str, ...]:
-    try:
-        names = names if isinstance(names, str) else tuple(names)
-    except TypeError:
-        names = (names,)
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise TypeError(
-            f"{what} must be names such as ('load', 'price'), got {reprlib.repr(names)}"
-        )
-    if len(set(names)) < len(names):
-        twice = Counter(names).most_common(1)[0][0]
-        raise ValueError(f"{what} holds a name twice: {few([twice, twice])}")
-    return tuple(names)

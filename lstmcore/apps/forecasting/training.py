@@ -10,21 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import series
-from lstmcore.apps.forecasting.predictor import Trained
-from lstmcore.apps.forecasting.settings import (
-    Settings,
-    arrange,
-    as_float32,
-    as_table,
-    build,
-    names_of,
-)
+from lstmcore.apps.forecasting.predictor import TOO_LARGE, Trained
+from lstmcore.apps.forecasting.settings import Settings, arrange, as_table, build, names_of
 from lstmcore.apps.training import fit_model
 from lstmcore.formatting import count
 from lstmcore.models.forecaster import Forecaster
 from lstmcore.programs import compiled
-
-__all__ = ["train"]
+from lstmcore.series.preprocessing import as_float32
 
 
 def train(
@@ -78,9 +70,9 @@ def train(
     table = table[:, arrange(names, settings).order]
     model = build(settings, names)
     split = check_rows(len(table), settings)
-    first, span = settings.preprocessing.dropped_rows, settings.window + settings.horizon
+    first, span = settings.preprocessing.dropped_rows, settings.span
     preprocessor = settings.preprocessing.fit(table, rows=split.training.stop)
-    seen = as_float32(preprocessor.transform(table[: split.validation.stop]))
+    seen = as_float32(preprocessor.transform(table[: split.validation.stop]), TOO_LARGE)
     end = split.training.stop - first
     stride = settings.stride_for(end - span + 1, table.shape[1])
     validation = _validation(model, seen, end, settings) if settings.validation else None
@@ -117,7 +109,7 @@ def check_rows(rows: int, settings: Settings) -> series.Split:
     """
     split = series.split(rows, settings.validation, settings.test)
     # Differencing drops the first rows.
-    first, span = settings.preprocessing.dropped_rows, settings.window + settings.horizon
+    first, span = settings.preprocessing.dropped_rows, settings.span
     if split.training.stop - first < span:
         raise ValueError(
             f"the training part has {split.training.stop} of {count(rows, 'row')}"
@@ -169,7 +161,7 @@ def _root_mean_square(model: Forecaster, params: dict, batch: dict) -> jax.Array
 def _validation(model: Forecaster, seen: np.ndarray, end: int, settings: Settings) -> dict:
     """Return the validation windows, whose horizon lies after row `end`."""
     start = end if model.mode == "recursive" else end - settings.window
-    rows, span = len(seen) - start, settings.window + settings.horizon
+    rows, span = len(seen) - start, settings.span
     stride = settings.stride_for(rows - span + 1, seen.shape[1])
     return _examples(model, seen[start:], settings.window, stride)
 

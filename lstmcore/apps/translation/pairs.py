@@ -98,7 +98,10 @@ def read_pair_file(path: str | os.PathLike, columns: tuple[int, int] | None = No
             one_sided.append(number)
         pairs.append((source, target))
     _check_lines(path, columns, separator, short, one_sided)
-    notes = _notes(columns, rows, pairs)
+    widest = max((len(cells) for _, cells in rows), default=0)
+    notes = []
+    if widest > 2 and pairs:
+        notes.append(f"columns {columns[0]} and {columns[1]} of {widest} are read")
     if pairs and {text.lower() for text in pairs[0]} <= HEADINGS:
         notes.append(f"the first line names the columns ({', '.join(pairs[0])}) and is left out")
         pairs = pairs[1:]
@@ -194,16 +197,6 @@ def _check_lines(
             f"{path} has nothing on one side of the {separator} in {_lines(one_sided)}: complete "
             f"or remove {'them' if len(one_sided) > 1 else 'it'}"
         )
-
-
-def _notes(
-    columns: tuple[int, int], rows: list[tuple[int, list[str]]], pairs: list[Pair]
-) -> list[str]:
-    """Return a note on the columns that were read, if there are others."""
-    widest = max((len(cells) for _, cells in rows), default=0)
-    if widest <= 2 or not pairs:
-        return []
-    return [f"columns {columns[0]} and {columns[1]} of {widest} are read"]
 
 
 def split(pairs: Sequence[Pair], fraction: float, seed: int) -> tuple[list[Pair], list[Pair]]:

@@ -5,12 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lstmcore import checks
-from lstmcore.apps.settings import TrainingSettings
-from lstmcore.models.seq2seq import ATTENTIONS
-from lstmcore.vocabulary import LEVELS
-
-__all__ = ["Settings"]
+from lstmcore.apps.settings import Count, Fraction, Patience, Positive, Sizes, TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,25 +32,16 @@ class Settings(TrainingSettings):
     """
 
     level: Literal["character", "word"] = "character"
-    units: tuple[int, ...] = (128,)
-    embedding: int = 64
+    units: Sizes = (128,)
+    embedding: Count = 64
     attention: Literal["general", "additive", "dot", "none"] = "general"
     bidirectional: bool = True
     reverse_source: bool = False
-    dropout: float = 0.1
-    clip: float = 1.0
-    max_length: int = 100
-    buckets: int = 2
-    epochs: int = 20
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-    patience: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._set("units", checks.check_units("units", self.units))
-        checks.check_choice("level", self.level, LEVELS)
-        checks.check_choice("attention", self.attention, ("none", *ATTENTIONS))
-        self._check_counts("max_length", "buckets")
-        self._set("dropout", checks.check_number("dropout", self.dropout))
-        self._check_positive("clip")
+    dropout: Fraction = 0.1
+    clip: Positive = 1.0
+    max_length: Count = 100
+    buckets: Count = 2
+    epochs: Count = 20
+    batch_size: Count = 64
+    learning_rate: Positive = 2e-3
+    patience: Patience | None = None

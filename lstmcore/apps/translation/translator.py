@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks, study
+from lstmcore.apps.saved import Saved
 from lstmcore.decoding.beam import beam_search
 from lstmcore.decoding.greedy import greedy
-from lstmcore.io import manifest
-from lstmcore.io.description import read_description, write_description
-from lstmcore.io.saved_folder import saved_folder
-from lstmcore.models import saving
 from lstmcore.models.seq2seq import Seq2Seq
 from lstmcore.programs import compiled
 from lstmcore.vocabulary import JOINER, PADDING, Vocabulary, strings
 
-MODEL, VOCABULARIES = "model.safetensors", "vocabularies.json"
 AT_ONCE = 256  # texts in one batch
 MOST_TOKENS = 100_000  # of a translation; memory for all is reserved at once
 FEWEST_STEPS = 8  # sources are padded to 8, 16, 32, ... steps: few compilations
 
 
 @dataclass(frozen=True, eq=False)
-class Translator:
+class Translator(Saved):
     """A trained model with its two vocabularies.
 
     Attributes:
@@ -40,6 +34,9 @@ class Translator:
       source, target: vocabularies of the two sides.
       max_length: largest number of tokens of a translation, END included.
     """
+
+    DESCRIPTION = "vocabularies.json"
+    COMMAND = "lstmcore translate train"
 
     model: Seq2Seq
     params: dict
@@ -59,8 +56,7 @@ class Translator:
             if getattr(self.model, side) != size:
                 raise ValueError(
                     f"the model has {getattr(self.model, side)} {side} tokens but the vocabulary "
-                    f"has "
-                    f"{size}: they belong to different models"
+                    f"has {size}: they belong to different models"
                 )
 
     def translate(
@@ -94,7 +90,8 @@ class Translator:
         translations: list[str] = []
         for first in range(0, len(texts), AT_ONCE):
             some = texts[first : first + AT_ONCE]
-            ids = self._ids(some + some[-1:] * (_rows(len(some)) - len(some)))
+            rows = 1 << (len(some) - 1).bit_length()  # a power of 2: few compilations
+            ids = self._ids(some + some[-1:] * (rows - len(some)))
             if edits is None:
                 state = _encode(self.model, self.params, ids)
             else:
@@ -133,45 +130,20 @@ class Translator:
         target = jnp.asarray(self.target.encode_all(targets))
         return study.run(self.model, self.params, self._ids(texts), target=target, **options)
 
-    def save(self, folder: str | os.PathLike) -> None:
-        """Write the model and its vocabularies into a folder, which is made if it is not there.
-
-        They replace a translator that was saved there before; other files stay.
-
-        Raises:
-          FileExistsError: a file of the same name was not saved by lstmcore, or changed since.
-          OSError: the folder cannot be written to.
-        """
-        with saved_folder(folder, "Translator") as place:
-            self.write_parts(place)
-
-    def write_parts(self, folder: Path) -> None:
-        """Write the files of `save` into a folder that gets a manifest later."""
-        description = {
+    def _describe(self) -> dict[str, Any]:
+        return {
             "source": json.loads(self.source.to_json()),
             "target": json.loads(self.target.to_json()),
             "max_length": self.max_length,
         }
-        write_description(folder / VOCABULARIES, description)
-        saving.save(folder / MODEL, self.model, self.params)
 
-    @classmethod
-    def load(cls, folder: str | os.PathLike) -> Translator:
-        """Return the translator that `save` wrote.
-
-        Raises:
-          FileNotFoundError: the folder, or a file in it, is not there.
-          ValueError: a file is damaged, is not of a translator, or of another one.
-        """
-        folder = Path(folder)
-        saved_by = "lstmcore translate train or Translator.save"
-        manifest.check_parts(folder, (VOCABULARIES, MODEL), saved_by)
-        described = read_description(folder / VOCABULARIES, _parse)
-        model, params = saving.load(folder / MODEL)
-        try:
-            return cls(model, params, **described)
-        except ValueError as error:
-            raise ValueError(f"{folder} holds no translator: {error}") from error
+    @staticmethod
+    def _parse(stored: dict) -> dict[str, Any]:
+        return {
+            "source": Vocabulary.from_stored(stored["source"]),
+            "target": Vocabulary.from_stored(stored["target"]),
+            "max_length": checks.check_count("max_length", stored["max_length"]),
+        }
 
     def _ids(self, texts: Sequence[str]):
         """Return the tokens of the texts [B, S]; S is a power of two."""
@@ -179,19 +151,6 @@ class Translator:
         steps = max(FEWEST_STEPS, 1 << (ids.shape[1] - 1).bit_length())
         missing = steps - ids.shape[1]
         return jnp.asarray(np.pad(ids, ((0, 0), (0, missing)), constant_values=PADDING))
-
-
-def _parse(stored: dict) -> dict[str, Any]:
-    return {
-        "source": Vocabulary.from_stored(stored["source"]),
-        "target": Vocabulary.from_stored(stored["target"]),
-        "max_length": checks.check_count("max_length", stored["max_length"]),
-    }
-
-
-def _rows(texts: int) -> int:
-    """Return the batch size for a number of texts, a power of 2: few compilations."""
-    return 1 << (texts - 1).bit_length()
 
 
 @compiled

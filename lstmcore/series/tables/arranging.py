@@ -11,8 +11,6 @@ from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.times.column import TimeColumn
 from lstmcore.series.times.resampling import AGGREGATES, merge_duplicates, resample, sort_rows
 
-__all__ = ["aggregates", "arrange"]
-
 
 def aggregates(text: str, columns: Sequence[str]) -> list[str]:
     """Return how the rows of an interval are aggregated, for each column.

@@ -21,11 +21,6 @@ LARGEST_WHOLE = 2**53  # float64 holds all whole numbers below
 MOST_DIGITS = 1e24  # larger numbers are no identifiers
 NOT_FINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 
-__all__ = [
-    "Content", "categories", "category_values", "examine", "is_truth", "numbers", "settled_mark",
-    "where",
-]  # fmt: skip
-
 
 class Place(NamedTuple):
     """A cell of a column: its row, counted from 0, and its text."""

@@ -17,14 +17,8 @@ from itertools import dropwhile, islice
 import numpy as np
 
 from lstmcore.formatting import count, few, normalized
+from lstmcore.series.tables import numbers
 from lstmcore.series.tables.header import has_header, is_row_of_units, is_time_name
-from lstmcore.series.tables.numbers import (
-    decimal_mark,
-    is_exact,
-    is_missing,
-    is_number,
-    is_plain,
-)
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.plain_text import read_plain
 from lstmcore.series.tables.sheet import Column, Row, Sheet
@@ -36,8 +30,6 @@ EXCEL_ERROR = re.compile(r"#(N/A|NV|DIV/0!|VALUE!|WERT!|REF!|BEZUG!|NAME\?|NULL!
 EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 CAMPBELL = re.compile(r'"?TOA5"?,.*\n.*TIMESTAMP')
 SPACED_NUMBER = re.compile(r"\s*[+-]?[1-9]\d{0,2}( \d{3})+([.,]\d*)?\s*")
-
-__all__ = ["read_sheet"]
 
 
 class _Records:
@@ -183,12 +175,13 @@ def _read(
 
 def _find_numbers(sheet: Sheet, options: ReadOptions, is_text: Callable[[str], bool]) -> None:
     """Find the decimal mark and the columns of numbers, by the rows read so far."""
-    found = options.decimal_mark or decimal_mark(column.texts() for column in sheet.columns)
+    found = options.decimal_mark or numbers.decimal_mark(column.texts() for column in sheet.columns)
     # Between semicolons, 1.234 may be a thousand until some cell shows the decimal mark.
     sheet.decimal = found or ("" if sheet.separator == ";" else ".")
     for column in sheet.columns:
         column.numeric = not is_text(column.name) and all(
-            (is_plain(cell, sheet.decimal) and is_exact(cell)) or is_missing(cell)
+            (numbers.is_plain(cell, sheet.decimal) and numbers.is_exact(cell))
+            or numbers.is_missing(cell)
             for cell in column.texts()
         )
         if column.numeric:
@@ -305,7 +298,7 @@ def _name_columns(
     names = first.cells
     if named:
         rows.pop(0)
-        if all(is_number(name) or not name.strip() for name in names):
+        if all(numbers.is_number(name) or not name.strip() for name in names):
             sheet.notes.append(
                 f"line {first.line:,} taken for names of columns ({few(names)}); --no-header "
                 "takes it for values"
@@ -351,9 +344,11 @@ def _add_unnamed(
     may_be_halved = (
         sheet.separator == ","
         and options.decimal_mark != "."
-        and not any("." in cell and is_number(cell) for cells in below for cell in cells[1:])
+        and not any(
+            "." in cell and numbers.is_number(cell) for cells in below for cell in cells[1:]
+        )
     )
-    is_time = is_time_name(names[0]) and not is_number(below[0][0])
+    is_time = is_time_name(names[0]) and not numbers.is_number(below[0][0])
     if is_quoted and not may_be_halved and not is_time:
         rows[0] = rows[0]._replace(cells=["", *names])
         sheet.notes.append(

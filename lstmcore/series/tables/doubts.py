@@ -25,8 +25,6 @@ CODES = frozenset(
 SENTINELS = np.add.outer([0, 0.9, 0.99], [99, 999, 9999, 99999, 999999]).ravel()
 FEWEST_VALUES = 5  # besides a sentinel, to judge that it is far from them
 
-__all__ = ["note_halves", "point_out"]
-
 
 def point_out(
     sheet: Sheet,

@@ -29,15 +29,6 @@ PERIOD_NAMES = frozenset(
 )  # fmt: skip
 YEARS = range(1900, 2101)
 
-__all__ = [
-    "has_header",
-    "is_row_of_units",
-    "is_time_name",
-    "looks_like_time",
-    "may_be_time_name",
-    "plain_name",
-]
-
 
 def looks_like_time(text: str) -> bool:
     """Return whether a text is written like a date or a time, and not as one plain number.

@@ -25,18 +25,6 @@ CLEAR_GROUPS = re.compile(r"([+-]?[1-9][0-9]{0,2}(?:([ \u00a0\u2009\u202f'’])[
 CURRENCY = re.compile(r"[$£€¥₹₩₽]|\b(?:USD|EUR|GBP|CHF|JPY|CAD|AUD)\b")
 SIGNS = str.maketrans({"−": "-", "﹣": "-", "－": "-", "＋": "+"})
 
-__all__ = [
-    "Cell",
-    "advice",
-    "decimal_mark",
-    "is_exact",
-    "is_missing",
-    "is_number",
-    "is_padded",
-    "is_plain",
-    "read_cell",
-]
-
 
 class Cell(NamedTuple):
     """The number in a cell under decimal points and under decimal commas.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 Duplicates = Literal["refuse", "mean", "first", "last"]
 
-__all__ = ["Duplicates", "ReadOptions"]
+# Types of options, and the placeholders of their values in the help of a command.
+Name = Annotated[str | None, "NAME"]
+Mark = Annotated[str | None, "MARK"]
 
 
 @dataclass(frozen=True)
@@ -15,50 +17,49 @@ class ReadOptions:
     """Options for reading a table; what is None or empty is inferred from the file.
 
     Attributes:
-      time: name of the column of times; several, separated by commas, if together they make up the
-        times, such as "date,time".
-      series: which of several series in the file to read: a value of the column that distinguishes
-        them.
-      day_first: dates such as 01-02-2024 have the day first (True) or the month (False).
-      time_zone: zone of the clock that the times are from, such as Europe/Berlin.
-      time_format: of times that are written as numbers: "number", "s", "ms", "us", "ns" (since
-        1970) or "excel" (days); or of any, with the directives of strptime, such as "%d.%m.%y".
-      sort: whether to sort the rows by time.
-      duplicates: treatment of rows with the same time: refuse them, or take their mean, the first
-        or the last.
-      resample: an interval such as 5min, 1h or 1d to resample the rows to.
-      aggregate: how rows within such an interval are combined: mean, sum, first, last, min or max;
-        or by column, such as "rain=sum,level=last", mean for the others.
-      consecutive: whether to take the rows as consecutive steps, whatever their times are.
-      header: the first line holds names (True) or values (False).
-      skip_lines: lines to leave out before the table begins.
-      separator: character between cells.
-      decimal: "." or ",".
-      thousands: ".", ",", " " or "'".
-      na: texts, or numbers such as -9999, that stand for a missing value, beside the usual ones.
-      encoding: of the text, such as utf-16 or cp1252.
+      time: column of times, or several that form them: date,time; found by name or contents if not
+        given.
+      day_first: which number of 01-02-2024 is the day; detected if not given.
+      time_zone: time zone of the times, such as Europe/Berlin.
+      time_format: format of the times: number, s, ms, us or ns (since 1970), excel, or directives
+        such as %d.%m.%y.
+      series: which of several series in the file to read; list prints their names. A value of the
+        column that distinguishes them.
+      sort: sort the rows by time.
+      duplicates: rows at the same time: refuse them, or take their mean, the first or the last.
+      resample: resample the rows to this interval: 30s, 5min, 1h, 1d, 1w, 1month.
+      aggregate: how --resample combines rows: mean, sum, first, last, min, max; or by column:
+        rain=sum,level=last. The mean for columns that are not named.
+      consecutive: treat the rows as consecutive steps, whatever their times.
+      na: texts that stand for a missing value, such as -9999, besides empty cells, NA, ? and -.
+      decimal: decimal mark, '.' or ','.
+      thousands: mark between thousands: a point, a comma, an apostrophe or a space.
+      separator: separator of cells: a character, tab or space.
+      header: read column names from the first line; detected if not given.
+      skip_lines: lines to skip before the table.
+      encoding: encoding of the text, such as utf-16 or gbk; detected if not given.
 
     Raises:
       ValueError: a value that is none of these.
     """
 
-    time: str | None = None
-    series: str | None = None
+    time: Name = None
     day_first: bool | None = None
-    time_zone: str | None = None
-    time_format: str | None = None
+    time_zone: Annotated[str | None, "ZONE"] = None
+    time_format: Annotated[str | None, "FORMAT"] = None
+    series: Name = None
     sort: bool = False
     duplicates: Duplicates = "refuse"
-    resample: str | None = None
-    aggregate: str = "mean"
+    resample: Annotated[str | None, "INTERVAL"] = None
+    aggregate: Annotated[str, "HOW"] = "mean"
     consecutive: bool = False
+    na: Annotated[tuple[str, ...], "TEXTS"] = ()
+    decimal: Mark = None
+    thousands: Mark = None
+    separator: Mark = None
     header: bool | None = None
-    skip_lines: int = 0
-    separator: str | None = None
-    decimal: str | None = None
-    thousands: str | None = None
-    na: tuple[str, ...] = ()
-    encoding: str | None = None
+    skip_lines: Annotated[int, "LINES"] = 0
+    encoding: Name = None
 
     def __post_init__(self) -> None:
         if self.duplicates not in ("refuse", "mean", "first", "last"):

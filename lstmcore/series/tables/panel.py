@@ -21,8 +21,6 @@ NAMES_OF_THINGS = frozenset(
 )  # fmt: skip
 MOST_KEYS = 8  # columns that may tell series apart, of which pairs are tried
 
-__all__ = ["SeveralSeriesError", "find_keys", "is_key_name", "keys_of", "shared_keys"]
-
 
 class SeveralSeriesError(ValueError):
     """A file with several series, none of which was asked for.

@@ -27,8 +27,6 @@ NEWLINE = ord("\n")
 FLOAT64 = np.dtype("float64")  # looked up once, not for each column of each block
 TRUTHS = (b"True", b"TRUE", b"true", b"False", b"FALSE", b"false")
 
-__all__ = ["read_plain"]
-
 
 def read_plain(
     block: bytes, separator: str, numeric: Sequence[bool], decimal: str

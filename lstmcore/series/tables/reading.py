@@ -13,26 +13,14 @@ import numpy as np
 
 from lstmcore.formatting import count, few, normalized
 from lstmcore.series.row_names import RowNames
+from lstmcore.series.tables import panel
 from lstmcore.series.tables.arranging import arrange
 from lstmcore.series.tables.columns import examine, where
 from lstmcore.series.tables.csv import read_sheet
 from lstmcore.series.tables.doubts import note_halves, point_out
 from lstmcore.series.tables.header import may_be_time_name
 from lstmcore.series.tables.options import ReadOptions
-from lstmcore.series.tables.panel import (
-    SeveralSeriesError,
-    find_keys,
-    is_key_name,
-    keys_of,
-    shared_keys,
-)
-from lstmcore.series.tables.selection import (
-    Field,
-    leave_out,
-    leave_out_counts,
-    select,
-    values_of,
-)
+from lstmcore.series.tables.selection import Field, leave_out, leave_out_counts, select, values_of
 from lstmcore.series.tables.sheet import Column, Sheet, column_error
 from lstmcore.series.tables.table import Table
 from lstmcore.series.tables.time_role import find_time, texts_of_time
@@ -57,8 +45,6 @@ HINTS = {  # for each kind of TimesError, the options that settle it
     "unsorted": "--sort sorts them, --time-format tells how they are written if they were misread",
     "irregular": "--resample 1h or --consecutive does it",
 }
-
-__all__ = ["DATASETS", "read_csv", "read_dataset"]
 
 
 def read_dataset(name: str) -> Table:
@@ -128,7 +114,7 @@ def read_csv(
     named = {options.time, *(options.time or "").split(",")}
 
     def is_text(name: str) -> bool:  # 2024.10 and 0930 must keep their zeros
-        return name in named or may_be_time_name(name) or is_key_name(name)
+        return name in named or may_be_time_name(name) or panel.is_key_name(name)
 
     sheet = read_sheet(path, options, is_text)
     note_halves(sheet, options)
@@ -136,11 +122,7 @@ def read_csv(
 
 
 def _table(
-    sheet: Sheet,
-    columns: Sequence[str],
-    also: Sequence[str],
-    missing: bool,
-    options: ReadOptions,
+    sheet: Sheet, columns: Sequence[str], also: Sequence[str], missing: bool, options: ReadOptions
 ) -> Table:
     """Return the table of a sheet, with its times, its labels and the notes on how it was read."""
     chosen, beside = _resolve(sheet, columns), _resolve(sheet, also)
@@ -305,11 +287,13 @@ def _one_series(
     candidates: dict[str, np.ndarray] = {}
     read = {field.place: values[:, place] for place, field in enumerate(fields)}
     for place, column in enumerate(sheet.columns):
-        if place in places or (is_sorted and not is_key_name(column.name)):
+        if place in places or (is_sorted and not panel.is_key_name(column.name)):
             continue
         if (cells := _cells_of_key(column, read.get(place), rows)) is not None:
             candidates[column.name] = cells
-    keys = find_keys(moments, candidates) or _shared_key(sheet, candidates, options.series, asked)
+    keys = panel.find_keys(moments, candidates) or _shared_key(
+        sheet, candidates, options.series, asked
+    )
     if not keys:
         return None
     chosen = _rows_of_series(sheet, [candidates[key] for key in keys], keys, options.series)
@@ -336,7 +320,7 @@ def _shared_key(
     Raises:
       ValueError: a series is requested, but no column may tell series apart.
     """
-    sharing = shared_keys(candidates)
+    sharing = panel.shared_keys(candidates)
     if series is None:
         if names := [name for name in sharing if name not in asked]:
             sheet.notes.append(
@@ -354,18 +338,18 @@ def _rows_of_series(
     sheet: Sheet, cells: Sequence[np.ndarray], keys: Sequence[str], series: str | None
 ) -> np.ndarray:
     """Return the positions of the rows of a series; raise if it is not one of those in the file."""
-    names = keys_of([column.tolist() for column in cells])
+    names = panel.keys_of([column.tolist() for column in cells])
     known = list(dict.fromkeys(names))
     found = f"{len(known):,} series, told apart by {' and '.join(key[:40] for key in keys)}"
     if series is None:
-        raise SeveralSeriesError(
+        raise panel.SeveralSeriesError(
             f"{sheet.path} holds {found} ({few(known)}): --series NAME reads one of them, --series "
             "list names all",
             known,
         )
     chosen = np.flatnonzero(np.array(names) == series)
     if not len(chosen):
-        raise SeveralSeriesError(
+        raise panel.SeveralSeriesError(
             f"{sheet.path} has no series {series[:60]!r}: it holds {found} ({few(known)})", known
         )
     sheet.notes.append(f"series {series[:60]} of {found}: {count(len(chosen), 'row')}")

@@ -23,6 +23,7 @@ from lstmcore.series.tables.numbers import advice
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.panel import is_key_name
 from lstmcore.series.tables.sheet import Column, Sheet, column_error
+from lstmcore.series.tables.table import Table
 
 ROW_NUMBERS = frozenset(["no", "no.", "nr", "nr.", "#", "index", "row", "id", "number", "record"])
 
@@ -32,16 +33,6 @@ LABEL_NAMES = frozenset({
     "label", "outlier",
 })  # fmt: skip
 MOST_CLASSES = 20  # different values of a column of labels
-
-__all__ = [
-    "Field",
-    "leave_out",
-    "leave_out_counts",
-    "looks_like_labels",
-    "may_number_rows",
-    "select",
-    "values_of",
-]
 
 
 class Field(NamedTuple):
@@ -214,6 +205,12 @@ def _counts_rows(sheet: Sheet, field: Field, values: np.ndarray) -> bool:
     if len(values) < (2 if is_index else 3) or (np.diff(values) != 1).any():
         return False
     return is_index or values[0] in (0, 1)
+
+
+def columns_of_labels(table: Table) -> list[int]:
+    """Return the places of the columns of a table that look like labels."""
+    columns = zip(table.columns, table.values.T, strict=True)
+    return [place for place, column in enumerate(columns) if looks_like_labels(*column)]
 
 
 def looks_like_labels(name: str, values: np.ndarray) -> bool:

@@ -13,8 +13,6 @@ from lstmcore.formatting import few
 from lstmcore.series.row_names import as_text
 from lstmcore.series.tables.plain_text import WIDEST_TEXT
 
-__all__ = ["Column", "Row", "Sheet", "column_error"]
-
 
 class Row(NamedTuple):
     """The cells of a row, and the line of the file, counted from 1, that it begins on."""

@@ -10,8 +10,6 @@ import numpy as np
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.times.timeline import Times, insert_gaps
 
-__all__ = ["Table", "regular"]
-
 
 class Table(NamedTuple):
     """Numbers in the order of time.
@@ -33,6 +31,15 @@ class Table(NamedTuple):
     times: Times | None = None
     notes: tuple[str, ...] = ()
     options: ReadOptions = ReadOptions()
+
+    def select(self, places: Sequence[int]) -> Table:
+        """Return the table with the columns at these places, in this order."""
+        columns = tuple(self.columns[place] for place in places)
+        return self._replace(columns=columns, values=self.values[:, places])
+
+    def first(self, rows: int) -> Table:
+        """Return the table with its first rows alone."""
+        return self._replace(values=self.values[:rows], labels=self.labels[:rows])
 
 
 def regular(table: Table) -> Table:

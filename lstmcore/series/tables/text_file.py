@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from io import BufferedReader
 from itertools import chain
 from typing import BinaryIO
 
@@ -42,8 +43,6 @@ MARKS = (
 )
 WINDOWS = "cp1252"  # Western European Windows; Latin-1 but for control characters
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x19\x1b-\x1f]")  # never in text that is not UTF-16
-
-__all__ = ["LONGEST_RECORD", "open_blocks"]
 
 
 @contextmanager
@@ -83,7 +82,7 @@ def _check_encoding(encoding: str) -> None:
         )
 
 
-def _open(path) -> BinaryIO:
+def _open(path) -> BufferedReader:
     if str(path) == STDIN:
         return open(sys.stdin.fileno(), "rb", closefd=False)
     try:
@@ -96,9 +95,9 @@ def _open(path) -> BinaryIO:
         raise PermissionError(f"{path} may not be read: permission denied") from None
 
 
-def _unpacked(file: BinaryIO) -> BinaryIO:
+def _unpacked(file: BufferedReader) -> BinaryIO:
     try:
-        start = file.peek(8)  # type: ignore[attr-defined]
+        start = file.peek(8)
     except OSError:  # reported when it is read
         return file
     for magic, module in COMPRESSED.items():
@@ -179,9 +178,7 @@ def _guessed(blocks: Iterator[bytes], path, notes: list[str] | None) -> Iterator
 
 
 def _guess(block: bytes) -> str:
-    place = next(place for place, byte in enumerate(block) if byte > 127)
-    word = re.search(rb"[^,;\t\"\r\n]*$", block[:place]).group()  # type: ignore[union-attr]
-    word += re.match(rb"[^,;\t\"\r\n]*", block[place:]).group()  # type: ignore[union-attr]
+    word = next(word for word in re.findall(rb"[^,;\t\"\r\n]+", block) if not word.isascii())
     return (
         "the file is not in UTF-8, so it was read as Windows-1252: its first cell beyond ASCII is "
         f"{word.decode(WINDOWS, 'replace').strip()[:40]!r}; --encoding names another"

@@ -9,13 +9,8 @@ from itertools import islice
 import numpy as np
 
 from lstmcore.formatting import listed
+from lstmcore.series.tables import header
 from lstmcore.series.tables.columns import where
-from lstmcore.series.tables.header import (
-    is_time_name,
-    looks_like_time,
-    may_be_time_name,
-    plain_name,
-)
 from lstmcore.series.tables.numbers import is_missing, read_cell
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.sheet import Column, Sheet, column_error
@@ -31,8 +26,6 @@ CLOCK_NAME = re.compile(r"time|hour|hr|hh\w*|clock|uhrzeit|zeit|hora|heure", re.
 COMPACT = re.compile(r"\d{6}(\d\d){0,4}|\d{13}|\d{4}[._]\d\d|\d{10}\.\d+")
 FEWEST_COMPACT = 3  # cells; two numbers may look like dates by chance
 JUDGED_BY = 50  # cells that decide what a column holds
-
-__all__ = ["find_time", "texts_of_time", "time_parts"]
 
 
 def find_time(sheet: Sheet, options: ReadOptions, chosen: Collection[str]) -> list[int]:
@@ -52,7 +45,7 @@ def find_time(sheet: Sheet, options: ReadOptions, chosen: Collection[str]) -> li
         return []
     names = sheet.names
     places = [place for place, name in enumerate(names) if name not in chosen]
-    named = [place for place in places if is_time_name(names[place])]
+    named = [place for place in places if header.is_time_name(names[place])]
     parts = [place for place in time_parts(names) if place in places]
     whole = [place for place in named if not _are_clocks(sheet.columns[place])]
     clocks = [place for place in named if place not in whole]
@@ -77,12 +70,12 @@ def find_time(sheet: Sheet, options: ReadOptions, chosen: Collection[str]) -> li
         return _refuse(sheet, found)
     if named:
         return named
-    return [place for place in places if plain_name(names[place]) == "year"][:1]
+    return [place for place in places if header.plain_name(names[place]) == "year"][:1]
 
 
 def time_parts(names: Sequence[str]) -> list[int]:
     """Return the positions of the columns year, month, day, ..., up to the first missing one."""
-    plain = [plain_name(name) for name in names]
+    plain = [header.plain_name(name) for name in names]
     places = []
     for aliases in PARTS:
         found = [place for place, name in enumerate(plain) if name in aliases]
@@ -123,7 +116,7 @@ def texts_of_time(sheet: Sheet, places: Sequence[int], rows: slice) -> list[str]
 def looks_like_times(column: Column) -> bool:
     """Return whether the first cells that are not missing are written as times are."""
     cells = _first_cells(column)
-    return bool(cells) and all(map(looks_like_time, cells)) and not column.numeric
+    return bool(cells) and all(map(header.looks_like_time, cells)) and not column.numeric
 
 
 def _named(sheet: Sheet, text: str) -> list[int]:
@@ -157,7 +150,7 @@ def _first_cells(column: Column) -> list[str]:
 def _are_mostly_times(column: Column) -> bool:
     """Return whether most cells are times; the others, such as a footer, are then errors."""
     cells = _first_cells(column)
-    return 2 * sum(map(looks_like_time, cells)) > len(cells) and not column.numeric
+    return 2 * sum(map(header.looks_like_time, cells)) > len(cells) and not column.numeric
 
 
 def _are_compact_times(column: Column) -> bool:
@@ -175,7 +168,7 @@ def _are_compact_times(column: Column) -> bool:
         return False
     if times is None or times.times.dtype.kind != "M":
         return False
-    if may_be_time_name(column.name):
+    if header.may_be_time_name(column.name):
         return True
     steps = np.diff(times.times).astype(np.int64)
     return len(cells) >= FEWEST_COMPACT and bool((steps > 0).all() or (steps < 0).all())
@@ -203,7 +196,9 @@ def _clocks_beside(sheet: Sheet, date: int, places: Sequence[int]) -> list[int]:
         and CLOCK_NAME.search(sheet.names[place])
         and _are_clocks(sheet.columns[place])
     ]
-    hours = [place for place in places if plain_name(sheet.names[place]) in ("hour", "hr", "hh")]
+    hours = [
+        place for place in places if header.plain_name(sheet.names[place]) in ("hour", "hr", "hh")
+    ]
     days = list(islice(sheet.columns[date].texts(), JUDGED_BY))
     if not found and len(hours) == 1 and len(set(days)) < len(days):
         found = hours  # the same day again and again

@@ -22,10 +22,6 @@ EPOCH = np.datetime64("1970-01-01")
 MOST_ROWS = 0.9  # must be at the usual times of day for these to predict later rows
 UNEVEN = 0.01  # of a step, the largest rounding error of plain numbers
 
-__all__ = [
-    "Calendar", "Consecutive", "days_in", "find_calendar", "first_break", "weekday_of",
-]  # fmt: skip
-
 
 class Calendar(NamedTuple):
     """A count of time in which row n of a series without gaps is at `start + n * step`.

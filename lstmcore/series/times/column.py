@@ -8,17 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.series.row_names import RowNames
-from lstmcore.series.times import moments
+from lstmcore.series.row_names import LazyTexts, RowNames
+from lstmcore.series.times import errors, moments
 from lstmcore.series.times import numbers as time_numbers
 from lstmcore.series.times import text as time_text
 from lstmcore.series.times import zone as zones
-from lstmcore.series.times.errors import (
-    AmbiguousTimesError,
-    ImpossibleTimesError,
-    MixedTimesError,
-    TimesError,
-)
 from lstmcore.series.times.format import DAY, END, FIRST, MONTHS, Part, TimeFormat, TimeLabels
 
 ENOUGH = 10  # rows, whose order shows on which side of a date the year is
@@ -36,8 +30,6 @@ ISO = tuple(
     )
 )  # fmt: skip
 ISO_PARTS = {"M": 3, "D": 5, "h": 7, "m": 9, "s": 11, "ms": 13, "us": 13}  # down to this unit
-
-__all__ = ["TimeColumn", "join_columns", "read_times"]
 
 
 class TimeColumn(NamedTuple):
@@ -59,11 +51,8 @@ class TimeColumn(NamedTuple):
 
     def take(self, rows) -> TimeColumn:
         """Return these rows, given as a slice or an array of positions."""
-        if isinstance(self.labels, TimeLabels):
-            return self._replace(times=self.times[rows], labels=self.labels.take(rows))
-        chosen = np.arange(len(self.times))[rows].tolist()
-        labels = [self.labels[row] for row in chosen]
-        return TimeColumn(self.times[rows], self.form, labels)
+        labels = self.labels if isinstance(self.labels, LazyTexts) else RowNames(self.labels)
+        return TimeColumn(self.times[rows], self.form, labels.take(rows))
 
 
 def read_times(
@@ -149,7 +138,7 @@ def read_times(
     if cells is None:
         return None
     if first != texts[0]:
-        raise MixedTimesError("is empty: remove the row, or write its time", 0, texts[0])
+        raise errors.MixedTimesError("is empty: remove the row, or write its time", 0, texts[0])
     if time_format is None and time_zone is None and len(cells) > 1:
         times = time_text.iso_times(cells)
         if times is not None:
@@ -209,7 +198,7 @@ def join_columns(dates: Sequence, clocks: Sequence) -> list[str]:
         padded = [clock.zfill(width) for clock in clocks]
         for row, clock in enumerate(padded):
             if len(clock) > width or clock[:2] > "24" or clock[2:4] > "59" or clock[4:] > "59":
-                raise ImpossibleTimesError("is not a time of day", row, clocks[row])
+                raise errors.ImpossibleTimesError("is not a time of day", row, clocks[row])
         clocks = [_with_colons(clock) for clock in padded]
     return [f"{date} {clock}" for date, clock in zip(dates, clocks, strict=True)]
 
@@ -232,7 +221,7 @@ def _from_datetimes(array: np.ndarray, time_zone: str | None) -> TimeColumn | No
         return None
     if np.isnat(array).any():
         row = int(np.isnat(array).argmax())
-        raise MixedTimesError("is not a date: remove the row, or write its time", row, "NaT")
+        raise errors.MixedTimesError("is not a date: remove the row, or write its time", row, "NaT")
     times = array.astype("M8[us]")
     given = np.datetime_data(array.dtype)[0]
     if given in ("Y", "M"):
@@ -252,7 +241,7 @@ def _assemble(
     """Turn the fields of a column into moments."""
     numbers, parts = dict(fields.numbers), fields.parts
     if "zonename" in numbers:
-        raise AmbiguousTimesError(
+        raise errors.AmbiguousTimesError(
             "ends in the name of a time zone, which may mean several offsets from UTC: remove it, "
             "and pass time_zone, such as time_zone='Europe/Berlin'",
             0,
@@ -260,7 +249,7 @@ def _assemble(
         )
     if "unclear" in numbers:
         month, number = MONTHS[numbers["monthname"][0] - 1], numbers["unclear"][0]
-        raise AmbiguousTimesError(
+        raise errors.AmbiguousTimesError(
             f"may be {month} of the year {number:02} or day {number} of {month}: write years with "
             "four digits, or pass time_format='%b-%y'",
             0,
@@ -308,11 +297,8 @@ def _settle_order(
         if asked not in possible and not day_first and names[-1] in possible:
             asked = names[-1]
         possible = [asked]
-        if not exists[asked].all():
-            row = int(exists[asked].argmin())
-            raise ImpossibleTimesError(
-                f"is not a date as {asked}, which day_first={day_first} asks for", row, texts[row]
-            )
+        reason = f"is not a date as {asked}, which day_first={day_first} asks for"
+        errors.ImpossibleTimesError.refuse(~exists[asked], reason, texts)
     if not possible:
         raise _contradiction(exists, texts)
     readings = [np.stack(ordered(name)) for name in possible]
@@ -325,7 +311,7 @@ def _settle_order(
         if different.any():
             row = int(different.argmax())
             shown = [_day_text(readings[0][:, row]), _day_text(reading[:, row])]
-            raise AmbiguousTimesError(
+            raise errors.AmbiguousTimesError(
                 f"does not say which number is the month, nor does any other row: {shown[0]} as "
                 f"{possible[0]}, or {shown[1]} as {name}; pass day_first=True or "
                 "day_first=False, or write dates as 2024-01-31",
@@ -342,13 +328,13 @@ def _is_in_order(reading: np.ndarray) -> bool:
     return bool((steps >= 0).all() or (steps <= 0).all())
 
 
-def _contradiction(exists: dict[str, np.ndarray], texts: Sequence[str]) -> TimesError:
+def _contradiction(exists: dict[str, np.ndarray], texts: Sequence[str]) -> errors.TimesError:
     nowhere = ~np.any(list(exists.values()), axis=0)
     if nowhere.any():
         row = int(nowhere.argmax())
-        return ImpossibleTimesError("is not a date: there is no such day", row, texts[row])
+        return errors.ImpossibleTimesError("is not a date: there is no such day", row, texts[row])
     row = max(int(mask.argmin()) for mask in exists.values())
-    return MixedTimesError(
+    return errors.MixedTimesError(
         "is not a date in the order of the rows before it: in some rows the first number can only "
         "be the day, in others only the month; write all dates as 2024-01-31",
         row,
@@ -365,7 +351,7 @@ def _check_one_day(times: np.ndarray, texts: Sequence[str]) -> None:
     back = times[1:] <= times[:-1]
     if back.any():
         row = int(back.argmax()) + 1
-        raise AmbiguousTimesError(
+        raise errors.AmbiguousTimesError(
             f"is a time of day after {texts[row - 1]} that does not say of which day: join the "
             "column with that of the dates",
             row,
@@ -383,7 +369,7 @@ def _with_offsets(
     """Return the column of texts that end in an offset from UTC; `times` are those of the clock."""
     numbers, zero = fields.numbers, np.zeros(len(texts), np.int64)
     hours, minutes = (numbers.get(name, zero) for name in ("zonehour", "zoneminute"))
-    moments.refuse(
+    errors.ImpossibleTimesError.refuse(
         (hours > 23) | (minutes > 59), "has an offset from UTC that does not exist", texts
     )
     sign = np.where(numbers.get("sign", zero) < 0, -1, 1)
@@ -400,7 +386,8 @@ def _with_offsets(
     if not by_clock:
         times = times - minutes.astype("m8[m]")
         beyond = (times < FIRST) | (times >= END)
-        moments.refuse(beyond, "is not a date in UTC: years are 1 to 9999", texts)
+        reason = "is not a date in UTC: years are 1 to 9999"
+        errors.ImpossibleTimesError.refuse(beyond, reason, texts)
     if time_zone is not None:
         form = TimeFormat((*parts, *blank, Part("zone", style)), time_zone, by_clock)
     elif by_clock:

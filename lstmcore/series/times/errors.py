@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-LONGEST_TEXT = 40  # characters of a text that a message repeats
+from collections.abc import Sequence
 
-__all__ = [
-    "AmbiguousTimesError",
-    "DuplicateTimesError",
-    "ImpossibleTimesError",
-    "IrregularTimesError",
-    "MixedTimesError",
-    "TimesError",
-    "UnsortedTimesError",
-]
+import numpy as np
+
+LONGEST_TEXT = 40  # characters of a text that a message repeats
 
 
 class TimesError(ValueError):
@@ -35,15 +29,20 @@ class TimesError(ValueError):
     """
 
     kind = ""
+    quotes = False  # the text in the message, where it cannot be read
 
     def __init__(self, reason: str, row: int, text: str):
         if len(text) > LONGEST_TEXT:
             text = f"{text[: LONGEST_TEXT - 3]}..."
         self.reason, self.row, self.text = reason, int(row), text
-        super().__init__(f"row {self.row} ({self._quoted()}) {reason}")
+        super().__init__(f"row {self.row} ({repr(text) if self.quotes else text}) {reason}")
 
-    def _quoted(self) -> str:
-        return self.text
+    @classmethod
+    def refuse(cls, bad: np.ndarray, reason: str, texts: Sequence[str]) -> None:
+        """Raise an error of this kind about the first row that is `bad`, if there is one."""
+        if bad.any():
+            row = int(bad.argmax())
+            raise cls(reason, row, str(texts[row]))
 
 
 class AmbiguousTimesError(TimesError):
@@ -70,18 +69,15 @@ class IrregularTimesError(TimesError):
     kind = "irregular"
 
 
-class _UnreadableError(TimesError):
-    def _quoted(self) -> str:
-        return repr(self.text)
-
-
-class ImpossibleTimesError(_UnreadableError):
+class ImpossibleTimesError(TimesError):
     """A date or a time of day that does not exist, such as 2024-02-30."""
 
     kind = "impossible"
+    quotes = True
 
 
-class MixedTimesError(_UnreadableError):
+class MixedTimesError(TimesError):
     """A text in another format than the rows before it."""
 
     kind = "mixed"
+    quotes = True

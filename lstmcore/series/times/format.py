@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, overload
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.series.row_names import LazyTexts
 from lstmcore.series.times import zone as zones
 from lstmcore.series.times.calendar import weekday_of
 
@@ -28,7 +29,6 @@ FIRST = np.datetime64("0001-01-01", "us")
 END = np.datetime64("10000-01-01", "us")  # years have four digits
 LONGEST_WHOLE = 2**63  # a larger number is written with an exponent
 CLOCK = ("hour", "hour12", "hour24", "minute", "second")  # fields of the time of day
-ROWS_AT_ONCE = 4_096  # labels that are formatted together while iterating
 # Names of the fields in the description of a format.
 WORDS = {
     "year": "year", "year2": "year (two digits)", "month": "month", "monthname": "month",
@@ -37,8 +37,6 @@ WORDS = {
     "quarter": "quarter", "half": "half-year", "isoyear": "year", "week": "week",
     "weekday": "weekday", "yearday": "day of the year", "ordinal": "", "zone": "offset from UTC",
 }  # fmt: skip
-
-__all__ = ["Part", "TimeFormat", "TimeLabels", "year_of"]
 
 
 class Part(NamedTuple):
@@ -144,11 +142,10 @@ class TimeFormat(NamedTuple):
         return f"{text} in {self.time_zone}" if self.time_zone else text
 
 
-class TimeLabels(Sequence[str]):
+class TimeLabels(LazyTexts):
     """Texts of times that are formatted on demand; a million take 8 MB.
 
-    A table may hold them in place of a list of texts: `len`, an index, a slice (again a
-    TimeLabels), iteration and comparison work as with a list.
+    A table may hold them in place of a list of texts.
 
     Args:
       times: datetime64[us] or float64 [rows].
@@ -167,29 +164,11 @@ class TimeLabels(Sequence[str]):
     def __len__(self) -> int:
         return len(self.times)
 
-    def take(self, rows: np.ndarray) -> TimeLabels:
-        """Return the labels of these rows, given by their positions."""
+    def take(self, rows: slice | np.ndarray) -> TimeLabels:
         return TimeLabels(self.times[rows], self.form)
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> TimeLabels: ...
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return TimeLabels(self.times[index], self.form)
-        return self.form.write(self.times[index][None])[0]
-
-    def __iter__(self) -> Iterator[str]:
-        for start in range(0, len(self.times), ROWS_AT_ONCE):
-            yield from self.form.write(self.times[start : start + ROWS_AT_ONCE])
-
-    def __eq__(self, other) -> bool:
-        if not isinstance(other, Sequence) or isinstance(other, str):
-            return NotImplemented
-        return len(self) == len(other) and all(map(str.__eq__, self, map(str, other)))
-
-    __hash__ = None  # type: ignore[assignment]
+    def texts(self) -> list[str]:
+        return self.form.write(self.times)
 
     def __repr__(self) -> str:
         first = ", ".join(map(repr, itertools.islice(self, 3)))

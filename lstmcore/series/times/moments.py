@@ -13,9 +13,8 @@ from lstmcore.series.times.calendar import days_in
 from lstmcore.series.times.errors import ImpossibleTimesError
 from lstmcore.series.times.format import MONTHS
 
+refuse = ImpossibleTimesError.refuse
 PIVOT = 69  # two-digit years from 69 on are of the last century, as POSIX has it
-
-__all__ = ["days", "exists", "full_year", "microseconds", "refuse"]
 
 
 def full_year(year: np.ndarray) -> np.ndarray:
@@ -118,10 +117,3 @@ def microseconds(
     is_at_end = bool(is_end.any()) and bool((since_midnight > 0).all())
     is_exact = (is_at_end or not is_end.any()) and not is_leap.any()
     return since_midnight, is_exact, is_at_end
-
-
-def refuse(bad: np.ndarray, reason: str, texts: Sequence[str]) -> None:
-    """Raise an ImpossibleTimesError that names the first row that is `bad`, if there is one."""
-    if bad.any():
-        row = int(bad.argmax())
-        raise ImpossibleTimesError(reason, row, texts[row])

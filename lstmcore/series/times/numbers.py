@@ -42,15 +42,6 @@ MOST = 0.5  # of the rows must be times for the others to be faults rather than 
 SERIAL_DAYS = 20_000, 80_000  # of a spreadsheet: the years 1954 to 2119
 NAMED_FORMATS = ("number", "s", "ms", "us", "ns", "excel")  # other than those of strptime
 
-__all__ = [
-    "NAMED_FORMATS",
-    "NUMBER",
-    "check_serial_days",
-    "format_of",
-    "read_named",
-    "whole_epochs",
-]
-
 
 def format_of(cells: np.ndarray, texts: Sequence[str]) -> str:
     """Return how a column whose first text is a number is to be read.
@@ -139,13 +130,8 @@ def _format_of_decimals(cells: np.ndarray, texts: Sequence[str], *, year_first: 
     if fits.mean() <= MOST:
         return "number"
     form, padded = ("%Y.%m", "2023-10") if year_first else ("%m.%Y", "10/2023")
-    if not fits.all():
-        row = int(fits.argmin())
-        raise ImpossibleTimesError(
-            "is not a month as the other rows are: mend it, or pass time_format='number'",
-            row,
-            texts[row],
-        )
+    reason = "is not a month as the other rows are: mend it, or pass time_format='number'"
+    ImpossibleTimesError.refuse(~fits, reason, texts)
     has_zeros = bool(np.strings.startswith(months, b"0").any())
     if (lengths == 2).all() and (year_first or has_zeros):
         return form
@@ -235,20 +221,13 @@ def read_named(
     if time_format == "number":
         return numbers, (Part("number", _number_style(cells, decimals)),)
     if time_format == "excel":
-        row = int(((numbers < 61) | (numbers >= 2_958_466)).argmax())
-        if not 61 <= numbers[row] < 2_958_466:
-            raise ImpossibleTimesError(
-                "is not a serial day of Excel, from 61 (March 1900) to 2958465 (the year 9999)",
-                row,
-                texts[row],
-            )
+        reason = "is not a serial day of Excel, from 61 (March 1900) to 2958465 (the year 9999)"
+        ImpossibleTimesError.refuse((numbers < 61) | (numbers >= 2_958_466), reason, texts)
         return _from_serial_days(numbers, most), (Part("excel", str(most)),)
     whole, _ = _at_point(cells)
     limit = min(YEAR_10000 * 10 ** DECIMALS[time_format], LONGEST_WHOLE - 1024)
     far = (np.abs(numbers) >= limit) | (np.strings.str_len(whole) == 0)
-    if far.any():
-        row = int(far.argmax())
-        raise ImpossibleTimesError("is not a time before the year 10000", row, texts[row])
+    ImpossibleTimesError.refuse(far, "is not a time before the year 10000", texts)
     count = whole.astype(np.int64)
     if time_format == "ns":
         return (count // 1000).astype("M8[us]"), (Part("epoch", "ns 0"),)
@@ -290,9 +269,8 @@ def check_serial_days(numbers: np.ndarray, cells: np.ndarray, texts: Sequence[st
 
 def _at_point(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the parts of cells before and after the point."""
-    # np.char, because np.strings.partition came only with NumPy 2.1.
-    parts = np.char.partition(cells, b".")
-    return np.ascontiguousarray(parts[:, 0]), np.ascontiguousarray(parts[:, 2])
+    before, _, after = np.strings.partition(cells, np.bytes_(b"."))
+    return before, after
 
 
 def _decimals(cells: np.ndarray) -> np.ndarray:
@@ -325,9 +303,8 @@ def _as_floats(cells: np.ndarray, texts: Sequence[str]) -> np.ndarray:
             row,
             texts[row],
         )
-    if not np.isfinite(numbers).all():
-        row = int(np.isfinite(numbers).argmin())
-        raise ImpossibleTimesError("is no time: it is too large a number", row, texts[row])
+    reason = "is no time: it is too large a number"
+    ImpossibleTimesError.refuse(~np.isfinite(numbers), reason, texts)
     return numbers
 
 

@@ -16,12 +16,20 @@ from lstmcore.formatting import count
 from lstmcore.series.arguments import as_table_of_times
 from lstmcore.series.times.column import TimeColumn
 from lstmcore.series.times.errors import UnsortedTimesError
-from lstmcore.series.times.format import DAY, TimeLabels
+from lstmcore.series.times.format import TimeLabels
 
 AGGREGATES = ("mean", "sum", "first", "last", "min", "max")
-MICROSECONDS = {"ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000}
-DAYS = {"day": 1, "week": 7}
-MONTHS = {"month": 1, "quarter": 3, "year": 12}
+LENGTHS = {  # of units: (unit of datetime64, how many)
+    "ms": ("us", 1_000),
+    "s": ("us", 1_000_000),
+    "min": ("us", 60_000_000),
+    "h": ("us", 3_600_000_000),
+    "day": ("D", 1),
+    "week": ("D", 7),
+    "month": ("M", 1),
+    "quarter": ("M", 3),
+    "year": ("M", 12),
+}
 UNITS = {
     "ms": "ms", "millisecond": "ms", "s": "s", "sec": "s", "second": "s", "min": "min", "t": "min",
     "minute": "min", "h": "h", "hour": "h", "d": "day", "day": "day", "w": "week", "week": "week",
@@ -32,8 +40,6 @@ ALIASES = {"M": "month", "MS": "month", "ME": "month"}  # of pandas; "m" may be 
 LARGEST = 1_000_000  # units in an interval
 USUAL = 0.95  # of the steps are no longer than the usual ones
 MONDAY = 4  # 5 January 1970, as a day since 1970
-
-__all__ = ["Resampled", "merge_duplicates", "parse_interval", "resample", "sort_rows"]
 
 
 class Resampled(NamedTuple):
@@ -155,15 +161,16 @@ class _Grid(NamedTuple):
     """The intervals of time that rows fall into.
 
     Attributes:
-      number, unit: length of an interval, as a number of units.
+      clock: unit of datetime64 in which intervals are counted; "" for plain numbers.
+      length: of an interval, in these units.
       moments: [rows], by the clock where intervals are days or longer.
-      origin: day since 1970 with which days and weeks begin.
+      origin: units since 1970 with which an interval begins.
       bins: int [rows], the interval of each row.
       named_by_end: an interval is named by its end, and includes its end but not its start.
     """
 
-    number: float
-    unit: str
+    clock: str
+    length: float
     moments: np.ndarray
     origin: int
     bins: np.ndarray
@@ -178,32 +185,21 @@ class _Grid(NamedTuple):
             raise ValueError(f"every={every!r}: the times are {kind}")
         if are_numbers:
             bins = np.ceil(column.times / number).astype(np.int64) - 1
-            return cls(number, unit, column.times, 0, bins, True)
-        if unit in MICROSECONDS:
-            moments = column.times
-            bins = (moments.astype(np.int64) - 1) // (int(number) * MICROSECONDS[unit])
-            return cls(number, unit, moments, 0, bins, True)
-        moments, origin = column.clock(), 0
-        if unit in DAYS:
-            days = moments.astype("M8[D]").astype(np.int64)
-            origin = int(days.min())
-            origin -= (origin - MONDAY) % 7 if unit == "week" else 0
-            bins = (days - origin) // (int(number) * DAYS[unit])
-        else:
-            bins = moments.astype("M8[M]").astype(np.int64) // (int(number) * MONTHS[unit])
-        return cls(number, unit, moments, origin, bins, False)
+            return cls("", number, column.times, 0, bins, True)
+        clock, units = LENGTHS[unit]
+        length, named_by_end = int(number) * units, clock == "us"
+        moments = column.times if named_by_end else column.clock()
+        count = moments.astype(f"M8[{clock}]").astype(np.int64)
+        origin = int(count.min()) if clock == "D" else 0
+        origin -= (origin - MONDAY) % 7 if unit == "week" else 0
+        # The end of an interval belongs to it, not to the next.
+        bins = (count - origin - named_by_end) // length
+        return cls(clock, length, moments, origin, bins, named_by_end)
 
     def edges(self, bins: np.ndarray) -> np.ndarray:
         """Return the start of each interval, datetime64[us] or float64."""
-        if self.unit == "number":
-            return bins * self.number
-        if self.unit in MICROSECONDS:
-            return (bins * (int(self.number) * MICROSECONDS[self.unit])).astype("M8[us]")
-        if self.unit in DAYS:
-            days = self.origin + bins * (int(self.number) * DAYS[self.unit])
-            return (days * DAY).astype("M8[us]")
-        months = bins * (int(self.number) * MONTHS[self.unit])
-        return months.astype("M8[M]").astype("M8[us]")
+        start = self.origin + bins * self.length
+        return start.astype(f"M8[{self.clock}]").astype("M8[us]") if self.clock else start
 
     def unfilled_ends(self) -> tuple[bool, bool]:
         """Return whether a row of the first, and of the last interval, is beyond the table.

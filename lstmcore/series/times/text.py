@@ -114,8 +114,6 @@ TIME_OF_DAY = {"literal", "hour", "hour12", "minute", "second", "fraction", "amp
 # Where a spreadsheet leaves out leading zeros, it does so in all of these.
 UNPADDED = ("day", "month", "number1", "number2", "hour", "hour12")
 
-__all__ = ["LONGEST", "Fields", "as_cells", "matcher_of", "recognise", "split_fields"]
-
 
 class Fields(NamedTuple):
     """The fields of a column of texts.

@@ -12,18 +12,12 @@ import numpy as np
 
 from lstmcore.formatting import count
 from lstmcore.series.arguments import as_table_of_times
+from lstmcore.series.times import errors
 from lstmcore.series.times.calendar import Calendar, Consecutive, find_calendar, first_break
 from lstmcore.series.times.column import TimeColumn, read_times
-from lstmcore.series.times.errors import (
-    DuplicateTimesError,
-    IrregularTimesError,
-    UnsortedTimesError,
-)
 from lstmcore.series.times.format import TimeFormat, TimeLabels
 
 MOST_GAPS = 1  # missing rows for each present one: at most half of all rows are inserted
-
-__all__ = ["Times", "check_times", "insert_gaps"]
 
 
 class Times(NamedTuple):
@@ -49,10 +43,7 @@ class Times(NamedTuple):
     form: TimeFormat
 
     def labels_at(self, positions) -> list[str]:
-        """Return text for rows of the series without gaps, written as the given labels are.
-
-        Rows after the last one have later times, such as those of a forecast.
-        """
+        """Return text for rows of the series without gaps, written as the given labels are."""
         positions = np.asarray(positions, np.int64)
         try:
             times = self.calendar.times(positions)
@@ -64,9 +55,13 @@ class Times(NamedTuple):
             ]
         return self.form.write(times)
 
-    def labels_after(self, count: int) -> list[str]:
-        """Return text for the `count` rows that follow the last one."""
-        return self.labels_at(self.positions[-1] + np.arange(1, count + 1))
+    def labels_after(self, count: int, row: int | None = None) -> list[str]:
+        """Return text for the `count` rows after `row` of the series without gaps; None: the last.
+
+        Rows after the last one have later times, such as those of a forecast.
+        """
+        last = self.positions[-1] if row is None else row
+        return self.labels_at(last + np.arange(1, count + 1))
 
 
 def check_times(
@@ -130,7 +125,7 @@ def check_times(
         found = find_calendar(times)
         if found is None:
             usual, row, step = first_break(times)
-            raise IrregularTimesError(
+            raise errors.IrregularTimesError(
                 f"is {step} after {texts[row]}, but most rows are {usual} apart: resample them, or "
                 "take rows as consecutive",
                 row + 1,
@@ -164,7 +159,7 @@ def insert_gaps(values, times: Times) -> tuple[np.ndarray, Sequence[str]]:
     values = as_table_of_times(values, len(times.labels)).astype(float)
     if times.gaps > MOST_GAPS * len(values):
         row = int(np.diff(times.positions).argmax()) + 1
-        raise IrregularTimesError(
+        raise errors.IrregularTimesError(
             f"is the end of the longest gap: at intervals of {times.interval}, {times.gaps:,} rows "
             f"are missing, but only {len(values):,} are there: resample to a longer interval, take "
             "rows as consecutive, or use a part without the gap",
@@ -191,14 +186,14 @@ def _check_order(column: TimeColumn) -> None:
         return
     row = int(backward.argmax()) + 1
     if times[row] == times[row - 1]:
-        raise DuplicateTimesError(
+        raise errors.DuplicateTimesError(
             "has the same time as the row before it: keep one of them, or their mean"
             f"{_clock_change(column, row)}",
             row,
             texts[row],
         )
     order = " (here, the newest row is first)" if (times[1:] <= times[:-1]).all() else ""
-    raise UnsortedTimesError(
+    raise errors.UnsortedTimesError(
         f"comes before {texts[row - 1]}, the row above it: sort the rows by time{order}"
         f"{_clock_change(column, row)}",
         row,

@@ -11,18 +11,12 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 import numpy as np
 
-from lstmcore.series.times.errors import (
-    AmbiguousTimesError,
-    ImpossibleTimesError,
-    UnsortedTimesError,
-)
+from lstmcore.series.times import errors
 
 LATEST = np.datetime64("9998-01-01", "s")
 EARLIEST = np.datetime64("0002-01-01", "s")
 UNCLEAR = -1
 DAY = np.timedelta64(1, "D")
-
-__all__ = ["offsets_at", "to_utc", "to_utc_roughly"]
 
 
 def offsets_at(utc: np.ndarray, name: str) -> np.ndarray:
@@ -55,15 +49,11 @@ def to_utc(local: np.ndarray, name: str, texts) -> np.ndarray:
       ValueError: there is no such zone, or no database of zones.
     """
     first, second = _candidates(local, name)
-    skipped = np.flatnonzero(first > second)
-    if len(skipped):
-        row = int(skipped[0])
-        raise ImpossibleTimesError(
-            f"is not a time in {name}: the clock was put forward past it; if the file keeps the "
-            "same clock all year, leave the time zone out",
-            row,
-            str(texts[row]),
-        )
+    reason = (
+        f"is not a time in {name}: the clock was put forward past it; if the file keeps the same "
+        "clock all year, leave the time zone out"
+    )
+    errors.ImpossibleTimesError.refuse(first > second, reason, texts)
     twice = np.flatnonzero(first < second)
     if not len(twice):
         return first
@@ -77,7 +67,7 @@ def to_utc(local: np.ndarray, name: str, texts) -> np.ndarray:
         is_second = is_second[::-1]
     else:
         row = int((steps < -hour).argmax()) + 1
-        raise UnsortedTimesError(
+        raise errors.UnsortedTimesError(
             f"comes before {texts[row - 1]}, the row above it: where the clock of {name} was put "
             "back, an hour occurs twice, and only the order of the rows tells which is which",
             row,
@@ -86,7 +76,7 @@ def to_utc(local: np.ndarray, name: str, texts) -> np.ndarray:
     unclear = np.flatnonzero(is_second == UNCLEAR)
     if len(unclear):
         row = int(unclear[0])
-        raise AmbiguousTimesError(
+        raise errors.AmbiguousTimesError(
             f"was on the clock twice in {name}, when it was put back, but is there once: "
             f"{_text(first[row])} or {_text(second[row])} in UTC; if the file keeps the same clock "
             "all year, leave the time zone out, else write times in UTC",

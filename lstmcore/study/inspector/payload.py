@@ -20,14 +20,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from lstmcore.study.inspector.encoding import (
-    base64_of,
-    encode,
-    extent,
-    finite_or_none,
-    limits,
-    masked,
-)
+from lstmcore.study.inspector import encoding
 from lstmcore.study.names import QUANTITIES, check_layer, quantity_of
 from lstmcore.study.run import Run
 from lstmcore.study.statistics import time_scale
@@ -231,9 +224,9 @@ def _series(title: str, names: list[str], array, mask, own_steps: bool = False) 
         "names": names,
         "steps": rows.shape[2],
         "own_steps": own_steps,
-        "values": [base64_of(row, "<f4") for row in rows],
-        "masked": masked(mask),
-        "limits": limits(rows),
+        "values": [encoding.base64_of(row, "<f4") for row in rows],
+        "masked": encoding.masked(mask),
+        "limits": encoding.limits(rows),
     }
 
 
@@ -250,9 +243,9 @@ def _layer(name: str, run: Run, scale) -> dict:
         missing = values.size - np.isfinite(values).sum()
         if missing:
             gaps.append(f"{missing:,} of {values.size:,} values of {quantity}")
-        quantities[quantity] = encode(values) | {
-            "limits": limits(values[real], quantity),
-            "extent": extent(values[real]),
+        quantities[quantity] = encoding.encode(values) | {
+            "limits": encoding.limits(values[real], quantity),
+            "extent": encoding.extent(values[real]),
         }
     _, steps, units = trace.c.shape
     return {
@@ -261,10 +254,10 @@ def _layer(name: str, run: Run, scale) -> dict:
         "own_steps": steps != run.inputs.shape[1] or _is_of_target(run, name),
         "units": units,
         "order": np.argsort(-keep, kind="stable").tolist(),  # longest memory first, NaN last
-        "keep": finite_or_none(keep),
-        "half_life": finite_or_none(np.asarray(scale.half_life, float)),
+        "keep": encoding.finite_or_none(keep),
+        "half_life": encoding.finite_or_none(np.asarray(scale.half_life, float)),
         "quantities": quantities,
-        "masked": masked(mask),
+        "masked": encoding.masked(mask),
         "gaps": ", ".join(gaps),
     }
 

@@ -10,13 +10,7 @@ from matplotlib.figure import Figure
 
 from lstmcore.series.arguments import check_column_names
 from lstmcore.series.events import Event, events, limit_of
-from lstmcore.study.plots.style import (
-    COLOURS,
-    drawn_columns,
-    note_omitted_columns,
-    panels,
-    plain,
-)
+from lstmcore.study.plots.style import COLOURS, drawn_columns, note_omitted_columns, panels, plain
 from lstmcore.study.plots.timeline import label_steps, legend_above
 
 SERIES, SCORE = COLOURS[0], COLOURS[6]

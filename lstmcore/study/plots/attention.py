@@ -17,12 +17,7 @@ MOST_CELLS = 80  # of this size; more are smaller, and some of them are labelled
 
 
 def plot_attention(
-    run: Run,
-    example: int = 0,
-    *,
-    source: Sequence[str] = (),
-    target: Sequence[str] = (),
-    axes=None,
+    run: Run, example: int = 0, *, source: Sequence[str] = (), target: Sequence[str] = (), axes=None
 ) -> Figure:
     """Draw attention weights, one row for each target token and one column for each source token.
 

@@ -12,8 +12,6 @@ from matplotlib import font_manager, rc_context, rcParams
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-__all__ = ["AnyScriptFigure"]
-
 LAST_RESORT = "lastresort"  # in the name of a font file with a frame for every character
 
 

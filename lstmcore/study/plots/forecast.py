@@ -91,14 +91,7 @@ def _continue(panel: Axes, past: np.ndarray, values: np.ndarray, **style) -> Non
 
 
 def plot_lag_check(
-    check,
-    actual,
-    forecast,
-    last,
-    *,
-    segment: slice | None = None,
-    ylabel: str = "",
-    axes=None,
+    check, actual, forecast, last, *, segment: slice | None = None, ylabel: str = "", axes=None
 ) -> Figure:
     """Draw three panels that show whether a forecast just lags behind the truth.
 

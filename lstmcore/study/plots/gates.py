@@ -8,18 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lstmcore.study.plots.style import (
-    FRACTION,
-    GATE_COLOURS,
-    TITLES,
-    colour_bar,
-    heat_map,
-    label_rows,
-    panels,
-    plain,
-    signed_scale,
-)
-from lstmcore.study.plots.timeline import Timeline, draw_input, hatch, share_steps, timeline
+from lstmcore.study.plots import style
+from lstmcore.study.plots.timeline import Timeline, draw_input, hatch, share_steps
 from lstmcore.study.run import Run
 from lstmcore.study.statistics import time_scale
 
@@ -67,10 +57,10 @@ def plot_gates(
       ValueError: an unknown layer, an example that does not exist, or not 8 `axes`.
       TypeError: `axes` that are not Axes.
     """
-    line = timeline(run, layer, example, breaks)
+    line = Timeline.of(run, layer, example, breaks)
     half_life = np.asarray(time_scale(run[layer], run.masks[layer]).half_life)
     order = np.argsort(-half_life, kind="stable")
-    figure, grid = panels(
+    figure, grid = style.panels(
         axes,
         4,
         2,
@@ -79,13 +69,13 @@ def plot_gates(
         height_ratios=[0.6, 1, 1, 1],
     )
     if axes is None:
-        figure.suptitle(plain(layer))
+        figure.suptitle(style.plain(layer))
     for top in grid[0]:
         draw_input(top, line, columns)
     drawn = line.trace.gates._asdict() | {"c": line.trace.c, "h": line.trace.h}
     for (left, right), (gate, quantity) in zip(grid[1:], ROWS, strict=True):
         _draw_quantity(left, gate, drawn[gate][:, order], line)
-        label_rows(left, order)
+        style.label_rows(left, order)
         left.set_ylabel("unit")
         _draw_gated(right, quantity, drawn[quantity], line, half_life)
     for column in grid.T:
@@ -100,22 +90,24 @@ def _draw_gated(
     order = np.argsort(-half_life, kind="stable")
     if values.shape[1] != len(order):
         _draw_quantity(panel, name, values, line)
-        label_rows(panel, range(values.shape[1]))
+        style.label_rows(panel, range(values.shape[1]))
         panel.set_ylabel("projection")
     else:
         _draw_quantity(panel, name, values[:, order], line)
-        label_rows(panel, [_number(half_life[unit]) for unit in order])
+        style.label_rows(panel, [_number(half_life[unit]) for unit in order])
         panel.set_ylabel("half-life (steps)")
 
 
 def _draw_quantity(panel: Axes, name: str, values: np.ndarray, line: Timeline) -> None:
     """Draw [T, H] as a heat map, units from top to bottom over steps."""
-    scale = FRACTION if name in GATE_COLOURS else signed_scale(values.T, clip=True)
-    colour_bar(panel, heat_map(panel, values.T, scale), values)
+    scale = (
+        style.FRACTION if name in style.GATE_COLOURS else style.signed_scale(values.T, clip=True)
+    )
+    style.colour_bar(panel, style.heat_map(panel, values.T, scale), values)
     hatch(panel, line.real)
     for step in line.breaks:
         panel.axvline(step - 0.5, color="black", linewidth=0.8)
-    panel.set_title(TITLES[name], loc="left", fontsize="medium")
+    panel.set_title(style.TITLES[name], loc="left", fontsize="medium")
 
 
 def _number(value: float) -> str:

@@ -10,17 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lstmcore.study.names import check_layer
-from lstmcore.study.plots.style import (
-    COLOURS,
-    FRACTION,
-    TITLES,
-    colour_bar,
-    heat_map,
-    label_rows,
-    panels,
-    plain,
-    signed_scale,
-)
+from lstmcore.study.plots import style
 from lstmcore.study.sweeps import Sweep
 
 ORDER = ("gate", "step", "unit")
@@ -65,10 +55,10 @@ def plot_sweep(
     results = _results(sweep, layer, value)
     swept = tuple(axis for axis in ORDER if axis in sweep.over)
     every = np.concatenate([array.ravel() for array in results.values()])
-    scale = FRACTION if value == "recovered" else signed_scale(every)
+    scale = style.FRACTION if value == "recovered" else style.signed_scale(every)
     layers_are_rows = swept in ((), ("gate",), ("step",))
     columns = sweep.gates if swept == ORDER else ("",)
-    figure, grid = panels(
+    figure, grid = style.panels(
         axes,
         1 if layers_are_rows else len(results),
         len(columns),
@@ -86,11 +76,11 @@ def plot_sweep(
                 _draw_bars(panel, array, LABELS[value])
                 panel.set_ylim(_around(every))
             else:
-                image = heat_map(panel, _as_rows(array, place, swept), scale)
+                image = style.heat_map(panel, _as_rows(array, place, swept), scale)
             if image and panel is row[-1]:  # the scale is that of all panels
-                colour_bar(panel, image, every, LABELS[value], 0.06 if gate else 0.025)
+                style.colour_bar(panel, image, every, LABELS[value], 0.06 if gate else 0.025)
             _label(panel, swept, order, sweep.gates, first=panel is row[0])
-            title = f"{plain(name)}: {TITLES[gate]}" if gate else plain(name)
+            title = f"{style.plain(name)}: {style.TITLES[gate]}" if gate else style.plain(name)
             panel.set_title(title, loc="left", fontsize="medium")
     return figure
 
@@ -121,7 +111,7 @@ def _draw_layers(
     """Draw layers over steps, over gates, or as a bar each."""
     if not swept:
         bars = [float(array) for array in results.values()]
-        panel.barh(range(len(bars)), bars, color=COLOURS[0])
+        panel.barh(range(len(bars)), bars, color=style.COLOURS[0])
         panel.axvline(0, color="0.3", linewidth=0.8)
         panel.invert_yaxis()
         panel.xaxis.set_major_locator(MaxNLocator(6))
@@ -130,17 +120,23 @@ def _draw_layers(
         widest = max(len(array) for array in results.values())  # a decoder may have its own steps
         rows = [np.pad(a, (0, widest - len(a)), constant_values=np.nan) for a in results.values()]
         values = np.stack(rows)
-        colour_bar(panel, heat_map(panel, values, scale), values, label)
+        style.colour_bar(panel, style.heat_map(panel, values, scale), values, label)
         if swept == ("step",):
             _whole_steps(panel)
         else:
-            panel.set_xticks(range(len(gates)), [TITLES[gate] for gate in gates])
-    panel.set_yticks(range(len(results)), list(map(plain, results)))
+            panel.set_xticks(range(len(gates)), [style.TITLES[gate] for gate in gates])
+    panel.set_yticks(range(len(results)), list(map(style.plain, results)))
 
 
 def _draw_bars(panel: Axes, values: np.ndarray, label: str) -> None:
     # Of a bar that is narrower than a pixel only the edge is visible.
-    panel.bar(range(len(values)), values, color=COLOURS[0], edgecolor=COLOURS[0], linewidth=0.3)
+    panel.bar(
+        range(len(values)),
+        values,
+        color=style.COLOURS[0],
+        edgecolor=style.COLOURS[0],
+        linewidth=0.3,
+    )
     panel.axhline(0, color="0.3", linewidth=0.8)
     panel.set_xlim(-0.5, len(values) - 0.5)
     panel.set_ylabel(label)
@@ -165,11 +161,11 @@ def _label(
         panel.set_xticks(places, [str(order[place]) for place in places], fontsize="small")
         panel.set_xlabel("unit, largest effect first")
     if "step" in swept and "unit" in swept:
-        label_rows(panel, order)
+        style.label_rows(panel, order)
         panel.tick_params(labelleft=first)
         panel.set_ylabel("unit, largest effect on top" if first else "")
     elif "gate" in swept:
-        panel.set_yticks(range(len(gates)), [TITLES[gate] for gate in gates])
+        panel.set_yticks(range(len(gates)), [style.TITLES[gate] for gate in gates])
 
 
 def _sorted_units(array: np.ndarray, swept: tuple) -> tuple[np.ndarray, np.ndarray]:

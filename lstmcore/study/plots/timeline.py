@@ -12,14 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from lstmcore.formatting import count
 from lstmcore.series.arguments import check_column_names
 from lstmcore.study.names import places
-from lstmcore.study.plots.style import (
-    COLOURS,
-    colour_bar,
-    heat_map,
-    label_rows,
-    plain,
-    signed_scale,
-)
+from lstmcore.study.plots import style
 from lstmcore.study.run import Run
 from lstmcore.types import Gates, Trace
 
@@ -47,29 +40,29 @@ class Timeline(NamedTuple):
     breaks: Sequence[int]
     title: str
 
+    @classmethod
+    def of(cls, run: Run, layer: str, example: int, breaks: Sequence[int]) -> Timeline:
+        """Return one example of a run for drawing; masked steps of the trace are NaN.
 
-def timeline(run: Run, layer: str, example: int, breaks: Sequence[int]) -> Timeline:
-    """Return one example of a run for drawing; masked steps of the trace are NaN.
+        Raises:
+          ValueError: an unknown layer, or an example that does not exist.
+        """
+        trace = run[layer]
+        example = one_place("example", example, len(run.inputs))
+        real = _real(run.masks[layer], example, trace.h.shape[1])
+        inputs, mask, title = run.inputs, run.mask, "input $x$"
+        if run.target is not None and layer.startswith("decoder"):
+            inputs, mask, title = run.target, run.masks[layer], "target"
+        x = np.asarray(inputs[example])
+        if x.ndim == 1:  # tokens: one column
+            x, title = x[:, None], f"{title}: token id"
 
-    Raises:
-      ValueError: an unknown layer, or an example that does not exist.
-    """
-    trace = run[layer]
-    example = one_place("example", example, len(run.inputs))
-    real = _real(run.masks[layer], example, trace.h.shape[1])
-    inputs, mask, title = run.inputs, run.mask, "input $x$"
-    if run.target is not None and layer.startswith("decoder"):
-        inputs, mask, title = run.target, run.masks[layer], "target"
-    x = np.asarray(inputs[example])
-    if x.ndim == 1:  # tokens: one column
-        x, title = x[:, None], f"{title}: token id"
+        def drawn(leaf):
+            return np.where(real[:, None], np.asarray(leaf[example], dtype=float), np.nan)
 
-    def drawn(leaf):
-        return np.where(real[:, None], np.asarray(leaf[example], dtype=float), np.nan)
-
-    gates = Gates(*map(drawn, trace.gates))
-    x_real = _real(mask, example, len(x))
-    return Timeline(x, x_real, Trace(drawn(trace.h), drawn(trace.c), gates), real, breaks, title)
+        gates = Gates(*map(drawn, trace.gates))
+        x_real = _real(mask, example, len(x))
+        return cls(x, x_real, Trace(drawn(trace.h), drawn(trace.c), gates), real, breaks, title)
 
 
 def one_place(axis: str, chosen: int, size: int) -> int:
@@ -93,17 +86,17 @@ def draw_input(axes: Axes, line: Timeline, columns: Sequence[str]) -> None:
     x = np.where(line.x_real[:, None], line.x, np.nan).astype(float)
     if len(columns):
         check_column_names(columns, x.shape[1], "the input")
-    if x.shape[1] > len(COLOURS):
-        colour_bar(axes, heat_map(axes, x.T, signed_scale(x, clip=True)), x)
-        label_rows(axes, columns if len(columns) else range(x.shape[1]))
+    if x.shape[1] > len(style.COLOURS):
+        style.colour_bar(axes, style.heat_map(axes, x.T, style.signed_scale(x, clip=True)), x)
+        style.label_rows(axes, columns if len(columns) else range(x.shape[1]))
         axes.set_ylabel("feature")
     else:
         names = columns if len(columns) > 1 else [""] * x.shape[1]
-        for values, colour, name in zip(x.T, COLOURS, names, strict=False):
+        for values, colour, name in zip(x.T, style.COLOURS, names, strict=False):
             if np.issubdtype(line.x.dtype, np.integer):  # no line: token ids have no order
                 axes.plot(values, ".", color=colour)
             else:
-                draw_line(axes, values, line.breaks, color=colour, label=plain(name))
+                draw_line(axes, values, line.breaks, color=colour, label=style.plain(name))
         axes.grid(alpha=0.3)
         if len(columns) > 1:
             legend_above(axes)
@@ -146,7 +139,7 @@ def label_steps(axes: Axes, xlabel: str, labels: Sequence, steps: int) -> None:
         most = max(1.0, LABELS_PER_INCH * inches)
         stride = next(step for step in STRIDES if len(labels) <= most * step)
         labelled = range(0, len(labels), stride)
-        names = [plain(labels[step]) for step in labelled]
+        names = [style.plain(labels[step]) for step in labelled]
         crowded = sum(map(len, names)) > LETTERS_PER_INCH * inches
         axes.set_xticks(
             labelled, names, rotation=45 if crowded else 0, ha="right" if crowded else "center"

@@ -8,27 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lstmcore.study.plots.style import (
-    COLOURS,
-    GATE_COLOURS,
-    TITLES,
-    colour_bar,
-    heat_map,
-    label_rows,
-    panels,
-    plain,
-    signed_scale,
-)
-from lstmcore.study.plots.timeline import (
-    Timeline,
-    draw_input,
-    draw_line,
-    hatch,
-    legend_above,
-    one_place,
-    share_steps,
-    timeline,
-)
+from lstmcore.study.plots import style, timeline
 from lstmcore.study.run import Run
 
 
@@ -68,9 +48,9 @@ def plot_unit(
       ValueError: an unknown layer, a unit or an example that does not exist, or not 5 `axes`.
       TypeError: `axes` that are not Axes.
     """
-    line = timeline(run, layer, example, breaks)
-    unit = one_place("unit", unit, line.trace.c.shape[1])
-    figure, grid = panels(
+    line = timeline.Timeline.of(run, layer, example, breaks)
+    unit = timeline.one_place("unit", unit, line.trace.c.shape[1])
+    figure, grid = style.panels(
         axes,
         5,
         1,
@@ -80,17 +60,17 @@ def plot_unit(
     )
     top, gates, candidate, cell, hidden = grid[:, 0]
     if axes is None:
-        figure.suptitle(f"{plain(layer)}, unit {unit}")
+        figure.suptitle(f"{style.plain(layer)}, unit {unit}")
 
-    draw_input(top, line, columns)
+    timeline.draw_input(top, line, columns)
     _draw_gates(gates, line, unit)
     _draw_memory(candidate, cell, line, unit)
     _draw_hidden(hidden, line, unit)
     for panel in (gates, candidate, cell):
-        legend_above(panel)
+        timeline.legend_above(panel)
     for panel in (gates, candidate, cell, hidden):
-        hatch(panel, line.real)
-    share_steps(grid[:, 0], line, xlabel, labels)
+        timeline.hatch(panel, line.real)
+    timeline.share_steps(grid[:, 0], line, xlabel, labels)
     return figure
 
 
@@ -103,34 +83,34 @@ def _finish(panel: Axes, title: str, *, has_zero: bool = True) -> None:
     panel.grid(alpha=0.3)
 
 
-def _draw_gates(panel: Axes, line: Timeline, unit: int) -> None:
-    for name, colour in GATE_COLOURS.items():
+def _draw_gates(panel: Axes, line: timeline.Timeline, unit: int) -> None:
+    for name, colour in style.GATE_COLOURS.items():
         values = getattr(line.trace.gates, name)[:, unit]
-        draw_line(panel, values, line.breaks, color=colour, label=f"${name[0]}$")
+        timeline.draw_line(panel, values, line.breaks, color=colour, label=f"${name[0]}$")
     panel.set_ylim(-0.04, 1.04)
     _finish(panel, "gates", has_zero=False)
 
 
-def _draw_memory(candidate: Axes, cell: Axes, line: Timeline, unit: int) -> None:
+def _draw_memory(candidate: Axes, cell: Axes, line: timeline.Timeline, unit: int) -> None:
     """Draw the candidate with the part of it that is added, and the cell with the part it kept."""
     g, c = line.trace.gates.candidate[:, unit], line.trace.c[:, unit]
     added = line.trace.gates.input[:, unit] * g
-    candidate.bar(range(len(g)), added, width=1, color=COLOURS[5], label="added, $i\\,g$")
-    draw_line(candidate, g, line.breaks, color=COLOURS[3], label="candidate $g$")
-    _finish(candidate, TITLES["candidate"])
+    candidate.bar(range(len(g)), added, width=1, color=style.COLOURS[5], label="added, $i\\,g$")
+    timeline.draw_line(candidate, g, line.breaks, color=style.COLOURS[3], label="candidate $g$")
+    _finish(candidate, style.TITLES["candidate"])
     cell.bar(range(len(c)), c - added, width=1, color="0.75", label="kept, $f\\,c_{t-1}$")
-    draw_line(cell, c, line.breaks, color=COLOURS[6], label="cell $c$")
-    _finish(cell, TITLES["c"])
+    timeline.draw_line(cell, c, line.breaks, color=style.COLOURS[6], label="cell $c$")
+    _finish(cell, style.TITLES["c"])
 
 
-def _draw_hidden(panel: Axes, line: Timeline, unit: int) -> None:
+def _draw_hidden(panel: Axes, line: timeline.Timeline, unit: int) -> None:
     """Draw the hidden state of the unit, or all of it if it is a projection."""
     if line.trace.h.shape[1] == line.trace.c.shape[1]:
-        draw_line(panel, line.trace.h[:, unit], line.breaks, color=COLOURS[6])
-        _finish(panel, TITLES["h"])
+        timeline.draw_line(panel, line.trace.h[:, unit], line.breaks, color=style.COLOURS[6])
+        _finish(panel, style.TITLES["h"])
         return
     h = np.asarray(line.trace.h).T
-    colour_bar(panel, heat_map(panel, h, signed_scale(h, clip=True)), h)
-    label_rows(panel, range(len(h)))
+    style.colour_bar(panel, style.heat_map(panel, h, style.signed_scale(h, clip=True)), h)
+    style.label_rows(panel, range(len(h)))
     panel.set(ylabel="projection")
-    panel.set_title(TITLES["h"], loc="left", fontsize="medium")
+    panel.set_title(style.TITLES["h"], loc="left", fontsize="medium")
