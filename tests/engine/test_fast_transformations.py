@@ -24,7 +24,9 @@ from lstmcore import reference
 from lstmcore.engine.layout import BATCH_MAJOR, FEATURE_MAJOR
 
 either_layout = pytest.mark.parametrize(
-    "layout", [BATCH_MAJOR, FEATURE_MAJOR], ids=["batch-major", "feature-major"]
+    "layout",
+    [BATCH_MAJOR, pytest.param(FEATURE_MAJOR, marks=pytest.mark.thorough)],
+    ids=["batch-major", "feature-major"],
 )
 
 
