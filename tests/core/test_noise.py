@@ -52,7 +52,11 @@ def test_backward_through_time_equals_numeric_differentiation(case, seed):
 
 
 @pytest.mark.parametrize(
-    ("layout", "kind", "reverse"), [(BATCH_MAJOR, "interior", True), (FEATURE_MAJOR, "none", False)]
+    ("layout", "kind", "reverse"),
+    [
+        (BATCH_MAJOR, "interior", True),
+        pytest.param(FEATURE_MAJOR, "none", False, marks=pytest.mark.thorough),
+    ],
 )
 def test_fast_equals_scan_and_numpy(layout, kind, reverse, rng, x64):
     """In values and gradients, also those with respect to the mask, and under vmap."""
@@ -79,6 +83,7 @@ def test_fast_equals_scan_and_numpy(layout, kind, reverse, rng, x64):
     assert_close(ours[1][0], gradients)
 
 
+@pytest.mark.thorough
 def test_second_derivatives_with_recurrent_dropout(rng, x64):
     (params, x, state), _ = example(rng, 2, 3, 1, 2)
     inputs = params.bias, random_dropout_mask(rng, 2, 2, np.float64)

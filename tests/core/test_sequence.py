@@ -5,14 +5,17 @@ import jax.numpy as jnp
 import laws
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import cases, random_params
 
 import lstmcore as lc
 
+fewer = settings(max_examples=settings.default.max_examples // 2)
+
 
 @pytest.mark.parametrize("law", laws.OF_A_SEQUENCE, ids=lambda law: law.__name__)
+@fewer
 @given(cases())
 def test_law(law, case):
     law(case)

@@ -27,7 +27,14 @@ MODELS = {
 }
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 RECURSIVE = {name: model for name, model in MODELS.items() if model.mode == "recursive"}
-recursive_models = pytest.mark.parametrize("model", RECURSIVE.values(), ids=RECURSIVE)
+recursive_models = pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(model, marks=[pytest.mark.thorough] * (name == "recursive"))
+        for name, model in RECURSIVE.items()
+    ],
+    ids=RECURSIVE,
+)
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=2e-6)
 
 

@@ -409,19 +409,23 @@ def test_edits_act_in_apply_step_and_sampling_alike():
             input=gates.input * jnp.asarray(t == 1, gates.input.dtype), forget=0.5
         ),
     }
-    logits, traces = model.apply(params, source, target, edits=edits)
+
+    @jax.jit
+    def run(params, source, target, key=None, sampling=None):
+        return model.apply(params, source, target, edits=edits, key=key, sampling=sampling)
+
+    step = jax.jit(partial(model.step, edits=edits))
+    logits, traces = run(params, source, target)
     np.testing.assert_array_equal(traces["encoder_0"].h[:, 2], 0)
     assert (traces["encoder_0"].h[:, [1, 3]] != 0).all()
     gates = traces["decoder_1"].gates
     np.testing.assert_array_equal(gates.forget, 0.5)
     assert [bool((gates.input[:, t] != 0).all()) for t in range(T)] == [False, True] + [False] * 3
-    assert_close(
-        model.apply(params, source, target, edits=edits, key=KEY, sampling=0.0), (logits, traces)
-    )
+    assert_close(run(params, source, target, KEY, 0.0), (logits, traces))
     state, _ = model.encode(params, source, edits=edits)
     token = np.full(B, lc.START)
     for t in range(T):
-        stepped, state = model.step(params, token, state, edits=edits)
+        stepped, state = step(params, token, state)
         small(stepped, logits[:, t])
         token = target[:, t]
 
@@ -454,8 +458,18 @@ def units_kept(mask, rate):
     return kept
 
 
-@pytest.mark.parametrize("sampling", [None, 0.0])
-@pytest.mark.parametrize("kind", ["dropout", "recurrent_dropout"])
+thorough = partial(pytest.param, marks=pytest.mark.thorough)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sampling"),
+    [
+        ("dropout", None),
+        ("recurrent_dropout", 0.0),
+        thorough("dropout", 0.0),
+        thorough("recurrent_dropout", None),
+    ],
+)
 def test_dropout(kind, sampling):
     model, params = noisy_model(**{kind: 0.3})
     x = np.ones((40, 4, 50), np.float32)
