@@ -168,7 +168,7 @@ def test_no_steps_and_narrow_weights():
         )
         assert y.shape == forced.shape == numpy.shape == (3, 0, 2)
         assert traces["decoder_0"].h.shape == (3, 0, 3)
-    y, traces = MODEL.apply(MODEL.init(KEY, jnp.bfloat16), X)
+    y, traces = jax.eval_shape(lambda: MODEL.apply(MODEL.init(KEY, jnp.bfloat16), X))
     assert (y.dtype, traces["decoder_0"].c.dtype) == (jnp.bfloat16, jnp.float32)
 
 
