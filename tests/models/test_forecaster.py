@@ -105,7 +105,7 @@ def test_numpy_gives_the_same(model, seed, kind):
 )
 def test_recursive_is_a_loop_of_one_step_forecasts(model, key, rng):
     """Each forecast becomes the next row, whatever noise there is: one draw holds throughout."""
-    model = lc.Forecaster(**vars(model) | {"dropout": 0.4})
+    model = lc.Forecaster(**vars(model) | {"dropout": 0.4, "horizon": 3})
     single = lc.Forecaster(**vars(model) | {"horizon": 1})
     params, (x, future) = weights(model), sequences(model, rng)
     forecast, traces = compiled(model, params, x, future, key=key)
