@@ -522,7 +522,7 @@ def test_dropout_reaches_every_layer_of_both_directions():
 # One table for several uses.
 
 
-@pytest.mark.parametrize("tie", ["source", "output", "all"])
+@pytest.mark.parametrize("tie", [thorough("source"), "output", "all"])
 def test_a_tied_table_is_one_table(tie):
     """Its gradient is the sum of those of the tables that it stands for."""
     model = lc.Seq2Seq(7, 7, 4, 4, tie=tie)
