@@ -6,6 +6,7 @@ HYPOTHESIS_PROFILE=thorough pytest --thorough  the same with many examples of ea
 """
 
 import atexit
+import gc
 import os
 import shutil
 import signal
@@ -40,7 +41,8 @@ if PROFILE == "few":
     # Most of the time goes into compiling what runs once: let XLA and LLVM do no more than they
     # must. Many examples, the thorough profile, run on what users run. XLA reads the flags when the
     # first array is made; its older emitter of loops compiles in half the time while there is one.
-    flags = "--xla_backend_optimization_level=0"
+    # To split a program of a few kernels for several threads costs more than to compile it whole.
+    flags = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
     if jax.__version_info__ < (0, 11):
         flags += " --xla_cpu_use_fusion_emitters=false"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}"
@@ -73,6 +75,12 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if PROFILE == "few" and not config.getoption("--thorough"):
         hypothesis.settings.load_profile("quick")
+
+
+def pytest_collection_finish():
+    """Take what is imported by now out of the garbage collector's rounds, which it would slow."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config, items):

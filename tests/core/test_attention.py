@@ -62,18 +62,23 @@ def test_by_hand_with_numeric_gradients(kind, rng):
     """With masks, one of them all False, and NaN where they are."""
     inputs = example(kind)
     padded = (*inputs[:2], np.where(MASK[:, :, None], inputs[2], np.nan))
-    run = partial(lc.attend, mask=MASK)
-    results, pull_back = jax.vjp(run, *padded)
+    shapes = jax.eval_shape(lc.attend, *padded)
+    cotangent = random_like(rng, shapes)
+
+    @jax.jit
+    def results_and_gradients(inputs, cotangent):
+        results, pull_back = jax.vjp(partial(lc.attend, mask=MASK), *inputs)
+        return results, pull_back(cotangent)
+
+    results, gradients = results_and_gradients(padded, cotangent)
     expected = by_hand(*inputs, MASK)
     for found, wanted in zip(results, expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(results[1][1], 0)
     every = by_hand(*inputs, np.ones((B, S), bool))
-    for found, wanted in zip(lc.attend(*inputs), every, strict=True):
+    for found, wanted in zip(jax.jit(lc.attend)(*inputs), every, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
 
-    cotangent = random_like(rng, results)
-    gradients = pull_back(cotangent)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
     np.testing.assert_array_equal(gradients[2][~MASK], 0)
     direction = random_like(rng, inputs)
@@ -89,28 +94,37 @@ def test_extreme_scores():
     memory = memory.astype(np.float32)
     some, other = np.array([[True, False, True]]), np.array([[False, True, False]])
     for mask, expected in ((None, [1, 0, 0]), (some, [1, 0, 0]), (other, [0, 1, 0])):
-        look = partial(lc.attend, None, queries, mask=mask)
-        np.testing.assert_array_equal(look(memory)[1][0, 0], expected)
-        gradient = jax.grad(lambda memory, look=look: look(memory)[0].sum())(memory)
+
+        @jax.jit
+        @partial(jax.grad, has_aux=True)
+        def gradient_and_weights(memory, mask=mask):
+            context, weights = lc.attend(None, queries, memory, mask=mask)
+            return context.sum(), weights
+
+        gradient, weights = gradient_and_weights(memory)
+        np.testing.assert_array_equal(weights[0, 0], expected)
         assert np.isfinite(gradient).all()
 
 
 @every_kind
 def test_dtypes_and_fresh_weights(kind):
     memory = KINDS[kind] or H
-    params = lc.init_attention(jax.random.key(0), kind, H, memory, dtype=jnp.bfloat16)
-    queries, remembered = jnp.ones((B, T, H), jnp.bfloat16), jnp.ones((B, S, memory), jnp.bfloat16)
-    for leaf in jax.tree.leaves((params, lc.attend(params, queries, remembered))):
+    init = partial(lc.init_attention, jax.random.key(0), kind)
+    params = jax.eval_shape(lambda: init(H, memory, dtype=jnp.bfloat16))
+    queries, remembered = (
+        jax.ShapeDtypeStruct(shape, jnp.bfloat16) for shape in ((B, T, H), (B, S, memory))
+    )
+    for leaf in jax.tree.leaves((params, jax.eval_shape(lc.attend, params, queries, remembered))):
         assert leaf.dtype == jnp.bfloat16
     if kind == "additive":
-        shapes = [leaf.shape for leaf in lc.init_attention(jax.random.key(0), kind, 3, 4, units=7)]
+        shapes = [leaf.shape for leaf in jax.eval_shape(lambda: init(3, 4, units=7))]
         assert shapes == [(3, 7), (4, 7), (7,)]
         assert [leaf.shape for leaf in params] == [(H, H), (memory, H), (H,)]
-    for leaf in jax.tree.leaves(lc.init_attention(jax.random.key(0), kind, 300, 300)):
+    for leaf in jax.tree.leaves(init(300, 300)):
         limit = np.sqrt(6 / (sum(leaf.shape) + (leaf.ndim == 1)))  # Glorot: a column, if one axis
         assert 0.95 * limit < np.abs(leaf).max() <= limit
     if kind == "additive":
-        query, memory, _ = lc.init_attention(jax.random.key(0), kind, 3, 3)
+        query, memory, _ = init(3, 3)
         assert (query != memory).all()
 
 

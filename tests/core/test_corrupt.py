@@ -50,7 +50,8 @@ def test_without_a_key_or_without_noise_nothing_happens():
 
 def test_dtypes_and_traced_amounts(x64):
     for dtype in (jnp.bfloat16, jnp.float32, jnp.float64):
-        assert lc.corrupt(KEY, X.astype(dtype), masking=0.5, gaussian=0.1).dtype == dtype
+        both = partial(lc.corrupt, KEY, masking=0.5, gaussian=0.1)
+        assert jax.eval_shape(both, X.astype(dtype)).dtype == dtype
     traced = jax.jit(lambda m, g: lc.corrupt(KEY, X, masking=m, gaussian=g))(0.5, 0.1)
     np.testing.assert_allclose(traced, lc.corrupt(KEY, X, masking=0.5, gaussian=0.1), rtol=1e-6)
     unknown = X.at[0].set(jnp.nan)  # what is masked is 0, whatever it was

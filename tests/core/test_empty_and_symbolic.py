@@ -99,6 +99,7 @@ def test_checkpointed_chunks_of_a_batch_of_any_size(rng, params, options):
     np.testing.assert_allclose(any_batch.call(x), run(x), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_the_gradient_of_checkpointed_chunks_for_a_batch_of_any_size(rng):
     def gradient(x):
         total = jax.grad(lambda params: lc.lstm(params, x, checkpoint_every=2)[1].h.sum())

@@ -180,6 +180,7 @@ def test_what_a_loss_referred_to_before_is_let_go():
     assert reference() is None
 
 
+@pytest.mark.thorough
 def test_an_activation_of_ones_own_goes_with_its_latent_features():
     features = pytest.importorskip("lstmcore.apps.features")
     large = Large()

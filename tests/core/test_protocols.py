@@ -5,6 +5,7 @@ What is asserted here is what lets a reader of one model read every other, and `
 """
 
 import dataclasses
+import functools
 import inspect
 
 import jax
@@ -121,7 +122,18 @@ def test_a_loss_takes_params_batch_and_key_as_fit_calls_it():
     assert inspect.signature(lc.Forecaster.loss).parameters["key"].default is None
 
 
+def traced(check):
+    """Return the test run within a trace: arrays have no values and nothing is compiled."""
+
+    @functools.wraps(check)
+    def test(model):
+        jax.eval_shape(lambda: check(model))
+
+    return test
+
+
 @models
+@traced
 def test_layers_describe_the_params_in_reading_order(model):
     layers = model.layers
     params = model.init(KEY)
@@ -137,6 +149,7 @@ def test_init_draws_in_the_given_dtype(model):
 
 
 @models
+@traced
 def test_apply_returns_outputs_and_what_to_look_at_by_layer(model):
     params = model.init(KEY)
     result = model.apply(params, *CALLS[model])
@@ -155,6 +168,7 @@ def test_apply_returns_outputs_and_what_to_look_at_by_layer(model):
 @pytest.mark.parametrize(
     "model", [model for model in CALLS if hasattr(model, "encode")], ids=lambda m: type(m).__name__
 )
+@traced
 def test_encode_returns_a_code_and_the_first_traces_of_apply(model):
     params = model.init(KEY)
     result = model.encode(params, CALLS[model][0])

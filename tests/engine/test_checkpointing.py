@@ -33,14 +33,15 @@ def layer(rng, peephole=False, projection=None):
 
 
 # Each number of steps with another combination of the rest: `fast`, then `scan`.
+thorough = partial(pytest.param, marks=pytest.mark.thorough)
 CASES = [
-    (1, ["mask"], False, {}),
+    thorough(1, ["mask"], False, {}),
     (3, ["mask", "recurrent_dropout"], True, {}),
     ("auto", [], False, {}),
-    (STEPS, [], True, {}),
-    (STEPS + 5, [], False, {}),
+    thorough(STEPS, [], True, {}),
+    thorough(STEPS + 5, [], False, {}),
     (2, ["mask", "zoneout", "recurrent_dropout"], True, {"projection": 2, "peephole": True}),
-    (3, ["edit", "zoneout"], False, {}),
+    thorough(3, ["edit", "zoneout"], False, {}),
     (3, ["edit", "mask"], True, {}),
 ]
 
@@ -70,6 +71,7 @@ def test_values_and_gradients_are_the_same(every, names, reverse, variant, rng, 
     assert_close(*both(arguments, cotangent))
 
 
+@pytest.mark.thorough
 def test_second_derivatives_and_vmap(rng, x64):
     params, x, _ = layer(rng)
 

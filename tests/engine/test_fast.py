@@ -61,15 +61,20 @@ def test_three_implementations_agree(case, seed, layout, block_rows):
     assert_close(ours, expected(arguments, cotangent, options))
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("k", range(len(NAMES)), ids=NAMES)
+@pytest.mark.parametrize(
+    "k",
+    [
+        pytest.param(k, id=name, marks=[pytest.mark.thorough] * (k % 3 != 0))
+        for k, name in enumerate(NAMES)
+    ],
+)
 def test_every_activation_in_every_place(k, rng, x64):
-    """Each of them thrice: for the candidate, for the gates, for the output."""
+    """For the candidate, for the gates, for the output; not thoroughly, in one of the three."""
     kinds = strategies.mask_kinds.elements
     options = {
         "activation": NAMES[k],
         "recurrent_activation": NAMES[(k + 1) % len(NAMES)],
-        "output_activation": NAMES[(k + 4) % len(NAMES)],
+        "output_activation": NAMES[(k + 2) % len(NAMES)],
         "mask": random_mask(rng, kinds[k % len(kinds)], 3, 7),
         "reverse": bool(k % 2),
     }
@@ -106,6 +111,7 @@ def test_the_layout_by_shape_and_blocks_of_many_steps(rng):
             close(mine, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
 
 
+@pytest.mark.thorough
 def test_one_result_alone_and_its_zeros_cost_nothing(rng, x64, monkeypatch):
     arguments, cotangent = example(rng)
     options = {"mask": random_mask(rng, "interior", 3, 7)}

@@ -24,7 +24,9 @@ from lstmcore import reference
 from lstmcore.engine.layout import BATCH_MAJOR, FEATURE_MAJOR
 
 either_layout = pytest.mark.parametrize(
-    "layout", [BATCH_MAJOR, FEATURE_MAJOR], ids=["batch-major", "feature-major"]
+    "layout",
+    [BATCH_MAJOR, pytest.param(FEATURE_MAJOR, marks=pytest.mark.thorough)],
+    ids=["batch-major", "feature-major"],
 )
 
 
@@ -176,18 +178,18 @@ def test_saturated_gates_and_an_overflow(rng):
 def test_nothing_to_loop_over_and_sizes_known_later(rng):
     (params, x, _), _ = example(rng, dtype=np.float32)
     loss = lambda params, x: (lc.lstm(params, x)[1].h ** 2).sum()  # noqa: E731
-    gradient = jax.grad(loss, (0, 1))
+    gradient = jax.jit(jax.grad(loss, (0, 1)))
     for empty in (x[:0], x[:, :0]):
         assert_close(gradient(params, empty), jax.tree.map(np.zeros_like, (params, empty)))
     batch, steps = jax.export.symbolic_shape("b, t")
     shape = jax.ShapeDtypeStruct((batch, steps, x.shape[2]), x.dtype)
-    exported = jax.export.export(jax.jit(gradient))(params, shape)
+    exported = jax.export.export(gradient)(params, shape)
     assert_close(exported.call(params, x), gradient(params, x), rtol=1e-5, atol=1e-5)
 
 
 def test_each_options_compile_once_and_apart(rng, caplog):
     (params, x, state), _ = example(rng, dtype=np.float32)
-    options = [{}, {"reverse": True}, {"activation": "relu"}, {"output_activation": "softsign"}]
+    options = [{}, {"reverse": True}, {"activation": "relu"}]
     jax.clear_caches()
     for expect_compilation in (True, False):
         for option in options:

@@ -172,6 +172,7 @@ def test_nan_stops_in_the_chunk_that_meets_it():
     jax.tree.map(close, error.value.result.params, first_chunk)
 
 
+@pytest.mark.thorough
 def test_memory_reaches_further_than_the_gradient(rng):
     """The last mark must be held for up to 24 steps; chunks of 4 steps suffice to learn it."""
     marks = rng.choice([-1.0, 1.0], (64, 24)) * (rng.random((64, 24)) < 0.15)

@@ -67,13 +67,16 @@ def test_the_gradient_flows_through_what_is_fed_back(x64, rng):
     """As numeric differentiation says. (A target is a constant: nothing flows through it.)"""
     params, x = weights(MODEL, np.float64), np.float64(X)
 
-    def loss(params):
+    @jax.jit
+    @jax.value_and_grad
+    def loss_and_gradient(params):
         return jnp.sum(MODEL.apply(params, x)[0] ** 2)
 
-    gradient = jax.jit(jax.grad(loss))(params)
+    _, gradient = loss_and_gradient(params)
     direction = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), params)
     moved = [jax.tree.map(lambda p, d, s=s: p + s * d, params, direction) for s in (1e-5, -1e-5)]
-    slope = (loss(moved[0]) - loss(moved[1])) / 2e-5
+    ahead, behind = (loss_and_gradient(there)[0] for there in moved)
+    slope = (ahead - behind) / 2e-5
     along = jax.tree.map(lambda g, d: (g * d).sum(), gradient, direction)
     assert sum(jax.tree.leaves(along)) == pytest.approx(float(slope), rel=1e-6)
 
@@ -85,12 +88,14 @@ def test_padding_does_not_matter(forced):
     mask = lc.length_mask(np.full(3, length), 5)
     padded = np.where(mask[:, :, None], X, np.nan)
 
-    def loss(params, x, mask):
+    @jax.jit
+    @jax.value_and_grad
+    def loss_and_gradient(params, x, mask):
         y, _ = MODEL.apply(params, x, mask=mask, target=x if forced else None)
         return jnp.sum(y[:, :length] ** 2)
 
-    masked = jax.value_and_grad(loss)(params, padded, mask)
-    close(masked, jax.value_and_grad(loss)(params, X[:, :length], None), rtol=1e-4)
+    masked = loss_and_gradient(params, padded, mask)
+    close(masked, loss_and_gradient(params, X[:, :length], None), rtol=1e-4)
 
 
 @pytest.mark.parametrize("conditional", [False, True])
@@ -153,10 +158,11 @@ def test_no_steps_and_narrow_weights():
         numpy, _ = MODEL.apply(weights(MODEL), X[:, :0], mask=mask, ops=reference)
         assert y.shape == forced.shape == numpy.shape == (3, 0, 2)
         assert traces["decoder_0"].h.shape == (3, 0, 3)
-    y, traces = MODEL.apply(MODEL.init(KEY, jnp.bfloat16), X)
+    y, traces = jax.eval_shape(lambda: MODEL.apply(MODEL.init(KEY, jnp.bfloat16), X))
     assert (y.dtype, traces["decoder_0"].c.dtype) == (jnp.bfloat16, jnp.float32)
 
 
+@pytest.mark.thorough
 def test_training_learns_to_write_by_itself():
     """Trained with teacher forcing, it then decodes a sine autoregressively."""
     x = lc.windows(np.sin(np.arange(60) / 2).astype(np.float32), length=8)

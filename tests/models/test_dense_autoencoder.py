@@ -91,10 +91,15 @@ def test_a_tied_gradient_is_the_sum_of_the_untied_ones(shape, activation, data):
         params = random_like(rng, jax.eval_shape(partial(model.init, dtype=jnp.float64), KEY))
         x, d_y = rng.normal(size=(2, 4, model.features))
         twin, twin_params = untied_twin(model, params)
-        y, pull_back = jax.vjp(lambda params: model.apply(params, x)[0], params)
-        twin_y, twin_pull_back = jax.vjp(lambda params: twin.apply(params, x)[0], twin_params)
+
+        @jax.jit
+        def outputs_and_gradients(*of_both):
+            pairs = zip((model, twin), of_both, strict=True)
+            both = [jax.vjp(lambda p, m=m: m.apply(p, x)[0], params) for m, params in pairs]
+            return [(y, *pull_back(d_y)) for y, pull_back in both]
+
+        (y, gradient), (twin_y, other) = outputs_and_gradients(params, twin_params)
         np.testing.assert_allclose(y, twin_y, rtol=1e-12)
-        (gradient,), (other,) = pull_back(d_y), twin_pull_back(d_y)
     depth = len(model.units)
     for i in range(depth):
         encoder, decoder = f"encoder_{i}", f"decoder_{depth - 1 - i}"
@@ -161,7 +166,8 @@ def test_models_are_values_and_functions_may_be_activations():
 
 def test_dtype_of_the_weights_is_that_of_the_output(x64):
     for dtype in (jnp.float64, jnp.bfloat16):
-        assert TIED.apply(TIED.init(KEY, dtype), X)[0].dtype == dtype
+        y = jax.eval_shape(lambda dtype=dtype: TIED.apply(TIED.init(KEY, dtype), X)[0])
+        assert y.dtype == dtype
 
 
 PARAMS = UNTIED.init(KEY)

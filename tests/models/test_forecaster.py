@@ -27,7 +27,14 @@ MODELS = {
 }
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 RECURSIVE = {name: model for name, model in MODELS.items() if model.mode == "recursive"}
-recursive_models = pytest.mark.parametrize("model", RECURSIVE.values(), ids=RECURSIVE)
+recursive_models = pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(model, marks=[pytest.mark.thorough] * (name == "recursive"))
+        for name, model in RECURSIVE.items()
+    ],
+    ids=RECURSIVE,
+)
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=2e-6)
 
 
@@ -85,11 +92,15 @@ def test_numpy_gives_the_same(model, seed, kind):
 
 
 @pytest.mark.parametrize(
-    ("model", "key"), [(MODELS["recursive"], None), (MODELS["recursive, covariates"], KEY)]
+    ("model", "key"),
+    [
+        pytest.param(MODELS["recursive"], None, marks=pytest.mark.thorough),
+        (MODELS["recursive, covariates"], KEY),
+    ],
 )
 def test_recursive_is_a_loop_of_one_step_forecasts(model, key, rng):
     """Each forecast becomes the next row, whatever noise there is: one draw holds throughout."""
-    model = lc.Forecaster(**vars(model) | {"dropout": 0.4})
+    model = lc.Forecaster(**vars(model) | {"dropout": 0.4, "horizon": 3})
     single = lc.Forecaster(**vars(model) | {"horizon": 1})
     params, (x, future) = weights(model), sequences(model, rng)
     forecast, traces = compiled(model, params, x, future, key=key)
@@ -120,7 +131,7 @@ def test_the_future_of_known_columns_acts_from_its_own_row_on(rng):
 def test_padding_changes_nothing(model, rng):
     """Rows that are none, before, between or after, whatever they hold."""
     params, (x, future) = weights(model), sequences(model, rng)
-    expected = model.apply(params, x[:, :2], future)[0]
+    expected = in_numpy(model, params, x[:, :2], future)[0]
     run = jax.jit(lambda x, mask: model.apply(params, x, future, mask=mask)[0])
     for places in ([0, 1], [3, 4], [1, 3]):
         padded, mask = np.full_like(x, np.nan), np.zeros((B, T), bool)
@@ -128,6 +139,7 @@ def test_padding_changes_nothing(model, rng):
         close(run(padded, mask), expected)
 
 
+@pytest.mark.thorough
 @every_model
 def test_compiled_and_in_float64(model, x64, rng):
     params = weights(model, np.float64)
@@ -244,6 +256,7 @@ def test_losses_and_their_gradients(model, x64, rng):
     np.testing.assert_allclose(along(gradient, direction), slope, rtol=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mode", ["direct", "recursive"])
 def test_it_learns_what_is_known_in_advance(mode, rng):
     """The next row is its own future covariate: only a model that reads it can forecast it."""

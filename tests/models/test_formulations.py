@@ -11,6 +11,7 @@ from lstmcore.engine.layout import FEATURE_MAJOR
 CELL = Cell(2, 7, 3, 4)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", command.EXPERIMENTS)
 def test_candidates_of_an_experiment_agree(name):
     for work in command.EXPERIMENTS[name](CELL):
@@ -18,6 +19,7 @@ def test_candidates_of_an_experiment_agree(name):
         check_parity(work, ready(work))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["projection", "stacking"])
 def test_they_agree_as_columns_too(name, monkeypatch):
     monkeypatch.setattr(forward, "choose_layout", lambda batch, units: FEATURE_MAJOR)
@@ -47,6 +49,7 @@ def test_the_command_prints_each_candidate_with_its_ratio(capsys):
     assert "7 pairs" in theirs
 
 
+@pytest.mark.thorough
 def test_a_step_of_a_stream_and_a_bare_one_are_timed(capsys, monkeypatch):
     monkeypatch.setattr(stepping, "UNITS", (3, 5))
     stepping.main(["--seconds", "0"])

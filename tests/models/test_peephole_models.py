@@ -39,6 +39,7 @@ def test_a_model_runs_layers_with_peepholes(rng):
     assert np.abs(unseeing - x_hat).max() > 1e-3
 
 
+@pytest.mark.thorough
 def test_peepholes_are_trained(rng):
     params, x = with_peepholes(rng), rng.normal(size=(6, 4, 2)).astype(np.float32)
     loss = lambda params, x: jnp.mean((MODEL.apply(params, x)[0] - x) ** 2)  # noqa: E731

@@ -28,6 +28,16 @@ import lstmcore as lc
 from lstmcore import reference
 
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+# Models whose every option another model has, too.
+THOROUGH = ("plain", "dot, residual", "mean, table as head", "real-valued")
+enough_models = pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(model, marks=[pytest.mark.thorough] * (name in THOROUGH))
+        for name, model in MODELS.items()
+    ],
+    ids=MODELS,
+)
 KEY = jax.random.key(0)
 small = partial(np.testing.assert_allclose, rtol=1e-5, atol=3e-6)
 tight = partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-9)
@@ -89,7 +99,7 @@ def differentiated(model, params, sequences, factors, options):
 # Against the same by hand, one example at a time, without padding.
 
 
-@every_model
+@enough_models
 @pytest.mark.usefixtures("x64")
 def test_a_padded_batch_is_each_example_alone(model, rng):
     """In logits, traces, attention and gradients; lengths of 1, an empty source, NaN as padding."""
@@ -133,13 +143,19 @@ def assert_padding_is_silent(results):
 
 
 @pytest.mark.parametrize(
-    "name", ["dot, residual", "general, deeper decoder", "mean, table as head", "tokens to real"]
+    "name",
+    [
+        pytest.param("dot, residual", marks=pytest.mark.thorough),
+        pytest.param("general, deeper decoder", marks=pytest.mark.thorough),
+        "mean, table as head",
+        "tokens to real",
+    ],
 )
 def test_teacher_forcing_is_encode_and_step(name):
     model = MODELS[name]
     params = weights(model)
     source, target = full_batch(model)
-    logits, traces = model.apply(params, source, target)
+    logits, traces = jax.jit(model.apply)(params, source, target)
     first = np.zeros_like(target[:, :1]) if target.ndim == 3 else np.full((B, 1), lc.START)
     before = np.concatenate([first, target[:, :-1]], axis=1)
 
@@ -265,7 +281,7 @@ def test_bfloat16():
         assert {leaf.dtype for leaf in wide} == {jnp.dtype(jnp.float32)}
     logits, state = jax.eval_shape(step, params)
     assert (logits.dtype, state.layers[0].c.dtype) == (jnp.bfloat16, jnp.float32)
-    for found, x, y in zip(run(params)[0], source, target, strict=True):
+    for found, x, y in zip(jax.jit(run)(params)[0], source, target, strict=True):
         expected, _ = translate(model, weights(model), x, y)
         np.testing.assert_allclose(found.astype(jnp.float32), expected, atol=0.1)
 
@@ -331,7 +347,9 @@ def derivative_by_head_bias(model, params, sequences, factors, options, step=1e-
     return float(values[0] - values[1]) / (2 * step)
 
 
-@pytest.mark.parametrize("name", ["dot, residual", "real-valued"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("dot, residual", marks=pytest.mark.thorough), "real-valued"]
+)
 def test_sampling(name, rng):
     """Never is teacher forcing, padding included; always is feeding back the previous output."""
     model = MODELS[name]
@@ -391,19 +409,23 @@ def test_edits_act_in_apply_step_and_sampling_alike():
             input=gates.input * jnp.asarray(t == 1, gates.input.dtype), forget=0.5
         ),
     }
-    logits, traces = model.apply(params, source, target, edits=edits)
+
+    @jax.jit
+    def run(params, source, target, key=None, sampling=None):
+        return model.apply(params, source, target, edits=edits, key=key, sampling=sampling)
+
+    step = jax.jit(partial(model.step, edits=edits))
+    logits, traces = run(params, source, target)
     np.testing.assert_array_equal(traces["encoder_0"].h[:, 2], 0)
     assert (traces["encoder_0"].h[:, [1, 3]] != 0).all()
     gates = traces["decoder_1"].gates
     np.testing.assert_array_equal(gates.forget, 0.5)
     assert [bool((gates.input[:, t] != 0).all()) for t in range(T)] == [False, True] + [False] * 3
-    assert_close(
-        model.apply(params, source, target, edits=edits, key=KEY, sampling=0.0), (logits, traces)
-    )
+    assert_close(run(params, source, target, KEY, 0.0), (logits, traces))
     state, _ = model.encode(params, source, edits=edits)
     token = np.full(B, lc.START)
     for t in range(T):
-        stepped, state = model.step(params, token, state, edits=edits)
+        stepped, state = step(params, token, state)
         small(stepped, logits[:, t])
         token = target[:, t]
 
@@ -436,8 +458,18 @@ def units_kept(mask, rate):
     return kept
 
 
-@pytest.mark.parametrize("sampling", [None, 0.0])
-@pytest.mark.parametrize("kind", ["dropout", "recurrent_dropout"])
+thorough = partial(pytest.param, marks=pytest.mark.thorough)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sampling"),
+    [
+        ("dropout", None),
+        ("recurrent_dropout", 0.0),
+        thorough("dropout", 0.0),
+        thorough("recurrent_dropout", None),
+    ],
+)
 def test_dropout(kind, sampling):
     model, params = noisy_model(**{kind: 0.3})
     x = np.ones((40, 4, 50), np.float32)
@@ -490,7 +522,7 @@ def test_dropout_reaches_every_layer_of_both_directions():
 # One table for several uses.
 
 
-@pytest.mark.parametrize("tie", ["source", "output", "all"])
+@pytest.mark.parametrize("tie", [thorough("source"), "output", "all"])
 def test_a_tied_table_is_one_table(tie):
     """Its gradient is the sum of those of the tables that it stands for."""
     model = lc.Seq2Seq(7, 7, 4, 4, tie=tie)
@@ -505,12 +537,14 @@ def test_a_tied_table_is_one_table(tie):
         untied["head"] = lc.DenseParams(table.T, np.zeros(7, np.float32))
     sequences = full_batch(model)
 
-    def loss(model, params):
+    @partial(jax.jit, static_argnums=0)
+    @partial(jax.value_and_grad, argnums=1)
+    def loss_and_gradient(model, params):
         logits, _ = model.apply(params, *sequences)
         return lc.cross_entropy(logits, jnp.asarray(sequences[1]))
 
-    ours, gradients = jax.value_and_grad(partial(loss, model))(params)
-    theirs, expected = jax.value_and_grad(partial(loss, apart))(untied)
+    ours, gradients = loss_and_gradient(model, params)
+    theirs, expected = loss_and_gradient(apart, untied)
     small(ours, theirs)
     total = sum(expected[name].table for name in uses)
     if tie != "source":

@@ -5,6 +5,8 @@ the hidden states of every layer are compared, not just the model's output: valu
 through `keras_parity`, with random weights in place of fresh ones.
 """
 
+from functools import partial
+
 import jax
 import keras
 import numpy as np
@@ -18,7 +20,6 @@ import lstmcore as lc
 
 # Examples are few, since each compiles two models with their gradients, and hypothesis begins
 # with the first of each: so the first is the larger one.
-few = settings(max_examples=settings.default.max_examples // 2)
 fewer = settings(max_examples=settings.default.max_examples // 4)
 sizes = st.sampled_from([3, 2])
 batches = st.sampled_from([2, 1])
@@ -26,9 +27,10 @@ timesteps = st.sampled_from([4, 1])
 activations = st.sampled_from(["relu", "tanh", "softsign", "linear"])
 mask_kinds = st.sampled_from(["interior", "none", "left", "right", "all-false row"])
 depths = st.sampled_from([2, 1, 3])
+thorough = partial(pytest.param, marks=pytest.mark.thorough)
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("depth", [thorough(1), 2, thorough(3)])
 @fewer
 @given(st.data())
 def test_autoencoder(depth, data):
@@ -37,7 +39,7 @@ def test_autoencoder(depth, data):
     assert_model_parity(model, data)
 
 
-@few
+@fewer
 @given(depths, st.data())
 def test_composite_autoencoder(depth, data):
     steps = data.draw(timesteps, label="steps")
@@ -45,7 +47,7 @@ def test_composite_autoencoder(depth, data):
     assert_model_parity(model, data)
 
 
-@few
+@fewer
 @given(depths, st.data())
 def test_stacked_lstm(depth, data):
     outputs = data.draw(sizes, label="outputs")

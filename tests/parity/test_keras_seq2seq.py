@@ -93,7 +93,7 @@ def keras_attention(model, params, queries, memory, mask):
 @pytest.mark.parametrize(
     "model",
     [
-        lc.Seq2Seq(7, 6, (4, 3), (3, 2)),
+        pytest.param(lc.Seq2Seq(7, 6, (4, 3), (3, 2)), marks=pytest.mark.thorough),
         lc.Seq2Seq(7, 6, 3, 3, (6,), "general", bidirectional=True),
         lc.Seq2Seq(7, 6, 4, 3, (5,), "additive"),
     ],

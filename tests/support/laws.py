@@ -6,7 +6,6 @@ The last two compare the NumPy engine with JAX and with numeric differentiation,
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from strategies import random_like
@@ -22,7 +21,7 @@ def assert_close(ours, theirs):
 
 
 def flip(tree):
-    return jax.tree.map(lambda leaf: leaf[:, ::-1], tree)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[:, ::-1], tree)
 
 
 def pop_noise(options: dict) -> dict:
@@ -41,18 +40,20 @@ def sequence_is_a_loop_of_steps(case):
     batch, steps, _ = x.shape
     mask, reverse, noise = options.pop("mask"), options.pop("reverse"), pop_noise(options)
     final, trace = lc.lstm(params, x, state, mask=mask, reverse=reverse, **noise, **options)
+    trace = jax.tree.map(np.asarray, trace)
+    step = jax.jit(partial(lc.lstm_step, **options))
     state = state or start_of(params, batch)
-    dropout_mask, zoneout = noise.get("recurrent_dropout", 1.0), noise.get("zoneout")
+    dropout_mask, zoneout = noise.get("recurrent_dropout", np.float32(1)), noise.get("zoneout")
     for t in reversed(range(steps)) if reverse else range(steps):
         step_input = state._replace(h=dropout_mask * state.h)
-        new, gates = lc.lstm_step(params, x[:, t], step_input, **options)
+        new, gates = jax.tree.map(np.asarray, step(params, x[:, t], step_input))
         if zoneout is not None:
             z = jax.tree.map(lambda leaf, t=t: leaf[:, t], zoneout)
             new = jax.tree.map(lambda z, old, new: z * old + (1 - z) * new, z, state, new)
         keep = np.ones((batch, 1), bool) if mask is None else mask[:, t, None]
-        state = jax.tree.map(partial(jnp.where, keep), new, state)
+        state = jax.tree.map(partial(np.where, keep), new, state)
         here = jax.tree.map(lambda leaf, t=t: leaf[:, t], trace)
-        gates = jax.tree.map(lambda gate, keep=keep: jnp.where(keep, gate, 0), gates)
+        gates = jax.tree.map(lambda gate, keep=keep: np.where(keep, gate, 0), gates)
         assert_close(here, lc.Trace(*state, gates))
     assert_close(final, state)
 
@@ -71,7 +72,7 @@ def batch_is_a_map_over_examples(case):
         return jax.tree.map(lambda leaf: leaf[0], out)
 
     together = lc.lstm(params, x, state, mask=mask, **whole, **options)
-    assert_close(jax.vmap(one)(x, mask, state, noise), together)
+    assert_close(jax.jit(jax.vmap(one))(x, mask, state, noise), together)
 
 
 def split_sequence_with_carried_state_is_the_whole(case, cut):
@@ -88,7 +89,7 @@ def split_sequence_with_carried_state_is_the_whole(case, cut):
         traces.append(trace)
     if options["reverse"]:
         traces.reverse()
-    joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=1), *traces)
+    joined = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *traces)
     assert_close((carried, joined), lc.lstm(params, x, state, mask=mask, **options))
 
 
@@ -105,9 +106,7 @@ def reverse_is_a_flip_before_and_after(case):
 def jit_changes_nothing(case):
     params, x, state, options = case
     run = lambda params, x, state: lc.lstm(params, x, state, **options)  # noqa: E731
-    with jax.disable_jit():
-        uncompiled = run(params, x, state)
-    assert_close(jax.jit(run)(params, x, state), uncompiled)
+    assert_close(jax.jit(run)(params, x, state), run(params, x, state))
 
 
 def bidirectional_is_two_layers(case):
@@ -131,18 +130,20 @@ OF_A_SEQUENCE = (
 def engines_agree(case, seed):
     """Compare values, and gradients of a random sum of all results."""
     params, x, state, options = case
-    rng = np.random.default_rng(seed)
+    ours = reference.lstm(params, x, state, **options)
+    cotangent = random_like(np.random.default_rng(seed), ours)
+
+    @jax.jit
+    def results_and_gradients(arguments, cotangent):
+        results, pull_back = jax.vjp(lambda *a: lc.lstm(*a, **options), *arguments)
+        return results, pull_back(cotangent)
+
     with jax.enable_x64(True):
         start = state or start_of(params, len(x))
-        run = lambda params, x, state: lc.lstm(params, x, state, **options)  # noqa: E731
-        theirs, pull_back = jax.vjp(run, params, x, start)
-        cotangent = random_like(rng, theirs)
-        their_gradients = pull_back(cotangent)
-    ours = reference.lstm(params, x, state, **options)
+        theirs = results_and_gradients((params, x, start), cotangent)
     our_gradients = reference.lstm_backward(params, x, state, ours[1], *cotangent, **options)
     tight = partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6)
-    jax.tree.map(tight, ours, theirs)
-    jax.tree.map(tight, our_gradients, their_gradients)
+    jax.tree.map(tight, (ours, our_gradients), theirs)
 
 
 def gradients_are_numeric(case, seed):

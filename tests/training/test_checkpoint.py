@@ -136,7 +136,18 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("options", KINDS.values(), ids=KINDS)
+# What `fit` handles as it does another kind.
+LIKE_OTHERS = ("an old key", "bfloat16", "a schedule", "gradients added up")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(options, marks=[pytest.mark.thorough] * (kind in LIKE_OTHERS))
+        for kind, options in KINDS.items()
+    ],
+    ids=KINDS,
+)
 def test_a_stopped_run_goes_on_as_if_it_had_not(options, path):
     whole = fit(**options)
     stopped(path, 2, **options)

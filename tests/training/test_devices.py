@@ -17,14 +17,18 @@ from functools import partial
 import jax, jax.numpy as jnp, numpy as np, lstmcore as lc
 
 jax.config.update("jax_num_cpu_devices", 3)
-model = lc.StackedLSTM(features=3, units=(8, 4), outputs=2)
-params = model.init(jax.random.key(0))
 rng = np.random.default_rng(0)
+draw = lambda *shape: rng.normal(size=shape).astype(np.float32)
+HIDDEN_LAYER
+params = {"hidden": hidden_params, "head": lc.DenseParams(draw(4, 2), draw(2))}
 x, y = (rng.normal(size=(11, 5, size)).astype(np.float32) for size in (3, 2))
+
+def apply(params, x):
+    return lc.dense(params["head"], hidden(params["hidden"], x))
 
 def loss(params, batch):
     x, y = batch
-    return jnp.mean((model.apply(params, x)[0] - y) ** 2)
+    return jnp.mean((apply(params, x) - y) ** 2)
 
 def train(devices, batch_size):
     return lc.fit(loss, params, (x, y), epochs=4, batch_size=batch_size, key=jax.random.key(1),
@@ -92,7 +96,7 @@ assert resumed.params.kernel.devices() == {there}
 def masked(params, batch):  # more real steps in some examples than in others
     x, y = batch
     real = jnp.arange(5) < 1 + (jnp.abs(x[:, 0, :1]) > 0.5) * 4
-    return (((model.apply(params, x)[0] - y) ** 2).mean(-1) * real).sum() / real.sum()
+    return (((apply(params, x) - y) ** 2).mean(-1) * real).sum() / real.sum()
 
 try:
     lc.fit(masked, params, (x, y), epochs=1, batch_size=6, devices=np.array(jax.devices()))
@@ -100,11 +104,24 @@ except ValueError as error:
     print(error)
 
 try:
-    train(jax.devices(), 11).params["lstm_0"].kernel + jax.device_put(x[0, 0, 0], jax.devices()[0])
+    train(jax.devices(), 11).params["head"].kernel + jax.device_put(x[0, 0, 0], jax.devices()[0])
     lc.use_all_cores()
 except RuntimeError as error:
     print(error)
 """
+
+
+# A dense layer compiles sooner than an LSTM, and to `devices` both are a function of the batch.
+NETWORKS = {
+    "dense": """
+hidden_params = lc.DenseParams(draw(3, 4), draw(4))
+hidden = lambda params, x: jnp.tanh(lc.dense(params, x))
+""",
+    "LSTM": """
+hidden_params = lc.init_lstm(jax.random.key(0), 3, 4)
+hidden = lambda params, x: lc.lstm(params, x)[1].h
+""",
+}
 
 
 def run(program):
@@ -115,8 +132,9 @@ def run(program):
     return done.stdout
 
 
-def test_training_on_several_devices_is_the_same_training():
-    said = run(PROGRAM)
+@pytest.mark.parametrize("network", ["dense", pytest.param("LSTM", marks=pytest.mark.thorough)])
+def test_training_on_several_devices_is_the_same_training(network):
+    said = run(PROGRAM.replace("HIDDEN_LAYER", NETWORKS[network]))
     assert "with devices, loss must be a mean over the examples: it is" in said
     assert "use_all_cores() came too late" in said
 

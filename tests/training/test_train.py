@@ -51,7 +51,9 @@ def assert_trees_close(ours, theirs, **tolerance):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), ours, theirs)
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
+@pytest.mark.parametrize(
+    "batch_size", [3, 100, *(pytest.param(n, marks=pytest.mark.thorough) for n in (1, 7))]
+)
 def test_fit_is_the_plain_loop_with_its_last_partial_batch(batch_size):
     params, losses = plain_loop([np.arange(7)] * 6, batch_size)
     result = fit(batch_size=batch_size)
@@ -167,6 +169,7 @@ def test_optimizers_that_search_along_a_line():
     np.testing.assert_allclose(result.params.bias, [0.1], atol=1e-3)
 
 
+@pytest.mark.thorough
 def test_a_search_along_a_line_sees_the_loss_of_its_batch_alone():
     search = optax.scale_by_backtracking_linesearch(max_backtracking_steps=5)
     optimizer = optax.chain(optax.sgd(1.0), search)
