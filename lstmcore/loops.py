@@ -48,15 +48,14 @@ def cumulative_max(x: jax.Array, axis: int) -> jax.Array:
 
 
 def zero_state_like(params: LSTMParams, x: jax.Array) -> LSTMState:
-    """Return the state [B, H] before the first step of a layer that reads x [B, ...].
+    """Return the state [B, H] before the first step of a layer that reads x [B, F].
 
     It is sharded as x is, and has a symbolic batch where x has one.
     """
     dtype = params.kernel.dtype
 
     def zeros(size: int, dtype: Any) -> jax.Array:
-        column = jnp.zeros_like(x.reshape(x.shape[0], -1)[:, :1], dtype)
-        return jnp.broadcast_to(column, (x.shape[0], size))
+        return jnp.broadcast_to(jnp.zeros_like(x[:, :1], dtype), (x.shape[0], size))
 
     hidden, gates = params.recurrent_kernel.shape
     return LSTMState(zeros(hidden, dtype), zeros(gates // 4, accumulation_dtype(dtype)))

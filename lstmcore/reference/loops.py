@@ -30,7 +30,7 @@ def cumulative_max(x: np.ndarray, axis: int) -> np.ndarray:
 
 
 def zero_state_like(params: LSTMParams, x: np.ndarray) -> LSTMState:
-    """Return the state [B, H] before the first step of a layer that reads x [B, ...]."""
+    """Return the state [B, H] before the first step of a layer that reads x [B, F]."""
     hidden, gates = params.recurrent_kernel.shape
     return zero_state(len(x), gates // 4, params.kernel.dtype, hidden)
 

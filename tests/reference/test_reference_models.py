@@ -74,7 +74,7 @@ def test_the_state_before_the_first_step_is_of_the_layers_sizes():
     kernel, recurrent_kernel, bias, projection = (np.zeros(s, np.float32) for s in shapes)
     params = lc.LSTMParams(kernel, recurrent_kernel, bias, projection=projection)
     for ops in (lc.ops, reference):
-        state = ops.zero_state_like(params, np.zeros((5, 7, 2), np.float32))
+        state = ops.zero_state_like(params, np.zeros((5, 2), np.float32))
         assert (state.h.shape, state.c.shape) == ((5, 2), (5, 3))
         assert not np.any(state.h)
         assert not np.any(state.c)
