@@ -45,7 +45,7 @@ def test_numbers_that_are_no_times(texts, time_format, message):
 
 
 def test_a_month_before_texts():
-    with pytest.raises(MixedTimesError, match="row 1 .* is not a number as the rows before it"):
+    with pytest.raises(MixedTimesError, match=r"row 1 .* is not a number as the rows before it"):
         read_times(["2024.01", "2024.1.1"])
 
 
