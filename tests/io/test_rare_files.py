@@ -67,7 +67,7 @@ def test_a_file_is_no_folder_to_save_into(tmp_path):
 
 def test_vouching_needs_a_folder(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["manifest"])
-    with pytest.raises(SystemExit, match="usage: python -m lstmcore.io.manifest FOLDER"):
+    with pytest.raises(SystemExit, match="usage: python -m lstmcore"):
         manifest.main()
 
 
