@@ -74,6 +74,7 @@ def test_a_series_of_nullable_integers():
     ("text", "options", "message"),
     [
         ("a;b\n1,5;2\n3;4\n", {"decimal": "."}, "line 2, column 'a': '1,5' is not a number with"),
+        ("a;b\n1,5;2\n", {"decimal": ",", "thousands": ","}, "--decimal and --thousands are both"),
         ("a;b\n1;2\nx;3\n4;y\n", {"columns": ["b"]}, "line 4, column 'b': 'y' is not a number"),
         ("a,b\n,\n,\n", {}, "has no numeric column"),
         ("a,b\n,1\n,2\n", {"columns": ["a"]}, "line 2, column 'a': no value"),
