@@ -1,5 +1,6 @@
 """Tables as few programs write them are read as well, or refused with what settles them."""
 
+import os
 import sys
 
 import numpy as np
@@ -128,6 +129,7 @@ FOUND = {
     "a date and a time of day, neither named": (
         "p,q,a\n2024-01-01,10:00,1\n2024-01-01,11:00,2\n", "p q",
     ),
+    "times of day without a day": ("time,a\n10:00,1\n11:00,2\n", "time"),
     "all parts": (
         "year,month,day,hour,minute,second,a\n2024,1,1,0,0,0,1\n2024,1,1,0,0,1,1\n",
         "year month day hour minute second",
@@ -177,3 +179,28 @@ def test_a_line_without_an_end(read, monkeypatch):
     monkeypatch.setattr(text_file, "LONGEST_RECORD", 1 << 20)
     with pytest.raises(ValueError, match="has a line of more than 1 MiB: it is no table"):
         read("a,b\n" + "1" * (4 << 20))
+
+
+def test_a_file_that_may_not_be_read(read, monkeypatch):
+    def denied(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(text_file, "open", denied, raising=False)
+    with pytest.raises(PermissionError, match="may not be read: permission denied"):
+        read("a,b\n1,2\n")
+
+
+def test_a_file_whose_disk_fails():
+    if not os.path.exists("/proc/self/mem"):
+        pytest.skip("no file is known to fail here")
+    with pytest.raises(OSError, match="/proc/self/mem cannot be read: Input/output error"):
+        series.read_csv("/proc/self/mem")
+
+
+def test_words_of_any_length_beside_numbers(read):
+    """Names of rows that are short, then long, then quoted: as many are read as there are."""
+    names = [f"{'x' * (1 if row < 1000 else 100)}{row % 2}" for row in range(2000)]
+    text = "".join(f"{name},{row}.5\n" for row, name in enumerate(names))
+    table = read(f"name,a\n{text}", ["a"])
+    np.testing.assert_array_equal(table.values[:, 0], np.arange(2000) + 0.5)
+    assert list(table.labels) == names
