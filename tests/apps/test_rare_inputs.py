@@ -9,8 +9,9 @@ import pytest
 from detectors import table, untrained
 
 import lstmcore as lc
-from lstmcore import anomalies, forecasting
-from lstmcore.apps.anomalies import OnlineDetector
+from lstmcore import anomalies, forecasting, series
+from lstmcore.apps.anomalies import OnlineDetector, report
+from lstmcore.apps.anomalies.detection import DetectionResult
 from lstmcore.apps.forecasting.evaluation import scores_of
 from lstmcore.apps.report import page, series_data
 from lstmcore.apps.translation import Translator, read_pairs
@@ -85,6 +86,29 @@ def test_a_backtest_is_a_report():
 
 
 # Reports.
+
+
+def test_a_report_of_many_columns_rows_and_events(monkeypatch):
+    """Each figure and table shows the first, and says so."""
+    monkeypatch.setattr(report, "SHOWN_GATES", 1)
+    values = table(4100, features=7)
+    detector = untrained(PREDICTION, values)
+    scores = np.arange(4100) % 13 / 6.0
+    limit = anomalies.thresholds.Threshold(1.9, "maximum")
+    found = anomalies.events(scores, limit)
+    result = DetectionResult(scores, np.full(values.shape, 1 / 7), limit, found, np.mean)
+    columns = tuple("abcdefg")
+    data = report.ReportData(
+        "t.csv", series.Table(columns, values, range(4100)), detector, result, None, ()
+    )
+    html = " ".join(report.parts(data, values))
+    for sentence in (
+        "Of 7 columns 6 are drawn",
+        "The lines are drawn by their lowest and highest points",
+        f"Of {len(found)} events 300 are marked",
+        f"The 100 most anomalous; {len(found) - 100} more are in events.csv",
+    ):
+        assert sentence in html
 
 
 def test_a_panel_without_a_number_has_no_limits():
