@@ -547,7 +547,6 @@ def test_training_goes_on_from_its_checkpoint(tmp_path):
 VALUES = table()
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

@@ -149,7 +149,6 @@ REFUSED = {
 }
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(("call", "kind", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_is_refused_in_a_short_sentence(call, kind, message):
     with pytest.raises(kind, match=message) as error:
