@@ -43,7 +43,8 @@ _NAMES = {
     "regularization": ("dropout", "dropout_mask", "zoneout", "corrupt"),
     "specs": ("Layer",),
     "models.weights": ("init_layers",),
-    "models.autoencoders": ("Autoencoder", "CompositeAutoencoder", "DenseAutoencoder"),
+    "models.autoencoders": ("Autoencoder", "CompositeAutoencoder"),
+    "models.dense_autoencoder": ("DenseAutoencoder",),
     "models.stacked": ("StackedLSTM",),
     "models.forecaster": ("Forecaster",),
     "models.chain": ("Chain",),
@@ -115,8 +116,9 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     )
     from lstmcore.losses import cross_entropy, exact_match, quantile_loss
     from lstmcore.models import chain_parts as chain
-    from lstmcore.models.autoencoders import Autoencoder, CompositeAutoencoder, DenseAutoencoder
+    from lstmcore.models.autoencoders import Autoencoder, CompositeAutoencoder
     from lstmcore.models.chain import Chain
+    from lstmcore.models.dense_autoencoder import DenseAutoencoder
     from lstmcore.models.forecaster import Forecaster
     from lstmcore.models.saving import load, save
     from lstmcore.models.seq2seq import DecoderState, Seq2Seq

@@ -17,7 +17,8 @@ from lstmcore import checks
 from lstmcore.apps.settings import TrainingSettings
 from lstmcore.apps.training import fit_model
 from lstmcore.formatting import count
-from lstmcore.models.autoencoders import Autoencoder, DenseAutoencoder
+from lstmcore.models.autoencoders import Autoencoder
+from lstmcore.models.dense_autoencoder import DenseAutoencoder
 from lstmcore.programs import compiled
 from lstmcore.regularization import corrupt
 

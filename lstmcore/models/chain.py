@@ -24,7 +24,7 @@ import lstmcore as lc
 from lstmcore import checks
 from lstmcore.models import chain_parts
 from lstmcore.models.chain_parts import LSTM, PARTS, Embedding, Flow, Masking, Part, Shape
-from lstmcore.models.stack import Edits, States, check_edits, check_key, set_plain
+from lstmcore.models.stack import Edits, States, check_edits, check_key, not_called, set_plain
 from lstmcore.specs import Layer, check_params
 from lstmcore.types import LSTMParams, Trace
 
@@ -66,6 +66,8 @@ class Chain:
 
     parts: tuple[Part, ...]
     features: int | None = None
+
+    __call__ = not_called
 
     def __post_init__(self) -> None:
         if isinstance(self.parts, str) or not isinstance(self.parts, Sequence):

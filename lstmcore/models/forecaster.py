@@ -25,6 +25,7 @@ from lstmcore.models.stack import (
     check_edit_shapes,
     check_edits,
     check_key,
+    not_called,
     run_stack,
     set_plain,
     step_stack,
@@ -88,6 +89,8 @@ class Forecaster:
     output_activation: Activation | None = None
 
     causal = False  # nothing comes out before the sequence has ended
+
+    __call__ = not_called
 
     def __post_init__(self) -> None:
         features, units = checks.check_sizes(self.features, self.units)

@@ -20,29 +20,35 @@ import numpy as np
 
 import lstmcore as lc
 from lstmcore import checks
+from lstmcore.models.seq2seq_layers import (
+    ATTENTIONS,
+    TIES,
+    check_tie,
+    checked_embedding,
+    draw_dropout_masks,
+    layers_of,
+    summary_rows,
+    table_of,
+)
 from lstmcore.models.stack import (
     MERGE,
     DropoutMasks,
     Edits,
-    LayerDropout,
     activations_of,
     check_activations,
     check_edit_shapes,
     check_edits,
     check_key,
+    not_called,
     run_bidirectional,
     run_stack,
     set_plain,
     step_stack,
     traces_of_step,
 )
-from lstmcore.specs import KINDS, Layer, check_params, direction_names, stack
+from lstmcore.specs import Layer, check_params
 from lstmcore.types import (
-    AdditiveAttention,
-    DenseParams,
-    EmbeddingParams,
     Gates,
-    GeneralAttention,
     LSTMParams,
     LSTMState,
     Trace,
@@ -55,9 +61,6 @@ if TYPE_CHECKING:
     from lstmcore.activations import Activation
 
 __all__ = ["DecoderState", "Seq2Seq"]
-
-ATTENTIONS = {"dot": None, "general": GeneralAttention, "additive": AdditiveAttention}
-TIES = ("source", "output", "all")
 
 
 class DecoderState(NamedTuple):
@@ -135,6 +138,8 @@ class Seq2Seq:
 
     causal = False  # nothing comes out before the sequence has ended
 
+    __call__ = not_called
+
     def __post_init__(self) -> None:
         pair = self.embedding
         if not isinstance(pair, tuple | list):
@@ -152,7 +157,7 @@ class Seq2Seq:
             source=checks.check_count("source", self.source),
             target=checks.check_count("target", self.target),
             units=units,
-            embedding=tuple(map(_checked_embedding, pair)),
+            embedding=tuple(map(checked_embedding, pair)),
             decoder_units=checks.check_units("decoder_units", decoder_units),
             bidirectional=bool(self.bidirectional),
             residual=bool(self.residual),
@@ -168,7 +173,7 @@ class Seq2Seq:
             raise ValueError(
                 "reverse_source is for an encoder that reads in one direction: drop one"
             )
-        self._check_tie()
+        check_tie(self)
         _ = self.layers  # raises where the sizes of an attention do not fit
 
     @property
@@ -177,17 +182,7 @@ class Seq2Seq:
 
         These are the encoder, the state projections, the decoder and what makes its logits.
         """
-        sizes = zip(self.embedding, (self.source, self.target), strict=True)
-        read, fed_back = (size or tokens for size, tokens in sizes)
-        tables = _embedding_tables(self)
-        return {
-            **{name: table for name, table in tables.items() if name != "target_embedding"},
-            **_encoder(self, read),
-            **_state_projections(self),
-            **tables,
-            **stack("decoder", fed_back, self.decoder_units),
-            **_output_layers(self, fed_back),
-        }
+        return layers_of(self)
 
     def init(self, key: jax.Array, dtype: Any = "float32") -> dict:
         """Return new weights, drawn by `init_embedding`, `init_lstm`, `init_dense`, ..."""
@@ -214,9 +209,7 @@ class Seq2Seq:
         options = {
             "mask": mask,
             "edits": edits,
-            "dropout_masks": _draw_dropout_masks(
-                self, ops, params, "encoder", key, source.shape[0]
-            ),
+            "dropout_masks": draw_dropout_masks(self, ops, params, "encoder", key, source.shape[0]),
             "residual": self.residual,
             **activations_of(self),
         }
@@ -288,7 +281,7 @@ class Seq2Seq:
             raise ValueError(
                 f"source has {batch} examples but target has {target.shape[0]}: they must agree"
             )
-        dropout_masks = _draw_dropout_masks(self, ops, params, "decoder", keys[1], batch)
+        dropout_masks = draw_dropout_masks(self, ops, params, "decoder", keys[1], batch)
         first = ops.np.full_like(target[:, :1], 0 if self.embedding[1] is None else START)
         previous = ops.np.concatenate([first, target[:, :-1]], axis=1)
         decode: Callable = _decode_with_teacher_forcing
@@ -338,20 +331,7 @@ class Seq2Seq:
 
         The target has another number of steps than the source, which has `timesteps`.
         """
-        rows: list[tuple] = []
-        for name, layer in self.layers.items():
-            if name.startswith("bridge"):
-                shape: tuple = (None, layer.units)
-            elif name.startswith(("encoder", "source")) or name == "embedding":
-                shape = (None, timesteps, layer.units)
-            elif name == "attention":
-                shape = (None, None, layer.features)  # the context
-            else:
-                shape = (None, None, layer.units)
-            if name == "combine" and self.attention == "dot":
-                rows.append(("attention", "DotAttention", (None, None, _widths(self)[-1])))
-            rows.append((name, KINDS[layer.kind], shape))
-        return rows
+        return summary_rows(self, timesteps)
 
     def masks(
         self, source: jax.Array, target: jax.Array, *, mask: jax.Array | None = None
@@ -379,20 +359,6 @@ class Seq2Seq:
         check_params(params, self.layers)
         check_edits(edits, self.layers)
 
-    def _check_tie(self) -> None:
-        """Raise unless the embeddings and the head can share their tables as `tie` says."""
-        sizes, tokens = self.embedding, (self.source, self.target)
-        if self.tie in ("source", "all") and (
-            None in sizes or len(set(tokens)) > 1 or len(set(sizes)) > 1
-        ):
-            raise ValueError(
-                f"tie={self.tie!r} is one table for both sides, which needs one vocabulary and one "
-                f"size of embedding, got source={self.source}, target={self.target}, "
-                f"embedding={sizes}"
-            )
-        if self.tie == "output" and sizes[1] is None:
-            raise ValueError("tie='output' needs a table of target tokens: set embedding")
-
     def _sequence(
         self, ops: Any, side: str, x: jax.Array, mask: jax.Array | None
     ) -> tuple[jax.Array, jax.Array | None]:
@@ -413,73 +379,6 @@ class Seq2Seq:
         elif width is not None:
             mask = x != PADDING
         return x, mask
-
-
-def _checked_embedding(size: Any) -> int | None:
-    return None if size is None else checks.check_count("embedding", size)
-
-
-def _embedding_tables(model: Seq2Seq) -> dict[str, Layer]:
-    source, target = model.embedding
-    if model.tie in ("source", "all") and target:
-        return {"embedding": Layer(EmbeddingParams, model.target, target)}
-    tables = {}
-    if source:
-        tables["source_embedding"] = Layer(EmbeddingParams, model.source, source)
-    if target:
-        tables["target_embedding"] = Layer(EmbeddingParams, model.target, target)
-    return tables
-
-
-def _widths(model: Seq2Seq) -> list[int]:
-    """Return the size of the output of each layer of the encoder."""
-    directions = 2 if model.bidirectional and model.merge == "concat" else 1
-    return [directions * size for size in model.units]
-
-
-def _encoder(model: Seq2Seq, features: int) -> dict[str, Layer]:
-    layers: dict[str, Layer] = {}
-    below = [features, *_widths(model)]
-    for place, size in enumerate(model.units):
-        name = f"encoder_{place}"
-        for each in direction_names(name) if model.bidirectional else [name]:
-            layers[each] = Layer(LSTMParams, below[place], size)
-    return layers
-
-
-def _state_projections(model: Seq2Seq) -> dict[str, Layer]:
-    """Return a dense layer for h and one for c where a decoder layer has another size."""
-    layers: dict[str, Layer] = {}
-    widths = _widths(model)
-    for place, size in enumerate(model.decoder_units):
-        encoded = widths[min(place, len(widths) - 1)]
-        if encoded != size:
-            layers |= {f"bridge_{place}_{part}": Layer(DenseParams, encoded, size) for part in "hc"}
-    return layers
-
-
-def _output_layers(model: Seq2Seq, fed_back: int) -> dict[str, Layer]:
-    """Return the layers from the decoder's hidden state to the logits.
-
-    `fed_back` is the size of the decoder's input.
-    """
-    layers: dict[str, Layer] = {}
-    memory, hidden = _widths(model)[-1], model.decoder_units[-1]
-    tied = model.tie in ("output", "all")
-    size = fed_back if tied else hidden
-    if model.attention == "dot" and memory != hidden:
-        raise ValueError(
-            "dot attention needs an encoder and a decoder with hidden states of one size, got "
-            f"{memory} and {hidden}: use 'general' or 'additive', or equal units"
-        )
-    if model.attention is not None and (kind := ATTENTIONS[model.attention]) is not None:
-        layers["attention"] = Layer(kind, memory, hidden)
-    if model.attention is not None or size != hidden:
-        context = memory if model.attention is not None else 0
-        layers["combine"] = Layer(DenseParams, context + hidden, size)
-    if not tied:
-        layers["head"] = Layer(DenseParams, size, model.target)
-    return layers
 
 
 def _decode_with_teacher_forcing(
@@ -600,7 +499,7 @@ def _head(
         y = ops.np.tanh(ops.dense(params["combine"], y))
     if "head" in params:
         return ops.dense(params["head"], y), attention
-    return y @ params[_table_of(model, "target")].table.T, attention
+    return y @ params[table_of(model, "target")].table.T, attention
 
 
 def _initial_states(
@@ -625,42 +524,8 @@ def _project_state(ops: Any, params: dict, place: int, state: LSTMState) -> LSTM
 
 def _vectors(model: Seq2Seq, ops: Any, params: dict, side: str, sequence: jax.Array) -> jax.Array:
     """Return the input of the first layer of a side: embedded tokens, or the sequence itself."""
-    table = params.get(_table_of(model, side))
+    table = params.get(table_of(model, side))
     return sequence if table is None else ops.embedding(table, sequence)[0]
-
-
-def _table_of(model: Seq2Seq, side: str) -> str:
-    """Return the name of the embedding of a side."""
-    return "embedding" if model.tie in ("source", "all") else f"{side}_embedding"
-
-
-def _draw_dropout_masks(
-    model: Seq2Seq, ops: Any, params: dict, stack: str, key: jax.Array | None, batch: int
-) -> DropoutMasks:
-    """Return the dropout masks of a stack's layers, by name, and of the head after a decoder."""
-    if key is None or not (model.dropout or model.recurrent_dropout):
-        return None
-    layers = model.layers
-    names = [name for name in layers if name.startswith(f"{stack}_")]
-    keys = iter(ops.random.split(key, 2 * len(names) + 1))
-    dtype = params[names[0]].kernel.dtype
-
-    def draw(width: int, rate: float) -> Any:
-        return ops.dropout_mask(next(keys), (batch, width), rate, dtype)
-
-    recurrent = model.recurrent_dropout
-    dropout_masks = {
-        name: LayerDropout(
-            x=draw(layers[name].features, model.dropout),
-            h=draw(layers[name].units, recurrent) if recurrent else None,
-        )
-        for name in names
-    }
-    if stack == "decoder":
-        reader = layers.get("combine") or layers.get("head")
-        width = reader.features if reader else model.decoder_units[-1]
-        dropout_masks["head"] = LayerDropout(x=draw(width, model.dropout), h=None)
-    return dropout_masks
 
 
 def _check_token(model: Seq2Seq, token: jax.Array, state: DecoderState) -> None:

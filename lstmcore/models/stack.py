@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from lstmcore import checks
 from lstmcore.specs import Layer, direction_names
@@ -226,6 +226,14 @@ def set_plain(model: Any, **values: Any) -> None:
     """
     for name, value in values.items():
         object.__setattr__(model, name, value)
+
+
+def not_called(model: Any, *args: Any, **options: Any) -> NoReturn:
+    """Stand as `__call__` of the models, for those who come from other libraries."""
+    raise TypeError(
+        f"{type(model).__name__} holds no weights and is not called: write params = "
+        "model.init(key), then outputs, traces = model.apply(params, x)"
+    )
 
 
 def check_activations(model: Any) -> None:

@@ -15,6 +15,7 @@ from lstmcore.models.stack import (
     activations_of,
     check_activations,
     check_edits,
+    not_called,
     run_stack,
     set_plain,
 )
@@ -58,6 +59,8 @@ class StackedLSTM:
     residual: bool = False
 
     causal = True  # the output at a step depends on no later step
+
+    __call__ = not_called
 
     def __post_init__(self) -> None:
         features, units = checks.check_sizes(self.features, self.units)

@@ -28,6 +28,7 @@ CALLS = {
     lc.StackedLSTM(2, (4, 3), outputs=1): (X,),
     lc.Forecaster(2, (4, 3), horizon=2, targets=1, future_covariates=1): (X, jnp.ones((3, 2, 1))),
     lc.Seq2Seq(6, 6, 4, embedding=3, attention="dot"): (TOKENS, TOKENS),
+    lc.Chain([lc.chain.LSTM(4), lc.chain.LSTM(3), lc.chain.Dense(1)], 2): (X,),
 }
 KINDS = [type(model) for model in CALLS]
 models = pytest.mark.parametrize("model", CALLS, ids=[kind.__name__ for kind in KINDS])
@@ -70,11 +71,11 @@ def test_a_model_is_a_frozen_dataclass_with_a_size_in_and_the_units(kind):
     assert dataclasses.is_dataclass(kind)
     assert kind.__dataclass_params__.frozen
     fields = [field.name for field in dataclasses.fields(kind)]
-    assert fields[0] in ("features", "source")
-    assert "units" in fields[:3]
+    assert fields[0] in ("features", "source", "parts")
+    assert "units" in fields[:3] or kind is lc.Chain
     activations = [name for name in fields if name.endswith("activation")]
     order = ["activation", "recurrent_activation", "output_activation"]
-    assert activations in (order, order[:1])
+    assert activations in (order, order[:1], [])
 
 
 @kinds
@@ -140,6 +141,12 @@ def test_layers_describe_the_params_in_reading_order(model):
     assert all(isinstance(layer, Layer) for layer in layers.values())
     assert list(params) == list(layers)
     assert [type(layer) for layer in params.values()] == [layer.kind for layer in layers.values()]
+
+
+@models
+def test_a_model_that_is_called_says_what_to_write(model):
+    with pytest.raises(TypeError, match=r"is not called: write params = model\.init\(key\), then"):
+        model(X)
 
 
 @models
