@@ -52,6 +52,7 @@ _NAMES = {
     "models.summary": ("summary",),
     "models.streaming": ("stream", "Stream", "load_stream"),
     "models.saving": ("save", "load"),
+    "models.export": ("export",),
     "training.fit": ("fit", "FitResult", "NonFiniteLossError"),
     "training.train": ("Trained", "train"),
     "training.devices": ("use_all_cores",),
@@ -119,6 +120,7 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.models.autoencoders import Autoencoder, CompositeAutoencoder
     from lstmcore.models.chain import Chain
     from lstmcore.models.dense_autoencoder import DenseAutoencoder
+    from lstmcore.models.export import export
     from lstmcore.models.forecaster import Forecaster
     from lstmcore.models.saving import load, save
     from lstmcore.models.seq2seq import DecoderState, Seq2Seq

@@ -37,7 +37,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lstmcore import checks
+from lstmcore import checks, serialization  # noqa: F401, registers the types
 from lstmcore.activations import Activation, resolve
 from lstmcore.dtypes import accumulation_dtype, check_drawn, check_size, floating_dtype
 from lstmcore.types import Gates, LSTMParams, LSTMState

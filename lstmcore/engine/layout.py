@@ -22,6 +22,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.export
 import jax.numpy as jnp
 
 Index = Any  # an int, or a traced integer scalar
@@ -65,10 +66,12 @@ BATCH_MAJOR, FEATURE_MAJOR = Layout(feature_major=False), Layout(feature_major=T
 def choose_layout(batch: int, units: int) -> Layout:
     """Return the layout that was measured to be faster on CPUs for these sizes.
 
-    On other platforms the compiler lays out products by itself.
+    On other platforms the compiler lays out products by itself, and a program for any batch, which
+    is exported, may run on any of them.
     """
-    on_cpu = jax.default_backend() == "cpu"
-    return FEATURE_MAJOR if on_cpu and units >= 256 and batch * units > 4096 else BATCH_MAJOR
+    if jax.default_backend() != "cpu" or jax.export.is_symbolic_dim(batch):
+        return BATCH_MAJOR
+    return FEATURE_MAJOR if units >= 256 and batch * units > 4096 else BATCH_MAJOR
 
 
 class Steps(NamedTuple):

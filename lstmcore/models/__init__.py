@@ -11,4 +11,5 @@ weights            how the layers of a model are drawn
 summary            the table that `lc.summary` prints
 streaming          a model that takes one step at a time
 saving             a model and its weights as one file
+export             the same as a program that JAX runs without lstmcore
 """

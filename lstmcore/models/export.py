@@ -1,0 +1,117 @@
+"""Export: a model and its weights as one compiled-for-anywhere file, to run without lstmcore.
+
+lc.export(model, params, "model.jaxexport")
+
+from jax import export                                      # where it runs: JAX alone
+run = export.deserialize(Path("model.jaxexport").read_bytes()).call
+y = run(x)                                                  # of any batch and length
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.export
+import jax.numpy as jnp
+
+from lstmcore.io.atomic import atomic_path
+from lstmcore.specs import check_params
+from lstmcore.types import EmbeddingParams, Trace
+
+__all__ = ["export"]
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+def export(
+    model: Any,
+    params: dict,
+    path: str | os.PathLike,
+    *,
+    gates: bool = False,
+    timesteps: int | None = None,
+    platforms: Sequence[str] = PLATFORMS,
+) -> None:
+    """Write a model with its weights as a program of StableHLO, which JAX runs without lstmcore.
+
+    Args:
+      model: one of lstmcore's models, or your own, whose `apply(params, x)` needs nothing else.
+      params: its weights, which become part of the program.
+      path: of the file; an existing one is replaced, in one step, once the new one is complete.
+      gates: whether the program also returns the traces, as plain dicts: {layer: {"h", "c",
+        "input", "forget", "candidate", "output"}}, [B, T, H] each.
+      timesteps: T, if the program is for one length; None for any.
+      platforms: what it runs on. The program is the same for all of them: choices that were
+        measured on CPUs are left to the compiler.
+
+    Raises:
+      ValueError: params that do not fit the model, or an unknown platform.
+      TypeError: a model whose `apply` needs more than one input.
+      OSError: the file cannot be written.
+      ImportError: the package flatbuffers is missing.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, tempfile, lstmcore as lc
+      >>> from pathlib import Path
+      >>> model = lc.StackedLSTM(features=2, units=4, outputs=1)
+      >>> path = tempfile.mkdtemp() + "/model.jaxexport"
+      >>> lc.export(model, model.init(jax.random.key(0)), path, gates=True)
+      >>> run = jax.export.deserialize(Path(path).read_bytes()).call
+      >>> y, traces = run(jnp.ones((5, 7, 2)))
+      >>> y.shape, traces["lstm_0"]["forget"].shape
+      ((5, 7, 1), (5, 7, 4))
+    """
+    needed = [
+        name
+        for name, parameter in inspect.signature(model.apply).parameters.items()
+        if parameter.default is parameter.empty
+    ]
+    if len(needed) > 2:
+        raise TypeError(
+            f"{type(model).__name__} reads {' and '.join(needed[1:])}, and export takes models of "
+            "one input: export a function of your own with jax.export"
+        )
+    check_params(params, model.layers)
+    for platform in platforms:
+        if platform not in PLATFORMS:
+            raise ValueError(f"platforms must be of {', '.join(PLATFORMS)}, got {platform!r}")
+
+    def run(x: jax.Array) -> Any:
+        outputs, traces = model.apply(params, x)
+        return (
+            (outputs, {name: _plain(trace) for name, trace in traces.items()}) if gates else outputs
+        )
+
+    program = jax.export.export(jax.jit(run), platforms=tuple(platforms))(
+        _input_of(model, params, timesteps)
+    )
+    try:
+        contents = program.serialize()
+    except ImportError as error:
+        raise ImportError("export needs flatbuffers: pip install flatbuffers") from error
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_bytes(contents)
+
+
+def _input_of(model: Any, params: dict, timesteps: int | None) -> jax.ShapeDtypeStruct:
+    """Return the abstract input of a model, read off its first layer: of any batch and length."""
+    first = next(iter(model.layers.values()))
+    steps = "time" if timesteps is None else str(timesteps)
+    if first.kind is EmbeddingParams:
+        return jax.ShapeDtypeStruct(jax.export.symbolic_shape(f"batch, {steps}"), jnp.int32)
+    recurrent = any(hasattr(layer, "recurrent_kernel") for layer in params.values())
+    axes = f"batch, {steps}, {first.features}" if recurrent else f"batch, {first.features}"
+    dtype = jax.tree.leaves(params)[0].dtype
+    return jax.ShapeDtypeStruct(jax.export.symbolic_shape(axes), dtype)
+
+
+def _plain(trace: Any) -> Any:
+    """Return a trace as a dict, which needs no class of lstmcore's where it is read."""
+    if isinstance(trace, Trace):
+        return {"h": trace.h, "c": trace.c, **trace.gates._asdict()}
+    return trace
