@@ -132,6 +132,9 @@ def train(
     key = jax.random.key(seed)
     loss = _loss_of(model, data)
     params = model.init(key)
+    classes = _are_classes(model, data)
+    if classes and not _needs_target(model):
+        _check_classes(model, params, data)
     result = fit(
         loss,
         params,
@@ -144,7 +147,6 @@ def train(
         patience=None if held_out is None else patience,
         progress=progress,
     )
-    classes = _are_classes(model, data)
     trained = Trained(model, result.params, result.history, {}, classes)
     for prefix, part in (("", data), ("validation_", held_out)):
         if part is not None:
@@ -203,6 +205,18 @@ def _needs_target(model: Any) -> bool:
 def _are_classes(model: Any, data: dict) -> bool:
     y = data.get("y")
     return y is not None and str(y.dtype).startswith(("int", "uint"))
+
+
+def _check_classes(model: Any, params: Any, data: dict) -> None:
+    """Raise unless the model has an output for each class."""
+    outputs = jax.eval_shape(lambda params, x: model.apply(params, x)[0], params, data["x"][:1])
+    y, most = np.asarray(data["y"]), outputs.shape[-1]
+    outside = y[(y < 0) | (y >= most)]
+    if outside.size:
+        raise ValueError(
+            f"y holds the class {outside[0]}, but the model has {most} outputs, for the classes 0 "
+            f"to {most - 1}"
+        )
 
 
 def _loss_of(model: Any, data: dict) -> Callable:

@@ -1,0 +1,153 @@
+"""`lc.train`: the loss, the validation part and the metrics follow from the target."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import lstmcore as lc
+from lstmcore import chain as C
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 5, 2)).astype(np.float32)
+LABELS = (X.sum(axis=(1, 2)) > 0).astype(int)
+MASK = np.arange(5) < RNG.integers(1, 6, size=(40, 1))
+CLASSIFIER = lc.Chain([C.LSTM(4, last=True), C.Dense(2)], features=2)
+TAGGER = lc.Chain([C.LSTM(4), C.Dense(2)], features=2)
+short = {"epochs": 3, "batch_size": 16}
+fast = {"optimizer": optax.adam(0.03)}
+
+
+def test_classes_are_learned_and_counted():
+    trained = lc.train(CLASSIFIER, X, LABELS, epochs=40, **fast)
+    assert trained.metrics["accuracy"] > 0.85
+    assert trained.predict(X).shape == (40,)
+    assert trained.outputs(X).shape == (40, 2)
+    np.testing.assert_array_equal(trained.predict(X), trained.outputs(X).argmax(axis=-1))
+    assert set(trained.metrics) == {
+        "loss", "accuracy", "validation_loss", "validation_accuracy",
+    }  # fmt: skip
+    assert "validation_accuracy" in repr(trained)
+
+
+def test_it_is_fit_with_the_usual_loss():
+    def loss(params, batch):
+        logits, _ = CLASSIFIER.apply(params, batch["x"])
+        return lc.cross_entropy(logits[:, None], batch["y"][:, None])
+
+    key = jax.random.key(3)
+    data = {"x": X, "y": LABELS}
+    by_hand = lc.fit(loss, CLASSIFIER.init(key), data, key=key, **short)
+    trained = lc.train(CLASSIFIER, X, LABELS, validation=0, seed=3, **short)
+    np.testing.assert_allclose(trained.history["loss"], by_hand.history["loss"], rtol=1e-5)
+    assert set(trained.metrics) == {"loss", "accuracy"}
+
+
+def test_probabilities_have_the_loss_of_their_logits():
+    softmax = lc.Chain([*CLASSIFIER.parts, C.Activation("softmax")], features=2)
+    losses = [
+        lc.train(model, X, LABELS, **short).history["loss"] for model in (CLASSIFIER, softmax)
+    ]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64])
+def test_labels_of_any_integer_type(dtype):
+    trained = lc.train(CLASSIFIER, X, LABELS.astype(dtype), **short)
+    assert trained.classes
+    assert trained.predict(X[:1]).shape == (1,)
+
+
+def test_masked_steps_do_not_count():
+    """Labels and inputs of masked steps may be anything."""
+    tags = (X[..., 0] > 0).astype(int)
+    results = []
+    for noise in (0, 1):
+        x = np.where(MASK[:, :, None], X, np.float32(7 * noise))
+        y = np.where(MASK, tags, noise)
+        results.append(lc.train(TAGGER, x, y, mask=MASK, **short))
+    np.testing.assert_array_equal(*(result.history["validation_loss"] for result in results))
+    assert results[0].metrics["accuracy"] == results[1].metrics["accuracy"]
+    numbers = X[..., :1] * np.float32(2)
+    regression = lc.Chain([C.LSTM(4), C.Dense(1)], features=2)
+    losses = [
+        lc.train(regression, X, np.where(MASK[:, :, None], numbers, v), mask=MASK, **short).history
+        for v in (np.float32(0), np.float32(1e3))
+    ]
+    np.testing.assert_array_equal(losses[0]["loss"], losses[1]["loss"])
+
+
+def test_autoencoders_reconstruct_without_a_target():
+    model = lc.Autoencoder(2, 3)
+    trained = lc.train(model, X, **short)
+    x_hat, _ = model.apply(trained.params, X)
+    np.testing.assert_allclose(trained.predict(X), x_hat, atol=1e-6)
+    assert set(trained.metrics) == {"loss", "validation_loss"}
+    flat = lc.train(lc.DenseAutoencoder(10, 3), X.reshape(40, 10), **short)
+    assert flat.predict(X.reshape(40, 10)).shape == (40, 10)
+
+
+def test_encoder_decoders_and_forecasters():
+    tokens = RNG.integers(3, 7, size=(40, 4))
+    model = lc.Seq2Seq(7, 7, 4, embedding=3)
+    assert lc.train(model, tokens, tokens[:, ::-1], **short).history["loss"].shape == (3,)
+    forecaster = lc.Forecaster(2, 4, horizon=2)
+    trained = lc.train(forecaster, X[:, :3], X[:, 3:], **short)
+    assert trained.predict(X[:, :3]).shape == (40, 2, 2)
+
+
+def test_validation_is_held_out_and_ends_the_training():
+    given = lc.train(CLASSIFIER, X[:30], LABELS[:30], validation=(X[30:], LABELS[30:]), **short)
+    logits, _ = CLASSIFIER.apply(given.params, X[30:])
+    expected = lc.cross_entropy(logits[:, None], LABELS[30:, None])
+    np.testing.assert_allclose(given.metrics["validation_loss"], expected, rtol=1e-5)
+    random = RNG.integers(0, 2, size=40)  # nothing to learn
+    stopped = lc.train(CLASSIFIER, X, random, epochs=200, patience=3, **fast)
+    assert len(stopped.history["loss"]) < 200
+
+
+def test_equal_seeds_give_equal_results():
+    first, again, other = (
+        lc.train(CLASSIFIER, X, LABELS, seed=seed, **short).history["loss"] for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert np.any(first != other)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: lc.train(lc.Chain, X), TypeError, "model must be a model such as"),
+        (lambda: lc.train(CLASSIFIER, [1, 2]), TypeError, "x must be an array, got list"),
+        (lambda: lc.train(CLASSIFIER, X, LABELS[:5]), ValueError, "x has 40 examples but y has 5"),
+        (lambda: lc.train(TAGGER, X, LABELS), ValueError, "for one class per sequence hand on the"),
+        (lambda: lc.train(TAGGER, X, X[..., :1]), ValueError, r"shape \(.*2\) but y \(.*1\): they"),
+        (lambda: lc.train(CLASSIFIER, X, LABELS, validation=1.0), ValueError, "a fraction"),
+        (
+            lambda: lc.train(CLASSIFIER, X, LABELS + 1),
+            ValueError,
+            "y holds the class 2, but the mo",
+        ),
+        (
+            lambda: lc.train(CLASSIFIER, X, LABELS - 1),
+            ValueError,
+            "y holds the class -1, but the m",
+        ),
+        (
+            lambda: lc.train(lc.Chain([C.Embedding(9, 2), C.LSTM(2)]), LABELS[:, None]),
+            ValueError,
+            "y is missing: tokens cannot be reconstructed",
+        ),
+        (lambda: lc.train(CLASSIFIER, X, LABELS, mask=MASK[:, :2]), ValueError, "mask has shape"),
+    ],
+)
+def test_errors(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_it_returns_what_fit_returns():
+    trained = lc.train(CLASSIFIER, X, LABELS, **short)
+    assert set(trained.history) == {"loss", "validation_loss"}
+    assert all(isinstance(leaf, jnp.ndarray) for leaf in jax.tree.leaves(trained.params))
