@@ -38,6 +38,14 @@ def check_positive(name: str, value: Any) -> float:
     return number
 
 
+def check_deviation(name: str, value: Any) -> float:
+    """Return a finite number of at least 0."""
+    number = checks.check_number(name, value)
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"{name} must be a number from 0 on, got {number}")
+    return number
+
+
 def check_activation(name: str, value: Any) -> str:
     """Return the name of an activation."""
     activations.resolve(name, value)
@@ -58,6 +66,7 @@ Sizes = Annotated[tuple[int, ...], checks.check_units, "SIZES"]
 Stride = Annotated[int | str, check_stride, "ROWS"]
 Fraction = Annotated[float, check_fraction]
 Positive = Annotated[float, check_positive]
+Deviation = Annotated[float, check_deviation]
 AnyRows = Annotated[int, partial(checks.check_count, minimum=0), "ROWS"]
 Activation = Annotated[str, check_activation, "NAME"]
 Patience = Annotated[int, check_patience]

@@ -30,7 +30,7 @@ from lstmcore.io.reading import damaged
 from lstmcore.io.tensors import Kind, digest_of, open_tensors, write_tensors
 from lstmcore.programs import compiled
 from lstmcore.sequence import final_states, lstm, zero_states
-from lstmcore.types import Gates, LSTMState, Trace
+from lstmcore.types import EmbeddingParams, Gates, LSTMState, Trace
 
 __all__ = ["Stream", "load_stream", "stream"]
 
@@ -76,7 +76,7 @@ class Stream:
         variables that functions inside of the model capture must not change.
 
         Args:
-          x: [B, F], one step; or [B, k, F], k steps.
+          x: [B, F], one step; or [B, k, F], k steps. Tokens have no last axis.
           mask: bool, [B] or [B, k]: True = real step. A row without input keeps its state.
 
         Returns:
@@ -191,9 +191,13 @@ def _step(
 ) -> tuple[Any, Any, Any]:
     """Return (output, states, traces) after the steps of `x`."""
     batch = len(jax.tree.leaves(states)[0])
-    one = len(getattr(x, "shape", ())) == 2
+    tokens = _reads_tokens(model)
+    one = len(getattr(x, "shape", ())) == (1 if tokens else 2)
     axes = "batch" if one else "batch steps"
-    checks.check_array("x", x, axes + " features", "[batch, features] is one step")
+    if tokens:
+        checks.check_array("x", x, axes, "[batch] is one step")
+    else:
+        checks.check_array("x", x, axes + " features", "[batch, features] is one step")
     if x.shape[0] != batch:
         raise ValueError(
             f"x has {x.shape[0]} rows but the stream has {batch}: lc.stream(model, params, "
@@ -210,7 +214,15 @@ def _step(
     else:
         _, traces = model(params, x, states, mask=mask)
         y = traces.h
-    return y[:, 0] if one else y, final_states(traces), traces
+    if one:
+        y = jax.tree.map(lambda leaf: leaf[:, 0], y)
+    return y, final_states(traces), traces
+
+
+def _reads_tokens(model: Any) -> bool:
+    """Return whether the first layer of a model is an embedding."""
+    layers = getattr(model, "layers", {})
+    return bool(layers) and next(iter(layers.values())).kind is EmbeddingParams
 
 
 def _check_model(model: Any) -> None:

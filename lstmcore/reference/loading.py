@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable
 from functools import partial
@@ -21,11 +22,17 @@ def load(path: str | os.PathLike, model: type | None = None) -> tuple[Callable, 
 
     Raises:
       ValueError: the file is not one of lstmcore's, damaged, or needs JAX (bfloat16 weights).
+      TypeError: the `apply` of a class of your own does not take `ops`.
       FileNotFoundError: there is no such file.
     """
     from lstmcore.io.model_file import read_model_file  # so that importing the engine stays cheap
 
     described, params = read_model_file(path, model)
+    if "ops" not in inspect.signature(described.apply).parameters:
+        raise TypeError(
+            f"the apply of {type(described).__name__} takes no `ops`: write it with ops.lstm in "
+            "place of lc.lstm, then it runs in NumPy, too"
+        )
     if any(
         str(array.dtype) == "bfloat16"
         for layer in params.values()

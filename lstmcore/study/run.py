@@ -255,12 +255,10 @@ def _takes_target(model) -> bool:
 
 
 def _run(model, params, x, mask, target, edits=None) -> Run:
-    if target is None:
-        inputs: tuple = (x,)
-        outputs, traces = model.apply(params, x, mask=mask, edits=edits)
-    else:
-        inputs = x, target
-        outputs, traces = model.apply(params, x, target, source_mask=mask, edits=edits)
+    inputs = (x,) if target is None else (x, target)
+    given = {"mask" if target is None else "source_mask": mask, "edits": edits}
+    options = {name: value for name, value in given.items() if value is not None}
+    outputs, traces = model.apply(params, *inputs, **options)
     attention = traces.pop("attention", None)
     names.check_edited_layers(edits, traces)
     if hasattr(model, "masks"):

@@ -88,7 +88,8 @@ def train(
     `lc.Forecaster`, is trained by that.
 
     Args:
-      model: one of lstmcore's models, or your own with `init` and `apply`.
+      model: one of lstmcore's models, or your own with `init` and `apply`, of one input (but for
+        `lc.Seq2Seq`) and one output.
       x: inputs [B, T, F], tokens [B, T], or whatever the model reads.
       y: the target: classes [B] or [B, T], numbers of the shape of the output, or the target
         sequence of an `lc.Seq2Seq`. None for x itself, as autoencoders are trained.
@@ -126,6 +127,10 @@ def train(
     data = _batch(model, x, y, mask)
     held_out = None
     if isinstance(validation, tuple | list):
+        if len(validation) not in (2, 3):
+            raise ValueError(
+                f"validation must be (x, y) or (x, y, mask), got {len(validation)} parts"
+            )
         held_out = _batch(model, *validation)
     elif validation:
         data, held_out = _split(data, checks.check_number("validation", validation), seed)
@@ -133,8 +138,8 @@ def train(
     loss = _loss_of(model, data)
     params = model.init(key)
     classes = _are_classes(model, data)
-    if classes and not _needs_target(model):
-        _check_classes(model, params, data)
+    if not (hasattr(model, "loss") or _needs_target(model)):
+        _check_outputs(model, params, data, classes)
     result = fit(
         loss,
         params,
@@ -162,7 +167,7 @@ def _check_model(model: Any) -> None:
         )
 
 
-def _batch(model: Any, x: Any, y: Any, mask: Any = None) -> dict[str, Any]:
+def _batch(model: Any, x: Any, y: Any = None, mask: Any = None) -> dict[str, Any]:
     """Return the arrays of `fit`, checked against one another."""
     x, y = checks.as_array("x", x), checks.as_array("y", y)
     checks.check_array("x", x)
@@ -171,10 +176,14 @@ def _batch(model: Any, x: Any, y: Any, mask: Any = None) -> dict[str, Any]:
             raise ValueError("y is missing: tokens cannot be reconstructed, pass their target")
         y = x
     checks.check_array("y", y)
+    if y.dtype == bool:
+        y = y.astype(int)  # two classes
     if y.shape[:1] != x.shape[:1]:
         raise ValueError(f"x has {len(x)} examples but y has {len(y)}: they must agree")
     batch = {"x": x, ("target" if hasattr(model, "loss") else "y"): y}
     if mask is not None:
+        if hasattr(model, "loss") or not (_takes(model, "mask") or _takes(model, "source_mask")):
+            raise ValueError(f"mask was given, but the loss of {type(model).__name__} takes none")
         checks.check_mask(mask, x.shape[0], x.shape[1])
         batch["mask"] = np.asarray(mask)
     return batch
@@ -207,9 +216,16 @@ def _are_classes(model: Any, data: dict) -> bool:
     return y is not None and str(y.dtype).startswith(("int", "uint"))
 
 
-def _check_classes(model: Any, params: Any, data: dict) -> None:
-    """Raise unless the model has an output for each class."""
+def _check_outputs(model: Any, params: Any, data: dict, classes: bool) -> None:
+    """Raise unless the model has one output, and in it a number for each class."""
     outputs = jax.eval_shape(lambda params, x: model.apply(params, x)[0], params, data["x"][:1])
+    if not hasattr(outputs, "shape"):
+        raise ValueError(
+            f"{type(model).__name__} has several outputs, whose losses must be weighed against one "
+            "another: write that loss and call lc.fit"
+        )
+    if not classes:
+        return
     y, most = np.asarray(data["y"]), outputs.shape[-1]
     outside = y[(y < 0) | (y >= most)]
     if outside.size:
@@ -246,8 +262,9 @@ def _loss_of(model: Any, data: dict) -> Callable:
 def _mask_of_outputs(model: Any, x: Any, mask: Any, y: Any) -> Any:
     """Return where the target is real, bool [B, T], or None if it has no steps of x."""
     if hasattr(model, "masks"):
-        mask = list(model.masks(x, mask=mask).values())[-1]
-    return mask if mask is not None and y.shape[:2] == mask.shape else None
+        mask = next(reversed(model.masks(x, mask=mask).values()), mask)
+    in_time = y.ndim == (2 if str(y.dtype).startswith(("int", "uint")) else 3)
+    return mask if mask is not None and in_time and y.shape[:2] == mask.shape else None
 
 
 def _class_loss(logits: jax.Array, y: jax.Array, mask: Any) -> jax.Array:
@@ -263,9 +280,10 @@ def _class_loss(logits: jax.Array, y: jax.Array, mask: Any) -> jax.Array:
 
 
 def _squared_error(outputs: jax.Array, y: jax.Array, mask: Any) -> jax.Array:
-    if not hasattr(outputs, "shape") or outputs.shape != y.shape:
-        shapes = jax.tree.map(jnp.shape, outputs)
-        raise ValueError(f"the model's output has shape {shapes} but y {y.shape}: they must agree")
+    if outputs.shape != y.shape:
+        raise ValueError(
+            f"the model's output has shape {outputs.shape} but y {y.shape}: they must agree"
+        )
     errors = (outputs - jnp.asarray(y, outputs.dtype)) ** 2
     if mask is None:
         return errors.mean()

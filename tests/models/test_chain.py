@@ -135,6 +135,18 @@ def test_a_stream_is_the_whole_call(cuts):
     close(np.concatenate(outputs, axis=1), CAUSAL.apply(params, x)[0])
 
 
+def test_a_stream_of_tokens():
+    chain = lc.Chain([C.Embedding(8, 4, padding=0), C.LSTM(3), C.Dense(2)])
+    params, whole = weights(chain), []
+    stream = lc.stream(chain, params, batch=3)
+    for t in range(2):
+        y, stream = stream.step(IDS[:, t])
+        whole.append(y)
+    y, _ = stream.step(IDS[:, 2:])
+    parts = np.concatenate([np.stack(whole, axis=1), y], axis=1)
+    close(parts, chain.apply(params, IDS)[0])
+
+
 def test_dropout_needs_a_key_and_differs_by_layer():
     chain = lc.Chain(
         [

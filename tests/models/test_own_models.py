@@ -80,6 +80,22 @@ def test_a_file_never_says_what_is_imported(load, model_path):
         load(model_path, model="Gated")
 
 
+@dataclass(frozen=True)
+class Short(Gated):
+    def apply(self, params, x):
+        return super().apply(params, x)
+
+
+def test_an_apply_of_two_arguments_is_enough_for_much(model_path):
+    model = Short(2, 3)
+    lc.save(model_path, model, PARAMS)
+    assert lc.load(model_path, model=Short)[0] == model
+    assert study.run(model, PARAMS, X)["reader", "forget"].shape == (4, 5, 3)
+    assert "72" in lc.summary(model)
+    with pytest.raises(TypeError, match="the apply of Short takes no `ops`"):
+        reference.load(model_path, model=Short)
+
+
 def test_hyperparameters_that_no_file_can_hold(model_path):
     with pytest.raises(TypeError, match="sizes is set, which a file cannot hold"):
         lc.save(model_path, WithList(2, 3, {1}), PARAMS)

@@ -1,5 +1,7 @@
 """What models need beside the LSTM, in NumPy: embedding, attention, loops, with gradients."""
 
+import subprocess
+import sys
 from functools import partial
 
 import jax
@@ -11,6 +13,7 @@ from strategies import random_like
 
 import lstmcore as lc
 from lstmcore import reference
+from lstmcore.io.model_file import is_model
 
 KINDS = ["dot", "general", "additive"]
 MASK = np.array([[True, True, False], [False, True, True], [False, False, False]])
@@ -88,6 +91,18 @@ def test_both_engines_have_the_same_operations():
         assert callable(getattr(lc.ops, name)) or name in ("np", "random")
     with pytest.raises(AttributeError, match=r"module 'lstmcore\.ops' has no attribute 'gru'"):
         _ = lc.ops.gru
+
+
+def test_every_model_can_be_described_without_jax():
+    code = (
+        "import sys; sys.modules['jax'] = None\n"
+        "import lstmcore as lc\n"
+        "from lstmcore.io.model_file import is_model\n"
+        "from lstmcore import models\n"
+        f"for name in {[name for name in lc.__all__ if is_model(getattr(lc, name))]}:\n"
+        "    assert is_model(getattr(lc, name)), name\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_numpy_draws_nothing_at_random():

@@ -107,6 +107,23 @@ def test_validation_is_held_out_and_ends_the_training():
     assert len(stopped.history["loss"]) < 200
 
 
+def test_a_target_without_steps_is_not_masked_by_steps():
+    """Its size may be that of the time axis: five numbers, or five examples."""
+    model = lc.Chain([C.Embedding(9, 3, padding=0), C.LSTM(4, last=True), C.Dense(5)])
+    ids = RNG.integers(0, 2, size=(40, 5)) * 3
+    y = RNG.normal(size=(40, 5)).astype(np.float32)
+    trained = lc.train(model, ids, y, validation=0, **short)
+    expected = np.mean((trained.outputs(ids) - y) ** 2)
+    np.testing.assert_allclose(trained.metrics["loss"], expected, rtol=1e-5)
+
+
+def test_two_classes_may_be_true_and_false_and_chains_need_no_lstm():
+    trained = lc.train(
+        lc.Chain([C.Dense(3, "tanh"), C.Dense(2)], features=2), X, X[..., 0] > 0, **short
+    )
+    assert trained.predict(X).shape == (40, 5)
+
+
 def test_equal_seeds_give_equal_results():
     first, again, other = (
         lc.train(CLASSIFIER, X, LABELS, seed=seed, **short).history["loss"] for seed in (1, 1, 2)
@@ -124,6 +141,21 @@ def test_equal_seeds_give_equal_results():
         (lambda: lc.train(TAGGER, X, LABELS), ValueError, "for one class per sequence hand on the"),
         (lambda: lc.train(TAGGER, X, X[..., :1]), ValueError, r"shape \(.*2\) but y \(.*1\): they"),
         (lambda: lc.train(CLASSIFIER, X, LABELS, validation=1.0), ValueError, "a fraction"),
+        (
+            lambda: lc.train(CLASSIFIER, X, LABELS, validation=(X,)),
+            ValueError,
+            "or .x, y, mask.",
+        ),
+        (
+            lambda: lc.train(lc.Forecaster(2, 3, 2), X[:, :3], X[:, 3:], mask=MASK[:, :3]),
+            ValueError,
+            "mask was given, but the loss of Forecaster takes none",
+        ),
+        (
+            lambda: lc.train(lc.CompositeAutoencoder(2, 3, 2), X),
+            ValueError,
+            "CompositeAutoencoder has several outputs, .* call lc.fit",
+        ),
         (
             lambda: lc.train(CLASSIFIER, X, LABELS + 1),
             ValueError,

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from lstmcore import checks
-from lstmcore.apps.settings import Activation, Count, Fraction, SeriesSettings, Sizes
+from lstmcore.apps.settings import Activation, Count, Deviation, Fraction, SeriesSettings, Sizes
 from lstmcore.models.autoencoders import Autoencoder
 from lstmcore.models.stacked import StackedLSTM
-
-
-def check_deviation(name: str, value: Any) -> float:
-    """Return a finite number of at least 0."""
-    number = checks.check_number(name, value)
-    if not 0 <= number < float("inf"):
-        raise ValueError(f"{name} must be a number from 0 on, got {number}")
-    return number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +44,7 @@ class Settings(SeriesSettings):
     activation: Activation = "tanh"
     combine: Literal["mean", "median"] = "mean"
     masking: Fraction = 0.0
-    gaussian: Annotated[float, check_deviation] = 0.0
+    gaussian: Deviation = 0.0
     units: Sizes = (32, 16)
     epochs: Count = 40
 
