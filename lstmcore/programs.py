@@ -115,8 +115,7 @@ def _key(value: Any, gone: Callable | None = None) -> Any:
     if isinstance(value, tuple):
         return type(value), *[_key(part, gone) for part in value]
     if _is_value(value) and value.__dataclass_params__.eq:
-        parameters = value.__dataclass_fields__.items()
-        names = [name for name, field in parameters if field.compare]
+        names = value.__dataclass_fields__
         return type(value), *[_key(getattr(value, name), gone) for name in names]
     if inspect.ismethod(value):  # made anew at each access
         return "method", _key(value.__func__, gone), _key(value.__self__, gone)

@@ -19,7 +19,7 @@ ADVICE = "step(params, token [B], state) -> (logits [B, V], state)"
 
 def checked_step(step: Callable) -> Callable:
     """Return `step`; raise unless it is callable and can be a static argument of a compilation."""
-    if not callable(step):
+    if not callable(step) or hasattr(step, "apply"):
         raise TypeError(f"step must be a function {ADVICE}, got {type(step).__name__}")
     if not isinstance(step, Hashable):
         raise TypeError(

@@ -51,7 +51,7 @@ def _parse(description: Any) -> tuple[str, dict]:
     kind, hyperparameters = description.get("model"), description.get("hyperparameters")
     if not isinstance(kind, str) or not isinstance(hyperparameters, dict):
         raise ValueError(f"there is no model {kind!r}")
-    if "known" in hyperparameters:  # its name in older files
+    if kind == "Forecaster" and "known" in hyperparameters:  # its name in older files
         hyperparameters["future_covariates"] = hyperparameters.pop("known")
     return kind, {name: _as_tuple(value) for name, value in hyperparameters.items()}
 

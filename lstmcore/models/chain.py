@@ -2,8 +2,8 @@
 
     model = lc.Chain(
         [
-            chain.Embedding(tokens=1000, units=16, padding=0),
-            chain.LSTM(32, direction="both"),
+            chain.Embedding(vocabulary=1000, units=16, padding=0),
+            chain.LSTM(32, direction="bidirectional"),
             chain.LSTM(32, last=True),
             chain.Dense(1),
         ]
@@ -23,7 +23,16 @@ from typing import TYPE_CHECKING, Any
 import lstmcore as lc
 from lstmcore import checks
 from lstmcore.models import chain_parts
-from lstmcore.models.chain_parts import LSTM, PARTS, Embedding, Flow, Masking, Part, Shape
+from lstmcore.models.chain_parts import (
+    LSTM,
+    PARTS,
+    Dropout,
+    Embedding,
+    Flow,
+    Masking,
+    Part,
+    Shape,
+)
 from lstmcore.models.stack import Edits, States, check_edits, check_key, not_called, set_plain
 from lstmcore.specs import Layer, check_params
 from lstmcore.types import LSTMParams, Trace
@@ -77,6 +86,9 @@ class Chain:
             )
         if not self.parts:
             raise ValueError("parts is empty: a chain needs at least one layer")
+        if (count := len(self.parts)) > checks.MOST_LAYERS:
+            most = f"{checks.MOST_LAYERS:,}"
+            raise ValueError(f"parts has {count:,} layers, expected at most {most}")
         set_plain(self, parts=tuple(map(_part, self.parts)))
         first = self.parts[0]
         if isinstance(first, Embedding):
@@ -91,7 +103,9 @@ class Chain:
                 raise ValueError(
                     f"{type(part).__name__} must be the first part: it reads the input"
                 )
-        names = [name for name, _, _, _ in self._walk()]  # raises where parts do not fit
+        names = []
+        for name, part, before, _ in self._walk():  # raises where parts do not fit
+            names += list(part.layers(name, before.features)) or [name]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise ValueError(f"two layers are named {twice[0]!r}: each needs a name of its own")
@@ -133,7 +147,8 @@ class Chain:
     @property
     def gives_probabilities(self) -> bool:
         """Return whether the output is a distribution over classes, not their logits."""
-        return getattr(self.parts[-1], "activation", None) == "softmax"
+        last = next((part for part in self.parts[::-1] if not isinstance(part, Dropout)), None)
+        return getattr(last, "activation", None) == "softmax"
 
     def init(self, key: jax.Array, dtype: Any = "float32") -> dict:
         """Return new weights, drawn by `init_lstm`, `init_dense`, ..."""
@@ -177,15 +192,31 @@ class Chain:
             check_key(ops, key)
         flow = Flow(ops, params, edits or {}, states or {}, key, traces={})
         x, mask = self._checked(ops, x, mask)
+        if mask is not None and not isinstance(self.parts[0], Embedding):
+            x = ops.np.where(mask[:, :, None], x, 0)  # it may be NaN
         for name, part, _, _ in self._walk():
             x, mask = part.run(name, x, mask, flow)
         return x, flow.traces
 
-    def masks(self, x: jax.Array, *, mask: jax.Array | None = None) -> dict[str, jax.Array | None]:
-        """Return where the steps of each LSTM layer are real, bool [B, T], or None if all are."""
+    def check_input(self, x: jax.Array) -> None:
+        """Raise as `apply` does if x does not fit; a compiled program cannot refuse a token."""
+        self._checked(lc.ops, x, None)
+
+    def input_mask(self, x: jax.Array, mask: jax.Array | None = None) -> jax.Array | None:
+        """Return where the steps of x are real, bool [B, T], or None if all are."""
         x, mask = self._checked(lc.ops, x, mask)
         if isinstance(self.parts[0], Embedding | Masking):
-            mask = self.parts[0].mask_of(x, mask)
+            return self.parts[0].mask_of(x, mask)
+        return mask
+
+    def output_mask(self, x: jax.Array, mask: jax.Array | None = None) -> jax.Array | None:
+        """Return where the steps of the output are real, bool [B, T], or None."""
+        leaves_time = any(isinstance(part, LSTM) and part.last for part in self.parts)
+        return None if leaves_time else self.input_mask(x, mask)
+
+    def masks(self, x: jax.Array, *, mask: jax.Array | None = None) -> dict[str, Any]:
+        """Return where the steps of each LSTM layer are real, bool [B, T], or None if all are."""
+        mask = self.input_mask(x, mask)
         masks: dict[str, jax.Array | None] = {}
         for name, part, before, _ in self._walk():
             layers = part.layers(name, before.features).items()
@@ -215,7 +246,7 @@ class Chain:
         x = checks.as_array("x", x)
         if isinstance(self.parts[0], Embedding):
             checks.check_array("x", x, "batch time", "one token id for each step")
-            checks.check_ids("x", x, self.parts[0].tokens)
+            checks.check_ids("x", x, self.parts[0].vocabulary)
         else:
             checks.check_array("x", x, "batch time features", "x[None] adds a batch axis")
             checks.check_floating("x", x)
@@ -227,11 +258,14 @@ class Chain:
 
 def _part(described: Any) -> Part:
     """Return a part; one from a file is a dict of its fields with its kind as "part"."""
-    if isinstance(described, Part):
-        return described
     if isinstance(described, dict) and described.get("part") in PARTS:
         fields = {name: value for name, value in described.items() if name != "part"}
-        return PARTS[described["part"]](**fields)
+        described = PARTS[described["part"]](**fields)
+    if type(described) in PARTS.values():
+        name = described.name
+        if name is not None and (not isinstance(name, str) or not name or "/" in name):
+            raise ValueError(f"name must be a text without '/', got {name!r}")
+        return described
     raise TypeError(
         f"parts must hold layers, such as lc.chain.LSTM(8), got {type(described).__name__}: there "
         f"are {', '.join(f'lc.chain.{name}' for name in chain_parts.__all__)}"

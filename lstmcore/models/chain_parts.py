@@ -8,6 +8,7 @@ RepeatVector            a vector at each of n steps
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -108,7 +109,7 @@ def _key(name: str, flow: Flow) -> Any:
     """Return a random key for one layer, or None: other layers do not change it."""
     if flow.key is None:
         return None
-    return flow.ops.random.fold_in(flow.key, int.from_bytes(name.encode()) % 2**31)
+    return flow.ops.random.fold_in(flow.key, zlib.crc32(name.encode()))
 
 
 @dataclass(frozen=True, repr=False)
@@ -116,28 +117,28 @@ class Embedding(Part):
     """One vector for each token, as `lc.embedding`; reads integers [B, T].
 
     Attributes:
-      tokens: V, number of different tokens.
+      vocabulary: V, number of different tokens.
       units: E, size of a vector.
       padding: id of the token that is no step, which LSTM layers then skip; None if there is none.
     """
 
-    tokens: int
+    vocabulary: int
     units: int
     padding: int | None = None
     default_name = "embedding"
 
     def __post_init__(self) -> None:
-        tokens = checks.check_count("tokens", self.tokens)
-        set_plain(self, tokens=tokens, units=checks.check_count("units", self.units))
+        vocabulary = checks.check_count("vocabulary", self.vocabulary)
+        set_plain(self, vocabulary=vocabulary, units=checks.check_count("units", self.units))
         if self.padding is not None:
-            padding = checks.check_count("padding", self.padding, minimum=0, maximum=tokens - 1)
+            padding = checks.check_count("padding", self.padding, minimum=0, maximum=vocabulary - 1)
             set_plain(self, padding=padding)
 
     def shape_after(self, name: str, shape: Shape) -> Shape:
         return Shape(self.units, in_time=True)
 
     def layers(self, name: str, features: int) -> dict[str, Layer]:
-        return {name: Layer(EmbeddingParams, self.tokens, self.units)}
+        return {name: Layer(EmbeddingParams, self.vocabulary, self.units)}
 
     def mask_of(self, ids: jax.Array, mask: jax.Array | None) -> jax.Array | None:
         """Return where there is a token, combined with the given mask."""
@@ -161,7 +162,10 @@ class Masking(Part):
     default_name = "masking"
 
     def __post_init__(self) -> None:
-        set_plain(self, value=checks.check_number("value", self.value))
+        value = checks.check_number("value", self.value)
+        if value != value:
+            raise ValueError("value is NaN, which equals nothing: pass the mask itself, mask=")
+        set_plain(self, value=value)
 
     def mask_of(self, x: jax.Array, mask: jax.Array | None) -> jax.Array:
         """Return where any feature differs from the value, combined with the given mask."""
@@ -180,7 +184,7 @@ class LSTM(Part):
       units: H, size of the cell.
       activation, recurrent_activation, output_activation: as in `lc.lstm`.
       direction: "forward", "backward" (from the last step to the first; the output stays aligned
-        with the input) or "both".
+        with the input) or "bidirectional".
       merge: of both directions: "concat", "sum", "mean" or "mul".
       last: hand on the state after the last step taken, [B, H], instead of every step.
       residual: add the input to the output, which must be of one size.
@@ -194,7 +198,7 @@ class LSTM(Part):
     activation: ActivationFunction = "tanh"
     recurrent_activation: ActivationFunction = "sigmoid"
     output_activation: ActivationFunction | None = None
-    direction: Literal["forward", "backward", "both"] = "forward"
+    direction: Literal["forward", "backward", "bidirectional"] = "forward"
     merge: Literal["concat", "sum", "mean", "mul"] = "concat"
     last: bool = False
     residual: bool = False
@@ -205,7 +209,7 @@ class LSTM(Part):
 
     def __post_init__(self) -> None:
         check_activations(self)
-        checks.check_choice("direction", self.direction, ("forward", "backward", "both"))
+        checks.check_choice("direction", self.direction, ("forward", "backward", "bidirectional"))
         checks.check_choice("merge", self.merge, tuple(MERGE))
         for flag in ("last", "residual", "peephole"):
             checks.check_choice(flag, getattr(self, flag), (False, True))
@@ -230,7 +234,7 @@ class LSTM(Part):
                 "LSTM last=False, or put a RepeatVector between"
             )
         features = self.projection or self.units
-        if self.direction == "both" and self.merge == "concat":
+        if self.direction == "bidirectional" and self.merge == "concat":
             features *= 2
         if self.residual and (self.last or features != shape.features):
             raise ValueError(
@@ -244,7 +248,7 @@ class LSTM(Part):
         return dict.fromkeys(self._names(name), layer)
 
     def _names(self, name: str) -> list[str]:
-        return direction_names(name) if self.direction == "both" else [name]
+        return direction_names(name) if self.direction == "bidirectional" else [name]
 
     def run(self, name: str, x: Any, mask: Any, flow: Flow) -> tuple[Any, Any]:
         np, results = flow.ops.np, []

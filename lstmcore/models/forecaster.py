@@ -227,6 +227,16 @@ class Forecaster:
             return lc.quantile_loss(forecast, target, self.quantiles)
         return lc.ops.np.mean((forecast - lc.ops.np.asarray(target, forecast.dtype)) ** 2)
 
+    def masks(self, x: jax.Array, *, mask: jax.Array | None = None) -> dict[str, jax.Array | None]:
+        """Return where the steps of each LSTM layer are real, bool [B, steps], or None if all are.
+
+        Those of a recursive forecaster include the steps at which it reads its own forecasts.
+        """
+        if mask is not None and self.mode == "recursive":
+            own = lc.ops.np.ones((x.shape[0], self.horizon - 1), bool)
+            mask = lc.ops.np.concatenate([mask, own], axis=1)
+        return dict.fromkeys(stack("lstm", self.features, self.units), mask)
+
     def summary_rows(self, timesteps: int | None) -> list[tuple[str, str, tuple]]:
         """Return (name, type, output shape) of each layer, for `lc.summary`.
 

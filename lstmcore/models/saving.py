@@ -14,11 +14,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+import lstmcore as lc
 from lstmcore.activations import name_of
 from lstmcore.dtypes import floating_dtype
 from lstmcore.io.model_file import FORMAT, KEY, is_model, read_model_file
 from lstmcore.io.tensors import write_tensors
-from lstmcore.models.chain_parts import Part
+from lstmcore.models.chain_parts import PARTS, Part
 from lstmcore.specs import check_params
 
 __all__ = ["load", "save"]
@@ -54,7 +55,14 @@ def save(path: str | os.PathLike, model: Any, params: dict) -> None:
             f"{type(model).__name__}"
         )
     check_params(params, model.layers)
-    hyperparameters = {field.name: _plain(model, field.name) for field in fields(model)}
+    if not type(model).__module__.startswith("lstmcore.") and type(model).__name__ in lc.__all__:
+        raise ValueError(
+            f"lstmcore has a {type(model).__name__} of its own, which would be loaded in place of "
+            "yours: rename the class"
+        )
+    hyperparameters = {
+        field.name: _plain(model, field.name) for field in fields(model) if field.init
+    }
     tensors = {
         f"{name}/{field}": getattr(params[name], field)
         for name, layer in model.layers.items()
@@ -75,7 +83,7 @@ def _plain(model: Any, name: str) -> Any:
 
 
 def _as_json(name: str, value: Any) -> Any:
-    if isinstance(value, Part):
+    if isinstance(value, Part) and type(value) in PARTS.values():
         plain = {f.name: _as_json(f.name, getattr(value, f.name)) for f in fields(value)}
         return {"part": type(value).__name__} | plain
     if isinstance(value, tuple):
@@ -88,7 +96,7 @@ def _as_json(name: str, value: Any) -> Any:
             )
         return value
     try:
-        json.dumps(value)
+        json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"{name} is {type(value).__name__}, which a file cannot hold: a hyperparameter must be "

@@ -227,7 +227,7 @@ def _reads_tokens(model: Any) -> bool:
 
 def _check_model(model: Any) -> None:
     """Raise unless the output of `model` at a step depends on no later one."""
-    if hasattr(model, "layers") and not getattr(model, "causal", True):
+    if not getattr(model, "causal", True):
         advice = (
             "Encode the sequence with model.encode, then decode step by step with model.step, or "
             "with lc.greedy"

@@ -127,7 +127,7 @@ def _of_slice(axis: str, chosen: slice, size: int) -> np.ndarray:
 
 def shapes_of(apply: Callable, params, x, mask, edits=None) -> tuple[Any, dict[str, Trace]]:
     """Return the shapes of what `apply` would return, the layers in reading order."""
-    if not callable(apply):
+    if not callable(apply) or hasattr(apply, "apply"):
         raise TypeError(
             f"apply must be a function such as model.apply, got {type(apply).__name__}"
             + (": pass its apply" if hasattr(apply, "apply") else "")

@@ -217,11 +217,12 @@ def run(
     if edits or not _is_value(model):
         result = jax.jit(partial(_run, model, edits=edits))(params, x, mask, target)
     else:
-        result = _cached_run(model, params, x, mask, target)
+        # With its method in the key, a class whose `apply` is replaced is compiled anew.
+        result = _cached_run((model, type(model).apply), params, x, mask, target)
     for layer, trace in result.traces.items():
         if edits and layer in edits:
             _refuse_nan(layer, trace)
-        elif not hasattr(model, "masks"):
+        elif not (hasattr(model, "masks") or type(model).__module__.startswith("lstmcore.")):
             _warn_of_padding(layer, trace, result.masks[layer])
     return result
 
@@ -244,7 +245,10 @@ def _check_model(model, x, target) -> None:
             raise TypeError("an encoder-decoder needs a target: pass target=, padded tokens")
         if hasattr(model, "check_sequences"):
             model.check_sequences(x, target)  # once compiled, it cannot refuse unknown tokens
-    elif target is not None:
+        return
+    if hasattr(model, "check_input"):
+        model.check_input(x)
+    if target is not None:
         raise TypeError(f"target is for an encoder-decoder, which {type(model).__name__} is not")
 
 
@@ -259,18 +263,24 @@ def _run(model, params, x, mask, target, edits=None) -> Run:
     given = {"mask" if target is None else "source_mask": mask, "edits": edits}
     options = {name: value for name, value in given.items() if value is not None}
     outputs, traces = model.apply(params, *inputs, **options)
-    attention = traces.pop("attention", None)
+    attention = None
+    if not isinstance(traces.get("attention"), Trace):
+        attention = traces.get("attention")
+        traces = {name: trace for name, trace in traces.items() if name != "attention"}
     names.check_edited_layers(edits, traces)
     if hasattr(model, "masks"):
-        masks = model.masks(*inputs, mask=mask)
-        if mask is None:
-            mask = masks[next(iter(traces))]
+        known = model.masks(*inputs, mask=mask)
+        masks = {layer: known.get(layer) for layer in traces}
+        mask = next(iter(masks.values()), None) if mask is None else mask
     else:
         masks = {layer: mask_of(trace, mask) for layer, trace in traces.items()}
     return Run(x, mask, outputs, traces, masks, tuple(traces), target, attention)
 
 
-_cached_run = compiled(_run)
+@compiled
+def _cached_run(fixed, params, x, mask, target) -> Run:
+    model, _ = fixed
+    return _run(model, params, x, mask, target)
 
 
 def _is_value(model) -> bool:
@@ -279,11 +289,16 @@ def _is_value(model) -> bool:
     That is so for frozen dataclasses of numbers, texts and named functions: a function without a
     name may capture what changes between two calls.
     """
+    if isinstance(model, int | float | str | bytes | None):
+        return True
+    if isinstance(model, tuple):
+        return all(map(_is_value, model))
     parameters = getattr(model, "__dataclass_params__", None)
-    if parameters is None or not parameters.frozen:
-        return False
-    values = (getattr(model, field.name) for field in fields(model))
-    return all(name_of(value) for value in values if callable(value))
+    if parameters is None or isinstance(model, type):
+        return callable(model) and name_of(model) is not None
+    names = [field.name for field in fields(model)]
+    only_fields = set(vars(model)) <= set(names)
+    return parameters.frozen and only_fields and all(_is_value(getattr(model, n)) for n in names)
 
 
 def mask_of(trace: Trace, mask):

@@ -15,7 +15,6 @@ from lstmcore import checks
 from lstmcore.losses import cross_entropy
 from lstmcore.programs import compiled
 from lstmcore.training.fit import fit
-from lstmcore.vocabulary import PADDING
 
 __all__ = ["Trained", "train"]
 
@@ -31,7 +30,7 @@ class Trained:
       params: its trained params.
       history: {"loss": NumPy [epochs], "validation_loss": ...}, as of `lc.fit`.
       metrics: figures after training on the part that was trained on and, with the prefix
-        "validation_", on the part held out: "loss", and for classes "accuracy".
+        "validation_", on the validation part: "loss", and for classes "accuracy".
       classes: whether the target was a class, an integer.
     """
 
@@ -43,7 +42,15 @@ class Trained:
 
     def outputs(self, x: Any, mask: Any = None) -> np.ndarray:
         """Return the outputs of the model, of classes the logits; raises as its `apply`."""
+        if takes_target(self.model):
+            raise TypeError(
+                f"{type(self.model).__name__} decodes a sequence: use lc.greedy, lc.sample or "
+                "lc.beam_search with its params"
+            )
         x = checks.as_array("x", x)
+        checks.check_array("x", x)
+        if hasattr(self.model, "check_input"):
+            self.model.check_input(x)
         parts = []
         for start in range(0, max(len(x), 1), AT_ONCE):
             rows = slice(start, start + AT_ONCE)
@@ -94,7 +101,7 @@ def train(
       y: the target: classes [B] or [B, T], numbers of the shape of the output, or the target
         sequence of an `lc.Seq2Seq`. None for x itself, as autoencoders are trained.
       mask: bool [B, T], True = real step of x.
-      validation: fraction of the examples that are held out at random and not trained on, or a pair
+      validation: fraction of the examples that is drawn at random and not trained on, or a pair
         (x, y) or triple (x, y, mask) of such examples; 0 for none.
       epochs: passes through the data, at most.
       batch_size: examples per step.
@@ -122,24 +129,19 @@ def train(
       ((3,), True)
     """
     _check_model(model)
-    seed = checks.check_seed("seed", seed)
-    x = checks.as_array("x", x)
-    data = _batch(model, x, y, mask)
-    held_out = None
+    key, init_key = jax.random.split(jax.random.key(checks.check_seed("seed", seed)))
+    data, validated = _batch(model, x, y, mask), None
     if isinstance(validation, tuple | list):
         if len(validation) not in (2, 3):
-            raise ValueError(
-                f"validation must be (x, y) or (x, y, mask), got {len(validation)} parts"
-            )
-        held_out = _batch(model, *validation)
+            parts = len(validation)
+            raise ValueError(f"validation must be (x, y) or (x, y, mask), got {parts} parts")
+        validated = _batch(model, *validation)
     elif validation:
-        data, held_out = _split(data, checks.check_number("validation", validation), seed)
-    key = jax.random.key(seed)
-    loss = _loss_of(model, data)
-    params = model.init(key)
-    classes = _are_classes(model, data)
-    if not (hasattr(model, "loss") or _needs_target(model)):
-        _check_outputs(model, params, data, classes)
+        data, validated = _split(data, checks.check_number("validation", validation), seed)
+    loss = model.loss if hasattr(model, "loss") else _Loss(model, _are_classes(data))
+    params = model.init(init_key)
+    if isinstance(loss, _Loss) and not takes_target(model):
+        _check_outputs(loss, params, data)
     result = fit(
         loss,
         params,
@@ -148,12 +150,12 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
         key=key,
-        validation=held_out,
-        patience=None if held_out is None else patience,
+        validation=validated,
+        patience=None if validated is None else patience,
         progress=progress,
     )
-    trained = Trained(model, result.params, result.history, {}, classes)
-    for prefix, part in (("", data), ("validation_", held_out)):
+    trained = Trained(model, result.params, result.history, {}, _are_classes(data))
+    for prefix, part in (("", data), ("validation_", validated)):
         if part is not None:
             trained.metrics.update(_metrics(trained, loss, part, prefix))
     return trained
@@ -167,26 +169,55 @@ def _check_model(model: Any) -> None:
         )
 
 
+def takes_target(model: Any) -> bool:
+    """Return whether the `apply` of a model needs a target beside its input."""
+    target = inspect.signature(model.apply).parameters.get("target")
+    return target is not None and target.default is inspect.Parameter.empty
+
+
 def _batch(model: Any, x: Any, y: Any = None, mask: Any = None) -> dict[str, Any]:
-    """Return the arrays of `fit`, checked against one another."""
-    x, y = checks.as_array("x", x), checks.as_array("y", y)
+    """Return the arrays of `fit`: x, y, mask, and where y is real, y_mask; absent if everywhere."""
+    x, given = checks.as_array("x", x), y is not None
     checks.check_array("x", x)
-    if y is None:
-        if not str(x.dtype).startswith(("float", "bfloat")):
-            raise ValueError("y is missing: tokens cannot be reconstructed, pass their target")
-        y = x
+    if hasattr(model, "check_input"):
+        model.check_input(x)
+    y = checks.as_array("y", y) if given else x
     checks.check_array("y", y)
+    if not given and not jnp.issubdtype(x.dtype, jnp.floating):
+        raise ValueError("y is missing: tokens cannot be reconstructed, pass their target")
+    if np.dtype(y.dtype).kind not in "biufV":  # V: bfloat16
+        raise TypeError(f"y must hold numbers, got {y.dtype}: number the classes from 0")
     if y.dtype == bool:
         y = y.astype(int)  # two classes
     if y.shape[:1] != x.shape[:1]:
         raise ValueError(f"x has {len(x)} examples but y has {len(y)}: they must agree")
-    batch = {"x": x, ("target" if hasattr(model, "loss") else "y"): y}
     if mask is not None:
         if hasattr(model, "loss") or not (_takes(model, "mask") or _takes(model, "source_mask")):
             raise ValueError(f"mask was given, but the loss of {type(model).__name__} takes none")
         checks.check_mask(mask, x.shape[0], x.shape[1])
-        batch["mask"] = np.asarray(mask)
-    return batch
+    if hasattr(model, "loss"):
+        return {"x": x, "target": y}
+    y_mask = _mask_of_target(model, x, y if given else None, mask)
+    if y_mask is not None:  # what is masked may be NaN
+        y_mask = np.asarray(y_mask)
+        y = np.where(y_mask.reshape(y_mask.shape + (1,) * (y.ndim - 2)), y, 0)
+    batch = {"x": x, "y": y, "mask": mask, "y_mask": y_mask}
+    return {name: np.asarray(value) for name, value in batch.items() if value is not None}
+
+
+def _mask_of_target(model: Any, x: Any, y: Any, mask: Any) -> Any:
+    """Return where the target (None: x itself) is real, bool [B, T], or None if everywhere."""
+    if y is None:
+        return model.input_mask(x, mask) if hasattr(model, "input_mask") else mask
+    if takes_target(model):
+        known = model.masks(x, y, mask=mask) if hasattr(model, "masks") else {}
+        return next(reversed(known.values()), None)
+    if hasattr(model, "output_mask"):
+        mask = model.output_mask(x, mask)
+    elif hasattr(model, "masks"):
+        mask = next(reversed(model.masks(x, mask=mask).values()), mask)
+    in_time = y.ndim == (2 if jnp.issubdtype(y.dtype, jnp.integer) else 3)
+    return mask if mask is not None and in_time and y.shape[:2] == mask.shape else None
 
 
 def _split(data: dict, fraction: float, seed: int) -> tuple[dict, dict | None]:
@@ -194,10 +225,10 @@ def _split(data: dict, fraction: float, seed: int) -> tuple[dict, dict | None]:
     if not 0 < fraction < 1:
         raise ValueError(f"validation must be a fraction, from 0 to below 1, got {fraction}")
     examples = len(data["x"])
-    if (held_out := round(examples * fraction)) == 0:
+    if (count := min(round(examples * fraction), examples - 1)) <= 0:
         return data, None
     order = np.random.default_rng(seed).permutation(examples)
-    parts = np.sort(order[held_out:]), np.sort(order[:held_out])
+    parts = np.sort(order[count:]), np.sort(order[:count])
     first, second = ({name: array[rows] for name, array in data.items()} for rows in parts)
     return first, second
 
@@ -206,27 +237,72 @@ def _takes(model: Any, option: str) -> bool:
     return option in inspect.signature(model.apply).parameters
 
 
-def _needs_target(model: Any) -> bool:
-    target = inspect.signature(model.apply).parameters.get("target")
-    return target is not None and target.default is inspect.Parameter.empty
+def _are_classes(data: dict) -> bool:
+    return "y" in data and jnp.issubdtype(data["y"].dtype, jnp.integer)
 
 
-def _are_classes(model: Any, data: dict) -> bool:
-    y = data.get("y")
-    return y is not None and str(y.dtype).startswith(("int", "uint"))
+@dataclass(frozen=True)
+class _Loss:
+    """The loss (params, batch, key=None) of a model: a value, so that `fit` compiles it once.
+
+    Attributes:
+      model: the model.
+      classes: whether the target is a class: cross-entropy, else the mean squared error.
+    """
+
+    model: Any
+    classes: bool
+
+    def __call__(self, params: Any, batch: dict, key: Any = None) -> jax.Array:
+        outputs, y, mask = self.outputs(params, batch, key), batch["y"], batch.get("y_mask")
+        if self.classes:
+            return _class_loss(outputs, y, mask)
+        return _squared_error(outputs, y, mask)
+
+    def outputs(self, params: Any, batch: dict, key: Any = None) -> jax.Array:
+        """Return the outputs, of classes the logits."""
+        options = {"key": key} if _takes(self.model, "key") else {}
+        inputs, mask = [batch["x"]], batch.get("mask")
+        if takes_target(self.model):
+            inputs.append(batch["y"])
+        if mask is not None:
+            options["source_mask" if takes_target(self.model) else "mask"] = mask
+        outputs, _ = self.model.apply(params, *inputs, **options)
+        if self.classes and getattr(self.model, "gives_probabilities", False):
+            outputs = jnp.log(jnp.maximum(outputs, jnp.finfo(outputs.dtype).tiny))
+        return outputs
 
 
-def _check_outputs(model: Any, params: Any, data: dict, classes: bool) -> None:
-    """Raise unless the model has one output, and in it a number for each class."""
-    outputs = jax.eval_shape(lambda params, x: model.apply(params, x)[0], params, data["x"][:1])
+def _check_outputs(loss: _Loss, params: Any, data: dict) -> None:
+    """Raise unless the model has one output that fits y, with a number for each class."""
+    outputs = jax.eval_shape(loss.outputs, params, data)
+    y = np.asarray(data["y"])
     if not hasattr(outputs, "shape"):
         raise ValueError(
-            f"{type(model).__name__} has several outputs, whose losses must be weighed against one "
-            "another: write that loss and call lc.fit"
+            f"{type(loss.model).__name__} has several outputs, whose losses must be weighed "
+            "against one another: write that loss and call lc.fit"
         )
-    if not classes:
+    if not loss.classes:
+        if outputs.shape != y.shape:
+            advice = " (classes are whole numbers: y.astype(int))" * (outputs.ndim == y.ndim + 1)
+            raise ValueError(
+                f"the model's output has shape {outputs.shape} but y {y.shape}: they must agree"
+                + advice
+            )
         return
-    y, most = np.asarray(data["y"]), outputs.shape[-1]
+    if outputs.shape[:-1] != y.shape:
+        advice = (
+            "for a regression write y.astype('float32')"
+            if outputs.ndim == y.ndim
+            else "for one class per sequence hand on the last state: lc.chain.LSTM(8, last=True)"
+        )
+        raise ValueError(
+            f"y holds classes of shape {y.shape} but the model's output has shape {outputs.shape}, "
+            f"which needs {outputs.shape[:-1]}: {advice}"
+        )
+    most = outputs.shape[-1]
+    if most < 2:
+        raise ValueError("classes need one output each, at least two: such as lc.chain.Dense(2)")
     outside = y[(y < 0) | (y >= most)]
     if outside.size:
         raise ValueError(
@@ -235,69 +311,32 @@ def _check_outputs(model: Any, params: Any, data: dict, classes: bool) -> None:
         )
 
 
-def _loss_of(model: Any, data: dict) -> Callable:
-    """Return the loss (params, batch, key=None) of a model on such data."""
-    if hasattr(model, "loss"):
-        return model.loss
-    measure = _class_loss if _are_classes(model, data) else _squared_error
-
-    def loss(params: Any, batch: dict, key: Any = None) -> jax.Array:
-        options = {"key": key} if _takes(model, "key") else {}
-        y, mask = batch["y"], batch.get("mask")
-        if _needs_target(model):
-            outputs, _ = model.apply(params, batch["x"], y, source_mask=mask, **options)
-            mask = y != PADDING if _are_classes(model, batch) else None
-        else:
-            if mask is not None:
-                options["mask"] = mask
-            outputs, _ = model.apply(params, batch["x"], **options)
-            mask = _mask_of_outputs(model, batch["x"], mask, y)
-        if getattr(model, "gives_probabilities", False):
-            outputs = jnp.log(jnp.maximum(outputs, jnp.finfo(outputs.dtype).tiny))
-        return measure(outputs, y, mask)
-
-    return loss
-
-
-def _mask_of_outputs(model: Any, x: Any, mask: Any, y: Any) -> Any:
-    """Return where the target is real, bool [B, T], or None if it has no steps of x."""
-    if hasattr(model, "masks"):
-        mask = next(reversed(model.masks(x, mask=mask).values()), mask)
-    in_time = y.ndim == (2 if str(y.dtype).startswith(("int", "uint")) else 3)
-    return mask if mask is not None and in_time and y.shape[:2] == mask.shape else None
-
-
 def _class_loss(logits: jax.Array, y: jax.Array, mask: Any) -> jax.Array:
-    if logits.ndim != y.ndim + 1:
-        raise ValueError(
-            f"the model's output has shape {logits.shape} but y, classes, {y.shape}: for one class "
-            "per sequence hand on the last state (lc.chain.LSTM(units, last=True)), for one per "
-            "step every step"
-        )
     if y.ndim == 1:
         return cross_entropy(logits[:, None], y[:, None])
     return cross_entropy(logits, y, mask)
 
 
 def _squared_error(outputs: jax.Array, y: jax.Array, mask: Any) -> jax.Array:
-    if outputs.shape != y.shape:
-        raise ValueError(
-            f"the model's output has shape {outputs.shape} but y {y.shape}: they must agree"
-        )
-    errors = (outputs - jnp.asarray(y, outputs.dtype)) ** 2
+    errors = outputs - jnp.asarray(y, outputs.dtype)
     if mask is None:
-        return errors.mean()
-    real = jnp.where(mask.reshape(mask.shape + (1,) * (errors.ndim - 2)), errors, 0)
+        return (errors**2).mean()
+    errors = jnp.where(mask.reshape(mask.shape + (1,) * (errors.ndim - 2)), errors, 0)
     numbers = mask.sum() * (errors.size // max(mask.size, 1))
-    return real.sum() / jnp.maximum(numbers, 1).astype(errors.dtype)
+    return (errors**2).sum() / jnp.maximum(numbers, 1).astype(errors.dtype)
 
 
 def _metrics(trained: Trained, loss: Callable, part: dict, prefix: str) -> dict[str, float]:
     """Return the loss, and for classes the fraction that the model finds."""
-    measured = {f"{prefix}loss": float(jax.jit(loss)(trained.params, part))}
-    if not trained.classes or _needs_target(trained.model):
+    measured = {f"{prefix}loss": float(_measured(loss, trained.params, part))}
+    if not trained.classes or takes_target(trained.model):
         return measured
     right = trained.predict(part["x"], part.get("mask")) == part["y"]
-    mask = _mask_of_outputs(trained.model, part["x"], part.get("mask"), part["y"])
-    measured[f"{prefix}accuracy"] = float(right.mean() if mask is None else right[mask].mean())
+    right = right[part["y_mask"]] if "y_mask" in part else right
+    measured[f"{prefix}accuracy"] = float(right.mean()) if right.size else float("nan")
     return measured
+
+
+@compiled
+def _measured(loss: Callable, params: Any, part: dict) -> jax.Array:
+    return loss(params, part)

@@ -584,7 +584,7 @@ VALUES = table()
         (
             lambda: Settings(preprocessing="none"),
             TypeError,
-            "preprocessing must be a series.Preproc",
+            "preprocessing must be Preprocessing, got",
         ),
         (
             lambda: train(VALUES, NAMES, Settings(targets=("sun",))),

@@ -18,7 +18,7 @@ X = jax.random.normal(jax.random.key(1), (3, 5, 2))
 IDS = jnp.array([[3, 4, 0, 0, 0], [5, 6, 7, 0, 0], [1, 2, 3, 4, 5]])
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=3e-6)
 
-TAGGER = lc.Chain([C.Embedding(8, 4, padding=0), C.LSTM(3, direction="both"), C.Dense(2)])
+TAGGER = lc.Chain([C.Embedding(8, 4, padding=0), C.LSTM(3, direction="bidirectional"), C.Dense(2)])
 CODER = lc.Chain(
     [C.LSTM(4), C.LSTM(3, last=True), C.RepeatVector(5), C.LSTM(4, name="decoder"), C.Dense(2)], 2
 )
@@ -102,7 +102,9 @@ def test_masks_reach_every_layer_and_studies():
 
 
 def test_a_mask_leaves_out_steps_as_if_they_were_not_there():
-    chain = lc.Chain([C.Masking(9.0), C.LSTM(3, direction="both", last=True), C.Dense(1)], 2)
+    chain = lc.Chain(
+        [C.Masking(9.0), C.LSTM(3, direction="bidirectional", last=True), C.Dense(1)], 2
+    )
     params = weights(chain)
     padded = jnp.concatenate([X, jnp.full((3, 4, 2), 9.0)], axis=1)
     close(chain.apply(params, padded)[0], chain.apply(params, X)[0])
@@ -168,6 +170,38 @@ def test_dropout_needs_a_key_and_differs_by_layer():
         chain.apply(params, np.asarray(x), key=KEY, ops=reference)
 
 
+def test_layers_with_alike_names_drop_other_units():
+    chain = lc.Chain([C.Dropout(0.5, name="left_drop"), C.Dropout(0.5, name="right_drop")], 3)
+    kept, _ = chain.apply({}, jnp.ones((40, 50, 3)), key=KEY)
+    assert 0.2 < np.mean(np.asarray(kept) != 0) < 0.3
+
+
+def test_an_activation_of_ones_own_is_never_stale():
+    factor = 1.0
+    chain = lc.Chain([C.LSTM(3), C.Activation(lambda y: factor * y)], 2)
+    params = weights(chain)
+    first = study.run(chain, params, X).outputs
+    factor = 3.0
+    close(study.run(chain, params, X).outputs, 3 * np.asarray(first))
+
+
+def test_an_lstm_may_be_named_attention():
+    chain = lc.Chain([C.LSTM(3, name="attention"), C.Dense(1)], 2)
+    assert study.run(chain, weights(chain), X).layers == ("attention",)
+
+
+def test_masked_steps_may_be_nan():
+    chain = lc.Chain([C.LayerNorm(), C.LSTM(2, residual=True), C.LSTM(2, last=True)], 2)
+    params, mask = weights(chain), lc.length_mask(jnp.array([2, 3, 5]), 5)
+    noise = jnp.where(mask[:, :, None], X, jnp.nan)
+
+    def loss(params, x):
+        return chain.apply(params, x, mask=mask)[0].sum()
+
+    for function in (loss, jax.grad(loss)):
+        jax.tree.map(close, jax.jit(function)(params, noise), jax.jit(function)(params, X))
+
+
 def test_it_is_trained_by_fit():
     def loss(params, batch, key=None):
         y, _ = CODER.apply(params, batch, key=key)
@@ -208,6 +242,17 @@ def test_it_is_trained_by_fit():
             ValueError,
             "two layers are named 'a'",
         ),
+        (
+            lambda: lc.Chain(
+                [C.LSTM(4, direction="bidirectional"), C.Dense(8, name="lstm_0_forward")], 2
+            ),
+            ValueError,
+            "two layers are named 'lstm_0_forward'",
+        ),
+        (lambda: lc.Chain([C.LSTM(4, name=3)], 2), ValueError, "name must be a text without '/'"),
+        (lambda: lc.Chain([C.Dense(1)] * 1001, 2), ValueError, "parts has 1,001 layers, expected"),
+        (lambda: C.Masking(float("nan")), ValueError, "value is NaN, which equals nothing"),
+        (lambda: study.run(TAGGER, weights(TAGGER), IDS + 4), ValueError, "the token id 8 but"),
         (lambda: C.LSTM(0), ValueError, "units must be at least 1, got 0"),
         (lambda: C.LSTM(3, "swish"), ValueError, "activation 'swish' is not known"),
         (lambda: C.LSTM(3, direction="up"), ValueError, "direction must be one of"),
@@ -248,8 +293,8 @@ def test_chains_are_values():
     assert (twin, hash(twin)) == (TAGGER, hash(TAGGER))
     assert twin != CODER
     assert repr(twin) == (
-        "Chain([Embedding(tokens=8, units=4, padding=0), LSTM(units=3, direction='both'), "
-        "Dense(units=2)])"
+        "Chain([Embedding(vocabulary=8, units=4, padding=0), "
+        "LSTM(units=3, direction='bidirectional'), Dense(units=2)])"
     )
     assert (
         repr(lc.Chain([C.LSTM(4, name="a")], 2)) == "Chain([LSTM(name='a', units=4)], features=2)"

@@ -19,7 +19,9 @@ MODELS = {
     "stack": lc.StackedLSTM(2, (4, 3), outputs=1),
     "autoencoder": lc.Autoencoder(2, (4, 3)),
     "dense": lc.DenseAutoencoder(2, (3,)),
-    "tagger": lc.Chain([C.Embedding(9, 3, padding=0), C.LSTM(4, direction="both"), C.Dense(2)]),
+    "tagger": lc.Chain(
+        [C.Embedding(9, 3, padding=0), C.LSTM(4, direction="bidirectional"), C.Dense(2)]
+    ),
 }
 close = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
 

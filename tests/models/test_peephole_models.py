@@ -68,10 +68,7 @@ def test_a_loaded_model_with_peepholes_runs_on_numpy(rng, model_path):
 def test_a_model_refuses_a_projection(rng, model_path):
     params = weights(MODEL)
     params["encoder_1"] = random_params(rng, 3, 2, projection=1)
-    message = (
-        r"params\['encoder_1'\] has a projection, but the layers of a model are sized by their "
-        r"units: run such a layer with lc.lstm"
-    )
+    message = r"params\['encoder_1'\] has a projection, but that layer of the model has none"
     with pytest.raises(ValueError, match=message):
         MODEL.apply(params, np.ones((3, 5, 2), np.float32))
     with pytest.raises(ValueError, match=message):

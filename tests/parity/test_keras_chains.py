@@ -39,10 +39,10 @@ def drawn_chain(number: int) -> lc.Chain:
         parts.append(C.Masking(value=-1.0))
     depth = int(rng.integers(1, 4))
     for place in range(depth):
-        direction, merge = rng.choice(["forward", "both"]), rng.choice(list(MERGES))
+        direction, merge = rng.choice(["forward", "bidirectional"]), rng.choice(list(MERGES))
         units = int(rng.integers(2, 5))
         last = bool(place == depth - 1 and rng.random() < 0.6)
-        out = units * (2 if direction == "both" and merge == "concat" else 1)
+        out = units * (2 if direction == "bidirectional" and merge == "concat" else 1)
         residual = bool(out == width and not last)
         activation = rng.choice(["tanh", "relu", "softsign"])
         gates = rng.choice(["sigmoid", "hard_sigmoid"])
@@ -71,7 +71,7 @@ def keras_layer(part, x):
     """Return what the Keras layer of a part makes of x."""
     layers = keras.layers
     if isinstance(part, C.Embedding):
-        return layers.Embedding(part.tokens, part.units, mask_zero=part.padding == 0)(x)
+        return layers.Embedding(part.vocabulary, part.units, mask_zero=part.padding == 0)(x)
     if isinstance(part, C.LSTM):
         layer = layers.LSTM(
             part.units,
@@ -79,7 +79,7 @@ def keras_layer(part, x):
             recurrent_activation=part.recurrent_activation,
             return_sequences=not part.last,
         )
-        if part.direction == "both":
+        if part.direction == "bidirectional":
             layer = layers.Bidirectional(layer, merge_mode=MERGES[part.merge])
         return layers.Add()([x, layer(x)]) if part.residual else layer(x)
     made = {

@@ -1,5 +1,7 @@
 """`lc.train`: the loss, the validation part and the metrics follow from the target."""
 
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,9 +38,9 @@ def test_it_is_fit_with_the_usual_loss():
         logits, _ = CLASSIFIER.apply(params, batch["x"])
         return lc.cross_entropy(logits[:, None], batch["y"][:, None])
 
-    key = jax.random.key(3)
+    key, init_key = jax.random.split(jax.random.key(3))
     data = {"x": X, "y": LABELS}
-    by_hand = lc.fit(loss, CLASSIFIER.init(key), data, key=key, **short)
+    by_hand = lc.fit(loss, CLASSIFIER.init(init_key), data, key=key, **short)
     trained = lc.train(CLASSIFIER, X, LABELS, validation=0, seed=3, **short)
     np.testing.assert_allclose(trained.history["loss"], by_hand.history["loss"], rtol=1e-5)
     assert set(trained.metrics) == {"loss", "accuracy"}
@@ -124,6 +126,50 @@ def test_two_classes_may_be_true_and_false_and_chains_need_no_lstm():
     assert trained.predict(X).shape == (40, 5)
 
 
+def test_soft_targets_are_numbers():
+    """A softmax is compared by its logarithm only with classes."""
+    model = lc.Chain([C.LSTM(4, last=True), C.Dense(2, "softmax"), C.Dropout(0.1)], features=2)
+    soft = np.eye(2, dtype=np.float32)[LABELS]
+    trained = lc.train(model, X, soft, validation=0, **short)
+    expected = np.mean((trained.outputs(X) - soft) ** 2)
+    np.testing.assert_allclose(trained.metrics["loss"], expected, rtol=1e-5)
+    assert model.gives_probabilities
+
+
+def test_a_chain_that_reconstructs_leaves_padding_out():
+    model = lc.Chain([C.LSTM(3, last=True), C.RepeatVector(5), C.LSTM(3), C.Dense(2)], features=2)
+    losses = [
+        lc.train(model, np.where(MASK[:, :, None], X, v), mask=MASK, **short).history["loss"]
+        for v in (np.float32(100), np.float32(np.nan))
+    ]
+    np.testing.assert_array_equal(*losses)
+    assert losses[0][0] < 3
+
+
+def test_it_is_compiled_once():
+    traced = 0
+
+    @dataclass(frozen=True)
+    class Counting(lc.StackedLSTM):
+        def apply(self, params, x, **options):
+            nonlocal traced
+            traced += 1
+            return super().apply(params, x, **options)
+
+    counts = []
+    for _ in range(2):
+        lc.train(Counting(2, 3, outputs=1), X, X[..., :1], **short)
+        counts.append(traced)
+    assert counts[1] == counts[0] + 2  # abstractly, where shapes are checked
+
+
+def test_a_translator_is_not_predicted_with():
+    tokens = RNG.integers(3, 7, size=(10, 4))
+    trained = lc.train(lc.Seq2Seq(7, 7, 4, embedding=3), tokens, tokens, **short)
+    with pytest.raises(TypeError, match="Seq2Seq decodes a sequence: use lc.greedy"):
+        trained.predict(tokens)
+
+
 def test_equal_seeds_give_equal_results():
     first, again, other = (
         lc.train(CLASSIFIER, X, LABELS, seed=seed, **short).history["loss"] for seed in (1, 1, 2)
@@ -139,7 +185,20 @@ def test_equal_seeds_give_equal_results():
         (lambda: lc.train(CLASSIFIER, [1, 2]), TypeError, "x must be an array, got list"),
         (lambda: lc.train(CLASSIFIER, X, LABELS[:5]), ValueError, "x has 40 examples but y has 5"),
         (lambda: lc.train(TAGGER, X, LABELS), ValueError, "for one class per sequence hand on the"),
+        (lambda: lc.train(TAGGER, X, LABELS[:, None, None]), ValueError, "for a regression write"),
         (lambda: lc.train(TAGGER, X, X[..., :1]), ValueError, r"shape \(.*2\) but y \(.*1\): they"),
+        (lambda: lc.train(CLASSIFIER, X, LABELS * 1.0), ValueError, "classes are whole numbers"),
+        (
+            lambda: lc.train(CLASSIFIER, X, LABELS.astype(str)),
+            TypeError,
+            "y must hold numbers, got",
+        ),
+        (lambda: lc.train(TAGGER, X, X[..., 0].astype(int), validation=0), ValueError, "the class"),
+        (
+            lambda: lc.train(lc.Chain([C.LSTM(3, last=True), C.Dense(1)], 2), X, LABELS),
+            ValueError,
+            "classes need one output each, at least two",
+        ),
         (lambda: lc.train(CLASSIFIER, X, LABELS, validation=1.0), ValueError, "a fraction"),
         (
             lambda: lc.train(CLASSIFIER, X, LABELS, validation=(X,)),
