@@ -166,7 +166,7 @@ def test_it_is_compiled_once():
 def test_a_translator_is_not_predicted_with():
     tokens = RNG.integers(3, 7, size=(10, 4))
     trained = lc.train(lc.Seq2Seq(7, 7, 4, embedding=3), tokens, tokens, **short)
-    with pytest.raises(TypeError, match="Seq2Seq decodes a sequence: use lc.greedy"):
+    with pytest.raises(TypeError, match="Seq2Seq decodes a sequence: use lc"):
         trained.predict(tokens)
 
 
