@@ -108,14 +108,12 @@ def use_model(loaded) -> None:
 
 
 def same_reference(one, other) -> bool:
-    return (one[0].func, one[0].keywords) == (other[0].func, other[0].keywords) and same_trees(
-        one[1], other[1]
-    )
+    return one[0].func.__self__ == other[0].func.__self__ and same_trees(one[1], other[1])
 
 
 def use_reference(loaded):
     apply, params = loaded
-    if apply.keywords["horizon"] < 9:
+    if apply.func.__self__.horizon < 9:
         with np.errstate(all="ignore"):  # weights may be any numbers
             apply(params, np.zeros((1, 2, 3), params["head"].bias.dtype))
 
