@@ -212,6 +212,7 @@ def test_validation_rows_are_not_learned_from(lags):
     assert one.history["validation_loss"][0] != other.history["validation_loss"][0]
 
 
+@pytest.mark.thorough
 def test_equal_arguments_give_equal_detectors_and_watch_is_called():
     settings = replace(
         QUICK["prediction"], epochs=2, horizon=2, validation=0, gaussian=0.1, masking=0.1

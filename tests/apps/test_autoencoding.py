@@ -229,6 +229,7 @@ def test_build():
     }
 
 
+@pytest.mark.thorough
 def test_training_lowers_both_losses():
     settings = replace(SMALL, epochs=30, learning_rate=0.01, validation=0.2, batch_size=64)
     windows = autoencoding.cut(Table(("a",), np.sin(np.arange(60.0))[:, None], range(60)), settings)

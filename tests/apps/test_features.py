@@ -59,6 +59,7 @@ def test_codes_are_those_of_the_model(model):
     np.testing.assert_allclose(codes, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_windows_and_their_flattened_rows_are_the_same():
     one, other = LatentFeatures(LSTM, **fast), LatentFeatures(LSTM, **fast)
     codes = one.fit(WINDOWS).transform(TABLE)

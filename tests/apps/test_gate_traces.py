@@ -20,6 +20,7 @@ def scaled_by(found):
     return found.preprocessor.transform(VALUES).astype(np.float32)
 
 
+@pytest.mark.thorough
 def test_a_prediction_is_shown_as_it_came_from_the_start_of_the_series(monkeypatch):
     """In any order of the segments, and read in pieces; what reaches too far is cut."""
     monkeypatch.setattr("lstmcore.apps.anomalies.gates.STEPS_AT_ONCE", 8)

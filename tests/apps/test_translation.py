@@ -301,6 +301,7 @@ def test_what_training_tells(trained, seen):
     jax.tree.map(np.testing.assert_array_equal, last.translator.params, trained.translator.params)
 
 
+@pytest.mark.thorough
 def test_it_learns(trained, translator):
     sources, targets = zip(*trained.training, strict=True)
     assert (
@@ -350,6 +351,7 @@ def test_batches_are_whole_and_hold_each_pair_once(pairs, rows):
     assert max(counts) - min(counts) <= 1
 
 
+@pytest.mark.thorough
 def test_empty_pairs_change_neither_loss_nor_gradient(trained):
     model, params = trained.translator.model, trained.translator.params
     batch = as_batch(trained, trained.validation[:3])

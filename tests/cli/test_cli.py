@@ -137,6 +137,7 @@ def test_a_table_in_each_mode(mode, table, tmp_path):
     np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("no_figures")
 def test_same_seed_same_model(table, tmp_path):
     """Other seed, other model; results of an earlier run are replaced, even read-only ones."""
@@ -388,6 +389,7 @@ def test_a_run_that_ends_before_it_trains_changes_nothing(
         assert not folder.exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("empty_figures")
 def test_results_of_an_earlier_run_do_not_stay_beside_those_of_another_model(tutorial, tmp_path):
     shutil.copytree(tutorial.folder, tmp_path / "run")

@@ -455,6 +455,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(table, tmp_path):
         assert (killed.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("plain_report")
 def test_a_failure_after_training_tells_where_the_training_is(table, tmp_path, monkeypatch):
     def fail(*_):

@@ -27,6 +27,7 @@ def german(tmp_path):
     return path
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("no_figures")
 def test_options_reach_the_table_and_are_stored(german, tmp_path):
     run = call("fit", german, *SMALL, *OPTIONS, "-o", tmp_path / "run")

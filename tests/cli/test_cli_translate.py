@@ -160,6 +160,7 @@ def test_results_of_an_earlier_run_do_not_stay(folder, pairs, trained):
     assert not killed.exists()
 
 
+@pytest.mark.thorough
 def test_any_script_and_any_sign(trained, tmp_path, monkeypatch):
     """Fonts may lack a script, quotes are text, and brackets and dollars are no markup."""
     old = [("x" * 70 + " $x^$ [b] 中文", 'he said "no"'), ('"', "[/red]"), ("{", "a\u2028b")]

@@ -19,7 +19,7 @@ from lstmcore import reference
 C = lc.chain
 B, T, F, TOKENS = 3, 5, 2, 9
 MERGES = {"concat": "concat", "sum": "sum", "mean": "ave", "mul": "mul"}
-CHAINS, QUICK = 32, 6
+CHAINS, QUICK = 32, 4
 chains = pytest.mark.parametrize(
     "number",
     [pytest.param(n, marks=[] if n < QUICK else [pytest.mark.thorough]) for n in range(CHAINS)],
