@@ -54,7 +54,7 @@ _NAMES = {
     "models.saving": ("save", "load"),
     "models.export": ("export",),
     "training.fit": ("fit", "FitResult", "NonFiniteLossError"),
-    "training.train": ("Trained", "train"),
+    "training.train": ("Fitted", "train"),
     "training.devices": ("use_all_cores",),
     "series": ("windows",),
     "vocabulary": ("Vocabulary", "PADDING", "START", "END", "UNKNOWN"),
@@ -134,7 +134,7 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.specs import Layer
     from lstmcore.training.devices import use_all_cores
     from lstmcore.training.fit import FitResult, NonFiniteLossError, fit
-    from lstmcore.training.train import Trained, train
+    from lstmcore.training.train import Fitted, train
     from lstmcore.types import (
         AdditiveAttention,
         BiasParams,

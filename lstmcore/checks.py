@@ -34,6 +34,7 @@ from lstmcore.types import (
 ACTIVATIONS = (  # the names that mean the same in Keras, PyTorch and JAX
     "tanh", "sigmoid", "hard_sigmoid", "relu", "elu", "selu", "softplus", "softsign", "linear",
 )  # fmt: skip
+ACTIVATION_ARGUMENTS = ("activation", "recurrent_activation", "output_activation")  # of a layer
 MOST = 2**31 - 1
 MOST_LAYERS = 1000  # of one stack; a file that names more would only take memory
 

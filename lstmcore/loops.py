@@ -15,11 +15,11 @@ __all__ = ["cumulative_max", "scan", "zero_state_like"]
 
 
 def scan(step: Callable, carry: Any, inputs: Any, timesteps: int) -> tuple[Any, Any]:
-    """Run a step at each time, from what the step before handed on: `jax.lax.scan`, batch-major.
+    """Run a step at each time, from the carry of the previous one: `jax.lax.scan`, batch-major.
 
     Args:
       step: (carry, inputs at t, t) -> (carry, outputs at t).
-      carry: handed to the first step; a pytree.
+      carry: of the first step; a pytree.
       inputs: pytree of arrays [B, T, ...]; None if a step needs none.
       timesteps: T.
 
@@ -43,14 +43,22 @@ def scan(step: Callable, carry: Any, inputs: Any, timesteps: int) -> tuple[Any, 
 
 
 def cumulative_max(x: jax.Array, axis: int) -> jax.Array:
-    """Return the largest value up to each place along an axis."""
+    """Return the largest value up to each place along an axis, of the shape of x.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from lstmcore.loops import cumulative_max
+      >>> cumulative_max(jnp.array([[1, 3, 2]]), axis=1).tolist()
+      [[1, 3, 3]]
+    """
     return jax.lax.cummax(x, axis=axis)
 
 
 def zero_state_like(params: LSTMParams, x: jax.Array) -> LSTMState:
     """Return the state [B, H] before the first step of a layer that reads x [B, F].
 
-    It is sharded as x is, and has a symbolic batch where x has one.
+    It is sharded as x is, and has a symbolic batch where x has one. With a projection, h is [B, P];
+    c is at least float32, as in `lc.zero_state`.
     """
     dtype = params.kernel.dtype
 

@@ -31,7 +31,8 @@ __all__ = ["np", *(name for names in _NAMES.values() for name in names)]  # noqa
 
 def __getattr__(name: str):
     if name == "np":
-        return _import_module("jax.numpy")
+        globals()[name] = value = _import_module("jax.numpy")
+        return value
     for module, names in _NAMES.items():
         if name in names:
             globals()[name] = value = getattr(_import_module(module), name)

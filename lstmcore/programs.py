@@ -16,6 +16,7 @@ import inspect
 import threading
 import weakref
 from collections.abc import Callable
+from dataclasses import fields
 from functools import partial, update_wrapper
 from typing import Any
 
@@ -115,7 +116,7 @@ def _key(value: Any, gone: Callable | None = None) -> Any:
     if isinstance(value, tuple):
         return type(value), *[_key(part, gone) for part in value]
     if _is_value(value) and value.__dataclass_params__.eq:
-        names = value.__dataclass_fields__
+        names = [field.name for field in fields(value)]
         return type(value), *[_key(getattr(value, name), gone) for name in names]
     if inspect.ismethod(value):  # made anew at each access
         return "method", _key(value.__func__, gone), _key(value.__self__, gone)

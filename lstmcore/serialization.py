@@ -7,18 +7,6 @@ import jax.export
 
 from lstmcore import types
 
-for _kind in (
-    types.LSTMParams,
-    types.LSTMState,
-    types.Gates,
-    types.Trace,
-    types.DenseParams,
-    types.BiasParams,
-    types.EmbeddingParams,
-    types.LayerNormParams,
-    types.GeneralAttention,
-    types.AdditiveAttention,
-):
-    jax.export.register_namedtuple_serialization(
-        _kind, serialized_name=f"lstmcore.{_kind.__name__}"
-    )
+for _name, _kind in vars(types).items():
+    if isinstance(_kind, type) and issubclass(_kind, tuple) and hasattr(_kind, "_fields"):
+        jax.export.register_namedtuple_serialization(_kind, serialized_name=f"lstmcore.{_name}")

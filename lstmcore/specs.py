@@ -6,6 +6,7 @@ Neither JAX nor NumPy is needed here, so the NumPy engine checks files by the sa
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -95,6 +96,12 @@ def stack(name: str, features: int, units: tuple[int, ...]) -> dict[str, Layer]:
 def direction_names(name: str) -> list[str]:
     """Return the names of the two directions of a bidirectional layer."""
     return [f"{name}_forward", f"{name}_backward"]
+
+
+def takes_target(model: Any) -> bool:
+    """Return whether the `apply` of a model needs a target beside its input."""
+    target = inspect.signature(model.apply).parameters.get("target")
+    return target is not None and target.default is inspect.Parameter.empty
 
 
 def check_params(params: Any, layers: Mapping[str, Layer]) -> None:

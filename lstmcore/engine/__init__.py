@@ -26,13 +26,13 @@ import jax.numpy as jnp
 from jax.interpreters import ad
 
 from lstmcore.activations import DIFFERENTIABLE
+from lstmcore.checks import ACTIVATION_ARGUMENTS
 from lstmcore.dtypes import accumulation_dtype
 from lstmcore.engine import checkpointing, fast, scan
 from lstmcore.programs import LATEST
 from lstmcore.types import LSTMParams, LSTMState, Trace
 
-ACTIVATIONS = ("activation", "recurrent_activation", "output_activation")
-STATIC = ("reverse", *ACTIVATIONS, "edit", "implementation", "every")
+STATIC = ("reverse", *ACTIVATION_ARGUMENTS, "edit", "implementation", "every")
 
 
 def run(  # the contract of an implementation, with `checkpoint_every` and `repeat` beside it
@@ -56,7 +56,9 @@ def run(  # the contract of an implementation, with `checkpoint_every` and `repe
     # The cache of compiled programs knows functions by identity alone. A function of the caller's
     # own may have captured variables that are being differentiated or that change: its cached
     # result would be that of another call.
-    own = edit is not None or any(options[name] not in DIFFERENTIABLE for name in ACTIVATIONS)
+    own = edit is not None or any(
+        options[name] not in DIFFERENTIABLE for name in ACTIVATION_ARGUMENTS
+    )
     needs_scan = own or _needs_scan(params, x, state, options["recurrent_dropout"], zoneout)
     run: Callable = scan.run if needs_scan else fast.run
     if needs_scan:

@@ -9,6 +9,7 @@ RepeatVector            a vector at each of n steps
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -65,8 +66,8 @@ class Flow(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Part:
-    """What all parts of a chain have; a part that has weights or another shape says so.
+class Part(ABC):
+    """Base of the parts of a chain; a part that has weights or another shape overrides more.
 
     Attributes:
       name: of the layer; None names it by its place, such as "lstm_0".
@@ -100,9 +101,9 @@ class Part:
         """Return the type of the layer, as `lc.summary` prints it."""
         return type(self).__name__
 
+    @abstractmethod
     def run(self, name: str, x: Any, mask: Any, flow: Flow) -> tuple[Any, Any]:
         """Return the output, and the mask of its steps."""
-        raise NotImplementedError
 
 
 def _key(name: str, flow: Flow) -> Any:

@@ -55,10 +55,11 @@ def save(path: str | os.PathLike, model: Any, params: dict) -> None:
             f"{type(model).__name__}"
         )
     check_params(params, model.layers)
-    if not type(model).__module__.startswith("lstmcore.") and type(model).__name__ in lc.__all__:
+    kind = type(model).__name__
+    if is_model(getattr(lc, kind, None)) and getattr(lc, kind) is not type(model):
         raise ValueError(
-            f"lstmcore has a {type(model).__name__} of its own, which would be loaded in place of "
-            "yours: rename the class"
+            f"lstmcore has a {kind} of its own, which would be loaded in place of yours: rename "
+            "the class"
         )
     hyperparameters = {
         field.name: _plain(model, field.name) for field in fields(model) if field.init
@@ -71,7 +72,7 @@ def save(path: str | os.PathLike, model: Any, params: dict) -> None:
     }
     description = {
         "format": FORMAT,
-        "model": type(model).__name__,
+        "model": kind,
         "hyperparameters": hyperparameters,
     }
     write_tensors(path, tensors, {KEY: json.dumps(description)})

@@ -245,10 +245,7 @@ def check_activations(model: Any) -> None:
 
 def activations_of(model: Any) -> dict[str, Any]:
     """Return a model's activations, as keyword arguments of `lc.lstm`."""
-    return {name: getattr(model, name) for name in ACTIVATIONS}
-
-
-ACTIVATIONS = ("activation", "recurrent_activation", "output_activation")
+    return {name: getattr(model, name) for name in checks.ACTIVATION_ARGUMENTS}
 
 
 def check_key(ops: Any, key: Any) -> None:

@@ -9,7 +9,6 @@ run.measure(study.saturation)           any statistic, for each layer
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -24,6 +23,7 @@ from lstmcore.activations import Activation, name_of
 from lstmcore.formatting import text_table
 from lstmcore.programs import compiled
 from lstmcore.sequence import lstm
+from lstmcore.specs import takes_target
 from lstmcore.study import names
 from lstmcore.study.statistics import saturation, time_scale
 from lstmcore.types import LSTMParams, Trace
@@ -240,7 +240,7 @@ def _check_model(model, x, target) -> None:
             f"{type(model).__name__} has no gates to study: the outputs of its layers are the "
             "second thing that model.apply(params, x) returns"
         )
-    if _takes_target(model):
+    if takes_target(model):
         if target is None:
             raise TypeError("an encoder-decoder needs a target: pass target=, padded tokens")
         if hasattr(model, "check_sequences"):
@@ -250,12 +250,6 @@ def _check_model(model, x, target) -> None:
         model.check_input(x)
     if target is not None:
         raise TypeError(f"target is for an encoder-decoder, which {type(model).__name__} is not")
-
-
-def _takes_target(model) -> bool:
-    """Return whether the `apply` of a model needs a target beside its input."""
-    target = inspect.signature(model.apply).parameters.get("target")
-    return target is not None and target.default is inspect.Parameter.empty
 
 
 def _run(model, params, x, mask, target, edits=None) -> Run:
@@ -297,7 +291,7 @@ def _is_value(model) -> bool:
     if parameters is None or isinstance(model, type):
         return callable(model) and name_of(model) is not None
     names = [field.name for field in fields(model)]
-    only_fields = set(vars(model)) <= set(names)
+    only_fields = set(getattr(model, "__dict__", ())) <= set(names)
     return parameters.frozen and only_fields and all(_is_value(getattr(model, n)) for n in names)
 
 

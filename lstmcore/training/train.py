@@ -14,16 +14,17 @@ import numpy as np
 from lstmcore import checks
 from lstmcore.losses import cross_entropy
 from lstmcore.programs import compiled
+from lstmcore.specs import takes_target
 from lstmcore.training.fit import fit
 
-__all__ = ["Trained", "train"]
+__all__ = ["Fitted", "train"]
 
 AT_ONCE = 1024  # examples of one prediction that are computed together
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Trained:
-    """A model with its trained params.
+class Fitted:
+    """A model with its trained params, from `train`.
 
     Attributes:
       model: the model.
@@ -41,7 +42,22 @@ class Trained:
     classes: bool
 
     def outputs(self, x: Any, mask: Any = None) -> np.ndarray:
-        """Return the outputs of the model, of classes the logits; raises as its `apply`."""
+        """Return the outputs of the model, of classes the logits.
+
+        It is compiled once for each shape: variables that functions inside of the model capture
+        must not change.
+
+        Args:
+          x: [N, T, F], or what else the model reads, of any number of examples.
+          mask: bool [N, T], True = real step.
+
+        Returns:
+          NumPy array [N, ...].
+
+        Raises:
+          ValueError: as the model's `apply`.
+          TypeError: an encoder-decoder, whose sequences are decoded, or arguments of another kind.
+        """
         if takes_target(self.model):
             raise TypeError(
                 f"{type(self.model).__name__} decodes a sequence: use lc.greedy, lc.sample or "
@@ -59,13 +75,16 @@ class Trained:
         return np.concatenate(parts)
 
     def predict(self, x: Any, mask: Any = None) -> np.ndarray:
-        """Return the likeliest class, of each example or step; without classes, the outputs."""
+        """Return the likeliest class of each example [N] or step [N, T]; else the outputs.
+
+        Arguments and errors as in `outputs`.
+        """
         outputs = self.outputs(x, mask)
         return outputs.argmax(axis=-1) if self.classes else outputs
 
     def __repr__(self) -> str:
         figures = ", ".join(f"{name} {value:.3g}" for name, value in self.metrics.items())
-        return f"Trained({self.model!r}, {len(self.history['loss'])} epochs: {figures})"
+        return f"Fitted({self.model!r}, {len(self.history['loss'])} epochs: {figures})"
 
 
 @compiled
@@ -87,7 +106,7 @@ def train(
     optimizer: Any = None,
     seed: int = 0,
     progress: bool = False,
-) -> Trained:
+) -> Fitted:
     """Train a model by the loss that fits its target; `lc.fit` is the way for any other loss.
 
     The target decides: integers are classes, trained by cross-entropy; other numbers by the mean
@@ -112,7 +131,7 @@ def train(
       progress: show a bar.
 
     Returns:
-      Trained, with `predict`.
+      Fitted, with `predict`.
 
     Raises:
       ValueError: shapes that do not fit, or a target that is missing.
@@ -154,11 +173,11 @@ def train(
         patience=None if validated is None else patience,
         progress=progress,
     )
-    trained = Trained(model, result.params, result.history, {}, _are_classes(data))
+    fitted = Fitted(model, result.params, result.history, {}, _are_classes(data))
     for prefix, part in (("", data), ("validation_", validated)):
         if part is not None:
-            trained.metrics.update(_metrics(trained, loss, part, prefix))
-    return trained
+            fitted.metrics.update(_metrics(fitted, loss, part, prefix))
+    return fitted
 
 
 def _check_model(model: Any) -> None:
@@ -167,12 +186,6 @@ def _check_model(model: Any) -> None:
             f"model must be a model such as lc.Chain([...]), got {type(model).__name__}: for any "
             "other function there is lc.fit"
         )
-
-
-def takes_target(model: Any) -> bool:
-    """Return whether the `apply` of a model needs a target beside its input."""
-    target = inspect.signature(model.apply).parameters.get("target")
-    return target is not None and target.default is inspect.Parameter.empty
 
 
 def _batch(model: Any, x: Any, y: Any = None, mask: Any = None) -> dict[str, Any]:
@@ -326,12 +339,12 @@ def _squared_error(outputs: jax.Array, y: jax.Array, mask: Any) -> jax.Array:
     return (errors**2).sum() / jnp.maximum(numbers, 1).astype(errors.dtype)
 
 
-def _metrics(trained: Trained, loss: Callable, part: dict, prefix: str) -> dict[str, float]:
+def _metrics(fitted: Fitted, loss: Callable, part: dict, prefix: str) -> dict[str, float]:
     """Return the loss, and for classes the fraction that the model finds."""
-    measured = {f"{prefix}loss": float(_measured(loss, trained.params, part))}
-    if not trained.classes or takes_target(trained.model):
+    measured = {f"{prefix}loss": float(_measured(loss, fitted.params, part))}
+    if not fitted.classes or takes_target(fitted.model):
         return measured
-    right = trained.predict(part["x"], part.get("mask")) == part["y"]
+    right = fitted.predict(part["x"], part.get("mask")) == part["y"]
     right = right[part["y_mask"]] if "y_mask" in part else right
     measured[f"{prefix}accuracy"] = float(right.mean()) if right.size else float("nan")
     return measured

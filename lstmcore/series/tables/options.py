@@ -12,14 +12,15 @@ Name = Annotated[str | None, "NAME"]
 Mark = Annotated[str | None, "MARK"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReadOptions:
     """Options for reading a table; what is None or empty is inferred from the file.
 
     Attributes:
       time: column of times, or several that form them: date,time; found by name or contents if not
         given.
-      day_first: which number of 01-02-2024 is the day; detected if not given.
+      day_first: which number of 01-02-2024 is the day; detected if not given. True is the first,
+        False the second.
       time_zone: time zone of the times, such as Europe/Berlin.
       time_format: format of the times: number, s, ms, us or ns (since 1970), excel, or directives
         such as %d.%m.%y.
@@ -28,14 +29,15 @@ class ReadOptions:
       sort: sort the rows by time.
       duplicates: rows at the same time: refuse them, or take their mean, the first or the last.
       resample: resample the rows to this interval: 30s, 5min, 1h, 1d, 1w, 1month.
-      aggregate: how --resample combines rows: mean, sum, first, last, min, max; or by column:
+      aggregate: how resampling combines rows: mean, sum, first, last, min, max; or by column:
         rain=sum,level=last. The mean for columns that are not named.
       consecutive: treat the rows as consecutive steps, whatever their times.
       na: texts that stand for a missing value, such as -9999, besides empty cells, NA, ? and -.
       decimal: decimal mark, '.' or ','.
       thousands: mark between thousands: a point, a comma, an apostrophe or a space.
       separator: separator of cells: a character, tab or space.
-      header: read column names from the first line; detected if not given.
+      header: read column names from the first line; detected if not given. False takes that line
+        for values.
       skip_lines: lines to skip before the table.
       encoding: encoding of the text, such as utf-16 or gbk; detected if not given.
 
