@@ -1,14 +1,17 @@
 """The shared types: parameters, state, gates and trace.
 
 Each is a NamedTuple of arrays, hence a pytree: `jax.grad`, `jax.tree.map`, `optax` and
-indexing work on them directly. Axes are written B (batch), T (time), F (features),
-H (units of a layer), P (size of a projection), U (outputs of a dense layer), V (tokens of a
-vocabulary) and E (size of their vectors). This module needs NumPy alone.
+indexing work on them directly. Printed, an array is its shape and range, never its numbers. Axes
+are written B (batch), T (time), F (features), H (units of a layer), P (size of a projection), U
+(outputs of a dense layer), V (tokens of a vocabulary) and E (size of their vectors). This module
+needs NumPy alone.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lstmcore.display import displayed
 
 if TYPE_CHECKING:
     from jax import Array  # or np.ndarray in lstmcore.reference
@@ -28,6 +31,7 @@ __all__ = [
 ]
 
 
+@displayed
 class LSTMParams(NamedTuple):
     """Weights of one LSTM layer, fused over the gates in Keras's order: i, f, g, o.
 
@@ -55,6 +59,7 @@ class LSTMParams(NamedTuple):
     projection: Array | None = None
 
 
+@displayed
 class LSTMState(NamedTuple):
     """State that an LSTM carries from one step to the next.
 
@@ -67,6 +72,7 @@ class LSTMState(NamedTuple):
     c: Array
 
 
+@displayed
 class Gates(NamedTuple):
     """Activations of one LSTM step (or, inside a `Trace`, of every step).
 
@@ -85,6 +91,7 @@ class Gates(NamedTuple):
     output: Array
 
 
+@displayed
 class Trace(NamedTuple):
     """Record of every step of a layer, aligned with the time axis of its input.
 
@@ -100,6 +107,7 @@ class Trace(NamedTuple):
     gates: Gates
 
 
+@displayed
 class DenseParams(NamedTuple):
     """Weights of one dense layer.
 
@@ -112,6 +120,7 @@ class DenseParams(NamedTuple):
     bias: Array
 
 
+@displayed
 class BiasParams(NamedTuple):
     """Weights of a dense layer whose kernel is that of another layer, transposed.
 
@@ -122,6 +131,7 @@ class BiasParams(NamedTuple):
     bias: Array
 
 
+@displayed
 class EmbeddingParams(NamedTuple):
     """Weights of an embedding: one vector for each token.
 
@@ -132,6 +142,7 @@ class EmbeddingParams(NamedTuple):
     table: Array
 
 
+@displayed
 class LayerNormParams(NamedTuple):
     """Weights of a layer normalisation (Ba, Kiros & Hinton 2016, "Layer normalization").
 
@@ -144,6 +155,7 @@ class LayerNormParams(NamedTuple):
     offset: Array
 
 
+@displayed
 class GeneralAttention(NamedTuple):
     """Weights of the score `query . weight . memory` (Luong et al. 2015, "general").
 
@@ -154,6 +166,7 @@ class GeneralAttention(NamedTuple):
     weight: Array
 
 
+@displayed
 class AdditiveAttention(NamedTuple):
     """Weights of the score `score . tanh(query + memory)`, each side projected first.
 

@@ -19,12 +19,14 @@ from lstmcore.decoding.stepping import (
     raise_if_failed,
     traced_number,
 )
+from lstmcore.display import displayed
 from lstmcore.programs import compiled
 from lstmcore.vocabulary import END, PADDING, START
 
 __all__ = ["Beams", "beam_search"]
 
 
+@displayed
 class Beams(NamedTuple):
     """Best sequences found for each example, best first.
 

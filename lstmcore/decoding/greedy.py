@@ -29,6 +29,7 @@ from lstmcore.decoding.stepping import (
     raise_if_failed,
     traced_number,
 )
+from lstmcore.display import displayed
 from lstmcore.dtypes import check_key
 from lstmcore.programs import compiled
 from lstmcore.vocabulary import END, PADDING, START
@@ -36,6 +37,7 @@ from lstmcore.vocabulary import END, PADDING, START
 __all__ = ["Decoded", "greedy", "sample"]
 
 
+@displayed
 class Decoded(NamedTuple):
     """Decoded tokens of each example.
 

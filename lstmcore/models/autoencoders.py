@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import lstmcore as lc
 from lstmcore import checks
+from lstmcore.display.text import given_fields
 from lstmcore.models.stack import (
     Edits,
     activations_of,
@@ -30,6 +31,7 @@ from lstmcore.models.stack import (
     run_stack,
     set_plain,
     step_stack,
+    summary_html,
     traces_of_step,
 )
 from lstmcore.specs import Layer, check_params, stack
@@ -88,6 +90,8 @@ class Autoencoder:
     causal = False  # nothing comes out before the sequence has ended
 
     __call__ = not_called
+    __repr__ = given_fields
+    _repr_html_ = summary_html
 
     def __post_init__(self) -> None:
         _check_sizes(self)
@@ -199,6 +203,8 @@ class CompositeAutoencoder:
     causal = False  # nothing comes out before the sequence has ended
 
     __call__ = not_called
+    __repr__ = given_fields
+    _repr_html_ = summary_html
 
     def __post_init__(self) -> None:
         _check_sizes(self)

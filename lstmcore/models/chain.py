@@ -33,7 +33,15 @@ from lstmcore.models.chain_parts import (
     Part,
     Shape,
 )
-from lstmcore.models.stack import Edits, States, check_edits, check_key, not_called, set_plain
+from lstmcore.models.stack import (
+    Edits,
+    States,
+    check_edits,
+    check_key,
+    not_called,
+    set_plain,
+    summary_html,
+)
 from lstmcore.specs import Layer, check_params
 from lstmcore.types import LSTMParams, Trace
 
@@ -77,6 +85,7 @@ class Chain:
     features: int | None = None
 
     __call__ = not_called
+    _repr_html_ = summary_html
 
     def __post_init__(self) -> None:
         if isinstance(self.parts, str) or not isinstance(self.parts, Sequence):

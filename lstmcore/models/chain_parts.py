@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from lstmcore import checks
+from lstmcore.display.text import given_fields
 from lstmcore.models.stack import MERGE, activations_of, check_activations, set_plain
 from lstmcore.specs import Layer, direction_names
 from lstmcore.types import DenseParams, EmbeddingParams, LayerNormParams, LSTMParams
@@ -77,13 +78,7 @@ class Part(ABC):
     default_name: ClassVar[str]
     causal: ClassVar[Any] = True  # the output at a step depends on no later one
 
-    def __repr__(self) -> str:
-        given = [
-            f"{f.name}={getattr(self, f.name)!r}"
-            for f in fields(self)
-            if getattr(self, f.name) != f.default
-        ]
-        return f"{type(self).__name__}({', '.join(given)})"
+    __repr__ = given_fields
 
     def shape_after(self, name: str, shape: Shape) -> Shape:
         """Return the shape of the output; raise ValueError if the input does not fit."""

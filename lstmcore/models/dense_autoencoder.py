@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import lstmcore as lc
 from lstmcore import checks
-from lstmcore.models.stack import not_called, set_plain
+from lstmcore.display.text import given_fields
+from lstmcore.models.stack import not_called, set_plain, summary_html
 from lstmcore.specs import Layer, check_params
 from lstmcore.types import BiasParams, DenseParams
 
@@ -55,6 +56,8 @@ class DenseAutoencoder:
     causal = False  # nothing comes out before the sequence has ended
 
     __call__ = not_called
+    __repr__ = given_fields
+    _repr_html_ = summary_html
 
     def __post_init__(self) -> None:
         features, units = checks.check_sizes(self.features, self.units)

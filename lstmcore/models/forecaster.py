@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import lstmcore as lc
 from lstmcore import checks
+from lstmcore.display.text import given_fields
 from lstmcore.models.stack import (
     DropoutMasks,
     Edits,
@@ -29,6 +30,7 @@ from lstmcore.models.stack import (
     run_stack,
     set_plain,
     step_stack,
+    summary_html,
     traces_of_step,
 )
 from lstmcore.specs import Layer, check_params, stack
@@ -91,6 +93,8 @@ class Forecaster:
     causal = False  # nothing comes out before the sequence has ended
 
     __call__ = not_called
+    __repr__ = given_fields
+    _repr_html_ = summary_html
 
     def __post_init__(self) -> None:
         features, units = checks.check_sizes(self.features, self.units)

@@ -20,6 +20,8 @@ import numpy as np
 
 import lstmcore as lc
 from lstmcore import checks
+from lstmcore.display import displayed
+from lstmcore.display.text import given_fields
 from lstmcore.models.seq2seq_layers import (
     ATTENTIONS,
     TIES,
@@ -44,6 +46,7 @@ from lstmcore.models.stack import (
     run_stack,
     set_plain,
     step_stack,
+    summary_html,
     traces_of_step,
 )
 from lstmcore.specs import Layer, check_params
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
 __all__ = ["DecoderState", "Seq2Seq"]
 
 
+@displayed
 class DecoderState(NamedTuple):
     """State that the decoder carries from one token to the next; batch first in every array.
 
@@ -139,6 +143,8 @@ class Seq2Seq:
     causal = False  # nothing comes out before the sequence has ended
 
     __call__ = not_called
+    __repr__ = given_fields
+    _repr_html_ = summary_html
 
     def __post_init__(self) -> None:
         pair = self.embedding

@@ -18,7 +18,9 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+import lstmcore as lc
 from lstmcore import checks
+from lstmcore.display import displayed
 from lstmcore.specs import Layer, direction_names
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 
@@ -29,6 +31,7 @@ Edits = Mapping[str, Callable | None] | None
 States = Mapping[str, LSTMState] | None
 
 
+@displayed
 class LayerDropout(NamedTuple):
     """Dropout masks of one layer, the same at every step (Gal & Ghahramani 2016).
 
@@ -234,6 +237,17 @@ def not_called(model: Any, *args: Any, **options: Any) -> NoReturn:
         f"{type(model).__name__} holds no weights and is not called: write params = "
         "model.init(key), then outputs, traces = model.apply(params, x)"
     )
+
+
+def summary_html(model: Any) -> str | None:
+    """Return the summary of a model for notebooks, as the `_repr_html_` of the models.
+
+    None, for which a notebook shows the `repr`, where JAX is missing.
+    """
+    try:
+        return lc.summary(model)._repr_html_()
+    except ImportError:
+        return None
 
 
 def check_activations(model: Any) -> None:

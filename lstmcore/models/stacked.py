@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import lstmcore as lc
 from lstmcore import checks
+from lstmcore.display.text import given_fields
 from lstmcore.models.stack import (
     Edits,
     States,
@@ -18,6 +19,7 @@ from lstmcore.models.stack import (
     not_called,
     run_stack,
     set_plain,
+    summary_html,
 )
 from lstmcore.specs import Layer, check_params, stack
 from lstmcore.types import DenseParams, Trace
@@ -61,6 +63,8 @@ class StackedLSTM:
     causal = True  # the output at a step depends on no later step
 
     __call__ = not_called
+    __repr__ = given_fields
+    _repr_html_ = summary_html
 
     def __post_init__(self) -> None:
         features, units = checks.check_sizes(self.features, self.units)

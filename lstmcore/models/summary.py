@@ -9,14 +9,73 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
+from lstmcore.display.html import table, titled
 from lstmcore.formatting import text_table
+from lstmcore.series.frames import make_frame
 from lstmcore.specs import KINDS
 from lstmcore.types import DenseParams, EmbeddingParams, Trace
 
-__all__ = ["summary"]
+__all__ = ["Summary", "summary"]
+
+HEADER = ("layer", "type", "output shape", "params")
 
 
-def summary(model: Any, timesteps: int | None = None) -> str:
+class Summary(str):
+    """The table of `summary` as text, which notebooks show as a table.
+
+    Attributes:
+      name: of the model's class.
+      rows: (name, type, output shape, number of params) of each layer.
+      total: number of params of the model. A layer that two rows share counts once.
+    """
+
+    name: str
+    rows: list[tuple[str, str, tuple, int]]
+    total: int
+
+    @classmethod
+    def of(cls, name: str, rows: list[tuple[str, str, tuple, int]], total: int) -> Summary:
+        """Return the summary of these layers."""
+        last = ("total", "", "", f"{total:,}")
+        summary = cls(text_table(HEADER, _cells(rows), words=3, last=last))
+        summary.name, summary.rows, summary.total = name, rows, total
+        return summary
+
+    def to_frame(self, library: str = "pandas") -> Any:
+        """Return a data frame with one row for each layer; the total is left out.
+
+        Its columns are layer, type, output_shape (as text) and params.
+
+        Args:
+          library: "pandas", "polars", "pyarrow", or another one that narwhals knows.
+
+        Raises:
+          ImportError: narwhals or the library is not installed.
+          ValueError: narwhals does not know the library.
+
+        Examples:
+          >>> import lstmcore as lc
+          >>> frame = lc.summary(lc.StackedLSTM(features=2, units=4, outputs=1)).to_frame()
+          >>> frame["params"].tolist()
+          [112, 5]
+        """
+        names, kinds, shapes, counts = zip(*self.rows, strict=True)
+        columns = {"layer": names, "type": kinds, "output_shape": map(str, shapes)}
+        return make_frame({k: list(v) for k, v in columns.items()} | {"params": counts}, library)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        last = ("total", "", "", f"{self.total:,}")
+        return titled(self.name, table(HEADER, _cells(self.rows), words=3, last=last))
+
+
+def _cells(rows: list[tuple[str, str, tuple, int]]) -> list[tuple[str, ...]]:
+    return [(name, kind, str(shape), f"{count:,}") for name, kind, shape, count in rows]
+
+
+def summary(model: Any, timesteps: int | None = None) -> Summary:
     """Return the layers of a model as a table, as Keras prints it.
 
     Nothing is computed: shapes and counts come from abstract evaluation, so it also works for a
@@ -30,7 +89,7 @@ def summary(model: Any, timesteps: int | None = None) -> str:
         is always open; a dense autoencoder has none.
 
     Returns:
-      The table as text; the last line is the total number of parameters.
+      Summary: the table as text, whose last line is the total number of parameters.
 
     Raises:
       TypeError: not a model.
@@ -59,12 +118,9 @@ def summary(model: Any, timesteps: int | None = None) -> str:
         for name, layer in model.layers.items()
     }
     rows = [
-        (name, kind, str(shape), f"{counts.get(name, 0):,}")
-        for name, kind, shape in _rows(model, timesteps)
+        (name, kind, shape, counts.get(name, 0)) for name, kind, shape in _rows(model, timesteps)
     ]
-    header = ("layer", "type", "output shape", "params")
-    total = ("total", "", "", f"{sum(counts.values()):,}")
-    return text_table(header, rows, words=3, last=total)
+    return Summary.of(type(model).__name__, rows, sum(counts.values()))
 
 
 def _rows(model: Any, timesteps: int | None) -> list[tuple[str, str, tuple]]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.display import displayed
 from lstmcore.formatting import count
 from lstmcore.series.arguments import as_table, check_column_names, check_size
 
@@ -75,6 +76,7 @@ def missing(table, columns: Sequence[str] | None = None) -> Missing:
     return Missing(rows, counts, (_since_last(gone) * gone).max(axis=0, initial=0), first, names)
 
 
+@displayed
 class Filling(NamedTuple):
     """Replacement of missing values.
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.display import displayed
 from lstmcore.formatting import count
 from lstmcore.series import arguments
 from lstmcore.series.differencing import difference, undifference
@@ -98,6 +99,7 @@ class Preprocessing:
         return Preprocessor(self, filling, scaler, constant, names)
 
 
+@displayed
 class Preprocessor(NamedTuple):
     """A Preprocessing fitted on the training part of a table.
 

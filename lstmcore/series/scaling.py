@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.display import displayed
 from lstmcore.formatting import count
 from lstmcore.series.arguments import as_table, check_size
 
 SCALINGS = ("standard", "minmax", "none")
 
 
+@displayed
 class Scaler(NamedTuple):
     """An affine map per column and its inverse: scaled = (table - offset) / scale.
 

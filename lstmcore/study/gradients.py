@@ -16,12 +16,14 @@ import jax.numpy as jnp
 
 from lstmcore import checks
 from lstmcore.cell import lstm_step
+from lstmcore.display import displayed
 from lstmcore.sequence import lstm
 from lstmcore.study.edits import compose
 from lstmcore.study.names import check_layer, check_returns_number, check_trace, shapes_of
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 
 
+@displayed
 class GradientFlow(NamedTuple):
     """Norms of the gradients of the last hidden state with respect to each earlier state.
 

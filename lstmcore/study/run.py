@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
+from itertools import product
 from typing import Any
 
 import jax
@@ -20,9 +21,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore.activations import Activation, name_of
+from lstmcore.display.html import array_plot, table, titled
 from lstmcore.formatting import text_table
 from lstmcore.programs import compiled
 from lstmcore.sequence import lstm
+from lstmcore.series.frames import make_frame
 from lstmcore.specs import takes_target
 from lstmcore.study import names
 from lstmcore.study.statistics import saturation, time_scale
@@ -112,8 +115,57 @@ class Run:
             for layer, trace in self.traces.items()
         }
 
+    def to_frame(self, layer: str, library: str = "pandas") -> Any:
+        """Return the trace of a layer as a tidy data frame: one row for each real step and unit.
+
+        Its columns are example, step, unit, input, forget, candidate, output, h and c. Steps that
+        were masked are left out. With a projection h has fewer units than the cell, and is NaN for
+        the others.
+
+        Args:
+          layer: its name.
+          library: "pandas", "polars", "pyarrow", or another one that narwhals knows.
+
+        Raises:
+          ImportError: narwhals or the library is not installed.
+          ValueError: an unknown layer, or narwhals does not know the library.
+
+        Examples:
+          >>> import jax, jax.numpy as jnp, lstmcore as lc
+          >>> from lstmcore import study
+          >>> model = lc.StackedLSTM(features=2, units=4, outputs=1)
+          >>> run = study.run(model, model.init(jax.random.key(0)), jnp.ones((5, 3, 2)))
+          >>> frame = run.to_frame("lstm_0")
+          >>> len(frame), round(float(frame.query("step == 2 and unit == 0")["forget"].mean()), 2)
+          (60, 0.72)
+        """
+        trace, mask = self[layer], self.masks[layer]
+        batch, timesteps, units = trace.c.shape
+        real = np.ones((batch, timesteps), bool) if mask is None else np.asarray(mask, bool)
+        example, step = np.nonzero(real)
+        columns = {
+            "example": np.repeat(example, units),
+            "step": np.repeat(step, units),
+            "unit": np.tile(np.arange(units), len(example)),
+        }
+        for quantity in names.QUANTITIES:
+            array = np.asarray(names.quantity_of(trace, quantity))
+            if array.shape[-1] < units:  # h of a projection
+                array = np.pad(
+                    array, [(0, 0), (0, 0), (0, units - array.shape[-1])], constant_values=np.nan
+                )
+            columns[quantity] = array[real].reshape(-1)
+        return make_frame(columns, library)
+
     def __repr__(self) -> str:
         return _summary(self)
+
+    def _repr_html_(self) -> str:
+        return _summary_html(self)
+
+    def _ipython_key_completions_(self) -> list:
+        """Return what IPython offers after `run[`: layers, and after one of them quantities."""
+        return [*self.layers, *product(self.layers, names.QUANTITIES)]
 
 
 @dataclass(frozen=True)
@@ -352,23 +404,48 @@ def end_to_end(model, params: dict, x) -> Run:
 _saturation, _time_scale = jax.jit(saturation), jax.jit(time_scale)
 
 
+HEADER = ("layer", "trace", "i <.1 >.9", "f <.1 >.9", "o <.1 >.9", "half-life in steps")
+
+
 def _summary(run: Run) -> str:
-    """Summarise the layers of a run: shapes, saturation and memory.
+    """Summarise the layers of a run: shapes, saturation and memory."""
+    title, rows = _title(run), _rows(run)
+    return title + ("\n\n" + text_table(HEADER, rows, words=2) if rows else "")
+
+
+def _summary_html(run: Run) -> str:
+    """Return the summary with the mean forget gate of each layer at each step."""
+    title, rows = _title(run), _rows(run)
+    if not rows:
+        return titled(title)
+    plots = [array_plot(run[layer, "forget"])[1] for layer in run.layers]
+    cells = [(*row, plot) for row, plot in zip(rows, plots, strict=True)]
+    return titled(title, table((*HEADER, "mean f by step"), cells, words=2))
+
+
+def _title(run: Run) -> str:
+    axes = zip(run.inputs.shape, ("examples", "steps", "features"), strict=False)
+    title = ", ".join(f"{size:,} {axis}" for size, axis in axes)
+    if _is_traced(run):
+        return f"Run of {title}, being traced"
+    if run.mask is None:
+        return f"Run of {title}"
+    return f"Run of {title}, {np.sum(run.mask) / max(run.mask.size, 1):.0%} of the steps real"
+
+
+def _is_traced(run: Run) -> bool:
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(run))
+
+
+def _rows(run: Run) -> list[tuple[str, ...]]:
+    """Return the cells of HEADER for each layer; none while the run is being traced.
 
     Saturation is the fraction of all real steps and units at which a gate is below 0.1 and above
     0.9; half-lives are those of the units.
     """
-    axes = zip(run.inputs.shape, ("examples", "steps", "features"), strict=False)
-    title = ", ".join(f"{size:,} {axis}" for size, axis in axes)
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(run)):
-        return f"Run of {title}, being traced"
-    real = (
-        ""
-        if run.mask is None
-        else f", {np.sum(run.mask) / max(run.mask.size, 1):.0%} of the steps real"
-    )
-    header = ("layer", "trace", "i <.1 >.9", "f <.1 >.9", "o <.1 >.9", "half-life in steps")
-    rows = []
+    rows: list[tuple[str, ...]] = []
+    if _is_traced(run):
+        return rows
     for layer, trace in run.traces.items():
         left, right = _saturation(trace, run.masks[layer])
         gates = [
@@ -379,7 +456,7 @@ def _summary(run: Run) -> str:
         low, middle, high = half_lives.min(), np.median(half_lives), half_lives.max()
         spread = f"{low:.3g} to {high:.3g}, median {middle:.3g}"
         rows.append((layer, str(trace.c.shape), *gates, spread))
-    return f"Run of {title}{real}\n\n" + text_table(header, rows, words=2)
+    return rows
 
 
 def _index(place):

@@ -13,10 +13,12 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
+from lstmcore.display import displayed
 from lstmcore.study.names import GATES, check_trace, quantity_of
 from lstmcore.types import Gates, LSTMState, Trace
 
 
+@displayed
 class Saturation(NamedTuple):
     """Fractions of the steps at which a unit's gate is all but closed, or all but open.
 
@@ -29,6 +31,7 @@ class Saturation(NamedTuple):
     right: Gates
 
 
+@displayed
 class Moments(NamedTuple):
     """Mean and standard deviation over the real steps.
 
@@ -40,6 +43,7 @@ class Moments(NamedTuple):
     std: Trace
 
 
+@displayed
 class TimeScale(NamedTuple):
     """Memory of a unit to which nothing is added.
 
@@ -53,6 +57,7 @@ class TimeScale(NamedTuple):
     keep: jax.Array
 
 
+@displayed
 class Contributions(NamedTuple):
     """The two terms whose sum is the cell, c_t = old + new; both 0 where masked.
 
@@ -65,6 +70,7 @@ class Contributions(NamedTuple):
     new: jax.Array
 
 
+@displayed
 class Correlation(NamedTuple):
     """Pearson's correlation of each quantity with a signal.
 

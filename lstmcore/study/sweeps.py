@@ -11,11 +11,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lstmcore.display import displayed
+from lstmcore.series.frames import make_frame
 from lstmcore.study.edits import ABSENT
 from lstmcore.study.names import GATES, check_gate, check_layer, check_returns_number, shapes_of
 from lstmcore.study.run import mask_of
@@ -26,6 +29,7 @@ TOGETHER = "all"  # key of the result where all layers are changed at once
 NUMBERS_AT_ONCE = 2**24  # in the traces of the runs that are batched together: 64 MiB
 
 
+@displayed
 @dataclass(frozen=True, eq=False)
 class Sweep:
     """The metric after each intervention.
@@ -82,6 +86,20 @@ class Sweep:
                     {"layer": layer, **named, "metric": value, "effect": value - self.baseline}
                 )
         return table
+
+    def to_frame(self, library: str = "pandas") -> Any:
+        """Return `rows` as a data frame.
+
+        Args:
+          library: "pandas", "polars", "pyarrow", or another one that narwhals knows.
+
+        Raises:
+          ImportError: narwhals or the library is not installed.
+          ValueError: narwhals does not know the library.
+        """
+        table = self.rows()
+        names = table[0] if table else ("layer", "metric", "effect")
+        return make_frame({name: [row[name] for row in table] for name in names}, library)
 
 
 # Both sweeps take the run and its metric first; the optional arguments select what is changed, by

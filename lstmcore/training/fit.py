@@ -14,6 +14,7 @@ import numpy as np
 
 from lstmcore import checks
 from lstmcore.dtypes import check_key
+from lstmcore.series.frames import make_frame
 from lstmcore.training.arguments import (
     check_callback,
     check_loss,
@@ -41,6 +42,12 @@ from lstmcore.training.epochs import (
     run_epochs,
     should_continue,
 )
+from lstmcore.training.history import (
+    history_columns,
+    history_html,
+    history_text,
+    params_text,
+)
 from lstmcore.training.minibatches import rows_of
 from lstmcore.training.progress import progress_bar
 
@@ -60,6 +67,28 @@ class FitResult(NamedTuple):
 
     params: Any
     history: dict[str, np.ndarray]
+
+    def to_frame(self, library: str = "pandas") -> Any:
+        """Return a data frame with one row for each epoch: epoch (from 1), loss, validation_loss.
+
+        Args:
+          library: "pandas", "polars", "pyarrow", or another one that narwhals knows.
+
+        Raises:
+          ImportError: narwhals or the library is not installed.
+          ValueError: narwhals does not know the library.
+
+        Examples:
+          >>> FitResult({}, {"loss": np.array([0.5, 0.25])}).to_frame()["epoch"].tolist()
+          [1, 2]
+        """
+        return make_frame(history_columns(self.history), library)
+
+    def __repr__(self) -> str:
+        return f"FitResult({history_text(self.history)}; {params_text(self.params)})"
+
+    def _repr_html_(self) -> str:
+        return history_html("FitResult", self.history, params_text(self.params))
 
 
 class NonFiniteLossError(FloatingPointError):

@@ -14,8 +14,10 @@ import numpy as np
 from lstmcore import checks
 from lstmcore.losses import cross_entropy
 from lstmcore.programs import compiled
+from lstmcore.series.frames import make_frame
 from lstmcore.specs import takes_target
 from lstmcore.training.fit import fit
+from lstmcore.training.history import history_columns, history_html
 
 __all__ = ["Fitted", "train"]
 
@@ -82,9 +84,18 @@ class Fitted:
         outputs = self.outputs(x, mask)
         return outputs.argmax(axis=-1) if self.classes else outputs
 
+    def to_frame(self, library: str = "pandas") -> Any:
+        """Return a data frame with one row for each epoch, as that of `lc.fit`; same errors."""
+        return make_frame(history_columns(self.history), library)
+
     def __repr__(self) -> str:
-        figures = ", ".join(f"{name} {value:.3g}" for name, value in self.metrics.items())
-        return f"Fitted({self.model!r}, {len(self.history['loss'])} epochs: {figures})"
+        return f"Fitted({self.model!r}, {len(self.history['loss'])} epochs: {self._figures()})"
+
+    def _repr_html_(self) -> str:
+        return history_html("Fitted", self.history, self._figures(), repr(self.model))
+
+    def _figures(self) -> str:
+        return ", ".join(f"{name} {value:.3g}" for name, value in self.metrics.items())
 
 
 @compiled

@@ -13,8 +13,13 @@ from lstmcore.apps.anomalies.detector import Detector
 from lstmcore.apps.anomalies.scores import contributions, fit_gaussian, largest, mean_absolute
 from lstmcore.apps.anomalies.thresholds import Threshold
 from lstmcore.apps.settings import AnyRows, CheckedSettings, Rows
+from lstmcore.display import displayed
+from lstmcore.display.arrays import number_text
+from lstmcore.display.html import sparkline, table, titled
+from lstmcore.formatting import count
 from lstmcore.series.events import Event, events
 
+MOST_MARKED = 500  # events that are shaded in the plot of a notebook
 LEVELS = {"quantile": 0.999, "gaussian": 1e-4, "peaks": 1e-4}
 
 
@@ -68,6 +73,7 @@ class Detection(CheckedSettings):
         return 1 - self.level if self.threshold == "quantile" else self.level
 
 
+@displayed
 class DetectionResult(NamedTuple):
     """The anomalies of a series.
 
@@ -84,6 +90,25 @@ class DetectionResult(NamedTuple):
     threshold: Threshold
     events: list[Event]
     score: Callable[[np.ndarray], np.ndarray]
+
+    def _repr_html_(self) -> str:
+        """Return the scores with the threshold and the events, and the events as a table."""
+        limit = self.threshold.value
+        marked = [(event.start, event.stop) for event in self.events]
+        plot = sparkline(
+            self.scores, "scores", width=600, height=80, line=limit, marked=marked[:MOST_MARKED]
+        )
+        rows = [
+            [f"{event.start:,}", f"{event.stop - 1:,}", f"{event.peak:,}", number_text(event.score)]
+            for event in self.events
+        ]
+        header = ["first row", "last row", "peak", "score"]
+        return titled(
+            f"{count(len(rows), 'event')} in {count(len(self.scores), 'row')}",
+            f"threshold {number_text(limit)}: {self.threshold.how}",
+            plot,
+            table(header, rows, words=0) if rows else "",
+        )
 
 
 def detect(

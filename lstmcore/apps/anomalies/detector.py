@@ -20,6 +20,7 @@ from lstmcore.models.stacked import StackedLSTM
 from lstmcore.models.streaming import stream
 from lstmcore.programs import compiled
 from lstmcore.series.preprocessing import as_float32
+from lstmcore.training.history import history_html
 
 ERRORS = "errors.safetensors"
 WINDOWS_AT_ONCE = 256  # that the model reads; memory does not grow with the series
@@ -132,6 +133,9 @@ class Detector(Saved):
 
     def __repr__(self) -> str:
         return f"Detector({self.settings.method}, {self.model!r})"
+
+    def _repr_html_(self) -> str:
+        return history_html("Detector", self.history, self.settings.method, repr(self.model))
 
     def _table(self, values) -> np.ndarray:
         table = self.preprocessor.table(values, "values")

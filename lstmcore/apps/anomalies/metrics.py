@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.display import displayed
 from lstmcore.formatting import count
 from lstmcore.series.events import Event, events, flags_of
 
@@ -39,6 +40,7 @@ class Pointwise(NamedTuple):
     f1: float
 
 
+@displayed
 class Eventwise(NamedTuple):
     """Precision, recall and F1 of events, and delays.
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.display import displayed
 from lstmcore.formatting import count
 
 
@@ -77,6 +78,7 @@ def contributions(errors) -> np.ndarray:
     return sizes / np.where(total > 0, total, 1)
 
 
+@displayed
 class Gaussian(NamedTuple):
     """A Gaussian of the errors of normal rows (Malhotra et al. 2016, section 2).
 

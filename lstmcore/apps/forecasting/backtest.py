@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,9 +18,13 @@ from lstmcore.apps.forecasting.metrics import mase_scale
 from lstmcore.apps.forecasting.predictor import Trained
 from lstmcore.apps.forecasting.settings import Settings, as_table, names_of
 from lstmcore.apps.forecasting.training import check_rows, train
+from lstmcore.display import displayed
+from lstmcore.display.html import titled
 from lstmcore.formatting import count, shorten, text_table
+from lstmcore.series.frames import make_frame
 
 
+@displayed
 class Backtest(NamedTuple):
     """The result of `backtest`; its `str()` is a report.
 
@@ -44,6 +48,36 @@ class Backtest(NamedTuple):
     scores: dict[str, evaluation.Scores]
     season: int | None
     trained: Trained
+
+    def to_frame(self, library: str = "pandas") -> Any:
+        """Return the scores of each fold as a data frame, one row for each target and forecast.
+
+        Its columns are origin (the first row of the fold), target, forecast ("model", "naive",
+        ...), mae, rmse, smape and mase.
+
+        Args:
+          library: "pandas", "polars", "pyarrow", or another one that narwhals knows.
+
+        Raises:
+          ImportError: narwhals or the library is not installed.
+          ValueError: narwhals does not know the library.
+        """
+        columns: dict[str, list] = {"origin": []}
+        for fold, origin in enumerate(self.origins.tolist()):
+            of_fold = {
+                name: evaluation.Scores(*(error[fold] for error in errors))
+                for name, errors in self.by_fold.items()
+            }
+            scores = evaluation.score_columns(self.targets, of_fold)
+            columns["origin"] += [origin] * len(scores["target"])
+            for name, values in scores.items():
+                columns.setdefault(name, []).extend(values)
+        return make_frame(columns, library)
+
+    def _repr_html_(self) -> str:
+        folds, horizon, _ = self.actual.shape
+        title = f"Backtest of {count(folds, 'fold')}, horizon {horizon}"
+        return titled(title, evaluation.scores_html(self.targets, self.scores))
 
     def __str__(self) -> str:
         folds, horizon, _ = self.actual.shape

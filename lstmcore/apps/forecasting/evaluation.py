@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lstmcore.apps.forecasting import metrics
 from lstmcore.apps.forecasting.forecast import Forecast
 from lstmcore.apps.forecasting.lag import FEWEST, LagCheck, lag_check
+from lstmcore.display import displayed
+from lstmcore.display.arrays import number_text
+from lstmcore.display.html import Markup, table, titled
 from lstmcore.formatting import count, shorten, text_table
+from lstmcore.series.frames import make_frame
 
 MOST_PRINTED = 10  # targets
 MOST_CHECKED = 2000  # forecasts in a lag check; of more, the last
 MODEL, NAIVE, SEASONAL = "model", "naive", "seasonal naive"
 
 
+@displayed
 class Scores(NamedTuple):
     """Four errors of a forecast: [targets], or with more axes before.
 
@@ -31,6 +36,7 @@ class Scores(NamedTuple):
     mase: np.ndarray
 
 
+@displayed
 class Evaluation(NamedTuple):
     """Errors over a test part; its `str()` is a report.
 
@@ -57,6 +63,25 @@ class Evaluation(NamedTuple):
     level: float | None
     covered: np.ndarray | None
 
+    def to_frame(self, library: str = "pandas") -> Any:
+        """Return the scores as a data frame, one row for each target and forecast.
+
+        Its columns are target, forecast ("model", "naive", ...), mae, rmse, smape and mase.
+
+        Args:
+          library: "pandas", "polars", "pyarrow", or another one that narwhals knows.
+
+        Raises:
+          ImportError: narwhals or the library is not installed.
+          ValueError: narwhals does not know the library.
+        """
+        return make_frame(score_columns(self.forecast.targets, self.scores), library)
+
+    def _repr_html_(self) -> str:
+        forecasts, horizon, _ = self.actual.shape
+        title = f"Evaluation of {count(forecasts, 'forecast')} of {count(horizon, 'row')}"
+        return titled(title, scores_html(self.forecast.targets, self.scores))
+
     def __str__(self) -> str:
         forecasts, horizon, _ = self.actual.shape
         lines = []
@@ -73,6 +98,28 @@ class Evaluation(NamedTuple):
                 lines.append(f"no lag check: it needs {FEWEST} forecasts whose truth is known")
             lines.append("")
         return "\n".join([*lines[:-1], *more_targets(self.forecast.targets)])
+
+
+def score_columns(targets: Sequence[str], scores: Mapping[str, Scores]) -> dict[str, list]:
+    """Return the columns target, forecast and each error, one row for each target and forecast."""
+    columns: dict[str, list] = {"target": [], "forecast": [], **{e: [] for e in Scores._fields}}
+    for place, target in enumerate(targets):
+        for name, errors in scores.items():
+            columns["target"].append(target)
+            columns["forecast"].append(name)
+            for error, values in errors._asdict().items():
+                columns[error].append(float(values[place]))
+    return columns
+
+
+def scores_html(targets: Sequence[str], scores: Mapping[str, Scores]) -> Markup:
+    """Return the errors of every target and forecast as a table for notebooks."""
+    columns = score_columns(targets, scores)
+    rows = [
+        [shorten(target), name, *map(number_text, errors)]
+        for target, name, *errors in zip(*columns.values(), strict=True)
+    ]
+    return table(["target", "forecast", "MAE", "RMSE", "sMAPE", "MASE"], rows, words=2)
 
 
 def more_targets(targets: Sequence[str]) -> list[str]:

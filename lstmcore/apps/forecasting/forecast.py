@@ -7,8 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.display import displayed
+from lstmcore.display.arrays import number_text
+from lstmcore.display.html import sparkline, table, titled
+from lstmcore.formatting import count, shorten
+
+MOST_SHOWN = 4  # targets of a forecast in a notebook
 
 
+@displayed
 class Forecast(NamedTuple):
     """Forecasts in units of the data.
 
@@ -28,6 +35,26 @@ class Forecast(NamedTuple):
     levels: tuple[float, ...] = ()
     quantiles: np.ndarray | None = None
     samples: np.ndarray | None = None
+
+    def _repr_html_(self) -> str:
+        """Return the first forecast as a table, one row for each step, and its curves."""
+        forecasts, horizon, _ = self.point.shape
+        title = f"{count(forecasts, 'forecast')} of {count(horizon, 'row')}"
+        if not forecasts:
+            return titled(title)
+        header, columns = [f"row {self.origins[0]:,} +"], [np.arange(horizon)]
+        for place, target in enumerate(self.targets[:MOST_SHOWN]):
+            header.append(shorten(target))
+            columns.append(self.point[0, :, place])
+            for at, level in enumerate(self.levels if self.quantiles is not None else ()):
+                header.append(f"{level:g} quantile")
+                columns.append(self.quantiles[0, :, place, at])
+        plots = ["", *(sparkline(column, name) for name, column in zip(header[1:], columns[1:]))]
+        rows = [plots, *([number_text(number) for number in row] for row in zip(*columns))]
+        hidden = len(self.targets) - MOST_SHOWN
+        more = f"and {count(hidden, 'more target')}" if hidden > 0 else ""
+        drawn = "" if self.samples is None else f"{self.samples.shape[-1]:,} samples each"
+        return titled(title, ", ".join(filter(None, [drawn, more])), table(header, rows, words=0))
 
     def interval(self, level: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
         """Return (low, high), [N, horizon, targets] each, which should cover `level` of the truth.

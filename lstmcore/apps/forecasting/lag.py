@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.display import displayed
 from lstmcore.formatting import count
 
 LAGS = "lags (no better than persistence)"
@@ -35,6 +36,7 @@ SMOOTHINGS = np.array([0.02, 0.05, *np.arange(1, 10) / 10])  # 1 would be persis
 FEWEST = 20  # steps to compare on
 
 
+@displayed
 class LagCheck(NamedTuple):
     """The result of `lag_check`; its `str()` is a report.
 

@@ -16,13 +16,14 @@ from lstmcore.apps.forecasting.forecast import Forecast
 from lstmcore.apps.forecasting.metrics import check_origins
 from lstmcore.apps.forecasting.settings import Settings, arrange, as_table, build
 from lstmcore.apps.saved import Saved, parse_settings
-from lstmcore.formatting import count, few
+from lstmcore.formatting import count, few, listed
 from lstmcore.io.description import read_history
 from lstmcore.models.forecaster import Forecaster
 from lstmcore.programs import compiled
 from lstmcore.series import Preprocessor, Split
 from lstmcore.series.preprocessing import as_float32
 from lstmcore.study.run import Run
+from lstmcore.training.history import history_html
 
 TOO_LARGE = (
     "some preprocessed values do not fit into float32: scale them (scaling='standard'), or look "
@@ -32,7 +33,7 @@ MOST_AT_ONCE = 1024  # windows in one call of the model, and
 MOST_NUMBERS = 2**22  # numbers in them: memory does not grow with the number of forecasts
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trained(Saved):
     """A trained forecaster, from `train`, with all that a forecast needs.
 
@@ -67,6 +68,12 @@ class Trained(Saved):
         """Return the names of the columns that are forecast."""
         order, count, _ = arrange(self.columns, self.settings)
         return tuple(self.columns[place] for place in order[:count])
+
+    def __repr__(self) -> str:
+        return f"Trained({listed(self.targets)}: {self.model!r})"
+
+    def _repr_html_(self) -> str:
+        return history_html("Trained", self.history, listed(self.targets), repr(self.model))
 
     def forecast(
         self, values, origins=None, *, future=None, samples: int = 0, key: jax.Array | None = None

@@ -16,12 +16,14 @@ from lstmcore.apps.translation.pairs import Pair, split
 from lstmcore.apps.translation.settings import Settings
 from lstmcore.apps.translation.translator import Translator
 from lstmcore.batching import Buckets, buckets
+from lstmcore.display import displayed
 from lstmcore.losses import cross_entropy
 from lstmcore.models.seq2seq import Seq2Seq
 from lstmcore.training.fit import NonFiniteLossError
 from lstmcore.vocabulary import PADDING, Vocabulary
 
 
+@displayed
 class Progress(NamedTuple):
     """The state of training after an epoch, for `callback`.
 
@@ -37,6 +39,7 @@ class Progress(NamedTuple):
     validation: list[Pair]
 
 
+@displayed
 class Trained(NamedTuple):
     """The result of training.
 

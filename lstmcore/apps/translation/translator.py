@@ -24,7 +24,7 @@ MOST_TOKENS = 100_000  # of a translation; memory for all is reserved at once
 FEWEST_STEPS = 8  # sources are padded to 8, 16, 32, ... steps: few compilations
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Translator(Saved):
     """A trained model with its two vocabularies.
 
@@ -58,6 +58,9 @@ class Translator(Saved):
                     f"the model has {getattr(self.model, side)} {side} tokens but the vocabulary "
                     f"has {size}: they belong to different models"
                 )
+
+    def __repr__(self) -> str:
+        return f"Translator({self.model!r}, max_length={self.max_length})"
 
     def translate(
         self,

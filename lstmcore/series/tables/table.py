@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.display import displayed
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.times.timeline import Times, insert_gaps
 
 
+@displayed
 class Table(NamedTuple):
     """Numbers in the order of time.
 

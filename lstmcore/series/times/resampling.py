@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstmcore.display import displayed
 from lstmcore.formatting import count
 from lstmcore.series.arguments import as_table_of_times
 from lstmcore.series.times.column import TimeColumn
@@ -42,6 +43,7 @@ USUAL = 0.95  # of the steps are no longer than the usual ones
 MONDAY = 4  # 5 January 1970, as a day since 1970
 
 
+@displayed
 class Resampled(NamedTuple):
     """A table at longer steps.
 
