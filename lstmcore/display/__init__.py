@@ -35,7 +35,8 @@ def displayed(cls: Class) -> Class:
       >>> Scores(np.array([0.25, 2.0]), "model")
       Scores(mae=float64[2] 0.25 to 2, name='model')
     """
-    cls.__repr__ = fields_text  # in place of the one that Python generated
-    if "_repr_html_" not in vars(cls):
-        cls._repr_html_ = fields_html
+    methods = {"__repr__": fields_text, "_repr_html_": fields_html}
+    for name, method in methods.items():
+        if name == "__repr__" or name not in vars(cls):  # Python generated a `__repr__`
+            setattr(cls, name, method)
     return cls

@@ -68,7 +68,8 @@ def fields_html(value: Any) -> str:
     The plot shows arrays [B, T, H] by their mean at each step, arrays of one axis as they are, and
     others by the histogram of their values.
     """
-    rows, kinds = [], []
+    rows: list[tuple[str, ...]] = []
+    kinds: list[str] = []
     for name, leaf in _leaves(value):
         if is_array(leaf) and not isinstance(leaf, np.generic):
             kind, plot = array_plot(leaf)

@@ -14,6 +14,7 @@ from lstmcore.formatting import excerpt
 WIDTH = 100  # characters of a line; what is longer takes one line for each field
 MOST_ITEMS = 6  # of a list, tuple or dict
 LONGEST = 100  # characters of any other value
+LONGEST_FLOAT = 8  # of a number that is shown as it is, not rounded to six digits
 
 
 def fields_text(value: Any) -> str:
@@ -50,9 +51,9 @@ def given_fields(value: Any) -> str:
 def named_fields(value: Any) -> dict[str, Any] | None:
     """Return the fields of a NamedTuple or dataclass by name, but for those that are None by
     default; None for any other value."""
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        defaults = value._field_defaults
-        given = {name: getattr(value, name) for name in value._fields}
+    defaults: dict[str, Any]
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        defaults, given = getattr(value, "_field_defaults", {}), value._asdict()
     elif is_dataclass(value) and not isinstance(value, type):
         defaults = {field.name: field.default for field in fields(value)}
         given = {field.name: getattr(value, field.name) for field in fields(value) if field.repr}
@@ -71,8 +72,10 @@ def leaf_text(value: Any) -> str:
         return array_text(value)
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, type | Callable) and hasattr(value, "__qualname__"):  # type: ignore[arg-type]
+    if isinstance(value, type | Callable) and hasattr(value, "__qualname__"):
         return value.__qualname__.removeprefix("<locals>.")
+    if isinstance(value, float) and len(repr(value)) > LONGEST_FLOAT:
+        return f"{value:.6g}"
     try:
         return excerpt(repr(value), LONGEST)
     except Exception:  # such as a number of thousands of digits; a `repr` must not fail

@@ -18,13 +18,11 @@ from lstmcore.apps.forecasting.metrics import mase_scale
 from lstmcore.apps.forecasting.predictor import Trained
 from lstmcore.apps.forecasting.settings import Settings, as_table, names_of
 from lstmcore.apps.forecasting.training import check_rows, train
-from lstmcore.display import displayed
 from lstmcore.display.html import titled
 from lstmcore.formatting import count, shorten, text_table
 from lstmcore.series.frames import make_frame
 
 
-@displayed
 class Backtest(NamedTuple):
     """The result of `backtest`; its `str()` is a report.
 
@@ -79,7 +77,7 @@ class Backtest(NamedTuple):
         title = f"Backtest of {count(folds, 'fold')}, horizon {horizon}"
         return titled(title, evaluation.scores_html(self.targets, self.scores))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         folds, horizon, _ = self.actual.shape
         lines = []
         for place, target in enumerate(self.targets[: evaluation.MOST_PRINTED]):

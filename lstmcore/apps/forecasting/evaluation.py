@@ -36,7 +36,6 @@ class Scores(NamedTuple):
     mase: np.ndarray
 
 
-@displayed
 class Evaluation(NamedTuple):
     """Errors over a test part; its `str()` is a report.
 
@@ -82,7 +81,7 @@ class Evaluation(NamedTuple):
         title = f"Evaluation of {count(forecasts, 'forecast')} of {count(horizon, 'row')}"
         return titled(title, scores_html(self.forecast.targets, self.scores))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         forecasts, horizon, _ = self.actual.shape
         lines = []
         for place, target in enumerate(self.forecast.targets[:MOST_PRINTED]):

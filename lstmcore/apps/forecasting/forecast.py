@@ -42,15 +42,16 @@ class Forecast(NamedTuple):
         title = f"{count(forecasts, 'forecast')} of {count(horizon, 'row')}"
         if not forecasts:
             return titled(title)
-        header, columns = [f"row {self.origins[0]:,} +"], [np.arange(horizon)]
+        columns: list[tuple[str, np.ndarray]] = []
         for place, target in enumerate(self.targets[:MOST_SHOWN]):
-            header.append(shorten(target))
-            columns.append(self.point[0, :, place])
-            for at, level in enumerate(self.levels if self.quantiles is not None else ()):
-                header.append(f"{level:g} quantile")
-                columns.append(self.quantiles[0, :, place, at])
-        plots = ["", *(sparkline(column, name) for name, column in zip(header[1:], columns[1:]))]
-        rows = [plots, *([number_text(number) for number in row] for row in zip(*columns))]
+            columns.append((shorten(target), self.point[0, :, place]))
+            if self.quantiles is not None:
+                names = (f"{level:g} quantile" for level in self.levels)
+                columns += zip(names, self.quantiles[0, :, place].T, strict=True)
+        header = [f"row {self.origins[0]:,} +", *(name for name, _ in columns)]
+        rows: list[list[str]] = [["", *(sparkline(values, name) for name, values in columns)]]
+        for step in range(horizon):
+            rows.append([f"{step}", *(number_text(values[step]) for _, values in columns)])
         hidden = len(self.targets) - MOST_SHOWN
         more = f"and {count(hidden, 'more target')}" if hidden > 0 else ""
         drawn = "" if self.samples is None else f"{self.samples.shape[-1]:,} samples each"

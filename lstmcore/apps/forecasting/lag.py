@@ -26,7 +26,6 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.display import displayed
 from lstmcore.formatting import count
 
 LAGS = "lags (no better than persistence)"
@@ -36,7 +35,6 @@ SMOOTHINGS = np.array([0.02, 0.05, *np.arange(1, 10) / 10])  # 1 would be persis
 FEWEST = 20  # steps to compare on
 
 
-@displayed
 class LagCheck(NamedTuple):
     """The result of `lag_check`; its `str()` is a report.
 
@@ -70,7 +68,7 @@ class LagCheck(NamedTuple):
     anticipation: float
     direction: float
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return (
             f"{self.step} ahead: {self.verdict}\n  best lag {count(self.best_lag, 'row')}; "
             f"{self.anticipation:.0%} of the changes anticipated, direction {self.direction:.2f}\n "
