@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore.activations import Activation, name_of
-from lstmcore.display.html import array_plot, table, titled
+from lstmcore.display.html import sparkline, table, titled
 from lstmcore.formatting import text_table
 from lstmcore.programs import compiled
 from lstmcore.sequence import lstm
@@ -137,7 +137,7 @@ class Run:
           >>> run = study.run(model, model.init(jax.random.key(0)), jnp.ones((5, 3, 2)))
           >>> frame = run.to_frame("lstm_0")
           >>> len(frame), round(float(frame.query("step == 2 and unit == 0")["forget"].mean()), 2)
-          (60, 0.72)
+          (60, 0.73)
         """
         trace, mask = self[layer], self.masks[layer]
         batch, timesteps, units = trace.c.shape
@@ -418,9 +418,17 @@ def _summary_html(run: Run) -> str:
     title, rows = _title(run), _rows(run)
     if not rows:
         return titled(title)
-    plots = [array_plot(run[layer, "forget"])[1] for layer in run.layers]
+    plots = [sparkline(_mean_forget(run, layer), "mean forget gate") for layer in run.layers]
     cells = [(*row, plot) for row, plot in zip(rows, plots, strict=True)]
     return titled(title, table((*HEADER, "mean f by step"), cells, words=2))
+
+
+def _mean_forget(run: Run, layer: str) -> np.ndarray:
+    """Return the mean forget gate of a layer over units and examples, at the real steps [T]."""
+    gate, mask = np.asarray(run[layer, "forget"], float), run.masks[layer]
+    real = np.ones(gate.shape[:2]) if mask is None else np.asarray(mask, float)
+    with np.errstate(invalid="ignore"):  # NaN at a step that is real in no example
+        return (gate.mean(axis=2) * real).sum(axis=0) / real.sum(axis=0)
 
 
 def _title(run: Run) -> str:

@@ -31,7 +31,7 @@ def history_text(history: Mapping[str, Any]) -> str:
 
 
 def history_html(title: str, history: Mapping[str, Any], *notes: str) -> str:
-    """Return the curve of each loss, with its first, its lowest and its last value."""
+    """Return notes, then the curve of each loss with its first, its lowest and its last value."""
     rows = []
     for name, values in history.items():
         if len(values):
@@ -41,7 +41,7 @@ def history_html(title: str, history: Mapping[str, Any], *notes: str) -> str:
             rows.append([name, plot, *figures, f"{best + 1:,}"])
     header = ["", "by epoch", "first", "lowest", "last", "lowest in epoch"]
     losses = table(header, rows, words=2) if rows else Markup()
-    return titled(title, count(epochs_of(history), "epoch"), losses, *notes)
+    return titled(title, *notes, count(epochs_of(history), "epoch"), losses)
 
 
 def history_columns(history: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from lstmcore.series.frames import make_frame
 
 
 class Backtest(NamedTuple):
-    """The result of `backtest`; its `str()` is a report.
+    """The result of `backtest`; printed, it is a report.
 
     Attributes:
       origins: int [folds], the row that each forecast starts with.

@@ -37,7 +37,7 @@ class Scores(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """Errors over a test part; its `str()` is a report.
+    """Errors over a test part; printed, it is a report.
 
     Attributes:
       actual: [N, horizon, targets], the truth in units of the data; NaN where it is missing.

@@ -46,8 +46,8 @@ class Forecast(NamedTuple):
         for place, target in enumerate(self.targets[:MOST_SHOWN]):
             columns.append((shorten(target), self.point[0, :, place]))
             if self.quantiles is not None:
-                names = (f"{level:g} quantile" for level in self.levels)
-                columns += zip(names, self.quantiles[0, :, place].T, strict=True)
+                of_levels = zip(self.levels, self.quantiles[0, :, place].T, strict=True)
+                columns += [(f"{q:g} quantile", values) for q, values in of_levels if q != 0.5]
         header = [f"row {self.origins[0]:,} +", *(name for name, _ in columns)]
         rows: list[list[str]] = [["", *(sparkline(values, name) for name, values in columns)]]
         for step in range(horizon):

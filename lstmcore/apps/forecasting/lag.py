@@ -36,7 +36,7 @@ FEWEST = 20  # steps to compare on
 
 
 class LagCheck(NamedTuple):
-    """The result of `lag_check`; its `str()` is a report.
+    """The result of `lag_check`; printed, it is a report.
 
     Attributes:
       verdict: "lags (no better than persistence)", "no better than persistence" or "beats
