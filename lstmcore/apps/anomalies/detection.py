@@ -13,7 +13,9 @@ from lstmcore.apps.anomalies.detector import Detector
 from lstmcore.apps.anomalies.scores import contributions, fit_gaussian, largest, mean_absolute
 from lstmcore.apps.anomalies.thresholds import Threshold
 from lstmcore.apps.settings import AnyRows, CheckedSettings, Rows
-from lstmcore.series.events import Event, events
+from lstmcore.series.events import Event, events, flags_of
+from lstmcore.series.frames import make_frame
+from lstmcore.series.row_index import RowIndex
 
 LEVELS = {"quantile": 0.999, "gaussian": 1e-4, "peaks": 1e-4}
 
@@ -77,6 +79,8 @@ class DetectionResult(NamedTuple):
       threshold: a row above it is flagged.
       events: segments of flagged rows, in the order of time.
       score: the function from errors [rows, F] to scores [rows], for `OnlineDetector.of`.
+      columns: F names of the columns, or () if they have none.
+      row_index: `series.row_index.RowIndex` of the data frame that was scored; None of an array.
     """
 
     scores: np.ndarray
@@ -84,6 +88,52 @@ class DetectionResult(NamedTuple):
     threshold: Threshold
     events: list[Event]
     score: Callable[[np.ndarray], np.ndarray]
+    columns: tuple[str, ...] = ()
+    row_index: RowIndex | None = None
+
+    def to_frame(self, library: str | None = None):
+        """Return the scores as a data frame with one row for each row of the series.
+
+        Args:
+          library: "pandas", "polars" or "pyarrow"; None takes that of the series, and pandas for an
+            array.
+
+        Returns:
+          Data frame with the index, or the times, of the series and the columns "score",
+          "is_anomalous" (inside of an event) and "contribution of NAME" for each column.
+
+        Raises:
+          ImportError: narwhals or the library is not installed.
+          ValueError: an unknown library.
+        """
+        rows, features = self.contributions.shape
+        names = self.columns or [f"column_{place}" for place in range(features)]
+        fractions = zip(names, self.contributions.T, strict=True)
+        columns = {
+            "score": self.scores,
+            "is_anomalous": flags_of(self.events, rows),
+            **{f"contribution of {name}": values for name, values in fractions},
+        }
+        return (self.row_index or RowIndex.numbered(rows)).frame(columns, np.arange(rows), library)
+
+    def events_to_frame(self, library: str | None = None):
+        """Return the events as a data frame, one row for each.
+
+        Args, Raises: as in `to_frame`.
+
+        Returns:
+          Data frame with the columns "first", "last" and "peak" (names of rows, such as times, or
+          their numbers), "rows" and "score".
+        """
+        index = self.row_index or RowIndex.numbered(len(self.scores))
+        bounds = [(event.start, event.stop - 1, event.peak) for event in self.events]
+        places = np.array(bounds, np.int64).reshape(-1, 3).T
+        columns = {
+            **dict(zip(("first", "last", "peak"), map(index.labels, places), strict=True)),
+            "rows": places[1] - places[0] + 1,
+            "score": [event.score for event in self.events],
+        }
+        return make_frame(columns, library or index.library)
 
 
 def detect(
@@ -111,7 +161,7 @@ def detect(
       gap, minimum: of `events`.
 
     Returns:
-      DetectionResult.
+      DetectionResult, whose `to_frame` keeps the index, or the times, of a data frame.
 
     Raises:
       ValueError: an unknown choice, a level that is out of range or given for the maximum, or
@@ -137,8 +187,16 @@ def detect(
         is_enough = np.isfinite(validation).all(axis=1).sum() > validation.shape[1]
         gaussian = fit_gaussian(validation if is_enough else normal)
         score_of, contributions_of = gaussian.score, gaussian.contributions
-    errors = detector.errors(values)
+    errors = detector.errors(detector.table(values))
     scores = score_of(errors)
     limit = settings.threshold_of(score_of(normal), errors.shape[1])
     found = events(scores, limit, gap=settings.gap, minimum=settings.minimum)
-    return DetectionResult(scores, contributions_of(errors), limit, found, score_of)
+    return DetectionResult(
+        scores,
+        contributions_of(errors),
+        limit,
+        found,
+        score_of,
+        detector.preprocessor.columns or (),
+        RowIndex.of(values, "values"),
+    )

@@ -19,6 +19,7 @@ from lstmcore.apps.forecasting.predictor import Trained
 from lstmcore.apps.forecasting.settings import Settings, as_table, names_of
 from lstmcore.apps.forecasting.training import check_rows, train
 from lstmcore.formatting import count, shorten, text_table
+from lstmcore.series.row_index import RowIndex
 
 
 class Backtest(NamedTuple):
@@ -100,6 +101,7 @@ def backtest(
       ([114, 117], (2, 1))
     """
     settings = replace(Settings() if settings is None else settings, test=0.0)
+    RowIndex.of(values, "values")  # which checks the times
     columns = names_of(values, columns)
     table = as_table(values, columns)
     horizon, season = settings.horizon, settings.season
