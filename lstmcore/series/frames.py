@@ -122,11 +122,8 @@ def make_frame(columns: Mapping[str, Any], library: Any = "pandas") -> Any:
       1   6.0  21.0
     """
     nw = narwhals()
-    whole = {
-        name: np.asarray(values) if hasattr(values, "__array__") else values
-        for name, values in columns.items()
-    }
     try:
+        whole = {name: _plain(values) for name, values in columns.items()}
         return nw.from_dict(whole, backend=library).to_native()
     except ModuleNotFoundError as error:
         raise ImportError(
@@ -155,6 +152,13 @@ def narwhals() -> Any:
     except ImportError as error:
         raise ImportError("data frames need the package narwhals: pip install narwhals") from error
     return narwhals
+
+
+def _plain(values: Any) -> Any:
+    """Return a column as an array of NumPy or a list, which every library reads."""
+    if hasattr(values, "to_list"):  # of narwhals or pandas
+        return values.to_list()
+    return np.asarray(values) if hasattr(values, "__array__") else values
 
 
 def _check_names(name: str, value: Any) -> None:

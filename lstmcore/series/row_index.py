@@ -86,18 +86,19 @@ class RowIndex:
             name = str(self.times.name or "time")
         elif self.index is not None:
             name = str(self.index.name or ROW)
-        frame = make_frame({name: self.labels(positions), **columns}, library)
+        frame = make_frame({name: self.labels(positions, library), **columns}, library)
         if self.times is None or library != self.library:
             return frame
         nw = narwhals()  # NumPy has no dates without a time of day, and no zones
         typed = nw.from_native(frame).with_columns(nw.col(name).cast(self.times.dtype))
         return typed.to_native()
 
-    def labels(self, positions: np.ndarray) -> Any:
-        """Return the names of rows [n]: their times, their labels, or their numbers."""
-        if self.times is not None:
-            return self._times_at(positions).to_list()
-        return positions if self.index is None else list(self._index_at(positions))
+    def labels(self, positions: np.ndarray, library: Any = None) -> Any:
+        """Return the names of rows [n], for a frame of `library`: times, labels, or numbers."""
+        library = self.library if library is None else library
+        if self.index is not None and (self.times is None or is_pandas(library)):
+            return self._index_at(positions)
+        return positions if self.times is None else self._times_at(positions).to_list()
 
     def _times_at(self, positions: np.ndarray) -> Any:
         """Return the times of rows as a series of narwhals."""

@@ -128,8 +128,9 @@ class DetectionResult(NamedTuple):
         index = self.row_index or RowIndex.numbered(len(self.scores))
         bounds = [(event.start, event.stop - 1, event.peak) for event in self.events]
         places = np.array(bounds, np.int64).reshape(-1, 3).T
+        names = [index.labels(rows, library) for rows in places]
         columns = {
-            **dict(zip(("first", "last", "peak"), map(index.labels, places), strict=True)),
+            **dict(zip(("first", "last", "peak"), names, strict=True)),
             "rows": places[1] - places[0] + 1,
             "score": [event.score for event in self.events],
         }
