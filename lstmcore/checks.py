@@ -35,6 +35,7 @@ ACTIVATIONS = (  # the names that mean the same in Keras, PyTorch and JAX
     "tanh", "sigmoid", "hard_sigmoid", "relu", "elu", "selu", "softplus", "softsign", "linear",
 )  # fmt: skip
 ACTIVATION_ARGUMENTS = ("activation", "recurrent_activation", "output_activation")  # of a layer
+FRAMES = ("DataFrame", "Series", "LazyFrame", "Table", "ChunkedArray", "RecordBatch")
 MOST = 2**31 - 1
 MOST_LAYERS = 1000  # of one stack; a file that names more would only take memory
 
@@ -53,6 +54,15 @@ def as_array(name: str, value: Any) -> Any:
             f"{name}, {type(value).__name__}, cannot be read as an array ({error}): convert it to "
             "an array of NumPy or JAX"
         ) from error
+
+
+def frame_library(value: Any) -> str | None:
+    """Return the library of a data frame or of a series of one, such as "pandas"; else None."""
+    if isinstance(value, np.ndarray | list | tuple | dict):
+        return None
+    kinds = type(value).__mro__
+    libraries = [kind.__module__.partition(".")[0] for kind in kinds if kind.__name__ in FRAMES]
+    return next((library for library in libraries if library not in ("builtins", "lstmcore")), None)
 
 
 def is_traced(value: Any) -> bool:

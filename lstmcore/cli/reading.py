@@ -14,7 +14,7 @@ from lstmcore.cli.intervals import every
 from lstmcore.cli.terminal import console, print_notes
 from lstmcore.formatting import count, few, listed, shorten
 from lstmcore.series import Preprocessor, ReadOptions, SeveralSeriesError, Table, Times, TimesError
-from lstmcore.series.arguments import LARGEST
+from lstmcore.series.arrays import LARGEST
 from lstmcore.series.tables.selection import columns_of_labels
 
 FILLED = {"forward": "the last known value", "mean": "the mean of the training part"}

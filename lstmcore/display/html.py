@@ -125,7 +125,8 @@ def sparkline(
     x_of = (width - 4) / max(len(values) - 1, 1)
 
     def y_of(value: np.ndarray) -> np.ndarray:
-        relative = (value - low) / (high - low) if high > low else np.full_like(value, 0.5)
+        with np.errstate(over="ignore", invalid="ignore"):  # between the largest floats
+            relative = (value - low) / (high - low) if high > low else 0 * value + 0.5
         return height - 3 - relative * (height - 6)
 
     shapes = [
@@ -148,8 +149,9 @@ def sparkline(
 def histogram(values: np.ndarray, label: str, bins: int = 30) -> Markup:
     """Return the histogram of the finite values as an inline SVG."""
     finite = values[np.isfinite(values)]
-    if not finite.size or not np.isfinite(np.ptp(finite)):
-        return Markup()
+    with np.errstate(over="ignore"):
+        if not finite.size or not np.isfinite(finite.max() - finite.min()):
+            return Markup()
     counts, _ = np.histogram(finite, bins)
     step = WIDTH / bins
     bars = "".join(

@@ -10,6 +10,8 @@ splitting               training, validation and test part in the order of time
 unit_root               tests of stationarity (needs statsmodels)
 events                  flagged rows as events
 arguments               tables as arguments: arrays, data frames, dicts of columns
+arrays, frames          plain arrays as arguments; data frames of any library, through narwhals
+row_index               the index, or the times, of a data frame: checked, kept and carried on
 """
 
 from lstmcore.series.differencing import difference, undifference

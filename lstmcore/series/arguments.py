@@ -2,57 +2,39 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from lstmcore.formatting import count, few, shorten
-
-LARGEST = 1e150  # can still be squared in float64
-
-
-def as_numbers(name: str, value) -> np.ndarray:
-    """Return any array of real numbers; masked values become NaN."""
-    if isinstance(value, np.ma.MaskedArray) and value.dtype.kind in "iuf":
-        return np.ma.filled(value.astype(float), np.nan)
-    try:
-        value = np.asarray(value)
-    except ValueError as error:  # nested lists of unequal lengths
-        raise ValueError(
-            f"{name} must be an array of numbers, each row of it as long as the others"
-        ) from error
-    if value.dtype.kind not in "iuf":
-        raise ValueError(f"{name} must hold real numbers, got {value.dtype}")
-    return value
+from lstmcore.series.arrays import as_numbers, as_rows
+from lstmcore.series.frames import numbers_of, read_frame
 
 
 def as_table(table, columns: Sequence[str] | None = None, name: str = "table") -> np.ndarray:
     """Return a table as an array [rows, F], its columns in the order that is expected.
 
     A table with names of columns is matched by name, in whatever order its columns are. An array
-    is taken as is.
+    is taken as is. The column of times of a data frame is none of the F; see `row_index`.
 
     Args:
-      table: numbers [rows] or [rows, F]: an array, a data frame (of pandas, polars or another
-        library whose frames have `columns`), or a dict of columns.
+      table: numbers [rows] or [rows, F]: an array, a data frame or a series (of pandas, polars or
+        another library that narwhals knows), or a dict of columns.
       columns: F names in the order that is expected, or None if no names are known.
       name: name of the argument, for errors.
 
     Raises:
       ValueError: columns that do not hold real numbers, more than two axes, other names or another
         number of columns than expected.
+      TypeError: what cannot be read as a table.
 
     Examples:
       >>> as_table({"temp": [20, 21], "load": [5, 6]}, ("load", "temp")).tolist()
-      [[5, 20], [6, 21]]
+      [[5.0, 20.0], [6.0, 21.0]]
     """
-    names = column_names(table)
+    names = column_names(table, name)
     order = None if names is None or columns is None else _order(name, names, columns)
-    values = as_numbers(name, table) if names is None else _columns(name, table, names)
-    if values.ndim not in (1, 2):
-        raise ValueError(f"{name} must be [rows] or [rows, features], got shape {values.shape}")
-    values = values[:, None] if values.ndim == 1 else values
+    values = _values(name, table)
     if order is not None:
         return values[:, order]
     if columns is not None and values.shape[1] != len(columns):
@@ -63,34 +45,21 @@ def as_table(table, columns: Sequence[str] | None = None, name: str = "table") -
     return values
 
 
-def as_table_of_times(values, times: int) -> np.ndarray:
-    """Return values as an array [rows, F] with one row for each time.
-
-    Raises:
-      ValueError: as `as_table`, or another number of rows.
-    """
-    values = as_table(values)
-    if len(values) != times:
-        raise ValueError(
-            f"values has {count(len(values), 'row')} but there are {count(times, 'time')}"
-        )
-    return values
-
-
 def as_row(row, columns: Sequence[str] | None) -> np.ndarray:
     """Return the numbers of one row, in the order of `columns`.
 
     Args:
-      row: numbers [F]: an array, a dict, a named tuple, or a row of a data frame, whose index
-        holds the names.
+      row: numbers [F]: an array, a dict, a named tuple, or a row of a data frame of pandas, whose
+        index holds the names.
       columns: F names, or None if none are known.
 
     Raises:
       ValueError: as `as_table`.
     """
-    names = _mapping_names(row) or getattr(row, "_fields", None)
+    names = tuple(map(str, row)) if isinstance(row, Mapping) else getattr(row, "_fields", None)
     if names is None and not callable(index := getattr(row, "index", len)):
-        names = _as_names(index)
+        labels = list(index)
+        names = None if labels == list(range(len(labels))) else tuple(map(str, labels))
     if names is None:
         return np.asarray(row)
     values = row.values() if isinstance(row, Mapping) else row
@@ -98,28 +67,19 @@ def as_row(row, columns: Sequence[str] | None) -> np.ndarray:
     return numbers if columns is None else numbers[_order("row", names, columns)]
 
 
-def column_names(table) -> tuple[str, ...] | None:
+def column_names(table, name: str = "the table") -> tuple[str, ...] | None:
     """Return the names of a table's columns; None if it has none, like an array.
 
-    The numbers 0, 1, 2, ..., with which pandas labels unnamed columns, are not names.
+    The numbers 0, 1, 2, ..., with which pandas labels unnamed columns, are not names, and neither
+    is the column of times one of these columns.
 
     Raises:
       ValueError: a name that stands for several columns.
     """
-    names = _mapping_names(table)
-    if names is None and not isinstance(table, np.ndarray):
-        for attribute in ("column_names", "columns"):  # of pyarrow; of the others
-            found = getattr(table, attribute, None)
-            if found is not None and not callable(found):
-                names = _as_names(found)
-                break
-        else:
-            name = getattr(table, "name", None)  # of a single column, such as a pandas Series
-            names = (name,) if isinstance(name, str) and name and _is_single(table) else None
-    if names is not None and len(set(names)) < len(names):
-        twice = Counter(names).most_common(1)[0][0]
-        raise ValueError(f"the table has more than one column {shorten(twice)!r}: rename them")
-    return names
+    if isinstance(table, Mapping):
+        return tuple(map(str, table))
+    frame = read_frame(name, table)
+    return None if frame is None or not frame.is_named else tuple(frame.columns)
 
 
 def check_column_names(names: Sequence[str], features: int, owner: str) -> None:
@@ -130,86 +90,39 @@ def check_column_names(names: Sequence[str], features: int, owner: str) -> None:
         )
 
 
-def check_size(table: np.ndarray) -> None:
-    """Raise ValueError if a number of [rows, F] is infinite or too large to scale; NaN is not."""
-    bad = np.abs(table) >= LARGEST
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise ValueError(
-            f"table holds {table[row, column]:g} in row {row}, column {column} (counted from 0): "
-            f"infinite, or too large to scale, beyond {LARGEST:g}; replace or remove it first"
-        )
-
-
-def check_lags(lags, name: str = "lags") -> tuple[int, ...]:
-    """Return lags as a tuple of whole numbers of at least 1; it may be empty."""
-    is_tuple = isinstance(lags, tuple)
-    if not is_tuple or not all(type(lag) is int or isinstance(lag, np.integer) for lag in lags):
-        raise TypeError(
-            f"{name} must be a tuple of whole numbers, such as (1,) or (12, 1): {lags!r}"
-        )
-    if any(lag < 1 for lag in lags):
-        raise ValueError(f"{name} must be at least 1, got {lags!r}")
-    return tuple(map(int, lags))
-
-
-def _is_single(table) -> bool:
-    return len(getattr(table, "shape", ())) == 1
-
-
-def _mapping_names(table) -> tuple[str, ...] | None:
-    return tuple(map(str, table)) if isinstance(table, Mapping) else None
-
-
-def _as_names(labels) -> tuple[str, ...] | None:
-    labels = list(labels)
-    return None if labels == list(range(len(labels))) else tuple(map(str, labels))
-
-
-def _columns(name: str, table, names: tuple[str, ...]) -> np.ndarray:
-    """Return the columns of a data frame, a series or a dict, as [rows, F] or [rows]."""
-    if not isinstance(table, Mapping):
-        whole = np.asarray(table)  # at once, where all columns are of one kind
-        if whole.dtype.kind in "iuf":
-            return whole
-    parts = [_numbers(name, label, column) for label, column in _each(table, names)]
-    lengths = {len(part) for part in parts}
+def _values(name: str, table) -> np.ndarray:
+    """Return the values of a table in its own order, [rows, F]."""
+    if isinstance(table, Mapping):
+        columns = [_column(name, str(label), values) for label, values in table.items()]
+    elif (frame := read_frame(name, table)) is not None:
+        columns = [numbers_of(name, label, column) for label, column in frame.columns.items()]
+    else:
+        return as_rows(name, table)
+    lengths = {len(column) for column in columns}
     if len(lengths) > 1:
         raise ValueError(f"{name} has columns of unequal lengths: {sorted(lengths)[:2]}")
-    return np.column_stack(parts) if parts else np.zeros((0, 0))
+    return np.column_stack(columns) if columns else np.zeros((0, 0))
 
 
-def _each(table, names: tuple[str, ...]):
-    """Return (name, column) for each column."""
-    if isinstance(table, Mapping):
-        return zip(names, table.values(), strict=True)
-    if _is_single(table):
-        return [(names[0], table)]
-    if hasattr(table, "iloc"):
-        return ((label, table.iloc[:, place]) for place, label in enumerate(names))
-    return ((label, table[label]) for label in names)
-
-
-def _numbers(name: str, label: str, column) -> np.ndarray:
-    """Return one column as numbers; what a data frame marks as missing is NaN."""
-    kind = getattr(getattr(column, "dtype", None), "kind", None)
-    if kind is not None and kind in "iuf" and hasattr(column, "to_numpy"):
-        # Nullable integers of pandas have a mark of their own for a missing value.
-        values = column.to_numpy(dtype=float, na_value=np.nan)
-    else:
-        values = np.asarray(column)
-    if values.dtype.kind not in "iuf":
-        kind = getattr(column, "dtype", values.dtype)
+def _column(name: str, label: str, values) -> np.ndarray:
+    """Return one column of a dict as float64 [rows]."""
+    frame = read_frame(name, values)
+    if frame is not None:  # a series
+        return numbers_of(name, label, next(iter(frame.columns.values())))
+    try:
+        numbers = as_numbers(name, values)
+    except ValueError as error:
+        kind = np.asarray(values).dtype if np.ndim(values) == 1 else "lists"
         raise ValueError(
             f"{name} must hold real numbers, but its column {shorten(label)!r} is of type "
             f"{shorten(kind)}: convert it, or leave it out"
-        )
-    if values.ndim != 1:
+        ) from error
+    if numbers.ndim != 1:
         raise ValueError(
             f"{name} must hold one number in each cell, but its column {shorten(label)!r} has "
-            f"shape {values.shape}"
+            f"shape {numbers.shape}"
         )
-    return values
+    return numbers.astype(float)
 
 
 def _order(name: str, names: Sequence[str], columns: Sequence[str]) -> list[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from lstmcore.formatting import count
-from lstmcore.series.arguments import as_numbers, as_table, check_lags
+from lstmcore.series.arrays import as_numbers, as_rows, check_lags
 
 
 def difference(table, lags: tuple[int, ...]) -> np.ndarray:
@@ -34,7 +34,7 @@ def difference(table, lags: tuple[int, ...]) -> np.ndarray:
       >>> series.difference([1, 4, 9, 16], (1,)).tolist()
       [[3.0], [5.0], [7.0]]
     """
-    lags, table = check_lags(lags), as_table(table).astype(float)
+    lags, table = check_lags(lags), as_rows("table", table).astype(float)
     if lags and len(table) <= sum(lags):
         raise ValueError(
             f"differences of lags {lags} need more than {count(sum(lags), 'row')}, but the table "

@@ -13,7 +13,8 @@ import numpy as np
 
 from lstmcore.display import displayed
 from lstmcore.formatting import count
-from lstmcore.series.arguments import as_table, check_column_names, check_size
+from lstmcore.series.arguments import as_table, check_column_names, column_names
+from lstmcore.series.arrays import as_rows, check_size
 
 FILLINGS = ("refuse", "forward", "mean")
 
@@ -52,7 +53,8 @@ def missing(table, columns: Sequence[str] | None = None) -> Missing:
 
     Args:
       table: numbers [rows] or [rows, F].
-      columns: names for the report; None stands for column 0, column 1, ...
+      columns: names for the report; None stands for those of a data frame, or column 0, column 1,
+        ...
 
     Returns:
       Missing.
@@ -66,9 +68,9 @@ def missing(table, columns: Sequence[str] | None = None) -> Missing:
       >>> print(series.missing([[1.0, 5.0], [np.nan, 6.0], [np.nan, 7.0], [4.0, 8.0]], ["a", "b"]))
       a: 2 of 4 values missing (50.0%), the first in row 1 (counted from 0), at most 2 consecutive
     """
-    table = as_table(table)
+    own, table = column_names(table), as_table(table)
     rows, features = table.shape
-    names = tuple(columns or (f"column {column}" for column in range(features)))
+    names = tuple(columns or own or (f"column {column}" for column in range(features)))
     check_column_names(names, features, "the table")
     gone = np.isnan(table)
     counts = gone.sum(axis=0)
@@ -142,7 +144,7 @@ def fit_filling(table, how: str) -> Filling:
       >>> series.fit_filling(table, "mean").transform(table)[:, 0].tolist()
       [1.0, 2.5, 4.0, 2.5]
     """
-    table = as_table(table).astype(float)
+    table = as_rows("table", table).astype(float)
     if how not in FILLINGS:
         raise ValueError(f"missing {how!r} is not known: use 'refuse', 'forward' or 'mean'")
     check_size(table)

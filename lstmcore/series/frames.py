@@ -1,19 +1,111 @@
-"""Make data frames of any library that narwhals knows."""
+"""Data frames of pandas, polars, pyarrow and others, read and made through narwhals."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from lstmcore.checks import frame_library
+from lstmcore.formatting import shorten
 
-def make_frame(columns: Mapping[str, Any], library: str = "pandas") -> Any:
+LIBRARIES = ("pandas", "polars", "pyarrow")
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A data frame, taken apart.
+
+    Attributes:
+      columns: {name: series of narwhals} of all columns but that of the times.
+      is_named: whether these are names; False of a series without one, and of the numbers 0, 1, 2,
+        ..., by which pandas calls the columns of a frame without names.
+      times: series of narwhals, of dates or times with the name of their column or index; None if
+        the frame has none.
+      index: the index of pandas, if it names the rows; else None.
+      library: as narwhals names it.
+    """
+
+    columns: dict[str, Any]
+    is_named: bool
+    times: Any
+    index: Any
+    library: Any
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows."""
+        columns = [*self.columns.values()] or [self.times]
+        return 0 if columns[0] is None else len(columns[0])
+
+
+def read_frame(name: str, value: Any) -> Frame | None:
+    """Take a data frame or a series apart; None if `value` is something else.
+
+    The times of its rows are the index of pandas, if that holds dates or times, or else its only
+    column of dates or times.
+
+    Args:
+      name: name of the argument, for errors.
+      value: anything.
+
+    Raises:
+      TypeError: a frame that holds no rows yet, such as a LazyFrame of polars.
+      ValueError: a name that stands for several columns.
+    """
+    library = frame_library(value)
+    if library is None:
+        return None
+    nw = narwhals()
+    if library != "polars":
+        _check_names(name, value)
+    try:
+        frame = nw.from_native(value, eager_only=True, allow_series=True)
+    except TypeError as error:
+        raise TypeError(
+            f"{name} is a {type(value).__name__} of {library}, which cannot be read as a table: "
+            "make it a data frame of pandas or polars (a LazyFrame by collect())"
+        ) from error
+    index, times = _index_of(nw, value, library)
+    if isinstance(frame, nw.Series):
+        columns = {frame.name: frame}
+    else:
+        columns = {label: frame.get_column(label) for label in frame.columns}
+        if times is None:
+            dated = [label for label, column in columns.items() if _holds_times(nw, column)]
+            times = columns.pop(dated[0]) if len(dated) == 1 else None
+            index = index if times is None else None
+    labels = list(columns)
+    is_named = labels != list(range(len(labels))) and labels not in ([None], [""])
+    by_name = {str(label): column for label, column in columns.items()}
+    return Frame(by_name, is_named, times, index, frame.implementation)
+
+
+def numbers_of(name: str, label: str, column: Any) -> np.ndarray:
+    """Return a series of narwhals as float64 [rows]; what the frame marks as missing is NaN.
+
+    Raises:
+      ValueError: the column holds something else than real numbers.
+    """
+    if not column.dtype.is_numeric():
+        native = column.to_native()
+        kind = getattr(native, "dtype", getattr(native, "type", column.dtype))
+        raise ValueError(
+            f"{name} must hold real numbers, but its column {shorten(label)!r} is of type "
+            f"{shorten(kind)}: convert it, or leave it out"
+        )
+    return column.cast(narwhals().Float64()).to_numpy()
+
+
+def make_frame(columns: Mapping[str, Any], library: Any = "pandas") -> Any:
     """Return columns as a data frame.
 
     Args:
-      columns: by name, each an array [rows] or a list of so many values.
-      library: "pandas", "polars", "pyarrow", or another one that narwhals knows.
+      columns: by name, each an array [rows], a list of so many values or a series of narwhals.
+      library: "pandas", "polars" or "pyarrow", or another one that narwhals knows.
 
     Returns:
       A data frame of that library; a Table of pyarrow.
@@ -21,30 +113,74 @@ def make_frame(columns: Mapping[str, Any], library: str = "pandas") -> Any:
     Raises:
       ImportError: narwhals or the library is not installed.
       ValueError: narwhals does not know the library.
+
+    Examples:
+      >>> from lstmcore.series.frames import make_frame
+      >>> print(make_frame({"load": [5.0, 6.0], "temp": [20.0, 21.0]}))
+         load  temp
+      0   5.0  20.0
+      1   6.0  21.0
     """
     nw = narwhals()
-    whole = {
-        name: np.asarray(values) if hasattr(values, "__array__") else values
-        for name, values in columns.items()
-    }
     try:
+        whole = {name: _plain(values) for name, values in columns.items()}
         return nw.from_dict(whole, backend=library).to_native()
     except ModuleNotFoundError as error:
         raise ImportError(
             f"a frame of {library} needs that package: pip install {library}"
         ) from error
-    except (ValueError, TypeError) as error:
-        if library in ("pandas", "polars", "pyarrow"):
+    except ValueError as error:
+        if library in LIBRARIES:
             raise
         raise ValueError(
-            f"library must be 'pandas', 'polars' or 'pyarrow', got {library!r} ({error})"
+            f"library must be 'pandas', 'polars' or 'pyarrow', got {library!r}"
         ) from error
 
 
+def is_pandas(library: Any) -> bool:
+    """Return whether a library, named as in `make_frame`, is pandas or has frames like it."""
+    try:
+        return narwhals().Implementation.from_backend(library).is_pandas_like()
+    except (TypeError, ValueError):
+        return False
+
+
 def narwhals() -> Any:
-    """Return the module narwhals, through which frames of all libraries are read and made."""
+    """Return the module narwhals, which knows the data frames of all libraries."""
     try:
         import narwhals
     except ImportError as error:
         raise ImportError("data frames need the package narwhals: pip install narwhals") from error
     return narwhals
+
+
+def _plain(values: Any) -> Any:
+    """Return a column as an array of NumPy or a list, which every library reads."""
+    if hasattr(values, "to_list"):  # of narwhals or pandas
+        return values.to_list()
+    return np.asarray(values) if hasattr(values, "__array__") else values
+
+
+def _check_names(name: str, value: Any) -> None:
+    """Raise ValueError if a name stands for several columns, as in pandas and pyarrow it may."""
+    names = getattr(value, "column_names", None)
+    names = list(getattr(value, "columns", []) if names is None else names)
+    if len(set(names)) < len(names):
+        twice = Counter(names).most_common(1)[0][0]
+        raise ValueError(f"{name} has more than one column {shorten(twice)!r}: rename them")
+
+
+def _index_of(nw: Any, value: Any, library: str) -> tuple[Any, Any]:
+    """Return (index, its times as a series of narwhals or None) of pandas; else (None, None)."""
+    index = getattr(value, "index", None)
+    if library in ("polars", "pyarrow") or index is None or callable(index):
+        return None, None
+    dated = index.to_timestamp() if hasattr(index, "to_timestamp") else index  # of periods
+    if str(dated.dtype).startswith(("datetime64", "date", "timestamp")):
+        times = dated.to_series(name=index.name).reset_index(drop=True)
+        return index, nw.from_native(times, series_only=True)
+    return index, None
+
+
+def _holds_times(nw: Any, column: Any) -> bool:
+    return isinstance(column.dtype, nw.Date | nw.Datetime)

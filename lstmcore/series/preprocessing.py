@@ -18,9 +18,10 @@ import numpy as np
 from lstmcore import checks
 from lstmcore.display import displayed
 from lstmcore.formatting import count
-from lstmcore.series import arguments
+from lstmcore.series import arguments, arrays
 from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import FILLINGS, Filling, fit_filling
+from lstmcore.series.row_index import RowIndex, like
 from lstmcore.series.scaling import SCALINGS, Scaler, fit_scaler
 
 
@@ -48,7 +49,7 @@ class Preprocessing:
     def __post_init__(self) -> None:
         checks.check_choice("missing", self.missing, FILLINGS)
         checks.check_choice("scaling", self.scaling, SCALINGS)
-        object.__setattr__(self, "difference", arguments.check_lags(self.difference, "difference"))
+        object.__setattr__(self, "difference", arrays.check_lags(self.difference, "difference"))
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Preprocessing:
@@ -65,7 +66,7 @@ class Preprocessing:
 
         Args:
           table: numbers [rows] or [rows, F], in the order of time; an array, a data frame or a dict
-            of columns.
+            of columns. Its times, if it has some, must rise by equal steps.
           rows: number of rows, from the first, that are trained on; None takes all.
 
         Returns:
@@ -73,8 +74,8 @@ class Preprocessing:
           depend on anything after the first `rows` rows.
 
         Raises:
-          ValueError: missing values that are refused or cannot be filled, infinities, or too few
-            rows for the lags.
+          ValueError: missing values that are refused or cannot be filled, infinities, too few rows
+            for the lags, or times at irregular steps.
 
         Examples:
           >>> from lstmcore import series
@@ -84,6 +85,7 @@ class Preprocessing:
           >>> preprocessor.transform(table)[:, 0].tolist()  # the last row was not used to fit
           [0.6, 1.0, 0.0, 9.8]
         """
+        RowIndex.of(table)  # which checks its times
         names = arguments.column_names(table)
         table = arguments.as_table(table)
         if rows is not None and checks.check_count("rows", rows) > len(table):
@@ -140,19 +142,16 @@ class Preprocessor(NamedTuple):
         return arguments.as_table(table, named, name)
 
     def filled(self, table) -> np.ndarray:
-        """Return the table, float64 [rows, F] in its own units, with missing values filled.
+        """Return the table in its own units, with missing values filled.
+
+        Returns:
+          float64 [rows, F]; for a data frame one with the same index, or the same times.
 
         Raises:
-          ValueError: other columns, infinities, or values that cannot be filled.
+          ValueError: other columns, infinities, values that cannot be filled, or times at irregular
+            steps.
         """
-        table = self.table(table).astype(float)
-        if table.shape[1] != self.features:
-            raise ValueError(
-                f"table has {count(table.shape[1], 'column')} but the preprocessor was fitted on "
-                f"{self.features}: use the same columns, or select them"
-            )
-        arguments.check_size(table)
-        return self.filling.transform(table)
+        return like(table, self._filled(table), self.columns)
 
     def transform(self, table) -> np.ndarray:
         """Return the table in model units.
@@ -162,39 +161,41 @@ class Preprocessor(NamedTuple):
 
         Returns:
           float64 [rows - dropped_rows, F]; row r depends only on the table's rows up to
-          r + dropped_rows.
+          r + dropped_rows. For a data frame one with the index, or the times, of these rows.
 
         Raises:
           ValueError: as `filled`, or too few rows for the lags.
         """
-        return self.scaler.transform(difference(self.filled(table), self.preprocessing.difference))
+        changes = difference(self._filled(table), self.preprocessing.difference)
+        return like(table, self.scaler.transform(changes), self.columns, first=self.dropped_rows)
 
     def inverse_transform(self, values, before=None) -> np.ndarray:
         """Return numbers in model units, such as a forecast, in units of the table.
 
         Args:
-          values: [..., T, F], T rows in the order of time.
+          values: [..., T, F], T rows in the order of time, or a data frame [T, F].
           before: [..., dropped_rows, F], rows of the filled table right before these T; None if no
             differences are taken.
 
         Returns:
-          float64 [..., T, F].
+          float64 [..., T, F]; for a data frame one with the same index, or the same times.
 
         Raises:
-          ValueError: shapes that do not fit.
+          ValueError: shapes or columns that do not fit.
         """
-        values = arguments.as_numbers("values", values).astype(float)
-        if values.ndim < 2 or values.shape[-1] != self.features:
-            raise ValueError(f"values must be [..., T, {self.features}], got shape {values.shape}")
-        changes = self.scaler.inverse_transform(values)
-        if before is None:
-            if self.dropped_rows:
-                raise ValueError(
-                    f"before is missing: differences of lags {self.preprocessing.difference} add "
-                    f"up from the {count(self.dropped_rows, 'row')} of the table right before"
-                )
-            return changes
-        return undifference(changes, before, self.preprocessing.difference)
+        numbers = self._numbers("values", values)
+        if numbers.ndim < 2 or numbers.shape[-1] != self.features:
+            raise ValueError(f"values must be [..., T, {self.features}], got shape {numbers.shape}")
+        changes = self.scaler.inverse_transform(numbers)
+        if before is not None:
+            before = self._numbers("before", before)
+            changes = undifference(changes, before, self.preprocessing.difference)
+        elif self.dropped_rows:
+            raise ValueError(
+                f"before is missing: differences of lags {self.preprocessing.difference} add "
+                f"up from the {count(self.dropped_rows, 'row')} of the table right before"
+            )
+        return like(values, changes, self.columns)
 
     def select(self, columns: Sequence[int]) -> Preprocessor:
         """Return the preprocessor of some columns, by position and in this order.
@@ -215,6 +216,22 @@ class Preprocessor(NamedTuple):
             self.constant[chosen],
             None if self.columns is None else tuple(self.columns[place] for place in chosen),
         )
+
+    def _filled(self, table) -> np.ndarray:
+        table = self.table(table).astype(float)
+        if table.shape[1] != self.features:
+            raise ValueError(
+                f"table has {count(table.shape[1], 'column')} but the preprocessor was fitted on "
+                f"{self.features}: use the same columns, or select them"
+            )
+        arrays.check_size(table)
+        return self.filling.transform(table)
+
+    def _numbers(self, name: str, values) -> np.ndarray:
+        """Return numbers [..., T, F] of an array, a data frame or a dict of columns."""
+        if arguments.column_names(values, name) is None:
+            return arrays.as_numbers(name, values).astype(float)
+        return self.table(values, name).astype(float)
 
     def to_json(self) -> dict:
         """Return plain lists, numbers and strings, which `from_json` reads back bit for bit."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from lstmcore.display import displayed
 from lstmcore.formatting import count
-from lstmcore.series.arguments import as_table, check_size
+from lstmcore.series.arrays import as_rows, check_size
 
 SCALINGS = ("standard", "minmax", "none")
 
@@ -55,7 +55,7 @@ def fit_scaler(table, kind: str) -> Scaler:
       >>> scaler.transform([[2.0]]).tolist(), scaler.inverse_transform([[0.5]]).tolist()
       ([[0.5]], [[2.0]])
     """
-    table = as_table(table).astype(float)
+    table = as_rows("table", table).astype(float)
     if len(table) == 0:
         raise ValueError("table has no rows: there is nothing to fit a scaling to")
     check_size(table)

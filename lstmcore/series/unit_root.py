@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.formatting import count
-from lstmcore.series.arguments import as_table, check_size
+from lstmcore.series.arguments import as_table
+from lstmcore.series.arrays import check_size
 
 LEVEL = 0.05  # of significance, of both tests
 FEWEST, MOST = 20, 2_000  # rows to test; the time grows with their square
@@ -80,7 +81,7 @@ def stationarity(values) -> Stationarity | tuple[Stationarity, ...]:
       >>> print(series.stationarity(np.diff(walk)))
       stationary (ADF p = 0.000, KPSS p = 0.100)
     """
-    table = as_table(values).astype(float)
+    table = as_table(values, name="values").astype(float)
     if len(table) < FEWEST:
         raise ValueError(
             f"values has {count(len(table), 'row')}: tests of stationarity need at least {FEWEST}"

@@ -7,7 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from lstmcore import checks
 from lstmcore.formatting import count
-from lstmcore.series.arguments import as_numbers, as_table
+from lstmcore.series.arrays import as_numbers, as_rows
 
 CELLS_AT_ONCE = 2**22  # sorted at a time for a median: some 100 MB
 MOST_WINDOWS, MOST_NUMBERS = 20_000, 2**26  # numbers in all windows: 256 MiB of float32
@@ -37,7 +37,7 @@ def windows(table, length: int, horizon: int = 0, stride: int = 1):
       >>> inputs[:, :, 0].tolist(), targets[:, :, 0].tolist()
       ([[1, 2], [2, 3], [3, 4]], [[3], [4], [5]])
     """
-    table = as_table(table)
+    table = as_rows("table", table)
     length = checks.check_count("length", length)
     horizon = checks.check_count("horizon", horizon, minimum=0)
     stride = checks.check_count("stride", stride)
@@ -174,7 +174,7 @@ def temporalize(X, y, lookback: int):
       >>> X.shape, X[0, :, 0].tolist(), y.tolist()
       ((5, 3, 2), [0.3, 0.4, 0.5], [4, 5, 6, 7, 8])
     """
-    X, y = as_table(X), np.asarray(y)
+    X, y = as_rows("X", X), np.asarray(y)
     lookback = checks.check_count("lookback", lookback)
     if len(X) != len(y):
         raise ValueError(f"X has {count(len(X), 'row')} but y has {len(y)}: they must be aligned")

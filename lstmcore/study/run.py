@@ -22,6 +22,7 @@ import numpy as np
 
 from lstmcore.activations import Activation, name_of
 from lstmcore.display.html import sparkline, table, titled
+from lstmcore.display.text import given_fields
 from lstmcore.formatting import text_table
 from lstmcore.programs import compiled
 from lstmcore.sequence import lstm
@@ -168,7 +169,7 @@ class Run:
         return [*self.layers, *product(self.layers, names.QUANTITIES)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SingleLayer:
     """A model with one layer, "lstm": its weights are an LSTMParams, its output is h.
 
@@ -188,6 +189,8 @@ class SingleLayer:
     recurrent_activation: Activation = "sigmoid"
     output_activation: Activation | None = None
     reverse: bool = False
+
+    __repr__ = given_fields
 
     def apply(
         self,

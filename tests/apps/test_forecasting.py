@@ -608,7 +608,7 @@ VALUES = table()
         ),
         (lambda: train(VALUES, NAMES[:2]), ValueError, "values has 3 columns but columns names 2"),
         (lambda: train(VALUES, ("a", "a", "b")), ValueError, "columns holds a name twice"),
-        (lambda: train(VALUES.astype(str), NAMES), TypeError, "values must be real numbers"),
+        (lambda: train(VALUES.astype(str), NAMES), ValueError, "values must hold real numbers"),
         (
             lambda: train(VALUES[:30], NAMES, Settings(window=24)),
             ValueError,

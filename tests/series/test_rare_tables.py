@@ -44,22 +44,6 @@ def test_a_table_in_memory_that_is_refused(table, columns, message):
         series.missing(table, columns=columns)
 
 
-class Frame:
-    """A data frame of a library without `iloc`, whose columns differ in kind."""
-
-    columns = ("a", "b")
-
-    def __array__(self, dtype=None, copy=None):
-        return np.array([[1, None], [2, 4.5]], object)
-
-    def __getitem__(self, name):
-        return np.array([1, 2]) if name == "a" else np.array([NAN, 4.5])
-
-
-def test_a_frame_of_any_library():
-    assert series.missing(Frame()).counts.tolist() == [0, 1]
-
-
 def test_a_series_of_nullable_integers():
     pandas = pytest.importorskip("pandas")
     column = pandas.Series([1, None, 3], name="a", dtype="Int64")

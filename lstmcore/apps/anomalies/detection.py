@@ -17,7 +17,9 @@ from lstmcore.display import displayed
 from lstmcore.display.arrays import number_text
 from lstmcore.display.html import sparkline, table, titled
 from lstmcore.formatting import count
-from lstmcore.series.events import Event, events
+from lstmcore.series.events import Event, events, flags_of
+from lstmcore.series.frames import make_frame
+from lstmcore.series.row_index import RowIndex
 
 MOST_MARKED = 500  # events that are shaded in the plot of a notebook
 LEVELS = {"quantile": 0.999, "gaussian": 1e-4, "peaks": 1e-4}
@@ -83,6 +85,8 @@ class DetectionResult(NamedTuple):
       threshold: a row above it is flagged.
       events: segments of flagged rows, in the order of time.
       score: the function from errors [rows, F] to scores [rows], for `OnlineDetector.of`.
+      columns: F names of the columns, or () if they have none.
+      row_index: `series.row_index.RowIndex` of the data frame that was scored; None of an array.
     """
 
     scores: np.ndarray
@@ -90,19 +94,65 @@ class DetectionResult(NamedTuple):
     threshold: Threshold
     events: list[Event]
     score: Callable[[np.ndarray], np.ndarray]
+    columns: tuple[str, ...] = ()
+    row_index: RowIndex | None = None
+
+    def to_frame(self, library: str | None = None):
+        """Return the scores as a data frame with one row for each row of the series.
+
+        Args:
+          library: "pandas", "polars" or "pyarrow"; None takes that of the series, and pandas for an
+            array.
+
+        Returns:
+          Data frame with the index, or the times, of the series and the columns "score",
+          "is_anomalous" (inside of an event) and "contribution of NAME" for each column.
+
+        Raises:
+          ImportError: narwhals or the library is not installed.
+          ValueError: an unknown library.
+        """
+        rows, features = self.contributions.shape
+        names = self.columns or [f"column_{place}" for place in range(features)]
+        fractions = zip(names, self.contributions.T, strict=True)
+        columns = {
+            "score": self.scores,
+            "is_anomalous": flags_of(self.events, rows),
+            **{f"contribution of {name}": values for name, values in fractions},
+        }
+        return (self.row_index or RowIndex.numbered(rows)).frame(columns, np.arange(rows), library)
+
+    def events_to_frame(self, library: str | None = None):
+        """Return the events as a data frame, one row for each.
+
+        Args, Raises: as in `to_frame`.
+
+        Returns:
+          Data frame with the columns "first", "last" and "peak" (names of rows, such as times, or
+          their numbers), "rows" and "score".
+        """
+        index = self.row_index or RowIndex.numbered(len(self.scores))
+        bounds = [(event.start, event.stop - 1, event.peak) for event in self.events]
+        places = np.array(bounds, np.int64).reshape(-1, 3).T
+        names = [index.labels(rows, library) for rows in places]
+        columns = {
+            **dict(zip(("first", "last", "peak"), names, strict=True)),
+            "rows": places[1] - places[0] + 1,
+            "score": [event.score for event in self.events],
+        }
+        return make_frame(columns, library or index.library)
 
     def _repr_html_(self) -> str:
         """Return the scores with the threshold and the events, and the events as a table."""
         limit = self.threshold.value
-        marked = [(event.start, event.stop) for event in self.events]
-        plot = sparkline(
-            self.scores, "scores", width=600, height=80, line=limit, marked=marked[:MOST_MARKED]
-        )
-        rows = [
-            [f"{event.start:,}", f"{event.stop - 1:,}", f"{event.peak:,}", number_text(event.score)]
-            for event in self.events
-        ]
-        header = ["first row", "last row", "peak", "score"]
+        marked = [(event.start, event.stop) for event in self.events[:MOST_MARKED]]
+        plot = sparkline(self.scores, "scores", width=600, height=80, line=limit, marked=marked)
+        index = self.row_index or RowIndex.numbered(len(self.scores))
+        rows = []
+        for start, stop, peak, score in self.events:
+            names = index.labels(np.array([start, stop - 1, peak]))
+            rows.append([*map(str, names), f"{stop - start:,}", number_text(score)])
+        header = ["first", "last", "peak", "rows", "score"]
         return titled(
             f"{count(len(rows), 'event')} in {count(len(self.scores), 'row')}",
             f"threshold {number_text(limit)}: {self.threshold.how}",
@@ -136,7 +186,7 @@ def detect(
       gap, minimum: of `events`.
 
     Returns:
-      DetectionResult.
+      DetectionResult, whose `to_frame` keeps the index, or the times, of a data frame.
 
     Raises:
       ValueError: an unknown choice, a level that is out of range or given for the maximum, or
@@ -162,8 +212,16 @@ def detect(
         is_enough = np.isfinite(validation).all(axis=1).sum() > validation.shape[1]
         gaussian = fit_gaussian(validation if is_enough else normal)
         score_of, contributions_of = gaussian.score, gaussian.contributions
-    errors = detector.errors(values)
+    errors = detector.errors(detector.table(values))
     scores = score_of(errors)
     limit = settings.threshold_of(score_of(normal), errors.shape[1])
     found = events(scores, limit, gap=settings.gap, minimum=settings.minimum)
-    return DetectionResult(scores, contributions_of(errors), limit, found, score_of)
+    return DetectionResult(
+        scores,
+        contributions_of(errors),
+        limit,
+        found,
+        score_of,
+        detector.preprocessor.columns or (),
+        RowIndex.of(values, "values"),
+    )

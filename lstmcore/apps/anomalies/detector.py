@@ -20,6 +20,7 @@ from lstmcore.models.stacked import StackedLSTM
 from lstmcore.models.streaming import stream
 from lstmcore.programs import compiled
 from lstmcore.series.preprocessing import as_float32
+from lstmcore.series.row_index import RowIndex, like
 from lstmcore.training.history import history_html
 
 ERRORS = "errors.safetensors"
@@ -59,7 +60,7 @@ class Detector(Saved):
         """Return the errors of the validation rows, to which no weight was fitted."""
         return self.training_errors[self.validation_start :]
 
-    def errors(self, values) -> np.ndarray:
+    def errors(self, values):
         """Return the values minus their reconstruction or prediction.
 
         A row is compared with the mean or the median (`settings.combine`) of its reconstructions in
@@ -73,18 +74,21 @@ class Detector(Saved):
             one.
 
         Returns:
-          float64 [rows, F], in scaled units. NaN where a value is missing, in the rows that
-          differencing drops at the start, and for prediction in the `window` rows after those,
-          where the model has read fewer rows than in training.
+          float64 [rows, F], in scaled units; for a data frame one with the same index, or the same
+          times. NaN where a value is missing, in the rows that differencing drops at the start, and
+          for prediction in the `window` rows after those, where the model has read fewer rows than
+          in training.
 
         Raises:
-          ValueError: too few rows, other columns, values that the preprocessing refuses (such as
-            missing ones under missing="refuse"), or values so large that the model overflows.
+          ValueError: too few rows, other columns, times at irregular steps, values that the
+            preprocessing refuses (such as missing ones under missing="refuse"), or values so large
+            that the model overflows.
         """
-        table = self._table(values)
-        return np.where(np.isnan(table), np.nan, self._errors(table))
+        table = self.table(values)
+        errors = np.where(np.isnan(table), np.nan, self._errors(table))
+        return like(values, errors, self.preprocessor.columns)
 
-    def outputs(self, values) -> np.ndarray:
+    def outputs(self, values):
         """Return the reconstruction or prediction, in units of the data, to draw beside `values`.
 
         With differencing it is the sum of the true rows before and the difference in the output.
@@ -92,12 +96,26 @@ class Detector(Saved):
         Args, Raises: as in `errors`.
 
         Returns:
-          float64 [rows, F]; NaN as in `errors`, but not where a value is missing.
+          float64 [rows, F], or a data frame, as `errors`; NaN as there, but not where a value is
+          missing.
         """
-        table = self._table(values)
-        return (
+        table = self.table(values)
+        outputs = (
             self.preprocessor.filled(table) - self._errors(table) * self.preprocessor.scaler.scale
         )
+        return like(values, outputs, self.preprocessor.columns)
+
+    def table(self, values) -> np.ndarray:
+        """Return `values` as an array [rows, F], its columns in the order of the model.
+
+        Raises:
+          ValueError: other columns, no rows, or times at irregular steps.
+        """
+        RowIndex.of(values, "values")  # which checks the times
+        table = self.preprocessor.table(values, "values")
+        if not len(table):
+            raise ValueError("values has no rows: there is nothing to compare with")
+        return table
 
     def _describe(self) -> dict[str, Any]:
         return {
@@ -136,12 +154,6 @@ class Detector(Saved):
 
     def _repr_html_(self) -> str:
         return history_html("Detector", self.history, self.settings.method, repr(self.model))
-
-    def _table(self, values) -> np.ndarray:
-        table = self.preprocessor.table(values, "values")
-        if not len(table):
-            raise ValueError("values has no rows: there is nothing to compare with")
-        return table
 
     def _errors(self, table: np.ndarray) -> np.ndarray:
         """Return `errors`, including those of filled values."""

@@ -46,7 +46,7 @@ def gate_traces(
       >>> rows[[0, -1]].tolist(), run["encoder_0", "forget"].shape
       ([100, 115], (1, 16, 4))
     """
-    scaled = scaled_rows(detector.preprocessor, detector.preprocessor.table(values, "values"))
+    scaled = scaled_rows(detector.preprocessor, detector.table(values))
     dropped = detector.preprocessor.dropped_rows
     running, read = None, 0
     if detector.settings.method == "prediction":

@@ -16,7 +16,8 @@ from lstmcore.apps.anomalies.scores import mean_absolute
 from lstmcore.io.reading import damaged
 from lstmcore.io.tensors import Kind, open_tensors, write_tensors
 from lstmcore.models.streaming import Stream, named, stream, weights_digest
-from lstmcore.series.arguments import as_numbers, as_row, check_size
+from lstmcore.series.arguments import as_row
+from lstmcore.series.arrays import as_numbers, check_size
 from lstmcore.series.events import limit_of
 from lstmcore.types import LSTMState
 

@@ -17,6 +17,7 @@ from lstmcore.apps.training import fit_model
 from lstmcore.formatting import count
 from lstmcore.regularization import corrupt
 from lstmcore.series.arguments import as_table, column_names
+from lstmcore.series.row_index import RowIndex
 
 
 def train(
@@ -32,8 +33,8 @@ def train(
 
     Args:
       values: numbers [rows, F] or [rows], in the order of time: an array, a data frame or a dict of
-        columns, whose names the detector keeps. Anomalies among them are learned as normal, and
-        raise the thresholds.
+        columns, whose names the detector keeps. Times of a data frame must rise by equal steps.
+        Anomalies among the rows are learned as normal, and raise the thresholds.
       settings: None takes `Settings()`.
       callback, progress, checkpoint, resume: as in `lc.fit`.
 
@@ -41,8 +42,8 @@ def train(
       Detector, with the params of the best epoch if there is `patience`.
 
     Raises:
-      ValueError: too few rows for a window in the training part or in the validation part, or
-        values that the preprocessing refuses.
+      ValueError: too few rows for a window in the training part or in the validation part, times
+        at irregular steps, or values that the preprocessing refuses.
       ValueError, TypeError, NonFiniteLossError, KeyboardInterrupt: as in `lc.fit`.
 
     Examples:
@@ -53,6 +54,7 @@ def train(
       ((200, 1), 180)
     """
     settings = Settings() if settings is None else settings
+    RowIndex.of(values, "values")  # which checks the times
     table = as_table(values, name="values")
     validation_start = _validation_start(len(table), settings)
     preprocessor = settings.preprocessing.fit(table, rows=validation_start)

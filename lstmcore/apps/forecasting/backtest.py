@@ -21,6 +21,7 @@ from lstmcore.apps.forecasting.training import check_rows, train
 from lstmcore.display.html import titled
 from lstmcore.formatting import count, shorten, text_table
 from lstmcore.series.frames import make_frame
+from lstmcore.series.row_index import RowIndex
 
 
 class Backtest(NamedTuple):
@@ -132,6 +133,7 @@ def backtest(
       ([114, 117], (2, 1))
     """
     settings = replace(Settings() if settings is None else settings, test=0.0)
+    RowIndex.of(values, "values")  # which checks the times
     columns = names_of(values, columns)
     table = as_table(values, columns)
     horizon, season = settings.horizon, settings.season

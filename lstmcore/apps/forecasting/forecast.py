@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from lstmcore.display import displayed
 from lstmcore.display.arrays import number_text
 from lstmcore.display.html import sparkline, table, titled
 from lstmcore.formatting import count, shorten
+from lstmcore.series.row_index import RowIndex
 
 MOST_SHOWN = 4  # targets of a forecast in a notebook
 
@@ -27,6 +29,7 @@ class Forecast(NamedTuple):
       levels: the Q levels of the quantiles.
       quantiles: [N, horizon, targets, Q], or None.
       samples: [N, horizon, targets, S], or None.
+      row_index: `series.row_index.RowIndex` of the data frame that was forecast; None of an array.
     """
 
     origins: np.ndarray
@@ -35,6 +38,54 @@ class Forecast(NamedTuple):
     levels: tuple[float, ...] = ()
     quantiles: np.ndarray | None = None
     samples: np.ndarray | None = None
+    row_index: RowIndex | None = None
+
+    def to_frame(self, library: str | None = None, *, level: float = 0.8):
+        """Return the forecasts as a data frame with one row for each forecast row.
+
+        Args:
+          library: "pandas", "polars" or "pyarrow"; None takes that of the table that was forecast,
+            and pandas for an array.
+          level: of the interval, where there are samples.
+
+        Returns:
+          Data frame. Its index, or its column of times, goes on after that of the table; of an
+          array it is the number of the row. Columns: one for each target, "NAME 0.1" and so on for
+          the quantiles, or the ends of the interval from samples; and, with several forecasts,
+          "step", from 1 to the horizon, before these.
+
+        Raises:
+          ValueError: an index that does not say what comes after the last row, an unknown library,
+            or a level outside of 0 to 1.
+          ImportError: narwhals or the library is not installed.
+
+        Examples:
+          >>> from lstmcore import forecasting
+          >>> settings = forecasting.Settings(window=10, horizon=3, units=4, epochs=1)
+          >>> trained = forecasting.train(np.sin(np.arange(200) / 5), ["wave"], settings)
+          >>> trained.forecast(np.sin(np.arange(200) / 5)).to_frame().index.tolist()
+          [200, 201, 202]
+        """
+        forecasts, horizon, _ = self.point.shape
+        steps = np.arange(horizon)
+        columns = {"step": np.tile(steps + 1, forecasts)} if forecasts > 1 else {}
+        for place, target in enumerate(self.targets):
+            columns[target] = self.point[:, :, place].ravel()
+            for name, values in self._spread(place, level):
+                columns[f"{target} {name}"] = values.ravel()
+        positions = (self.origins[:, None] + steps).ravel()
+        return (self.row_index or RowIndex.numbered()).frame(columns, positions, library)
+
+    def _spread(self, place: int, level: float) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield (name, [N, horizon]) of a target's quantiles, or of the ends of its interval."""
+        if self.samples is not None:
+            names = f"{(1 - level) / 2:.4g}", f"{(1 + level) / 2:.4g}"
+            for name, end in zip(names, self.interval(level), strict=True):
+                yield name, end[:, :, place]
+        elif self.quantiles is not None:
+            for number, quantile in enumerate(self.levels):
+                if quantile != 0.5:  # the point
+                    yield f"{quantile:.4g}", self.quantiles[:, :, place, number]
 
     def _repr_html_(self) -> str:
         """Return the first forecast as a table, one row for each step, and its curves."""
@@ -48,10 +99,15 @@ class Forecast(NamedTuple):
             if self.quantiles is not None:
                 of_levels = zip(self.levels, self.quantiles[0, :, place].T, strict=True)
                 columns += [(f"{q:g} quantile", values) for q, values in of_levels if q != 0.5]
-        header = [f"row {self.origins[0]:,} +", *(name for name, _ in columns)]
+        positions = self.origins[0] + np.arange(horizon)
+        try:
+            labels = (self.row_index or RowIndex.numbered()).labels(positions)
+        except ValueError:  # names that do not say what comes after the last row
+            labels = positions
+        header = ["row", *(name for name, _ in columns)]
         rows: list[list[str]] = [["", *(sparkline(values, name) for name, values in columns)]]
-        for step in range(horizon):
-            rows.append([f"{step}", *(number_text(values[step]) for _, values in columns)])
+        for step, label in enumerate(labels):
+            rows.append([str(label), *(number_text(values[step]) for _, values in columns)])
         hidden = len(self.targets) - MOST_SHOWN
         more = f"and {count(hidden, 'more target')}" if hidden > 0 else ""
         drawn = "" if self.samples is None else f"{self.samples.shape[-1]:,} samples each"

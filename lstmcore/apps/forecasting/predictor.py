@@ -22,6 +22,7 @@ from lstmcore.models.forecaster import Forecaster
 from lstmcore.programs import compiled
 from lstmcore.series import Preprocessor, Split
 from lstmcore.series.preprocessing import as_float32
+from lstmcore.series.row_index import RowIndex
 from lstmcore.study.run import Run
 from lstmcore.training.history import history_html
 
@@ -82,24 +83,25 @@ class Trained(Saved):
 
         Args:
           values: [rows, F], columns as in training; those of a data frame or a dict are matched by
-            name, whatever their order.
+            name, whatever their order. Times of a data frame must rise by equal steps.
           origins: int [N], the row that each forecast starts with; None: the one after the last.
           future: [rows after the last, covariates], the future covariates in the order of
             `settings.future_covariates` (or with names), for forecasts that reach beyond the end
-            of `values`.
+            of `values`; their times, if both have some, are those that come next.
           samples: number S of forecasts with dropout left on (Gal & Ghahramani 2016) and with
             random noise of size `noise` (Zhu & Laptev 2017), for a model trained with dropout.
           key: random key for the samples; None takes `settings.seed`.
 
         Returns:
-          Forecast.
+          Forecast, whose `to_frame` carries on the index, or the times, of a data frame.
 
         Raises:
-          ValueError: origins without a window before them, missing future covariates, samples of a
+          ValueError: times at irregular steps, or of `future` other ones than come next, origins
+            without a window before them, missing future covariates, samples of a
             model without dropout or with quantiles, or values that the preprocessing refuses.
           TypeError: arguments of another kind.
         """
-        samples = self._checked_samples(samples)
+        samples, index = self._checked_samples(samples), RowIndex.of(values, "values")
         filled, scaled, origins = self._rows(values, origins, future)
         key = jax.random.key(self.settings.seed) if key is None else key
         # Two keys, or the noise would be drawn from the same bits as the dropout mask.
@@ -111,12 +113,14 @@ class Trained(Saved):
             point = in_units(output.mean(axis=-1, keepdims=True))[..., 0]
             normal = np.asarray(jax.random.normal(noise_key, output.shape))
             noisy = in_units(output + self.noise[..., None] * normal)
-            return Forecast(origins, self.targets, point, samples=noisy)
+            return Forecast(origins, self.targets, point, samples=noisy, row_index=index)
         if levels := self.settings.quantiles:
             output = in_units(output[..., 0])
             median = output[..., levels.index(0.5)]
-            return Forecast(origins, self.targets, median, levels, quantiles=output)
-        return Forecast(origins, self.targets, in_units(output)[..., 0])
+            return Forecast(
+                origins, self.targets, median, levels, quantiles=output, row_index=index
+            )
+        return Forecast(origins, self.targets, in_units(output)[..., 0], row_index=index)
 
     def run(self, values, origins=None, *, future=None, edits: Mapping | None = None) -> Run:
         """Return the `study.Run` of the forecasts: every gate of every step.
@@ -192,7 +196,12 @@ class Trained(Saved):
         return build(fields["settings"], fields["columns"])
 
     def table(self, values) -> np.ndarray:
-        """Return `values` as float64 [rows, F], with columns in the order of the model."""
+        """Return `values` as float64 [rows, F], with columns in the order of the model.
+
+        Raises:
+          ValueError: other columns, or times at irregular steps.
+        """
+        RowIndex.of(values, "values")  # which checks the times
         return as_table(values, self.columns)[:, arrange(self.columns, self.settings).order]
 
     def _test_origins(self, rows: int) -> np.ndarray:
@@ -249,6 +258,7 @@ class Trained(Saved):
         filled = self.preprocessor.filled(table)
         beyond = int(origins.max()) + horizon - rows
         if self.model.future_covariates and beyond > 0:
+            _check_times(values, future, beyond)
             filled = self._extended(filled, future, beyond)
         return filled, as_float32(self.preprocessor.transform(filled), TOO_LARGE), origins
 
@@ -286,6 +296,22 @@ class Trained(Saved):
         before = filled[origins[:, None] + np.arange(-dropped, 0), :count] if dropped else None
         inverse = self.preprocessor.select(range(count)).inverse_transform
         return np.moveaxis(inverse(np.moveaxis(output, -1, 0), before), 0, -1)
+
+
+def _check_times(values, future, rows: int) -> None:
+    """Raise ValueError unless the times of `future`, if it has some, come after those of values."""
+    index, own = RowIndex.of(values, "values"), RowIndex.of(future, "future")
+    if index is None or own is None or index.times is None or own.times is None:
+        return
+    expected = index.labels(index.rows + np.arange(rows))
+    for place, (time, label) in enumerate(
+        zip(expected, own.labels(np.arange(own.rows)), strict=False)
+    ):
+        if time != label:
+            raise ValueError(
+                f"future must go on where values end: its row {place} is of {label}, but {time} "
+                "comes next"
+            )
 
 
 @compiled

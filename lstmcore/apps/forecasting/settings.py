@@ -162,14 +162,6 @@ def as_table(values, columns: Sequence[str], name: str = "values") -> np.ndarray
     Raises:
       ValueError, TypeError: they are not so; see `series.arguments.as_table`.
     """
-    if arguments.column_names(values) is None:
-        try:
-            values = np.asanyarray(values)
-        except ValueError:  # which `as_table` explains
-            return arguments.as_table(values, columns, name)
-        if values.dtype.kind not in "iuf":
-            raise TypeError(f"{name} must be real numbers, got {values.dtype}")
-        checks.check_array(name, values[:, None] if values.ndim == 1 else values, "rows columns")
     return arguments.as_table(values, columns, name).astype(float)
 
 
@@ -184,5 +176,4 @@ def names_of(values, columns: Sequence[str] | None) -> tuple[str, ...]:
         return check_names("columns", columns)
     if own is not None:
         return own
-    shape = np.shape(values)
-    return tuple(f"column_{place}" for place in range(shape[1] if len(shape) > 1 else 1))
+    return tuple(f"column_{place}" for place in range(arguments.as_table(values).shape[1]))

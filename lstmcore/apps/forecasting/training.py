@@ -17,6 +17,7 @@ from lstmcore.formatting import count
 from lstmcore.models.forecaster import Forecaster
 from lstmcore.programs import compiled
 from lstmcore.series.preprocessing import as_float32
+from lstmcore.series.row_index import RowIndex
 
 
 def train(
@@ -39,8 +40,8 @@ def train(
 
     Args:
       values: numbers [rows, F] in the order of time, rows at equal distances; [rows] for a single
-        column. An array, a data frame or a dict of columns. `settings.preprocessing` decides what
-        becomes of NaN.
+        column. An array, a data frame or a dict of columns. Times of a data frame must rise by
+        equal steps. `settings.preprocessing` decides what becomes of NaN.
       columns: F names; None takes those of a data frame or a dict, and calls the columns of an
         array column_0, column_1, ...
       settings: None takes `Settings()`.
@@ -50,8 +51,8 @@ def train(
       Trained.
 
     Raises:
-      ValueError: too few rows, unknown names, settings that do not fit together, or values that
-        the preprocessing refuses.
+      ValueError: too few rows, unknown names, settings that do not fit together, times at
+        irregular steps, or values that the preprocessing refuses.
       TypeError: arguments of another kind.
       NonFiniteLossError, KeyboardInterrupt: as `lc.fit`, with the params so far in its `result`.
 
@@ -65,6 +66,7 @@ def train(
       (1, 3, 1)
     """
     settings = Settings() if settings is None else settings
+    RowIndex.of(values, "values")  # which checks the times
     names = names_of(values, columns)
     table = as_table(values, names)
     table = table[:, arrange(names, settings).order]

@@ -14,7 +14,7 @@ import numpy as np
 
 from lstmcore.display import displayed
 from lstmcore.formatting import count
-from lstmcore.series.arguments import as_table_of_times
+from lstmcore.series.arrays import as_rows_of_times
 from lstmcore.series.times.column import TimeColumn
 from lstmcore.series.times.errors import UnsortedTimesError
 from lstmcore.series.times.format import TimeLabels
@@ -76,7 +76,7 @@ def sort_rows(column: TimeColumn, values) -> tuple[TimeColumn, np.ndarray]:
       >>> list(column.labels), values[:, 0].tolist()
       (['2024-01-01', '2024-01-02', '2024-01-03'], [10, 20, 30])
     """
-    values = as_table_of_times(values, len(column.times))
+    values = as_rows_of_times(values, len(column.times))
     order = np.argsort(column.times, kind="stable")
     return column.take(order), values[order]
 
@@ -107,7 +107,7 @@ def merge_duplicates(
       >>> list(column.labels), values[:, 0].tolist()
       (['2024-01-01', '2024-01-02'], [1.0, 2.0])
     """
-    values = as_table_of_times(values, len(column.times)).astype(float)
+    values = as_rows_of_times(values, len(column.times)).astype(float)
     _check_sorted(column)
     starts = _starts(column.times)
     return column.take(starts), _aggregate(values, starts, how)
@@ -144,7 +144,7 @@ def resample(
       >>> list(resampled.column.labels), resampled.values[:, 0].tolist(), resampled.left_out
       (['2024-01-01 10:05', '2024-01-01 10:10'], [15.0, 40.0], 2)
     """
-    values = as_table_of_times(values, len(column.times)).astype(float)
+    values = as_rows_of_times(values, len(column.times)).astype(float)
     grid = _Grid.of(every, column)
     _check_sorted(column)
     bins, (skip_first, skip_last) = grid.bins, grid.unfilled_ends()

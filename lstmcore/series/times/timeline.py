@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.formatting import count
-from lstmcore.series.arguments import as_table_of_times
+from lstmcore.series.arrays import as_rows_of_times
 from lstmcore.series.times import errors
 from lstmcore.series.times.calendar import Calendar, Consecutive, find_calendar, first_break
 from lstmcore.series.times.column import TimeColumn, read_times
@@ -156,7 +156,7 @@ def insert_gaps(values, times: Times) -> tuple[np.ndarray, Sequence[str]]:
       >>> values[:, 0].tolist(), list(labels)
       ([5.0, 6.0, nan, 7.0], ['2001', '2002', '2003', '2004'])
     """
-    values = as_table_of_times(values, len(times.labels)).astype(float)
+    values = as_rows_of_times(values, len(times.labels)).astype(float)
     if times.gaps > MOST_GAPS * len(values):
         row = int(np.diff(times.positions).argmax()) + 1
         raise errors.IrregularTimesError(
