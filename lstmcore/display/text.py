@@ -20,7 +20,7 @@ LONGEST_FLOAT = 8  # of a number that is shown as it is, not rounded to six digi
 def fields_text(value: Any) -> str:
     """Return a value with its fields, arrays by dtype, shape and range.
 
-    A field that is None by default is left out.
+    A field that has its default, such as None, is left out.
 
     Examples:
       >>> from lstmcore.types import DenseParams, LSTMState
@@ -49,8 +49,10 @@ def given_fields(value: Any) -> str:
 
 
 def named_fields(value: Any) -> dict[str, Any] | None:
-    """Return the fields of a NamedTuple or dataclass by name, but for those that are None by
-    default; None for any other value."""
+    """Return the fields of a NamedTuple or dataclass by name; None for any other value.
+
+    A field that has its default is left out.
+    """
     defaults: dict[str, Any]
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         defaults, given = getattr(value, "_field_defaults", {}), value._asdict()
@@ -59,11 +61,8 @@ def named_fields(value: Any) -> dict[str, Any] | None:
         given = {field.name: getattr(value, field.name) for field in fields(value) if field.repr}
     else:
         return None
-    return {
-        name: field
-        for name, field in given.items()
-        if field is not None or defaults.get(name, MISSING) is not None
-    }
+    # By identity: two arrays are not simply equal or not.
+    return {k: field for k, field in given.items() if field is not defaults.get(k, MISSING)}
 
 
 def leaf_text(value: Any) -> str:

@@ -1,5 +1,9 @@
 """How values print: arrays by dtype, shape and range, models without their defaults."""
 
+import copy
+import pickle
+import subprocess
+import sys
 import time
 from functools import partial
 from typing import NamedTuple
@@ -39,7 +43,7 @@ def test_a_trace_is_a_line_for_each_array():
     )
 
 
-def test_what_fits_is_one_line_and_none_by_default_is_left_out():
+def test_what_fits_is_one_line_and_defaults_are_left_out():
     assert repr(lc.LSTMState(ZEROS, ZEROS + 1)) == (
         "LSTMState(h=float32[5, 4] all 0, c=float32[5, 4] all 1)"
     )
@@ -239,3 +243,23 @@ def test_a_run_offers_its_layers_and_quantities(key):
     offered = run._ipython_key_completions_()
     assert ("lstm_0" if key == "run[" else ("lstm_0", "forget")) in offered
     assert len(offered) == 7
+
+
+def test_a_summary_survives_a_copy():
+    summary = lc.summary(lc.StackedLSTM(2, 4, 1))
+    for twin in (pickle.loads(pickle.dumps(summary)), copy.deepcopy(summary)):
+        assert (twin, twin.rows, twin.total) == (summary, summary.rows, summary.total)
+
+
+def test_without_jax_a_model_and_its_params_print_too():
+    code = (
+        "import sys; sys.modules['jax'] = None\n"
+        "import numpy as np, lstmcore as lc\n"
+        "model = lc.Autoencoder(features=2, units=4)\n"
+        "print(model, model._repr_html_(), lc.DenseParams(np.ones((2, 3)), None))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == (
+        "Autoencoder(features=2, units=(4,)) None "
+        "DenseParams(kernel=float64[2, 3] all 1, bias=None)\n"
+    )
