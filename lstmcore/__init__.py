@@ -66,6 +66,7 @@ _NAMES = {
 _MODULES = {
     "anomalies": "apps.anomalies",
     "chain": "models.chain_parts",
+    "estimators": "apps.estimators",
     "forecasting": "apps.forecasting",
     "ops": "ops",
     "reference": "reference",
@@ -100,7 +101,7 @@ def __dir__():
 
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
     from lstmcore import ops, reference, series, study
-    from lstmcore.apps import anomalies, forecasting
+    from lstmcore.apps import anomalies, estimators, forecasting
     from lstmcore.attention import attend, init_attention
     from lstmcore.batching import Buckets, buckets
     from lstmcore.cell import init_lstm, lstm_step, zero_state
