@@ -107,6 +107,7 @@ def test_in_a_pipeline(detector):
     assert pipeline.fit_predict(NORMAL).tolist() == [1] * 120
 
 
+@pytest.mark.thorough
 def test_a_grid_search_with_labels():
     """Small values at the wrong time look normal to a model that has learnt next to nothing."""
     X = np.concatenate([NORMAL, NORMAL])

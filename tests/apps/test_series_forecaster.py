@@ -108,6 +108,7 @@ def test_in_cross_validation_and_a_pipeline():
     np.testing.assert_allclose(scaled, scores, atol=0.02)
 
 
+@pytest.mark.thorough
 def test_a_grid_search_finds_what_helps():
     """On a straight line, whose differences are learnt at once and whose values never recur."""
     line = np.arange(120.0)[:, None] + 0.1 * np.random.default_rng(0).normal(size=(120, 1))
