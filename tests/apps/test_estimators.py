@@ -147,3 +147,17 @@ def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "lstmcore.apps.estimators")
     with pytest.raises(ImportError, match=r"lstmcore.estimators needs .* pip install scikit-learn"):
         from lstmcore import estimators  # noqa: F401
+
+
+@pytest.mark.parametrize("kind", [AnomalyDetector, SeriesForecaster])
+def test_times_of_a_frame_are_no_feature_and_must_be_in_order(kind):
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    times = pandas.date_range("2024-01-01", periods=40, freq="h", name="hour")
+    indexed = pandas.DataFrame({"load": np.sin(np.arange(40) / 3)}, times)
+    expected = kind(**small).fit(indexed.to_numpy()).predict(indexed.to_numpy())
+    for frame in (indexed, polars.from_pandas(indexed.reset_index())):
+        estimator = kind(**small).fit(frame)
+        assert list(estimator.feature_names_in_) == ["load"]
+        np.testing.assert_array_equal(estimator.predict(frame), expected)
+        with pytest.raises(ValueError, match="sort the rows by time"):
+            estimator.predict(frame[::-1])

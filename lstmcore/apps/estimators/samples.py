@@ -11,6 +11,8 @@ from sklearn.utils.validation import validate_data
 from lstmcore.apps.settings import SeriesSettings
 from lstmcore.formatting import count
 from lstmcore.series import Preprocessing
+from lstmcore.series.frames import narwhals
+from lstmcore.series.row_index import RowIndex
 
 Settings = TypeVar("Settings", bound=SeriesSettings)
 
@@ -40,13 +42,17 @@ def as_samples(estimator, X, *, fitting: bool, missing: str) -> np.ndarray:
 
     Args:
       estimator: it learns number and names of the columns (`fitting`), or compares X with them.
-      X: [rows, F], in the order of time.
+      X: [rows, F], in the order of time. The times of a data frame must rise by equal steps; a
+        column of them is none of the F.
       missing: NaN is an error if this is "refuse".
 
     Raises:
       ValueError: X of another shape, with other columns than in `fit`, infinite, without numbers,
-        or with values missing that are refused.
+        with values missing that are refused, or with times at irregular steps.
     """
+    rows = RowIndex.of(X, "X")
+    if rows is not None and rows.times is not None and rows.index is None:
+        X = narwhals().from_native(X).drop(rows.times.name).to_native()
     table = validate_data(estimator, X, reset=fitting, ensure_all_finite="allow-nan").astype(float)
     gone = np.isnan(table)
     if missing == "refuse" and gone.any():
