@@ -66,6 +66,7 @@ _NAMES = {
 _MODULES = {
     "anomalies": "apps.anomalies",
     "chain": "models.chain_parts",
+    "estimators": "apps.estimators",
     "forecasting": "apps.forecasting",
     "ops": "ops",
     "reference": "reference",
@@ -80,7 +81,12 @@ _ADVICE = {  # names that other libraries have
     "Sequential": ": it is lc.Chain here, such as lc.Chain([lc.chain.LSTM(8)], features=2)",
 }
 
-__all__ = [*_MODULES, *(name for names in _NAMES.values() for name in names)]
+_OPTIONAL = ["estimators"]  # needs scikit-learn, without which a star import must work
+
+__all__ = [
+    *(name for name in _MODULES if name not in _OPTIONAL),
+    *(name for names in _NAMES.values() for name in names),
+]
 
 
 def __getattr__(name):
@@ -95,12 +101,12 @@ def __getattr__(name):
 
 
 def __dir__():
-    return [*__all__, "__version__"]
+    return [*__all__, *_OPTIONAL, "__version__"]
 
 
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
     from lstmcore import ops, reference, series, study
-    from lstmcore.apps import anomalies, forecasting
+    from lstmcore.apps import anomalies, estimators, forecasting
     from lstmcore.attention import attend, init_attention
     from lstmcore.batching import Buckets, buckets
     from lstmcore.cell import init_lstm, lstm_step, zero_state

@@ -4,7 +4,7 @@ autoencoding  windows of a table, encoded and reconstructed: `lstmcore fit`
 forecasting   the next rows of a table: `lstmcore forecast`
 anomalies     rows that are unlike the training data: `lstmcore anomalies`
 translation   texts to texts: `lstmcore translate`
-features      codes of an autoencoder as features for scikit-learn
+estimators    detector, forecaster and codes as estimators of scikit-learn
 settings      what the settings of all applications share
 training      weights from the seed, then `lc.fit`
 report        the HTML page of a run

@@ -14,9 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import estimator_checks
 
-from lstmcore.apps.features import LatentFeatures
+from lstmcore.apps.estimators import LatentFeatures
 
 LSTM, DENSE = lc.Autoencoder(2, (6, 3)), lc.DenseAutoencoder(8, 3)
 
@@ -70,7 +69,7 @@ def test_windows_and_their_flattened_rows_are_the_same():
 def test_many_rows_are_read_in_pieces(monkeypatch):
     features = LatentFeatures(DENSE, **fast).fit(TABLE)
     whole = features.transform(TABLE)
-    monkeypatch.setattr("lstmcore.apps.features.ROWS_AT_ONCE", 25)
+    monkeypatch.setattr("lstmcore.apps.estimators.features.ROWS_AT_ONCE", 25)
     np.testing.assert_allclose(features.transform(TABLE), whole, rtol=1e-5, atol=1e-6)
 
 
@@ -118,14 +117,6 @@ def test_in_a_grid_search():
     assert len(search.cv_results_["params"]) == 2
     assert search.best_params_["latentfeatures__model"] in (small, large)
     assert search.best_score_ > 0.8
-
-
-@pytest.mark.thorough
-def test_what_scikit_learn_asks_of_a_transformer():
-    """Two of its checks that this one did not pass; all others are passed, too."""
-    features = LatentFeatures(lc.Autoencoder(1, 2), epochs=1)
-    estimator_checks.check_transformer_data_not_an_array("LatentFeatures", features)
-    estimator_checks.check_transformer_preserve_dtypes("LatentFeatures", features)
 
 
 def test_names_of_columns_are_kept_and_checked():
@@ -196,15 +187,6 @@ WITH_NAN = np.where(np.arange(8) == 3, np.nan, TABLE)
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
-
-
-def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
-    import sys
-
-    monkeypatch.setitem(sys.modules, "sklearn.base", None)
-    monkeypatch.delitem(sys.modules, "lstmcore.apps.features")
-    with pytest.raises(ImportError, match="pip install scikit-learn"):
-        import lstmcore.apps.features  # noqa: F401
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,15 @@ def test_every_public_name_exists_and_is_listed():
     assert set(lc.__all__) <= set(dir(lc))
 
 
+def test_a_star_import_needs_no_scikit_learn():
+    assert "estimators" not in lc.__all__
+    assert "estimators" in dir(lc)
+
+
 def test_type_checkers_see_the_same_names():
     blocks = [node for node in ast.parse(SOURCE.read_text()).body if isinstance(node, ast.If)]
     imported = {alias.asname or alias.name for node in blocks[0].body for alias in node.names}
-    assert imported == set(lc.__all__)
+    assert imported == {*lc.__all__, "estimators"}
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -36,7 +41,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_core_imports_jax_and_numpy_alone():
-    extras = ["optax", "matplotlib", "safetensors", "rich", "typer", "keras", "pandas"]
+    extras = ["optax", "matplotlib", "safetensors", "rich", "typer", "keras", "pandas", "sklearn"]
     code = (
         "import sys, jax; before = set(sys.modules)\n"
         "import lstmcore as lc\n"

@@ -182,11 +182,11 @@ def test_what_a_loss_referred_to_before_is_let_go():
 
 @pytest.mark.thorough
 def test_an_activation_of_ones_own_goes_with_its_latent_features():
-    features = pytest.importorskip("lstmcore.apps.features")
+    estimators = pytest.importorskip("lstmcore.apps.estimators")
     large = Large()
     reference = weakref.ref(large)
     model = lc.DenseAutoencoder(features=4, units=2, activation=activation(large))
-    features.LatentFeatures(model, epochs=1).fit(X.reshape(4, 4))
+    estimators.LatentFeatures(model, epochs=1).fit(X.reshape(4, 4))
     del large, model
     gc.collect()
     assert reference() is None

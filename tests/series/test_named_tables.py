@@ -166,7 +166,7 @@ def test_a_preparation_without_names_is_read_as_before():
 
 
 def test_features_for_scikit_learn_refuse_another_order():
-    from lstmcore.apps.features import LatentFeatures
+    from lstmcore.apps.estimators import LatentFeatures
 
     features = LatentFeatures(lc.DenseAutoencoder(2, (1,)), epochs=1).fit(FRAME)
     assert list(features.feature_names_in_) == ["load", "temp"]

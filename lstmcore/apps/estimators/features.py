@@ -1,9 +1,7 @@
 """Codes of an autoencoder as features, in a transformer of scikit-learn.
 
-    features = LatentFeatures(lc.Autoencoder(features=2, units=8), epochs=50)
-    classifier = make_pipeline(StandardScaler(), features, LogisticRegression())
-
-Needs scikit-learn (1.6 or newer), which is not needed elsewhere.
+features = LatentFeatures(lc.Autoencoder(features=2, units=8), epochs=50)
+classifier = make_pipeline(StandardScaler(), features, LogisticRegression())
 """
 
 from __future__ import annotations
@@ -12,6 +10,8 @@ from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lstmcore import checks
 from lstmcore.apps.settings import TrainingSettings
@@ -21,15 +21,6 @@ from lstmcore.models.autoencoders import Autoencoder
 from lstmcore.models.dense_autoencoder import DenseAutoencoder
 from lstmcore.programs import compiled
 from lstmcore.regularization import corrupt
-
-try:
-    from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-    from sklearn.utils.validation import check_is_fitted, validate_data
-except ImportError as error:
-    raise ImportError(
-        "features for scikit-learn need the package scikit-learn, 1.6 or newer: "
-        "pip install scikit-learn"
-    ) from error
 
 ROWS_AT_ONCE = 1024  # in `transform`, so that memory does not grow with the data
 
@@ -57,9 +48,9 @@ class LatentFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     Examples:
       >>> import numpy as np, lstmcore as lc
-      >>> from lstmcore.apps.features import LatentFeatures
+      >>> from lstmcore import estimators
       >>> X = np.sin(np.arange(40)[:, None] + np.arange(6))   # windows of 6 steps, flattened
-      >>> features = LatentFeatures(lc.Autoencoder(features=1, units=3), epochs=2)
+      >>> features = estimators.LatentFeatures(lc.Autoencoder(features=1, units=3), epochs=2)
       >>> features.fit_transform(X).shape, features.get_feature_names_out()[0]
       ((40, 3), 'latentfeatures0')
     """
