@@ -8,7 +8,7 @@ import nbclient
 import nbformat
 import numpy as np
 import pytest
-from browsing import assert_sound, launched, open_file
+from browsing import assert_sound, open_file
 from jupyter_core.utils import run_sync
 
 import lstmcore as lc
@@ -259,16 +259,15 @@ def test_an_unknown_library_is_refused(result):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_browser_draws_plots_in_the_colour_of_the_text(tmp_path, run, scheme):
+def test_a_browser_draws_plots_in_the_colour_of_the_text(browser, tmp_path, run, scheme):
     path = tmp_path / "trace.html"
     head = "<!doctype html><meta charset='utf-8'><meta name='color-scheme' content='light dark'>"
     path.write_text(head + run["lstm_0"]._repr_html_(), encoding="utf-8")
-    with launched() as browser:
-        page = open_file(browser, path, "polyline", scheme=scheme)
-        style = "e => (s => [s.color, s.stroke, s.backgroundColor])(getComputedStyle(e))"
-        cell = page.locator("td").first.evaluate(style)
-        line = page.locator("polyline").first.evaluate(style)
-        assert_sound(page)
+    page = open_file(browser, path, "polyline", scheme=scheme)
+    style = "e => (s => [s.color, s.stroke, s.backgroundColor])(getComputedStyle(e))"
+    cell = page.locator("td").first.evaluate(style)
+    line = page.locator("polyline").first.evaluate(style)
+    assert_sound(page)
     colour = {"light": "rgb(0, 0, 0)", "dark": "rgb(255, 255, 255)"}[scheme]
     assert (cell[0], line[1]) == (colour, colour)
     assert cell[2] == line[2] == "rgba(0, 0, 0, 0)"
