@@ -20,6 +20,7 @@ import numpy as np
 
 import lstmcore as lc
 from lstmcore import checks
+from lstmcore.arrays import is_traced
 from lstmcore.models.seq2seq_layers import (
     ATTENTIONS,
     TIES,
@@ -204,7 +205,7 @@ class Seq2Seq:
           (DecoderState that the decoder starts from, Trace of each LSTM layer of the encoder by
           name).
         """
-        self._check(ops, params, edits, key)
+        params = self._checked(ops, params, edits, key)
         source, mask = self._sequence(ops, "source", source, mask)
         options = {
             "mask": mask,
@@ -270,7 +271,7 @@ class Seq2Seq:
             in `edits`.
           TypeError: arguments of another kind.
         """
-        self._check(ops, params, edits, key)
+        params = self._checked(ops, params, edits, key)
         keys: Any = [None, None, None] if key is None else ops.random.split(key, 3)
         state, encoded = self.encode(
             params, source, mask=source_mask, edits=edits, key=keys[0], ops=ops
@@ -319,7 +320,7 @@ class Seq2Seq:
             `edits`.
           TypeError: arguments of another kind.
         """
-        self._check(ops, params, edits)
+        params, token = self._checked(ops, params, edits), ops.as_array("token", token)
         _check_token(self, token, state)
         x_t = _vectors(self, ops, params, "target", token)
         h, layers, _ = _step_decoder(self, ops, params, x_t, state, edits, None)
@@ -353,17 +354,20 @@ class Seq2Seq:
         self._sequence(lc.ops, "source", source, None)
         self._sequence(lc.ops, "target", target, None)
 
-    def _check(self, ops: Any, params: dict, edits: Edits, key: jax.Array | None = None) -> None:
+    def _checked(self, ops: Any, params: dict, edits: Edits, key: jax.Array | None = None) -> dict:
+        """Return params as arrays; raise unless they, the edits and the key fit the model."""
         if key is not None:
             check_key(ops, key)
-        check_params(params, self.layers)
+        params = check_params(params, self.layers)
         check_edits(edits, self.layers)
+        return params
 
     def _sequence(
         self, ops: Any, side: str, x: jax.Array, mask: jax.Array | None
     ) -> tuple[jax.Array, jax.Array | None]:
         """Check a sequence of tokens or vectors and its mask; return both."""
         size, width = getattr(self, side), self.embedding[side == "target"]
+        x = ops.as_array(side, x)
         if width is None:
             checks.check_array(
                 side, x, "batch time features", "a model of tokens has an `embedding`"
@@ -375,7 +379,9 @@ class Seq2Seq:
             checks.check_ids(side, x, size)
         x = ops.np.asarray(x)
         if mask is not None:
-            checks.check_mask(mask, x.shape[0], x.shape[1], name=f"{side}_mask", owner=side)
+            name = f"{side}_mask"
+            mask = ops.as_array(name, mask)
+            mask = checks.check_mask(mask, x.shape[0], x.shape[1], name=name, owner=side)
         elif width is not None:
             mask = x != PADDING
         return x, mask
@@ -550,7 +556,7 @@ def _check_token(model: Seq2Seq, token: jax.Array, state: DecoderState) -> None:
 
 def _check_probability(name: str, value: Any) -> None:
     """Raise unless `value` is a number from 0 to 1; one that is being traced is not checked."""
-    if checks.is_traced(value):
+    if is_traced(value):
         return
     if np.ndim(value) or np.asarray(value).dtype.kind not in "iufV":  # V: bfloat16
         raise TypeError(f"{name} must be a number from 0 to 1, got {value!r}")

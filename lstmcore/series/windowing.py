@@ -6,6 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from lstmcore import checks
+from lstmcore.arrays import check_known, refuse_frame
 from lstmcore.formatting import count
 from lstmcore.series.arguments import as_numbers, as_table
 
@@ -17,7 +18,8 @@ def windows(table, length: int, horizon: int = 0, stride: int = 1):
     """Return every segment of `length` rows, and with a horizon the rows that follow each.
 
     Args:
-      table: numbers [rows] or [rows, F], in the order of time.
+      table: numbers [rows] or [rows, F], in the order of time. Of a data frame its `to_numpy()`,
+        with the columns in the order that the model reads: windows have no names.
       length: T, rows in a window.
       horizon: rows after each window that a model is to predict; 0 for none.
       stride: rows from the start of one window to the start of the next.
@@ -30,6 +32,7 @@ def windows(table, length: int, horizon: int = 0, stride: int = 1):
     Raises:
       ValueError: a table that is not numeric or has neither one nor two axes, a length or stride
         below 1, or a table too short for one window.
+      TypeError: a data frame, or arguments of another kind.
 
     Examples:
       >>> import lstmcore as lc
@@ -37,6 +40,8 @@ def windows(table, length: int, horizon: int = 0, stride: int = 1):
       >>> inputs[:, :, 0].tolist(), targets[:, :, 0].tolist()
       ([[1, 2], [2, 3], [3, 4]], [[3], [4], [5]])
     """
+    refuse_frame("table", table)
+    check_known("table", table)
     table = as_table(table)
     length = checks.check_count("length", length)
     horizon = checks.check_count("horizon", horizon, minimum=0)
@@ -103,6 +108,7 @@ def unwindow(windows, stride: int = 1, how: str = "mean") -> np.ndarray:
       >>> series.unwindow(lc.windows([1.0, 2.0, 3.0, 4.0], length=2))[:, 0].tolist()
       [1.0, 2.0, 3.0, 4.0]
     """
+    check_known("windows", windows)
     windows, stride = as_numbers("windows", windows), checks.check_count("stride", stride)
     if windows.ndim < 2 or 0 in windows.shape[:2]:
         raise ValueError(

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore.activations import Activation, name_of
+from lstmcore.arrays import as_array
 from lstmcore.formatting import text_table
 from lstmcore.programs import compiled
 from lstmcore.sequence import lstm
@@ -213,12 +214,15 @@ def run(
       >>> run["encoder_0", "forget", 0].shape
       (3, 8)
     """
+    given = {"params": params, "x": x, "mask": mask, "target": target}
+    params, x, mask, target = (
+        jax.tree.map(partial(as_array, name), value) for name, value in given.items()
+    )
     _check_model(model, x, target)
     if edits or not _is_value(model):
         result = jax.jit(partial(_run, model, edits=edits))(params, x, mask, target)
     else:
-        # With its method in the key, a class whose `apply` is replaced is compiled anew.
-        result = _cached_run((model, type(model).apply), params, x, mask, target)
+        result = _cached_run(model, params, x, mask, target)
     for layer, trace in result.traces.items():
         if edits and layer in edits:
             _refuse_nan(layer, trace)
@@ -271,10 +275,7 @@ def _run(model, params, x, mask, target, edits=None) -> Run:
     return Run(x, mask, outputs, traces, masks, tuple(traces), target, attention)
 
 
-@compiled
-def _cached_run(fixed, params, x, mask, target) -> Run:
-    model, _ = fixed
-    return _run(model, params, x, mask, target)
+_cached_run = compiled(_run)
 
 
 def _is_value(model) -> bool:
