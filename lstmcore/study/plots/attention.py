@@ -46,7 +46,7 @@ def plot_attention(
         )
     example = one_place("example", example, len(run.inputs))
     weights = np.asarray(run.attention[example], dtype=float)
-    masks = run.masks["decoder_0"], run.mask
+    masks = run.masks[run.decoder[0]] if run.decoder else None, run.mask
     kept = [
         np.arange(size) if mask is None else np.flatnonzero(mask[example])
         for mask, size in zip(masks, weights.shape, strict=True)

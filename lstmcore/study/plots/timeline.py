@@ -51,7 +51,7 @@ class Timeline(NamedTuple):
         example = one_place("example", example, len(run.inputs))
         real = _real(run.masks[layer], example, trace.h.shape[1])
         inputs, mask, title = run.inputs, run.mask, "input $x$"
-        if run.target is not None and layer.startswith("decoder"):
+        if run.target is not None and layer in run.decoder:
             inputs, mask, title = run.target, run.masks[layer], "target"
         x = np.asarray(inputs[example])
         if x.ndim == 1:  # tokens: one column
