@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks, specs
-from lstmcore.arrays import as_array, as_params
+from lstmcore.arrays import as_array, as_params, check_known
 from lstmcore.checks import check_lstm_params
 from lstmcore.formatting import excerpt
 from lstmcore.io.reading import damaged
@@ -112,6 +112,7 @@ class Stream:
         Raises:
           OSError: the file cannot be written.
         """
+        check_known("the stream", (self.params, self.states))
         description = {"format": FORMAT, "weights": weights_digest(self.params)}
         write_tensors(path, named(self.states), {KEY: json.dumps(description)})
 
@@ -276,6 +277,7 @@ def _rows_as_bool(rows: Any, batch: int) -> jax.Array:
     """Return `rows` as bool [B]."""
     if isinstance(rows, jax.Array) and rows.dtype == jnp.bool and rows.shape == (batch,):
         return rows  # under `jax.jit`, too
+    check_known("rows", rows)
     chosen = np.zeros(batch, bool)
     try:
         chosen[slice(None) if rows is None else rows] = True

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.arrays import as_params, as_state, as_values
+from lstmcore.arrays import as_params, as_state, as_values, check_known
 from lstmcore.reference.cell import lstm_step, lstm_step_backward, zero_state
 from lstmcore.reference.layers import repeat_vector
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
@@ -113,6 +113,7 @@ def lstm_backward(  # the arguments and results of `lstm`, and their gradients
       >>> d_params.kernel.shape, d_x.shape
       ((2, 12), (5, 7, 2))
     """
+    check_known("trace", (trace, d_state, d_trace))
     x, state, mask = _checked(params, x, state, mask)
     options = {
         "activation": activation,

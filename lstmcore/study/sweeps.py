@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lstmcore.arrays import check_known
 from lstmcore.study.edits import ABSENT
 from lstmcore.study.names import GATES, check_gate, check_layer, check_returns_number, shapes_of
 from lstmcore.study.run import mask_of
@@ -137,6 +138,8 @@ def patch_sweep(
       >>> sweep.effect["lstm_0"].shape, sweep.effect["lstm_0"].round(6)[:2].tolist()
       ((6,), [0.0, 0.0])
     """
+    for name, value in (("clean", clean), ("corrupt", corrupt)):
+        check_known(name, value)
     if np.shape(clean) != np.shape(corrupt):
         raise ValueError(
             f"clean and corrupt must have one shape, got {np.shape(clean)} and "
@@ -294,6 +297,8 @@ class Plan:
 
 def plan_sweep(apply, params, x, metric, over, layers, gates, mask) -> Plan:
     """Check the arguments without running anything, and lay out the sweep."""
+    for name, value in (("params", params), ("x", x), ("mask", mask)):
+        check_known(name, value)
     over, gates = ((axes,) if isinstance(axes, str) else tuple(axes) for axes in (over, gates))
     for axis in over:
         if axis not in AXES or over.count(axis) > 1:

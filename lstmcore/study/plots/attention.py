@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from lstmcore.arrays import check_known
 from lstmcore.formatting import count
 from lstmcore.study.plots.style import FRACTION, colour_bar, heat_map, panels, plain
 from lstmcore.study.plots.timeline import one_place
@@ -39,6 +40,7 @@ def plot_attention(
         than one of `axes`.
       TypeError: `axes` that are not Axes.
     """
+    check_known("run", run)
     if run.attention is None:
         raise ValueError(
             "run has no attention to draw: use a model such as "

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from lstmcore.arrays import check_known
 from lstmcore.formatting import count
 from lstmcore.series.arguments import check_column_names
 from lstmcore.study.names import places
@@ -47,6 +48,7 @@ class Timeline(NamedTuple):
         Raises:
           ValueError: an unknown layer, or an example that does not exist.
         """
+        check_known("run", run)
         trace = run[layer]
         example = one_place("example", example, len(run.inputs))
         real = _real(run.masks[layer], example, trace.h.shape[1])
