@@ -48,7 +48,8 @@ _NAMES = {
     "models.stacked": ("StackedLSTM",),
     "models.forecaster": ("Forecaster",),
     "models.chain": ("Chain",),
-    "models.seq2seq": ("Seq2Seq", "DecoderState"),
+    "models.seq2seq": ("Seq2Seq",),
+    "models.seq2seq_decoder": ("DecoderState",),
     "models.summary": ("summary",),
     "models.streaming": ("stream", "Stream", "load_stream"),
     "models.saving": ("save", "load"),
@@ -129,7 +130,8 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.models.export import export
     from lstmcore.models.forecaster import Forecaster
     from lstmcore.models.saving import load, save
-    from lstmcore.models.seq2seq import DecoderState, Seq2Seq
+    from lstmcore.models.seq2seq import Seq2Seq
+    from lstmcore.models.seq2seq_decoder import DecoderState
     from lstmcore.models.stacked import StackedLSTM
     from lstmcore.models.streaming import Stream, load_stream, stream
     from lstmcore.models.summary import summary

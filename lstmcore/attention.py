@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
+from lstmcore.arrays import as_array, as_params
 from lstmcore.dtypes import accumulation_dtype, check_key, floating_dtype
 from lstmcore.types import AdditiveAttention, GeneralAttention
 
@@ -107,10 +108,12 @@ def attend(
       >>> weights.round(3).tolist()
       [[[1.0, 0.0]]]
     """
+    params = as_params(params)
+    queries, memory = as_array("queries", queries), as_array("memory", memory)
     checks.check_attention(params, queries, memory)
     queries, memory = jnp.asarray(queries), jnp.asarray(memory)
     if mask is not None:
-        checks.check_mask(mask, memory.shape[0], memory.shape[1], owner="memory")
+        mask = checks.check_mask(mask, memory.shape[0], memory.shape[1], owner="memory")
         # The values of padding must not matter, not even NaN: 0 * NaN would reach the context.
         memory = jnp.where(mask[:, :, None], memory, 0)
     scores = _scores(params, queries, memory)

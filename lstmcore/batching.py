@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.arrays import check_known
 from lstmcore.vocabulary import PADDING
 
 CUTS = 1000  # positions at most at which a cut is tried
@@ -147,6 +148,7 @@ def _columns(sequences: Mapping) -> dict[str, list[np.ndarray]]:
         raise TypeError(
             f"sequences must be a dict {{name: sequences}}, got {type(sequences).__name__}"
         )
+    check_known("sequences", sequences)
     columns = {name: _rows(name, values) for name, values in sequences.items()}
     sizes = {name: len(rows) for name, rows in columns.items()}
     if not sizes or 0 in sizes.values():

@@ -39,6 +39,7 @@ import jax.numpy as jnp
 
 from lstmcore import checks, serialization  # noqa: F401, registers the types
 from lstmcore.activations import Activation, resolve
+from lstmcore.arrays import as_array, as_params, as_state
 from lstmcore.dtypes import accumulation_dtype, check_drawn, check_size, floating_dtype
 from lstmcore.types import Gates, LSTMParams, LSTMState
 
@@ -94,7 +95,9 @@ def init_lstm(
     features = checks.check_count("features", features)
     units = checks.check_count("units", units)
     hidden = units if projection is None else checks.check_count("projection", projection)
-    check_drawn(key, (features + hidden + 1) * 4 * units, dtype)
+    numbers = (features + hidden + 1) * 4 * units + 3 * units * bool(peephole)
+    numbers += 0 if projection is None else units * hidden
+    check_drawn(key, numbers, dtype)
     dtype = floating_dtype(dtype)
     draw_dtype = accumulation_dtype(dtype)  # a QR of bfloat16 does not exist
     kernel_key, recurrent_key = jax.random.split(key)
@@ -191,11 +194,13 @@ def lstm_step(
       >>> state.h.shape, gates.forget.shape
       ((5, 3), (5, 3))
     """
+    params = as_params(params)
     features, units = checks.check_lstm_params(params)
-    x_t = checks.as_array("x_t", x_t)
+    x_t = as_array("x_t", x_t)
     checks.check_array("x_t", x_t, "batch features", "for a whole sequence call lc.lstm")
     checks.check_floating("x_t", x_t)
     checks.check_features("x_t", x_t, features, "params.kernel")
+    state = as_state(state)
     checks.check_state(state, x_t.shape[0], units, hidden=params.recurrent_kernel.shape[0])
     checks.check_edit(edit, x_t.shape[0], None, units)
     params = jax.tree.map(jnp.asarray, params)

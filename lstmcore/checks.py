@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import operator
 import os
-import sys
 from collections.abc import Collection
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from lstmcore.arrays import as_array, is_traced
 from lstmcore.formatting import count, excerpt
 from lstmcore.types import (
     AdditiveAttention,
@@ -35,40 +35,11 @@ ACTIVATIONS = (  # the names that mean the same in Keras, PyTorch and JAX
     "tanh", "sigmoid", "hard_sigmoid", "relu", "elu", "selu", "softplus", "softsign", "linear",
 )  # fmt: skip
 ACTIVATION_ARGUMENTS = ("activation", "recurrent_activation", "output_activation")  # of a layer
-FRAMES = ("DataFrame", "Series", "LazyFrame", "Table", "ChunkedArray", "RecordBatch")
 MOST = 2**31 - 1
 MOST_LAYERS = 1000  # of one stack; a file that names more would only take memory
 
 
 # Arrays. `value` stands for an array of NumPy or JAX, or a tracer.
-
-
-def as_array(name: str, value: Any) -> Any:
-    """Return an array of another library (PyTorch, pandas, polars) as NumPy's; others as is."""
-    if isinstance(value, np.ndarray) or hasattr(value, "aval") or not hasattr(value, "__array__"):
-        return value
-    try:
-        return np.asarray(value)
-    except Exception as error:  # a tensor on another device, or with a gradient
-        raise TypeError(
-            f"{name}, {type(value).__name__}, cannot be read as an array ({error}): convert it to "
-            "an array of NumPy or JAX"
-        ) from error
-
-
-def frame_library(value: Any) -> str | None:
-    """Return the library of a data frame or of a series of one, such as "pandas"; else None."""
-    if isinstance(value, np.ndarray | list | tuple | dict):
-        return None
-    kinds = type(value).__mro__
-    libraries = [kind.__module__.partition(".")[0] for kind in kinds if kind.__name__ in FRAMES]
-    return next((library for library in libraries if library not in ("builtins", "lstmcore")), None)
-
-
-def is_traced(value: Any) -> bool:
-    """Return whether JAX is tracing: the shape of the array is known, its values are not."""
-    jax = sys.modules.get("jax")
-    return jax is not None and isinstance(value, jax.core.Tracer)
 
 
 def check_array(name: str, value: Any, axes: str | None = None, advice: str = "") -> None:
@@ -293,8 +264,9 @@ def check_state(
         )
 
 
-def check_mask(mask: Any, batch: Any, timesteps: Any, name: str = "mask", owner: str = "x") -> None:
-    """Raise unless the mask is bool [batch, time] for the array `owner`."""
+def check_mask(mask: Any, batch: Any, timesteps: Any, name: str = "mask", owner: str = "x") -> Any:
+    """Return the mask as an array; raise unless it is bool [batch, time] for the array `owner`."""
+    mask = as_array(name, mask)
     check_array(name, mask, "batch time", "one value for each step of each example")
     if mask.dtype != bool:
         raise ValueError(
@@ -302,6 +274,7 @@ def check_mask(mask: Any, batch: Any, timesteps: Any, name: str = "mask", owner:
         )
     advice = "lc.length_mask(lengths, timesteps) makes one from the length of each example"
     check_shape(name, mask, (batch, timesteps), f"{owner} needs", advice)
+    return mask
 
 
 def check_recurrent_dropout(dropout_mask: Any, batch: Any, hidden: int) -> None:

@@ -11,6 +11,7 @@ import jax.export
 import jax.numpy as jnp
 
 from lstmcore import checks
+from lstmcore.arrays import as_array, as_params
 from lstmcore.dtypes import check_drawn, check_size, floating_dtype
 from lstmcore.types import DenseParams, EmbeddingParams
 
@@ -73,8 +74,9 @@ def dense(params: DenseParams, x: jax.Array) -> jax.Array:
       >>> lc.dense(params, jnp.ones((5, 3))).shape
       (5, 2)
     """
+    params = as_params(params)
     features = checks.check_dense_params(params)
-    x = checks.as_array("x", x)
+    x = as_array("x", x)
     leading = getattr(x, "ndim", 2) - 1
     if leading < 0:
         raise ValueError("x must have at least one axis [..., features], got a single number")
@@ -140,9 +142,10 @@ def embedding(
       >>> vectors.shape, mask.tolist()
       ((1, 3, 8), [[True, True, False]])
     """
+    params = as_params(params)
     checks.check_layer_params(params, EmbeddingParams)
     checks.check_array("params.table", params.table, "tokens features")
-    ids = checks.as_array("ids", ids)
+    ids = as_array("ids", ids)
     checks.check_ids("ids", ids, params.table.shape[0])
     ids = jnp.asarray(ids)
     vectors = (
@@ -173,6 +176,7 @@ def repeat_vector(x: jax.Array, n: int) -> jax.Array:
       >>> lc.repeat_vector(jnp.ones((5, 4)), n=3).shape
       (5, 3, 4)
     """
+    x = as_array("x", x)
     checks.check_array(
         "x", x, "batch features", "it repeats one vector per example, such as state.h"
     )
@@ -203,6 +207,7 @@ def time_distributed(fn: Callable, x: jax.Array) -> Any:
     """
     if not callable(fn):
         raise TypeError(f"fn must be a function of one step, got {type(fn).__name__}")
+    x = as_array("x", x)
     if not hasattr(x, "ndim"):
         raise TypeError(f"x must be an array [batch, time, ...], got {type(x).__name__}")
     if x.ndim < 2:

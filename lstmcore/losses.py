@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
+from lstmcore.arrays import as_array
 from lstmcore.checks import check_ids
 from lstmcore.dtypes import accumulation_dtype
 
@@ -38,7 +39,7 @@ def cross_entropy(logits: jax.Array, target: jax.Array, mask: jax.Array | None =
       >>> print(lc.cross_entropy(jnp.zeros((1, 3, 4)), target, mask=target != 0))  # log 4
       1.3862944
     """
-    mask = _check(logits, target, mask)
+    logits, target, mask = _checked(logits, target, mask)
     logits = jnp.asarray(logits)  # float64 of NumPy is float32 here, unless JAX is told otherwise
     # The logits of padding must not matter, not even NaN: the gradient would be 0 * NaN.
     real = jnp.where(mask[:, :, None], logits, 0).astype(accumulation_dtype(logits.dtype))
@@ -65,7 +66,7 @@ def exact_match(logits: jax.Array, target: jax.Array, mask: jax.Array | None = N
       >>> lc.exact_match(logits, target, mask=target != 0).tolist()
       [True, False]
     """
-    mask = _check(logits, target, mask)
+    logits, target, mask = _checked(logits, target, mask)
     likeliest = jnp.asarray(logits).argmax(axis=-1)
     return ((likeliest == jnp.asarray(target, likeliest.dtype)) | ~mask).all(axis=1)
 
@@ -98,6 +99,7 @@ def quantile_loss(
       0.375
     """
     levels = checks.check_quantiles(quantiles)
+    forecast, target = as_array("forecast", forecast), as_array("target", target)
     for name, value in (("forecast", forecast), ("target", target)):
         checks.check_array(name, value)
         checks.check_floating(name, value)
@@ -110,8 +112,9 @@ def quantile_loss(
     return jnp.maximum(q * error, (q - 1) * error).mean()
 
 
-def _check(logits: Any, target: Any, mask: Any) -> jax.Array:
-    """Raise unless logits, target and mask fit; return the mask, all True in place of None."""
+def _checked(logits: Any, target: Any, mask: Any) -> tuple[Any, Any, jax.Array]:
+    """Return logits, target and mask as arrays, checked; all True in place of no mask."""
+    logits, target = as_array("logits", logits), as_array("target", target)
     checks.check_array("logits", logits, "batch time tokens")
     checks.check_floating("logits", logits)
     checks.check_array("target", target, "batch time")
@@ -120,6 +123,6 @@ def _check(logits: Any, target: Any, mask: Any) -> jax.Array:
     advice = "one token for each step of each example"
     checks.check_shape("target", target, tuple(logits.shape[:2]), need, advice)
     if mask is None:
-        return jnp.ones(target.shape, bool)
-    checks.check_mask(mask, target.shape[0], target.shape[1], owner="target")
-    return jnp.asarray(mask)
+        return logits, target, jnp.ones(target.shape, bool)
+    mask = checks.check_mask(mask, target.shape[0], target.shape[1], owner="target")
+    return logits, target, jnp.asarray(mask)

@@ -8,6 +8,7 @@ NumPy, where JAX is not installed.
     lstm, lstm_step, bidirectional, length_mask     LSTM layers
     dense, embedding, repeat_vector, time_distributed, attend, activate
     scan, cumulative_max, zero_state_like           loops over time
+    as_array                                        arguments: arrays of other libraries
     np                                              the array functions: jax.numpy, or numpy
     random, check_key, dropout, dropout_mask        random numbers; not in NumPy
 """
@@ -22,6 +23,7 @@ _NAMES = {
     "lstmcore.activations": ("activate",),
     "lstmcore.loops": ("scan", "cumulative_max", "zero_state_like"),
     "lstmcore.regularization": ("dropout", "dropout_mask"),
+    "lstmcore.arrays": ("as_array",),
     "lstmcore.dtypes": ("check_key",),
     "jax": ("random",),
 }

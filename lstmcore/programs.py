@@ -31,7 +31,8 @@ class compiled:
 
     In this argument, numbers, strings, tuples and frozen dataclasses are compared by value,
     everything else by identity. Nothing of the latter kind is kept alive, except objects without
-    weak references (lists and dicts), which live as long as the functions beside them.
+    weak references (lists and dicts), which live as long as the functions beside them. A model is
+    compared by the `apply` of its class, too.
     """
 
     def __init__(self, function: Callable) -> None:
@@ -115,15 +116,18 @@ def _key(value: Any, gone: Callable | None = None) -> Any:
         return type(value), value  # 1, 1.0 and True are equal, but not the same to a program
     if isinstance(value, tuple):
         return type(value), *[_key(part, gone) for part in value]
+    # With its method in the key, a class whose `apply` is replaced is compiled anew.
+    apply = getattr(type(value), "apply", None)
+    method = () if apply is None else (_key(apply, gone),)
     if _is_value(value) and value.__dataclass_params__.eq:
         names = [field.name for field in fields(value)]
-        return type(value), *[_key(getattr(value, name), gone) for name in names]
+        return type(value), *method, *[_key(getattr(value, name), gone) for name in names]
     if inspect.ismethod(value):  # made anew at each access
         return "method", _key(value.__func__, gone), _key(value.__self__, gone)
     if isinstance(value, partial) and all(map(_is_plain, (*value.args, *value.keywords.values()))):
         arguments = value.args, *value.keywords.items()
         return "partial", _key(value.func, gone), _key(arguments, gone)
-    return _Same(value, gone)
+    return (_Same(value, gone), *method) if method else _Same(value, gone)
 
 
 def _is_plain(value: Any) -> bool:

@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
+from lstmcore.arrays import as_array
 from lstmcore.dtypes import accumulation_dtype, check_key, check_size, floating_dtype
 from lstmcore.types import LSTMState
 
@@ -64,7 +65,7 @@ def dropout(
       >>> lc.dropout(None, x, 0.5) is x
       True
     """
-    _check_x(x)
+    x = _checked(x)
     _check_rate("rate", rate)
     if not isinstance(shared_axes, Sequence):
         raise TypeError(f"shared_axes must be a tuple of axes, got {shared_axes!r}: write (1,)")
@@ -203,7 +204,7 @@ def corrupt(
       >>> lc.corrupt(jax.random.key(0), jnp.ones((2, 4)), masking=0.5).tolist()
       [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0]]
     """
-    _check_x(x)
+    x = _checked(x)
     _check_rate("masking", masking)
     _check_deviation("gaussian", gaussian)
     if key is None:
@@ -233,9 +234,11 @@ def _may_matter(amount: Rate) -> bool:
     return isinstance(amount, jax.core.Tracer) or float(amount) != 0
 
 
-def _check_x(x: Any) -> None:
+def _checked(x: Any) -> Any:
+    x = as_array("x", x)
     checks.check_array("x", x)
     checks.check_floating("x", x)
+    return x
 
 
 def _check_rate(name: str, rate: Rate) -> None:

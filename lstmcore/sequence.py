@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from lstmcore import checks, engine
 from lstmcore.activations import Activation, resolve
+from lstmcore.arrays import as_array, as_params, as_state
 from lstmcore.cell import zero_state
 from lstmcore.dtypes import accumulation_dtype, check_size
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
@@ -59,7 +60,7 @@ def lstm(  # as many options as Keras's layer: one call that trains and shows ev
     Args:
       params: LSTMParams [F, 4H], [H, 4H], [4H], perhaps with a peephole and a projection.
       x: [B, T, F], or [B, F] with `repeat`; cast to the dtype of the params. An array of NumPy or
-        JAX, or of a library that NumPy can read (PyTorch on the CPU, pandas, polars).
+        JAX, or of a library that NumPy can read, such as PyTorch on the CPU; no data frame.
       state: LSTMState [B, H] to start from; None starts from zeros. With a projection to P, `h` is
         [B, P], here and in the results.
       mask: bool [B, T], True = real step; masked steps may be anywhere. A masked step carries `h`
@@ -113,8 +114,9 @@ def lstm(  # as many options as Keras's layer: one call that trains and shows ev
       >>> trace.h.shape
       (5, 4, 3)
     """
+    params = as_params(params)
     features, units = checks.check_lstm_params(params)
-    x = checks.as_array("x", x)
+    x = as_array("x", x)
     checks.check_input(x, features, repeated=repeat is not None)
     if repeat is not None:
         repeat = check_size("repeat", repeat)
@@ -124,11 +126,14 @@ def lstm(  # as many options as Keras's layer: one call that trains and shows ev
     x = jnp.asarray(x, dtype)
     if state is None:
         state = _zero_state_like(x, params, units)
+    state = as_state(state)
     checks.check_state(state, batch, units, hidden=hidden)
     if mask is not None:
-        checks.check_mask(mask, batch, timesteps, owner="x" if repeat is None else "repeat")
+        mask = checks.check_mask(mask, batch, timesteps, owner="x" if repeat is None else "repeat")
     checks.check_edit(edit, batch, timesteps, units)
+    recurrent_dropout = as_array("recurrent_dropout", recurrent_dropout)
     checks.check_recurrent_dropout(recurrent_dropout, batch, hidden)
+    zoneout = as_state(zoneout, "zoneout")
     checks.check_zoneout(zoneout, batch, timesteps, units, hidden)
     if recurrent_dropout is not None:
         recurrent_dropout = jnp.asarray(recurrent_dropout, dtype)
@@ -229,11 +234,11 @@ def length_mask(lengths: jax.Array, timesteps: int) -> jax.Array:
       >>> lc.length_mask(jnp.array([1, 3]), timesteps=3).astype(int).tolist()
       [[1, 0, 0], [1, 1, 1]]
     """
-    lengths = jnp.asarray(lengths)
+    lengths = as_array("lengths", lengths)
     checks.check_array("lengths", lengths, "batch")
     checks.check_integers("lengths", lengths)
     timesteps = check_size("timesteps", timesteps)
-    return jnp.arange(timesteps) < lengths[:, None]
+    return jnp.arange(timesteps) < jnp.asarray(lengths)[:, None]
 
 
 def zero_states(params: Any, batch: int) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from lstmcore import checks
+from lstmcore.arrays import as_params
 from lstmcore.types import (
     AdditiveAttention,
     BiasParams,
@@ -104,8 +105,8 @@ def takes_target(model: Any) -> bool:
     return target is not None and target.default is inspect.Parameter.empty
 
 
-def check_params(params: Any, layers: Mapping[str, Layer]) -> None:
-    """Raise unless `params` holds just these layers, each of the right kind and shapes."""
+def check_params(params: Any, layers: Mapping[str, Layer]) -> dict[str, Any]:
+    """Return the params as arrays; raise unless they are of these layers, kinds and shapes."""
     if not isinstance(params, Mapping):
         raise TypeError(
             f"params must be a dict of layers, got {type(params).__name__}: call model.init(key)"
@@ -115,6 +116,7 @@ def check_params(params: Any, layers: Mapping[str, Layer]) -> None:
             f"params has the layers {', '.join(map(str, params)) or '(none)'} but the model has "
             f"{', '.join(layers)}: were they made by another model?"
         )
+    params = {name: as_params(weights, f"params[{name!r}]") for name, weights in params.items()}
     for name, layer in layers.items():
         checks.check_layer_params(params[name], layer.kind, f"params[{name!r}]")
         if layer.projection is None and getattr(params[name], "projection", None) is not None:
@@ -130,3 +132,4 @@ def check_params(params: Any, layers: Mapping[str, Layer]) -> None:
             checks.check_shape(
                 f"params[{name!r}].{field}", weights, shape, "the model needs", advice
             )
+    return params

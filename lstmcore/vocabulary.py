@@ -19,6 +19,7 @@ from unicodedata import normalize
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.arrays import as_values
 from lstmcore.formatting import excerpt
 from lstmcore.io.json_text import parse_json
 
@@ -312,7 +313,7 @@ class Vocabulary:
 
     def _checked(self, ids: Any) -> np.ndarray:
         """Return ids as an array [T] of this vocabulary's ids."""
-        ids = np.asarray(ids)
+        ids = np.asarray(as_values("ids", ids))
         checks.check_array("ids", ids, "time", "decode_all takes [batch, time]")
         if ids.size == 0:  # of an empty list, float
             return ids.astype(np.int32)

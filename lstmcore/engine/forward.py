@@ -142,6 +142,23 @@ def _write_residuals(
     )
 
 
+def packed(layout: Layout, residuals: Residuals) -> Residuals:
+    """Return residuals of one shape for both layouts, [T, B, H] and [T, 4, B, H], without a copy.
+
+    Where the layout is feature-major, their axes have no meaning until they are `unpacked`.
+    """
+    if not layout.feature_major:
+        return residuals
+    *_, units, batch = residuals.c.shape
+    c, gates = (leaf.reshape(*leaf.shape[:-2], batch, units) for leaf in residuals[1:])
+    return Residuals(residuals.h, c, gates)
+
+
+def unpacked(layout: Layout, residuals: Residuals) -> Residuals:
+    """Return packed residuals in the layout, the inverse of `packed`."""
+    return packed(layout, residuals)  # it exchanges the sizes of two axes
+
+
 def trace_from_residuals(layout: Layout, residuals: Residuals, reverse: bool) -> Trace:
     """Return the residuals as a Trace [B, T, H] on the time axis of x."""
 

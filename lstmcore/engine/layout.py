@@ -66,10 +66,10 @@ BATCH_MAJOR, FEATURE_MAJOR = Layout(feature_major=False), Layout(feature_major=T
 def choose_layout(batch: int, units: int) -> Layout:
     """Return the layout that was measured to be faster on CPUs for these sizes.
 
-    On other platforms the compiler lays out products by itself, and a program for any batch, which
-    is exported, may run on any of them.
+    On other platforms it is batch-major, since the compiler lays out products by itself, and so it
+    is for a symbolic batch.
     """
-    if jax.default_backend() != "cpu" or jax.export.is_symbolic_dim(batch):
+    if jax.export.is_symbolic_dim(batch):
         return BATCH_MAJOR
     return FEATURE_MAJOR if units >= 256 and batch * units > 4096 else BATCH_MAJOR
 

@@ -6,7 +6,7 @@ autoencoders       `Autoencoder`, `CompositeAutoencoder`
 dense_autoencoder  `DenseAutoencoder`
 stacked            `StackedLSTM`
 forecaster         `Forecaster`, direct and recursive
-seq2seq            `Seq2Seq`: encoder, attention and decoder; `seq2seq_layers` has its sizes
+seq2seq            `Seq2Seq`: the encoder; `seq2seq_decoder` has the decoder, `seq2seq_layers` sizes
 weights            how the layers of a model are drawn
 summary            the table that `lc.summary` prints
 streaming          a model that takes one step at a time

@@ -157,8 +157,11 @@ class Autoencoder:
           ValueError: shapes that do not fit, an unknown name in `edits`, or a `target` for a
             decoder that is not conditional.
         """
+        params = check_params(params, self.layers)
+        x, mask = ops.as_array("x", x), ops.as_array("mask", mask)
         code, encoded = self.encode(params, x, mask=mask, edits=edits, ops=ops)
         steps, mask = (x.shape[1], mask) if self.steps is None else (self.steps, None)
+        target = ops.as_array("target", target)
         _check_target(self, "target", target, x.shape[0], steps)
         decode = partial(_decode, self, ops, params, "decoder")
         output, decoded = decode(code, steps=steps, mask=mask, edits=edits, target=target)
@@ -252,13 +255,15 @@ class CompositeAutoencoder:
         Returns:
           ((reconstruction [B, T, F], prediction [B, steps, F]), Trace of each LSTM layer).
         """
+        params = check_params(params, self.layers)
+        x, mask = ops.as_array("x", x), ops.as_array("mask", mask)
         code, encoded = self.encode(params, x, mask=mask, edits=edits, ops=ops)
         if not (isinstance(target, tuple | list) and len(target) == 2):
             raise TypeError(
                 f"target must be a pair (past, future), got {type(target).__name__}: one of them "
                 "may be None"
             )
-        past, future = target
+        past, future = (ops.as_array(f"target[{i}]", part) for i, part in enumerate(target))
         _check_target(self, "target[0]", past, x.shape[0], x.shape[1])
         _check_target(self, "target[1]", future, x.shape[0], self.steps)
         decoder: Callable = partial(_decode, self, ops, params, code=code, edits=edits)
@@ -319,7 +324,7 @@ def _encode(
     model: Any, ops: Any, params: dict, x: jax.Array, mask: jax.Array | None, edits: Edits
 ) -> tuple[jax.Array, dict[str, Trace]]:
     """Return the code, the last layer's final hidden state, and the encoder's traces."""
-    check_params(params, model.layers)
+    params = check_params(params, model.layers)
     check_edits(edits, model.layers)
     states, _, traces = run_stack(
         ops, params, "encoder", x, mask=mask, edits=edits, **activations_of(model)

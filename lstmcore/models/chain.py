@@ -194,7 +194,7 @@ class Chain:
           TypeError: arguments of another kind.
         """
         layers = self.layers
-        check_params(params, layers)
+        params = check_params(params, layers)
         check_edits(edits, layers)
         check_edits(states, layers, "states")
         if key is not None:
@@ -252,7 +252,7 @@ class Chain:
         self, ops: Any, x: jax.Array, mask: jax.Array | None
     ) -> tuple[jax.Array, jax.Array | None]:
         """Return x and mask, checked, as arrays of the engine."""
-        x = checks.as_array("x", x)
+        x = ops.as_array("x", x)
         if isinstance(self.parts[0], Embedding):
             checks.check_array("x", x, "batch time", "one token id for each step")
             checks.check_ids("x", x, self.parts[0].vocabulary)
@@ -261,7 +261,7 @@ class Chain:
             checks.check_floating("x", x)
             checks.check_features("x", x, self.features or 0, "the chain")
         if mask is not None:
-            checks.check_mask(mask, x.shape[0], x.shape[1])
+            mask = checks.check_mask(ops.as_array("mask", mask), x.shape[0], x.shape[1])
         return ops.np.asarray(x), mask
 
 

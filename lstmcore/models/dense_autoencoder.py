@@ -86,7 +86,7 @@ class DenseAutoencoder:
         Returns:
           (code [B, units[-1]], output [B, U] of each layer of the encoder, by name).
         """
-        check_params(params, self.layers)
+        params, x = check_params(params, self.layers), ops.as_array("x", x)
         advice = "a window [B, T, F] is flattened with x.reshape(len(x), -1)"
         checks.check_array("x", x, "batch features", advice)
         outputs: dict[str, jax.Array] = {}
@@ -112,6 +112,7 @@ class DenseAutoencoder:
           ValueError: shapes that do not fit.
           TypeError: arguments of another kind.
         """
+        params = check_params(params, self.layers)
         h, outputs = self.encode(params, x, ops=ops)
         last = len(self.units) - 1
         for place in range(len(self.units)):

@@ -19,6 +19,7 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
+from lstmcore.arrays import check_known
 from lstmcore.io.atomic import atomic_path
 from lstmcore.specs import check_params
 from lstmcore.types import EmbeddingParams, Trace
@@ -76,7 +77,8 @@ def export(
             f"{type(model).__name__} reads {' and '.join(needed[1:])}, and export takes models of "
             "one input: export a function of your own with jax.export"
         )
-    check_params(params, model.layers)
+    check_known("params", params)
+    params = check_params(params, model.layers)
     for platform in platforms:
         if platform not in PLATFORMS:
             raise ValueError(f"platforms must be of {', '.join(PLATFORMS)}, got {platform!r}")

@@ -189,9 +189,9 @@ class Forecaster:
           ValueError: shapes that do not fit, or an unknown name in `edits`.
           TypeError: arguments of another kind.
         """
-        self._check(ops, params, x, future, edits, key)
+        params, x, future = self._checked(ops, params, x, future, edits, key)
         if mask is not None:
-            checks.check_mask(mask, x.shape[0], x.shape[1])
+            mask = checks.check_mask(ops.as_array("mask", mask), x.shape[0], x.shape[1])
         x = ops.np.asarray(x, params["head"].kernel.dtype)
         if future is not None:
             future = ops.np.asarray(future, x.dtype)
@@ -218,7 +218,8 @@ class Forecaster:
           ValueError, TypeError: as `apply`.
         """
         x, target, future = batch["x"], batch["target"], batch.get("future")
-        self._check(lc.ops, params, x, future, None, key)
+        params, x, future = self._checked(lc.ops, params, x, future, None, key)
+        target = lc.ops.as_array("target", target)
         checks.check_array("target", target, "batch time features")
         expected = (x.shape[0], self.horizon, self.targets)
         if tuple(target.shape) != expected:
@@ -255,7 +256,7 @@ class Forecaster:
         rows[-1] = (rows[-1][0], "LSTM", (None, self.units[-1]))  # only its final state is read
         return [*rows, (head, "Dense", (None, dense.units))]
 
-    def _check(
+    def _checked(
         self,
         ops: Any,
         params: dict,
@@ -263,11 +264,13 @@ class Forecaster:
         future: jax.Array | None,
         edits: Edits,
         key: jax.Array | None,
-    ) -> None:
+    ) -> tuple[dict, jax.Array, jax.Array | None]:
+        """Return params, x and future as arrays; raise unless they fit the model."""
         if key is not None:
             check_key(ops, key)
-        check_params(params, self.layers)
+        params = check_params(params, self.layers)
         check_edits(edits, self.layers)
+        x, future = ops.as_array("x", x), ops.as_array("future", future)
         checks.check_input(x, self.features, repeated=False)
         if x.shape[1] == 0:
             raise ValueError("x has no steps: a forecast needs at least one row of the past")
@@ -276,7 +279,7 @@ class Forecaster:
                 raise ValueError(
                     "future was given but the model has future_covariates=0: leave it out"
                 )
-            return
+            return params, x, None
         if future is None:
             raise ValueError(
                 f"future is missing: the last {self.future_covariates} columns are future "
@@ -290,6 +293,7 @@ class Forecaster:
                 f"future has shape {tuple(future.shape)} but the model and x need {expected}: the "
                 "future covariates of the rows to forecast"
             )
+        return params, x, future
 
 
 def _forecast_directly(

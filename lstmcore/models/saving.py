@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 import lstmcore as lc
 from lstmcore.activations import name_of
+from lstmcore.arrays import check_known
 from lstmcore.dtypes import floating_dtype
 from lstmcore.io.model_file import FORMAT, KEY, is_model, read_model_file
 from lstmcore.io.tensors import write_tensors
@@ -54,7 +55,8 @@ def save(path: str | os.PathLike, model: Any, params: dict) -> None:
             "model must be one of lstmcore's or a dataclass with layers and apply, got "
             f"{type(model).__name__}"
         )
-    check_params(params, model.layers)
+    check_known("params", params)
+    params = check_params(params, model.layers)
     kind = type(model).__name__
     if is_model(getattr(lc, kind, None)) and getattr(lc, kind) is not type(model):
         raise ValueError(

@@ -14,14 +14,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import lstmcore as lc
 from lstmcore import checks
-from lstmcore.display import displayed
+from lstmcore.arrays import is_traced
 from lstmcore.display.text import given_fields
+from lstmcore.models.seq2seq_decoder import (
+    DecoderState,
+    decode_with_scheduled_sampling,
+    decode_with_teacher_forcing,
+    head,
+    step_decoder,
+)
 from lstmcore.models.seq2seq_layers import (
     ATTENTIONS,
     TIES,
@@ -30,28 +37,23 @@ from lstmcore.models.seq2seq_layers import (
     draw_dropout_masks,
     layers_of,
     summary_rows,
-    table_of,
+    vectors,
 )
 from lstmcore.models.stack import (
     MERGE,
-    DropoutMasks,
     Edits,
     activations_of,
     check_activations,
-    check_edit_shapes,
     check_edits,
     check_key,
     not_called,
     run_bidirectional,
     run_stack,
     set_plain,
-    step_stack,
     summary_html,
-    traces_of_step,
 )
 from lstmcore.specs import Layer, check_params
 from lstmcore.types import (
-    Gates,
     LSTMParams,
     LSTMState,
     Trace,
@@ -63,24 +65,7 @@ if TYPE_CHECKING:
 
     from lstmcore.activations import Activation
 
-__all__ = ["DecoderState", "Seq2Seq"]
-
-
-@displayed
-class DecoderState(NamedTuple):
-    """State that the decoder carries from one token to the next; batch first in every array.
-
-    Attributes:
-      layers: LSTMState [B, H] of each layer of the decoder.
-      memory: [B, S, M], the encoder's output at each step; None without attention.
-      mask: bool [B, S], True = real step of the source; None if all are, or without attention.
-      t: int32 [B], the number of tokens decoded so far.
-    """
-
-    layers: tuple[LSTMState, ...]
-    memory: jax.Array | None
-    mask: jax.Array | None
-    t: jax.Array
+__all__ = ["Seq2Seq"]
 
 
 @dataclass(frozen=True)
@@ -210,7 +195,7 @@ class Seq2Seq:
           (DecoderState that the decoder starts from, Trace of each LSTM layer of the encoder by
           name).
         """
-        self._check(ops, params, edits, key)
+        params = self._checked(ops, params, edits, key)
         source, mask = self._sequence(ops, "source", source, mask)
         options = {
             "mask": mask,
@@ -219,7 +204,7 @@ class Seq2Seq:
             "residual": self.residual,
             **activations_of(self),
         }
-        x = _vectors(self, ops, params, "source", source)
+        x = vectors(self, ops, params, "source", source)
         if self.bidirectional:
             finals, memory, traces = run_bidirectional(
                 ops, params, "encoder", x, merge=self.merge, **options
@@ -276,7 +261,7 @@ class Seq2Seq:
             in `edits`.
           TypeError: arguments of another kind.
         """
-        self._check(ops, params, edits, key)
+        params = self._checked(ops, params, edits, key)
         keys: Any = [None, None, None] if key is None else ops.random.split(key, 3)
         state, encoded = self.encode(
             params, source, mask=source_mask, edits=edits, key=keys[0], ops=ops
@@ -290,12 +275,12 @@ class Seq2Seq:
         dropout_masks = draw_dropout_masks(self, ops, params, "decoder", keys[1], batch)
         first = ops.np.full_like(target[:, :1], 0 if self.embedding[1] is None else START)
         previous = ops.np.concatenate([first, target[:, :-1]], axis=1)
-        decode: Callable = _decode_with_teacher_forcing
+        decode: Callable = decode_with_teacher_forcing
         if sampling is not None:
             if key is None:
                 raise ValueError("sampling draws at random: pass key=jax.random.key(...)")
             _check_probability("sampling", sampling)
-            decode = partial(_decode_with_scheduled_sampling, probability=sampling, key=keys[2])
+            decode = partial(decode_with_scheduled_sampling, probability=sampling, key=keys[2])
         logits, decoded = decode(self, ops, params, previous, state, mask, edits, dropout_masks)
         return logits, encoded | decoded
 
@@ -325,11 +310,11 @@ class Seq2Seq:
             `edits`.
           TypeError: arguments of another kind.
         """
-        self._check(ops, params, edits)
+        params, token = self._checked(ops, params, edits), ops.as_array("token", token)
         _check_token(self, token, state)
-        x_t = _vectors(self, ops, params, "target", token)
-        h, layers, _ = _step_decoder(self, ops, params, x_t, state, edits, None)
-        logits, _ = _head(self, ops, params, h[:, None], state, None)
+        x_t = vectors(self, ops, params, "target", token)
+        h, layers, _ = step_decoder(self, ops, params, x_t, state, edits, None)
+        logits, _ = head(self, ops, params, h[:, None], state, None)
         return logits[:, 0], state._replace(layers=layers, t=state.t + 1)
 
     def summary_rows(self, timesteps: int | None) -> list[tuple[str, str, tuple]]:
@@ -359,17 +344,20 @@ class Seq2Seq:
         self._sequence(lc.ops, "source", source, None)
         self._sequence(lc.ops, "target", target, None)
 
-    def _check(self, ops: Any, params: dict, edits: Edits, key: jax.Array | None = None) -> None:
+    def _checked(self, ops: Any, params: dict, edits: Edits, key: jax.Array | None = None) -> dict:
+        """Return params as arrays; raise unless they, the edits and the key fit the model."""
         if key is not None:
             check_key(ops, key)
-        check_params(params, self.layers)
+        params = check_params(params, self.layers)
         check_edits(edits, self.layers)
+        return params
 
     def _sequence(
         self, ops: Any, side: str, x: jax.Array, mask: jax.Array | None
     ) -> tuple[jax.Array, jax.Array | None]:
         """Check a sequence of tokens or vectors and its mask; return both."""
         size, width = getattr(self, side), self.embedding[side == "target"]
+        x = ops.as_array(side, x)
         if width is None:
             checks.check_array(
                 side, x, "batch time features", "a model of tokens has an `embedding`"
@@ -381,131 +369,12 @@ class Seq2Seq:
             checks.check_ids(side, x, size)
         x = ops.np.asarray(x)
         if mask is not None:
-            checks.check_mask(mask, x.shape[0], x.shape[1], name=f"{side}_mask", owner=side)
+            name = f"{side}_mask"
+            mask = ops.as_array(name, mask)
+            mask = checks.check_mask(mask, x.shape[0], x.shape[1], name=name, owner=side)
         elif width is not None:
             mask = x != PADDING
         return x, mask
-
-
-def _decode_with_teacher_forcing(
-    model: Seq2Seq,
-    ops: Any,
-    params: dict,
-    previous: jax.Array,
-    state: DecoderState,
-    mask: jax.Array | None,
-    edits: Edits,
-    dropout_masks: DropoutMasks,
-) -> tuple[jax.Array, dict[str, Any]]:
-    """Decode all steps at once from the true `previous` tokens: (logits [B, T, V], traces)."""
-    _, h, traces = run_stack(
-        ops,
-        params,
-        "decoder",
-        _vectors(model, ops, params, "target", previous),
-        mask=mask,
-        edits=edits,
-        states={f"decoder_{place}": layer for place, layer in enumerate(state.layers)},
-        dropout_masks=dropout_masks,
-        residual=model.residual,
-        **activations_of(model),
-    )
-    logits, attention = _head(model, ops, params, h, state, dropout_masks)
-    return logits, traces | attention
-
-
-def _decode_with_scheduled_sampling(
-    model: Seq2Seq,
-    ops: Any,
-    params: dict,
-    previous: jax.Array,
-    state: DecoderState,
-    mask: jax.Array | None,
-    edits: Edits,
-    dropout_masks: DropoutMasks,
-    *,
-    probability: float | jax.Array,
-    key: jax.Array,
-) -> tuple[jax.Array, dict[str, Any]]:
-    """Decode step by step, at random from the true previous token or from the previous output.
-
-    Sources: Bengio, Vinyals, Jaitly & Shazeer (2015), "Scheduled Sampling for Sequence Prediction
-    with Recurrent Neural Networks".
-    """
-    real_valued = model.embedding[1] is None
-    batch, timesteps = previous.shape[:2]
-    check_edit_shapes(edits, model.layers, "decoder", batch, timesteps)
-    keys = ops.random.split(key, timesteps)[None]  # one for all examples of a step
-
-    def step(carry: tuple, inputs: tuple, t: jax.Array) -> tuple:
-        state, output = carry
-        token, keep, step_key = inputs
-        coin_key, draw_key = ops.random.split(step_key[0])
-        own = output if real_valued else ops.random.categorical(draw_key, output)
-        coin = ops.random.bernoulli(coin_key, probability, state.t.shape) & (state.t > 0)
-        coin = coin[:, None] if real_valued else coin
-        token = ops.np.where(coin, own.astype(token.dtype), token)
-        x_t = _vectors(model, ops, params, "target", token)
-        h, layers, gates = _step_decoder(
-            model, ops, params, x_t, state, edits, dropout_masks, keep[:, None]
-        )
-        logits, attention = _head(model, ops, params, h[:, None], state, dropout_masks)
-        weights = {name: of_step[:, 0] for name, of_step in attention.items()}
-        state = state._replace(layers=layers, t=state.t + 1)
-        return (state, logits[:, 0]), (logits[:, 0], traces_of_step(layers, gates) | weights)
-
-    keep = ops.np.ones((batch, timesteps), bool) if mask is None else mask
-    first = ops.np.zeros((batch, model.target), state.layers[0].h.dtype)
-    return ops.scan(step, (state, first), (previous, keep, keys), timesteps)[1]
-
-
-def _step_decoder(
-    model: Seq2Seq,
-    ops: Any,
-    params: dict,
-    x_t: jax.Array,
-    state: DecoderState,
-    edits: Edits,
-    dropout_masks: DropoutMasks,
-    keep: jax.Array | None = None,
-) -> tuple[jax.Array, tuple[LSTMState, ...], dict[str, Gates]]:
-    """Run one step of the decoder's layers; returns what `step_stack` returns."""
-    return step_stack(
-        ops,
-        params,
-        "decoder",
-        x_t,
-        state.layers,
-        t=state.t[0] if state.t.shape[0] != 0 else 0,
-        edits=edits,
-        keep=keep,
-        dropout_masks=dropout_masks,
-        residual=model.residual,
-        **activations_of(model),
-    )
-
-
-def _head(
-    model: Seq2Seq,
-    ops: Any,
-    params: dict,
-    h: jax.Array,
-    state: DecoderState,
-    dropout_masks: DropoutMasks,
-) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Return, for the decoder's output h [B, T, H], (logits, {"attention": weights} or {})."""
-    y, attention = h, {}
-    if model.attention is not None:
-        memory: Any = state.memory  # there is one
-        context, weights = ops.attend(params.get("attention"), h, memory, mask=state.mask)
-        y, attention = ops.np.concatenate([context, h], axis=-1), {"attention": weights}
-    if dropout_masks is not None:
-        y = y * dropout_masks["head"].x[:, None]
-    if "combine" in params:
-        y = ops.np.tanh(ops.dense(params["combine"], y))
-    if "head" in params:
-        return ops.dense(params["head"], y), attention
-    return y @ params[table_of(model, "target")].table.T, attention
 
 
 def _initial_states(
@@ -526,12 +395,6 @@ def _project_state(ops: Any, params: dict, place: int, state: LSTMState) -> LSTM
     h = ops.np.tanh(ops.dense(params[f"bridge_{place}_h"], state.h))
     c = ops.dense(params[f"bridge_{place}_c"], state.c.astype(h.dtype))
     return LSTMState(h, c.astype(state.c.dtype))
-
-
-def _vectors(model: Seq2Seq, ops: Any, params: dict, side: str, sequence: jax.Array) -> jax.Array:
-    """Return the input of the first layer of a side: embedded tokens, or the sequence itself."""
-    table = params.get(table_of(model, side))
-    return sequence if table is None else ops.embedding(table, sequence)[0]
 
 
 def _check_token(model: Seq2Seq, token: jax.Array, state: DecoderState) -> None:
@@ -556,7 +419,7 @@ def _check_token(model: Seq2Seq, token: jax.Array, state: DecoderState) -> None:
 
 def _check_probability(name: str, value: Any) -> None:
     """Raise unless `value` is a number from 0 to 1; one that is being traced is not checked."""
-    if checks.is_traced(value):
+    if is_traced(value):
         return
     if np.ndim(value) or np.asarray(value).dtype.kind not in "iufV":  # V: bfloat16
         raise TypeError(f"{name} must be a number from 0 to 1, got {value!r}")

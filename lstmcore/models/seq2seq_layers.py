@@ -145,6 +145,12 @@ def table_of(model: Any, side: str) -> str:
     return "embedding" if model.tie in ("source", "all") else f"{side}_embedding"
 
 
+def vectors(model: Any, ops: Any, params: dict, side: str, sequence: jax.Array) -> jax.Array:
+    """Return the input of the first layer of a side: embedded tokens, or the sequence itself."""
+    table = params.get(table_of(model, side))
+    return sequence if table is None else ops.embedding(table, sequence)[0]
+
+
 def draw_dropout_masks(
     model: Any, ops: Any, params: dict, stack: str, key: jax.Array | None, batch: int
 ) -> DropoutMasks:

@@ -103,7 +103,7 @@ class StackedLSTM:
         Returns:
           (output [B, T, U], Trace of each LSTM layer by name).
         """
-        check_params(params, self.layers)
+        params = check_params(params, self.layers)
         check_edits(edits, self.layers)
         check_edits(states, self.layers, "states")
         run: Callable = partial(run_stack, ops, params, edits=edits, **activations_of(self))

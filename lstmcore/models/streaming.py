@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks, specs
+from lstmcore.arrays import as_array, as_params, check_known
 from lstmcore.checks import check_lstm_params
 from lstmcore.formatting import excerpt
 from lstmcore.io.reading import damaged
@@ -85,6 +86,7 @@ class Stream:
         Raises:
           ValueError: shapes that do not fit the model or the batch.
         """
+        x, mask = as_array("x", x), as_array("mask", mask)
         y, states, traces = _step(self.model, self.params, self.states, x, mask)
         return y, Stream(self.model, self.params, states, traces)
 
@@ -110,6 +112,7 @@ class Stream:
         Raises:
           OSError: the file cannot be written.
         """
+        check_known("the stream", (self.params, self.states))
         description = {"format": FORMAT, "weights": weights_digest(self.params)}
         write_tensors(path, named(self.states), {KEY: json.dumps(description)})
 
@@ -149,8 +152,9 @@ def stream(model: Any, params: Any, batch: int = 1) -> Stream:
     _check_model(model)
     batch = checks.check_count("batch", batch)
     if hasattr(model, "layers"):
-        specs.check_params(params, model.layers)
+        params = specs.check_params(params, model.layers)
     elif not hasattr(model, "apply"):
+        params = as_params(params)
         check_lstm_params(params)
     params = jax.tree.map(jnp.asarray, params)
     states = zero_states(params, batch)
@@ -273,6 +277,7 @@ def _rows_as_bool(rows: Any, batch: int) -> jax.Array:
     """Return `rows` as bool [B]."""
     if isinstance(rows, jax.Array) and rows.dtype == jnp.bool and rows.shape == (batch,):
         return rows  # under `jax.jit`, too
+    check_known("rows", rows)
     chosen = np.zeros(batch, bool)
     try:
         chosen[slice(None) if rows is None else rows] = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -12,7 +13,7 @@ from lstmcore import checks
 from lstmcore.display.html import table, titled
 from lstmcore.formatting import text_table
 from lstmcore.series.frames import make_frame
-from lstmcore.specs import KINDS
+from lstmcore.specs import KINDS, Layer
 from lstmcore.types import DenseParams, EmbeddingParams, Trace
 
 __all__ = ["Summary", "summary"]
@@ -85,6 +86,8 @@ def summary(model: Any, timesteps: int | None = None) -> Summary:
       model: one of lstmcore's models, or your own with `layers` and `apply`. Where its layers do
         not all run at every step, it may have `summary_rows(timesteps)`, which returns (name, type,
         output shape) of each.
+        Of a model without it, a shape that does not follow from its traces and outputs is open,
+        "(None, ..., 8)".
       timesteps: T, steps of the input; None leaves the time axis open. That of a Seq2Seq's target
         is always open; a dense autoencoder has none.
 
@@ -92,7 +95,7 @@ def summary(model: Any, timesteps: int | None = None) -> Summary:
       Summary: the table as text, whose last line is the total number of parameters.
 
     Raises:
-      TypeError: not a model.
+      TypeError: not a model, or one whose `layers` are no `lc.Layer`.
       ValueError: `timesteps` below 1.
 
     Examples:
@@ -109,8 +112,14 @@ def summary(model: Any, timesteps: int | None = None) -> Summary:
       ──────────────────────────────────────────────────────────
       total                                              248,578
     """
-    if not (hasattr(model, "layers") and hasattr(model, "apply")):
+    if isinstance(model, type) or not (hasattr(model, "layers") and hasattr(model, "apply")):
         raise TypeError(f"model must be a model such as lc.Autoencoder, got {type(model).__name__}")
+    for name, layer in model.layers.items():
+        if not isinstance(layer, Layer):
+            raise TypeError(
+                f"layer {name!r} of {type(model).__name__} must be an lc.Layer, got "
+                f"{type(layer).__name__}: write lc.Layer(lc.LSTMParams, features, units)"
+            )
     if timesteps is not None:
         timesteps = checks.check_count("timesteps", timesteps)
     counts = {
@@ -123,46 +132,62 @@ def summary(model: Any, timesteps: int | None = None) -> Summary:
     return Summary.of(type(model).__name__, rows, sum(counts.values()))
 
 
-def _rows(model: Any, timesteps: int | None) -> list[tuple[str, str, tuple]]:
+def _rows(model: Any, timesteps: int | None) -> list[tuple[str, str, Any]]:
     """Return (name, type, output shape) of each layer; None for an axis that is left open."""
     if hasattr(model, "summary_rows"):
         return model.summary_rows(timesteps)
     shapes = _output_shapes(model, timesteps)
     rows = []
     for name, layer in model.layers.items():
-        kind, shape = KINDS[layer.kind], shapes.get(name, (None, timesteps, layer.units))
-        if layer.kind is DenseParams and len(shape) == 3:
+        kind, shape = KINDS[layer.kind], shapes.get(name)
+        if layer.kind is DenseParams and shape is not None and len(shape) == 3:
             kind = "TimeDistributed(Dense)"
-        rows.append((name, kind, shape))
+        rows.append((name, kind, f"(None, ..., {layer.units})" if shape is None else shape))
     return rows
 
 
 def _output_shapes(model: Any, timesteps: int | None) -> dict[str, tuple]:
-    """Return the output shapes that are known: of LSTM layers by their traces, and of the last.
+    """Return the output shapes that are known, by layer: see `_shapes_of_call`.
 
     The model is traced on abstract inputs of two sizes: axes in which the results differ are open.
     """
+    try:
+        small, large = (_shapes_of_call(model, size, timesteps or size) for size in (2, 3))
+    except Exception:  # it reads something else, or no sequence: its layers are known all the same
+        return {}
+    return {
+        name: tuple(a if a == b else None for a, b in zip(small[name], large[name], strict=True))
+        for name in small
+        if name in large and len(small[name]) == len(large[name])
+    }
+
+
+def _shapes_of_call(model: Any, batch: int, timesteps: int) -> dict[str, tuple]:
+    """Return output shapes: of LSTM layers by their traces, of a first embedding, and of the heads.
+
+    The heads are the last layers, one for each output of the model, if their sizes agree.
+    """
     layers = list(model.layers.items())
-    (_, first), (last, _) = layers[0], layers[-1]
+    name, first = layers[0]
     weights = {
         name: layer.kind(
             **{f: jax.ShapeDtypeStruct(shape, jnp.float32) for f, shape in layer.shapes().items()}
         )
         for name, layer in layers
     }
-    sizes = []
-    for size in (2, 3):
-        leading = size, timesteps or size
-        if first.kind is EmbeddingParams:
-            x = jax.ShapeDtypeStruct(leading, jnp.int32)
-        else:
-            x = jax.ShapeDtypeStruct((*leading, first.features), jnp.float32)
-        outputs, traces = jax.eval_shape(model.apply, weights, x)
-        traced = {name: t.h.shape for name, t in traces.items() if isinstance(t, Trace)}
-        heads = [leaf.shape for leaf in jax.tree.leaves(outputs)]
-        sizes.append(traced | ({last: heads[0]} if len(heads) == 1 else {}))
-    small, large = sizes
-    return {
-        name: tuple(a if a == b else None for a, b in zip(small[name], large[name], strict=True))
-        for name in small
-    }
+    shapes: dict[str, tuple] = {}
+    x = jax.ShapeDtypeStruct((batch, timesteps, first.features), jnp.float32)
+    if first.kind is EmbeddingParams:
+        x = jax.ShapeDtypeStruct((batch, timesteps), jnp.int32)
+        shapes[name] = (batch, timesteps, first.units)
+    options = {}
+    key = inspect.signature(model.apply).parameters.get("key")
+    if key is not None and key.default is key.empty:
+        options["key"] = jax.eval_shape(lambda: jax.random.key(0))
+    outputs, traces = jax.eval_shape(model.apply, weights, x, **options)
+    shapes |= {name: t.h.shape for name, t in (traces or {}).items() if isinstance(t, Trace)}
+    heads = [leaf.shape for leaf in jax.tree.leaves(outputs) if leaf.shape]
+    last = layers[-len(heads) :] if heads else []
+    if [layer.units for _, layer in last] == [shape[-1] for shape in heads]:
+        shapes |= {name: shape for (name, _), shape in zip(last, heads, strict=True)}
+    return shapes

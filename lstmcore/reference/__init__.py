@@ -14,6 +14,7 @@ gradient with respect to the inputs.
 
 import numpy as np
 
+from lstmcore.arrays import as_values as as_array
 from lstmcore.reference.activations import activate
 from lstmcore.reference.attention import attend, attend_backward
 from lstmcore.reference.cell import lstm_step, lstm_step_backward, zero_state
@@ -33,6 +34,7 @@ from lstmcore.reference.sequence import bidirectional, lstm, lstm_backward
 
 __all__ = [
     "activate",
+    "as_array",
     "attend",
     "attend_backward",
     "bidirectional",

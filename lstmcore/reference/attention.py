@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.arrays import as_params, as_values
 from lstmcore.types import AdditiveAttention, GeneralAttention
 
 AttentionParams = GeneralAttention | AdditiveAttention | None
@@ -21,9 +22,10 @@ def attend(
 
     Arguments and errors as in `lstmcore.attend`.
     """
+    params = as_params(params, read=as_values)
+    queries, memory = as_values("queries", queries), as_values("memory", memory)
     checks.check_attention(params, queries, memory)
-    if mask is None:
-        mask = np.ones(memory.shape[:2], bool)
+    mask = np.ones(memory.shape[:2], bool) if mask is None else as_values("mask", mask)
     checks.check_mask(mask, memory.shape[0], memory.shape[1], owner="memory")
     memory = np.where(mask[:, :, None], memory, 0)  # padding may be NaN
     scores = np.where(mask[:, None], _scores(params, queries, memory), -np.inf)

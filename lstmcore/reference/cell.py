@@ -53,6 +53,7 @@ from typing import Any
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.arrays import as_params, as_state, as_values
 from lstmcore.reference.activations import Activation, resolve
 from lstmcore.types import Gates, LSTMParams, LSTMState
 
@@ -81,7 +82,9 @@ def lstm_step(
 
     Arguments and errors as in `lstmcore.lstm_step`.
     """
+    params = as_params(params, read=as_values)
     features, units = checks.check_lstm_params(params)
+    x_t, state = as_values("x_t", x_t), as_state(state, read=as_values)
     checks.check_array("x_t", x_t, "batch features", "for a whole sequence call lstm")
     checks.check_floating("x_t", x_t)
     checks.check_features("x_t", x_t, features, "params.kernel")

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.arrays import as_params, as_values
 from lstmcore.types import DenseParams, EmbeddingParams
 
 
 def dense(params: DenseParams, x: np.ndarray) -> np.ndarray:
     """Compute y = x W + b over the last axis: [..., F] -> [..., U]."""
+    params, x = as_params(params, read=as_values), as_values("x", x)
     features = checks.check_dense_params(params)
     checks.check_array("x", x, "... " * (max(getattr(x, "ndim", 1), 1) - 1) + "features")
     checks.check_floating("x", x)
@@ -32,6 +34,7 @@ def embedding(
     params: EmbeddingParams, ids: np.ndarray, *, padding: int | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the vector of each token [..., E], and where it is not padding [...] (or None)."""
+    params, ids = as_params(params, read=as_values), as_values("ids", ids)
     checks.check_layer_params(params, EmbeddingParams)
     checks.check_ids("ids", ids, len(params.table))
     vectors = np.asarray(params.table)[ids]
@@ -54,6 +57,7 @@ def time_distributed(fn: Callable, x: np.ndarray) -> Any:
 
 def repeat_vector(x: np.ndarray, n: int) -> np.ndarray:
     """Repeat a vector at each of n steps: [B, F] -> [B, n, F]."""
+    x = as_values("x", x)
     checks.check_array(
         "x", x, "batch features", "it repeats one vector per example, such as state.h"
     )
@@ -68,7 +72,7 @@ def repeat_vector_backward(d_y: np.ndarray) -> np.ndarray:
 
 def length_mask(lengths: np.ndarray, timesteps: int) -> np.ndarray:
     """Return bool [B, T], True where the step is real, from the length [B] of each example."""
-    lengths = np.asarray(lengths)
+    lengths = as_values("lengths", lengths)
     checks.check_array("lengths", lengths, "batch")
     checks.check_integers("lengths", lengths)
     return np.arange(checks.check_count("timesteps", timesteps, minimum=0)) < lengths[:, None]

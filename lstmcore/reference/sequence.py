@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.arrays import as_params, as_state, as_values, check_known
 from lstmcore.reference.cell import lstm_step, lstm_step_backward, zero_state
 from lstmcore.reference.layers import repeat_vector
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
@@ -112,6 +113,7 @@ def lstm_backward(  # the arguments and results of `lstm`, and their gradients
       >>> d_params.kernel.shape, d_x.shape
       ((2, 12), (5, 7, 2))
     """
+    check_known("trace", (trace, d_state, d_trace))
     x, state, mask = _checked(params, x, state, mask)
     options = {
         "activation": activation,
@@ -180,6 +182,7 @@ def _checked(
     repeat: int | None = None,
 ) -> tuple[np.ndarray, LSTMState, np.ndarray]:
     """Return x, state and mask of `lstm`, checked and completed; masked steps of x set to 0."""
+    params, x = as_params(params, read=as_values), as_values("x", x)
     features, units = checks.check_lstm_params(params)
     checks.check_input(x, features, repeated=repeat is not None)
     if repeat is not None:
@@ -189,9 +192,9 @@ def _checked(
     hidden = params.recurrent_kernel.shape[0]
     if state is None:
         state = zero_state(batch, units, dtype, hidden)
+    state = as_state(state, read=as_values)
     checks.check_state(state, batch, units, hidden=hidden)
-    if mask is None:
-        mask = np.ones((batch, timesteps), bool)
+    mask = np.ones((batch, timesteps), bool) if mask is None else as_values("mask", mask)
     checks.check_mask(mask, batch, timesteps, owner="x" if repeat is None else "repeat")
     x = np.where(mask[:, :, None], x, 0).astype(dtype)
     return x, LSTMState(*(np.asarray(a, dtype) for a in state)), mask
@@ -202,6 +205,8 @@ def _noise(
 ) -> tuple[np.ndarray, Callable[[int], LSTMState | None]]:
     """Return the dropout mask m, and a function from t to the fractions z, None without zoneout."""
     (batch, timesteps, hidden), units, dtype = trace.h.shape, trace.c.shape[2], trace.h.dtype
+    recurrent_dropout = as_values("recurrent_dropout", recurrent_dropout)
+    zoneout = as_state(zoneout, "zoneout", read=as_values)
     checks.check_recurrent_dropout(recurrent_dropout, batch, hidden)
     checks.check_zoneout(zoneout, batch, timesteps, units, hidden)
     m = np.asarray(1 if recurrent_dropout is None else recurrent_dropout, dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lstmcore.checks import frame_library, is_traced
+from lstmcore.arrays import as_values, refuse_frame
 from lstmcore.formatting import count
 
 LARGEST = 1e150  # can still be squared in float64
@@ -20,20 +20,11 @@ def as_numbers(name: str, value) -> np.ndarray:
     check_nameless(name, value)
     if isinstance(value, np.ma.MaskedArray) and value.dtype.kind in "iuf":
         return np.ma.filled(value.astype(float), np.nan)
-    if is_traced(value):
-        raise TypeError(
-            f"{name} is traced by JAX, but its values are needed: call this outside of jax.jit, "
-            "jax.grad and jax.vmap"
-        )
     try:
-        value = np.asarray(value)
+        value = np.asarray(as_values(name, value))
     except ValueError as error:  # nested lists of unequal lengths
         raise ValueError(
             f"{name} must be an array of numbers, each row of it as long as the others"
-        ) from error
-    except Exception as error:  # such as a tensor on another device
-        raise TypeError(
-            f"{name}, {type(value).__name__}, cannot be read as an array ({error})"
         ) from error
     if value.dtype.kind not in "iuf":
         raise ValueError(f"{name} must hold real numbers, got {value.dtype}")
@@ -68,11 +59,7 @@ def as_rows_of_times(values, times: int) -> np.ndarray:
 
 def check_nameless(name: str, value) -> None:
     """Raise TypeError for a data frame or a `series.Table`: what comes of it would be nameless."""
-    if library := frame_library(value):
-        raise TypeError(
-            f"{name} is a {type(value).__name__} of {library}, whose names would be lost here: "
-            f"pass {name}.to_numpy(), with the columns in the order that you need"
-        )
+    refuse_frame(name, value, single=False)
     if hasattr(value, "label_name"):
         raise TypeError(
             f"{name} is a series.Table, whose names would be lost here: pass {name}.values"

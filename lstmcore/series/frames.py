@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lstmcore.checks import frame_library
+from lstmcore.arrays import frame_library
 from lstmcore.formatting import shorten
 
 LIBRARIES = ("pandas", "polars", "pyarrow")

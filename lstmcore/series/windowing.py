@@ -17,7 +17,8 @@ def windows(table, length: int, horizon: int = 0, stride: int = 1):
     """Return every segment of `length` rows, and with a horizon the rows that follow each.
 
     Args:
-      table: numbers [rows] or [rows, F], in the order of time.
+      table: numbers [rows] or [rows, F], in the order of time. Of a data frame its `to_numpy()`,
+        with the columns in the order that the model reads: windows have no names.
       length: T, rows in a window.
       horizon: rows after each window that a model is to predict; 0 for none.
       stride: rows from the start of one window to the start of the next.
@@ -30,6 +31,7 @@ def windows(table, length: int, horizon: int = 0, stride: int = 1):
     Raises:
       ValueError: a table that is not numeric or has neither one nor two axes, a length or stride
         below 1, or a table too short for one window.
+      TypeError: a data frame, or arguments of another kind.
 
     Examples:
       >>> import lstmcore as lc

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore.activations import Activation, name_of
+from lstmcore.arrays import as_array
 from lstmcore.display.html import sparkline, table, titled
 from lstmcore.display.text import given_fields
 from lstmcore.formatting import text_table
@@ -36,7 +37,7 @@ from lstmcore.types import LSTMParams, Trace
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["inputs", "mask", "outputs", "traces", "masks", "target", "attention"],
-    meta_fields=["layers"],
+    meta_fields=["layers", "decoder"],
 )
 @dataclass(frozen=True, repr=False, eq=False)
 class Run:
@@ -52,6 +53,7 @@ class Run:
       layers: names of the LSTM layers, in reading order.
       target: of an encoder-decoder, the target of its decoder, [B, T'] or [B, T', F]; else None.
       attention: of an encoder-decoder with attention, its weights [B, T', T]; else None.
+      decoder: of an encoder-decoder, names of the layers that run over the steps of the target.
     """
 
     inputs: jax.Array
@@ -62,6 +64,7 @@ class Run:
     layers: tuple[str, ...]
     target: jax.Array | None = None
     attention: jax.Array | None = None
+    decoder: tuple[str, ...] = ()
 
     def __post_init__(self):
         for name in ("traces", "masks"):  # JAX sorts the keys of a dict
@@ -268,12 +271,15 @@ def run(
       >>> run["encoder_0", "forget", 0].shape
       (3, 8)
     """
+    given = {"params": params, "x": x, "mask": mask, "target": target}
+    params, x, mask, target = (
+        jax.tree.map(partial(as_array, name), value) for name, value in given.items()
+    )
     _check_model(model, x, target)
     if edits or not _is_value(model):
         result = jax.jit(partial(_run, model, edits=edits))(params, x, mask, target)
     else:
-        # With its method in the key, a class whose `apply` is replaced is compiled anew.
-        result = _cached_run((model, type(model).apply), params, x, mask, target)
+        result = _cached_run(model, params, x, mask, target)
     for layer, trace in result.traces.items():
         if edits and layer in edits:
             _refuse_nan(layer, trace)
@@ -323,13 +329,23 @@ def _run(model, params, x, mask, target, edits=None) -> Run:
         mask = next(iter(masks.values()), None) if mask is None else mask
     else:
         masks = {layer: mask_of(trace, mask) for layer, trace in traces.items()}
-    return Run(x, mask, outputs, traces, masks, tuple(traces), target, attention)
+    decoder = () if target is None else _decoder_layers(model, params, x, target, traces)
+    return Run(x, mask, outputs, traces, masks, tuple(traces), target, attention, decoder)
 
 
-@compiled
-def _cached_run(fixed, params, x, mask, target) -> Run:
-    model, _ = fixed
-    return _run(model, params, x, mask, target)
+def _decoder_layers(model, params, source, target, traces) -> tuple[str, ...]:
+    """Return the names of the layers that run over the target: a longer one makes them longer."""
+    batch, steps, *rest = target.shape
+    longer = jax.ShapeDtypeStruct((batch, steps + 1, *rest), target.dtype)
+    try:
+        _, of_longer = jax.eval_shape(partial(model.apply, params, source), longer)
+        lengths = {name: of_longer[name].h.shape[1] - 1 for name in traces}
+    except Exception:  # a model for targets of one length: told by its steps alone
+        lengths = dict.fromkeys(traces, steps if steps != source.shape[1] else -1)
+    return tuple(name for name, trace in traces.items() if trace.h.shape[1] == lengths[name])
+
+
+_cached_run = compiled(_run)
 
 
 def _is_value(model) -> bool:

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lstmcore.arrays import check_known
 from lstmcore.display import displayed
 from lstmcore.series.frames import make_frame
 from lstmcore.study.edits import ABSENT
@@ -155,6 +156,8 @@ def patch_sweep(
       >>> sweep.effect["lstm_0"].shape, sweep.effect["lstm_0"].round(6)[:2].tolist()
       ((6,), [0.0, 0.0])
     """
+    for name, value in (("clean", clean), ("corrupt", corrupt)):
+        check_known(name, value)
     if np.shape(clean) != np.shape(corrupt):
         raise ValueError(
             f"clean and corrupt must have one shape, got {np.shape(clean)} and "
@@ -312,6 +315,8 @@ class Plan:
 
 def plan_sweep(apply, params, x, metric, over, layers, gates, mask) -> Plan:
     """Check the arguments without running anything, and lay out the sweep."""
+    for name, value in (("params", params), ("x", x), ("mask", mask)):
+        check_known(name, value)
     over, gates = ((axes,) if isinstance(axes, str) else tuple(axes) for axes in (over, gates))
     for axis in over:
         if axis not in AXES or over.count(axis) > 1:

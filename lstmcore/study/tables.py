@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from lstmcore.arrays import check_known
 from lstmcore.study.gradients import GradientFlow
 from lstmcore.study.names import GATES, QUANTITIES, quantity_of
 from lstmcore.study.statistics import Contributions, Correlation, Moments, Saturation, TimeScale
@@ -61,6 +62,7 @@ def rows(result, /, **labels) -> list[dict]:
             f"result must come from lstmcore.study, or be a dict of such by layer, got "
             f"{type(result).__name__}"
         )
+    check_known("result", result)
     axes = AXES[type(result)]
     table = []
     for name, fields in _by_name(result):

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.arrays import as_array, check_known
 from lstmcore.batching import Buckets
 from lstmcore.dtypes import accumulation_dtype
 from lstmcore.sequence import zero_states
@@ -55,6 +56,8 @@ def _default_optimizer() -> Any:
 
 def floating_params(params: Any) -> Any:
     """Return the params as JAX arrays; raise unless all are floating point."""
+    check_known("params", params)
+    params = jax.tree.map(partial(as_array, "params"), params)
     for path, leaf in jax.tree.leaves_with_path(params):
         if not (hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)):
             raise TypeError(
@@ -83,12 +86,16 @@ def parts_of(name: str, data: Any) -> tuple:
 
 def _examples(name: str, data: Any) -> Any:
     """Return the data of one part as JAX arrays; raise unless all have as many examples."""
-    data = jax.tree.map(partial(checks.as_array, name), data)
+    check_known(name, data)
+    data = jax.tree.map(partial(as_array, name), data)
     leaves = jax.tree.leaves(data)
     if not leaves or any(np.ndim(leaf) == 0 for leaf in leaves):
         raise ValueError(
             f"{name} must be an array or a pytree of arrays with examples along axis 0"
         )
+    for leaf in leaves:
+        if np.dtype(leaf.dtype).kind not in "biufcV":  # V: bfloat16
+            raise TypeError(f"the arrays of {name} must hold numbers, got {leaf.dtype}")
     lengths = {len(leaf) for leaf in leaves}
     if len(lengths) > 1:
         raise ValueError(f"the arrays of {name} hold {sorted(lengths)} examples: they must agree")

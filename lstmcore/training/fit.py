@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.arrays import check_known
 from lstmcore.dtypes import check_key
 from lstmcore.series.frames import make_frame
 from lstmcore.training.arguments import (
@@ -240,6 +241,7 @@ def fit(
     devices = check_devices(devices)
     tbptt_steps = check_tbptt_steps(tbptt_steps, initial_state, devices, data, validation)
     if key is not None:
+        check_known("key", key)
         check_key(key)
     check_callback(callback)
     path = check_checkpoint_path(checkpoint, resume)

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.arrays import as_array, check_known
+from lstmcore.formatting import count
 from lstmcore.losses import cross_entropy
 from lstmcore.programs import compiled
 from lstmcore.series.frames import make_frame
@@ -65,10 +67,11 @@ class Fitted:
                 f"{type(self.model).__name__} decodes a sequence: use lc.greedy, lc.sample or "
                 "lc.beam_search with its params"
             )
-        x = checks.as_array("x", x)
-        checks.check_array("x", x)
+        x = _known_array("x", x)
         if hasattr(self.model, "check_input"):
             self.model.check_input(x)
+        if mask is not None:
+            mask = _known_array("mask", mask)
         parts = []
         for start in range(0, max(len(x), 1), AT_ONCE):
             rows = slice(start, start + AT_ONCE)
@@ -122,7 +125,8 @@ def train(
 
     The target decides: integers are classes, trained by cross-entropy; other numbers by the mean
     squared error. Masked steps count in neither. A model with a `loss` of its own, such as
-    `lc.Forecaster`, is trained by that.
+    `lc.Forecaster`, is trained by that. Classes are numbered from 0; one-hot rows are refused,
+    since their squared error is seldom what is meant: write `y.argmax(axis=-1)`.
 
     Args:
       model: one of lstmcore's models, or your own with `init` and `apply`, of one input (but for
@@ -145,8 +149,9 @@ def train(
       Fitted, with `predict`.
 
     Raises:
-      ValueError: shapes that do not fit, or a target that is missing.
-      TypeError: not a model.
+      ValueError: shapes that do not fit, a target that is missing or one-hot, or numbers that are
+        NaN or infinite where they are not masked, unless the model copes with them.
+      TypeError: not a model, or a target of texts or of another kind.
       NonFiniteLossError: as `lc.fit`.
 
     Examples:
@@ -166,12 +171,15 @@ def train(
             parts = len(validation)
             raise ValueError(f"validation must be (x, y) or (x, y, mask), got {parts} parts")
         validated = _batch(model, *validation)
-    elif validation:
-        data, validated = _split(data, checks.check_number("validation", validation), seed)
     loss = model.loss if hasattr(model, "loss") else _Loss(model, _are_classes(data))
     params = model.init(init_key)
     if isinstance(loss, _Loss) and not takes_target(model):
         _check_outputs(loss, params, data)
+    _check_finite(loss, params, data, "x", "y")
+    if validated is not None:
+        _check_finite(loss, params, validated, "validation[0]", "validation[1]")
+    elif validation:
+        data, validated = _split(data, checks.check_number("validation", validation), seed)
     result = fit(
         loss,
         params,
@@ -201,32 +209,54 @@ def _check_model(model: Any) -> None:
 
 def _batch(model: Any, x: Any, y: Any = None, mask: Any = None) -> dict[str, Any]:
     """Return the arrays of `fit`: x, y, mask, and where y is real, y_mask; absent if everywhere."""
-    x, given = checks.as_array("x", x), y is not None
-    checks.check_array("x", x)
+    x, given = _known_array("x", x), y is not None
     if hasattr(model, "check_input"):
         model.check_input(x)
-    y = checks.as_array("y", y) if given else x
-    checks.check_array("y", y)
+    y = _target(y) if given else x
     if not given and not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError("y is missing: tokens cannot be reconstructed, pass their target")
-    if np.dtype(y.dtype).kind not in "biufV":  # V: bfloat16
-        raise TypeError(f"y must hold numbers, got {y.dtype}: number the classes from 0")
-    if y.dtype == bool:
-        y = y.astype(int)  # two classes
     if y.shape[:1] != x.shape[:1]:
         raise ValueError(f"x has {len(x)} examples but y has {len(y)}: they must agree")
     if mask is not None:
         if hasattr(model, "loss") or not (_takes(model, "mask") or _takes(model, "source_mask")):
             raise ValueError(f"mask was given, but the loss of {type(model).__name__} takes none")
-        checks.check_mask(mask, x.shape[0], x.shape[1])
+        mask = checks.check_mask(_known_array("mask", mask), x.shape[0], x.shape[1])
     if hasattr(model, "loss"):
+        _check_no_future(model)
         return {"x": x, "target": y}
+    if given and not takes_target(model) and _is_one_hot(y):
+        raise ValueError(
+            f"y {tuple(y.shape)} is one-hot, which is the class of each row: number the classes, "
+            "y.argmax(axis=-1), to train by cross-entropy; for any other loss call lc.fit"
+        )
     y_mask = _mask_of_target(model, x, y if given else None, mask)
     if y_mask is not None:  # what is masked may be NaN
         y_mask = np.asarray(y_mask)
         y = np.where(y_mask.reshape(y_mask.shape + (1,) * (y.ndim - 2)), y, 0)
     batch = {"x": x, "y": y, "mask": mask, "y_mask": y_mask}
     return {name: np.asarray(value) for name, value in batch.items() if value is not None}
+
+
+def _known_array(name: str, value: Any) -> Any:
+    check_known(name, value)
+    value = as_array(name, value)
+    checks.check_array(name, value)
+    return value
+
+
+def _target(y: Any) -> Any:
+    """Return the target as an array of numbers; True and False are two classes."""
+    y = np.asarray(y) if isinstance(y, list | tuple) and np.asarray(y).dtype.kind in "US" else y
+    y = _known_array("y", y)
+    kind = np.dtype(y.dtype).kind
+    if kind in "OSU":
+        raise TypeError(
+            f"y must hold numbers, got {y.dtype}: number the classes, for instance "
+            "classes, y = np.unique(y, return_inverse=True)"
+        )
+    if kind not in "biufV":  # V: bfloat16
+        raise TypeError(f"y must hold real numbers, got {y.dtype}")
+    return y.astype(int) if y.dtype == bool else y
 
 
 def _mask_of_target(model: Any, x: Any, y: Any, mask: Any) -> Any:
@@ -244,15 +274,57 @@ def _mask_of_target(model: Any, x: Any, y: Any, mask: Any) -> Any:
     return mask if mask is not None and in_time and y.shape[:2] == mask.shape else None
 
 
+def _check_no_future(model: Any) -> None:
+    if _takes(model, "future") and getattr(model, "future_covariates", None):
+        raise ValueError(
+            f"{type(model).__name__} reads future covariates, for which lc.train has no argument: "
+            'call lc.fit(model.loss, model.init(key), {"x": x, "target": y, "future": future}, ...)'
+        )
+
+
+def _is_one_hot(y: Any) -> bool:
+    """Return whether the last axis of the target names one of several classes by a single 1."""
+    if y.ndim < 2 or y.shape[-1] < 2 or y.size == 0:
+        return False
+    y = np.asarray(y)
+    return bool(((y == 0) | (y == 1)).all() and (y.sum(axis=-1) == 1).all())
+
+
+def _check_finite(loss: Callable, params: Any, data: dict, x: str, y: str) -> None:
+    """Raise if numbers of the arguments named x and y are NaN or infinite and the model minds.
+
+    A model of one's own may replace what is missing by itself. It is asked by its loss, and the
+    gradient, of the first example that is concerned.
+    """
+    for name, array in data.items():
+        if np.dtype(array.dtype).kind not in "fV":  # V: bfloat16
+            continue
+        wrong = ~np.isfinite(np.asarray(array))
+        if name == "x" and "mask" in data:
+            wrong[~data["mask"]] = False
+        if not wrong.any():
+            continue
+        first = np.argwhere(wrong)[0]
+        example = {key: values[first[0] : first[0] + 1] for key, values in data.items()}
+        results = jax.value_and_grad(loss)(params, jax.tree.map(jnp.asarray, example))
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(results)):
+            argument = x if name == "x" else y
+            raise ValueError(
+                f"{argument} is NaN or infinite at {count(int(wrong.sum()), 'place')}, the first "
+                f"{argument}{first.tolist()}: fill them in, leave these examples out, or mask "
+                "steps without data by mask="
+            )
+
+
 def _split(data: dict, fraction: float, seed: int) -> tuple[dict, dict | None]:
     """Return (training part, validation part), drawn at random."""
     if not 0 < fraction < 1:
         raise ValueError(f"validation must be a fraction, from 0 to below 1, got {fraction}")
     examples = len(data["x"])
-    if (count := min(round(examples * fraction), examples - 1)) <= 0:
+    if (held_out := min(round(examples * fraction), examples - 1)) <= 0:
         return data, None
     order = np.random.default_rng(seed).permutation(examples)
-    parts = np.sort(order[count:]), np.sort(order[:count])
+    parts = np.sort(order[held_out:]), np.sort(order[:held_out])
     first, second = ({name: array[rows] for name, array in data.items()} for rows in parts)
     return first, second
 
@@ -315,11 +387,14 @@ def _check_outputs(loss: _Loss, params: Any, data: dict) -> None:
             )
         return
     if outputs.shape[:-1] != y.shape:
-        advice = (
-            "for a regression write y.astype('float32')"
-            if outputs.ndim == y.ndim
-            else "for one class per sequence hand on the last state: lc.chain.LSTM(8, last=True)"
-        )
+        if outputs.ndim > y.ndim:
+            advice = (
+                "for one class per sequence hand on the last state: lc.chain.LSTM(8, last=True)"
+            )
+        elif outputs.shape[:-1] == y.shape[:-1] and y.shape[-1] == 1:
+            advice = "for classes write y[..., 0], for a regression y.astype('float32')"
+        else:
+            advice = "for a regression write y.astype('float32')"
         raise ValueError(
             f"y holds classes of shape {y.shape} but the model's output has shape {outputs.shape}, "
             f"which needs {outputs.shape[:-1]}: {advice}"

@@ -29,11 +29,15 @@ def test_every_array_is_drawn_with_a_key_of_its_own():
         assert abs(np.corrcoef(np.ravel(one), np.ravel(other))[0, 1]) < 0.8
 
 
-@pytest.mark.parametrize("variant", [{}, {"projection": 5}], ids=["plain", "projection"])
+@pytest.mark.parametrize(
+    "variant",
+    [{}, {"projection": 5}, {"peephole": True}, {"peephole": True, "projection": 5}],
+    ids=["plain", "projection", "peephole", "both"],
+)
 def test_weights_that_do_not_fit_into_memory_are_not_drawn(variant, monkeypatch):
-    """The message counts the fused weights: kernel, recurrent kernel and bias."""
+    """The message counts all of them, those of a peephole and a projection too."""
     params = lc.init_lstm(jax.random.key(0), 2, 3, **variant)
-    numbers = sum(leaf.size for leaf in params[:3])
+    numbers = sum(leaf.size for leaf in jax.tree.leaves(params))
     monkeypatch.setattr(checks, "_memory", lambda: numbers * 4)
     lc.init_lstm(jax.random.key(0), 2, 3, **variant)
     monkeypatch.setattr(checks, "_memory", lambda: numbers * 4 - 1)

@@ -1,4 +1,4 @@
-"""Arrays of other libraries, which NumPy reads by `__array__`: PyTorch, pandas, polars."""
+"""Arrays of other libraries, read or refused by name: PyTorch, pandas, polars, xarray, scipy."""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import lstmcore as lc
+from lstmcore import chain as C
+from lstmcore import reference, study
 
 KEY = jax.random.key(0)
 PARAMS = lc.init_lstm(KEY, features=2, units=3)
@@ -22,6 +24,9 @@ class Tensor:
 
     dtype = Dtype()
 
+    def detach(self):
+        raise NotImplementedError
+
     def __init__(self, values):
         self.values = values
         self.shape, self.ndim = values.shape, values.ndim
@@ -31,7 +36,7 @@ class Tensor:
 
     def __array__(self, dtype=None, copy=None):
         if self.values is None:
-            raise RuntimeError("use tensor.detach().numpy()")
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
         return np.asarray(self.values, dtype)
 
 
@@ -76,19 +81,203 @@ def test_data_to_train_on():
     np.testing.assert_array_equal(found, expected)
 
 
-def test_a_table_of_pandas():
-    pandas = pytest.importorskip("pandas")
-    table = pandas.DataFrame(VALUES[:, 0], columns=["a", "b"])
-    params = lc.init_dense(KEY, 2, 1)
-    np.testing.assert_array_equal(lc.dense(params, table), lc.dense(params, VALUES[:, 0]))
+def tensors(tree):
+    return jax.tree.map(lambda leaf: Tensor(np.asarray(leaf)), tree)
+
+
+STATE = lc.LSTMState(*np.ones((2, 5, 3), np.float32))
+MASK = np.arange(4) < np.arange(1, 6)[:, None]
+DENSE, TABLE = lc.init_dense(KEY, 2, 3), lc.init_embedding(KEY, 9, 2)
+CHAIN = lc.Chain([C.LSTM(3), C.LayerNorm(), C.Dense(1)], features=2)
+FORECASTER = lc.Forecaster(2, 3, horizon=2, future_covariates=1)
+SEQ2SEQ = lc.Seq2Seq(9, 9, 3, embedding=2)
+STACKED = lc.StackedLSTM(2, 3, outputs=1)
+IDS = np.array([[1, 2, 3], [4, 5, 0]])
+X = VALUES.astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda read: lc.lstm(read(PARAMS), X, read(STATE), mask=read(MASK))[1].h,
+        lambda read: lc.lstm(PARAMS, X, recurrent_dropout=read(STATE.h))[1].h,
+        lambda read: (
+            lc.lstm(PARAMS, X, zoneout=read(jax.tree.map(lambda s: s[:, None], STATE)))[1].h
+        ),
+        lambda read: lc.lstm_step(read(PARAMS), X[:, 0], read(STATE))[0].h,
+        lambda read: reference.lstm(read(PARAMS), read(X), read(STATE), mask=read(MASK))[1].h,
+        lambda read: lc.length_mask(read(np.array([1, 3])), 4),
+        lambda read: reference.length_mask(read(np.array([1, 3])), 4),
+        lambda read: lc.dense(read(DENSE), read(VALUES)),
+        lambda read: reference.dense(read(DENSE), read(X)),
+        lambda read: lc.embedding(read(TABLE), read(IDS))[0],
+        lambda read: lc.attend(None, read(X), read(X), mask=read(MASK))[0],
+        lambda read: lc.repeat_vector(read(X[:, 0]), 2),
+        lambda read: lc.cross_entropy(read(X), read(MASK.astype(int)), read(MASK)),
+        lambda read: lc.quantile_loss(read(X), read(X[..., 0]), (0.1, 0.9)),
+        lambda read: CHAIN.apply(read(CHAIN.init(KEY)), read(X), mask=read(MASK))[0],
+        lambda read: STACKED.apply(read(STACKED.init(KEY)), read(X), mask=read(MASK))[0],
+        lambda read: FORECASTER.apply(read(FORECASTER.init(KEY)), read(X), read(X[:, :2, :1]))[0],
+        lambda read: SEQ2SEQ.apply(read(SEQ2SEQ.init(KEY)), read(IDS), read(IDS))[0],
+        lambda read: lc.stream(STACKED, read(STACKED.init(KEY)), 5).step(read(X), read(MASK))[0],
+        lambda read: study.run(STACKED, read(STACKED.init(KEY)), read(X), read(MASK)).outputs,
+    ],
+)
+def test_everything_that_is_an_array_may_be_a_tensor(call):
+    np.testing.assert_allclose(call(tensors), call(lambda tree: tree), rtol=1e-6)
+
+
+def test_training_on_tensors():
+    x, y = X[:, :, :1].repeat(8, axis=0), MASK.repeat(8, axis=0).astype(int)
+    model = lc.Chain([C.LSTM(3), C.Dense(2)], features=1)
+    plain, of_tensors = (
+        lc.train(model, *read((x, y)), mask=read(y > 0), epochs=1)
+        for read in (lambda tree: tree, tensors)
+    )
+    assert of_tensors.metrics == plain.metrics
+    found = of_tensors.predict(tensors(x), tensors(y > 0))
+    np.testing.assert_array_equal(found, plain.predict(x, y > 0))
+
+
+class Only:
+    """Array with one of the protocols alone."""
+
+    def __init__(self, values, protocol):
+        self.shape, self.dtype, self.ndim = values.shape, values.dtype, values.ndim
+        self.values = values
+        if protocol == "__array_interface__":
+            self.__array_interface__ = values.__array_interface__
+        elif protocol == "__cuda_array_interface__":
+            self.__cuda_array_interface__ = {"shape": values.shape}
+
+
+class Exchanged(Only):
+    def __dlpack__(self, **options):
+        return self.values.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.values.__dlpack_device__()
+
+
+def test_protocols_of_arrays():
+    pandas, polars, xarray = map(pytest.importorskip, ("pandas", "polars", "xarray"))
+    expected = lc.lstm(PARAMS, X)[1].h
+    for x in (
+        Only(X, "__array_interface__"),
+        Exchanged(X, None),
+        xarray.DataArray(X, dims=("window", "time", "column")),
+        np.require(X, requirements="F"),
+    ):
+        np.testing.assert_array_equal(lc.lstm(PARAMS, x)[1].h, expected)
+    for lengths in (pandas.Series([1, 3]), polars.Series([1, 3]), np.array([1, 3])):
+        assert lc.length_mask(lengths, 3).sum() == 4
+
+
+def frames():
+    pandas, polars = map(pytest.importorskip, ("pandas", "polars"))
+    columns = {"a": X[:, 0, 0], "b": X[:, 0, 1]}
+    return [pandas.DataFrame(columns), polars.DataFrame(columns), polars.LazyFrame(columns)]
+
+
+@pytest.mark.parametrize("kind", range(3), ids=["pandas", "polars", "lazy"])
+def test_data_frames_would_lose_their_names(kind):
+    frame = frames()[kind]
+    to_numpy = r"\.collect\(\)\.to_numpy" if kind == 2 else r"\.to_numpy"
+    calls = {
+        "x": [
+            lambda: lc.lstm(PARAMS, frame),
+            lambda: lc.dense(DENSE, frame),
+            lambda: reference.dense(DENSE, frame),
+            lambda: lc.train(CHAIN, frame, IDS),
+            lambda: FITTED.predict(frame),
+        ],
+        "ids": [lambda: lc.embedding(TABLE, frame)],
+        "y": [lambda: lc.train(STACKED, X, frame)],
+        "data": [lambda: lc.fit(lambda p, b: 0.0, DENSE, {"x": frame}, epochs=1, batch_size=2)],
+        "table": [lambda: lc.windows(frame, 2)],
+        "mask": [lambda: lc.lstm(PARAMS, X, mask=frame)],
+    }
+    for name, each in calls.items():
+        message = f"^{name} is a data frame, .* pass {name}{to_numpy}.*order that the model reads"
+        for call in each:
+            with pytest.raises(TypeError, match=message):
+                call()
+
+
+FITTED = lc.Fitted(STACKED, STACKED.init(KEY), {}, {}, classes=False)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (X.tolist(), TypeError, r"x must be an array .*got list: convert it.*np.asarray\(x\)"),
+        (np.ma.masked_less(X, 0), TypeError, r"x is a masked array.*x.filled\(0\).*mask="),
+        (Only(X, "__cuda_array_interface__"), TypeError, "x, Only, lies on a GPU"),
+        (X.astype(object), ValueError, "x must be floating point, got object"),
+        (X.astype(str), ValueError, "x must be floating point, got <U32"),
+        (X.astype(complex), ValueError, "x must be floating point, got complex128"),
+        (X.astype("datetime64[s]"), ValueError, "x must be floating point, got datetime64"),
+    ],
+    ids=["list", "masked", "cuda", "object", "text", "complex", "datetime"],
+)
+def test_what_is_no_array_of_numbers_is_refused_by_name(x, error, message):
+    for call in (
+        lambda: lc.lstm(PARAMS, x),
+        lambda: reference.lstm(PARAMS, x),
+        lambda: CHAIN.apply(CHAIN.init(KEY), x),
+    ):
+        with pytest.raises(error, match=message):
+            call()
+
+
+def test_sparse_arrays_are_refused_by_name():
+    sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(TypeError, match=r"x is sparse, csr_array: write x.toarray\(\)"):
+        lc.dense(DENSE, sparse.csr_array(X[:, 0]))
+    with pytest.raises(TypeError, match="data is sparse"):
+        lc.fit(lambda p, b: 0.0, DENSE, sparse.csr_array(X[:, 0]), epochs=1, batch_size=2)
+    with pytest.raises(TypeError, match="the arrays of data must hold numbers, got <U32"):
+        lc.fit(lambda p, b: 0.0, DENSE, X.astype(str), epochs=1, batch_size=2)
+
+
+def added(x):
+    return jax.tree.map(lambda leaf: leaf + x.sum(), FITTED.params)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("x", lambda x: reference.lstm(PARAMS, x)),
+        ("params.kernel", lambda x: reference.lstm(PARAMS._replace(kernel=x[0, :, :, None]), X)),
+        ("mask", lambda x: reference.lstm(PARAMS, X, mask=x[..., 0] > 0)),
+        ("state.h", lambda x: reference.lstm(PARAMS, X, STATE._replace(h=x[:, :3, 0]))),
+        ("x", lambda x: reference.dense(DENSE, x)),
+        ("ids", lambda x: reference.embedding(TABLE, x[..., 0].astype(int))),
+        ("queries", lambda x: reference.attend(None, x, x)),
+        ("x", lambda x: STACKED.apply(FITTED.params, x, ops=reference)),
+        ("table", lambda x: lc.windows(x[:, 0], 2)),
+        ("x", lambda x: FITTED.predict(x)),
+        ("mask", lambda x: FITTED.predict(X, x[..., 0] > 0)),
+        ("x", lambda x: lc.train(STACKED, x, X[..., :1])),
+        ("y", lambda x: lc.train(STACKED, X, x[..., :1])),
+        ("data", lambda x: lc.fit(lambda p, b: 0.0, DENSE, x, epochs=1, batch_size=2)),
+        ("params", lambda x: lc.fit(lambda p, b: 0.0, x, X, epochs=1, batch_size=2)),
+        ("params", lambda x: lc.save("never", STACKED, added(x))),
+        ("params", lambda x: lc.export(STACKED, added(x), "never")),
+    ],
+)
+def test_tracers_have_no_values(name, call):
+    with pytest.raises(TypeError, match=rf"^{name} is being traced by JAX.*outside of jax.jit, ja"):
+        jax.jit(lambda x: call(x))(X)
 
 
 def test_what_cannot_be_read_says_what_to_write():
     unreadable = Tensor(VALUES)
     unreadable.values = None
     with pytest.raises(
-        TypeError, match=r"x, Tensor, cannot be read .*detach.*array of NumPy or JAX"
+        TypeError,
+        match=r"x, Tensor, cannot be read .*requires grad.*write x\.detach\(\)\.cpu\(\)\.numpy",
     ):
         lc.lstm(PARAMS, unreadable)
-    with pytest.raises(ValueError, match=r"bias must be floating point, got torch.*np.asarray"):
-        lc.lstm(PARAMS._replace(bias=Tensor(np.zeros(12))), VALUES)
+    with pytest.raises(TypeError, match=r"^params\.bias, Tensor, cannot be read as an array"):
+        lc.lstm(PARAMS._replace(bias=unreadable), VALUES)

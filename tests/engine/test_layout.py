@@ -1,9 +1,12 @@
 """Layouts hold the same numbers, and steps are numbered in the order in which they are taken."""
 
+import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import lstmcore as lc
 from lstmcore.engine.layout import BATCH_MAJOR, FEATURE_MAJOR, Steps
 
 same = np.testing.assert_array_equal
@@ -72,3 +75,30 @@ def test_the_step_before_each_of_a_block(array, reverse):
     for first in range(1, T - 1):
         found = steps.block_before(array, initial, jnp.int32(first), 2)
         same(found, before[:, first : first + 2])
+
+
+PROGRAM_PARAMS = lc.init_lstm(jax.random.key(0), 2, 256)
+PROGRAM_X = jnp.ones((32, 3, 2))
+BOTH_WAYS = {"feature-major": "tensor<1024x32xf32>", "batch-major": "tensor<32x1024xf32>"}
+
+
+@pytest.mark.parametrize(
+    ("platforms", "layouts"),
+    [
+        (["cpu"], {"feature-major"}),
+        (["cuda"], {"batch-major"}),
+        (["tpu"], {"batch-major"}),
+        (["cpu", "cuda"], {"feature-major", "batch-major"}),
+    ],
+    ids="-".join,
+)
+def test_a_program_has_the_layout_of_the_platform_that_it_is_exported_for(platforms, layouts):
+    """Whatever computer exports it. Products of a step with all four gates show the layout."""
+
+    def loss(params, x):
+        return lc.lstm(params, x)[1].h.sum()
+
+    for function in (loss, jax.grad(loss)):
+        export = jax.export.export(jax.jit(function), platforms=platforms)
+        text = export(PROGRAM_PARAMS, PROGRAM_X).mlir_module()
+        assert {name for name, shape in BOTH_WAYS.items() if f"-> {shape}" in text} == layouts

@@ -12,8 +12,10 @@ from lstmcore.activations import DIFFERENTIABLE
 from lstmcore.engine.forward import (
     Inputs,
     forward,
+    packed,
     residuals_from_trace,
     trace_from_residuals,
+    unpacked,
 )
 from lstmcore.engine.layout import BATCH_MAJOR, FEATURE_MAJOR
 
@@ -39,3 +41,6 @@ def test_residuals_and_trace_are_each_other(layout, reverse, rng):
     assert (residuals.c.shape[0], residuals.gates.shape[:2]) == (4, (4, 4))  # steps, gates
     assert_close(trace_from_residuals(layout, residuals, reverse), trace)
     assert_close(residuals_from_trace(layout, trace, reverse), residuals)
+    in_one_shape = packed(layout, residuals)
+    assert (in_one_shape.c.shape, in_one_shape.gates.shape) == ((4, 2, 3), (4, 4, 2, 3))
+    jax.tree.map(np.testing.assert_array_equal, unpacked(layout, in_one_shape), residuals)

@@ -2,15 +2,20 @@
 
 import jax
 import numpy as np
-from implementations import assert_close, example
+import pytest
+from implementations import assert_close, example, forced
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 from strategies import random_mask
 
 import lstmcore as lc
+from lstmcore.engine.layout import BATCH_MAJOR, FEATURE_MAJOR
 
 
-def test_values_and_gradients_are_the_same(rng):
+@pytest.mark.parametrize(
+    "layout", [BATCH_MAJOR, pytest.param(FEATURE_MAJOR, marks=pytest.mark.thorough)], ids=str
+)
+def test_values_and_gradients_are_the_same(layout, rng):
     (params, x, _), _ = example(rng, 2, 3, 2, 3, np.float32)
     mask = random_mask(rng, "interior", 2, 3)
 
@@ -25,5 +30,8 @@ def test_values_and_gradients_are_the_same(rng):
         in_specs=(P(), rows, rows),
         out_specs=P(),
     )
-    ours, theirs = (jax.jit(jax.value_and_grad(f, (0, 1)))(params, x, mask) for f in (total, loss))
+    with forced(layout):
+        ours, theirs = (
+            jax.jit(jax.value_and_grad(f, (0, 1)))(params, x, mask) for f in (total, loss)
+        )
     assert_close(ours, theirs, rtol=1e-5, atol=1e-6)

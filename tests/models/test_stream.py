@@ -281,3 +281,25 @@ def test_a_file_of_before_there_were_digests(tmp_path):
     assert_close(
         lc.load_stream(path, STACK, STACK_PARAMS).states["lstm_1"].c, stream.states["lstm_1"].c
     )
+
+
+class Plain:
+    """A model that is no dataclass, and so is compared by identity."""
+
+    apply = lc.StackedLSTM.apply
+    layers, residual = STACK.layers, False
+    activation, recurrent_activation, output_activation = "tanh", "sigmoid", None
+
+
+@pytest.mark.parametrize("model", [STACK, Plain()], ids=["dataclass", "plain"])
+def test_a_class_whose_apply_is_replaced_is_compiled_anew(model, monkeypatch):
+    before, _ = lc.stream(model, STACK_PARAMS, batch=3).step(X)
+    original = type(model).apply
+
+    def twice(self, params, x, mask=None, states=None):
+        y, traces = original(self, params, x, mask=mask, states=states)
+        return 2 * y, traces
+
+    monkeypatch.setattr(type(model), "apply", twice)
+    after, _ = lc.stream(model, STACK_PARAMS, batch=3).step(X)
+    close(after, 2 * before)

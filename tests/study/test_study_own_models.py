@@ -51,3 +51,34 @@ def test_a_misspelt_layer_is_named(use):
     message = "edits names 'raeder' but the layers that the model traces are reader"
     with pytest.raises(ValueError, match=message):
         use({"raeder": study.clamp("forget", 0.0)})
+
+
+class Translator:
+    """An encoder-decoder whose layers have names of their own, with attention."""
+
+    def apply(self, params, x, target):
+        _, read = lc.lstm(params["decoder_of_morse"], x)
+        _, written = lc.lstm(params["writer"], target)
+        _, weights = lc.attend(None, written.h, read.h)
+        return written.h, {"decoder_of_morse": read, "writer": written, "attention": weights}
+
+
+class OfOneLength(Translator):
+    def apply(self, params, x, target):
+        return super().apply(params, x, target.reshape(-1, 4, 2))
+
+
+@pytest.mark.parametrize(
+    ("model", "source_steps"), [(Translator(), 4), (Translator(), 3), (OfOneLength(), 3)]
+)
+def test_the_layers_of_a_decoder_may_have_any_names(model, source_steps, tmp_path):
+    pytest.importorskip("matplotlib")
+    params = {"decoder_of_morse": PARAMS["reader"], "writer": PARAMS["reader"]}
+    source, target = jnp.ones((2, source_steps, 2)), jnp.full((2, 4, 2), 2.0)
+    run = study.run(model, params, source, target=target)
+    assert run.decoder == ("writer",)
+    assert study.plots.plot_attention(run).axes[0].get_xlabel() == "source"
+    for layer, title in (("decoder_of_morse", "input $x$"), ("writer", "target")):
+        figure = study.plots.plot_gates(run, layer, 0)
+        assert title in {panel.get_title(loc="left") or panel.get_title() for panel in figure.axes}
+    assert study.inspect(run, tmp_path / "page.html").stat().st_size > 1000

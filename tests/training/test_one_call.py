@@ -129,7 +129,7 @@ def test_two_classes_may_be_true_and_false_and_chains_need_no_lstm():
 def test_soft_targets_are_numbers():
     """A softmax is compared by its logarithm only with classes."""
     model = lc.Chain([C.LSTM(4, last=True), C.Dense(2, "softmax"), C.Dropout(0.1)], features=2)
-    soft = np.eye(2, dtype=np.float32)[LABELS]
+    soft = 0.1 + 0.8 * np.eye(2, dtype=np.float32)[LABELS]
     trained = lc.train(model, X, soft, validation=0, **short)
     expected = np.mean((trained.outputs(X) - soft) ** 2)
     np.testing.assert_allclose(trained.metrics["loss"], expected, rtol=1e-5)
@@ -191,7 +191,34 @@ def test_equal_seeds_give_equal_results():
         (
             lambda: lc.train(CLASSIFIER, X, LABELS.astype(str)),
             TypeError,
-            "y must hold numbers, got",
+            r"y must hold numbers, got <U.*classes, y = np.unique\(y, return_inverse=True\)",
+        ),
+        (lambda: lc.train(CLASSIFIER, X, ["cat"] * 40), TypeError, "got <U3: number the classes"),
+        (lambda: lc.train(CLASSIFIER, X, [0] * 40), TypeError, "y must be an array, got list"),
+        (
+            lambda: lc.train(CLASSIFIER, X, LABELS.astype("datetime64[s]")),
+            TypeError,
+            "y must hold real numbers, got datetime64",
+        ),
+        (
+            lambda: lc.train(CLASSIFIER, X, LABELS[:, None]),
+            ValueError,
+            r"output has shape \(40, 2\), which needs \(40,\): for classes write y\[..., 0\]",
+        ),
+        (
+            lambda: lc.train(CLASSIFIER, X, np.eye(2, dtype=np.float32)[LABELS]),
+            ValueError,
+            r"y \(40, 2\) is one-hot, .*y.argmax\(axis=-1\)",
+        ),
+        (
+            lambda: lc.train(TAGGER, X, np.eye(2, dtype=int)[(X[..., 0] > 0).astype(int)]),
+            ValueError,
+            "is one-hot",
+        ),
+        (
+            lambda: lc.train(lc.Forecaster(2, 3, 2, future_covariates=1), X[:, :3], X[:, 3:, :1]),
+            ValueError,
+            r"Forecaster reads future covariates.*call lc.fit\(model.loss, .*\"future\": future",
         ),
         (lambda: lc.train(TAGGER, X, X[..., 0].astype(int), validation=0), ValueError, "the class"),
         (
@@ -236,6 +263,79 @@ def test_equal_seeds_give_equal_results():
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def with_gaps(array, *places):
+    array = array.copy()
+    for place, value in places:
+        array[place] = value
+    return array
+
+
+REGRESSION = lc.Chain([C.LSTM(4), C.Dense(1)], features=2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: lc.train(
+                CLASSIFIER, with_gaps(X, ((7, 1, 0), np.nan), ((8, 0, 1), np.inf)), LABELS
+            ),
+            r"^x is NaN or infinite at 2 places, the first x\[7, 1, 0\]: fill them in",
+        ),
+        (
+            lambda: lc.train(REGRESSION, X, with_gaps(X[..., :1], ((3, 2, 0), np.nan))),
+            r"^y is NaN or infinite at 1 place, the first y\[3, 2, 0\]",
+        ),
+        (
+            lambda: lc.train(
+                REGRESSION, X, X[..., :1], validation=(X, with_gaps(X[..., :1], (39, np.inf)))
+            ),
+            r"^validation\[1\] is NaN or infinite at 5 places, the first validation\[1\]\[39, 0, 0",
+        ),
+        (
+            lambda: lc.train(
+                lc.Forecaster(2, 4, horizon=2), X[:, :3], with_gaps(X[:, 3:], ((2, 0, 1), np.nan))
+            ),
+            r"^y is NaN or infinite at 1 place, the first y\[2, 0, 1\]",
+        ),
+    ],
+    ids=["x", "y", "validation", "forecaster"],
+)
+def test_gaps_are_found_before_training(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_model_may_cope_with_gaps():
+    @dataclass(frozen=True)
+    class Filling(lc.StackedLSTM):
+        def apply(self, params, x, **options):
+            return super().apply(params, jnp.nan_to_num(x), **options)
+
+    trained = lc.train(
+        Filling(2, 3, outputs=1), with_gaps(X, ((7, 1, 0), np.nan)), X[..., :1], **short
+    )
+    assert np.isfinite(trained.history["loss"]).all()
+
+
+def test_a_class_whose_apply_is_replaced_is_compiled_anew(monkeypatch):
+    @dataclass(frozen=True)
+    class Scaled(lc.StackedLSTM):
+        pass
+
+    trained = lc.train(Scaled(2, 3, outputs=1), X, X[..., :1], epochs=1)
+    before = trained.predict(X)
+
+    def twice(self, params, x, **options):
+        y, traces = lc.StackedLSTM.apply(self, params, x, **options)
+        return 2 * y, traces
+
+    monkeypatch.setattr(Scaled, "apply", twice)
+    np.testing.assert_allclose(trained.predict(X), 2 * before, rtol=1e-6)
+    again = lc.train(Scaled(2, 3, outputs=1), X, X[..., :1], epochs=1)
+    assert again.history["loss"] != trained.history["loss"]
 
 
 def test_it_returns_what_fit_returns():

@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 from lstmcore._version import __version__
+from lstmcore.arrays import check_known
 from lstmcore.formatting import printable
 from lstmcore.io.atomic import atomic_path
 from lstmcore.io.content_policy import content_policy
@@ -82,6 +83,7 @@ def inspect(
       >>> study.inspect(run, tempfile.mkdtemp() + "/page.html", columns=["x", "y"]).name
       'page.html'
     """
+    check_known("run", run)
     path = Path(path)
     _check_place(path)
     plotlyjs, colours = _plotly()

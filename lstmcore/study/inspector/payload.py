@@ -199,13 +199,8 @@ def _outputs(run: Run) -> tuple[list[tuple[str, np.ndarray]], str]:
 def _mask_of_output(run: Run, output, steps: int):
     """Return the decoder's mask if there is a target, else the input's for as many steps."""
     if run.target is not None:
-        return run.masks["decoder_0"]
+        return run.masks[run.decoder[0]] if run.decoder else None
     return run.mask if output.shape[1] == steps else None
-
-
-def _is_of_target(run: Run, layer: str) -> bool:
-    """Return whether the steps of a layer are those of the target, not of the input."""
-    return run.target is not None and layer.startswith("decoder")
 
 
 def _output(title: str, titles: list[str], output, run: Run) -> dict:
@@ -251,7 +246,7 @@ def _layer(name: str, run: Run, scale) -> dict:
     return {
         "name": name,
         "steps": steps,
-        "own_steps": steps != run.inputs.shape[1] or _is_of_target(run, name),
+        "own_steps": steps != run.inputs.shape[1] or name in run.decoder,
         "units": units,
         "order": np.argsort(-keep, kind="stable").tolist(),  # longest memory first, NaN last
         "keep": encoding.finite_or_none(keep),

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lstmcore.arrays import check_known
 from lstmcore.series.arguments import check_column_names
 from lstmcore.series.events import Event, events, limit_of
 from lstmcore.study.plots.style import COLOURS, drawn_columns, note_omitted_columns, panels, plain
@@ -64,6 +65,8 @@ def plot_anomalies(
       >>> [axes.get_ylabel() for axes in figure.axes]
       ['column 0', 'score']
     """
+    check_known("values", values)
+    check_known("scores", scores)
     values = np.asarray(values)
     _check_arrays(values, scores, labels, outputs)
     rows, features = values.shape

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from lstmcore.arrays import check_known
 from lstmcore.formatting import count
 from lstmcore.study.plots.style import FRACTION, colour_bar, heat_map, panels, plain
 from lstmcore.study.plots.timeline import one_place
@@ -39,6 +40,7 @@ def plot_attention(
         than one of `axes`.
       TypeError: `axes` that are not Axes.
     """
+    check_known("run", run)
     if run.attention is None:
         raise ValueError(
             "run has no attention to draw: use a model such as "
@@ -46,7 +48,7 @@ def plot_attention(
         )
     example = one_place("example", example, len(run.inputs))
     weights = np.asarray(run.attention[example], dtype=float)
-    masks = run.masks["decoder_0"], run.mask
+    masks = run.masks[run.decoder[0]] if run.decoder else None, run.mask
     kept = [
         np.arange(size) if mask is None else np.flatnonzero(mask[example])
         for mask, size in zip(masks, weights.shape, strict=True)

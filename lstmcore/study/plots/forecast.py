@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lstmcore.arrays import check_known
 from lstmcore.formatting import shorten
 from lstmcore.study.plots.style import COLOURS, LONGEST_NAME, panels, plain
 from lstmcore.study.plots.timeline import label_steps
@@ -206,6 +207,7 @@ def _draw_changes(panel: Axes, check, actual, predicted) -> None:
 
 
 def _line(name: str, values, length: int | None = None) -> np.ndarray:
+    check_known(name, values)
     line = np.asarray(values, dtype=float)
     if line.ndim != 1 or (length is not None and len(line) != length):
         expected = "[steps]" if length is None else f"({length},)"

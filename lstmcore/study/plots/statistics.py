@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from lstmcore import checks
+from lstmcore.arrays import check_known
 from lstmcore.study.gradients import GradientFlow
 from lstmcore.study.plots.style import COLOURS, DASHES, GATE_COLOURS, TITLES, panels, plain
 from lstmcore.study.statistics import Saturation, TimeScale
@@ -37,6 +38,7 @@ def plot_saturation(saturation: Saturation, *, axes=None) -> Figure:
     Raises:
       ValueError, TypeError: `axes` that are not 3, or not Axes.
     """
+    check_known("saturation", saturation)
     figure, grid = panels(
         axes,
         1,
@@ -85,6 +87,7 @@ def plot_time_scales(time_scales: TimeScale | Mapping[str, TimeScale], *, axes=N
       ValueError: no time scale at all.
       ValueError, TypeError: more than one of `axes`, or not Axes.
     """
+    check_known("time_scales", time_scales)
     compared = time_scales if isinstance(time_scales, Mapping) else {"": time_scales}
     if not compared:
         raise ValueError("time_scales is empty: pass a TimeScale, or {label: TimeScale}")
@@ -162,6 +165,7 @@ def plot_gradient_flow(
         without a real step.
       ValueError, TypeError: more than one of `axes`, or not Axes.
     """
+    check_known("flows", flows)
     compared = flows if isinstance(flows, Mapping) else {"": flows}
     if not compared:
         raise ValueError("flows is empty: pass a GradientFlow, or {label: GradientFlow}")

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from lstmcore.arrays import check_known
 from lstmcore.formatting import count
 from lstmcore.series.arguments import check_column_names
 from lstmcore.study.names import places
@@ -47,11 +48,12 @@ class Timeline(NamedTuple):
         Raises:
           ValueError: an unknown layer, or an example that does not exist.
         """
+        check_known("run", run)
         trace = run[layer]
         example = one_place("example", example, len(run.inputs))
         real = _real(run.masks[layer], example, trace.h.shape[1])
         inputs, mask, title = run.inputs, run.mask, "input $x$"
-        if run.target is not None and layer.startswith("decoder"):
+        if run.target is not None and layer in run.decoder:
             inputs, mask, title = run.target, run.masks[layer], "target"
         x = np.asarray(inputs[example])
         if x.ndim == 1:  # tokens: one column

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from lstmcore.arrays import check_known
 from lstmcore.formatting import shorten
 from lstmcore.study.plots.style import (
     COLOURS,
@@ -91,6 +92,8 @@ def plot_output(
       >>> [axes.get_ylabel() for axes in plot_output(rows, rows + 1, ["load", "wind"]).axes]
       ['load', 'wind']
     """
+    check_known("actual", actual)
+    check_known("output", output)
     shape = (len(actual), len(columns))
     for name, values in (("actual", actual), ("output", output)):
         if np.shape(values) != shape or 0 in shape:
