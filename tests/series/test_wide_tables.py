@@ -130,7 +130,11 @@ def test_heat_maps_of_many_steps_take_little_memory():
 def test_attention_between_long_texts_has_a_size_that_can_be_drawn():
     weights = np.full((1, 500, 400), 1 / 400)
     run = SimpleNamespace(
-        attention=weights, inputs=np.zeros((1, 400)), mask=None, masks={"decoder_0": None}
+        attention=weights,
+        inputs=np.zeros((1, 400)),
+        mask=None,
+        masks={"decoder_0": None},
+        decoder=("decoder_0",),
     )
     figure = plots.plot_attention(run)
     assert max(figure.get_size_inches()) < 30
