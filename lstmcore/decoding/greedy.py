@@ -29,7 +29,7 @@ from lstmcore.decoding.stepping import (
     raise_if_failed,
     traced_number,
 )
-from lstmcore.dtypes import check_key
+from lstmcore.dtypes import as_arrays, check_key
 from lstmcore.programs import compiled
 from lstmcore.vocabulary import END, PADDING, START
 
@@ -195,6 +195,7 @@ def _decode(step, params, state, draw, *, max_length, start, end, top_k=None) ->
         end=checks.check_count("end", end, minimum=0),
         top_k=top_k,
     )
+    params, state = as_arrays(params=params, state=state)
     decoded, failed = _run(fixed, params, state, draw)
     raise_if_failed(failed)
     return decoded
