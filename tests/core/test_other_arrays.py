@@ -186,8 +186,9 @@ def test_protocols_of_arrays():
         np.require(X, requirements="F"),
     ):
         np.testing.assert_array_equal(lc.lstm(PARAMS, x)[1].h, expected)
-    for lengths in (pandas.Series([1, 3]), polars.Series([1, 3]), np.array([1, 3])):
+    for lengths in (pandas.Series([1, 3]), polars.Series([1, 3]), np.array([1, 3]), [1, 3]):
         assert lc.length_mask(lengths, 3).sum() == 4
+        assert reference.length_mask(lengths, 3).sum() == 4
 
 
 def frames():
