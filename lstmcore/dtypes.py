@@ -1,7 +1,8 @@
-"""Dtypes, random keys and sizes: checks that need JAX, and the accumulation dtype."""
+"""Arguments that need JAX: pytrees of arrays, dtypes, random keys and sizes."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,6 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.arrays import as_array
+
+
+def as_arrays(**arguments: Any) -> tuple:
+    """Return the arguments, pytrees of arrays, with arrays of other libraries as NumPy's."""
+    return tuple(jax.tree.map(partial(as_array, name), tree) for name, tree in arguments.items())
 
 
 def floating_dtype(dtype: Any) -> np.dtype:

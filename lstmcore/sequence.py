@@ -234,7 +234,8 @@ def length_mask(lengths: jax.Array, timesteps: int) -> jax.Array:
       >>> lc.length_mask(jnp.array([1, 3]), timesteps=3).astype(int).tolist()
       [[1, 0, 0], [1, 1, 1]]
     """
-    lengths = as_array("lengths", lengths)
+    listed = isinstance(lengths, list | tuple)
+    lengths = jnp.asarray(lengths) if listed else as_array("lengths", lengths)
     checks.check_array("lengths", lengths, "batch")
     checks.check_integers("lengths", lengths)
     timesteps = check_size("timesteps", timesteps)

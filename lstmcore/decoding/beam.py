@@ -20,6 +20,7 @@ from lstmcore.decoding.stepping import (
     traced_number,
 )
 from lstmcore.display import displayed
+from lstmcore.dtypes import as_arrays
 from lstmcore.programs import compiled
 from lstmcore.vocabulary import END, PADDING, START
 
@@ -120,6 +121,7 @@ def beam_search(
         start=checks.check_count("start", start, minimum=0),
         end=checks.check_count("end", end, minimum=0),
     )
+    params, state = as_arrays(params=params, state=state)
     beams, failed = _search(fixed, params, state, alpha)
     raise_if_failed(failed)
     return beams

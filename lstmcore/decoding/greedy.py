@@ -30,7 +30,7 @@ from lstmcore.decoding.stepping import (
     traced_number,
 )
 from lstmcore.display import displayed
-from lstmcore.dtypes import check_key
+from lstmcore.dtypes import as_arrays, check_key
 from lstmcore.programs import compiled
 from lstmcore.vocabulary import END, PADDING, START
 
@@ -197,6 +197,7 @@ def _decode(step, params, state, draw, *, max_length, start, end, top_k=None) ->
         end=checks.check_count("end", end, minimum=0),
         top_k=top_k,
     )
+    params, state = as_arrays(params=params, state=state)
     decoded, failed = _run(fixed, params, state, draw)
     raise_if_failed(failed)
     return decoded

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from lstmcore import checks
 from lstmcore.decoding.stepping import batch_of, check_output, checked_step
+from lstmcore.dtypes import as_arrays
 from lstmcore.programs import compiled
 
 __all__ = ["rollout"]
@@ -47,6 +48,7 @@ def rollout(step: Callable, params, state, first: jax.Array, *, steps: int) -> j
       [0.5, 0.25, 0.125]
     """
     step = checked_step(step)
+    params, state, first = as_arrays(params=params, state=state, first=first)
     checks.check_array("first", first, "batch features", "it is one step, not a sequence")
     checks.check_floating("first", first)
     return _rollout((step, checks.check_count("steps", steps)), params, state, first)

@@ -72,7 +72,8 @@ def repeat_vector_backward(d_y: np.ndarray) -> np.ndarray:
 
 def length_mask(lengths: np.ndarray, timesteps: int) -> np.ndarray:
     """Return bool [B, T], True where the step is real, from the length [B] of each example."""
-    lengths = as_values("lengths", lengths)
+    listed = isinstance(lengths, list | tuple)
+    lengths = np.asarray(lengths) if listed else as_values("lengths", lengths)
     checks.check_array("lengths", lengths, "batch")
     checks.check_integers("lengths", lengths)
     return np.arange(checks.check_count("timesteps", timesteps, minimum=0)) < lengths[:, None]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.arrays import as_values
 from lstmcore.formatting import count
 
 
@@ -108,8 +109,8 @@ def flags_of(found: Sequence[Event], rows: int) -> np.ndarray:
 
 def _flags(scores, threshold) -> tuple[np.ndarray, np.ndarray]:
     """Return (scores, flags), [rows] each; flags are their own scores."""
+    scores = as_values("scores", scores)
     checks.check_array("scores", scores, "rows", "one score or flag for each row")
-    scores = np.asarray(scores)
     if scores.dtype == bool:
         if threshold is not None:
             raise ValueError("scores are flags already (bool), so leave threshold out")

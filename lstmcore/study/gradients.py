@@ -17,9 +17,15 @@ import jax.numpy as jnp
 from lstmcore import checks
 from lstmcore.cell import lstm_step
 from lstmcore.display import displayed
+from lstmcore.dtypes import as_arrays
 from lstmcore.sequence import lstm
 from lstmcore.study.edits import compose
-from lstmcore.study.names import check_layer, check_returns_number, check_trace, shapes_of
+from lstmcore.study.names import (
+    check_layer,
+    check_returns_number,
+    check_trace,
+    shapes_of,
+)
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 
 
@@ -80,6 +86,7 @@ def gate_gradients(
       ((2, 6, 4), 0.0)
     """
     edits = dict(edits or {})
+    params, x, mask = as_arrays(params=params, x=x, mask=mask)
     outputs, traces = shapes_of(apply, params, x, mask, edits)
     number = check_returns_number("loss", loss, outputs)
     checks.check_floating("loss", number)
@@ -180,6 +187,7 @@ def gradient_flow(
       >>> study.gradient_flow(params, jnp.ones((1, 5, 2))).h[0, -1].tolist()
       2.0
     """
+    params, x, state, mask = as_arrays(params=params, x=x, state=state, mask=mask)
     options = {"edit": edit, **activations}
     final, trace = lstm(params, x, state, mask=mask, reverse=reverse, **options)
     start = LSTMState(jnp.zeros_like(final.h), jnp.zeros_like(final.c))
@@ -224,7 +232,7 @@ def forget_product(trace: Trace, mask: jax.Array | None = None, *, reverse: bool
     batch, timesteps = check_trace(trace)
     keep = trace.gates.forget
     if mask is not None:
-        checks.check_mask(mask, batch, timesteps)
+        mask = checks.check_mask(mask, batch, timesteps)
         keep = jnp.where(mask[:, :, None], keep, 1)
     last = jnp.ones_like(keep[:, :1])
     if reverse:

@@ -21,9 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore.activations import Activation, name_of
-from lstmcore.arrays import as_array
 from lstmcore.display.html import sparkline, table, titled
 from lstmcore.display.text import given_fields
+from lstmcore.dtypes import as_arrays
 from lstmcore.formatting import text_table
 from lstmcore.programs import compiled
 from lstmcore.sequence import lstm
@@ -271,10 +271,7 @@ def run(
       >>> run["encoder_0", "forget", 0].shape
       (3, 8)
     """
-    given = {"params": params, "x": x, "mask": mask, "target": target}
-    params, x, mask, target = (
-        jax.tree.map(partial(as_array, name), value) for name, value in given.items()
-    )
+    params, x, mask, target = as_arrays(params=params, x=x, mask=mask, target=target)
     _check_model(model, x, target)
     if edits or not _is_value(model):
         result = jax.jit(partial(_run, model, edits=edits))(params, x, mask, target)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from lstmcore import checks
+from lstmcore.arrays import as_array, as_state
 from lstmcore.display import displayed
 from lstmcore.study.names import GATES, check_trace, quantity_of
 from lstmcore.types import Gates, LSTMState, Trace
@@ -218,6 +219,7 @@ def contributions(
       True
     """
     real = _real(trace, mask)
+    state = as_state(state)
     if state is not None:
         batch, _, units = trace.c.shape
         checks.check_state(state, batch, units, hidden=trace.h.shape[2])
@@ -256,6 +258,7 @@ def correlation(trace: Trace, signal: jax.Array, mask: jax.Array | None = None) 
       1.0
     """
     real = _real(trace, mask)
+    signal = as_array("signal", signal)
     checks.check_array("signal", signal, "batch time", "one number for each step of each example")
     if tuple(signal.shape) != trace.c.shape[:2]:
         raise ValueError(
@@ -285,7 +288,7 @@ def _real(trace: Trace, mask):
     batch, timesteps = check_trace(trace)
     if mask is None:
         return jnp.ones((batch, timesteps, 1), bool)
-    checks.check_mask(mask, batch, timesteps)
+    mask = checks.check_mask(mask, batch, timesteps)
     return jnp.asarray(mask)[:, :, None]
 
 

@@ -19,9 +19,16 @@ import numpy as np
 
 from lstmcore.arrays import check_known
 from lstmcore.display import displayed
+from lstmcore.dtypes import as_arrays
 from lstmcore.series.frames import make_frame
 from lstmcore.study.edits import ABSENT
-from lstmcore.study.names import GATES, check_gate, check_layer, check_returns_number, shapes_of
+from lstmcore.study.names import (
+    GATES,
+    check_gate,
+    check_layer,
+    check_returns_number,
+    shapes_of,
+)
 from lstmcore.study.run import mask_of
 from lstmcore.types import Gates, Trace
 
@@ -158,6 +165,7 @@ def patch_sweep(
     """
     for name, value in (("clean", clean), ("corrupt", corrupt)):
         check_known(name, value)
+    params, clean, corrupt, mask = as_arrays(params=params, clean=clean, corrupt=corrupt, mask=mask)
     if np.shape(clean) != np.shape(corrupt):
         raise ValueError(
             f"clean and corrupt must have one shape, got {np.shape(clean)} and "
@@ -216,6 +224,7 @@ def ablation_sweep(
     """
     if not (value is None or (isinstance(value, str) and value == "mean") or _is_number(value)):
         raise ValueError(f"value must be a finite number, 'mean' or None, got {value!r}")
+    params, x, mask = as_arrays(params=params, x=x, mask=mask)
     plan = plan_sweep(apply, params, x, metric, over, layers, gates, mask)
 
     @jax.jit

@@ -174,7 +174,7 @@ def train(
     loss = model.loss if hasattr(model, "loss") else _Loss(model, _are_classes(data))
     params = model.init(init_key)
     if isinstance(loss, _Loss) and not takes_target(model):
-        _check_outputs(loss, params, data)
+        _check_outputs(loss, params, data, reconstructs=y is None)
     _check_finite(loss, params, data, "x", "y")
     if validated is not None:
         _check_finite(loss, params, validated, "validation[0]", "validation[1]")
@@ -224,11 +224,6 @@ def _batch(model: Any, x: Any, y: Any = None, mask: Any = None) -> dict[str, Any
     if hasattr(model, "loss"):
         _check_no_future(model)
         return {"x": x, "target": y}
-    if given and not takes_target(model) and _is_one_hot(y):
-        raise ValueError(
-            f"y {tuple(y.shape)} is one-hot, which is the class of each row: number the classes, "
-            "y.argmax(axis=-1), to train by cross-entropy; for any other loss call lc.fit"
-        )
     y_mask = _mask_of_target(model, x, y if given else None, mask)
     if y_mask is not None:  # what is masked may be NaN
         y_mask = np.asarray(y_mask)
@@ -246,17 +241,21 @@ def _known_array(name: str, value: Any) -> Any:
 
 def _target(y: Any) -> Any:
     """Return the target as an array of numbers; True and False are two classes."""
-    y = np.asarray(y) if isinstance(y, list | tuple) and np.asarray(y).dtype.kind in "US" else y
-    y = _known_array("y", y)
-    kind = np.dtype(y.dtype).kind
+    texts = _holds_texts(y)
+    y = y if texts else _known_array("y", y)
+    kind = "U" if texts else np.dtype(y.dtype).kind
     if kind in "OSU":
         raise TypeError(
-            f"y must hold numbers, got {y.dtype}: number the classes, for instance "
-            "classes, y = np.unique(y, return_inverse=True)"
+            f"y must hold numbers, got {'texts' if kind in 'SU' else y.dtype}: number the classes, "
+            "for instance classes, y = np.unique(y, return_inverse=True)"
         )
     if kind not in "biufV":  # V: bfloat16
         raise TypeError(f"y must hold real numbers, got {y.dtype}")
     return y.astype(int) if y.dtype == bool else y
+
+
+def _holds_texts(y: Any) -> bool:
+    return isinstance(y, str) or (isinstance(y, list | tuple) and any(map(_holds_texts, y)))
 
 
 def _mask_of_target(model: Any, x: Any, y: Any, mask: Any) -> Any:
@@ -282,11 +281,10 @@ def _check_no_future(model: Any) -> None:
         )
 
 
-def _is_one_hot(y: Any) -> bool:
+def _is_one_hot(y: np.ndarray) -> bool:
     """Return whether the last axis of the target names one of several classes by a single 1."""
     if y.ndim < 2 or y.shape[-1] < 2 or y.size == 0:
         return False
-    y = np.asarray(y)
     return bool(((y == 0) | (y == 1)).all() and (y.sum(axis=-1) == 1).all())
 
 
@@ -369,7 +367,7 @@ class _Loss:
         return outputs
 
 
-def _check_outputs(loss: _Loss, params: Any, data: dict) -> None:
+def _check_outputs(loss: _Loss, params: Any, data: dict, reconstructs: bool) -> None:
     """Raise unless the model has one output that fits y, with a number for each class."""
     outputs = jax.eval_shape(loss.outputs, params, data)
     y = np.asarray(data["y"])
@@ -377,6 +375,12 @@ def _check_outputs(loss: _Loss, params: Any, data: dict) -> None:
         raise ValueError(
             f"{type(loss.model).__name__} has several outputs, whose losses must be weighed "
             "against one another: write that loss and call lc.fit"
+        )
+    real = y[data["y_mask"]] if "y_mask" in data else y
+    if outputs.shape == y.shape and not reconstructs and _is_one_hot(real):
+        raise ValueError(
+            f"y {y.shape} is one-hot, which is the class of each row: number the classes, "
+            "y.argmax(axis=-1), to train by cross-entropy; for any other loss call lc.fit"
         )
     if not loss.classes:
         if outputs.shape != y.shape:

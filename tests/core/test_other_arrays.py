@@ -93,6 +93,7 @@ FORECASTER = lc.Forecaster(2, 3, horizon=2, future_covariates=1)
 SEQ2SEQ = lc.Seq2Seq(9, 9, 3, embedding=2)
 STACKED = lc.StackedLSTM(2, 3, outputs=1)
 IDS = np.array([[1, 2, 3], [4, 5, 0]])
+TRACE = lc.lstm(PARAMS, VALUES)[1]
 X = VALUES.astype(np.float32)
 
 
@@ -120,6 +121,22 @@ X = VALUES.astype(np.float32)
         lambda read: FORECASTER.apply(read(FORECASTER.init(KEY)), read(X), read(X[:, :2, :1]))[0],
         lambda read: SEQ2SEQ.apply(read(SEQ2SEQ.init(KEY)), read(IDS), read(IDS))[0],
         lambda read: lc.stream(STACKED, read(STACKED.init(KEY)), 5).step(read(X), read(MASK))[0],
+        lambda read: lc.rollout(
+            lambda p, x, s: (x * p, s), *read((X[0, 0, :1], X, X[:, 0])), steps=2
+        ),
+        lambda read: lc.greedy(
+            lambda p, _, s: (s @ p, s), *read((np.ones((2, 4), np.float32), X[:, 0])), max_length=2
+        )[2],
+        lambda read: (
+            study.gate_gradients(
+                jnp.sum, STACKED.apply, read(STACKED.init(KEY)), read(X), mask=read(MASK)
+            )["lstm_0"].forget
+        ),
+        lambda read: study.ablation_sweep(
+            STACKED.apply, read(STACKED.init(KEY)), read(X), jnp.mean, ("gate",), mask=read(MASK)
+        ).effect["all"],
+        lambda read: study.gradient_flow(read(PARAMS), read(X), read(STATE), mask=read(MASK)).h,
+        lambda read: study.correlation(TRACE, read(X[..., 0]), read(MASK)).r.h,
         lambda read: study.run(STACKED, read(STACKED.init(KEY)), read(X), read(MASK)).outputs,
     ],
 )
@@ -169,8 +186,9 @@ def test_protocols_of_arrays():
         np.require(X, requirements="F"),
     ):
         np.testing.assert_array_equal(lc.lstm(PARAMS, x)[1].h, expected)
-    for lengths in (pandas.Series([1, 3]), polars.Series([1, 3]), np.array([1, 3])):
+    for lengths in (pandas.Series([1, 3]), polars.Series([1, 3]), np.array([1, 3]), [1, 3]):
         assert lc.length_mask(lengths, 3).sum() == 4
+        assert reference.length_mask(lengths, 3).sum() == 4
 
 
 def frames():

@@ -191,9 +191,9 @@ def test_equal_seeds_give_equal_results():
         (
             lambda: lc.train(CLASSIFIER, X, LABELS.astype(str)),
             TypeError,
-            r"y must hold numbers, got <U.*classes, y = np.unique\(y, return_inverse=True\)",
+            r"y must hold numbers, got texts: .*classes, y = np.unique\(y, return_inverse=True\)",
         ),
-        (lambda: lc.train(CLASSIFIER, X, ["cat"] * 40), TypeError, "got <U3: number the classes"),
+        (lambda: lc.train(CLASSIFIER, X, ["cat"] * 40), TypeError, "got texts: number the classes"),
         (lambda: lc.train(CLASSIFIER, X, [0] * 40), TypeError, "y must be an array, got list"),
         (
             lambda: lc.train(CLASSIFIER, X, LABELS.astype("datetime64[s]")),
@@ -263,6 +263,14 @@ def test_equal_seeds_give_equal_results():
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_what_looks_one_hot_may_be_right():
+    """Tags of which one in each sequence is 1, and the reconstruction of one-hot rows."""
+    tags = np.eye(5, dtype=int)[RNG.integers(0, 5, size=40)]
+    assert lc.train(TAGGER, X, tags, epochs=1).classes
+    rows = np.eye(2, dtype=np.float32)[RNG.integers(0, 2, size=(40, 5))]
+    assert not lc.train(lc.Autoencoder(2, 3), rows, epochs=1).classes
 
 
 def with_gaps(array, *places):

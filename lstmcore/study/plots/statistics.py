@@ -201,7 +201,7 @@ def _backwards(flow: GradientFlow, of: str, mask) -> np.ndarray:
     norms = np.asarray(getattr(flow, of), dtype=float)
     batch, steps = norms.shape
     if mask is not None:
-        checks.check_mask(mask, batch, steps)
+        mask = checks.check_mask(mask, batch, steps)
     real = np.ones((batch, steps), bool) if mask is None else np.asarray(mask)
     if not real.any():
         raise ValueError("mask leaves no real step: there is nothing to draw")
