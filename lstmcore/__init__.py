@@ -95,7 +95,16 @@ def __getattr__(name):
         return _import_module(f"lstmcore.{_MODULES[name]}")
     for module, names in _NAMES.items():
         if name in names:
-            globals()[name] = value = getattr(_import_module(f"lstmcore.{module}"), name)
+            try:
+                globals()[name] = value = getattr(_import_module(f"lstmcore.{module}"), name)
+            except ModuleNotFoundError as error:
+                if error.name != "jax":
+                    raise
+                raise ModuleNotFoundError(
+                    f"lc.{name} needs JAX: pip install jax. Without it, lstmcore.reference runs "
+                    "saved models: apply, params = lstmcore.reference.load(path)",
+                    name="jax",
+                ) from error
             return value
     advice = _ADVICE.get(name, "")
     raise AttributeError(f"module 'lstmcore' has no attribute {name!r}{advice}")

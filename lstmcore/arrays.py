@@ -90,6 +90,18 @@ def as_state(
     return as_params(state, name, read) if isinstance(state, LSTMState) else state
 
 
+def are_unequal_sequences(value: Any) -> bool:
+    """Return whether `value` holds sequences of unequal lengths: a list, or an array of objects."""
+    is_list = isinstance(value, list | tuple)
+    if not is_list and str(getattr(value, "dtype", "")) != "object":
+        return False
+    try:
+        lengths = set(map(len, value))
+    except TypeError:  # numbers, or an array without axes
+        return False
+    return len(lengths) > 1 and not any(isinstance(one, str) for one in value)
+
+
 def refuse_frame(name: str, value: Any, single: bool = True) -> None:
     """Raise TypeError if `value` is a data frame: an array function would lose its names.
 

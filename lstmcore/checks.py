@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from lstmcore.arrays import as_array, is_traced
+from lstmcore.arrays import are_unequal_sequences, as_array, is_traced
 from lstmcore.formatting import count, excerpt
 from lstmcore.types import (
     AdditiveAttention,
@@ -48,8 +48,13 @@ def check_array(name: str, value: Any, axes: str | None = None, advice: str = ""
     None stands for any number of axes. `advice` ends the message about another number.
     """
     expected = None if axes is None else axes.split()
+    of_axes = "" if expected is None else f" [{', '.join(expected)}]"
+    if are_unequal_sequences(value):
+        raise TypeError(
+            f"{name} must be an array{of_axes}, got {len(value)} sequences of unequal lengths: "
+            "pad them at the end to one length T, and pass mask=lc.length_mask(lengths, T)"
+        )
     if not (hasattr(value, "shape") and hasattr(value, "dtype")):
-        of_axes = "" if expected is None else f" [{', '.join(expected)}]"
         raise TypeError(
             f"{name} must be an array{of_axes}, got {type(value).__name__}: "
             f"convert it, for instance np.asarray({name})"

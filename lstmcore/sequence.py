@@ -242,6 +242,11 @@ def length_mask(lengths: jax.Array, timesteps: int) -> jax.Array:
     return jnp.arange(timesteps) < jnp.asarray(lengths)[:, None]
 
 
+def masked_steps(trace: Trace) -> jax.Array:
+    """Return the steps that a layer skipped, at which all gates are 0: bool [B, T]."""
+    return jnp.stack([(gate == 0).all(axis=-1) for gate in trace.gates]).all(axis=0)
+
+
 def zero_states(params: Any, batch: int) -> Any:
     """Return the state of every LSTM layer before the first step, by the name of the layer.
 

@@ -36,6 +36,20 @@ __all__ = [
 ]
 
 
+_ADVICE = {  # names that Keras has
+    "Bidirectional": 'LSTM(8, direction="bidirectional")',
+    "TimeDistributed": "Dense(1), which is applied at each step",
+    "Input": "the argument features= of lc.Chain",
+    "InputLayer": "the argument features= of lc.Chain",
+    "LayerNormalization": "LayerNorm()",
+}
+
+
+def __getattr__(name: str) -> Any:
+    advice = f": it is {_ADVICE[name]} here" if name in _ADVICE else ""
+    raise AttributeError(f"module 'lstmcore.chain' has no attribute {name!r}{advice}")
+
+
 class Shape(NamedTuple):
     """Shape of what passes from one part to the next.
 

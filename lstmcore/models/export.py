@@ -34,6 +34,7 @@ def export(
     params: dict,
     path: str | os.PathLike,
     *,
+    mask: bool = False,
     gates: bool = False,
     timesteps: int | None = None,
     platforms: Sequence[str] = PLATFORMS,
@@ -44,6 +45,8 @@ def export(
       model: one of lstmcore's models, or your own, whose `apply(params, x)` needs nothing else.
       params: its weights, which become part of the program.
       path: of the file; an existing one is replaced, in one step, once the new one is complete.
+      mask: whether the program also takes a mask, bool [B, T], True = real step: `run(x, mask)`. In
+        one without, every step is real, but for those that the model masks by itself.
       gates: whether the program also returns the traces, as plain dicts: {layer: {"h", "c",
         "input", "forget", "candidate", "output"}}, [B, T, H] each.
       timesteps: T, if the program is for one length; None for any.
@@ -52,7 +55,7 @@ def export(
 
     Raises:
       ValueError: params that do not fit the model, or an unknown platform.
-      TypeError: a model whose `apply` needs more than one input.
+      TypeError: no model, one whose `apply` needs more than one input, or, for `mask`, takes none.
       OSError: the file cannot be written.
       ImportError: the package flatbuffers is missing.
 
@@ -67,37 +70,48 @@ def export(
       >>> y.shape, traces["lstm_0"]["forget"].shape
       ((5, 7, 1), (5, 7, 4))
     """
-    needed = [
-        name
-        for name, parameter in inspect.signature(model.apply).parameters.items()
-        if parameter.default is parameter.empty
-    ]
-    if len(needed) > 2:
-        raise TypeError(
-            f"{type(model).__name__} reads {' and '.join(needed[1:])}, and export takes models of "
-            "one input: export a function of your own with jax.export"
-        )
+    _check_model(model, mask)
     check_known("params", params)
     params = check_params(params, model.layers)
     for platform in platforms:
         if platform not in PLATFORMS:
             raise ValueError(f"platforms must be of {', '.join(PLATFORMS)}, got {platform!r}")
 
-    def run(x: jax.Array) -> Any:
-        outputs, traces = model.apply(params, x)
+    def run(x: jax.Array, mask: jax.Array | None = None) -> Any:
+        options = {} if mask is None else {"mask": mask}
+        outputs, traces = model.apply(params, x, **options)
         return (
             (outputs, {name: _plain(trace) for name, trace in traces.items()}) if gates else outputs
         )
 
-    program = jax.export.export(jax.jit(run), platforms=tuple(platforms))(
-        _input_of(model, params, timesteps)
-    )
+    inputs = [_input_of(model, params, timesteps)]
+    if mask:
+        inputs.append(jax.ShapeDtypeStruct(inputs[0].shape[:2], bool))
+    program = jax.export.export(jax.jit(run), platforms=tuple(platforms))(*inputs)
     try:
         contents = program.serialize()
     except ImportError as error:
         raise ImportError("export needs flatbuffers: pip install flatbuffers") from error
     with atomic_path(Path(path)) as temporary:
         temporary.write_bytes(contents)
+
+
+def _check_model(model: Any, mask: bool) -> None:
+    kind = type(model).__name__
+    if isinstance(model, type) or not (hasattr(model, "layers") and hasattr(model, "apply")):
+        raise TypeError(
+            f"model must be one of lstmcore's, or have layers and apply, got {kind}: export a "
+            "function of your own with jax.export"
+        )
+    parameters = inspect.signature(model.apply).parameters
+    needed = [name for name, one in parameters.items() if one.default is one.empty]
+    if len(needed) > 2:
+        raise TypeError(
+            f"{kind} reads {' and '.join(needed[1:])}, and export takes models of one input: "
+            "export a function of your own with jax.export"
+        )
+    if mask and "mask" not in parameters:
+        raise TypeError(f"{kind}.apply takes no mask: leave mask out of export")
 
 
 def _input_of(model: Any, params: dict, timesteps: int | None) -> jax.ShapeDtypeStruct:

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks, specs
-from lstmcore.arrays import as_array, as_params, check_known
+from lstmcore.arrays import as_array, as_params, check_known, is_traced
 from lstmcore.checks import check_lstm_params
 from lstmcore.formatting import excerpt
 from lstmcore.io.reading import damaged
@@ -126,8 +126,8 @@ def stream(model: Any, params: Any, batch: int = 1) -> Stream:
     Args:
       model: an `lc.StackedLSTM`, or `lc.lstm` for a layer of its own (with options:
         `functools.partial(lc.lstm, activation="relu")`). A model of your own works if its `apply`
-        takes `states` and returns (output [B, T, ...], traces), and step t reads no later one; if
-        it does read later ones, let it have `causal = False`.
+        takes `states` and returns (output [B, T, ...], traces), and step t reads no later one. With
+        `causal = True` it says so; without, one call compares.
       params: its weights; for `lc.lstm` LSTMParams, with or without a peephole or a projection.
       batch: B, the number of rows that are streamed side by side.
 
@@ -136,7 +136,8 @@ def stream(model: Any, params: Any, batch: int = 1) -> Stream:
 
     Raises:
       ValueError: params that do not fit the model, `batch` below 1.
-      TypeError: a model that needs the whole sequence before it can answer.
+      TypeError: a model that needs the whole sequence before it can answer, or whose output at a
+        step depends on later ones.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc
@@ -158,6 +159,8 @@ def stream(model: Any, params: Any, batch: int = 1) -> Stream:
         check_lstm_params(params)
     params = jax.tree.map(jnp.asarray, params)
     states = zero_states(params, batch)
+    if not hasattr(model, "causal") and hasattr(model, "layers"):
+        _check_causal(model, params, states)
     return Stream(model, params, states, _zero_traces(states))
 
 
@@ -214,13 +217,36 @@ def _step(
     if one:
         x, mask = x[:, None], None if mask is None else mask[:, None]
     if hasattr(model, "apply"):
-        y, traces = model.apply(params, x, mask=mask, states=states)
+        options = {} if mask is None else {"mask": mask}
+        if options and "mask" not in _arguments(model.apply):
+            raise TypeError(f"{type(model).__name__}.apply takes no mask: leave mask out")
+        y, traces = model.apply(params, x, states=states, **options)
     else:
         _, traces = model(params, x, states, mask=mask)
         y = traces.h
     if one:
         y = jax.tree.map(lambda leaf: leaf[:, 0], y)
     return y, final_states(traces), traces
+
+
+def _check_causal(model: Any, params: Any, states: Any) -> None:
+    """Raise if the first of two steps comes out otherwise before another second step."""
+    if any(map(is_traced, jax.tree.leaves(params))):
+        return
+    batch, first = len(jax.tree.leaves(states)[0]), next(iter(model.layers.values()))
+    if _reads_tokens(model):
+        x = np.zeros((batch, 2), np.int32)
+        changed = x + np.array([0, first.features > 1])
+    else:
+        x = np.random.default_rng(0).normal(size=(batch, 2, first.features)).astype(np.float32)
+        changed = x * np.array([1, -1], np.float32)[:, None]
+    outputs = [_step(model, params, states, inputs, None)[0] for inputs in (x, changed)]
+    for one, other in zip(*map(jax.tree.leaves, outputs), strict=True):
+        if not np.allclose(one[:, 0], other[:, 0], rtol=1e-4, atol=1e-6, equal_nan=True):
+            raise TypeError(
+                f"{type(model).__name__} cannot be streamed: its output at a step depends on later "
+                "ones, which it should say by causal = False"
+            )
 
 
 def _reads_tokens(model: Any) -> bool:

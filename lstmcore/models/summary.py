@@ -113,7 +113,9 @@ def summary(model: Any, timesteps: int | None = None) -> Summary:
       total                                              248,578
     """
     if isinstance(model, type) or not (hasattr(model, "layers") and hasattr(model, "apply")):
-        raise TypeError(f"model must be a model such as lc.Autoencoder, got {type(model).__name__}")
+        raise TypeError(
+            f"model must be one of lstmcore's, or have layers and apply, got {type(model).__name__}"
+        )
     for name, layer in model.layers.items():
         if not isinstance(layer, Layer):
             raise TypeError(

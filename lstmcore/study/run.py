@@ -26,7 +26,7 @@ from lstmcore.display.text import given_fields
 from lstmcore.dtypes import as_arrays
 from lstmcore.formatting import text_table
 from lstmcore.programs import compiled
-from lstmcore.sequence import lstm
+from lstmcore.sequence import lstm, masked_steps
 from lstmcore.series.frames import make_frame
 from lstmcore.specs import takes_target
 from lstmcore.study import names
@@ -253,8 +253,8 @@ def run(
       Run.
 
     Raises:
-      ValueError: shapes that do not fit, an unknown layer in `edits`, or an edit that makes a gate
-        NaN.
+      ValueError: shapes that do not fit, an unknown layer in `edits`, one whose edit the model does
+        not use, or an edit that makes a gate NaN.
       TypeError: not a model, or an encoder-decoder without `target`.
 
     Warns:
@@ -312,7 +312,8 @@ def _check_model(model, x, target) -> None:
 
 def _run(model, params, x, mask, target, edits=None) -> Run:
     inputs = (x,) if target is None else (x, target)
-    given = {"mask" if target is None else "source_mask": mask, "edits": edits}
+    watched = None if edits is None else {name: _Watched(edit) for name, edit in edits.items()}
+    given = {"mask" if target is None else "source_mask": mask, "edits": watched}
     options = {name: value for name, value in given.items() if value is not None}
     outputs, traces = model.apply(params, *inputs, **options)
     attention = None
@@ -320,6 +321,7 @@ def _run(model, params, x, mask, target, edits=None) -> Run:
         attention = traces.get("attention")
         traces = {name: trace for name, trace in traces.items() if name != "attention"}
     names.check_edited_layers(edits, traces)
+    _check_used(model, watched or {})
     if hasattr(model, "masks"):
         known = model.masks(*inputs, mask=mask)
         masks = {layer: known.get(layer) for layer in traces}
@@ -328,6 +330,29 @@ def _run(model, params, x, mask, target, edits=None) -> Run:
         masks = {layer: mask_of(trace, mask) for layer, trace in traces.items()}
     decoder = () if target is None else _decoder_layers(model, params, x, target, traces)
     return Run(x, mask, outputs, traces, masks, tuple(traces), target, attention, decoder)
+
+
+class _Watched:
+    """An edit that knows whether it was called."""
+
+    def __init__(self, edit: Callable):
+        self.edit, self.was_called = edit, False
+
+    def __call__(self, gates, t):
+        self.was_called = True
+        return self.edit(gates, t)
+
+    def __getattr__(self, name: str):  # such as `check`, which an edit may have
+        return getattr(self.edit, name)
+
+
+def _check_used(model, edits: Mapping[str, _Watched]) -> None:
+    for layer, edit in edits.items():
+        if not edit.was_called:
+            raise ValueError(
+                f"{type(model).__name__}.apply takes edits but does not use the one of {layer!r}: "
+                f"pass edit=(edits or {{}}).get({layer!r}) to its layer"
+            )
 
 
 def _decoder_layers(model, params, source, target, traces) -> tuple[str, ...]:
@@ -370,8 +395,7 @@ def mask_of(trace: Trace, mask):
     """
     if mask is None or mask.shape != trace.c.shape[:2]:
         return None
-    is_zero = jnp.stack([(gate == 0).all(axis=-1) for gate in trace.gates]).all(axis=0)
-    was_masked = (is_zero | mask).all()
+    was_masked = (masked_steps(trace) | mask).all()
     return mask | ~was_masked
 
 
@@ -391,7 +415,7 @@ def _warn_of_padding(layer: str, trace: Trace, mask) -> None:
     """Warn of steps that the model masked by itself, at which all gates would count as closed."""
     if isinstance(trace.c, jax.core.Tracer):
         return
-    is_zero = np.all([np.all(np.asarray(gate) == 0, axis=-1) for gate in trace.gates], axis=0)
+    is_zero = np.asarray(masked_steps(trace))
     padding = int((is_zero if mask is None else is_zero & np.asarray(mask)).sum())
     if padding:
         warnings.warn(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +17,12 @@ from lstmcore.arrays import as_array, check_known
 from lstmcore.formatting import count
 from lstmcore.losses import cross_entropy
 from lstmcore.programs import compiled
+from lstmcore.sequence import masked_steps
 from lstmcore.series.frames import make_frame
 from lstmcore.specs import takes_target
 from lstmcore.training.fit import fit
 from lstmcore.training.history import history_columns, history_html
+from lstmcore.types import Trace
 
 __all__ = ["Fitted", "train"]
 
@@ -103,8 +106,17 @@ class Fitted:
 
 @compiled
 def _outputs(model: Any, params: Any, x: jax.Array, mask: jax.Array | None) -> jax.Array:
+    return _applied(model, params, x, mask)[0]
+
+
+@compiled
+def _traces(model: Any, params: Any, x: jax.Array, mask: jax.Array | None) -> dict:
+    return _applied(model, params, x, mask)[1]
+
+
+def _applied(model: Any, params: Any, x: jax.Array, mask: jax.Array | None) -> tuple[Any, dict]:
     options = {} if mask is None else {"mask": mask}
-    return model.apply(params, x, **options)[0]
+    return model.apply(params, x, **options)
 
 
 def train(
@@ -154,6 +166,9 @@ def train(
       TypeError: not a model, or a target of texts or of another kind.
       NonFiniteLossError: as `lc.fit`.
 
+    Warns:
+      UserWarning: a model of your own masked steps by itself, and their target counts in the loss.
+
     Examples:
       >>> import numpy as np, lstmcore as lc
       >>> x = np.random.default_rng(0).normal(size=(200, 6, 1)).astype("float32")
@@ -175,6 +190,7 @@ def train(
     params = model.init(init_key)
     if isinstance(loss, _Loss) and not takes_target(model):
         _check_outputs(loss, params, data, reconstructs=y is None)
+        _warn_of_padding(loss, params, data)
     _check_finite(loss, params, data, "x", "y")
     if validated is not None:
         _check_finite(loss, params, validated, "validation[0]", "validation[1]")
@@ -271,6 +287,27 @@ def _mask_of_target(model: Any, x: Any, y: Any, mask: Any) -> Any:
         mask = next(reversed(model.masks(x, mask=mask).values()), mask)
     in_time = y.ndim == (2 if jnp.issubdtype(y.dtype, jnp.integer) else 3)
     return mask if mask is not None and in_time and y.shape[:2] == mask.shape else None
+
+
+def _warn_of_padding(loss: _Loss, params: Any, data: dict) -> None:
+    """Warn if a model of one's own masks steps by itself whose target counts in the loss."""
+    model, y = loss.model, data["y"]
+    if hasattr(model, "masks") or type(model).__module__.startswith("lstmcore.") or y.ndim < 2:
+        return
+    some = {name: values[:AT_ONCE] for name, values in data.items()}
+    traces = _traces(model, params, some["x"], some.get("mask"))
+    for layer, trace in traces.items():
+        if not isinstance(trace, Trace) or trace.c.shape[:2] != some["y"].shape[:2]:
+            continue
+        skipped = np.asarray(masked_steps(trace)) & some.get("y_mask", True)
+        if skipped.any():
+            warnings.warn(
+                f"layer {layer!r} was masked by the model itself at {int(skipped.sum())} of "
+                f"{skipped.size} steps, which count in the loss: give {type(model).__name__} a "
+                "method masks(x, mask=None), or pass mask= to lc.train",
+                stacklevel=3,
+            )
+            return
 
 
 def _check_no_future(model: Any) -> None:

@@ -301,3 +301,14 @@ def test_what_cannot_be_read_says_what_to_write():
         lc.lstm(PARAMS, unreadable)
     with pytest.raises(TypeError, match=r"^params\.bias, Tensor, cannot be read as an array"):
         lc.lstm(PARAMS._replace(bias=unreadable), VALUES)
+
+
+RAGGED = [np.ones((3, 2)), np.ones((5, 2))]
+
+
+@pytest.mark.parametrize("kind", [list, tuple, lambda each: np.array([*each, None], object)[:2]])
+def test_sequences_of_unequal_lengths_are_to_be_padded(kind):
+    message = r"^x must be an array.* 2 sequences of unequal lengths: pad them .*lc.length_mask"
+    for call in (lambda x: lc.lstm(PARAMS, x), lambda x: lc.train(CHAIN, x, [0, 1])):
+        with pytest.raises(TypeError, match=message):
+            call(kind(RAGGED))

@@ -91,3 +91,13 @@ def test_names_of_study():
     } == set()
     with pytest.raises(AttributeError, match=r"module 'lstmcore.study' has no attribute 'GRU'"):
         study.GRU  # noqa: B018
+
+
+def test_without_jax_it_says_what_needs_it():
+    code = (
+        "import sys; sys.modules['jax'] = None\n"
+        "import lstmcore as lc\n"
+        "try:\n    lc.load\n"
+        "except ModuleNotFoundError as error:\n    print(error)"
+    )
+    assert python(code).startswith("lc.load needs JAX: pip install jax. Without it, lstmcore.refer")

@@ -299,3 +299,17 @@ def test_chains_are_values():
     assert (
         repr(lc.Chain([C.LSTM(4, name="a")], 2)) == "Chain([LSTM(name='a', units=4)], features=2)"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Bidirectional", r"no attribute 'Bidirectional': it is LSTM\(8, direction=\"bidirect"),
+        ("TimeDistributed", "it is Dense"),
+        ("Input", "it is the argument features= of lc.Chain here"),
+        ("GRU", "module 'lstmcore.chain' has no attribute 'GRU'$"),
+    ],
+)
+def test_names_of_keras_say_what_to_write(name, message):
+    with pytest.raises(AttributeError, match=message):
+        getattr(lc.chain, name)

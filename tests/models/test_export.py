@@ -115,3 +115,15 @@ def test_without_flatbuffers(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "jax._src.export.serialization", None)
     with pytest.raises(ImportError, match="export needs flatbuffers: pip install flatbuffers"):
         lc.export(MODELS["stack"], weights(MODELS["stack"]), Path(tmp_path / "m"))
+
+
+def test_a_program_takes_a_mask_on_request(tmp_path, rng):
+    model = lc.Chain([lc.chain.LSTM(3, last=True), lc.chain.Dense(2)], features=2)
+    params, x = model.init(jax.random.key(0)), rng.normal(size=(4, 6, 2)).astype(np.float32)
+    mask = np.arange(6) < np.array([[6], [3], [1], [0]])
+    lc.export(model, params, tmp_path / "masked", mask=True, platforms=["cpu"])
+    program = jax.export.deserialize((tmp_path / "masked").read_bytes())
+    expected = model.apply(params, x, mask=mask)[0]
+    np.testing.assert_allclose(program.call(x, mask), expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(TypeError, match=r"Dense\w*.apply takes no mask: leave mask out of export"):
+        lc.export(lc.DenseAutoencoder(4, 2), {}, tmp_path / "none", mask=True)

@@ -143,3 +143,95 @@ def test_fit_and_sweeps():
     )
     assert swept.metric["reader"].shape == (4,)
     assert np.ptp(swept.metric["reader"]) > 0
+
+
+# Mistakes in a class of one's own that would otherwise show nothing.
+
+
+@dataclass(frozen=True)
+class Backward(Gated):
+    """Reads in reverse and does not say so."""
+
+    def apply(self, params, x, *, states=None):
+        _, trace = lc.lstm(params["reader"], x, (states or {}).get("reader"), reverse=True)
+        return lc.dense(params["head"], trace.h), {"reader": trace}
+
+
+@dataclass(frozen=True)
+class Causal(Gated):
+    """The least that can be streamed."""
+
+    def apply(self, params, x, *, states=None):
+        _, trace = lc.lstm(params["reader"], x, (states or {}).get("reader"))
+        return lc.dense(params["head"], trace.h), {"reader": trace}
+
+
+@dataclass(frozen=True)
+class Tagger:
+    """Masks padding, token 0, by itself; with `masks` it would say so."""
+
+    @property
+    def layers(self):
+        return {
+            "tokens": lc.Layer(lc.EmbeddingParams, 5, 2),
+            "reader": lc.Layer(lc.LSTMParams, 2, 3),
+            "head": lc.Layer(lc.DenseParams, 3, 2),
+        }
+
+    def init(self, key):
+        return lc.init_layers(key, self.layers)
+
+    def apply(self, params, x, *, mask=None):
+        vectors, known = lc.embedding(params["tokens"], x, padding=0)
+        mask = known if mask is None else known & mask
+        _, trace = lc.lstm(params["reader"], vectors, mask=mask)
+        return lc.dense(params["head"], trace.h), {"reader": trace}
+
+
+class SaysSo(Tagger):
+    def masks(self, x, mask=None):
+        return {"reader": (x != 0) if mask is None else (x != 0) & mask}
+
+
+def test_a_stream_compares_whether_a_model_reads_later_steps():
+    with pytest.raises(TypeError, match="Backward cannot be streamed: its output at a step depend"):
+        lc.stream(Backward(2, 3), PARAMS)
+    stream = lc.stream(Causal(2, 3), PARAMS, batch=4)
+    outputs, _ = stream.step(X)
+    np.testing.assert_allclose(outputs, MODEL.apply(PARAMS, X)[0], rtol=1e-5, atol=1e-6)
+    with pytest.raises(TypeError, match=r"Causal.apply takes no mask: leave mask out"):
+        stream.step(X, jnp.ones((4, 5), bool))
+
+
+def test_an_edit_that_apply_does_not_use_is_an_error():
+    class Deaf(Gated):
+        def apply(self, params, x, *, edits=None):
+            _, trace = lc.lstm(params["reader"], x)
+            return trace.h, {"reader": trace}
+
+    message = "Deaf.apply takes edits but does not use the one of 'reader': pass edit="
+    with pytest.raises(ValueError, match=message):
+        study.run(Deaf(2, 3), PARAMS, X, edits={"reader": study.clamp("forget", 1.0)})
+
+
+def test_training_warns_of_padding_that_counts_in_the_loss():
+    tokens = np.array([[1, 2, 3], [4, 1, 0], [2, 0, 0], [3, 3, 1]])
+    options = {"epochs": 1, "validation": 0}
+    message = r"'reader' was masked by the model itself at 3 of 12 steps, .* Tagger a method masks"
+    with pytest.warns(UserWarning, match=message):
+        unmasked = lc.train(Tagger(), tokens, tokens % 2, **options)
+    # Without a warning, which would be an error:
+    said = lc.train(SaysSo(), tokens, tokens % 2, **options)
+    given = lc.train(Tagger(), tokens, tokens % 2, mask=tokens != 0, **options)
+    assert said.metrics["loss"] == pytest.approx(given.metrics["loss"])
+    assert said.metrics["loss"] != pytest.approx(unmasked.metrics["loss"])
+
+
+@pytest.mark.parametrize("use", [lambda m: lc.summary(m), lambda m: lc.export(m, {}, "x")])
+def test_a_class_without_layers(use):
+    class Bare:
+        def apply(self, params, x):
+            return x, {}
+
+    with pytest.raises(TypeError, match="one of lstmcore's, or have layers and apply, got Bare"):
+        use(Bare())
