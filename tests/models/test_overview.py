@@ -129,7 +129,7 @@ def test_errors():
     pair = type("Pair", (Own,), {"layers": {"reader": (2, 3)}})()
     with pytest.raises(TypeError, match=r"layer 'reader' of Pair must be an lc.Layer, got tuple"):
         lc.summary(pair)
-    with pytest.raises(TypeError, match=r"model must be a model such as lc.Autoencoder, got dict"):
+    with pytest.raises(TypeError, match="model must be one of lstmcore's, or have layers and apply, got dict"):
         lc.summary({})
     with pytest.raises(ValueError, match="timesteps must be at least 1, got 0"):
         lc.summary(lc.Autoencoder(2, 4), timesteps=0)
