@@ -126,6 +126,10 @@ class RowIndex:
             return self._index_at(positions)
         return positions if self.times is None else self._times_at(positions).to_list()
 
+    def moments(self, positions: np.ndarray) -> np.ndarray:
+        """Return the times of rows in UTC, datetime64[us] [n]; only of a table that has times."""
+        return _moments(self._times_at(positions))[0]
+
     def _times_at(self, positions: np.ndarray) -> Any:
         """Return the times of rows as a series of narwhals."""
         nw, times = narwhals(), self.times

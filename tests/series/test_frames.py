@@ -355,6 +355,12 @@ def test_future_covariates_go_on_where_the_table_ends():
     np.testing.assert_array_equal(
         found.point, model.forecast(VALUES, future=future[["temp"]].to_numpy()).point
     )
+    daily = PANDAS.set_axis(pd.period_range(end=HOURS[-1], periods=ROWS, freq="D"))
+    midnights = pd.date_range(HOURS[-1].normalize(), periods=4)[1:]
+    dates = pl.DataFrame({"day": list(midnights.date), "temp": [1.0, 2.0, 3.0]})
+    np.testing.assert_array_equal(  # one day, whatever its type
+        model.forecast(daily, future=dates).point, found.point
+    )
     shifted = future.set_axis(after + pd.Timedelta("1h"))
     with pytest.raises(ValueError, match="its row 0 is of 2024-04-02 01:00:00, but 2024-04-02 00"):
         model.forecast(PANDAS, future=shifted)
