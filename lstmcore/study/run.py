@@ -9,6 +9,7 @@ run.measure(study.saturation)           any statistic, for each layer
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -317,6 +318,7 @@ def _run(model, params, x, mask, target, edits=None) -> Run:
     inputs = (x,) if target is None else (x, target)
     given = {"mask" if target is None else "source_mask": mask, "edits": edits}
     options = {name: value for name, value in given.items() if value is not None}
+    _check_takes(model, options)
     outputs, traces = model.apply(params, *inputs, **options)
     attention = None
     if not isinstance(traces.get("attention"), Trace):
@@ -331,6 +333,19 @@ def _run(model, params, x, mask, target, edits=None) -> Run:
         masks = {layer: mask_of(trace, mask) for layer, trace in traces.items()}
     decoder = () if target is None else _decoder_layers(model, params, x, target, traces)
     return Run(x, mask, outputs, traces, masks, tuple(traces), target, attention, decoder)
+
+
+def _check_takes(model, options: Mapping) -> None:
+    """Raise TypeError if the `apply` of a model does not take what it should be given."""
+    parameters = inspect.signature(model.apply).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in options:
+        if name not in parameters:
+            raise TypeError(
+                f"{name} was given, but the apply of {type(model).__name__} takes none: give it an "
+                f"argument {name}=None, and hand it on to lc.lstm"
+            )
 
 
 def _decoder_layers(model, params, source, target, traces) -> tuple[str, ...]:
