@@ -274,10 +274,11 @@ def _calendar(times: Any) -> tuple[Calendar, np.ndarray, bool] | None:
     """Return (calendar, positions on it, whether it is that of the local clock), or None.
 
     Days and months are regular by the clock alone where it is put forward and back; days that are
-    regular in UTC as well, since it was not, go on by the clock.
+    regular in UTC as well, since it was not, go on by the clock, unless they begin at midnight UTC.
     """
-    found = []
-    for is_clock, moments in enumerate(_moments(times)):
+    found, both = [], _moments(times)
+    in_utc, by_clock = (moments[0] == moments[0].astype("M8[D]") for moments in both)
+    for is_clock, moments in enumerate(both):
         calendar = find_calendar(moments) if (moments[1:] > moments[:-1]).all() else None
         if calendar is not None:
             found.append((*calendar, bool(is_clock)))
@@ -285,7 +286,7 @@ def _calendar(times: Any) -> tuple[Calendar, np.ndarray, bool] | None:
     def rank(one: tuple[Calendar, np.ndarray, bool]) -> tuple[int, bool]:
         calendar, positions, is_clock = one
         is_finer = calendar.unit == "microsecond" and bool(calendar.step % DAY)
-        return int(positions[-1]), is_clock == is_finer
+        return int(positions[-1]), is_clock == (is_finer or (in_utc and not by_clock))
 
     return min(found, key=rank, default=None)
 

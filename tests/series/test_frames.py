@@ -277,6 +277,13 @@ def test_days_without_a_frequency_go_on_by_the_clock():
         assert table.index.freq is None
         found = RowIndex.of(table).frame({"x": [0.0, 0.0]}, [2, 3])
         pd.testing.assert_index_equal(found.index, pd.DatetimeIndex(after, tz=zone))
+    days = pd.DatetimeIndex(["2024-03-29", "2024-03-30"], tz="UTC").tz_convert("Europe/Berlin")
+    table = pd.DataFrame({"x": [1.0, 2.0]}, index=days)
+    found = RowIndex.of(table).frame({"x": [0.0, 0.0]}, [2, 3])
+    assert list(found.index) == [
+        pd.Timestamp("2024-03-31", tz="UTC"),
+        pd.Timestamp("2024-04-01", tz="UTC"),
+    ]
 
 
 def test_a_column_of_times_leaves_the_index_of_pandas_as_it_is():
