@@ -50,11 +50,11 @@ def export(
       gates: whether the program also returns the traces, as plain dicts: {layer: {"h", "c",
         "input", "forget", "candidate", "output"}}, [B, T, H] each.
       timesteps: T, if the program is for one length; None for any.
-      platforms: what it runs on. The program is the same for all of them: choices that were
-        measured on CPUs are left to the compiler.
+      platforms: what it runs on. A program for several holds what each of them is fastest with;
+        the computer that exports plays no part in it.
 
     Raises:
-      ValueError: params that do not fit the model, or an unknown platform.
+      ValueError: params that do not fit the model, or platforms that are unknown or none.
       TypeError: no model, one whose `apply` needs more than one input, or, for `mask`, takes none.
       OSError: the file cannot be written.
       ImportError: the package flatbuffers is missing.
@@ -73,9 +73,11 @@ def export(
     _check_model(model, mask)
     check_known("params", params)
     params = check_params(params, model.layers)
-    for platform in platforms:
-        if platform not in PLATFORMS:
-            raise ValueError(f"platforms must be of {', '.join(PLATFORMS)}, got {platform!r}")
+    if isinstance(platforms, str) or not platforms or not set(platforms) <= set(PLATFORMS):
+        raise ValueError(
+            f"platforms must be a list of {', '.join(PLATFORMS)}, such as ['cuda'], got "
+            f"{platforms!r}"
+        )
 
     def run(x: jax.Array, mask: jax.Array | None = None) -> Any:
         options = {} if mask is None else {"mask": mask}

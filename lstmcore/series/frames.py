@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lstmcore.arrays import frame_library
-from lstmcore.formatting import shorten
+from lstmcore.formatting import few, shorten
 
 LIBRARIES = ("pandas", "polars", "pyarrow")
 
@@ -25,7 +25,8 @@ class Frame:
         ..., by which pandas calls the columns of a frame without names.
       times: series of narwhals, of dates or times with the name of their column or index; None if
         the frame has none.
-      index: the index of pandas, if it names the rows; else None.
+      index: the index of pandas; else None.
+      times_in_column: whether the times are a column, not the index.
       library: as narwhals names it.
     """
 
@@ -33,6 +34,7 @@ class Frame:
     is_named: bool
     times: Any
     index: Any
+    times_in_column: bool
     library: Any
 
     @property
@@ -54,7 +56,8 @@ def read_frame(name: str, value: Any) -> Frame | None:
 
     Raises:
       TypeError: a frame that holds no rows yet, such as a LazyFrame of polars.
-      ValueError: a name that stands for several columns.
+      ValueError: a name that stands for several columns, numbered columns in another order, or
+        times in a zone without a name.
     """
     library = frame_library(value)
     if library is None:
@@ -70,18 +73,21 @@ def read_frame(name: str, value: Any) -> Frame | None:
             "make it a data frame of pandas or polars (a LazyFrame by collect())"
         ) from error
     index, times = _index_of(nw, value, library)
+    in_column = False
     if isinstance(frame, nw.Series):
         columns = {frame.name: frame}
     else:
         columns = {label: frame.get_column(label) for label in frame.columns}
         if times is None:
             dated = [label for label, column in columns.items() if _holds_times(nw, column)]
-            times = columns.pop(dated[0]) if len(dated) == 1 else None
-            index = index if times is None else None
+            in_column = len(dated) == 1
+            times = columns.pop(dated[0]) if in_column else None
     labels = list(columns)
     is_named = labels != list(range(len(labels))) and labels not in ([None], [""])
     by_name = {str(label): column for label, column in columns.items()}
-    return Frame(by_name, is_named, times, index, frame.implementation)
+    if times is not None:
+        _check_zone(name, times)
+    return Frame(by_name, is_named, times, index, in_column, frame.implementation)
 
 
 def numbers_of(name: str, label: str, column: Any) -> np.ndarray:
@@ -98,6 +104,25 @@ def numbers_of(name: str, label: str, column: Any) -> np.ndarray:
             f"{shorten(kind)}: convert it, or leave it out"
         )
     return column.cast(narwhals().Float64()).to_numpy()
+
+
+def type_of_times(times: Any) -> Any:
+    """Return the type of a series of narwhals, of dates or times.
+
+    Narwhals does not recognise all names of zones in pandas, such as America/New_York.
+    """
+    nw = narwhals()
+    native: Any = getattr(times.to_native(), "dtype", None)
+    if isinstance(times.dtype, nw.Unknown) and getattr(native, "tz", None) is not None:
+        return nw.Datetime(native.unit, str(native.tz))
+    return times.dtype
+
+
+def to_utc(times: Any) -> Any:
+    """Return times in a zone, a series of narwhals, as times in UTC."""
+    if isinstance(times.dtype, narwhals().Unknown):  # see `type_of_times`
+        return narwhals().from_native(times.to_native().dt.tz_convert("UTC"), series_only=True)
+    return times.dt.convert_time_zone("UTC")
 
 
 def make_frame(columns: Mapping[str, Any], library: Any = "pandas") -> Any:
@@ -162,12 +187,20 @@ def _plain(values: Any) -> Any:
 
 
 def _check_names(name: str, value: Any) -> None:
-    """Raise ValueError if a name stands for several columns, as in pandas and pyarrow it may."""
+    """Raise ValueError if names of pandas or pyarrow do not tell the columns apart."""
     names = getattr(value, "column_names", None)
     names = list(getattr(value, "columns", []) if names is None else names)
-    if len(set(names)) < len(names):
-        twice = Counter(names).most_common(1)[0][0]
+    texts = list(map(str, names))
+    if len(set(texts)) < len(texts):
+        twice = Counter(texts).most_common(1)[0][0]
         raise ValueError(f"{name} has more than one column {shorten(twice)!r}: rename them")
+    numbers = list(range(len(names)))
+    if names != numbers and set(names) == set(numbers):
+        # In order these numbers are no names, and nothing would match the columns by them.
+        raise ValueError(
+            f"{name} has the columns {few(texts)}, numbered but not in order: sort them "
+            "(sort_index(axis=1) in pandas), or give them names"
+        )
 
 
 def _index_of(nw: Any, value: Any, library: str) -> tuple[Any, Any]:
@@ -183,4 +216,14 @@ def _index_of(nw: Any, value: Any, library: str) -> tuple[Any, Any]:
 
 
 def _holds_times(nw: Any, column: Any) -> bool:
-    return isinstance(column.dtype, nw.Date | nw.Datetime)
+    return isinstance(type_of_times(column), nw.Date | nw.Datetime)
+
+
+def _check_zone(name: str, times: Any) -> None:
+    """Raise ValueError for a zone that is a file, as dateutil has them."""
+    zone = getattr(type_of_times(times), "time_zone", None)
+    if zone is not None and "(" in zone and not zone.startswith("pytz"):
+        raise ValueError(
+            f"{name} has times in the zone {shorten(zone)}, which has no name: convert them to one "
+            "that has, for instance by tz_convert('Europe/Berlin')"
+        )

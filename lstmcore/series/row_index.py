@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lstmcore.formatting import count
+from lstmcore.formatting import count, shorten
 from lstmcore.series.arguments import column_names
-from lstmcore.series.frames import is_pandas, make_frame, narwhals, read_frame
+from lstmcore.series.frames import (
+    is_pandas,
+    make_frame,
+    narwhals,
+    read_frame,
+    to_utc,
+    type_of_times,
+)
 from lstmcore.series.times import errors
 from lstmcore.series.times.calendar import Calendar, find_calendar, first_break
 from lstmcore.series.times.zone import to_utc_roughly
 
+DAY = 86_400_000_000  # microseconds
 ROW = "row"  # the column of row numbers in a frame, where nothing else names the rows
 CONSECUTIVE = "take the rows as consecutive without their times (reset_index(drop=True) in pandas)"
 
@@ -28,12 +37,14 @@ class RowIndex:
       library: of the table, as narwhals names it.
       times: series of narwhals of the times of the rows, or None.
       index: the index of pandas, or None.
+      times_in_column: whether the times are a column of the table, not its index.
     """
 
     rows: int
     library: Any = "pandas"
     times: Any = None
     index: Any = None
+    times_in_column: bool = False
 
     def __repr__(self) -> str:
         return f"RowIndex({count(self.rows, 'row')} of {self.library})"
@@ -51,9 +62,9 @@ class RowIndex:
         frame = read_frame(name, table)
         if frame is None:
             return None
-        if frame.times is not None:
+        if frame.times is not None and (frame.times_in_column or not _has_step(frame.index)):
             _check(frame.times)
-        return cls(frame.rows, frame.library, frame.times, frame.index)
+        return cls(frame.rows, frame.library, frame.times, frame.index, frame.times_in_column)
 
     @classmethod
     def numbered(cls, rows: int = 0) -> RowIndex:
@@ -71,16 +82,17 @@ class RowIndex:
 
         Returns:
           A data frame. Times that are a column of the table are the first column; otherwise the
-          names are the index in pandas, and elsewhere the first column.
+          names are the index in pandas, and elsewhere the first column. The index of a table of
+          pandas is kept in both cases.
 
         Raises:
-          ValueError: the rows have names that do not say the next ones, or an unknown library.
+          ValueError: the rows have names that do not say the next ones, a column is called as the
+            names of the rows are, or an unknown library.
           ImportError: the library is not installed.
         """
         positions = np.asarray(positions, np.int64)
         library = self.library if library is None else library
-        are_column = self.times is not None and self.index is None
-        if is_pandas(library) and not are_column:
+        if is_pandas(library) and not self.times_in_column:
             frame = make_frame(columns, library)
             frame.index = positions if self.index is None else self._index_at(positions)
             return frame
@@ -89,26 +101,41 @@ class RowIndex:
             name = str(self.times.name or "time")
         elif self.index is not None:
             name = str(self.index.name or ROW)
+        if name in columns:
+            raise ValueError(
+                f"the names of the rows need a column {shorten(name)!r}, but another one is called "
+                "so as well: rename one of the two in the table"
+            )
         frame = make_frame({name: self.labels(positions, library), **columns}, library)
         if self.times is None or library != self.library:
             return frame
         nw = narwhals()  # NumPy has no dates without a time of day, and no zones
-        typed = nw.from_native(frame).with_columns(nw.col(name).cast(self.times.dtype))
-        return typed.to_native()
+        dtype = type_of_times(self.times)
+        frame = nw.from_native(frame).with_columns(nw.col(name).cast(dtype)).to_native()
+        if self.index is not None:
+            # By it, not by their order, pandas aligns rows that are added to the table.
+            with suppress(ValueError):  # later rows, which have a time but no label
+                frame.index = self._index_at(positions)
+        return frame
 
     def labels(self, positions: np.ndarray, library: Any = None) -> Any:
         """Return the names of rows [n], for a frame of `library`: times, labels, or numbers."""
         library = self.library if library is None else library
-        if self.index is not None and (self.times is None or is_pandas(library)):
+        in_index = self.index is not None and not self.times_in_column
+        if in_index and (self.times is None or is_pandas(library)):
             return self._index_at(positions)
         return positions if self.times is None else self._times_at(positions).to_list()
+
+    def moments(self, positions: np.ndarray) -> np.ndarray:
+        """Return the times of rows in UTC, datetime64[us] [n]; only of a table that has times."""
+        return _moments(self._times_at(positions))[0]
 
     def _times_at(self, positions: np.ndarray) -> Any:
         """Return the times of rows as a series of narwhals."""
         nw, times = narwhals(), self.times
         beyond = int(positions.max(initial=-1)) + 1 - self.rows
         if beyond > 0:
-            freq = getattr(self.index, "freq", None)  # which pandas may know
+            freq = None if self.times_in_column else getattr(self.index, "freq", None)
             later = _following(times, beyond) if freq is None else self._by(freq, beyond)
             parts = [part.alias(ROW).to_frame() for part in (times, later)]
             times = nw.concat(parts)[ROW]
@@ -116,10 +143,14 @@ class RowIndex:
 
     def _by(self, freq: Any, rows: int) -> Any:
         """Return the times of the rows after the last one by the frequency of pandas."""
-        later = type(self.index)([self.index[-1] + step * freq for step in range(1, rows + 1)])
-        later = later.to_timestamp() if hasattr(later, "to_timestamp") else later
+        pandas = narwhals().get_native_namespace(self.times)
+        is_periods = hasattr(self.index, "to_timestamp")
+        # Not by adding `freq`: before pandas 3 a day is 24 hours, also where the clock changes.
+        made = pandas.period_range if is_periods else pandas.date_range
+        later = made(self.index[-1], periods=rows + 1, freq=freq)[1:]
+        later = later.to_timestamp() if is_periods else later
         series = narwhals().from_native(later.to_series(), series_only=True)
-        return series.cast(self.times.dtype)
+        return series.cast(type_of_times(self.times))
 
     def _index_at(self, positions: np.ndarray) -> Any:
         """Return the index of pandas at these rows."""
@@ -127,14 +158,14 @@ class RowIndex:
         if (positions < self.rows).all():
             is_slice = len(positions) > 0 and (np.diff(positions) == 1).all()
             return index[positions[0] : positions[-1] + 1] if is_slice else index[positions]
-        if self.times is not None:
+        if self.times is not None and not self.times_in_column:
             times = self._times_at(positions)
             later = times.alias(ROW).to_frame().to_native().set_index(ROW).index
             later = later.to_period(index.freq) if hasattr(index, "to_timestamp") else later
             return later.rename(index.name)
         numbers = index.to_numpy()
         steps = np.diff(numbers) if numbers.dtype.kind in "iu" else np.zeros(0)
-        if not len(steps) or (steps != steps[0]).any():
+        if not len(steps) or (steps != steps[0]).any() or not steps[0]:
             raise ValueError(
                 f"the last row of the table is {index[-1]!r}, and its index does not say what "
                 "comes next: give it one of times, or of numbers at equal steps, such as "
@@ -177,6 +208,12 @@ def like(
     if rows.times is None and rows.index is None:
         return make_frame(named, rows.library)
     return rows.frame(named, first + np.arange(len(values)))
+
+
+def _has_step(index: Any) -> bool:
+    """Return whether pandas knows the step of an index of times; periods may have gaps."""
+    is_known = getattr(index, "freq", None) is not None and not hasattr(index, "to_timestamp")
+    return is_known and index.is_monotonic_increasing
 
 
 def _check(times: Any) -> None:
@@ -227,23 +264,31 @@ def _check(times: Any) -> None:
 
 def _moments(times: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return (times in UTC, times by the local clock), datetime64[us] [rows] each."""
-    zone = getattr(times.dtype, "time_zone", None)
+    zone = getattr(type_of_times(times), "time_zone", None)
     clock = times.dt.replace_time_zone(None) if zone else times
-    utc = times.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else times
+    utc = to_utc(times).dt.replace_time_zone(None) if zone else times
     return utc.to_numpy().astype("M8[us]"), clock.to_numpy().astype("M8[us]")
 
 
 def _calendar(times: Any) -> tuple[Calendar, np.ndarray, bool] | None:
     """Return (calendar, positions on it, whether it is that of the local clock), or None.
 
-    Days and months are regular by the clock alone where it is put forward and back.
+    Days and months are regular by the clock alone where it is put forward and back; days that are
+    regular in UTC as well, since it was not, go on by the clock, unless they begin at midnight UTC.
     """
-    found = []
-    for is_clock, moments in enumerate(_moments(times)):
+    found, both = [], _moments(times)
+    in_utc, by_clock = (moments[0] == moments[0].astype("M8[D]") for moments in both)
+    for is_clock, moments in enumerate(both):
         calendar = find_calendar(moments) if (moments[1:] > moments[:-1]).all() else None
         if calendar is not None:
             found.append((*calendar, bool(is_clock)))
-    return min(found, key=lambda one: int(one[1][-1]), default=None)
+
+    def rank(one: tuple[Calendar, np.ndarray, bool]) -> tuple[int, bool]:
+        calendar, positions, is_clock = one
+        is_finer = calendar.unit == "microsecond" and bool(calendar.step % DAY)
+        return int(positions[-1]), is_clock == (is_finer or (in_utc and not by_clock))
+
+    return min(found, key=rank, default=None)
 
 
 def _following(times: Any, rows: int) -> Any:
@@ -253,13 +298,14 @@ def _following(times: Any, rows: int) -> Any:
         raise ValueError("the table has a single row, whose time does not say the next one")
     calendar, positions, is_clock = found
     later = calendar.times(positions[-1] + 1 + np.arange(rows))
-    zone = getattr(times.dtype, "time_zone", None)
+    dtype = type_of_times(times)
+    zone = getattr(dtype, "time_zone", None)
     if is_clock and zone:
         later = _in_utc(later, times, zone)
     series = narwhals().new_series(ROW, later.astype("M8[us]"), backend=times.implementation)
     if zone:
         series = series.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
-    return series.cast(times.dtype)
+    return series.cast(dtype)
 
 
 def _in_utc(clock: np.ndarray, times: Any, zone: str) -> np.ndarray:

@@ -9,6 +9,7 @@ run.measure(study.saturation)           any statistic, for each layer
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -315,6 +316,7 @@ def _run(model, params, x, mask, target, edits=None) -> Run:
     watched = None if edits is None else {name: _Watched(edit) for name, edit in edits.items()}
     given = {"mask" if target is None else "source_mask": mask, "edits": watched}
     options = {name: value for name, value in given.items() if value is not None}
+    _check_takes(model, options)
     outputs, traces = model.apply(params, *inputs, **options)
     attention = None
     if not isinstance(traces.get("attention"), Trace):
@@ -352,6 +354,19 @@ def _check_used(model, edits: Mapping[str, _Watched]) -> None:
             raise ValueError(
                 f"{type(model).__name__}.apply takes edits but does not use the one of {layer!r}: "
                 f"pass edit=(edits or {{}}).get({layer!r}) to its layer"
+            )
+
+
+def _check_takes(model, options: Mapping) -> None:
+    """Raise TypeError if the `apply` of a model does not take what it should be given."""
+    parameters = inspect.signature(model.apply).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in options:
+        if name not in parameters:
+            raise TypeError(
+                f"{name} was given, but the apply of {type(model).__name__} takes none: give it an "
+                f"argument {name}=None, and hand it on to lc.lstm"
             )
 
 

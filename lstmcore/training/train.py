@@ -243,6 +243,8 @@ def _batch(model: Any, x: Any, y: Any = None, mask: Any = None) -> dict[str, Any
     y_mask = _mask_of_target(model, x, y if given else None, mask)
     if y_mask is not None:  # what is masked may be NaN
         y_mask = np.asarray(y_mask)
+        if not y_mask.any():
+            raise ValueError("all steps are masked: there is nothing to train on")
         y = np.where(y_mask.reshape(y_mask.shape + (1,) * (y.ndim - 2)), y, 0)
     batch = {"x": x, "y": y, "mask": mask, "y_mask": y_mask}
     return {name: np.asarray(value) for name, value in batch.items() if value is not None}

@@ -100,6 +100,17 @@ def test_a_data_frame_gives_the_detector_its_names():
         detector.predict(frame.rename(columns={"load": "power"}))
 
 
+def test_names_that_scikit_learn_would_ignore(detector):
+    """It takes columns with such names by their place, whatever the names say."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(NORMAL, columns=[10, 20])
+    message = r"X has the columns 20, 10, .* write X.columns = X.columns.astype\(str\)"
+    with pytest.raises(ValueError, match=message):
+        detector.predict(frame[[20, 10]])
+    numbered = pandas.DataFrame(NORMAL)  # which has no names
+    np.testing.assert_array_equal(detector.predict(numbered), detector.predict(NORMAL))
+
+
 def test_in_a_pipeline(detector):
     """It scales by itself: a scaler before it hardly changes what is found."""
     pipeline = make_pipeline(StandardScaler(), AnomalyDetector(**small)).fit(NORMAL)

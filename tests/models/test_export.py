@@ -96,7 +96,17 @@ def test_params_and_traces_can_be_part_of_any_export():
         (
             lambda f: lc.export(MODELS["stack"], weights(MODELS["stack"]), f, platforms=["npu"]),
             ValueError,
-            "platforms must be of cpu, cuda, tpu, got 'npu'",
+            r"platforms must be a list of cpu, cuda, tpu, such as \['cuda'\], got \['npu'\]",
+        ),
+        (
+            lambda f: lc.export(MODELS["stack"], weights(MODELS["stack"]), f, platforms="cuda"),
+            ValueError,
+            "platforms must be a list .* got 'cuda'",
+        ),
+        (
+            lambda f: lc.export(MODELS["stack"], weights(MODELS["stack"]), f, platforms=()),
+            ValueError,
+            r"platforms must be a list .* got \(\)",
         ),
         (
             lambda f: lc.export(lc.Seq2Seq(2, 2, 3), {}, f),

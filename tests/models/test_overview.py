@@ -124,12 +124,16 @@ def test_shapes_that_are_not_known_are_open(model, shapes):
 
 
 def test_errors():
-    with pytest.raises(TypeError, match="model must be one of lstmcore's, or have layers and apply, got type"):
+    with pytest.raises(
+        TypeError, match="model must be one of lstmcore's, or have layers and apply, got type"
+    ):
         lc.summary(lc.Autoencoder)
     pair = type("Pair", (Own,), {"layers": {"reader": (2, 3)}})()
     with pytest.raises(TypeError, match=r"layer 'reader' of Pair must be an lc.Layer, got tuple"):
         lc.summary(pair)
-    with pytest.raises(TypeError, match="model must be one of lstmcore's, or have layers and apply, got dict"):
+    with pytest.raises(
+        TypeError, match="model must be one of lstmcore's, or have layers and apply, got dict"
+    ):
         lc.summary({})
     with pytest.raises(ValueError, match="timesteps must be at least 1, got 0"):
         lc.summary(lc.Autoencoder(2, 4), timesteps=0)

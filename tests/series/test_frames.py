@@ -3,6 +3,7 @@
 import datetime
 from functools import cache
 
+import dateutil.tz
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -214,6 +215,18 @@ INDEXES = {
         pd.date_range("2024-03-29", periods=5, freq="D", tz="Europe/Berlin", name="day"),
         ["2024-04-03 00:00+02:00", "2024-04-04 00:00+02:00"],
     ),
+    "days in a zone before its clock changes": (
+        pd.date_range("2024-03-28", periods=3, freq="D", tz="Europe/Berlin"),
+        ["2024-03-31 00:00+01:00", "2024-04-01 00:00+02:00"],
+    ),
+    "days in a zone whose name narwhals does not know": (
+        pd.date_range("2024-03-08", periods=2, freq="D", tz="America/New_York"),
+        ["2024-03-10 00:00-05:00", "2024-03-11 00:00-04:00"],
+    ),
+    "hours in such a zone": (
+        pd.date_range("2024-03-10 00:00", periods=2, freq="h", tz="America/New_York"),
+        ["2024-03-10 03:00-04:00", "2024-03-10 04:00-04:00"],
+    ),
     "ends of months": (
         pd.date_range("2024-01-31", periods=5, freq="ME"),
         ["2024-06-30", "2024-07-31"],
@@ -232,17 +245,58 @@ OF_PANDAS = {  # polars has no zones without a name, and no frequencies
         pd.date_range("2024-01-01", periods=5, freq="B"),
         ["2024-01-08", "2024-01-09"],
     ),
+    "days without a weekend, as pandas knows": (
+        pd.date_range("2024-01-04", periods=3, freq="B"),
+        ["2024-01-09", "2024-01-10"],
+    ),
+    "last business days of months": (
+        pd.date_range("2024-01-31", periods=4, freq="BME"),
+        ["2024-05-31", "2024-06-28"],
+    ),
 }
 
 
 @pytest.mark.parametrize("name", INDEXES)
-def test_times_that_come_next_in_a_column(name):
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_times_that_come_next_in_a_column(name, library):
     index, after = INDEXES[name]
     expected = [index[-1], *map(pd.Timestamp, after)]
-    rows, table = len(index), pl.from_pandas(pd.DataFrame({"x": 1.0, "day": index}))
+    rows, table = len(index), pd.DataFrame({"x": 1.0, "day": index})
+    table = table if library == "pandas" else pl.from_pandas(table)
     found = RowIndex.of(table).frame({"x": [1.0, 2.0, 3.0]}, [rows - 1, rows, rows + 1])
     assert found["day"].dtype == table["day"].dtype
     assert [pd.Timestamp(time) for time in found["day"].to_list()] == expected
+
+
+def test_days_without_a_frequency_go_on_by_the_clock():
+    for zone, days, after in (
+        ("Europe/Berlin", ["2024-03-29", "2024-03-30"], ["2024-03-31", "2024-04-01"]),
+        ("America/New_York", ["2024-03-09", "2024-03-10"], ["2024-03-11", "2024-03-12"]),
+    ):
+        table = pd.DataFrame({"x": [1.0, 2.0]}, index=pd.DatetimeIndex(days, tz=zone))
+        assert table.index.freq is None
+        found = RowIndex.of(table).frame({"x": [0.0, 0.0]}, [2, 3])
+        pd.testing.assert_index_equal(found.index, pd.DatetimeIndex(after, tz=zone))
+    days = pd.DatetimeIndex(["2024-03-29", "2024-03-30"], tz="UTC").tz_convert("Europe/Berlin")
+    table = pd.DataFrame({"x": [1.0, 2.0]}, index=days)
+    found = RowIndex.of(table).frame({"x": [0.0, 0.0]}, [2, 3])
+    assert list(found.index) == [
+        pd.Timestamp("2024-03-31", tz="UTC"),
+        pd.Timestamp("2024-04-01", tz="UTC"),
+    ]
+
+
+def test_a_column_of_times_leaves_the_index_of_pandas_as_it_is():
+    """By it pandas aligns what is added to the table, whatever the times say."""
+    table = PANDAS.reset_index().set_axis(np.arange(100, 100 + ROWS))
+    changes = DIFFERENCED.transform(table)
+    pd.testing.assert_index_equal(changes.index, table.index[1:])
+    assert (table["hour"][changes.index] == changes["hour"]).all()
+    assert list(trained().forecast(table).to_frame().index) == [160, 161, 162]
+    named = table.set_axis([f"row {number}" for number in range(ROWS)])
+    pd.testing.assert_index_equal(detector().errors(named).index, named.index)
+    found = trained().forecast(named).to_frame()  # which have times, but no labels
+    assert list(found["hour"]) == list(pd.date_range(HOURS[-1], periods=4, freq="h")[1:])
 
 
 @pytest.mark.parametrize("name", INDEXES | OF_PANDAS)
@@ -268,6 +322,24 @@ def test_what_comes_after_dates_periods_and_numbers():
     pd.testing.assert_index_equal(found.index, pd.Index([7], name="k"))
 
 
+def test_a_column_does_not_take_the_place_of_the_times():
+    table = pd.DataFrame({"time": np.arange(4.0)}, index=pd.date_range("2024-01-01", periods=4))
+    message = "names of the rows need a column 'time', but another one is called so as well: rename"
+    with pytest.raises(ValueError, match=message):
+        RowIndex.of(table).frame({"time": [0.0]}, [3], "polars")
+    assert list(RowIndex.of(table).frame({"time": [0.0]}, [3])["time"]) == [0.0]
+    with pytest.raises(ValueError, match="need a column 'row'"):
+        RowIndex.numbered(4).frame({"row": [0.0]}, [3], "pyarrow")
+
+
+def test_a_target_does_not_take_the_place_of_the_steps():
+    forecast = trained().forecast(PANDAS, [50, 51])._replace(targets=("step", "temp"))
+    with pytest.raises(
+        ValueError, match="two columns 'step', since a target has this name: rename"
+    ):
+        forecast.to_frame()
+
+
 def test_labels_that_say_no_next_one_are_refused():
     named = PANDAS.set_axis([f"row {number}" for number in range(ROWS)])
     forecast = trained().forecast(named)
@@ -275,6 +347,8 @@ def test_labels_that_say_no_next_one_are_refused():
     with pytest.raises(ValueError, match="'row 59', and its index does not say what comes next"):
         forecast.to_frame()
     assert list(trained().forecast(named, [50]).to_frame().index) == ["row 50", "row 51", "row 52"]
+    with pytest.raises(ValueError, match=r"is .*0.*, and its index does not say what comes next"):
+        trained().forecast(PANDAS.set_axis([0] * ROWS)).to_frame()
 
 
 def test_future_covariates_go_on_where_the_table_ends():
@@ -287,6 +361,12 @@ def test_future_covariates_go_on_where_the_table_ends():
     found = model.forecast(PANDAS, future=future)
     np.testing.assert_array_equal(
         found.point, model.forecast(VALUES, future=future[["temp"]].to_numpy()).point
+    )
+    daily = PANDAS.set_axis(pd.period_range(end=HOURS[-1], periods=ROWS, freq="D"))
+    midnights = pd.date_range(HOURS[-1].normalize(), periods=4)[1:]
+    dates = pl.DataFrame({"day": list(midnights.date), "temp": [1.0, 2.0, 3.0]})
+    np.testing.assert_array_equal(  # one day, whatever its type
+        model.forecast(daily, future=dates).point, found.point
     )
     shifted = future.set_axis(after + pd.Timedelta("1h"))
     with pytest.raises(ValueError, match="its row 0 is of 2024-04-02 01:00:00, but 2024-04-02 00"):
@@ -382,6 +462,27 @@ def test_arrays_cannot_hold_names(table, use):
     message = r"whose names would be lost here: pass (\w+\.to_numpy|np\.asarray)\("
     with pytest.raises(TypeError, match=message):
         use(table)
+
+
+def test_names_that_do_not_tell_columns_apart():
+    with pytest.raises(ValueError, match="table has more than one column '1': rename them"):
+        series.Preprocessing().fit(PANDAS.set_axis([1, "1"], axis=1))
+
+
+def test_numbered_columns_in_another_order():
+    """As those of an array they would be taken by their place."""
+    numbered = pd.DataFrame(VALUES)
+    fitted = series.Preprocessing().fit(numbered)
+    assert fitted.columns is None
+    message = r"has the columns 1, 0, numbered but not in order: sort them \(sort_index\(axis=1\)"
+    with pytest.raises(ValueError, match=message):
+        fitted.transform(numbered[[1, 0]])
+
+
+def test_a_zone_without_a_name():
+    index = pd.date_range("2024-01-01", periods=3, tz=dateutil.tz.gettz("Europe/Berlin"))
+    with pytest.raises(ValueError, match=r"zone tzfile.*, which has no name: convert them to one"):
+        RowIndex.of(pd.DataFrame({"load": [1.0, 2.0, 3.0]}, index=index))
 
 
 def test_a_lazy_frame_holds_no_rows():

@@ -33,6 +33,24 @@ def test_a_model_that_masks_by_itself_is_told_what_to_pass():
         study.run(Reader(), PARAMS, IDS, jnp.ones(IDS.shape, bool).at[:, 3].set(False))
 
 
+class Plain:
+    def apply(self, params, x):
+        _, trace = lc.lstm(params["reader"], x)
+        return trace.h, {"reader": trace}
+
+
+@pytest.mark.parametrize(
+    "given", [{"mask": jnp.ones((2, 4), bool)}, {"edits": {"reader": study.clamp("input", 0.0)}}]
+)
+def test_what_the_apply_of_a_model_does_not_take(given):
+    (name,) = given
+    message = (
+        f"{name} was given, but the apply of Plain takes none: give it an argument {name}=None"
+    )
+    with pytest.raises(TypeError, match=message):
+        study.run(Plain(), PARAMS, jnp.ones((2, 4, 2)), **given)
+
+
 def test_without_padding_nothing_is_said():
     assert study.run(Reader(), PARAMS, IDS[:, :2]).masks == {"reader": None}
 

@@ -350,3 +350,10 @@ def test_it_returns_what_fit_returns():
     trained = lc.train(CLASSIFIER, X, LABELS, **short)
     assert set(trained.history) == {"loss", "validation_loss"}
     assert all(isinstance(leaf, jnp.ndarray) for leaf in jax.tree.leaves(trained.params))
+
+
+def test_padding_alone():
+    model = lc.Chain([C.Embedding(9, 3, padding=0), C.LSTM(4), C.Dense(2)])
+    nothing = np.zeros((3, 4), int)
+    with pytest.raises(ValueError, match="all steps are masked: there is nothing to train on"):
+        lc.train(model, nothing, nothing, epochs=1)

@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from lstmcore.apps.settings import SeriesSettings
-from lstmcore.formatting import count
+from lstmcore.formatting import count, few
 from lstmcore.series import Preprocessing
+from lstmcore.series.arguments import column_names
 from lstmcore.series.frames import narwhals
 from lstmcore.series.row_index import RowIndex
 
@@ -47,12 +48,19 @@ def as_samples(estimator, X, *, fitting: bool, missing: str) -> np.ndarray:
       missing: NaN is an error if this is "refuse".
 
     Raises:
-      ValueError: X of another shape, with other columns than in `fit`, infinite, without numbers,
-        with values missing that are refused, or with times at irregular steps.
+      ValueError: X of another shape, with other columns than in `fit`, or with names of columns
+        that are not texts, infinite, without numbers, with values missing that are refused, or with
+        times at irregular steps.
     """
     rows = RowIndex.of(X, "X")
-    if rows is not None and rows.times is not None and rows.index is None:
+    if rows is not None and rows.times_in_column:
         X = narwhals().from_native(X).drop(rows.times.name).to_native()
+    names = None if rows is None else column_names(X, "X")
+    if names is not None and not all(isinstance(name, str) for name in X.columns):
+        raise ValueError(
+            f"X has the columns {few(names)}, and scikit-learn ignores the order of columns whose "
+            "names are not texts: write X.columns = X.columns.astype(str)"
+        )
     table = validate_data(estimator, X, reset=fitting, ensure_all_finite="allow-nan").astype(float)
     gone = np.isnan(table)
     if missing == "refuse" and gone.any():

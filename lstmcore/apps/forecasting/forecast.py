@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -55,8 +56,8 @@ class Forecast(NamedTuple):
           "step", from 1 to the horizon, before these.
 
         Raises:
-          ValueError: an index that does not say what comes after the last row, an unknown library,
-            or a level outside of 0 to 1.
+          ValueError: an index that does not say what comes after the last row, two columns of one
+            name, an unknown library, or a level outside of 0 to 1.
           ImportError: narwhals or the library is not installed.
 
         Examples:
@@ -68,11 +69,18 @@ class Forecast(NamedTuple):
         """
         forecasts, horizon, _ = self.point.shape
         steps = np.arange(horizon)
-        columns = {"step": np.tile(steps + 1, forecasts)} if forecasts > 1 else {}
+        named = [("step", np.tile(steps + 1, forecasts))] if forecasts > 1 else []
         for place, target in enumerate(self.targets):
-            columns[target] = self.point[:, :, place].ravel()
-            for name, values in self._spread(place, level):
-                columns[f"{target} {name}"] = values.ravel()
+            named.append((target, self.point[:, :, place].ravel()))
+            spread = self._spread(place, level)
+            named += [(f"{target} {name}", values.ravel()) for name, values in spread]
+        columns = dict(named)
+        if len(columns) < len(named):
+            twice = Counter(name for name, _ in named).most_common(1)[0][0]
+            raise ValueError(
+                f"the frame would have two columns {shorten(twice)!r}, since a target has this "
+                "name: rename it and train again, or use point itself"
+            )
         positions = (self.origins[:, None] + steps).ravel()
         return (self.row_index or RowIndex.numbered()).frame(columns, positions, library)
 

@@ -303,15 +303,15 @@ def _check_times(values, future, rows: int) -> None:
     index, own = RowIndex.of(values, "values"), RowIndex.of(future, "future")
     if index is None or own is None or index.times is None or own.times is None:
         return
-    expected = index.labels(index.rows + np.arange(rows))
-    for place, (time, label) in enumerate(
-        zip(expected, own.labels(np.arange(own.rows)), strict=False)
-    ):
-        if time != label:
-            raise ValueError(
-                f"future must go on where values end: its row {place} is of {label}, but {time} "
-                "comes next"
-            )
+    places, known = index.rows + np.arange(rows), np.arange(min(rows, own.rows))
+    differs = index.moments(places)[known] != own.moments(known)
+    if differs.any():
+        place = int(differs.argmax())
+        label, time = own.labels(known)[place], index.labels(places)[place]
+        raise ValueError(
+            f"future must go on where values end: its row {place} is of {label}, but {time} "
+            "comes next"
+        )
 
 
 @compiled
