@@ -11,7 +11,8 @@ MOST = 2**24  # numbers of an array that are looked at, a few hundredths of a se
 
 def is_array(value: Any) -> bool:
     """Return whether `value` has a shape and a dtype: an array, a tracer, a ShapeDtypeStruct."""
-    return not isinstance(value, type) and hasattr(value, "shape") and hasattr(value, "dtype")
+    shape = None if isinstance(value, type) else getattr(value, "shape", None)
+    return isinstance(shape, tuple) and hasattr(value, "dtype")
 
 
 def array_text(array: Any) -> str:

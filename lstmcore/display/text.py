@@ -29,7 +29,10 @@ def fields_text(value: Any) -> str:
       >>> print(fields_text(LSTMState(*np.arange(120.0).reshape(2, 4, 3, 5)))) # of a scan
       LSTMState(h=float64[4, 3, 5] 0 to 59, c=float64[4, 3, 5] 60 to 119)
     """
-    return _layout(_node(value, of_fields=True), indent=0)
+    try:
+        return _layout(_node(value, of_fields=True), indent=0)
+    except RecursionError:  # a list that holds itself; a `repr` must not fail
+        return f"<{type(value).__name__}>"
 
 
 def given_fields(value: Any) -> str:

@@ -356,7 +356,7 @@ class LayerNorm(Part):
         return {name: Layer(LayerNormParams, features, features)}
 
     def run(self, name: str, x: Any, mask: Any, flow: Flow) -> tuple[Any, Any]:
-        scale, offset = flow.params[name]
+        scale, offset = map(flow.ops.np.asarray, flow.params[name])
         centred = flow.ops.np.asarray(x, scale.dtype)
         centred = centred - centred.mean(axis=-1, keepdims=True)
         variance = (centred**2).mean(axis=-1, keepdims=True)

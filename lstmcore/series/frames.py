@@ -162,6 +162,14 @@ def make_frame(columns: Mapping[str, Any], library: Any = "pandas") -> Any:
         ) from error
 
 
+def with_column_before(frame: Any, name: str, column: Any) -> Any:
+    """Return a data frame with a series of narwhals, of its own library, as the first column."""
+    nw = narwhals()
+    first = column.alias(name).to_frame()
+    whole = nw.concat([nw.maybe_reset_index(first), nw.from_native(frame)], how="horizontal")
+    return whole.to_native()
+
+
 def is_pandas(library: Any) -> bool:
     """Return whether a library, named as in `make_frame`, is pandas or has frames like it."""
     try:

@@ -21,7 +21,7 @@ from lstmcore.formatting import count
 from lstmcore.series import arguments, arrays
 from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import FILLINGS, Filling, fit_filling
-from lstmcore.series.row_index import RowIndex, like
+from lstmcore.series.row_index import check_row_times, like
 from lstmcore.series.scaling import SCALINGS, Scaler, fit_scaler
 
 
@@ -85,7 +85,7 @@ class Preprocessing:
           >>> preprocessor.transform(table)[:, 0].tolist()  # the last row was not used to fit
           [0.6, 1.0, 0.0, 9.8]
         """
-        RowIndex.of(table)  # which checks its times
+        check_row_times(table)
         names = arguments.column_names(table)
         table = arguments.as_table(table)
         if rows is not None and checks.check_count("rows", rows) > len(table):

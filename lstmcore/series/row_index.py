@@ -18,6 +18,7 @@ from lstmcore.series.frames import (
     read_frame,
     to_utc,
     type_of_times,
+    with_column_before,
 )
 from lstmcore.series.times import errors
 from lstmcore.series.times.calendar import Calendar, find_calendar, first_break
@@ -63,8 +64,15 @@ class RowIndex:
         if frame is None:
             return None
         if frame.times is not None and (frame.times_in_column or not _has_step(frame.index)):
-            _check(frame.times)
+            _check_steps(frame.times)
         return cls(frame.rows, frame.library, frame.times, frame.index, frame.times_in_column)
+
+    @property
+    def has_numbers(self) -> bool:
+        """Return whether the rows are named by whole numbers, not by times."""
+        if self.times is not None or self.index is None:
+            return False
+        return getattr(self.index.dtype, "kind", "") in ("i", "u")
 
     @classmethod
     def numbered(cls, rows: int = 0) -> RowIndex:
@@ -106,12 +114,9 @@ class RowIndex:
                 f"the names of the rows need a column {shorten(name)!r}, but another one is called "
                 "so as well: rename one of the two in the table"
             )
-        frame = make_frame({name: self.labels(positions, library), **columns}, library)
         if self.times is None or library != self.library:
-            return frame
-        nw = narwhals()  # NumPy has no dates without a time of day, and no zones
-        dtype = type_of_times(self.times)
-        frame = nw.from_native(frame).with_columns(nw.col(name).cast(dtype)).to_native()
+            return make_frame({name: self.labels(positions, library), **columns}, library)
+        frame = with_column_before(make_frame(columns, library), name, self._times_at(positions))
         if self.index is not None:
             # By it, not by their order, pandas aligns rows that are added to the table.
             with suppress(ValueError):  # later rows, which have a time but no label
@@ -139,7 +144,8 @@ class RowIndex:
             later = _following(times, beyond) if freq is None else self._by(freq, beyond)
             parts = [part.alias(ROW).to_frame() for part in (times, later)]
             times = nw.concat(parts)[ROW]
-        return times[positions.tolist()]
+        rows = _as_slice(positions)
+        return times[positions.tolist()] if rows is None else times[rows]
 
     def _by(self, freq: Any, rows: int) -> Any:
         """Return the times of the rows after the last one by the frequency of pandas."""
@@ -156,8 +162,8 @@ class RowIndex:
         """Return the index of pandas at these rows."""
         index = self.index
         if (positions < self.rows).all():
-            is_slice = len(positions) > 0 and (np.diff(positions) == 1).all()
-            return index[positions[0] : positions[-1] + 1] if is_slice else index[positions]
+            rows = _as_slice(positions)
+            return index[positions if rows is None else rows]
         if self.times is not None and not self.times_in_column:
             times = self._times_at(positions)
             later = times.alias(ROW).to_frame().to_native().set_index(ROW).index
@@ -173,6 +179,11 @@ class RowIndex:
             )
         later = make_frame({ROW: numbers[0] + positions * steps[0]}, self.library)
         return later.set_index(ROW).index.rename(index.name)
+
+
+def check_row_times(table: Any, name: str = "table") -> None:
+    """Raise TimesError unless the times of a data frame, if it has some, rise by equal steps."""
+    RowIndex.of(table, name)
 
 
 def like(
@@ -210,13 +221,20 @@ def like(
     return rows.frame(named, first + np.arange(len(values)))
 
 
+def _as_slice(positions: np.ndarray) -> slice | None:
+    """Return consecutive positions as a slice, which pandas and polars take without a copy."""
+    if not len(positions) or (np.diff(positions) != 1).any():
+        return None
+    return slice(int(positions[0]), int(positions[-1]) + 1)
+
+
 def _has_step(index: Any) -> bool:
     """Return whether pandas knows the step of an index of times; periods may have gaps."""
     is_known = getattr(index, "freq", None) is not None and not hasattr(index, "to_timestamp")
     return is_known and index.is_monotonic_increasing
 
 
-def _check(times: Any) -> None:
+def _check_steps(times: Any) -> None:
     """Raise TimesError unless the times rise by equal steps."""
     unknown = times.is_null().to_numpy()
     errors.MixedTimesError.refuse(
@@ -225,7 +243,11 @@ def _check(times: Any) -> None:
     moments, _ = _moments(times)
     if len(moments) < 2:
         return
-    texts = moments.astype(f"M8[{_unit(moments)}]").astype(str)
+    unit = f"M8[{_unit(moments)}]"
+
+    def text(row: int) -> str:
+        return str(moments[row].astype(unit))
+
     backward = moments[1:] <= moments[:-1]
     if backward.any():
         row = int(backward.argmax()) + 1
@@ -233,21 +255,21 @@ def _check(times: Any) -> None:
             raise errors.DuplicateTimesError(
                 "has the same time as the row before it: keep one of them, or their mean",
                 row,
-                texts[row],
+                text(row),
             )
         raise errors.UnsortedTimesError(
-            f"comes before {texts[row - 1]}, the row above it: sort the rows by time",
+            f"comes before {text(row - 1)}, the row above it: sort the rows by time",
             row,
-            texts[row],
+            text(row),
         )
     found = _calendar(times)
     if found is None:
         usual, row, step = first_break(moments)
         raise errors.IrregularTimesError(
-            f"is {step} after {texts[row]}, but most rows are {usual} apart: resample the table, "
+            f"is {step} after {text(row)}, but most rows are {usual} apart: resample the table, "
             f"or {CONSECUTIVE}",
             row + 1,
-            texts[row + 1],
+            text(row + 1),
         )
     calendar, positions, _ = found
     skipped = int(positions[-1]) + 1 - len(positions)
@@ -258,16 +280,20 @@ def _check(times: Any) -> None:
             f"table {'is' if skipped == 1 else 'are'} left out; insert them as missing values "
             f"(asfreq in pandas, upsample in polars), or {CONSECUTIVE}",
             row,
-            texts[row],
+            text(row),
         )
 
 
 def _moments(times: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return (times in UTC, times by the local clock), datetime64[us] [rows] each."""
-    zone = getattr(type_of_times(times), "time_zone", None)
-    clock = times.dt.replace_time_zone(None) if zone else times
-    utc = to_utc(times).dt.replace_time_zone(None) if zone else times
-    return utc.to_numpy().astype("M8[us]"), clock.to_numpy().astype("M8[us]")
+    if getattr(type_of_times(times), "time_zone", None) is None:
+        clock = times.to_numpy().astype("M8[us]")
+        return clock, clock
+    utc, clock = (
+        zoned.dt.replace_time_zone(None).to_numpy().astype("M8[us]")
+        for zoned in (to_utc(times), times)
+    )
+    return utc, clock
 
 
 def _calendar(times: Any) -> tuple[Calendar, np.ndarray, bool] | None:
@@ -278,7 +304,7 @@ def _calendar(times: Any) -> tuple[Calendar, np.ndarray, bool] | None:
     """
     found, both = [], _moments(times)
     in_utc, by_clock = (moments[0] == moments[0].astype("M8[D]") for moments in both)
-    for is_clock, moments in enumerate(both):
+    for is_clock, moments in enumerate(both if both[0] is not both[1] else both[:1]):
         calendar = find_calendar(moments) if (moments[1:] > moments[:-1]).all() else None
         if calendar is not None:
             found.append((*calendar, bool(is_clock)))

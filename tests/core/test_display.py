@@ -263,3 +263,12 @@ def test_without_jax_a_model_and_its_params_print_too():
         "Autoencoder(features=2, units=(4,)) None "
         "DenseParams(kernel=float64[2, 3] all 1, bias=None)\n"
     )
+
+
+def test_a_repr_does_not_fail():
+    endless: list = []
+    endless.append(endless)
+    assert repr(lc.DenseParams(endless, 0)) == "<DenseParams>"
+    odd = type("Odd", (), {"shape": None, "dtype": "x", "__repr__": lambda self: "odd"})()
+    assert repr(lc.DenseParams(odd, 0)) == "DenseParams(kernel=odd, bias=0)"
+    assert "odd" in lc.DenseParams(odd, 0)._repr_html_()

@@ -313,3 +313,11 @@ def test_chains_are_values():
 def test_names_of_keras_say_what_to_write(name, message):
     with pytest.raises(AttributeError, match=message):
         getattr(lc.chain, name)
+
+
+def test_params_of_numpy_in_float64_are_cast_quietly():
+    model = lc.Chain([lc.chain.LSTM(3), lc.chain.LayerNorm()], features=2)
+    params = model.init(jax.random.key(0))
+    wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+    x = np.ones((2, 4, 2), np.float32)
+    np.testing.assert_allclose(model.apply(wide, x)[0], model.apply(params, x)[0], rtol=1e-5)

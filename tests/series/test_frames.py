@@ -371,6 +371,12 @@ def test_future_covariates_go_on_where_the_table_ends():
     shifted = future.set_axis(after + pd.Timedelta("1h"))
     with pytest.raises(ValueError, match="its row 0 is of 2024-04-02 01:00:00, but 2024-04-02 00"):
         model.forecast(PANDAS, future=shifted)
+    numbered = PANDAS.reset_index(drop=True)
+    for numbers in ([0, 1, 2], [60, 61, 62]):  # those of a new frame, and those that come next
+        again = model.forecast(numbered, future=future.set_axis(numbers))
+        np.testing.assert_array_equal(again.point, found.point)
+    with pytest.raises(ValueError, match="its row 0 is of 7, but 60 comes next"):
+        model.forecast(numbered, future=future.set_axis([7, 8, 9]))
 
 
 # What is refused.

@@ -20,7 +20,7 @@ from lstmcore.models.stacked import StackedLSTM
 from lstmcore.models.streaming import stream
 from lstmcore.programs import compiled
 from lstmcore.series.preprocessing import as_float32
-from lstmcore.series.row_index import RowIndex, like
+from lstmcore.series.row_index import check_row_times, like
 from lstmcore.training.history import history_html
 
 ERRORS = "errors.safetensors"
@@ -111,7 +111,7 @@ class Detector(Saved):
         Raises:
           ValueError: other columns, no rows, or times at irregular steps.
         """
-        RowIndex.of(values, "values")  # which checks the times
+        check_row_times(values, "values")
         table = self.preprocessor.table(values, "values")
         if not len(table):
             raise ValueError("values has no rows: there is nothing to compare with")

@@ -17,7 +17,7 @@ from lstmcore.apps.training import fit_model
 from lstmcore.formatting import count
 from lstmcore.regularization import corrupt
 from lstmcore.series.arguments import as_table, column_names
-from lstmcore.series.row_index import RowIndex
+from lstmcore.series.row_index import check_row_times
 
 
 def train(
@@ -54,7 +54,7 @@ def train(
       ((200, 1), 180)
     """
     settings = Settings() if settings is None else settings
-    RowIndex.of(values, "values")  # which checks the times
+    check_row_times(values, "values")
     table = as_table(values, name="values")
     validation_start = _validation_start(len(table), settings)
     preprocessor = settings.preprocessing.fit(table, rows=validation_start)

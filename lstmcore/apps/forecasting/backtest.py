@@ -16,12 +16,13 @@ from lstmcore import checks, series
 from lstmcore.apps.forecasting import evaluation
 from lstmcore.apps.forecasting.metrics import mase_scale
 from lstmcore.apps.forecasting.predictor import Trained
-from lstmcore.apps.forecasting.settings import Settings, as_table, names_of
+from lstmcore.apps.forecasting.settings import Settings, names_of
 from lstmcore.apps.forecasting.training import check_rows, train
 from lstmcore.display.html import titled
 from lstmcore.formatting import count, shorten, text_table
+from lstmcore.series.arguments import as_table
 from lstmcore.series.frames import make_frame
-from lstmcore.series.row_index import RowIndex
+from lstmcore.series.row_index import check_row_times
 
 
 class Backtest(NamedTuple):
@@ -133,9 +134,9 @@ def backtest(
       ([114, 117], (2, 1))
     """
     settings = replace(Settings() if settings is None else settings, test=0.0)
-    RowIndex.of(values, "values")  # which checks the times
+    check_row_times(values, "values")
     columns = names_of(values, columns)
-    table = as_table(values, columns)
+    table = as_table(values, columns, "values").astype(float)
     horizon, season = settings.horizon, settings.season
     origins = origins_of(len(table), settings, folds, minimum)
     covariates = [columns.index(name) for name in settings.future_covariates]

@@ -14,15 +14,16 @@ from lstmcore import checks
 from lstmcore.apps.forecasting.evaluation import Evaluation, evaluate
 from lstmcore.apps.forecasting.forecast import Forecast
 from lstmcore.apps.forecasting.metrics import check_origins
-from lstmcore.apps.forecasting.settings import Settings, arrange, as_table, build
+from lstmcore.apps.forecasting.settings import Settings, arrange, build
 from lstmcore.apps.saved import Saved, parse_settings
 from lstmcore.formatting import count, few, listed
 from lstmcore.io.description import read_history
 from lstmcore.models.forecaster import Forecaster
 from lstmcore.programs import compiled
 from lstmcore.series import Preprocessor, Split
+from lstmcore.series.arguments import as_table
 from lstmcore.series.preprocessing import as_float32
-from lstmcore.series.row_index import RowIndex
+from lstmcore.series.row_index import RowIndex, check_row_times
 from lstmcore.study.run import Run
 from lstmcore.training.history import history_html
 
@@ -201,8 +202,9 @@ class Trained(Saved):
         Raises:
           ValueError: other columns, or times at irregular steps.
         """
-        RowIndex.of(values, "values")  # which checks the times
-        return as_table(values, self.columns)[:, arrange(self.columns, self.settings).order]
+        check_row_times(values, "values")
+        table = as_table(values, self.columns, "values").astype(float)
+        return table[:, arrange(self.columns, self.settings).order]
 
     def _test_origins(self, rows: int) -> np.ndarray:
         """Return the origins of forecasts in the test part of a table of `rows` rows."""
@@ -271,7 +273,7 @@ class Trained(Saved):
                 f"values, and {few(covariates)} must be known there: pass future "
                 f"[{rows}, {len(covariates)}]"
             )
-        future = as_table(future, covariates, "future")
+        future = as_table(future, covariates, "future").astype(float)
         if len(future) < rows:
             raise ValueError(
                 f"future has {count(len(future), 'row')} but the forecast needs {rows}"
@@ -301,10 +303,15 @@ class Trained(Saved):
 def _check_times(values, future, rows: int) -> None:
     """Raise ValueError unless the times of `future`, if it has some, come after those of values."""
     index, own = RowIndex.of(values, "values"), RowIndex.of(future, "future")
-    if index is None or own is None or index.times is None or own.times is None:
+    if index is None or own is None:
         return
     places, known = index.rows + np.arange(rows), np.arange(min(rows, own.rows))
-    differs = index.moments(places)[known] != own.moments(known)
+    if index.times is not None and own.times is not None:
+        differs = index.moments(places)[known] != own.moments(known)
+    elif index.has_numbers and own.has_numbers and own.labels(known[:1])[0] != 0:  # the default
+        differs = np.asarray(index.labels(places))[known] != np.asarray(own.labels(known))
+    else:
+        return
     if differs.any():
         place = int(differs.argmax())
         label, time = own.labels(known)[place], index.labels(places)[place]

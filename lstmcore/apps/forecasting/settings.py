@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
-import numpy as np
-
 from lstmcore import checks
 from lstmcore.apps.settings import Fraction, Rows, SeriesSettings
 from lstmcore.formatting import count, few, shorten
@@ -154,15 +152,6 @@ def build(settings: Settings, columns: Sequence[str]) -> Forecaster:
         quantiles=settings.quantiles,
         dropout=settings.dropout,
     )
-
-
-def as_table(values, columns: Sequence[str], name: str = "values") -> np.ndarray:
-    """Return `values` as float64 [rows, F], one column for each name.
-
-    Raises:
-      ValueError, TypeError: they are not so; see `series.arguments.as_table`.
-    """
-    return arguments.as_table(values, columns, name).astype(float)
 
 
 def names_of(values, columns: Sequence[str] | None) -> tuple[str, ...]:

@@ -11,13 +11,14 @@ import numpy as np
 
 from lstmcore import series
 from lstmcore.apps.forecasting.predictor import TOO_LARGE, Trained
-from lstmcore.apps.forecasting.settings import Settings, arrange, as_table, build, names_of
+from lstmcore.apps.forecasting.settings import Settings, arrange, build, names_of
 from lstmcore.apps.training import fit_model
 from lstmcore.formatting import count
 from lstmcore.models.forecaster import Forecaster
 from lstmcore.programs import compiled
+from lstmcore.series.arguments import as_table
 from lstmcore.series.preprocessing import as_float32
-from lstmcore.series.row_index import RowIndex
+from lstmcore.series.row_index import check_row_times
 
 
 def train(
@@ -66,9 +67,9 @@ def train(
       (1, 3, 1)
     """
     settings = Settings() if settings is None else settings
-    RowIndex.of(values, "values")  # which checks the times
+    check_row_times(values, "values")
     names = names_of(values, columns)
-    table = as_table(values, names)
+    table = as_table(values, names, "values").astype(float)
     table = table[:, arrange(names, settings).order]
     model = build(settings, names)
     split = check_rows(len(table), settings)
