@@ -1,4 +1,4 @@
-"""The index of a table's rows goes on after the last one: zones, clocks, months, periods, numbers."""
+"""The index of a table's rows goes on after the last: zones, clocks, months, periods, numbers."""
 
 import datetime
 
