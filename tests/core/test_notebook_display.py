@@ -1,6 +1,7 @@
 """Results in a notebook: tables and plots without scripts, data frames, completions."""
 
 from html.parser import HTMLParser
+from io import BytesIO
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from browsing import assert_sound, open_file
 from jupyter_core.utils import run_sync
+from matplotlib.image import imread
 
 import lstmcore as lc
 from lstmcore import anomalies, forecasting, study
@@ -17,6 +19,7 @@ from lstmcore.apps.anomalies.thresholds import Threshold
 from lstmcore.apps.forecasting.evaluation import Evaluation, Scores
 from lstmcore.display import html
 from lstmcore.series.events import Event
+from lstmcore.study import plots
 from lstmcore.study.names import QUANTITIES
 
 MODEL = lc.StackedLSTM(features=2, units=4, outputs=1)
@@ -258,6 +261,14 @@ def test_an_unknown_library_is_refused(result):
         result.to_frame("x")
 
 
+def test_a_figure_is_an_image_of_its_size(run):
+    figure = plots.plot_gates(run, "lstm_0", 0)
+    image = imread(BytesIO(figure._repr_png_()))
+    width, height = figure.get_size_inches() * figure.dpi
+    assert image.shape[:2] == (int(height), int(width))
+    assert np.ptp(image[..., :3]) > 0.5  # not blank
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_browser_draws_plots_in_the_colour_of_the_text(browser, tmp_path, run, scheme):
     path = tmp_path / "trace.html"
@@ -285,8 +296,10 @@ CELLS = [
     "traces['lstm_0']",
     "run = study.run(model, params, jnp.ones((5, 6, 2)))\nrun",
     "print(traces['lstm_0'].gates)",
+    "from lstmcore.study import plots\nplots.plot_gates(run, 'lstm_0', 0)",
 ]
 TABLES = {1, 2, 4, 6, 7}  # cells whose result has a table of its own
+IMAGES = {9}
 
 
 def test_a_notebook_shows_tables_and_completes_names(tmp_path, monkeypatch):
@@ -309,6 +322,7 @@ def test_a_notebook_shows_tables_and_completes_names(tmp_path, monkeypatch):
         (output,) = cell.outputs
         data = output.get("data", {})
         assert ("text/html" in data) == (place in TABLES)
+        assert ("image/png" in data) == (place in IMAGES)
         text = output.get("text") or data["text/plain"]
         assert "Array(" not in text  # nor any other dump of numbers
         assert "..." not in text
