@@ -16,6 +16,7 @@ from matplotlib.image import imread
 import lstmcore as lc
 from lstmcore import anomalies, forecasting, study
 from lstmcore.apps.anomalies.thresholds import Threshold
+from lstmcore.apps.forecasting import lag_check
 from lstmcore.apps.forecasting.evaluation import Evaluation, Scores
 from lstmcore.display import html
 from lstmcore.series.events import Event
@@ -229,6 +230,30 @@ def test_the_frame_of_a_projection_has_nan_for_the_units_without_h():
     assert not frame["c"].isna().any()
 
 
+def evaluation(scores, lag, level=None, covered=None):
+    return Evaluation(forecast().point, forecast(), {}, scores, {}, lag, None, level, covered)
+
+
+def test_an_evaluation_shows_skill_coverage_and_lag_checks():
+    half, whole = (Scores(*np.full((4, 5), size)) for size in (0.5, 1.0))
+    truth, last = np.random.default_rng(0).normal(size=(2, 40))
+    beats = lag_check(truth, truth, last)
+    lag = dict.fromkeys(forecast().targets, ())
+    lag |= {"load": tuple(beats._replace(step=step) for step in (1, 2, 3))}
+    page = page_of(evaluation({"model": half, "naive": whole}, lag))
+    assert page.cells[7:21:7] == ["load", "load"]
+    assert page.cells[13:21:7] == ["0.50", "0.00"]
+    assert page.texts[-5:-3] == [
+        "load: 1 ahead: beats persistence; 3 ahead: beats persistence",
+        "<b>&</b>: no lag check: it needs 20 forecasts whose truth is known",
+    ]
+    covered = page_of(evaluation({"naive": whole}, lag, 0.8, np.full(5, 0.75))).texts[-1]
+    assert covered == (
+        "e: no lag check: it needs 20 forecasts whose truth is known; "
+        "the interval of 80% covers 75% of the truth"
+    )
+
+
 def test_frames_of_sweeps_and_evaluations():
     sweep = study.Sweep(("layer", "gate"), {"a": np.array([1.0, 2.0])}, ("input", "forget"), 0.5)
     assert sweep.to_frame().to_dict("records") == sweep.rows()
@@ -238,13 +263,14 @@ def test_frames_of_sweeps_and_evaluations():
     scores = {
         name: Scores(errors, 2 * errors, 3 * errors, 4 * errors) for name in ("model", "naive")
     }
-    whole = Evaluation(forecast().point, forecast(), {}, scores, {}, {}, None, None, None)
+    whole = evaluation(scores, dict.fromkeys(forecast().targets, ()))
     frame = whole.to_frame()
     assert len(frame) == 10
     assert frame.iloc[3].tolist() == ["<b>&</b>", "naive", 1.0, 2.0, 3.0, 4.0]
     page = page_of(whole)
     assert page.texts[0] == "Evaluation of 2 forecasts of 3 rows"
-    assert page.cells[6:12] == ["load", "model", "0", "0", "0", "0"]
+    assert page.cells[:7] == ["target", "forecast", "MAE", "RMSE", "sMAPE", "MASE", "skill"]
+    assert page.cells[21:28] == ["<b>&</b>", "model", "1", "2", "3", "4", "0.00"]
     by_fold = {name: Scores(*[np.stack([errors, errors + 1])] * 4) for name in scores}
     backtest = forecasting.Backtest(
         np.array([10, 13]), forecast().targets, forecast().point, {}, by_fold, scores, None, None
