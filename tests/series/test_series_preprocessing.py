@@ -184,7 +184,8 @@ UNFIT = {
         {},
         [[1, 2], [3, NAN], [NAN, NAN]],
         r"3 missing values, the first in row 1, .*: fill them with "
-        r"Preprocessing\(missing='forward'\) or \(missing='mean'\) of lstmcore.series, which settings take as preprocessing=",
+        r"Preprocessing\(missing='forward'\) or \(missing='mean'\) of "
+        r"lstmcore.series, which settings take as preprocessing=",
     ),
     "infinity": ({}, [[1, 2], [3, -INF]], "table holds -inf in row 1, column 1"),
     "infinity, filled": ({"missing": "mean"}, [[1], [INF], [NAN]], "inf in row 1, column 0"),
