@@ -106,7 +106,8 @@ class Filling(NamedTuple):
         if self.how == "refuse":
             raise ValueError(
                 f"table has {count(gone.sum(), 'missing value')}, the first in {where}: "
-                "fill them with missing='forward' or missing='mean', or remove them"
+                "fill them with Preprocessing(missing='forward') or (missing='mean') of "
+                "lstmcore.series, which settings take as preprocessing=, or remove them"
             )
         if gone[0].any():
             leading = np.where(gone.all(axis=0), len(table), gone.argmin(axis=0))

@@ -168,6 +168,9 @@ class RowIndex:
             times = self._times_at(positions)
             later = times.alias(ROW).to_frame().to_native().set_index(ROW).index
             later = later.to_period(index.freq) if hasattr(index, "to_timestamp") else later
+            if hasattr(later, "to_period"):
+                with suppress(ValueError):  # rows that are not consecutive have no frequency
+                    later.freq = index.freq
             return later.rename(index.name)
         numbers = index.to_numpy()
         steps = np.diff(numbers) if numbers.dtype.kind in "iu" else np.zeros(0)

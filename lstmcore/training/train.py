@@ -85,7 +85,8 @@ class Fitted:
     def predict(self, x: Any, mask: Any = None) -> np.ndarray:
         """Return the likeliest class of each example [N] or step [N, T]; else the outputs.
 
-        Arguments and errors as in `outputs`.
+        At masked steps stands what the model makes of the state that an LSTM carries through them,
+        a class like any other: leave them out by the mask. Arguments and errors as in `outputs`.
         """
         outputs = self.outputs(x, mask)
         return outputs.argmax(axis=-1) if self.classes else outputs

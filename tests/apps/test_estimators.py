@@ -13,12 +13,14 @@ pytest.importorskip("sklearn")
 
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import KFold
 from sklearn.utils import estimator_checks
 
 from lstmcore.apps.anomalies.detection import Detection
 from lstmcore.apps.estimators import AnomalyDetector, LatentFeatures, SeriesForecaster
 from lstmcore.apps.estimators.samples import settings_of
 from lstmcore.series import Preprocessing
+from lstmcore.series.times.errors import IrregularTimesError
 
 small = {"window": 2, "units": 2, "epochs": 1}
 ROWS_BELONG_TOGETHER = {
@@ -161,3 +163,6 @@ def test_times_of_a_frame_are_no_feature_and_must_be_in_order(kind):
         np.testing.assert_array_equal(estimator.predict(frame), expected)
         with pytest.raises(ValueError, match="sort the rows by time"):
             estimator.predict(frame[::-1])
+    train, _ = list(KFold(4).split(indexed))[1]
+    with pytest.raises(IrregularTimesError, match="split with TimeSeriesSplit: KFold leaves gaps"):
+        kind(**small).fit(indexed.iloc[train])

@@ -86,6 +86,11 @@ REFUSED = {
         ValueError,
         "values has 2 columns but columns names 0",
     ),
+    "settings in place of names": (
+        lambda: forecasting.train(VALUES, forecast_settings()),
+        TypeError,
+        "columns must be names of columns, got Settings: write settings=settings",
+    ),
     "a name that is none": (
         lambda: forecasting.train(VALUES, 5, forecast_settings()),
         TypeError,

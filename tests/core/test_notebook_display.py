@@ -1,6 +1,7 @@
 """Results in a notebook: tables and plots without scripts, data frames, completions."""
 
 from html.parser import HTMLParser
+from io import BytesIO
 
 import jax
 import jax.numpy as jnp
@@ -10,13 +11,16 @@ import numpy as np
 import pytest
 from browsing import assert_sound, open_file
 from jupyter_core.utils import run_sync
+from matplotlib.image import imread
 
 import lstmcore as lc
 from lstmcore import anomalies, forecasting, study
 from lstmcore.apps.anomalies.thresholds import Threshold
+from lstmcore.apps.forecasting import lag_check
 from lstmcore.apps.forecasting.evaluation import Evaluation, Scores
 from lstmcore.display import html
 from lstmcore.series.events import Event
+from lstmcore.study import plots
 from lstmcore.study.names import QUANTITIES
 
 MODEL = lc.StackedLSTM(features=2, units=4, outputs=1)
@@ -226,6 +230,30 @@ def test_the_frame_of_a_projection_has_nan_for_the_units_without_h():
     assert not frame["c"].isna().any()
 
 
+def evaluation(scores, lag, level=None, covered=None):
+    return Evaluation(forecast().point, forecast(), {}, scores, {}, lag, None, level, covered)
+
+
+def test_an_evaluation_shows_skill_coverage_and_lag_checks():
+    half, whole = (Scores(*np.full((4, 5), size)) for size in (0.5, 1.0))
+    truth, last = np.random.default_rng(0).normal(size=(2, 40))
+    beats = lag_check(truth, truth, last)
+    lag = dict.fromkeys(forecast().targets, ())
+    lag |= {"load": tuple(beats._replace(step=step) for step in (1, 2, 3))}
+    page = page_of(evaluation({"model": half, "naive": whole}, lag))
+    assert page.cells[7:21:7] == ["load", "load"]
+    assert page.cells[13:21:7] == ["0.50", "0.00"]
+    assert page.texts[-5:-3] == [
+        "load: 1 ahead: beats persistence; 3 ahead: beats persistence",
+        "<b>&</b>: no lag check: it needs 20 forecasts whose truth is known",
+    ]
+    covered = page_of(evaluation({"naive": whole}, lag, 0.8, np.full(5, 0.75))).texts[-1]
+    assert covered == (
+        "e: no lag check: it needs 20 forecasts whose truth is known; "
+        "the interval of 80% covers 75% of the truth"
+    )
+
+
 def test_frames_of_sweeps_and_evaluations():
     sweep = study.Sweep(("layer", "gate"), {"a": np.array([1.0, 2.0])}, ("input", "forget"), 0.5)
     assert sweep.to_frame().to_dict("records") == sweep.rows()
@@ -235,13 +263,14 @@ def test_frames_of_sweeps_and_evaluations():
     scores = {
         name: Scores(errors, 2 * errors, 3 * errors, 4 * errors) for name in ("model", "naive")
     }
-    whole = Evaluation(forecast().point, forecast(), {}, scores, {}, {}, None, None, None)
+    whole = evaluation(scores, dict.fromkeys(forecast().targets, ()))
     frame = whole.to_frame()
     assert len(frame) == 10
     assert frame.iloc[3].tolist() == ["<b>&</b>", "naive", 1.0, 2.0, 3.0, 4.0]
     page = page_of(whole)
     assert page.texts[0] == "Evaluation of 2 forecasts of 3 rows"
-    assert page.cells[6:12] == ["load", "model", "0", "0", "0", "0"]
+    assert page.cells[:7] == ["target", "forecast", "MAE", "RMSE", "sMAPE", "MASE", "skill"]
+    assert page.cells[21:28] == ["<b>&</b>", "model", "1", "2", "3", "4", "0.00"]
     by_fold = {name: Scores(*[np.stack([errors, errors + 1])] * 4) for name in scores}
     backtest = forecasting.Backtest(
         np.array([10, 13]), forecast().targets, forecast().point, {}, by_fold, scores, None, None
@@ -256,6 +285,14 @@ def test_frames_of_sweeps_and_evaluations():
 def test_an_unknown_library_is_refused(result):
     with pytest.raises(ValueError, match=r"library must be 'pandas', 'polars' or .*, got 'x'"):
         result.to_frame("x")
+
+
+def test_a_figure_is_an_image_of_its_size(run):
+    figure = plots.plot_gates(run, "lstm_0", 0)
+    image = imread(BytesIO(figure._repr_png_()))
+    width, height = figure.get_size_inches() * figure.dpi
+    assert image.shape[:2] == (int(height), int(width))
+    assert np.ptp(image[..., :3]) > 0.5  # not blank
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -285,8 +322,10 @@ CELLS = [
     "traces['lstm_0']",
     "run = study.run(model, params, jnp.ones((5, 6, 2)))\nrun",
     "print(traces['lstm_0'].gates)",
+    "from lstmcore.study import plots\nplots.plot_gates(run, 'lstm_0', 0)",
 ]
 TABLES = {1, 2, 4, 6, 7}  # cells whose result has a table of its own
+IMAGES = {9}
 
 
 def test_a_notebook_shows_tables_and_completes_names(tmp_path, monkeypatch):
@@ -309,6 +348,7 @@ def test_a_notebook_shows_tables_and_completes_names(tmp_path, monkeypatch):
         (output,) = cell.outputs
         data = output.get("data", {})
         assert ("text/html" in data) == (place in TABLES)
+        assert ("image/png" in data) == (place in IMAGES)
         text = output.get("text") or data["text/plain"]
         assert "Array(" not in text  # nor any other dump of numbers
         assert "..." not in text

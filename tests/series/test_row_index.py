@@ -98,6 +98,9 @@ def test_times_that_come_next_in_an_index(name):
     assert list(found.index) == [index[-1], *map(pd.Timestamp, after)]
     assert found.index.dtype == index.dtype
     assert found.index.name == index.name
+    assert found.index.freq == index.freq
+    apart = RowIndex.of(table).frame({"x": [1.0, 2.0]}, [0, rows + 1]).index
+    assert apart.freq is None
 
 
 def test_what_comes_after_dates_periods_and_numbers():

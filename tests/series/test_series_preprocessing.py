@@ -183,7 +183,9 @@ UNFIT = {
     "missing": (
         {},
         [[1, 2], [3, NAN], [NAN, NAN]],
-        "3 missing values, the first in row 1",
+        r"3 missing values, the first in row 1, .*: fill them with "
+        r"Preprocessing\(missing='forward'\) or \(missing='mean'\) of "
+        r"lstmcore.series, which settings take as preprocessing=",
     ),
     "infinity": ({}, [[1, 2], [3, -INF]], "table holds -inf in row 1, column 1"),
     "infinity, filled": ({"missing": "mean"}, [[1], [INF], [NAN]], "inf in row 1, column 0"),

@@ -3,10 +3,13 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
+import polars
 import pytest
 from matplotlib.colors import to_rgba
 from pictures import assert_counts_axes, assert_drawable, assert_draws_into, no_global_state  # noqa: F401
 
+from lstmcore import series
 from lstmcore.apps.anomalies import Event, thresholds
 from lstmcore.study import plots
 from lstmcore.study.plots.anomalies import DETECTED, LABELLED
@@ -97,3 +100,49 @@ def test_what_does_not_fit(change, message):
     usual = {"values": VALUES, "scores": SCORES, "threshold": 2.5, "detected": FOUND}
     with pytest.raises(ValueError, match=message):
         plots.plot_anomalies(**usual | change)
+
+
+HOURS = pd.date_range("2026-01-01 20:00", periods=8, freq="h", tz="Europe/Berlin", name="when")
+FRAME = pd.DataFrame(VALUES, HOURS, ["load", "wind"])
+ENDS = "2026-01-01 20:00", "2026-01-02 03:00"
+
+
+@pytest.mark.parametrize(
+    ("frame", "ends", "xlabel"),
+    [
+        (FRAME, ENDS, "time"),
+        (polars.from_pandas(FRAME.reset_index()), ENDS, "time"),
+        (
+            FRAME.set_axis(pd.date_range("2026-01-01", periods=8)),
+            ("2026-01-01", "2026-01-08"),
+            "time",
+        ),
+        (
+            FRAME.set_axis(pd.period_range("2026Q1", periods=8, freq="Q")),
+            ("2026Q1", "2027Q4"),
+            "time",
+        ),
+        (FRAME.set_axis(list("abcdefgh")), ("a", "h"), "row"),
+        (FRAME.reset_index(drop=True), None, "row"),
+    ],
+    ids=["pandas", "polars", "days", "quarters", "texts", "numbers"],
+)
+def test_a_data_frame_names_columns_and_rows(frame, ends, xlabel):
+    figure = plots.plot_anomalies(frame, SCORES, 2.5, FOUND, outputs=frame)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["load", "wind", "score"]
+    for axes, expected in zip(figure.axes, VALUES.T, strict=False):
+        for line in axes.lines[:2]:
+            np.testing.assert_array_equal(line.get_ydata(), expected)
+    assert figure.axes[-1].get_xlabel() == xlabel
+    labels = [text.get_text() for text in figure.axes[-1].get_xticklabels()]
+    assert ends is None or (labels[0], labels[-1]) == ends
+
+
+def test_names_that_are_given_come_before_those_of_a_data_frame():
+    names = [f"row {row}" for row in range(8)]
+    figure = plots.plot_anomalies(FRAME, SCORES, 2.5, [], columns="ab", times=names, xlabel="x")
+    assert [axes.get_ylabel() for axes in figure.axes] == ["a", "b", "score"]
+    assert figure.axes[-1].get_xlabel() == "x"
+    assert figure.axes[-1].get_xticklabels()[0].get_text() == "row 0"
+    with pytest.raises(series.TimesError, match="comes after a gap"):
+        plots.plot_anomalies(FRAME.iloc[[0, 1, 2, 3, 4, 6, 7]], SCORES[1:], 2.5, [])

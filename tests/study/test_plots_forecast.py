@@ -1,6 +1,8 @@
 """Figures of forecasts and of the lag check: their lines, labels and scales, at all sizes."""
 
 import numpy as np
+import pandas as pd
+import polars
 import pytest
 from pictures import (
     assert_counts_axes,
@@ -40,6 +42,35 @@ def test_a_forecast_starts_from_the_last_value():
     origin = panel.lines[-1]
     assert list(origin.get_xdata()) == [2, 2]
     assert_drawable(figure)
+
+
+DAYS = pd.date_range("2026-01-01", periods=3)
+LOAD = pd.Series(PAST, DAYS, name="load")
+
+
+@pytest.mark.parametrize(
+    "history",
+    [LOAD, LOAD.to_frame(), polars.DataFrame({"day": DAYS, "load": PAST})],
+    ids=["series", "frame", "polars"],
+)
+def test_names_go_on_from_those_of_a_data_frame(history):
+    (panel,) = plot_forecast(history, pd.Series(AHEAD), polars.Series(CAME)).axes
+    assert (panel.get_ylabel(), panel.get_xlabel()) == ("load", "time")
+    assert [text.get_text() for text in panel.get_xticklabels()] == [
+        f"2026-01-0{day}" for day in range(1, 6)
+    ]
+    assert curves(panel)["forecast"] == ([2, 3, 4], [2, 4, 5])
+    (panel,) = plot_forecast(history, AHEAD, ylabel="a", xlabel="b", labels=range(5)).axes
+    assert (panel.get_ylabel(), panel.get_xlabel()) == ("a", "b")
+
+
+def test_steps_whose_names_nobody_knows_are_numbered():
+    (panel,) = plot_forecast(LOAD.set_axis(["a", "b", "c"]), AHEAD).axes
+    assert panel.get_xlabel() == "time step"
+    (panel,) = plot_forecast(polars.Series("load", PAST), AHEAD).axes
+    assert (panel.get_ylabel(), panel.get_xlabel()) == ("load", "time step")
+    with pytest.raises(ValueError, match=r"history must be .*, of one column, got shape \(3, 2\)"):
+        plot_forecast(LOAD.to_frame().assign(temp=1.0), AHEAD)
 
 
 def test_the_interval_is_a_band_over_the_horizon():

@@ -14,8 +14,10 @@ from lstmcore.series import Preprocessing
 from lstmcore.series.arguments import column_names
 from lstmcore.series.frames import narwhals
 from lstmcore.series.row_index import RowIndex
+from lstmcore.series.times.errors import IrregularTimesError
 
 Settings = TypeVar("Settings", bound=SeriesSettings)
+SPLITTING = "In cross-validation, split with TimeSeriesSplit: KFold leaves gaps"
 
 
 def settings_of(kind: type[Settings], estimator, **others: Any) -> Settings:
@@ -52,7 +54,7 @@ def as_samples(estimator, X, *, fitting: bool, missing: str) -> np.ndarray:
         that are not texts, infinite, without numbers, with values missing that are refused, or with
         times at irregular steps.
     """
-    rows = RowIndex.of(X, "X")
+    rows = _index_of(X)
     if rows is not None and rows.times_in_column:
         X = narwhals().from_native(X).drop(rows.times.name).to_native()
     names = None if rows is None else column_names(X, "X")
@@ -70,6 +72,19 @@ def as_samples(estimator, X, *, fitting: bool, missing: str) -> np.ndarray:
             "(counted from 0): fill them with missing='forward' or missing='mean', or remove them"
         )
     return table
+
+
+def _index_of(X) -> RowIndex | None:
+    """Return the index of the rows of X, as `RowIndex.of`.
+
+    Raises:
+      TimesError: as there. About a gap it names TimeSeriesSplit: the folds of KFold have one, and
+        would pass as consecutive rows without their times, as the message otherwise proposes.
+    """
+    try:
+        return RowIndex.of(X, "X")
+    except IrregularTimesError as error:
+        raise type(error)(f"{error.reason}. {SPLITTING}", error.row, error.text) from None
 
 
 def check_samples(table: np.ndarray, needed: int, why: str, advice: str) -> None:

@@ -18,6 +18,7 @@ from lstmcore.series.frames import make_frame
 
 MOST_PRINTED = 10  # targets
 MOST_CHECKED = 2000  # forecasts in a lag check; of more, the last
+NOT_CHECKED = f"no lag check: it needs {FEWEST} forecasts whose truth is known"
 MODEL, NAIVE, SEASONAL = "model", "naive", "seasonal naive"
 
 
@@ -79,7 +80,27 @@ class Evaluation(NamedTuple):
     def _repr_html_(self) -> str:
         forecasts, horizon, _ = self.actual.shape
         title = f"Evaluation of {count(forecasts, 'forecast')} of {count(horizon, 'row')}"
-        return titled(title, scores_html(self.forecast.targets, self.scores))
+        scores = scores_html(self.forecast.targets, self.scores)
+        targets = self.forecast.targets[:MOST_PRINTED]
+        return titled(
+            title, scores, *(f"{shorten(name)}: {self._verdicts(name)}" for name in targets)
+        )
+
+    def _ends_checked(self, target: str) -> tuple[LagCheck, ...]:
+        """Return the lag checks of the first and the last step."""
+        checked = self.lag[target]
+        return checked if len(checked) < 3 else (checked[0], checked[-1])
+
+    def _verdicts(self, target: str) -> str:
+        """Return the verdicts of the lag check, and the fraction that the interval covers."""
+        said = [f"{check.step} ahead: {check.verdict}" for check in self._ends_checked(target)]
+        said = [*(said or [NOT_CHECKED]), *self._coverage(self.forecast.targets.index(target))]
+        return "; ".join(said)
+
+    def _coverage(self, place: int) -> list[str]:
+        if self.covered is None or self.level is None:
+            return []
+        return [f"the interval of {self.level:.0%} covers {self.covered[place]:.0%} of the truth"]
 
     def __repr__(self) -> str:
         forecasts, horizon, _ = self.actual.shape
@@ -88,13 +109,8 @@ class Evaluation(NamedTuple):
             of_rows = f"{count(forecasts, 'forecast')} of {count(horizon, 'row')}"
             lines.append(f"{shorten(target)}: {of_rows}")
             lines.append(score_table(self.scores, self.season, place))
-            if self.covered is not None and self.level is not None:
-                covered = f"{self.covered[place]:.0%} of the truth"
-                lines.append(f"the interval of {self.level:.0%} covers {covered}")
-            checked = self.lag[target]
-            lines += map(str, checked if len(checked) < 3 else (checked[0], checked[-1]))
-            if not checked:
-                lines.append(f"no lag check: it needs {FEWEST} forecasts whose truth is known")
+            lines += self._coverage(place)
+            lines += map(str, self._ends_checked(target) or [NOT_CHECKED])
             lines.append("")
         return "\n".join([*lines[:-1], *more_targets(self.forecast.targets)])
 
@@ -113,12 +129,12 @@ def score_columns(targets: Sequence[str], scores: Mapping[str, Scores]) -> dict[
 
 def scores_html(targets: Sequence[str], scores: Mapping[str, Scores]) -> Markup:
     """Return the errors of every target and forecast as a table for notebooks."""
-    columns = score_columns(targets, scores)
-    rows = [
-        [shorten(target), name, *map(number_text, errors)]
-        for target, name, *errors in zip(*columns.values(), strict=True)
-    ]
-    return table(["target", "forecast", "MAE", "RMSE", "sMAPE", "MASE"], rows, words=2)
+    rows = []
+    for place, target in enumerate(targets):
+        for name, errors in scores.items():
+            numbers = [number_text(error[place]) for error in errors]
+            rows.append([shorten(target), name, *numbers, _skill_text(scores, name, place)])
+    return table(["target", "forecast", "MAE", "RMSE", "sMAPE", "MASE", "skill"], rows, words=2)
 
 
 def more_targets(targets: Sequence[str]) -> list[str]:
@@ -186,11 +202,14 @@ def score_table(scores: Mapping[str, Scores], season: int | None, place: int) ->
     """Return the errors of one target as text; skill is that of the MAE over the naive forecast."""
     rows = []
     for name, errors in scores.items():
-        gained = metrics.skill(errors.mae[place], scores[NAIVE].mae[place])
         numbers = [f"{error[place]:.4g}" for error in errors]
         label = f"{name} ({season})" if name == SEASONAL else name
-        rows.append([label, *numbers, f"{gained:.2f}"])
+        rows.append([label, *numbers, _skill_text(scores, name, place)])
     return text_table(["", "MAE", "RMSE", "sMAPE", "MASE", "skill"], rows, words=1)
+
+
+def _skill_text(scores: Mapping[str, Scores], name: str, place: int) -> str:
+    return f"{metrics.skill(scores[name].mae[place], scores[NAIVE].mae[place]):.2f}"
 
 
 def _interval(forecast: Forecast, actual):

@@ -160,6 +160,8 @@ def names_of(values, columns: Sequence[str] | None) -> tuple[str, ...]:
     Raises:
       ValueError, TypeError: one is not a name, or is given twice.
     """
+    if isinstance(columns, Settings):
+        raise TypeError("columns must be names of columns, got Settings: write settings=settings")
     own = arguments.column_names(values)
     if columns is not None:
         return check_names("columns", columns)

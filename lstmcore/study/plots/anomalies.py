@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lstmcore.arrays import check_known
-from lstmcore.series.arguments import check_column_names
+from lstmcore.series.arguments import check_column_names, column_names
 from lstmcore.series.events import Event, events, limit_of
 from lstmcore.study.plots.style import COLOURS, drawn_columns, note_omitted_columns, panels, plain
-from lstmcore.study.plots.timeline import label_steps, legend_above
+from lstmcore.study.plots.timeline import label_steps, legend_above, numbers, row_names
 
 SERIES, SCORE = COLOURS[0], COLOURS[6]
 DETECTED, LABELLED = COLOURS[1], COLOURS[2]
@@ -22,15 +22,15 @@ LABEL_BAND = (0.0, 0.04)  # of a panel's height, from the bottom
 
 # The data come first, in the order in which they are drawn; what follows is optional.
 def plot_anomalies(
-    values: np.ndarray,
+    values,
     scores: np.ndarray,
     threshold,
     detected: Sequence[Event],
     labels: np.ndarray | None = None,
     *,
-    outputs: np.ndarray | None = None,
+    outputs=None,
     columns: Sequence[str] = (),
-    xlabel: str = "row",
+    xlabel: str | None = None,
     times: Sequence = (),
     axes=None,
 ) -> Figure:
@@ -42,21 +42,23 @@ def plot_anomalies(
     drawn, with a note below them, unless `axes` are given for all.
 
     Args:
-      values: [rows, F], in units of the data.
+      values: [rows, F], in units of the data: an array or a data frame.
       scores: [rows].
       threshold: a number, or a `thresholds.Threshold`.
       detected: events, as `anomalies.events` returns them.
       labels: bool or 0/1 [rows], rows that are known to be anomalous; None if nothing is known.
       outputs: [rows, F] of `detector.outputs`, drawn with the values.
-      columns: F names; if empty, columns are numbered.
-      xlabel: label of the time axis.
-      times: [rows] names of the rows; if empty, rows are numbered from 0.
+      columns: F names; if empty, those of a data frame, and columns of an array are numbered.
+      xlabel: label of the time axis; None is "time" for the times of a data frame, else "row".
+      times: [rows] names of the rows; if empty, those of a data frame, and rows of an array are
+        numbered from 0.
       axes: F + 1 Axes to draw into, as from `figure.subplots(F + 1)`.
 
     Raises:
       ValueError: arrays of different lengths, a wrong number of names, a threshold that is NaN, or
         more or fewer `axes` than F + 1.
       TypeError: `axes` that are not Axes, or a threshold that is not a number.
+      TimesError: a data frame whose times do not rise by equal steps.
 
     Examples:
       >>> figure = plot_anomalies(
@@ -67,7 +69,11 @@ def plot_anomalies(
     """
     check_known("values", values)
     check_known("scores", scores)
-    values = np.asarray(values)
+    if not len(times):
+        times, are_times = row_names(values)
+        xlabel = "time" if xlabel is None and are_times else xlabel
+    columns = columns if len(columns) else column_names(values) or ()
+    values, outputs = numbers(values), None if outputs is None else numbers(outputs)
     _check_arrays(values, scores, labels, outputs)
     rows, features = values.shape
     columns = columns or [f"column {column}" for column in range(features)]
@@ -82,7 +88,7 @@ def plot_anomalies(
     )
     *of_values, of_scores = grid[:, 0]
     for column, panel in enumerate(of_values):
-        output = None if outputs is None else np.asarray(outputs)[:, column]
+        output = None if outputs is None else outputs[:, column]
         _draw_column(panel, values[:, column], output, columns[column])
     _draw_scores(of_scores, np.asarray(scores), threshold)
     labelled = events(np.asarray(labels).astype(bool)) if labels is not None else []
@@ -91,7 +97,7 @@ def plot_anomalies(
         _shade(panel, labelled, LABEL_BAND, color=LABELLED, linewidth=0)
         panel.grid(alpha=0.3)
         last = panel is of_scores
-        label_steps(panel, xlabel if last else "", times, rows)
+        label_steps(panel, ("row" if xlabel is None else xlabel) if last else "", times, rows)
         panel.tick_params(labelbottom=last)
     _draw_legend(grid[0, 0], has_outputs=outputs is not None, has_labels=labels is not None)
     note_omitted_columns(figure, drawn, features)

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
 from matplotlib import font_manager, rc_context, rcParams
@@ -30,6 +31,12 @@ class AnyScriptFigure(Figure):
         """Return the bounding box of the figure; see `Figure.get_tightbbox`."""
         with _fallback_fonts(self):
             return super().get_tightbbox(*args, **kwargs)
+
+    def _repr_png_(self) -> bytes:
+        """Return the figure as a PNG image, which notebooks show."""
+        image = BytesIO()
+        self.savefig(image, format="png")
+        return image.getvalue()
 
 
 @contextmanager

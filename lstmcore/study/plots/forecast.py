@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lstmcore.arrays import check_known
+from lstmcore.arrays import check_known, frame_library
 from lstmcore.formatting import shorten
+from lstmcore.series.arguments import column_names
 from lstmcore.study.plots.style import COLOURS, LONGEST_NAME, panels, plain
-from lstmcore.study.plots.timeline import label_steps
+from lstmcore.study.plots.timeline import label_steps, numbers, row_names
 
 TRUTH, FORECAST, OTHER = COLOURS[6], COLOURS[1], COLOURS[0]
 SEGMENT = 80  # steps of the overlay
@@ -27,26 +28,29 @@ def plot_forecast(
     interval: tuple | None = None,
     others: dict | None = None,
     ylabel: str = "",
-    xlabel: str = "time step",
+    xlabel: str | None = None,
     labels: Sequence = (),
     axes=None,
 ) -> Figure:
     """Draw one forecast of one column after its history, and the actual values if known.
 
     Args:
-      history: [T], the rows up to the origin, in units of the data.
+      history: [T], the rows up to the origin, in units of the data: an array, a series, or a data
+        frame of one column.
       forecast: [horizon].
       actual: [horizon], or fewer if the rest is not known yet; None if nothing is known.
       interval: (low [horizon], high [horizon]), see `Forecast.interval`.
       others: {name: [horizon]}, forecasts to compare, such as the naive one.
-      ylabel: name of the column.
-      xlabel: label of the time axis.
-      labels: [T + horizon] names of the steps; if empty, steps are numbered from 0.
+      ylabel: name of the column; if empty, that of a data frame.
+      xlabel: label of the time axis; None is "time" for times of a data frame, else "time step".
+      labels: [T + horizon] names of the steps; if empty, they go on from those of a data frame, and
+        other steps are numbered from 0.
       axes: the Axes to draw into.
 
     Raises:
       ValueError: arrays with more than one axis, or whose lengths do not fit.
       TypeError: `axes` that are not Axes.
+      TimesError: a data frame whose times do not rise by equal steps.
 
     Examples:
       >>> figure = plot_forecast(np.arange(5.0), [5.0, 6.0], [5.0, 7.0], ylabel="load")
@@ -55,6 +59,10 @@ def plot_forecast(
     """
     past, predicted = _line("history", history), _line("forecast", forecast)
     horizon = len(predicted)
+    if not len(labels):
+        labels, are_times = row_names(history, horizon)
+        xlabel = "time" if xlabel is None and are_times else xlabel
+    ylabel = ylabel or next(iter(column_names(history) or ()), "")
     if not (len(past) and horizon):
         raise ValueError("history and forecast must each hold at least one number")
     figure, grid = panels(axes, 1, 1, "the forecast", figsize=(8, 3.6))
@@ -78,7 +86,7 @@ def plot_forecast(
         panel, past, predicted, color=FORECAST, linewidth=1.6, marker=marker, label="forecast"
     )
     panel.axvline(len(past) - 1, color="0.5", linewidth=0.8, linestyle="--")
-    label_steps(panel, xlabel, labels, len(past) + horizon)
+    label_steps(panel, "time step" if xlabel is None else xlabel, labels, len(past) + horizon)
     panel.set_ylabel(shorten(ylabel, LONGEST_NAME), parse_math=False)
     panel.grid(alpha=0.3)
     panel.legend(frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1, 1))
@@ -208,7 +216,8 @@ def _draw_changes(panel: Axes, check, actual, predicted) -> None:
 
 def _line(name: str, values, length: int | None = None) -> np.ndarray:
     check_known(name, values)
-    line = np.asarray(values, dtype=float)
+    line = numbers(values).astype(float)
+    line = line[:, 0] if frame_library(values) and line.shape[1:] == (1,) else line
     if line.ndim != 1 or (length is not None and len(line) != length):
         expected = "[steps]" if length is None else f"({length},)"
         raise ValueError(f"{name} must be {expected}, of one column, got shape {line.shape}")

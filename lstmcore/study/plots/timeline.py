@@ -9,9 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from lstmcore.arrays import check_known
+from lstmcore.arrays import check_known, frame_library
 from lstmcore.formatting import count
-from lstmcore.series.arguments import check_column_names
+from lstmcore.series.arguments import as_table, check_column_names
+from lstmcore.series.row_index import RowIndex
 from lstmcore.study.names import places
 from lstmcore.study.plots import style
 from lstmcore.study.run import Run
@@ -148,6 +149,39 @@ def label_steps(axes: Axes, xlabel: str, labels: Sequence, steps: int) -> None:
         )
     else:
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+
+
+def numbers(table) -> np.ndarray:
+    """Return an array as is, and the numbers of a data frame or a series as [rows, F]."""
+    return np.asarray(table) if frame_library(table) is None else as_table(table)
+
+
+def row_names(table, beyond: int = 0) -> tuple[list[str], bool]:
+    """Return the names of the rows of a data frame, and of `beyond` after its last; are they times?
+
+    Times are as short as all of them allow. There are no names of an array, of a frame whose rows
+    are numbered from 0, and of rows after one whose name does not say the next.
+
+    Raises:
+      TimesError: times that do not rise by equal steps.
+    """
+    index = RowIndex.of(table)
+    if index is None or (index.times is None and index.index is None):
+        return [], False
+    try:
+        labels = list(index.labels(np.arange(index.rows + beyond)))
+    except ValueError:  # no next name
+        return [], False
+    if index.times is None:
+        return ([] if labels == list(range(len(labels))) else list(map(str, labels))), False
+    if hasattr(index.index, "to_timestamp"):  # periods, such as "2024Q1"
+        return list(map(str, labels)), True
+    clock = [label.replace(tzinfo=None) if hasattr(label, "tzinfo") else label for label in labels]
+    times = np.array(clock, "M8[us]")
+    unit = next(
+        unit for unit in ("D", "m", "s", "us") if (times.astype(f"M8[{unit}]") == times).all()
+    )
+    return [text.replace("T", " ") for text in times.astype(f"M8[{unit}]").astype(str)], True
 
 
 def share_steps(panels: Iterable[Axes], line: Timeline, xlabel: str, labels: Sequence) -> None:
