@@ -77,9 +77,9 @@ def test_the_step_before_each_of_a_block(array, reverse):
         same(found, before[:, first : first + 2])
 
 
-PROGRAM_PARAMS = lc.init_lstm(jax.random.key(0), 2, 256)
+PROGRAM_PARAMS = lc.init_lstm(jax.random.key(0), 2, 512)
 PROGRAM_X = jnp.ones((32, 3, 2))
-BOTH_WAYS = {"feature-major": "tensor<1024x32xf32>", "batch-major": "tensor<32x1024xf32>"}
+BOTH_WAYS = {"feature-major": "tensor<2048x32xf32>", "batch-major": "tensor<32x2048xf32>"}
 
 
 @pytest.mark.parametrize(
@@ -103,3 +103,26 @@ def test_a_program_has_the_layout_of_the_platform_that_it_is_exported_for(platfo
         text = export(PROGRAM_PARAMS, PROGRAM_X).mlir_module()
         found = {name for name, shape in BOTH_WAYS.items() if f"-> {shape}" in text}
         assert found == set(layouts)
+
+
+@pytest.mark.parametrize(
+    ("batch", "units", "layout"),
+    [
+        (32, 256, "batch-major"),
+        (32, 511, "batch-major"),
+        (32, 512, "feature-major"),
+        (8, 512, "feature-major"),
+        (16, 650, "feature-major"),
+        (1, 1024, "batch-major"),
+        (12, 512, "batch-major"),  # a remainder of a vector costs more than is gained
+        (24, 512, "batch-major"),
+        (100, 1024, "batch-major"),
+    ],
+)
+def test_the_layout_on_a_cpu(batch, units, layout):
+    """By the products of the program, which is not run; docs/performance.md has the times."""
+    params = lc.init_lstm(jax.random.key(0), 1, units)
+    program = jax.jit(lambda x: lc.lstm(params, x)[1].h).lower(jnp.ones((batch, 2, 1)))
+    shapes = {"batch-major": f"{batch}x{4 * units}", "feature-major": f"{4 * units}x{batch}"}
+    text = program.as_text()
+    assert {name for name, shape in shapes.items() if f"-> tensor<{shape}xf32>" in text} == {layout}
