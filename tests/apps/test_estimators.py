@@ -157,7 +157,10 @@ def test_times_of_a_frame_are_no_feature_and_must_be_in_order(kind):
     times = pandas.date_range("2024-01-01", periods=40, freq="h", name="hour")
     indexed = pandas.DataFrame({"load": np.sin(np.arange(40) / 3)}, times)
     expected = kind(**small).fit(indexed.to_numpy()).predict(indexed.to_numpy())
-    for frame in (indexed, polars.from_pandas(indexed.reset_index())):
+    in_polars = polars.from_pandas(indexed.reset_index())
+    in_arrow = in_polars.to_arrow()
+    np.testing.assert_array_equal(kind(**small).fit(in_arrow).predict(in_arrow), expected)
+    for frame in (indexed, in_polars):
         estimator = kind(**small).fit(frame)
         assert list(estimator.feature_names_in_) == ["load"]
         np.testing.assert_array_equal(estimator.predict(frame), expected)

@@ -12,7 +12,7 @@ from lstmcore.apps.settings import SeriesSettings
 from lstmcore.formatting import count, few
 from lstmcore.series import Preprocessing
 from lstmcore.series.arguments import column_names
-from lstmcore.series.frames import narwhals
+from lstmcore.series.frames import is_pandas, narwhals
 from lstmcore.series.row_index import RowIndex
 from lstmcore.series.times.errors import IrregularTimesError
 
@@ -57,7 +57,7 @@ def as_samples(estimator, X, *, fitting: bool, missing: str) -> np.ndarray:
     rows = _index_of(X)
     if rows is not None and rows.times_in_column:
         X = narwhals().from_native(X).drop(rows.times.name).to_native()
-    names = None if rows is None else column_names(X, "X")
+    names = column_names(X, "X") if rows is not None and is_pandas(rows.library) else None
     if names is not None and not all(isinstance(name, str) for name in X.columns):
         raise ValueError(
             f"X has the columns {few(names)}, and scikit-learn ignores the order of columns whose "
