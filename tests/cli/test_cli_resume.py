@@ -19,7 +19,7 @@ OPTIONS = ("--window", 3, "--units", 2, "--difference", 1, "--stride", 2, "--val
            "--patience", 1000, "--epochs", 40)  # fmt: skip
 # As `lstmcore`, in a process that sends itself a signal once it has written a first checkpoint.
 STOPPED = """
-import os, signal, sys
+import os, signal, sys, time
 from lstmcore import cli
 from lstmcore.training import checkpoint
 
@@ -29,6 +29,7 @@ def write_and_stop(*arguments):
     write(*arguments)
     checkpoint.write_tensors = write
     os.kill(os.getpid(), number)
+    time.sleep(60)  # an interrupt that a callback of the garbage collector swallows is repeated
 
 checkpoint.write_tensors = write_and_stop
 cli.main()
