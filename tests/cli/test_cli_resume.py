@@ -24,6 +24,8 @@ from lstmcore import cli
 from lstmcore.training import checkpoint
 
 write, number = checkpoint.write_tensors, signal.Signals[sys.argv.pop(1)]
+if number != signal.SIGKILL:
+    signal.signal(number, signal.SIG_DFL)  # tests under nohup would hand on that it is ignored
 
 def write_and_stop(*arguments):
     write(*arguments)
