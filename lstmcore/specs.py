@@ -99,9 +99,19 @@ def direction_names(name: str) -> list[str]:
     return [f"{name}_forward", f"{name}_backward"]
 
 
+def parameters_of(model: Any) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of a model's `apply`, by name."""
+    return inspect.signature(model.apply).parameters
+
+
+def knows_its_masks(model: Any) -> bool:
+    """Return whether a model tells which steps it masks by itself, as all of lstmcore's do."""
+    return hasattr(model, "masks") or type(model).__module__.startswith("lstmcore.")
+
+
 def takes_target(model: Any) -> bool:
     """Return whether the `apply` of a model needs a target beside its input."""
-    target = inspect.signature(model.apply).parameters.get("target")
+    target = parameters_of(model).get("target")
     return target is not None and target.default is inspect.Parameter.empty
 
 

@@ -124,7 +124,7 @@ class Autoencoder:
         Returns:
           (code [B, units[-1]], the final hidden state; Trace of each layer of the encoder).
         """
-        return _encode(self, ops, params, x, mask, edits)
+        return _encode(self, ops, check_params(params, self.layers), x, mask, edits)
 
     def apply(
         self,
@@ -159,7 +159,7 @@ class Autoencoder:
         """
         params = check_params(params, self.layers)
         x, mask = ops.as_array("x", x), ops.as_array("mask", mask)
-        code, encoded = self.encode(params, x, mask=mask, edits=edits, ops=ops)
+        code, encoded = _encode(self, ops, params, x, mask, edits)
         steps, mask = (x.shape[1], mask) if self.steps is None else (self.steps, None)
         target = ops.as_array("target", target)
         _check_target(self, "target", target, x.shape[0], steps)
@@ -236,7 +236,7 @@ class CompositeAutoencoder:
         ops: Any = lc.ops,
     ) -> tuple[jax.Array, dict[str, Trace]]:
         """Return the code [B, units[-1]] and the encoder's traces, as `Autoencoder.encode`."""
-        return _encode(self, ops, params, x, mask, edits)
+        return _encode(self, ops, check_params(params, self.layers), x, mask, edits)
 
     def apply(
         self,
@@ -257,7 +257,7 @@ class CompositeAutoencoder:
         """
         params = check_params(params, self.layers)
         x, mask = ops.as_array("x", x), ops.as_array("mask", mask)
-        code, encoded = self.encode(params, x, mask=mask, edits=edits, ops=ops)
+        code, encoded = _encode(self, ops, params, x, mask, edits)
         if not (isinstance(target, tuple | list) and len(target) == 2):
             raise TypeError(
                 f"target must be a pair (past, future), got {type(target).__name__}: one of them "
@@ -324,7 +324,6 @@ def _encode(
     model: Any, ops: Any, params: dict, x: jax.Array, mask: jax.Array | None, edits: Edits
 ) -> tuple[jax.Array, dict[str, Trace]]:
     """Return the code, the last layer's final hidden state, and the encoder's traces."""
-    params = check_params(params, model.layers)
     check_edits(edits, model.layers)
     states, _, traces = run_stack(
         ops, params, "encoder", x, mask=mask, edits=edits, **activations_of(model)

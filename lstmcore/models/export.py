@@ -9,7 +9,6 @@ y = run(x)                                                  # of any batch and l
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ import jax.numpy as jnp
 
 from lstmcore.arrays import check_known
 from lstmcore.io.atomic import atomic_path
-from lstmcore.specs import check_params
+from lstmcore.specs import check_params, parameters_of
 from lstmcore.types import EmbeddingParams, Trace
 
 __all__ = ["export"]
@@ -105,7 +104,7 @@ def _check_model(model: Any, mask: bool) -> None:
             f"model must be one of lstmcore's, or have layers and apply, got {kind}: export a "
             "function of your own with jax.export"
         )
-    parameters = inspect.signature(model.apply).parameters
+    parameters = parameters_of(model)
     needed = [name for name, one in parameters.items() if one.default is one.empty]
     if len(needed) > 2:
         raise TypeError(

@@ -11,10 +11,8 @@ safetensors file of the states, with a digest of the weights that they belong to
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
-from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -218,7 +216,7 @@ def _step(
         x, mask = x[:, None], None if mask is None else mask[:, None]
     if hasattr(model, "apply"):
         options = {} if mask is None else {"mask": mask}
-        if options and "mask" not in _arguments(model.apply):
+        if options and "mask" not in specs.parameters_of(model):
             raise TypeError(f"{type(model).__name__}.apply takes no mask: leave mask out")
         y, traces = model.apply(params, x, states=states, **options)
     else:
@@ -278,15 +276,15 @@ def _check_model(model: Any) -> None:
     if getattr(model, "func", model) is lstm:
         if options.get("reverse"):
             raise TypeError("a layer that runs in reverse cannot be streamed: it starts at the end")
-    elif isinstance(model, type) or "states" not in _arguments(getattr(model, "apply", None)):
+    elif (
+        isinstance(model, type)
+        or not hasattr(model, "apply")
+        or "states" not in specs.parameters_of(model)
+    ):
         raise TypeError(
             f"model must be an lc.StackedLSTM, lc.lstm, or have an apply(params, x, mask, states), "
             f"got {model!r}"
         )
-
-
-def _arguments(function: Callable | None) -> Collection[str]:
-    return inspect.signature(function).parameters if function else ()
 
 
 def _zero_traces(states: Any) -> Any:

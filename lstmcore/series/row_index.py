@@ -131,6 +131,17 @@ class RowIndex:
             return self._index_at(positions)
         return positions if self.times is None else self._times_at(positions).to_list()
 
+    def texts(self, positions: np.ndarray) -> list[str]:
+        """Return the names of rows [n] as texts; times are as short as all of them allow.
+
+        Raises:
+          ValueError: names that do not say the next ones.
+        """
+        if self.times is None or hasattr(self.index, "to_timestamp"):  # periods: "2024Q1"
+            return list(map(str, self.labels(positions)))
+        _, clock = _moments(self._times_at(positions))
+        return [text.replace("T", " ") for text in clock.astype(f"M8[{_unit(clock)}]").astype(str)]
+
     def moments(self, positions: np.ndarray) -> np.ndarray:
         """Return the times of rows in UTC, datetime64[us] [n]; only of a table that has times."""
         return _moments(self._times_at(positions))[0]

@@ -30,7 +30,8 @@ from lstmcore.study.gradients import (
     gate_gradients,
     gradient_flow,
 )
-from lstmcore.study.run import Run, SingleLayer, run
+from lstmcore.study.record import Run
+from lstmcore.study.run import SingleLayer, run
 from lstmcore.study.statistics import (
     Contributions,
     Correlation,

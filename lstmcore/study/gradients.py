@@ -20,12 +20,7 @@ from lstmcore.display import displayed
 from lstmcore.dtypes import as_arrays
 from lstmcore.sequence import lstm
 from lstmcore.study.edits import compose
-from lstmcore.study.names import (
-    check_layer,
-    check_returns_number,
-    check_trace,
-    shapes_of,
-)
+from lstmcore.study.names import check_layer, check_returns_number, check_trace, shapes_of
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 
 

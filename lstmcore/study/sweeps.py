@@ -22,13 +22,7 @@ from lstmcore.display import displayed
 from lstmcore.dtypes import as_arrays
 from lstmcore.series.frames import make_frame
 from lstmcore.study.edits import ABSENT
-from lstmcore.study.names import (
-    GATES,
-    check_gate,
-    check_layer,
-    check_returns_number,
-    shapes_of,
-)
+from lstmcore.study.names import GATES, check_gate, check_layer, check_returns_number, shapes_of
 from lstmcore.study.run import mask_of
 from lstmcore.types import Gates, Trace
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from lstmcore.losses import cross_entropy
 from lstmcore.programs import compiled
 from lstmcore.sequence import masked_steps
 from lstmcore.series.frames import make_frame
-from lstmcore.specs import takes_target
+from lstmcore.specs import knows_its_masks, parameters_of, takes_target
 from lstmcore.training.fit import fit
 from lstmcore.training.history import history_columns, history_html
 from lstmcore.types import Trace
@@ -191,7 +190,7 @@ def train(
     params = model.init(init_key)
     if isinstance(loss, _Loss) and not takes_target(model):
         _check_outputs(loss, params, data, reconstructs=y is None)
-        _warn_of_padding(loss, params, data)
+        _warn_of_padding(model, params, data)
     _check_finite(loss, params, data, "x", "y")
     if validated is not None:
         _check_finite(loss, params, validated, "validation[0]", "validation[1]")
@@ -292,10 +291,10 @@ def _mask_of_target(model: Any, x: Any, y: Any, mask: Any) -> Any:
     return mask if mask is not None and in_time and y.shape[:2] == mask.shape else None
 
 
-def _warn_of_padding(loss: _Loss, params: Any, data: dict) -> None:
+def _warn_of_padding(model: Any, params: Any, data: dict) -> None:
     """Warn if a model of one's own masks steps by itself whose target counts in the loss."""
-    model, y = loss.model, data["y"]
-    if hasattr(model, "masks") or type(model).__module__.startswith("lstmcore.") or y.ndim < 2:
+    y = data["y"]
+    if knows_its_masks(model) or y.ndim < 2:
         return
     some = {name: values[:AT_ONCE] for name, values in data.items()}
     traces = _traces(model, params, some["x"], some.get("mask"))
@@ -368,7 +367,7 @@ def _split(data: dict, fraction: float, seed: int) -> tuple[dict, dict | None]:
 
 
 def _takes(model: Any, option: str) -> bool:
-    return option in inspect.signature(model.apply).parameters
+    return option in parameters_of(model)
 
 
 def _are_classes(data: dict) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-from lstmcore.study.run import Run
+from lstmcore.study.record import Run
 from lstmcore.types import Gates, Trace
 
 

@@ -8,7 +8,7 @@ Each experiment answers one question with a few functions that compute the same,
 were slower, no faster, or faster at too few sizes to justify their code. `docs/performance.md` has
 the figures.
 
-    forward     orientation, projection, sigmoid, unroll, stacking, bidirectional
+    forward     layout, projection, sigmoid, unroll, stacking, bidirectional
     backward    backward, weights
     options     repeat, options: not choices of the engine, but options of `lc.lstm`
 """

@@ -14,7 +14,7 @@ from benchmarks.speed.grid import GRID, Cell
 from benchmarks.speed.timing import Budget, Sample, compare
 
 EXPERIMENTS = {
-    "orientation": forward.orientation,
+    "layout": forward.layout,
     "projection": forward.projection,
     "sigmoid": forward.sigmoid,
     "unroll": forward.unroll,

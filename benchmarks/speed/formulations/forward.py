@@ -53,14 +53,15 @@ def input_at(way, x, s):
     return way.transpose(jax.lax.dynamic_index_in_dim(x, s, 1, keepdims=False))
 
 
-# --- orientation: the arrays of a step as rows or as columns; see lstmcore/engine/layout.py
+# --- layout: the arrays of a step batch-major or feature-major; see lstmcore/engine/layout.py
 
 
-def orientation(cell: Cell) -> Iterator[Work]:
+def layout(cell: Cell) -> Iterator[Work]:
     """Compare the two layouts."""
     data = Data.of(cell)
-    used = "columns" if choose_layout(cell.batch, cell.units).feature_major else "rows"
-    ways = {"rows": BATCH_MAJOR, "columns": FEATURE_MAJOR}
+    chosen = choose_layout(cell.batch, cell.units)
+    ways = {"batch-major": BATCH_MAJOR, "feature-major": FEATURE_MAJOR}
+    used = next(name for name, way in ways.items() if way == chosen)
     forward = {name: partial(engine_h, way) for name, way in ways.items()}
     train = {name: partial(training_step, way) for name, way in ways.items()}
     yield Work("forward", forward, used, data[:3])

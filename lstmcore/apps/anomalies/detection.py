@@ -120,7 +120,7 @@ class DetectionResult(NamedTuple):
             "is_anomalous": flags_of(self.events, rows),
             **{f"contribution of {name}": values for name, values in fractions},
         }
-        return (self.row_index or RowIndex.numbered(rows)).frame(columns, np.arange(rows), library)
+        return self._index().frame(columns, np.arange(rows), library)
 
     def events_to_frame(self, library: str | None = None):
         """Return the events as a data frame, one row for each.
@@ -131,9 +131,7 @@ class DetectionResult(NamedTuple):
           Data frame with the columns "first", "last" and "peak" (names of rows, such as times, or
           their numbers), "rows" and "score".
         """
-        index = self.row_index or RowIndex.numbered(len(self.scores))
-        bounds = [(event.start, event.stop - 1, event.peak) for event in self.events]
-        places = np.array(bounds, np.int64).reshape(-1, 3).T
+        index, places = self._index(), _places(self.events)
         names = [index.labels(rows, library) for rows in places]
         columns = {
             **dict(zip(("first", "last", "peak"), names, strict=True)),
@@ -147,11 +145,11 @@ class DetectionResult(NamedTuple):
         limit = self.threshold.value
         marked = [(event.start, event.stop) for event in self.events[:MOST_MARKED]]
         plot = sparkline(self.scores, "scores", width=600, height=80, line=limit, marked=marked)
-        index = self.row_index or RowIndex.numbered(len(self.scores))
-        rows = []
-        for start, stop, peak, score in self.events:
-            names = index.labels(np.array([start, stop - 1, peak]))
-            rows.append([*map(str, names), f"{stop - start:,}", number_text(score)])
+        names = map(self._index().texts, _places(self.events))
+        figures = ((f"{e.stop - e.start:,}", number_text(e.score)) for e in self.events)
+        rows = [
+            [*texts, *rest] for texts, rest in zip(zip(*names, strict=True), figures, strict=True)
+        ]
         header = ["first", "last", "peak", "rows", "score"]
         return titled(
             f"{count(len(rows), 'event')} in {count(len(self.scores), 'row')}",
@@ -159,6 +157,15 @@ class DetectionResult(NamedTuple):
             plot,
             table(header, rows, words=0) if rows else "",
         )
+
+    def _index(self) -> RowIndex:
+        return self.row_index or RowIndex.numbered(len(self.scores))
+
+
+def _places(found: list[Event]) -> np.ndarray:
+    """Return the rows of events, int [3, events]: the first ones, the last ones and the peaks."""
+    bounds = [(event.start, event.stop - 1, event.peak) for event in found]
+    return np.array(bounds, np.int64).reshape(-1, 3).T
 
 
 def detect(

@@ -12,7 +12,8 @@ import numpy as np
 from lstmcore.apps.anomalies.detector import STEPS_AT_ONCE, Detector, scaled_rows
 from lstmcore.formatting import count
 from lstmcore.models.streaming import Stream, stream
-from lstmcore.study.run import Run, end_to_end
+from lstmcore.study.record import Run
+from lstmcore.study.run import end_to_end
 
 
 def gate_traces(

@@ -12,7 +12,8 @@ from lstmcore.apps.autoencoding.settings import Settings
 from lstmcore.apps.autoencoding.training import model_outputs, targets
 from lstmcore.apps.autoencoding.windows import Windows
 from lstmcore.series import Table
-from lstmcore.study.run import Run, end_to_end
+from lstmcore.study.record import Run
+from lstmcore.study.run import end_to_end
 
 WINDOWS_AT_ONCE = 1024  # so that memory does not grow with the table
 USES = ("training", "neither", "validation")  # "neither" overlaps both

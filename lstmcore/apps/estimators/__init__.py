@@ -5,8 +5,7 @@
     LatentFeatures      `transform` returns the codes of an autoencoder
 
 The first two are `lstmcore.anomalies` and `lstmcore.forecasting` with the interface of
-scikit-learn: their samples are rows in the order of time. All need scikit-learn (1.6 or newer),
-which nothing else in lstmcore does.
+scikit-learn: their samples are rows in the order of time. All need scikit-learn, 1.6 or newer.
 """
 
 try:

@@ -109,13 +109,13 @@ class Forecast(NamedTuple):
                 columns += [(f"{q:g} quantile", values) for q, values in of_levels if q != 0.5]
         positions = self.origins[0] + np.arange(horizon)
         try:
-            labels = (self.row_index or RowIndex.numbered()).labels(positions)
+            labels = (self.row_index or RowIndex.numbered()).texts(positions)
         except ValueError:  # names that do not say what comes after the last row
-            labels = positions
+            labels = list(map(str, positions))
         header = ["row", *(name for name, _ in columns)]
         rows: list[list[str]] = [["", *(sparkline(values, name) for name, values in columns)]]
         for step, label in enumerate(labels):
-            rows.append([str(label), *(number_text(values[step]) for _, values in columns)])
+            rows.append([label, *(number_text(values[step]) for _, values in columns)])
         hidden = len(self.targets) - MOST_SHOWN
         more = f"and {count(hidden, 'more target')}" if hidden > 0 else ""
         drawn = "" if self.samples is None else f"{self.samples.shape[-1]:,} samples each"

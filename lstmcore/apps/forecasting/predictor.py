@@ -24,7 +24,7 @@ from lstmcore.series import Preprocessor, Split
 from lstmcore.series.arguments import as_table
 from lstmcore.series.preprocessing import as_float32
 from lstmcore.series.row_index import RowIndex, check_row_times
-from lstmcore.study.run import Run
+from lstmcore.study.record import Run
 from lstmcore.training.history import history_html
 
 TOO_LARGE = (

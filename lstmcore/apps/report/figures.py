@@ -10,7 +10,7 @@ import numpy as np
 
 from lstmcore.apps.report.series_data import Axis, Panel, Span, limits, points
 from lstmcore.formatting import printable
-from lstmcore.study.run import Run
+from lstmcore.study.record import Run
 from lstmcore.study.statistics import time_scale
 
 MOST_SPANS = 300  # a browser draws each as an element of its own, in every panel

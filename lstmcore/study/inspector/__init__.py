@@ -21,7 +21,7 @@ from lstmcore.formatting import printable
 from lstmcore.io.atomic import atomic_path
 from lstmcore.io.content_policy import content_policy
 from lstmcore.study.inspector.payload import payload
-from lstmcore.study.run import Run
+from lstmcore.study.record import Run
 
 __all__ = ["inspect"]
 

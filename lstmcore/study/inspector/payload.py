@@ -22,7 +22,7 @@ import numpy as np
 
 from lstmcore.study.inspector import encoding
 from lstmcore.study.names import QUANTITIES, check_layer, quantity_of
-from lstmcore.study.run import Run
+from lstmcore.study.record import Run
 from lstmcore.study.statistics import time_scale
 
 BYTES_PER_CODE, BYTES_PER_NUMBER = 8 / 3, 16 / 3  # 2 and 4 bytes, in base64

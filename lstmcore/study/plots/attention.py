@@ -11,7 +11,7 @@ from lstmcore.arrays import check_known
 from lstmcore.formatting import count
 from lstmcore.study.plots.style import FRACTION, colour_bar, heat_map, panels, plain
 from lstmcore.study.plots.timeline import one_place
-from lstmcore.study.run import Run
+from lstmcore.study.record import Run
 
 CELL = 0.28  # inches
 MOST_CELLS = 80  # of this size; more are smaller, and some of them are labelled

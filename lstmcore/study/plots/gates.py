@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from lstmcore.study.plots import style
 from lstmcore.study.plots.timeline import Timeline, draw_input, hatch, share_steps
-from lstmcore.study.run import Run
+from lstmcore.study.record import Run
 from lstmcore.study.statistics import time_scale
 
 # c = f * c_before + i * g and h = o * tanh(c): each gate is drawn beside what it gates.

@@ -15,7 +15,7 @@ from lstmcore.series.arguments import as_table, check_column_names
 from lstmcore.series.row_index import RowIndex
 from lstmcore.study.names import places
 from lstmcore.study.plots import style
-from lstmcore.study.run import Run
+from lstmcore.study.record import Run
 from lstmcore.types import Gates, Trace
 
 FEW_STEPS = 60  # each is drawn with a dot
@@ -169,19 +169,11 @@ def row_names(table, beyond: int = 0) -> tuple[list[str], bool]:
     if index is None or (index.times is None and index.index is None):
         return [], False
     try:
-        labels = list(index.labels(np.arange(index.rows + beyond)))
+        texts = index.texts(np.arange(index.rows + beyond))
     except ValueError:  # no next name
         return [], False
-    if index.times is None:
-        return ([] if labels == list(range(len(labels))) else list(map(str, labels))), False
-    if hasattr(index.index, "to_timestamp"):  # periods, such as "2024Q1"
-        return list(map(str, labels)), True
-    clock = [label.replace(tzinfo=None) if hasattr(label, "tzinfo") else label for label in labels]
-    times = np.array(clock, "M8[us]")
-    unit = next(
-        unit for unit in ("D", "m", "s", "us") if (times.astype(f"M8[{unit}]") == times).all()
-    )
-    return [text.replace("T", " ") for text in times.astype(f"M8[{unit}]").astype(str)], True
+    is_numbered = index.times is None and texts == list(map(str, range(len(texts))))
+    return ([] if is_numbered else texts), index.times is not None
 
 
 def share_steps(panels: Iterable[Axes], line: Timeline, xlabel: str, labels: Sequence) -> None:

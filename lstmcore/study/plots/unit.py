@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lstmcore.study.plots import style, timeline
-from lstmcore.study.run import Run
+from lstmcore.study.record import Run
 
 
 # The first four select the unit; the others, all optional, are those of `plot_gates`.
