@@ -235,3 +235,11 @@ def test_a_class_without_layers(use):
 
     with pytest.raises(TypeError, match="one of lstmcore's, or have layers and apply, got Bare"):
         use(Bare())
+
+
+def test_edits_that_are_no_function_are_refused_and_none_changes_nothing():
+    model = study.SingleLayer()
+    run = study.run(model, PARAMS["reader"], X, edits={"lstm": None})
+    np.testing.assert_array_equal(run.outputs, study.run(model, PARAMS["reader"], X).outputs)
+    with pytest.raises(TypeError, match=r"edit must be a function \(gates, t\) -> gates, got int"):
+        study.run(model, PARAMS["reader"], X, edits={"lstm": 3})
