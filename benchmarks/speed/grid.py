@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
@@ -59,9 +61,37 @@ GRID = tuple(
     ]
 )
 QUICK_GRID = (GRID[1], GRID[3])
-COMPILE_CELLS = (Cell(8, 200, 16, 64), Cell(64, 100, 32, 256))
+# Of different kinds: one step, many steps, and many units, for which lstmcore has another layout.
+COMPILE_CELLS = (Cell(1, 1, 8, 64), Cell(16, 100, 8, 128), Cell(16, 35, 8, 640))
 MEMORY_CELLS = (Cell(64, 100, 32, 256), Cell(16, 1000, 16, 64))
 STREAM_CELLS = tuple(Cell(1, 1, 8, units) for units in (64, 128, 512))
+
+# Ranges of the sizes of random cells, both ends included.
+BATCHES, STEPS, FEATURES, UNITS = (1, 64), (2, 1000), (1, 400), (16, 768)
+TRAINING_FLOP = 6_000_000_000  # of the products of one training step of a random cell, at most
+
+
+def random_cells(count: int, seed: int) -> tuple[Cell, ...]:
+    """Draw cells, each size log-uniform, with no more steps than `TRAINING_FLOP` allows.
+
+    A seed draws the same cells everywhere: Python keeps the sequence of `random.Random`, and
+    `decimal` rounds alike on all platforms.
+    """
+    uniform = random.Random(seed).random
+    cells = []
+    for _ in range(count):
+        batch, features, units = (
+            _log_uniform(uniform(), *sizes) for sizes in (BATCHES, FEATURES, UNITS)
+        )
+        of_one_step = 3 * Cell(batch, 1, features, units).forward_flop  # forward, and twice back
+        most = min(STEPS[1], TRAINING_FLOP // of_one_step)
+        cells.append(Cell(batch, _log_uniform(uniform(), STEPS[0], most), features, units))
+    return tuple(cells)
+
+
+def _log_uniform(uniform: float, low: int, high: int) -> int:
+    """Return a whole number from `low` to `high`, from a number in [0, 1)."""
+    return int(low * (Decimal(uniform) * (Decimal(high + 1) / low).ln()).exp())
 
 
 def draw(cell: Cell, seed: int = 0) -> tuple[LSTMParams, np.ndarray]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from benchmarks.speed import processes
-from benchmarks.speed.grid import Cell
+from benchmarks.speed.grid import COMPILE_CELLS, Cell
 from benchmarks.speed.peers import PEERS, SEQ2SEQ_CASES
 from benchmarks.speed.processes import ROOT, ending, python
 
@@ -22,23 +22,28 @@ FIND_DEVICE = "import jax; d = jax.devices()[0]; print(d.platform, d.device_kind
 
 
 class Job(NamedTuple):
-    """One worker: a peer, a mode, and the cases and cells to measure."""
+    """One worker: a peer, a mode, and the cases and cells to measure.
+
+    cells: of the cases of layers
+    compile_cells: of the case "compile"
+    """
 
     peer: str
     mode: str
     cases: tuple[str, ...]
     cells: tuple[Cell, ...]
+    compile_cells: tuple[Cell, ...] = COMPILE_CELLS
     quick: bool = False
 
     def __str__(self) -> str:
-        where = {"one": "one core", "all": "all cores", "gpu": "GPU"}[self.mode]
-        return f"{PEERS[self.peer].title}, {where}"
+        return f"{PEERS[self.peer].title}, {processes.WHERE[self.mode]}"
 
     def command(self) -> list[str]:
         """Return the options of the worker."""
         options = [f"--peer={self.peer}", f"--cores={self.mode}"]
         options += [f"--case={case}" for case in self.cases]
         options += [f"--cell={cell}" for cell in self.cells]
+        options += [f"--compile-cell={cell}" for cell in self.compile_cells]
         return [*options, *["--quick"] * self.quick]
 
 
@@ -51,7 +56,9 @@ def find_device() -> tuple[str, str]:
     return ("cpu" if platform == "cpu" else "gpu"), kind
 
 
-def jobs(peers, cases, cells, modes, *, quick: bool = False) -> tuple[list[Job], list[dict]]:
+def jobs(
+    peers, cases, cells, modes, *, compile_cells=COMPILE_CELLS, quick: bool = False
+) -> tuple[list[Job], list[dict]]:
     """Return the workers of a run, and the peers that are skipped, each with the reason."""
     platform = "gpu" if modes == ("gpu",) else "cpu"
     skipped = []
@@ -69,7 +76,7 @@ def jobs(peers, cases, cells, modes, *, quick: bool = False) -> tuple[list[Job],
         for name in peers:
             wanted = tuple(c for c in cases if c in PEERS[name].cases and c not in left)
             if wanted and name not in left_out:
-                planned.append(Job(name, mode, wanted, tuple(cells), quick))
+                planned.append(Job(name, mode, wanted, tuple(cells), tuple(compile_cells), quick))
     return planned, skipped
 
 

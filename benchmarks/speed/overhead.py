@@ -2,7 +2,8 @@
 
     python -m benchmarks overhead [--runs 9]
 
-The two sides run in turn, after a warm-up; printed are medians and the ratio's quartiles.
+The two sides run in turn, after a warm-up; printed are medians, and quartiles of the
+cost, the time with the option / the time without it.
 """
 
 from __future__ import annotations
@@ -57,9 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _show(what: str, safe: Callable, bare: Callable, budget: Budget) -> None:
-    without, with_it, ratio = compare_slow(bare, safe, budget)
+    without, with_it, cost = compare_slow(bare, safe, budget)
     print(f"{what}: {with_it.median:.3f} s / {without.median:.3f} s, {with_it.runs} runs each")
-    print(f"  ratio: median {ratio.median:.3f}, quartiles {ratio.low:.3f} and {ratio.high:.3f}")
+    print(f"  cost: median {cost.median:.3f}, quartiles {cost.low:.3f} and {cost.high:.3f}")
 
 
 def _seconds(function: Callable) -> float:

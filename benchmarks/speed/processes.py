@@ -13,6 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]  # from where `benchmarks` and `lstmcore` are imported
 MODES = ("one", "all")
+WHERE = {"one": "one core", "all": "all cores", "gpu": "GPU"}  # a mode in tables and messages
+PINS = hasattr(os, "sched_setaffinity")  # whether the system can keep a process on one core
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -60,7 +62,7 @@ def environment(mode: str) -> dict[str, str]:
 
 def pin(mode: str) -> None:
     """Keep this process, and those that it starts, on one core where the system can."""
-    if mode == "one" and hasattr(os, "sched_setaffinity"):
+    if mode == "one" and PINS:
         # The last of those allowed: interrupts and other programs tend to the first.
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,12 +14,13 @@ from pathlib import Path
 
 import lstmcore
 from benchmarks.speed.processes import ROOT, available_cores
-from benchmarks.speed.timing import Record, Sample
+from benchmarks.speed.timing import Record, Sample, Times
 
 PACKAGES = (
     *("jax", "jaxlib", "numpy", "optax", "torch", "keras", "tensorflow", "tensorflow-cpu"),
     *("flax", "equinox", "dm-haiku"),
 )
+FOLDER = ROOT / "benchmarks" / "results" / "peers"  # a file for each machine and version of JAX
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Results:
     records: all comparisons
     failures: peer, cores, case, cell and message of each
     skipped: peer and reason of each
+
+    In `settings`, "random" lists the sizes that were drawn at random: {"seed": s, "cells": [...]}.
     """
 
     machine: dict[str, str | int | float]
@@ -83,16 +87,36 @@ class Results:
 
 
 def record(fields: dict) -> Record:
-    """Return a record from its JSON form."""
-    samples = {name: Sample(**fields[name]) for name in ("ours", "theirs", "ratio")}
+    """Return a record from its JSON form; one from before there was a second clock has no other."""
     cell = fields["cell"] and tuple(fields["cell"])
-    return Record(**fields | samples | {"cell": cell})
+    other = fields.get("other") and _times(fields["other"])
+    return Record(**fields | _times(fields)._asdict() | {"cell": cell, "other": other})
 
 
 def plain(record: Record) -> dict:
     """Return a record as values that JSON can hold."""
-    samples = {name: getattr(record, name)._asdict() for name in ("ours", "theirs", "ratio")}
-    return record._asdict() | samples
+    other = record.other and _plain_times(record.other)
+    return record._asdict() | _plain_times(record) | {"other": other}
+
+
+def _times(fields: dict) -> Times:
+    return Times(*(Sample(**fields[name]) for name in Times._fields))
+
+
+def _plain_times(times: Times | Record) -> dict:
+    return {name: getattr(times, name)._asdict() for name in Times._fields}
+
+
+def file_name(machine: dict, versions: dict[str, str]) -> str:
+    """Return the name of the file of a whole run, one for each machine and version of JAX.
+
+    Such as intel-xeon-processor_2-cores_linux-x86-64_jax-0.10.2.json.
+    """
+    on_gpu = machine["device"] != "cpu"
+    processor = re.sub(r"\(r\)|\(tm\)", "", machine["device" if on_gpu else "cpu"].lower())
+    cores = f"{machine['cores']} core{'s' * (machine['cores'] != 1)}"
+    parts = processor, cores, machine["system"], f"jax-{versions['jax']}"
+    return "_".join(re.sub(r"[^a-z0-9.]+", "-", p.lower()).strip("-") for p in parts) + ".json"
 
 
 def machine(device: str) -> dict[str, str | int | float]:

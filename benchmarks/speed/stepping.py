@@ -2,7 +2,8 @@
 
     python -m benchmarks stepping [--seconds 2]
 
-One layer, one example of 16 features. Printed are medians, and quartiles of the ratio.
+One layer, one example of 16 features. Printed are medians, and quartiles of the cost, the
+time of the stream / the time of `lc.lstm_step`.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ def main(arguments: list[str] | None = None) -> None:
     budget = FULL._replace(seconds=parser.parse_args(arguments).seconds)
     for units in UNITS:
         bare, streamed = sides(units)
-        step, stream, ratio = compare(bare, streamed, budget)
+        step, stream, cost = compare(bare, streamed, budget)
         print(
             f"{units} units: stream {1e6 * stream.median:.0f} µs, step {1e6 * step.median:.0f} µs; "
-            f"ratio {spread(ratio)}"
+            f"cost {spread(cost)}"
         )
 
 

@@ -3,6 +3,10 @@
 Two functions are timed in turn, A B B A, in blocks long enough for the clock and for warm caches.
 A record holds medians and quartiles of both, and of the ratio within each pair: noise of the
 machine mostly hits both sides of a pair alike.
+
+Each block is read off two clocks: wall time, and process time, in which a process and all its
+threads were running. On one core they do the same work, and process time leaves out what other
+programs took in between. So it is compared there, and wall time on more cores.
 """
 
 from __future__ import annotations
@@ -13,6 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.speed.processes import PINS
+
+CLOCKS = {"wall": time.perf_counter, "process": time.process_time}
 BLOCK_SECONDS = 0.02  # at least, of calls in a row
 PAUSE_SECONDS = 0.02  # before them: the threads of the other library may still wait in a busy loop
 # lstmcore against itself beyond this: the machine is too noisy for a comparison.
@@ -28,6 +35,14 @@ class Sample(NamedTuple):
     runs: int
 
 
+class Times(NamedTuple):
+    """Samples of ours, theirs, and of theirs / ours within each pair."""
+
+    ours: Sample
+    theirs: Sample
+    ratio: Sample
+
+
 class Record(NamedTuple):
     """One comparison.
 
@@ -37,6 +52,8 @@ class Record(NamedTuple):
     peer: the library beside lstmcore, a key of `benchmarks.speed.peers.PEERS`
     ours, theirs: seconds, unless `unit` says otherwise
     ratio: theirs / ours, above 1 where lstmcore is faster
+    clock: of `ours`, `theirs` and `ratio`: "process" or "wall", see the top of this module
+    other: the same by the other clock; None where there is one alone, as for new processes
     """
 
     case: str
@@ -47,6 +64,18 @@ class Record(NamedTuple):
     theirs: Sample
     ratio: Sample
     unit: str = "s"
+    clock: str = "wall"
+    other: Times | None = None
+
+    @classmethod
+    def of(cls, case: str, cell, cores: str, peer: str, measured: dict[str, Times]) -> Record:
+        """Return the record of what `measure` or `measure_slow` returned, by the clock of the mode.
+
+        Where the system pins no process, its threads run side by side, and wall time is compared.
+        """
+        clock, other = ("process", "wall") if cores == "one" and PINS else ("wall", "process")
+        times = measured[clock]
+        return cls(case, cell, cores, peer, *times, clock=clock, other=measured[other])
 
 
 class Budget(NamedTuple):
@@ -66,35 +95,41 @@ FULL = Budget()
 QUICK = Budget(seconds=0.3, pairs=5, slow_pairs=3)
 
 
-def compare(
-    ours: Callable, theirs: Callable, budget: Budget = FULL
-) -> tuple[Sample, Sample, Sample]:
+def measure(ours: Callable, theirs: Callable, budget: Budget = FULL) -> dict[str, Times]:
     """Time two functions in turn, in blocks of calls, until the budget is used.
 
-    Both must block until their result is ready. Returns samples of (ours, theirs, theirs / ours).
+    Both must block until their result is ready. Returns the times by each of `CLOCKS`.
     """
     calls = [_calls_per_block(function) for function in (ours, theirs)]
-    pairs: list[list[float]] = []
+    pairs: list[list[list[float]]] = []
     started = time.perf_counter()
     while len(pairs) < budget.pairs or time.perf_counter() - started < budget.seconds:
         sides = list(zip((ours, theirs), calls, strict=True))
         backwards = -1 if len(pairs) % 2 else 1  # so that neither always runs first
         pairs.append([_rested_block(f, n) for f, n in sides[::backwards]][::backwards])
-    return samples(pairs)
+    return _by_clock(pairs)
 
 
-def compare_slow(
-    ours: Callable, theirs: Callable, budget: Budget = FULL
-) -> tuple[Sample, Sample, Sample]:
+def measure_slow(ours: Callable, theirs: Callable, budget: Budget = FULL) -> dict[str, Times]:
     """Time functions of a second or more: one call each in turn, after one that does not count."""
     ours(), theirs()
-    return samples([[_block(f, 1) for f in (ours, theirs)] for _ in range(budget.slow_pairs)])
+    return _by_clock([[_block(f, 1) for f in (ours, theirs)] for _ in range(budget.slow_pairs)])
 
 
-def samples(pairs) -> tuple[Sample, Sample, Sample]:
-    """Return samples of ours, theirs and theirs / ours, from pairs (ours, theirs)."""
+def compare(ours: Callable, theirs: Callable, budget: Budget = FULL) -> Times:
+    """Return what `measure` finds, by wall time."""
+    return measure(ours, theirs, budget)["wall"]
+
+
+def compare_slow(ours: Callable, theirs: Callable, budget: Budget = FULL) -> Times:
+    """Return what `measure_slow` finds, by wall time: also that of processes that they start."""
+    return measure_slow(ours, theirs, budget)["wall"]
+
+
+def samples(pairs) -> Times:
+    """Return the samples of pairs (ours, theirs)."""
     mine, other = np.array(pairs, float).T
-    return sample(mine), sample(other), sample(other / mine)
+    return Times(sample(mine), sample(other), sample(other / mine))
 
 
 def sample(values) -> Sample:
@@ -129,26 +164,34 @@ def noise_warning(records: Iterable[Record]) -> str | None:
     return (
         f"warning: in {len(noisy)} of {len(controls)} controls lstmcore, timed against itself, "
         f"leaves {CONTROL_RANGE[0]} to {CONTROL_RANGE[1]} (quartiles from {low:.2f} to "
-        f"{high:.2f}): the machine was too noisy, and the report marks these columns"
+        f"{high:.2f}): the machine was too noisy, and the report marks these sizes"
     )
+
+
+def _by_clock(pairs) -> dict[str, Times]:
+    """Return the samples of pairs (ours, theirs) of what `_block` returned."""
+    blocks = np.array(pairs, float)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a process that only waits takes no time
+        return {clock: samples(blocks[..., place]) for place, clock in enumerate(CLOCKS)}
 
 
 def _calls_per_block(function) -> int:
     function()  # compiles, allocates
     function()
-    return max(1, round(BLOCK_SECONDS / _block(function, 1)))
+    seconds, _ = _block(function, 1)
+    return max(1, round(BLOCK_SECONDS / seconds))
 
 
-def _rested_block(function, calls: int) -> float:
+def _rested_block(function, calls: int) -> list[float]:
     time.sleep(PAUSE_SECONDS)
     if calls > 1:
         function()  # wakes threads and fills caches again
     return _block(function, calls)
 
 
-def _block(function, calls: int) -> float:
-    """Return seconds per call."""
-    started = time.perf_counter()
+def _block(function, calls: int) -> list[float]:
+    """Return seconds per call by each of `CLOCKS`."""
+    started = [clock() for clock in CLOCKS.values()]
     for _ in range(calls):
         function()
-    return (time.perf_counter() - started) / calls
+    return [(clock() - s) / calls for clock, s in zip(CLOCKS.values(), started, strict=True)]

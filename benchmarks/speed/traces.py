@@ -2,7 +2,8 @@
 
     python -m benchmarks traces [--seconds 2]
 
-Both sides are compiled before and run in turn; printed are medians and the quartiles of the ratio.
+Both sides are compiled before and run in turn; printed are medians and the quartiles of the
+cost, the time of the run / the time of the forward pass.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ def main(arguments: list[str] | None = None) -> None:
     for model, batch, steps in CELLS:
         for masked in (False, True):
             forward, traced = sides(model, batch, steps, masked)
-            without, with_traces, ratio = compare(forward, traced, budget)
+            without, with_traces, cost = compare(forward, traced, budget)
             print(
                 f"{type(model).__name__} {model.units}, batch {batch}, {steps} steps"
                 f"{', masked' * masked}: {with_traces.median * 1e3:.2f} ms, forward "
-                f"{without.median * 1e3:.2f} ms; ratio {spread(ratio)}"
+                f"{without.median * 1e3:.2f} ms; cost {spread(cost)}"
             )
     swept, looped, count = sweep_and_loop()
     print(

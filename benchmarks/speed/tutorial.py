@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.speed.parity import ParityError
 from benchmarks.speed.processes import python
-from benchmarks.speed.timing import Budget, Record, compare_slow
+from benchmarks.speed.timing import Budget, Record, compare_slow, measure_slow
 from lstmcore.series import temporalize, tutorial_series
 
 EPOCHS = 300
@@ -127,8 +127,8 @@ def records(peer: str, cores: str, budget: Budget) -> Iterator[Record]:
         run.train()
         if not run.worst_error() <= WORST_ERROR:
             raise ParityError(f"{peer}: 300 epochs left an error of {run.worst_error():.2f}")
-    times = compare_slow(*(run.train for run in warm), budget)
-    yield Record("tutorial_warm", None, cores, peer, *times)
+    measured = measure_slow(*(run.train for run in warm), budget)
+    yield Record.of("tutorial_warm", None, cores, peer, measured)
 
     times = compare_slow(program("lstmcore"), program(theirs), budget)
     yield Record("tutorial_cold", None, cores, peer, *times)

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from benchmarks.speed import parity, processes
-from benchmarks.speed.grid import COMPILE_CELLS, STREAM_CELLS, Cell, draw
+from benchmarks.speed.grid import STREAM_CELLS, Cell, draw
 from benchmarks.speed.peers import LAYER_CASES, PEERS
 from benchmarks.speed.results import plain
-from benchmarks.speed.timing import FULL, QUICK, Budget, Record, compare, compare_slow
+from benchmarks.speed.timing import FULL, QUICK, Budget, Record, compare_slow, measure, measure_slow
 
 # A call that also returns or uses a trace is compared with the same call without it.
 WITHOUT_TRACE = {"forward_trace": "forward_all", "train_gate": "train"}
@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cores", required=True, choices=(*processes.MODES, "gpu"))
     parser.add_argument("--case", action="append", default=[])
     parser.add_argument("--cell", action="append", default=[], type=Cell.parse)
+    parser.add_argument("--compile-cell", action="append", default=[], type=Cell.parse)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args(arguments)
 
@@ -39,9 +40,8 @@ def main(arguments: list[str] | None = None) -> None:
         processes.pin(options.cores)
         processes.set_threads(options.cores, _packages(options.peer))
         budget = QUICK if options.quick else FULL
-        for what, cell, records in tasks(
-            options.peer, options.case, options.cell, options.cores, budget
-        ):
+        cells = options.cell, options.compile_cell
+        for what, cell, records in tasks(options.peer, options.case, *cells, options.cores, budget):
             write({"starting": [what, cell]})
             try:
                 for record in records:
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
                 write({"failure": {"case": what, "cell": cell, "message": message}})
 
 
-def tasks(peer: str, cases, cells, mode: str, budget: Budget) -> Iterator[tuple]:
+def tasks(peer: str, cases, cells, compile_cells, mode: str, budget: Budget) -> Iterator[tuple]:
     """Yield (case, its cell or None, an iterator of records) for all the cases that are asked for.
 
     Nothing is measured before the records are iterated over.
@@ -69,7 +69,7 @@ def tasks(peer: str, cases, cells, mode: str, budget: Budget) -> Iterator[tuple]
         for cell in STREAM_CELLS:
             yield "stream", cell, stream(peer, cell, mode, budget)
     if "compile" in cases:
-        for cell in COMPILE_CELLS:
+        for cell in compile_cells:
             yield "compile", cell, compilation(peer, cell, mode, budget)
     if "memory" in cases:
         yield from memory.tasks(peer, mode, budget)
@@ -87,8 +87,8 @@ def layers(peer: str, cell: Cell, cases, cores: str, budget: Budget) -> Iterator
         parity.check_layers(ours, theirs, _tolerance(cores))
     for case in cases:
         their_case = WITHOUT_TRACE.get(case, case)
-        times = compare(partial(ours.run, case), partial(theirs.run, their_case), budget)
-        yield Record(case, cell, cores, peer, *times)
+        times = measure(partial(ours.run, case), partial(theirs.run, their_case), budget)
+        yield Record.of(case, cell, cores, peer, times)
 
 
 def stream(peer: str, cell: Cell, cores: str, budget: Budget) -> Iterator[Record]:
@@ -97,15 +97,16 @@ def stream(peer: str, cell: Cell, cores: str, budget: Budget) -> Iterator[Record
     parity.check_streams(*(layer.stream() for layer in pair), cell, _tolerance(cores))
     _, x = draw(cell)
     ours, theirs = (layer.stream() for layer in pair)
-    times = compare(lambda: ours(x[:, 0]), lambda: theirs(x[:, 0]), budget)
-    yield Record("stream", cell, cores, peer, *times)
+    times = measure(lambda: ours(x[:, 0]), lambda: theirs(x[:, 0]), budget)
+    yield Record.of("stream", cell, cores, peer, times)
 
 
 def compilation(peer: str, cell: Cell, cores: str, budget: Budget) -> Iterator[Record]:
-    """Time the way from Python functions to a compiled training step."""
+    """Time the way from Python functions to a compiled training step, and to a forward pass."""
     ours, theirs = _pair(peer, cell)
-    times = compare_slow(lambda: ours.compile("train"), lambda: theirs.compile("train"), budget)
-    yield Record("compile", cell, cores, peer, *times)
+    for name, case in (("compile_train", "train"), ("compile_forward", "forward_all")):
+        times = measure_slow(partial(ours.compile, case), partial(theirs.compile, case), budget)
+        yield Record.of(name, cell, cores, peer, times)
 
 
 def imports(peer: str, cores: str, budget: Budget) -> Iterator[Record]:

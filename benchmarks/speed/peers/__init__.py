@@ -25,7 +25,7 @@ CASES = (
     "stream",  # one step at batch 1, from NumPy to NumPy
     "tutorial",  # 300 epochs of the stacked autoencoder: in a warm process, in a new one
     *SEQ2SEQ_CASES,
-    "compile",  # trace, lower and compile the training step
+    "compile",  # trace, lower and compile the training step and the forward pass (forward_all)
     "memory",  # peak resident memory that training steps add
     "import",  # a process that imports the library
 )

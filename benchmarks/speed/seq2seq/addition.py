@@ -18,7 +18,7 @@ import numpy as np
 import lstmcore as lc
 from benchmarks.speed import parity
 from benchmarks.speed.seq2seq.model import gradients_by_name
-from benchmarks.speed.timing import Budget, Record, compare_slow
+from benchmarks.speed.timing import Budget, Record, measure_slow
 from benchmarks.studies.addition import BATCH, MODEL, loss
 from benchmarks.studies.tasks import addition
 
@@ -115,7 +115,7 @@ def records(peer: str, cores: str, budget: Budget, *, quick: bool) -> Iterator[R
     runs = in_lstmcore(params), in_keras(params)
     check(*runs, data)
     ours, theirs = (lambda run=run: run.train(data, EPOCHS) for run in runs)
-    yield Record("addition", None, cores, peer, *compare_slow(ours, theirs, budget))
+    yield Record.of("addition", None, cores, peer, measure_slow(ours, theirs, budget))
 
 
 def check(ours: Run, theirs: Run, data) -> None:

@@ -8,7 +8,7 @@ from importlib import import_module
 from benchmarks.speed import parity
 from benchmarks.speed.grid import Cell
 from benchmarks.speed.seq2seq import model
-from benchmarks.speed.timing import QUICK, Budget, Record, compare
+from benchmarks.speed.timing import QUICK, Budget, Record, measure
 
 MODULES = {"keras-jax": "keras_jax", "torch": "pytorch"}
 
@@ -20,7 +20,7 @@ def steps(peer: str, case: str, cell: Cell, cores: str, budget: Budget) -> Itera
     theirs = _translator(peer)(attention, *drawn)
     ours = model.Translator(attention, *drawn)
     parity.compare(case, ours.read(ours.run()), theirs.read(theirs.run()), parity.TOLERANCE)
-    yield Record(case, cell, cores, peer, *compare(ours.run, theirs.run, budget))
+    yield Record.of(case, cell, cores, peer, measure(ours.run, theirs.run, budget))
 
 
 def _translator(peer: str):
