@@ -9,19 +9,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from benchmarks.report.tables import REFERENCES, cells_of, peers_of, ratios, select
+from benchmarks.report.tables import REFERENCES, by_sizes, cells_of, peers_of, ratios, select
 from benchmarks.speed.peers import PEERS
+from benchmarks.speed.processes import WHERE
 from benchmarks.speed.results import Results
 
 # Okabe & Ito (2008), distinct with every kind of colour vision; the shapes differ as well.
 COLOURS = ["#D55E00", "#0072B2", "#56B4E9", "#CC79A7", "#009E73", "#E69F00", "#000000"]
 MARKERS = ["o", "s", "D", "P", "^", "v", "X", "*", "<"]
 LABELS = {"train": "training step", "forward_all": "forward, all h", "forward": "forward, last h"}
-MODES = {"one": "one core", "all": "all cores", "gpu": "GPU"}
 
 
 def draw(results: Results, path: Path) -> None:
-    """Write a PNG: a row of panels per case, a column per mode.
+    """Write a PNG: a row of panels per case, a column per mode; of random sizes if no others exist.
 
     Raises:
       ValueError: there is no layer to draw.
@@ -29,15 +29,16 @@ def draw(results: Results, path: Path) -> None:
     records = [record for record in results.records if record.case in LABELS]
     if not peers_of(records):
         raise ValueError("no peer was measured on a layer: there is nothing to draw")
+    _, records = by_sizes(results, records)[0]
     cases = [case for case in LABELS if any(record.case == case for record in records)][:2]
-    modes = [mode for mode in MODES if any(record.cores == mode for record in records)]
+    modes = [mode for mode in WHERE if any(record.cores == mode for record in records)]
     figure = Figure(figsize=(2.6 + 6.4 * len(modes), 0.6 + 3.4 * len(cases)), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(cases), len(modes), squeeze=False, sharey=True)
     for row, case in zip(panels, cases, strict=True):
         for panel, mode in zip(row, modes, strict=True):
             _panel(panel, select(records, case, mode))
-            panel.set_title(f"{LABELS[case]}, {MODES[mode]}", loc="left", fontsize=11)
+            panel.set_title(f"{LABELS[case]}, {WHERE[mode]}", loc="left", fontsize=11)
         row[0].set_ylabel("time of peer / time of lstmcore")
     for panel in panels[-1]:
         panel.set_xlabel("layer: batch, time, features, units")

@@ -3,8 +3,8 @@
     python -m benchmarks report [RESULTS.json] [--page docs/performance.md] [--section NAME]
 
 puts the tables between two markers in the page, and the figure of the layers beside it in
-`assets/`. A section has markers of its own, `benchmarks:NAME`, for results that were measured
-separately.
+`assets/`. Below the tables of the file, one more puts the files of all machines side by side. A
+section has markers of its own, `benchmarks:NAME`, for results that were measured separately.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.report import plot
-from benchmarks.report.plot import MODES
+from benchmarks.report import machines, plot
 from benchmarks.report.tables import (
     by_cell,
+    by_sizes,
+    clock_of,
     cost_table,
     noise_note,
     ratio_table,
@@ -25,8 +26,8 @@ from benchmarks.report.tables import (
     value_table,
 )
 from benchmarks.speed.formatting import ratio
-from benchmarks.speed.processes import ROOT
-from benchmarks.speed.results import Results
+from benchmarks.speed.processes import ROOT, WHERE
+from benchmarks.speed.results import FOLDER, Results, file_name, machine, versions
 from benchmarks.speed.timing import noise_warning
 
 BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
@@ -35,6 +36,8 @@ RATIOS = {
     "train": "Training step",
     "forward_all": "Forward, h of every step",
     "forward": "Forward, last state",
+    "compile_train": "Compile the training step (trace, lower, compile)",
+    "compile_forward": "Compile the forward pass (trace, lower, compile)",
     "seq2seq": "Encoder-decoder, loss and gradients",
     "seq2seq_attention": "The same with attention (general)",
 }
@@ -46,7 +49,6 @@ TUTORIAL = {
 VALUES = {
     "addition": "Two epochs of Keras's example of addition, compiled before",
     "stream": "One step at batch 1, from x to h, both in NumPy",
-    "compile": "Trace, lower and compile the training step",
     "memory": "Peak resident memory that training steps add",
     "import": "A new process that imports the library",
 }
@@ -66,18 +68,21 @@ def block(results: Results, source: str, figure: str | None) -> str:
         _machine(results),
         *(_noise_and_figure(results, figure) if figure else []),
         "Ratios are *their time / our time*, medians of interleaved pairs: **above 1, lstmcore is "
-        "faster**. Values in brackets are theirs / ours, measured together; the row of lstmcore "
-        "itself is a median over all comparisons."
+        "faster**. Values in brackets are theirs / ours, measured together; the time of lstmcore "
+        "itself is a median over all comparisons. *Process time* is that in which the process and "
+        "its threads were running."
         + (FRACTION if any(record.peer == "matmul" for record in results.records) else ""),
     ]
     for case, title in RATIOS.items():
-        for mode, where in MODES.items():
-            records = select(results.records, case, mode)
-            if records:
-                parts += [f"### {title}, {where}", *noise_note(records), ratio_table(records)]
+        for mode, where in WHERE.items():
+            found = select(results.records, case, mode)
+            for sizes, records in by_sizes(results, found):
+                heading = _heading(records, title, where, sizes)
+                parts += [heading, *noise_note(records), ratio_table(records)]
     traces = [r for r in results.records if r.case in ("forward_trace", "train_gate")]
-    if traces:
-        parts += ["### What a trace costs: our time with it / without", cost_table(traces)]
+    for sizes, records in by_sizes(results, traces):
+        title = "What a trace costs: our time with it / without"
+        parts += [_heading(records, title, sizes), cost_table(records)]
     parts += _values(results)
     parts += _not_measured(results)
     return "\n\n".join(parts)
@@ -106,8 +111,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks report", description=__doc__.splitlines()[0]
     )
-    default = ROOT / "benchmarks" / "results" / "cpu.json"
-    parser.add_argument("results", nargs="?", type=Path, default=default)
+    parser.add_argument(
+        "results",
+        nargs="?",
+        type=Path,
+        default=FOLDER / file_name(machine("cpu"), versions()),
+        help="the JSON file (default: that of this machine and version of JAX)",
+    )
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "performance.md")
     parser.add_argument("--section", help="between markers of this name", metavar="NAME")
     options = parser.parse_args(arguments)
@@ -119,7 +129,11 @@ def main(arguments: list[str] | None = None) -> int:
                 page, block(results, _name(options.results), None), *markers(options.section)
             )
         else:
-            text = put(page, block(results, _name(options.results), FIGURE.as_posix()))
+            parts = (
+                block(results, _name(options.results), FIGURE.as_posix()),
+                machines.tables(FOLDER),
+            )
+            text = put(page, "\n\n".join(filter(None, parts)))
             plot.draw(results, options.page.parent / FIGURE)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -152,7 +166,7 @@ def _noise_and_figure(results: Results, figure: str) -> list[str]:
 
 def _noise(results: Results) -> str:
     found = []
-    for mode, where in MODES.items():
+    for mode, where in WHERE.items():
         control = [r.ratio for r in results.records if (r.peer, r.cores) == ("control", mode)]
         if control:
             medians = [sample.median for sample in control]
@@ -172,9 +186,12 @@ def _noise(results: Results) -> str:
 
 def _values(results: Results) -> list[str]:
     parts = []
-    for mode, where in MODES.items():
-        groups = [(title, select(results.records, case, mode)) for case, title in TUTORIAL.items()]
-        if any(records for _, records in groups):
+    for mode, where in WHERE.items():
+        groups = []
+        for case, title in TUTORIAL.items():
+            records = select(results.records, case, mode)
+            groups += [(f"{title} ({clock_of(records)})", records)] if records else []
+        if groups:
             parts += [f"### The tutorial's autoencoder, {where}", value_table(groups)]
     if parts:
         parts.append(
@@ -182,12 +199,18 @@ def _values(results: Results) -> list[str]:
             "layer."
         )
     for case, title in VALUES.items():
-        for mode, where in MODES.items():
+        for mode, where in WHERE.items():
             records = select(results.records, case, mode)
             if records:
                 values = value_table(by_cell(records))
-                parts += [f"### {title}, {where}", *noise_note(records), values]
+                parts += [_heading(records, title, where), *noise_note(records), values]
     return parts
+
+
+def _heading(records, title: str, *details: str) -> str:
+    """Return the heading of a table, with the clock of its records."""
+    clock = f" ({clock_of(records)})" if clock_of(records) else ""
+    return f"### {', '.join([title, *filter(None, details)])}{clock}"
 
 
 def _not_measured(results: Results) -> list[str]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks.speed.formatting import percent, ratio, time_or_size
 from benchmarks.speed.grid import GRID, Cell
 from benchmarks.speed.peers import PEERS
+from benchmarks.speed.processes import WHERE
+from benchmarks.speed.results import Results
 from benchmarks.speed.timing import CONTROL_RANGE, Record, noisy_controls
 
 # No peers, but references for their figures.
 REFERENCES = ("control", "own", "matmul")
 NOTHING = "–"
+_NOISY = " (noisy)"
 
 
 def geometric_mean(values: Iterable[float]) -> float:
@@ -24,6 +28,29 @@ def geometric_mean(values: Iterable[float]) -> float:
 def select(records: Iterable[Record], case: str, cores: str) -> list[Record]:
     """Return the records of one case and mode."""
     return [record for record in records if (record.case, record.cores) == (case, cores)]
+
+
+def by_sizes(results: Results, records: Iterable[Record]) -> list[tuple[str, list[Record]]]:
+    """Return (title, records) of the fixed sizes, whose title is empty, and of each random sample.
+
+    A size that was asked for and drawn as well is among both. Groups without records are left out.
+    """
+    records, drawn = list(records), set()
+    groups = []
+    for entry in results.settings.get("random", ()):
+        cells = {tuple(cell) for cell in entry["cells"]}
+        drawn |= cells
+        chosen = [record for record in records if record.cell in cells]
+        groups.append((f"random sizes, seed {entry['seed']}", chosen))
+    fixed = set(GRID) | {tuple(cell) for cell in results.settings.get("cell") or ()}
+    rest = [record for record in records if record.cell in fixed or record.cell not in drawn]
+    return [(title, found) for title, found in [("", rest), *groups] if found]
+
+
+def clock_of(records: Iterable[Record]) -> str:
+    """Return the clocks of records, as text; that of an amount of memory is empty."""
+    clocks = dict.fromkeys(record.clock for record in records if record.unit == "s")
+    return " and ".join(f"{clock} time" for clock in clocks)
 
 
 def cells_of(records: Iterable[Record]) -> list[tuple | None]:
@@ -59,23 +86,50 @@ def ours(records: Iterable[Record], cell) -> float:
     return float(np.median([record.ours.median for record in records if record.cell == cell]))
 
 
-def ratio_table(records: Sequence[Record]) -> str:
-    """Return a table of one case and mode: a row per peer, a column per cell, the mean last.
+class Summary(NamedTuple):
+    """The ratios of one peer over several cells.
 
-    Columns are marked as noisy where the control varies too much.
+    mean: geometric mean of their time / our time
+    lowest: the smallest of them
+    below: in how many cells it is below 1
+    count: cells
+    """
+
+    mean: float
+    lowest: float
+    below: int
+    count: int
+
+    @classmethod
+    def of(cls, values: Collection[float]) -> Summary:
+        """Summarise ratios, of which there is at least one."""
+        below = sum(value < 1 for value in values)
+        return cls(geometric_mean(values), min(values), below, len(values))
+
+
+def ratio_table(records: Sequence[Record]) -> str:
+    """Return a table of one case and mode: a row per cell, a column per peer, a summary below.
+
+    Rows are marked as noisy where the control varies too much, and so is a summary of such rows.
     """
     cells = cells_of(records)
-    rows = [["lstmcore", *(time_or_size(ours(records, cell), "s") for cell in cells), ""]]
+    noisy = {record.cell for record in noisy_controls(records)}
+    times = (time_or_size(ours(records, cell), "s") for cell in cells)
+    columns = [["lstmcore", *times, "", "", ""]]
     limit = ratios(records, "matmul")
     if limit:
-        rows.append(["fraction of the matmul limit", *_with_mean(limit, cells, percent)])
+        columns.append(["fraction of the matmul limit", *_with_mean(limit, cells, percent), "", ""])
     peers = peers_of(records)
     for peer in peers:
-        rows.append([PEERS[peer].title, *_with_mean(ratios(records, peer), cells, ratio)])
+        columns.append([PEERS[peer].title, *_with_summary(ratios(records, peer), cells)])
     if sum(PEERS[peer].in_jax for peer in peers) > 1:
-        rows.append(["**best JAX peer**", *_with_mean(best_jax_peer(records), cells, ratio)])
-    noisy = {record.cell for record in noisy_controls(records)}
-    return table(["B,T,F,H", *_titles(cells, noisy), "geometric mean"], rows)
+        columns.append(["**best JAX peer**", *_with_summary(best_jax_peer(records), cells)])
+    titles = [
+        *_titles(cells, noisy),
+        *(f"{title}{_NOISY if noisy else ''}" for title in ("geometric mean", "lowest", "below 1")),
+    ]
+    header, *rows = zip(["B,T,F,H", *titles], *columns, strict=True)
+    return table(header, rows)
 
 
 def noise_note(records: Sequence[Record]) -> list[str]:
@@ -90,8 +144,8 @@ def noise_note(records: Sequence[Record]) -> list[str]:
     )
     low, high = CONTROL_RANGE
     return [
-        f"**Noisy** columns: lstmcore, timed against itself, leaves {low} to {high} there (median "
-        f"and quartiles at {found}). Their ratios say little."
+        f"**Noisy** sizes: lstmcore, timed against itself, leaves {low} to {high} there (median "
+        f"and quartiles at {found}). Their ratios say little, and neither does what sums them up."
     ]
 
 
@@ -102,13 +156,14 @@ def cost_table(records: Sequence[Record]) -> str:
         "forward_trace": "all h, c and gates returned / all h",
         "train_gate": "a gate in the loss / training step",
     }
-    rows = []
+    columns = []
     for case, label in labels.items():
         for cores in dict.fromkeys(record.cores for record in records if record.case == case):
             chosen = select(records, case, cores)
             costs = {cell: 1 / value for cell, value in ratios(chosen, "own").items()}
-            rows.append([f"{label}, {_mode(cores)}", *_with_mean(costs, cells, ratio)])
-    return table(["B,T,F,H", *_titles(cells), "geometric mean"], rows)
+            columns.append([f"{label}, {WHERE[cores]}", *_with_mean(costs, cells, ratio)])
+    header, *rows = zip(["B,T,F,H", *_titles(cells), "mean cost"], *columns, strict=True)
+    return table(header, rows)
 
 
 def value_table(groups: Sequence[tuple[str, Sequence[Record]]]) -> str:
@@ -160,18 +215,21 @@ def _with_mean(values: dict, cells, write) -> list[str]:
     return [*entries, write(geometric_mean(values.values())) + of]
 
 
+def _with_summary(values: dict, cells) -> list[str]:
+    if not values:
+        return [NOTHING] * (len(cells) + 3)
+    _, lowest, below, count = Summary.of(values.values())
+    return [*_with_mean(values, cells, ratio), ratio(lowest), f"{below} of {count}"]
+
+
 def _value(record: Record) -> str:
     theirs, ours = (time_or_size(s.median, record.unit) for s in (record.theirs, record.ours))
     return f"{ratio(record.ratio.median)} ({theirs} / {ours})"
 
 
 def _titles(cells, noisy: Collection = ()) -> list[str]:
-    return [_title(cell) + (" (noisy)" if cell in noisy else "") for cell in cells]
+    return [_title(cell) + (_NOISY if cell in noisy else "") for cell in cells]
 
 
 def _title(cell) -> str:
     return str(Cell(*cell)) if cell else "time"
-
-
-def _mode(cores: str) -> str:
-    return {"one": "one core", "all": "all cores", "gpu": "GPU"}[cores]

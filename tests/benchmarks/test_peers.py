@@ -1,6 +1,7 @@
 """The comparison with peers: it times equal computations, loses no record, and reports them."""
 
 import json
+import time
 
 import jax
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from benchmarks.report import speed as report
 from benchmarks.report import tables
 from benchmarks.speed import comparison as command
-from benchmarks.speed import formatting, launch, memory, parity
+from benchmarks.speed import formatting, launch, memory, parity, timing
 from benchmarks.speed.grid import GRID, Cell, draw
 from benchmarks.speed.peers import CASES, PEERS
 from benchmarks.speed.peers.ours import Layer as Ours
@@ -17,7 +18,17 @@ from benchmarks.speed.processes import python
 from benchmarks.speed.results import Results, plain
 from benchmarks.speed.seq2seq import addition as epochs
 from benchmarks.speed.seq2seq import measure as measure_seq2seq
-from benchmarks.speed.timing import Budget, Record, Sample, compare, compare_slow, noise_warning
+from benchmarks.speed.timing import (
+    Budget,
+    Record,
+    Sample,
+    Times,
+    compare,
+    compare_slow,
+    measure,
+    measure_slow,
+    noise_warning,
+)
 from benchmarks.studies.tasks.addition import arrays as arrays_of_addition
 
 pytestmark = pytest.mark.thorough
@@ -129,20 +140,65 @@ def test_a_batch_split_over_devices_gives_the_same_gradients():
 
 
 def test_pairs_are_interleaved_and_ratios_are_theirs_over_ours(monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr("benchmarks.speed.timing.time.perf_counter", lambda: clock[0])
+    now = {"wall": 0.0, "process": 0.0}
+    monkeypatch.setattr("benchmarks.speed.timing.time.perf_counter", lambda: now["wall"])
+    for clock in now:
+        monkeypatch.setitem(timing.CLOCKS, clock, lambda clock=clock: now[clock])
 
-    def takes(seconds):
+    def takes(wall, process):
         def function():
-            clock[0] += seconds
+            now["wall"] += wall
+            now["process"] += process
 
         return function
 
-    for compared in (compare, compare_slow):
-        ours, theirs, ratio = compared(takes(0.5), takes(1.0), TINY)
-        assert (ours.median, theirs.median) == pytest.approx((0.5, 1.0))
-        assert ratio.median == ratio.low == ratio.high == pytest.approx(2.0)
-    assert compare(takes(0.5), takes(1.0), Budget(seconds=30, pairs=2))[0].runs == 20
+    for measured in (measure, measure_slow):
+        found = measured(takes(0.5, 0.4), takes(1.0, 0.1), TINY)
+        for clock, times in {"wall": (0.5, 1.0, 2.0), "process": (0.4, 0.1, 0.25)}.items():
+            medians = [sample.median for sample in found[clock]]
+            assert medians == pytest.approx(times)
+            assert found[clock].ratio.low == found[clock].ratio.high == medians[2]
+    for compared in (compare, compare_slow):  # by wall time
+        assert compared(takes(0.5, 0.4), takes(1.0, 0.1), TINY).ratio.median == pytest.approx(2.0)
+    assert compare(takes(0.5, 0), takes(1.0, 0), Budget(seconds=30, pairs=2)).ours.runs == 20
+
+
+def test_one_core_is_compared_by_process_time_where_a_process_can_be_pinned(monkeypatch):
+    ours = Sample(1.0, 1.0, 1.0, 3)
+    wall, process = Times(ours, ours, ours), Times(ours, ours, Sample(3.0, 3.0, 3.0, 3))
+    measured = {"wall": wall, "process": process}
+    for cores, pins, clock in [
+        ("one", True, "process"),
+        ("one", False, "wall"),
+        ("all", True, "wall"),
+        ("gpu", True, "wall"),
+    ]:
+        monkeypatch.setattr(timing, "PINS", pins)
+        found = Record.of("train", CELL, cores, "torch", measured)
+        assert found.clock == clock
+        assert found.ratio == measured[clock].ratio
+        assert found.other == (wall if clock == "process" else process)
+
+
+def test_a_process_that_waits_takes_wall_time_alone():
+    found = measure_slow(lambda: None, lambda: time.sleep(0.05), TINY)
+    assert found["wall"].theirs.median >= 0.05 > 2 * found["process"].theirs.median
+
+
+def test_records_of_both_clocks_and_of_older_files_are_read(tmp_path):
+    path = tmp_path / "results.json"
+    older = a_record("train", "torch", 2.0)
+    newer = older._replace(clock="process", other=Times(*older[4:7]))
+    results = Results.start("cpu", {})
+    results.records = [older, newer]
+    results.save(path)
+    contents = json.loads(path.read_text(encoding="utf-8"))
+    assert contents["records"][1]["clock"] == "process"
+    for name in ("clock", "other"):  # as it was before there were two
+        del contents["records"][0][name]
+    path.write_text(json.dumps(contents), encoding="utf-8")
+    assert Results.load(path).records == [older, newer]
+    assert older.clock == "wall"
 
 
 def test_geometric_mean():
@@ -299,6 +355,8 @@ def test_one_core_is_told_to_every_library():
         (["--cell", "16,100,8"], "four whole numbers B,T,F,H"),
         (["--cell", "16,0,8,4"], "1 or more"),
         (["--cores", "two"], "both"),
+        (["--random", "0"], "1 or more"),
+        (["--seed", "1"], "give both"),
     ],
 )
 def test_errors_of_the_command(arguments, said, capsys):
@@ -356,13 +414,17 @@ def test_tables_of_a_run():
     ]
     text = report.block(results, "cpu.json", "assets/benchmarks.png")
     for line in [
-        "| B,T,F,H | 5,3,2,128 | 4,5,3,6 | geometric mean |",
-        "| lstmcore | 10.0 ms | 10.0 ms |  |",
-        "| fraction of the matmul limit | – | 25 % | 25 % (of 1) |",
-        "| PyTorch | 2.00 | 0.50 | 1.00 |",
-        "| Flax linen | – | 3.00 | 3.00 (of 1) |",
-        "| **best JAX peer** | 6.00 | 1.50 | 3.00 |",
-        "| a gate in the loss / training step, one core | 1.25 | 1.25 |",
+        "### Training step, one core (wall time)",
+        "| B,T,F,H | lstmcore | fraction of the matmul limit | PyTorch | Flax linen | Haiku "
+        "| **best JAX peer** |",
+        "| 5,3,2,128 | 10.0 ms | – | 2.00 | – | 6.00 | 6.00 |",
+        "| 4,5,3,6 | 10.0 ms | 25 % | 0.50 | 3.00 | 1.50 | 1.50 |",
+        "| geometric mean |  | 25 % (of 1) | 1.00 | 3.00 (of 1) | 3.00 | 3.00 |",
+        "| lowest |  |  | 0.50 | 3.00 | 1.50 | 1.50 |",
+        "| below 1 |  |  | 1 of 2 | 0 of 1 | 0 of 2 | 0 of 2 |",
+        "| B,T,F,H | a gate in the loss / training step, one core |",
+        "| mean cost | 1.25 |",
+        "### Peak resident memory that training steps add, one core\n",
         "| PyTorch | 2.00 (40.0 µs / 20.0 µs) |",
         "| PyTorch | 1.50 (150 MiB / 100 MiB) |",
         "| PyTorch | 0.50 (2.00 s / 4.00 s) |",
@@ -375,7 +437,7 @@ def test_tables_of_a_run():
     assert "before it was complete" in text
 
 
-def test_a_control_that_varies_too_much_is_warned_of_and_its_columns_are_marked(capsys, tmp_path):
+def test_a_control_that_varies_too_much_is_warned_of_and_its_sizes_are_marked(capsys, tmp_path):
     other = Cell(*GRID[1])
     results = Results.start("cpu", {})
     found = [
@@ -399,8 +461,13 @@ def test_a_control_that_varies_too_much_is_warned_of_and_its_columns_are_marked(
 
     text = report.block(results, "cpu.json", "assets/benchmarks.png")
     for line in [
-        "| B,T,F,H | 5,3,2,128 (noisy) | 4,5,3,6 | geometric mean |",
-        "| B,T,F,H | 5,3,2,128 | geometric mean |",
+        "| 5,3,2,128 (noisy) | 10.0 ms | 2.00 |",
+        "| 4,5,3,6 | 10.0 ms | 2.00 |",
+        "| geometric mean (noisy) |  | 2.00 |",
+        "| lowest (noisy) |  | 2.00 |",
+        "| below 1 (noisy) |  | 0 of 2 |",
+        "| 5,3,2,128 | 10.0 ms | 2.00 |",  # forward
+        "| geometric mean |  | 2.00 |",
         "|  | 1,1,8,64 (noisy) |",
     ]:
         assert line in text.splitlines(), text
@@ -425,9 +492,11 @@ def test_a_section_of_its_own(tmp_path):
     text = page.read_text()
     for line in [
         "### Encoder-decoder, loss and gradients, one core",
-        "| PyTorch | 0.50 | 0.50 |",
+        "| B,T,F,H | lstmcore | PyTorch |",
+        "| 32,20,64,128 | 10.0 ms | 0.50 |",
         "### The same with attention (general), one core",
-        "| Keras on JAX | 2.00 | 2.00 |",
+        "| B,T,F,H | lstmcore | Keras on JAX |",
+        "| geometric mean |  | 2.00 |",
         "| Keras on JAX | 3.00 (12.0 s / 4.00 s) |",
     ]:
         assert line in text, text
