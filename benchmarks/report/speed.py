@@ -40,6 +40,9 @@ RATIOS = {
     "compile_forward": "Compile the forward pass (trace, lower, compile)",
     "seq2seq": "Encoder-decoder, loss and gradients",
     "seq2seq_attention": "The same with attention (general)",
+    "autoencoder": "Autoencoder, loss and gradients",
+    "stacked": "Two stacked layers, loss and gradients",
+    "greedy": "Encoder-decoder, greedy decoding",
 }
 TUTORIAL = {
     "tutorial_warm": "300 epochs, compiled before",

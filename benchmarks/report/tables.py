@@ -114,8 +114,7 @@ def ratio_table(records: Sequence[Record]) -> str:
     """
     cells = cells_of(records)
     noisy = {record.cell for record in noisy_controls(records)}
-    times = (time_or_size(ours(records, cell), "s") for cell in cells)
-    columns = [["lstmcore", *times, "", "", ""]]
+    columns = [["lstmcore", *(_our_time(records, cell) for cell in cells), "", "", ""]]
     limit = ratios(records, "matmul")
     if limit:
         columns.append(["fraction of the matmul limit", *_with_mean(limit, cells, percent), "", ""])
@@ -220,6 +219,14 @@ def _with_summary(values: dict, cells) -> list[str]:
         return [NOTHING] * (len(cells) + 3)
     _, lowest, below, count = Summary.of(values.values())
     return [*_with_mean(values, cells, ratio), ratio(lowest), f"{below} of {count}"]
+
+
+def _our_time(records: Sequence[Record], cell) -> str:
+    seconds = ours(records, cell)
+    text = time_or_size(seconds, "s")
+    if records[0].case == "greedy":
+        text += f" ({Cell(*cell).batch * Cell(*cell).time / seconds:,.0f} tokens/s)"
+    return text
 
 
 def _value(record: Record) -> str:

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 from benchmarks.speed import processes
 from benchmarks.speed.grid import COMPILE_CELLS, Cell
-from benchmarks.speed.peers import PEERS, SEQ2SEQ_CASES
+from benchmarks.speed.peers import PEERS, SEQ2SEQ_CASES, WORKLOAD_CASES
 from benchmarks.speed.processes import ROOT, ending, python
 
 # Cases that depend little on the number of cores are measured in the first mode alone; so are whole
 # models, for which the layers already show the effect of more cores.
-ONCE = ("compile", "memory", "import", *SEQ2SEQ_CASES)
+WHOLE_MODELS = (*SEQ2SEQ_CASES, *WORKLOAD_CASES)
+ONCE = ("compile", "memory", "import", *WHOLE_MODELS)
 FIND_DEVICE = "import jax; d = jax.devices()[0]; print(d.platform, d.device_kind, sep='\\t')"
 
 
@@ -72,7 +73,8 @@ def jobs(
     planned = []
     for mode in modes:
         left = set(ONCE) if mode != modes[0] else set()
-        left |= {"memory"} if platform == "gpu" else set()  # it is that of the host
+        # Memory is that of the host, and whole models in PyTorch stay there.
+        left |= {"memory", *WHOLE_MODELS} if platform == "gpu" else set()
         for name in peers:
             wanted = tuple(c for c in cases if c in PEERS[name].cases and c not in left)
             if wanted and name not in left_out:

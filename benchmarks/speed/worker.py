@@ -59,6 +59,7 @@ def tasks(peer: str, cases, cells, compile_cells, mode: str, budget: Budget) -> 
     # Imported here, for they import JAX, and this process must be set up first.
     from benchmarks.speed import memory, tutorial
     from benchmarks.speed.seq2seq import measure as seq2seq
+    from benchmarks.speed.workloads import measure as workloads
 
     cases = [case for case in cases if case in PEERS[peer].cases]
     of_layers = [case for case in cases if case in (*LAYER_CASES, *WITHOUT_TRACE)]
@@ -76,6 +77,7 @@ def tasks(peer: str, cases, cells, compile_cells, mode: str, budget: Budget) -> 
     if "tutorial" in cases:
         yield "tutorial", None, tutorial.records(peer, mode, budget)
     yield from seq2seq.tasks(peer, cases, mode, budget)
+    yield from workloads.tasks(peer, cases, mode, budget)
     if "import" in cases:
         yield "import", None, imports(peer, mode, budget)
 

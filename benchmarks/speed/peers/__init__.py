@@ -18,6 +18,7 @@ SEQ2SEQ_CASES = (
     "seq2seq_attention",  # the same with general attention
     "addition",  # epochs of Keras's example of the encoder-decoder
 )
+WORKLOAD_CASES = ("autoencoder", "stacked", "greedy")  # see `benchmarks.speed.workloads`
 CASES = (
     *LAYER_CASES,
     "forward_trace",  # also c and all gates of every step, against our own forward_all
@@ -25,6 +26,7 @@ CASES = (
     "stream",  # one step at batch 1, from NumPy to NumPy
     "tutorial",  # 300 epochs of the stacked autoencoder: in a warm process, in a new one
     *SEQ2SEQ_CASES,
+    *WORKLOAD_CASES,
     "compile",  # trace, lower and compile the training step and the forward pass (forward_all)
     "memory",  # peak resident memory that training steps add
     "import",  # a process that imports the library
@@ -81,33 +83,37 @@ def _keras(backend: str, title: str, package: str, **options) -> Peer:
     )
 
 
-def _flax(title: str, module: str, imports: str) -> Peer:
+def _flax(title: str, module: str, imports: str, cases: tuple[str, ...] = JAX_CASES) -> Peer:
     install = "pip install flax"
-    return Peer(title, JAX_CASES, module, ("flax",), install, imports=imports, in_jax=True)
+    return Peer(title, cases, module, ("flax",), install, imports=imports, in_jax=True)
 
 
 PEERS = {
     # lstmcore against itself: the ratio differs from 1 only by noise.
-    "control": Peer("lstmcore against itself", (*LAYER_CASES, "stream"), "ours"),
+    "control": Peer("lstmcore against itself", (*LAYER_CASES, "stream", *WORKLOAD_CASES), "ours"),
     "own": Peer("lstmcore without the trace", ("forward_trace", "train_gate")),
     "matmul": Peer("matrix products alone", ("forward_all", "train"), "matmul"),
     "jax": Peer("jax", ("import",), imports="import jax"),
     "torch": Peer(
         "PyTorch",
-        (*EAGER_CASES, *SEQ2SEQ_CASES[:2]),
+        (*EAGER_CASES, *SEQ2SEQ_CASES[:2], *WORKLOAD_CASES),
         "pytorch",
         ("torch",),
         "pip install torch",
         imports="import torch",
     ),
     "keras-jax": _keras(
-        "jax", "JAX", "jax", cases=(*JAX_CASES, "tutorial", *SEQ2SEQ_CASES), in_jax=True
+        "jax",
+        "JAX",
+        "jax",
+        cases=(*JAX_CASES, "tutorial", *SEQ2SEQ_CASES, "autoencoder", "stacked"),
+        in_jax=True,
     ),
     "keras-tensorflow": _keras(
         "tensorflow", "TensorFlow", "tensorflow", cases=EAGER_CASES, devices=("cpu",)
     ),
     "keras-torch": _keras("torch", "PyTorch", "torch", cases=EAGER_CASES, devices=("cpu",)),
-    "flax-linen": _flax("Flax linen", "flax_linen", "import flax.linen"),
+    "flax-linen": _flax("Flax linen", "flax_linen", "import flax.linen", (*JAX_CASES, "stacked")),
     "flax-nnx": _flax("Flax nnx", "flax_nnx", "from flax import nnx"),
     "equinox": Peer(
         "Equinox",

@@ -13,6 +13,26 @@ from lstmcore.types import LSTMParams
 GATES = "ifgo"
 
 
+def cell_of(weights: LSTMParams) -> dict:
+    """Return the params of the cell."""
+    kernels, recurrent_kernels, biases = (np.split(w, 4, axis=-1) for w in weights[:3])
+    of_x = {f"i{gate}": {"kernel": k} for gate, k in zip(GATES, kernels, strict=True)}
+    of_h = {
+        f"h{gate}": {"kernel": u, "bias": b}
+        for gate, u, b in zip(GATES, recurrent_kernels, biases, strict=True)
+    }
+    return of_x | of_h
+
+
+def weights_of(cell: dict) -> LSTMParams:
+    """Return the params of a cell, or their gradients, in lstmcore's layout."""
+    return LSTMParams(
+        jnp.concatenate([cell[f"i{gate}"]["kernel"] for gate in GATES], axis=-1),
+        jnp.concatenate([cell[f"h{gate}"]["kernel"] for gate in GATES], axis=-1),
+        jnp.concatenate([cell[f"h{gate}"]["bias"] for gate in GATES]),
+    )
+
+
 class Layer(JaxLayer):
     """Four products of the input and four of the state, fused by the cell when it runs."""
 
@@ -22,21 +42,10 @@ class Layer(JaxLayer):
         super().__init__(weights, x)
 
     def pack(self, weights):
-        kernels, recurrent_kernels, biases = (np.split(w, 4, axis=-1) for w in weights[:3])
-        of_x = {f"i{gate}": {"kernel": k} for gate, k in zip(GATES, kernels, strict=True)}
-        of_h = {
-            f"h{gate}": {"kernel": u, "bias": b}
-            for gate, u, b in zip(GATES, recurrent_kernels, biases, strict=True)
-        }
-        return {"params": {"cell": of_x | of_h}}
+        return {"params": {"cell": cell_of(weights)}}
 
     def unpack(self, gradients):
-        cell = gradients["params"]["cell"]
-        return LSTMParams(
-            jnp.concatenate([cell[f"i{gate}"]["kernel"] for gate in GATES], axis=-1),
-            jnp.concatenate([cell[f"h{gate}"]["kernel"] for gate in GATES], axis=-1),
-            jnp.concatenate([cell[f"h{gate}"]["bias"] for gate in GATES]),
-        )
+        return weights_of(gradients["params"]["cell"])
 
     def last_state(self, params, x):
         (c, h), _ = self.rnn.apply(params, x)

@@ -24,18 +24,23 @@ def model(cell: Cell, attention: str | None):
 
 
 def draw(cell: Cell, attention: str | None, seed: int = 0):
-    """Draw (params with NumPy arrays, source [B, T], target [B, T]); no token is padding.
+    """Draw (params with NumPy arrays, source [B, T], target [B, T]); no token is padding."""
+    rng = np.random.default_rng(seed)
+    params = draw_params(model(cell, attention), rng)
+    source, target = rng.integers(4, TOKENS, (2, cell.batch, cell.time)).astype(np.int32)
+    return params, source, target
+
+
+def draw_params(network, rng: np.random.Generator) -> dict:
+    """Draw the params of a model of lstmcore as NumPy arrays.
 
     All weights differ, for the reason given in `benchmarks.speed.grid.draw`.
     """
-    rng = np.random.default_rng(seed)
 
     def normal(leaf):
         return rng.normal(0, leaf.shape[0] ** -0.5, leaf.shape).astype(np.float32)
 
-    params = jax.tree.map(normal, model(cell, attention).init(jax.random.key(0)))
-    source, target = rng.integers(4, TOKENS, (2, cell.batch, cell.time)).astype(np.int32)
-    return params, source, target
+    return jax.tree.map(normal, network.init(jax.random.key(0)))
 
 
 def gradients_by_name(gradients: dict) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ class Network(nn.Module):
     def __init__(self, params: dict):
         super().__init__()
         for name, layer in params.items():
-            self.add_module(name, _module(layer))
+            self.add_module(name, module_of(layer))
 
     def forward(self, source, previous):
         memory, state = self.encoder_0(self.source_embedding(source))
@@ -49,13 +49,13 @@ class Translator:
         names = [name for name, _ in self.network.named_parameters()]
         arrays = {name: array.numpy() for name, array in zip(names, gradients, strict=True)}
         found = {
-            name: _read(layer, lambda field, name=name: arrays[f"{name}.{field}"])
+            name: in_our_layout(layer, lambda field, name=name: arrays[f"{name}.{field}"])
             for name, layer in self.params.items()
         }
         return {"loss": loss.detach().numpy()} | gradients_by_name(found)
 
 
-def _module(layer) -> nn.Module:
+def module_of(layer) -> nn.Module:
     """Return a layer of PyTorch with these weights; an LSTM's second bias is 0."""
     match layer:
         case EmbeddingParams(table):
@@ -74,8 +74,8 @@ def _module(layer) -> nn.Module:
     return module
 
 
-def _read(layer, gradient):
-    """Return the gradients of a layer in lstmcore's layout."""
+def in_our_layout(layer, gradient):
+    """Return the gradients of a layer as its params, from a function from names to arrays."""
     match layer:
         case EmbeddingParams():
             return EmbeddingParams(gradient("weight"))
