@@ -225,7 +225,8 @@ def _our_time(records: Sequence[Record], cell) -> str:
     seconds = ours(records, cell)
     text = time_or_size(seconds, "s")
     if records[0].case == "greedy":
-        text += f" ({Cell(*cell).batch * Cell(*cell).time / seconds:,.0f} tokens/s)"
+        rate = float(f"{Cell(*cell).batch * Cell(*cell).time / seconds:.3g}")  # three digits
+        text += f" ({rate:,.0f} tokens/s)"
     return text
 
 

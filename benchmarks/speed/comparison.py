@@ -51,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"cannot write {path}: {error.strerror}")
         return 2
+    print("ratio: their time / our time, above 1 lstmcore is faster")
     try:
         measure(planned, results, path)
     except KeyboardInterrupt:
