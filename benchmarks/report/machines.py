@@ -52,7 +52,8 @@ def _rows(results: Results, mode: str) -> list[list[str]]:
     head = [f"{name}, {machine['cores']} cores, {machine['system']}"]
     head += [versions.get(package, NOTHING) for package in ("jax", "torch")]
     head += [results.commit[:9] if results.commit else versions["lstmcore"]]
-    caveats = ["quick run"] * results.settings["quick"] + ["interrupted"] * (not results.complete)
+    caveats = ["quick run"] * bool(results.settings.get("quick"))
+    caveats += ["interrupted"] * (not results.complete)
     return [
         [
             *head,

@@ -91,7 +91,7 @@ class Summary(NamedTuple):
 
     mean: geometric mean of their time / our time
     lowest: the smallest of them
-    below: in how many cells it is below 1
+    below: in how many cells it is below 1, compared as printed, with two decimals
     count: cells
     """
 
@@ -103,7 +103,7 @@ class Summary(NamedTuple):
     @classmethod
     def of(cls, values: Collection[float]) -> Summary:
         """Summarise ratios, of which there is at least one."""
-        below = sum(value < 1 for value in values)
+        below = sum(round(value, 2) < 1 for value in values)
         return cls(geometric_mean(values), min(values), below, len(values))
 
 

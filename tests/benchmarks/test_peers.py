@@ -131,7 +131,9 @@ def test_a_batch_split_over_devices_gives_the_same_gradients():
         "mock.patch('jax.local_devices', return_value=one_device).start();"
         "whole = Layer(*data);"
         "assert len(whole.devices) == 1;"
-        "parity.check_layers(whole, split)",
+        "parity.check_layers(whole, split);"
+        "whole.compile('train');"
+        "split.compile('train')",
         variables={"JAX_PLATFORMS": "cpu"},
     )
 
@@ -199,6 +201,11 @@ def test_records_of_both_clocks_and_of_older_files_are_read(tmp_path):
     path.write_text(json.dumps(contents), encoding="utf-8")
     assert Results.load(path).records == [older, newer]
     assert older.clock == "wall"
+
+
+def test_a_summary_counts_ratios_below_1_as_they_are_printed():
+    found = tables.Summary.of([0.25, 0.994, 0.996, 4.0])
+    assert (found.lowest, found.below, found.count) == (0.25, 2, 4)
 
 
 def test_geometric_mean():

@@ -83,6 +83,13 @@ class Layer(JaxLayer):
         _, pull_back = jax.vjp(h_and_forget, params, x)
         return pull_back((d_h, d_h))
 
+    def compile(self, case):
+        jax.clear_caches()
+        program = self.program(case)
+        if len(self.devices) > 1:
+            program = jax.jit(program)  # around one with its batch split, which cannot be lowered
+        program.lower(*self.arguments(case)).compile()
+
     def read(self, case, result):
         return named(case, result if case == "train" else result[1])
 
