@@ -11,6 +11,7 @@ cache, and no array [T, B, 4H] is ever written to memory.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,7 +20,8 @@ import jax.numpy as jnp
 
 from lstmcore.dtypes import accumulation_dtype
 from lstmcore.engine.forward import Activations, Inputs, Residuals
-from lstmcore.engine.layout import Index, Layout, Steps
+from lstmcore.engine.product import make_product
+from lstmcore.engine.steps import Index, Steps
 from lstmcore.types import LSTMParams, LSTMState, Trace
 
 STEPS_WORTH_A_COPY = 8  # of the recurrent weights, transposed
@@ -28,7 +30,6 @@ BLOCK_ROWS = 256  # steps times batch in one block: enough for fast products, fe
 
 
 def backward(
-    layout: Layout,
     inputs: Inputs,
     residuals: Residuals,
     d_final: LSTMState,
@@ -40,7 +41,6 @@ def backward(
     """Compute the gradients with respect to `inputs` from those of the results.
 
     Args:
-      layout: of the arrays of a step.
       inputs: Inputs of the forward pass.
       residuals: Residuals that it kept.
       d_final: LSTMState [B, H]. Here and in `d_trace` a leaf None is zero and costs nothing.
@@ -54,27 +54,23 @@ def backward(
     batch, timesteps, _ = x.shape
     acc_dtype = accumulation_dtype(params.kernel.dtype)
     kernel, recurrent_kernel = (leaf.astype(acc_dtype) for leaf in params[:2])
-    # Transposed before the loop, the weights are copied once; within it, each product does it anew.
-    worth_it = timesteps >= STEPS_WORTH_A_COPY
-    transposed = layout.transpose(recurrent_kernel.T) if worth_it else None
     steps = Steps(timesteps, reverse)
+    # Transposed before the loop, the weights are copied once; within it, each product does it anew.
+    transposed = recurrent_kernel.T if timesteps >= STEPS_WORTH_A_COPY else None
+    back = make_product(batch, transposed, recurrent_kernel, dtype=acc_dtype)
     run = _Run(
-        layout, steps, activations, inputs, residuals, d_trace,
-        acc_dtype, kernel, recurrent_kernel, transposed,
-    )  # fmt: skip
+        steps, activations, inputs, residuals, d_trace, acc_dtype, kernel, recurrent_kernel, back
+    )
 
-    like = layout.transpose(state.c)  # zeros made from it are sharded as it is
+    like = state.c  # zeros made from it are sharded as it is
     longest = max(BLOCK_ROWS // batch, FEWEST_STEPS)
     blocks = -(-timesteps // longest)
     length = -(-timesteps // blocks)  # so that blocks are about equally long
     d_state = LSTMState(
-        *(
-            jnp.zeros_like(like) if d is None else layout.transpose(d).astype(acc_dtype)
-            for d in d_final
-        )
+        *(jnp.zeros_like(like) if d is None else d.astype(acc_dtype) for d in d_final)
     )
     d_params = jax.tree.map(lambda leaf: jnp.zeros_like(like, shape=leaf.shape), params)
-    d_z = jnp.zeros_like(like, shape=_shape_of_d_z(layout, length, batch, state.h.shape[1]))
+    d_z = jnp.zeros_like(like, shape=(length, batch, recurrent_kernel.shape[1]))
     d_mask = None if dropout_mask is None else jnp.zeros_like(state.h, acc_dtype)
     carry = d_state, Inputs(d_params, jnp.zeros_like(x), None, d_mask), d_z
 
@@ -85,7 +81,7 @@ def backward(
 
     carry = jax.lax.fori_loop(0, full, from_the_end, carry)
     d_state, gradients, _ = _block(run, 0, timesteps - full * length, carry)
-    d_h, d_c = map(layout.transpose, d_state)
+    d_h, d_c = d_state
     return Inputs(
         params=jax.tree.map(lambda d, leaf: d.astype(leaf.dtype), gradients.params, params),
         x=gradients.x,
@@ -100,11 +96,9 @@ class _Run(NamedTuple):
     Attributes:
       acc_dtype: in which gradients are summed up.
       kernel, recurrent_kernel: the weights in that dtype.
-      transposed: the transpose of the recurrent kernel, in the layout; None to make it anew in
-        each step.
+      back: the function d(z) [B, 4H] -> d(z) U^T [B, H].
     """
 
-    layout: Layout
     steps: Steps
     activations: Activations
     inputs: Inputs
@@ -113,7 +107,7 @@ class _Run(NamedTuple):
     acc_dtype: Any
     kernel: jax.Array
     recurrent_kernel: jax.Array
-    transposed: jax.Array | None
+    back: Callable
 
 
 def _block(run: _Run, first: Index, count: int, carry: Any) -> Any:
@@ -121,9 +115,9 @@ def _block(run: _Run, first: Index, count: int, carry: Any) -> Any:
 
     carry: (d_state, gradients, d_z), the gradients being Inputs without a state.
     """
-    layout, steps, inputs = run.layout, run.steps, run.inputs
+    steps, inputs = run.steps, run.inputs
     d_state, gradients, d_z = carry
-    c_before = _block_before(run.residuals.c, layout.transpose(inputs.state.c), first, count)
+    c_before = _block_before(run.residuals.c, inputs.state.c, first, count)
 
     def step(k: Index, carry: Any) -> Any:
         place = count - 1 - k
@@ -137,16 +131,16 @@ def _block(run: _Run, first: Index, count: int, carry: Any) -> Any:
     h_before = h_before.astype(run.acc_dtype)
     if inputs.mask is not None:  # its d(z) is 0 there, but 0 * NaN is not
         h_before = jnp.where(steps.block(inputs.mask, first, count)[:, :, None], h_before, 0)
-    d_kernel += _weight_gradient(layout, x, d_z)
+    d_kernel += _weight_gradient(x, d_z)
     h_in = h_before
     if inputs.dropout_mask is not None:  # the product saw h times the mask
         h_in = h_before * inputs.dropout_mask.astype(run.acc_dtype)[:, None]
-        d_h_in = _input_gradient(layout, run.recurrent_kernel, d_z, count)
+        d_h_in = _input_gradient(run.recurrent_kernel, d_z, count)
         d_mask += (d_h_in * h_before).sum(axis=1)
-    d_recurrent_kernel += _weight_gradient(layout, h_in, d_z)
+    d_recurrent_kernel += _weight_gradient(h_in, d_z)
     bias_gradient = _bias_gradient if inputs.params.bias.ndim == 1 else _biases_gradient
-    d_bias += bias_gradient(layout, d_z, count)
-    d_x = _input_gradient(layout, run.kernel, d_z, count).astype(inputs.x.dtype)
+    d_bias += bias_gradient(d_z, count)
+    d_x = _input_gradient(run.kernel, d_z, count).astype(inputs.x.dtype)
     gradients = Inputs(
         params=LSTMParams(d_kernel, d_recurrent_kernel, d_bias),
         x=steps.write_block(gradients.x, d_x, first),
@@ -161,7 +155,7 @@ def _step(run: _Run, s: Index, place: Index, c_before: jax.Array, carry: Any) ->
 
     carry: (d_state after the step, d_z of the block).
     """
-    layout, steps, inputs = run.layout, run.steps, run.inputs
+    steps, inputs = run.steps, run.inputs
     activation, recurrent_activation, output_activation = run.activations
     (d_h, d_c), d_z = carry
     i, f, g, o = (_gate(run.residuals.gates, s, k) for k in range(4))
@@ -171,7 +165,7 @@ def _step(run: _Run, s: Index, place: Index, c_before: jax.Array, carry: Any) ->
     def given(array: jax.Array | None) -> Any:  # from outside, of this step's results
         if array is None:
             return 0
-        return layout.transpose(steps.at(array, s)).astype(run.acc_dtype)
+        return steps.at(array, s).astype(run.acc_dtype)
 
     d_h = d_h + given(run.d_trace.h)
     d_c = d_c + given(run.d_trace.c)
@@ -185,15 +179,13 @@ def _step(run: _Run, s: Index, place: Index, c_before: jax.Array, carry: Any) ->
     ]
     if inputs.mask is not None:
         # A masked row skips the step: nothing flows into it, all flows on to the step before.
-        keep = layout.transpose(steps.at(inputs.mask, s)[:, None])
+        keep = steps.at(inputs.mask, s)[:, None]
         parts = [jnp.where(keep, part, 0) for part in parts]
-    d_z, latest = _put(layout, d_z, parts, place)
-    transposed = run.transposed
-    if transposed is None:
-        transposed = layout.transpose(run.recurrent_kernel.T)
-    d_h_before = layout.product(latest, transposed, run.acc_dtype)
+    latest = jnp.concatenate(parts, axis=1)
+    d_z = jax.lax.dynamic_update_index_in_dim(d_z, latest, place, 0)
+    d_h_before = run.back(latest)
     if inputs.dropout_mask is not None:
-        d_h_before = d_h_before * layout.transpose(inputs.dropout_mask).astype(run.acc_dtype)
+        d_h_before = d_h_before * inputs.dropout_mask.astype(run.acc_dtype)
     previous = LSTMState(d_h_before, through_c * f)
     if inputs.mask is not None:
         skipped = LSTMState(d_h, d_c)
@@ -201,66 +193,35 @@ def _step(run: _Run, s: Index, place: Index, c_before: jax.Array, carry: Any) ->
     return previous, d_z
 
 
-# Where the layouts differ: d(z) of a block is [steps, B, 4H] batch-major, [4, H, steps, B]
-# feature-major, so that the product of a step and those of the block both read it as it is.
+# The gradients of a block, from its d(z) [steps, B, 4H], which may hold more steps than `count`.
 
 
-def _shape_of_d_z(layout: Layout, length: int, batch: int, units: int) -> tuple[int, ...]:
-    return (4, units, length, batch) if layout.feature_major else (length, batch, 4 * units)
-
-
-def _put(
-    layout: Layout, d_z: jax.Array, parts: list[jax.Array], place: Index
-) -> tuple[jax.Array, jax.Array]:
-    """Return `d_z` with the four parts of one step at `place`; also that step alone."""
-    if not layout.feature_major:
-        latest = jnp.concatenate(parts, axis=1)
-        return jax.lax.dynamic_update_index_in_dim(d_z, latest, place, 0), latest
-    for k, part in enumerate(parts):
-        d_z = jax.lax.dynamic_update_slice(d_z, part[None, :, None], (k, 0, place, 0))
-    latest = jax.lax.dynamic_index_in_dim(d_z, place, 2, keepdims=False)
-    return d_z, latest.reshape(-1, latest.shape[-1])
-
-
-def _as_matrix(layout: Layout, d_z: jax.Array, count: int) -> jax.Array:
-    """Return d(z) of the block's steps, [rows, 4H] or [4H, rows]."""
-    if layout.feature_major:
-        four, units, _, batch = d_z.shape
-        return d_z[:, :, :count].reshape(four * units, count * batch)
-    return d_z[:count].reshape(-1, d_z.shape[-1])
-
-
-def _weight_gradient(layout: Layout, inputs: jax.Array, d_z: jax.Array) -> jax.Array:
+def _weight_gradient(inputs: jax.Array, d_z: jax.Array) -> jax.Array:
     """Compute the sum over all rows of inputs^T d(z), for inputs [B, steps, F]: [F, 4H]."""
     batch, count, width = inputs.shape
-    d_z = _as_matrix(layout, d_z, count)
-    if layout.feature_major:
-        inputs = inputs.transpose(2, 1, 0).reshape(width, count * batch)
-        return jax.lax.dot_general(inputs, d_z, (((1,), (1,)), ((), ())))
-    return inputs.swapaxes(0, 1).reshape(count * batch, width).T @ d_z
+    rows = inputs.swapaxes(0, 1).reshape(count * batch, width)
+    return rows.T @ _rows(d_z, count)
 
 
-def _bias_gradient(layout: Layout, d_z: jax.Array, count: int) -> jax.Array:
+def _bias_gradient(d_z: jax.Array, count: int) -> jax.Array:
     """Compute the sum over all rows of d(z): [4H]."""
-    return _as_matrix(layout, d_z, count).sum(axis=1 if layout.feature_major else 0)
+    return _rows(d_z, count).sum(axis=0)
 
 
-def _biases_gradient(layout: Layout, d_z: jax.Array, count: int) -> jax.Array:
+def _biases_gradient(d_z: jax.Array, count: int) -> jax.Array:
     """Compute the sum over the steps of d(z), for a bias of each example's own: [B, 4H]."""
-    if layout.feature_major:
-        return d_z[:, :, :count].sum(axis=2).reshape(-1, d_z.shape[-1]).T
     # On several cores XLA takes three times as long for the sum of a leading axis.
     return jax.lax.fori_loop(1, count, lambda k, total: total + _row(d_z, k), d_z[0])
 
 
-def _input_gradient(layout: Layout, kernel: jax.Array, d_z: jax.Array, count: int) -> jax.Array:
+def _input_gradient(kernel: jax.Array, d_z: jax.Array, count: int) -> jax.Array:
     """Compute d(z) W^T of the block: [B, steps, F]."""
-    batch = d_z.shape[-1] if layout.feature_major else d_z.shape[1]
-    width = kernel.shape[0]
-    d_z = _as_matrix(layout, d_z, count)
-    if layout.feature_major:
-        return (kernel @ d_z).reshape(width, count, batch).transpose(2, 1, 0)
-    return (d_z @ kernel.T).reshape(count, batch, width).swapaxes(0, 1)
+    product = _rows(d_z, count) @ kernel.T
+    return product.reshape(count, -1, kernel.shape[0]).swapaxes(0, 1)
+
+
+def _rows(d_z: jax.Array, count: int) -> jax.Array:
+    return d_z[:count].reshape(-1, d_z.shape[-1])
 
 
 def _row(array: jax.Array, s: Index) -> jax.Array:

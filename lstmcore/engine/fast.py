@@ -24,12 +24,9 @@ from lstmcore.engine.forward import (
     Inputs,
     Residuals,
     forward,
-    packed,
     residuals_from_trace,
     trace_from_residuals,
-    unpacked,
 )
-from lstmcore.engine.layout import BATCH_MAJOR, Layout, choose_layout
 from lstmcore.types import LSTMParams, LSTMState, Trace
 
 
@@ -93,7 +90,7 @@ def _run(options: Options, inputs: Inputs) -> tuple[LSTMState, Trace]:
 def _run_with_residuals(options: Options, inputs: Inputs) -> tuple[Any, Any]:
     inputs = jax.tree.map(lambda leaf: leaf.value, inputs, is_leaf=_is_primal)
     final, residuals = _forward(options, True, inputs)
-    trace = _in_layout(partial(_trace_from_packed, options), inputs, residuals)
+    trace = trace_from_residuals(residuals, options.reverse)
     return (final, trace), (inputs, residuals)
 
 
@@ -114,7 +111,7 @@ _run.defvjp(_run_with_residuals, _pull_back, symbolic_zeros=True)
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _forward(options: Options, keep_residuals: bool, inputs: Inputs) -> tuple[LSTMState, Any]:
-    return _in_layout(partial(_forward_in, options, keep_residuals), inputs)
+    return forward(inputs, keep_residuals=keep_residuals, **options.loop)
 
 
 @_forward.defjvp
@@ -123,16 +120,14 @@ def _forward_jvp(options: Options, keep_residuals: bool, primals: Any, tangents:
 
     def reference(differentiable: Inputs) -> Any:
         final, trace = _reference(options, inputs.mask, differentiable)
-        if keep_residuals:
-            return final, _in_layout(partial(_packed_from_trace, options), differentiable, trace)
-        return final, trace
+        return final, residuals_from_trace(trace, options.reverse) if keep_residuals else trace
 
     return jax.jvp(reference, (inputs._replace(mask=None),), (moved._replace(mask=None),))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _backward(options: Options, inputs: Inputs, residuals: Residuals, gradients: Any) -> Inputs:
-    return _in_layout(partial(_backward_in, options), inputs, residuals, gradients)
+    return backward(inputs, residuals, *gradients, **options.loop)
 
 
 @_backward.defjvp
@@ -147,43 +142,6 @@ def _backward_jvp(options: Options, primals: Any, tangents: Any) -> Any:
 
     arguments = inputs._replace(mask=None), gradients
     return jax.jvp(reference, arguments, (moved._replace(mask=None), moved_gradients))
-
-
-# The layout follows from the platform that a program is lowered for, which `jax.export` may name
-# on a computer of another kind. So both are traced where a CPU runs faster feature-major; lowering
-# keeps one, and residuals pass from one program part to the next packed in one shape.
-
-
-def _in_layout(compute: Callable, inputs: Inputs, *operands: Any) -> Any:
-    """Return compute(layout, inputs, *operands) in the layout for the platform that runs it."""
-    layout = choose_layout(inputs.x.shape[0], inputs.state.h.shape[1])
-    if not layout.feature_major:
-        return compute(layout, inputs, *operands)
-    return jax.lax.platform_dependent(
-        inputs,
-        *operands,
-        cpu=partial(compute, layout),
-        default=partial(compute, BATCH_MAJOR),
-    )
-
-
-def _forward_in(options: Options, keep_residuals: bool, layout: Layout, inputs: Inputs) -> Any:
-    final, record = forward(layout, inputs, keep_residuals=keep_residuals, **options.loop)
-    return final, packed(layout, record) if keep_residuals else record
-
-
-def _backward_in(
-    options: Options, layout: Layout, inputs: Inputs, residuals: Residuals, gradients: Any
-) -> Inputs:
-    return backward(layout, inputs, unpacked(layout, residuals), *gradients, **options.loop)
-
-
-def _trace_from_packed(options: Options, layout: Layout, _: Inputs, residuals: Residuals) -> Trace:
-    return trace_from_residuals(layout, unpacked(layout, residuals), options.reverse)
-
-
-def _packed_from_trace(options: Options, layout: Layout, _: Inputs, trace: Trace) -> Residuals:
-    return packed(layout, residuals_from_trace(layout, trace, options.reverse))
 
 
 def _reference(options: Options, mask: jax.Array | None, inputs: Inputs) -> tuple[LSTMState, Trace]:

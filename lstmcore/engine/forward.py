@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from lstmcore.activations import DifferentiableActivation
 from lstmcore.dtypes import accumulation_dtype
-from lstmcore.engine.layout import Index, Layout, Steps
+from lstmcore.engine.product import make_product
+from lstmcore.engine.steps import Index, Steps
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 
 Activations = tuple[DifferentiableActivation, DifferentiableActivation, DifferentiableActivation]
@@ -38,8 +39,8 @@ class Residuals(NamedTuple):
 
     Attributes:
       h: [B, T, H], on the time axis of x, so that the caller's `trace.h` is this very array.
-      c: [T, B, H] or [T, H, B] by layout, in the order of the steps.
-      gates: [T, 4, B, H] or [T, 4, H, B] likewise: i, f, g, o.
+      c: [T, B, H], in the order of the steps.
+      gates: [T, 4, B, H] likewise: i, f, g, o.
     """
 
     h: jax.Array
@@ -48,7 +49,6 @@ class Residuals(NamedTuple):
 
 
 def forward(
-    layout: Layout,
     inputs: Inputs,
     *,
     reverse: bool,
@@ -61,7 +61,6 @@ def forward(
     the same) and would carry a [T, B, 4H] array through memory.
 
     Args:
-      layout: of the arrays of a step.
       inputs: Inputs.
       reverse: run from the last index of the time axis to the first.
       activations: those of the candidate, of the gates and of the output.
@@ -74,15 +73,15 @@ def forward(
     steps = Steps(timesteps, reverse)
     write = _write_residuals if keep_residuals else _write_trace
 
-    project = layout.projection(params.kernel, params.recurrent_kernel, acc_dtype)
-    bias = layout.split(layout.transpose(jnp.atleast_2d(params.bias).astype(acc_dtype)))
-
-    dropout_mask = None if dropout_mask is None else layout.transpose(dropout_mask)
+    # One product instead of two, which counts where they are small.
+    weights = jnp.concatenate([params.kernel, params.recurrent_kernel])
+    project = make_product(state.h.shape[0], weights, dtype=acc_dtype)
+    bias = jnp.split(jnp.atleast_2d(params.bias).astype(acc_dtype), 4, axis=1)
 
     def step(s: Index, carry: Any) -> Any:
         (h, c), record = carry
         h_in = h if dropout_mask is None else h * dropout_mask
-        z = layout.split(project(layout.transpose(steps.at(x, s)), h_in))
+        z = jnp.split(project(jnp.concatenate([steps.at(x, s), h_in], axis=1)), 4, axis=1)
         z_i, z_f, z_g, z_o = (part + b for part, b in zip(z, bias, strict=True))
         i = recurrent_activation(z_i)
         f = recurrent_activation(z_f)
@@ -91,90 +90,64 @@ def forward(
         new_c = f * c + i * g
         new_h = (o * output_activation(new_c)).astype(dtype)
         if mask is not None:  # a masked step changes nothing, and its gates are 0
-            keep = layout.transpose(steps.at(mask, s)[:, None])
+            keep = steps.at(mask, s)[:, None]
             i, f, g, o = (jnp.where(keep, gate, 0) for gate in (i, f, g, o))
             new_h, new_c = jnp.where(keep, new_h, h), jnp.where(keep, new_c, c)
         values = Trace(new_h, new_c, Gates(i, f, g, o))
-        return LSTMState(new_h, new_c), write(layout, steps, record, values, s)
+        return LSTMState(new_h, new_c), write(steps, record, values, s)
 
-    initial = LSTMState(*map(layout.transpose, state))
-    record = (_empty_residuals if keep_residuals else _empty_trace)(layout, state, timesteps)
-    final, record = jax.lax.fori_loop(0, timesteps, step, (initial, record))
-    return LSTMState(*map(layout.transpose, final)), record
+    record = (_empty_residuals if keep_residuals else _empty_trace)(state, timesteps)
+    return jax.lax.fori_loop(0, timesteps, step, (state, record))
 
 
 # Empty records are zeros made from the state, so that they are sharded as it is.
 
 
-def _empty_trace(layout: Layout, state: LSTMState, timesteps: int) -> Trace:
+def _empty_trace(state: LSTMState, timesteps: int) -> Trace:
     batch, units = state.h.shape
     h, c = (jnp.zeros_like(leaf, shape=(batch, timesteps, units)) for leaf in state)
     return Trace(h, c, Gates(c, c, c, c))
 
 
-def _write_trace(layout: Layout, steps: Steps, trace: Trace, values: Trace, s: Index) -> Trace:
-    def write(old: jax.Array, new: jax.Array) -> jax.Array:
-        return steps.write(old, layout.transpose(new), s)
-
-    return jax.tree.map(write, trace, values)
+def _write_trace(steps: Steps, trace: Trace, values: Trace, s: Index) -> Trace:
+    return jax.tree.map(lambda old, new: steps.write(old, new, s), trace, values)
 
 
-def _empty_residuals(layout: Layout, state: LSTMState, timesteps: int) -> Residuals:
+def _empty_residuals(state: LSTMState, timesteps: int) -> Residuals:
     batch, units = state.h.shape
-    h, c = state.h, layout.transpose(state.c)
     return Residuals(
-        h=jnp.zeros_like(h, shape=(batch, timesteps, units)),
-        c=jnp.zeros_like(c, shape=(timesteps, *c.shape)),
-        gates=jnp.zeros_like(c, shape=(timesteps, 4, *c.shape)),
+        h=jnp.zeros_like(state.h, shape=(batch, timesteps, units)),
+        c=jnp.zeros_like(state.c, shape=(timesteps, batch, units)),
+        gates=jnp.zeros_like(state.c, shape=(timesteps, 4, batch, units)),
     )
 
 
-def _write_residuals(
-    layout: Layout, steps: Steps, residuals: Residuals, values: Trace, s: Index
-) -> Residuals:
+def _write_residuals(steps: Steps, residuals: Residuals, values: Trace, s: Index) -> Residuals:
     gates = residuals.gates
     for place, gate in enumerate(values.gates):
         gates = jax.lax.dynamic_update_slice(gates, gate[None, None], (s, place, 0, 0))
     return Residuals(
-        h=steps.write(residuals.h, layout.transpose(values.h), s),
+        h=steps.write(residuals.h, values.h, s),
         c=jax.lax.dynamic_update_index_in_dim(residuals.c, values.c, s, 0),
         gates=gates,
     )
 
 
-def packed(layout: Layout, residuals: Residuals) -> Residuals:
-    """Return residuals of one shape for both layouts, [T, B, H] and [T, 4, B, H], without a copy.
-
-    Where the layout is feature-major, their axes have no meaning until they are `unpacked`.
-    """
-    if not layout.feature_major:
-        return residuals
-    *_, units, batch = residuals.c.shape
-    c, gates = (leaf.reshape(*leaf.shape[:-2], batch, units) for leaf in residuals[1:])
-    return Residuals(residuals.h, c, gates)
-
-
-def unpacked(layout: Layout, residuals: Residuals) -> Residuals:
-    """Return packed residuals in the layout, the inverse of `packed`."""
-    return packed(layout, residuals)  # it exchanges the sizes of two axes
-
-
-def trace_from_residuals(layout: Layout, residuals: Residuals, reverse: bool) -> Trace:
+def trace_from_residuals(residuals: Residuals, reverse: bool) -> Trace:
     """Return the residuals as a Trace [B, T, H] on the time axis of x."""
 
     def public(array: jax.Array) -> jax.Array:
-        array = array[::-1] if reverse else array
-        return array.transpose((2, 0, 1) if layout.feature_major else (1, 0, 2))
+        return (array[::-1] if reverse else array).swapaxes(0, 1)
 
     gates = Gates(*(public(residuals.gates[:, gate]) for gate in range(4)))
     return Trace(residuals.h, public(residuals.c), gates)
 
 
-def residuals_from_trace(layout: Layout, trace: Trace, reverse: bool) -> Residuals:
+def residuals_from_trace(trace: Trace, reverse: bool) -> Residuals:
     """Return a Trace as residuals, the inverse of `trace_from_residuals`."""
 
     def internal(array: jax.Array) -> jax.Array:
-        array = array.transpose((1, 2, 0) if layout.feature_major else (1, 0, 2))
+        array = array.swapaxes(0, 1)
         return array[::-1] if reverse else array
 
     return Residuals(trace.h, internal(trace.c), jnp.stack([*map(internal, trace.gates)], axis=1))

@@ -1,0 +1,116 @@
+"""The product of a step's rows with the weights, in the form that is fastest on a CPU.
+
+In each step of a loop a thin array, one row for each example, meets wide weights that stay the
+same. Three forms of that product give the same numbers:
+
+    PLAIN            a @ W              [B, K] @ [K, N]
+    ROWS_TRANSPOSED  dot(a^T, W)        [K, B], [K, N], summed over the first axis of both
+    TRANSPOSED       (W^T @ a^T)^T      [N, K] @ [K, B]
+
+A CPU's matrix product goes over the weights once for each group of a few rows. Weights that
+outgrow its cache are then read again and again, unless the numbers of all rows that meet one
+weight lie side by side: a^T. To transpose the rows costs little beside the product, but not
+nothing, so small weights and few rows are multiplied as they are. Transposed throughout, the
+product is faster still where the rows fill whole vectors of the processor; its result must be
+transposed back, which pays for long sums. `docs/performance.md` has the measurements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+from typing import Any
+
+import jax
+import jax.export
+import jax.numpy as jnp
+
+FEWEST_ROWS = 6  # worth transposing
+FEWEST_WEIGHTS = 2**17
+FEWEST_COLUMNS = 300  # of the result, for each number that is transposed
+LONG_SUM = 1000
+
+
+class Form(Enum):
+    """How the product of rows with weights is computed."""
+
+    PLAIN = "plain"
+    ROWS_TRANSPOSED = "rows transposed"
+    TRANSPOSED = "transposed"
+
+
+def choose_form(rows: int, length: int, columns: int) -> Form:
+    """Return the form that was measured to be fastest for [rows, length] @ [length, columns].
+
+    A symbolic number of rows, of `jax.export`, is multiplied as it is.
+    """
+    if (
+        jax.export.is_symbolic_dim(rows)
+        or rows < FEWEST_ROWS
+        or length * columns < FEWEST_WEIGHTS
+        or columns < FEWEST_COLUMNS
+    ):
+        return Form.PLAIN
+    fills_vectors = rows == 8 or rows % 16 == 0
+    return Form.TRANSPOSED if fills_vectors and length >= LONG_SUM else Form.ROWS_TRANSPOSED
+
+
+def make_product(
+    rows: int, weights: Any, transposed: Any = None, *, dtype: Any
+) -> Callable[[jax.Array], jax.Array]:
+    """Return the function [B, K] -> [B, N] that multiplies the rows of one step by the weights.
+
+    On CPUs it takes the form that `choose_form` chooses, if it has the weights that the form reads.
+    On other platforms it is plain: their compilers arrange products by themselves. Which platform
+    it is follows from what a program is lowered for, since `jax.export` may name another one than
+    that of this computer.
+
+    Args:
+      rows: B.
+      weights: [K, N]; None if there are only the transposed ones.
+      transposed: [N, K], the same numbers, if there is such a copy. What no form reads is never
+        computed.
+      dtype: of the result.
+    """
+    length, columns = transposed.shape[::-1] if weights is None else weights.shape
+    form = choose_form(rows, length, columns)
+    if form is Form.TRANSPOSED and transposed is None:
+        form = Form.ROWS_TRANSPOSED
+    if form is Form.ROWS_TRANSPOSED and weights is None:
+        form = Form.PLAIN
+    plain, of_form = (partial(_COMPUTE[each], dtype=dtype) for each in (Form.PLAIN, form))
+
+    def product(array: jax.Array) -> jax.Array:
+        if form is Form.PLAIN:
+            return plain(array, weights, transposed)
+        return jax.lax.platform_dependent(array, weights, transposed, cpu=of_form, default=plain)
+
+    return product
+
+
+def _plain(rows: jax.Array, weights: Any, transposed: Any, *, dtype: Any) -> jax.Array:
+    weights = transposed.T if weights is None else weights
+    return jnp.matmul(rows, weights, preferred_element_type=dtype)
+
+
+# XLA would undo a transpose within the product that reads it, were it not for the barrier.
+
+
+def _rows_transposed(rows: jax.Array, weights: Any, _: Any, *, dtype: Any) -> jax.Array:
+    columns = jax.lax.optimization_barrier(rows.T)
+    over_first_axes = (((0,), (0,)), ((), ()))
+    return jax.lax.dot_general(columns, weights, over_first_axes, preferred_element_type=dtype)
+
+
+def _transposed(rows: jax.Array, _: Any, transposed: Any, *, dtype: Any) -> jax.Array:
+    columns = jax.lax.optimization_barrier(rows.T)
+    product = jnp.matmul(transposed, columns, preferred_element_type=dtype)
+    return jax.lax.optimization_barrier(product).T
+
+
+_COMPUTE = {
+    Form.PLAIN: _plain,
+    Form.ROWS_TRANSPOSED: _rows_transposed,
+    Form.TRANSPOSED: _transposed,
+}
