@@ -33,6 +33,7 @@ PROGRAMS = "LSTMCORE_TESTED_PROGRAMS"
 if PROGRAMS not in os.environ:
     os.environ[PROGRAMS] = tempfile.mkdtemp(prefix="lstmcore-tests-")
     atexit.register(shutil.rmtree, os.environ[PROGRAMS], ignore_errors=True)
+os.environ.setdefault("LSTMCORE_CACHE", os.environ[PROGRAMS])  # of commands in their own processes
 jax.config.update("jax_compilation_cache_dir", os.environ[PROGRAMS])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

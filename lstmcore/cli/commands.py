@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from lstmcore.cli import packages
+from lstmcore.cli.program_cache import use_program_cache
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 LARGEST = 2**31 - 1  # JAX counts with 32 bits
@@ -44,7 +45,10 @@ class _PlainFlags:
 
 
 class Command(_PlainFlags, TyperCommand):
-    """A command that first checks its packages, the devices of JAX and the size of numbers."""
+    """A command that first checks its packages, the devices of JAX and the size of numbers.
+
+    Programs that it compiles are kept for the next time, unless there is --no-cache.
+    """
 
     def parse_args(self, context, arguments) -> list[str]:
         known = {name for param in self.params for name in param.opts}
@@ -55,6 +59,7 @@ class Command(_PlainFlags, TyperCommand):
         return super().parse_args(context, arguments)
 
     def invoke(self, context) -> Any:
+        compile_anew = context.params.pop("no_cache")  # see `options.NoCache`
         for name, value in context.params.items():
             largest = LARGEST_SEED if name == "seed" else LARGEST
             if isinstance(value, int) and abs(value) > largest:
@@ -67,6 +72,8 @@ class Command(_PlainFlags, TyperCommand):
             # The command without the program, such as "translate train".
             packages.require_command(context.command_path.partition(" ")[2])
             check_jax()
+            if not compile_anew:
+                use_program_cache()
         except (ImportError, ValueError) as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from error
