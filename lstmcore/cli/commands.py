@@ -10,7 +10,6 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from lstmcore.cli import packages
-from lstmcore.cli.program_cache import use_program_cache
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 LARGEST = 2**31 - 1  # JAX counts with 32 bits
@@ -72,12 +71,15 @@ class Command(_PlainFlags, TyperCommand):
             # The command without the program, such as "translate train".
             packages.require_command(context.command_path.partition(" ")[2])
             check_jax()
-            if not compile_anew:
-                use_program_cache()
         except (ImportError, ValueError) as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from error
-        return super().invoke(context)
+        if compile_anew:
+            return super().invoke(context)
+        from lstmcore.cli.program_cache import program_cache
+
+        with program_cache():
+            return super().invoke(context)
 
 
 class Group(_PlainFlags, TyperGroup):
