@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from itertools import takewhile
 from typing import Any
@@ -101,6 +102,8 @@ class Commands(Group):
 
 def _load(name: str) -> Any:
     """Return the command itself, in place of its placeholder in the help."""
+    # XLA logs, as an error, what it thinks of the processor of each program read from the cache.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         import jax  # noqa: F401
     except ValueError as error:  # of a setting such as JAX_ENABLE_X64=maybe

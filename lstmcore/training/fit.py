@@ -157,8 +157,10 @@ def fit(
         result = lc.fit(..., checkpoint="run.safetensors", resume=True)     # starts, or goes on
 
     Args:
-      loss: function (params, batch) -> scalar; `batch` is `data` with fewer rows. With
-        `tbptt_steps`: (params, chunk, state) -> (scalar, state). A loss with a parameter
+      loss: function (params, batch) -> scalar; `batch` is `data` with fewer rows. It may also
+        return one number for each example, [B], of which the mean is minimised: a smaller last
+        batch is then filled up, and takes no compilation of its own. With `tbptt_steps`:
+        (params, chunk, state) -> (scalar, state). A loss with a parameter
         `key=None` is given a new random key in each step, for dropout and the like, and none when
         it is only measured, as on validation data; it needs `key`, and cannot be combined with
         `devices`.
@@ -248,6 +250,7 @@ def fit(
     initial_state = zeros_for_all if initial_state is None else initial_state
     plan = Plan(
         loss,
+        False,
         takes_key(loss, key, devices),
         captured_variables(loss) + captured_variables(initial_state),
         check_optimizer(optimizer),
@@ -257,7 +260,8 @@ def fit(
         tbptt_steps,
         initial_state,
     )
-    loss_dtype = check_loss(plan, params, data)
+    loss_dtype, by_example = check_loss(plan, params, data)
+    plan = plan._replace(by_example=by_example)
     training = before_training(params, plan.optimizer, loss_dtype, keep_best=patience is not None)
     history = {name: np.zeros(0, loss_dtype) for name in loss_names(validation)}
     run = _Run(State(training, history), plan, params)
