@@ -64,10 +64,13 @@ def program_cache() -> Iterator[None]:
 def used(cache: ProgramCache) -> Iterator[None]:
     """Let JAX use this cache, unless it uses one already."""
     import jax
-    from jax._src import compilation_cache
 
-    # No public function of JAX takes a cache. If a later version has not this door either, each
-    # run compiles anew, and a test fails.
+    # No public function of JAX takes a cache. If a later version has not this private name either,
+    # each run compiles anew, and a test fails.
+    try:
+        from jax._src import compilation_cache
+    except ImportError:
+        compilation_cache = None  # type: ignore[assignment]
     if getattr(compilation_cache, "_cache", cache) is not None:
         yield
         return
@@ -198,7 +201,7 @@ def remove_oldest(root: Path, most: int) -> None:
     Those of other versions of JAX, which are not used any more, are the first to go.
     """
     with suppress(OSError):
-        files = [(path.stat(), path) for path in root.rglob("*") if path.is_file()]
+        files = [(path.stat(), path) for path in root.rglob(f"*{PROGRAM}")]
         total = sum(status.st_size for status, _ in files)
         for status, path in sorted(files, key=lambda one: one[0].st_mtime):
             if total <= most:
@@ -210,8 +213,8 @@ def remove_oldest(root: Path, most: int) -> None:
 def _processor() -> str:
     """Return a digest of what this processor can do: a home may be shared by several computers."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        known = next(line for line in lines if line.startswith(("flags", "Features")))
+        with open("/proc/cpuinfo") as lines:  # the first core's alone, of hundreds
+            known = next(line for line in lines if line.startswith(("flags", "Features")))
     except (OSError, StopIteration):  # not Linux
         known = f"{platform.machine()} {platform.processor()}"
     return hashlib.sha256(known.encode()).hexdigest()[:12]

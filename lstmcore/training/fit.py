@@ -171,7 +171,7 @@ def fit(
         all examples in one batch); None for `optax.adam(1e-3)`, with moments of at least float32
         even for narrower params.
       epochs: number of passes through the data.
-      batch_size: examples per step; the last batch of an epoch (of each bucket) may be smaller.
+      batch_size: examples per step; the last batch of an epoch (of each bucket) may have fewer.
       key: random key for a new order of examples in each epoch, with Buckets also of the batches of
         all buckets; None keeps the order of `data`, one bucket after another.
       validation: like `data`, or Buckets; its loss is measured after each epoch.
@@ -232,6 +232,15 @@ def fit(
       ...     return jnp.mean((x_hat - x) ** 2)
       >>> result = lc.fit(loss, model.init(jax.random.key(0)), x, epochs=20, batch_size=16)
       >>> bool(result.history["loss"][-1] < result.history["loss"][0])
+      True
+
+      The same loss as one number for each example compiles sooner:
+
+      >>> def for_each(params, x):
+      ...     x_hat, _ = model.apply(params, x)
+      ...     return jnp.mean((x_hat - x) ** 2, axis=(1, 2))
+      >>> each = lc.fit(for_each, model.init(jax.random.key(0)), x, epochs=20, batch_size=16)
+      >>> bool(abs(each.history["loss"][-1] - result.history["loss"][-1]) < 1e-4)
       True
     """
     epochs = checks.check_count("epochs", epochs)

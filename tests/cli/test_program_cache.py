@@ -220,14 +220,16 @@ def test_programs_that_are_refused_are_not_kept_any_more(cache):
 
 def test_the_oldest_programs_are_removed(tmp_path):
     for age, name in enumerate(["a/new", "a/old", "b/oldest"]):
-        path = tmp_path / name
+        path = tmp_path / f"{name}.program"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(bytes(100))
         os.utime(path, (1e9 - age, 1e9 - age))
+    (tmp_path / "a" / "unusable").touch()
     remove_oldest(tmp_path, 200)
-    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["new", "old"]
+    assert sorted(path.stem for path in programs(tmp_path)) == ["new", "old"]
     remove_oldest(tmp_path, 0)
-    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+    assert not programs(tmp_path)
+    assert (tmp_path / "a" / "unusable").exists()
 
 
 def test_other_processors_and_versions_have_other_folders(monkeypatch, tmp_path):
