@@ -33,10 +33,15 @@ class compiled:
     everything else by identity. Nothing of the latter kind is kept alive, except objects without
     weak references (lists and dicts), which live as long as the functions beside them. A model is
     compared by the `apply` of its class, too.
+
+    Args:
+      function: its first parameter is the static one.
+      compiler_options: as in `jax.jit`, which takes them in its outermost call alone.
     """
 
-    def __init__(self, function: Callable) -> None:
+    def __init__(self, function: Callable, compiler_options: dict | None = None) -> None:
         self.function = function
+        self.options = compiler_options
         self.first = next(iter(inspect.signature(function).parameters))
         self.programs: dict[tuple, _Program] = {}  # the least recently used first
         update_wrapper(self, function)
@@ -50,7 +55,7 @@ class compiled:
         key = _key(fixed), shapes
         program = self.programs.pop(key, None)
         if program is None:
-            program = _Program(self.function)
+            program = _Program(self.function, self.options)
             key = _key(fixed, lambda _: self.programs.pop(key, None)), shapes
         self.programs[key] = program
         if len(self.programs) > LATEST:
@@ -65,14 +70,14 @@ class compiled:
 class _Program:
     """Jitted function that is lent its first argument for each call, and does not keep it."""
 
-    def __init__(self, function: Callable) -> None:
+    def __init__(self, function: Callable, options: dict | None) -> None:
         self.lent = lent = threading.local()
 
         def program(*arrays: Any, **named: Any) -> Any:
             return function(lent.fixed, *arrays, **named)
 
         program.__name__ = program.__qualname__ = function.__name__
-        self.jitted: Any = jax.jit(program)
+        self.jitted: Any = jax.jit(program, compiler_options=options)
 
     def __call__(self, fixed: Any, *arrays: Any, **named: Any) -> Any:
         before = getattr(self.lent, "fixed", None)

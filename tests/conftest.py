@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # before anything imports keras
@@ -24,6 +25,7 @@ import pytest
 import strategies
 
 import lstmcore as lc
+from lstmcore.cli.program_cache import ProgramCache, used
 
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "few")
 
@@ -33,9 +35,13 @@ PROGRAMS = "LSTMCORE_TESTED_PROGRAMS"
 if PROGRAMS not in os.environ:
     os.environ[PROGRAMS] = tempfile.mkdtemp(prefix="lstmcore-tests-")
     atexit.register(shutil.rmtree, os.environ[PROGRAMS], ignore_errors=True)
-jax.config.update("jax_compilation_cache_dir", os.environ[PROGRAMS])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+os.environ.setdefault("LSTMCORE_CACHE", os.environ[PROGRAMS])  # of commands in their own processes
+# The cache of the command: JAX's own on disk is not made for several processes that write.
+shared = ProgramCache(Path(os.environ[PROGRAMS]) / "tests")
+stack = ExitStack()
+stack.callback(shared.close)
+stack.enter_context(used(shared))
+atexit.register(stack.close)
 
 if PROFILE == "few":
     # Most of the time goes into compiling what runs once: let XLA and LLVM do no more than they

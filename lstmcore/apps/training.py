@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import jax
+import numpy as np
 
 from lstmcore.apps.settings import TrainingSettings
 from lstmcore.programs import compiled
 from lstmcore.training.fit import FitResult, fit
+
+# To optimise what runs once takes longer than to run it as it is.
+RUN_ONCE = {"xla_backend_optimization_level": 0}
 
 
 def fit_model(
@@ -35,10 +39,10 @@ def fit_model(
     Raises:
       ValueError, TypeError, NonFiniteLossError, KeyboardInterrupt: as `lc.fit`.
     """
-    init_key, key = jax.random.split(jax.random.key(settings.seed))
+    params, key = _init(model, np.int64(settings.seed))
     return fit(
         loss,
-        _init(model, init_key),
+        params,
         data,
         optimizer=adam(settings.learning_rate) if optimizer is None else optimizer,
         epochs=settings.epochs,
@@ -58,6 +62,8 @@ def adam(learning_rate: float):
     return optax.adam(learning_rate)
 
 
-@compiled
-def _init(model, key) -> dict:
-    return model.init(key)
+@partial(compiled, compiler_options=RUN_ONCE)
+def _init(model, seed) -> tuple[dict, jax.Array]:
+    """Return the initial params, and the key of the training."""
+    init_key, key = jax.random.split(jax.random.key(seed))
+    return model.init(init_key), key

@@ -81,6 +81,7 @@ def anomalies(  # one parameter for each option of the command
     columns: options.Columns = None,
     resume: options.Resume = False,
     force: options.Force = False,
+    no_cache: options.NoCache = False,
     output: Annotated[Path | None, options.output(OUTPUT)] = None,
     *,
     chosen: dict[str, Any],

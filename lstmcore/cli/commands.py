@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from itertools import takewhile
 from typing import Any
@@ -44,7 +45,10 @@ class _PlainFlags:
 
 
 class Command(_PlainFlags, TyperCommand):
-    """A command that first checks its packages, the devices of JAX and the size of numbers."""
+    """A command that first checks its packages, the devices of JAX and the size of numbers.
+
+    Programs that it compiles are kept for the next time, unless there is --no-cache.
+    """
 
     def parse_args(self, context, arguments) -> list[str]:
         known = {name for param in self.params for name in param.opts}
@@ -55,6 +59,7 @@ class Command(_PlainFlags, TyperCommand):
         return super().parse_args(context, arguments)
 
     def invoke(self, context) -> Any:
+        compile_anew = context.params.pop("no_cache")  # see `options.NoCache`
         for name, value in context.params.items():
             largest = LARGEST_SEED if name == "seed" else LARGEST
             if isinstance(value, int) and abs(value) > largest:
@@ -70,7 +75,12 @@ class Command(_PlainFlags, TyperCommand):
         except (ImportError, ValueError) as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from error
-        return super().invoke(context)
+        if compile_anew:
+            return super().invoke(context)
+        from lstmcore.cli.program_cache import program_cache
+
+        with program_cache():
+            return super().invoke(context)
 
 
 class Group(_PlainFlags, TyperGroup):
@@ -92,6 +102,8 @@ class Commands(Group):
 
 def _load(name: str) -> Any:
     """Return the command itself, in place of its placeholder in the help."""
+    # XLA logs, as an error, what it thinks of the processor of each program read from the cache.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         import jax  # noqa: F401
     except ValueError as error:  # of a setting such as JAX_ENABLE_X64=maybe

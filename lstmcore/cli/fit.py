@@ -49,6 +49,7 @@ def fit(
     columns: options.Columns = None,
     resume: options.Resume = False,
     force: options.Force = False,
+    no_cache: options.NoCache = False,
     output: Annotated[Path | None, options.output(OUTPUT)] = None,
     *,
     chosen: dict[str, Any],

@@ -48,6 +48,7 @@ def forecast(  # one parameter for each option of the command
     folds: Folds = 0,
     resume: options.Resume = False,
     force: options.Force = False,
+    no_cache: options.NoCache = False,
     output: Annotated[Path | None, options.output(OUTPUT)] = None,
     *,
     chosen: dict[str, Any],

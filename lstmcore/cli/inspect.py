@@ -20,7 +20,7 @@ from lstmcore.apps.autoencoding.folder import Origin, read_settings
 from lstmcore.apps.run_folder import SETTINGS
 from lstmcore.cli import reading
 from lstmcore.cli.intervals import check_intervals
-from lstmcore.cli.options import of_data, of_output, reads_table
+from lstmcore.cli.options import NoCache, of_data, of_output, reads_table
 from lstmcore.cli.terminal import clear_errors, console
 from lstmcore.formatting import count, few
 from lstmcore.io import manifest
@@ -77,6 +77,7 @@ def inspect(
     window: Window = None,
     output: Page = None,
     force: Force = False,
+    no_cache: NoCache = False,
     *,
     reading_options: ReadOptions,
 ) -> None:

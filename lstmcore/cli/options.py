@@ -46,6 +46,9 @@ Resume = Annotated[
         help="Continue the run in the output folder, stopped or ended; start one if there is none.",
     ),
 ]
+NoCache = Annotated[  # taken by `commands.Command`, before the function of the command is called
+    bool, of_output("--no-cache", help="Compile anew, without the programs of earlier runs.")
+]
 Force = Annotated[bool, of_output("--force", help="Replace an earlier run in the output folder.")]
 
 

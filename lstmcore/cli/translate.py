@@ -60,6 +60,7 @@ def train(
         ),
     ] = False,
     force: options.Force = False,
+    no_cache: options.NoCache = False,
     output: Annotated[Path | None, options.output(OUTPUT)] = None,
     *,
     chosen: dict[str, Any],
@@ -181,6 +182,7 @@ def run(
             min=1, help="Width of the beam search; 1 takes the most probable token each time."
         ),
     ] = 4,
+    no_cache: options.NoCache = False,
 ) -> None:
     """Translate texts, or the lines of standard input; one translation per line.
 

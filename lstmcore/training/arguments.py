@@ -177,27 +177,33 @@ def zeros_for_all(params: Any, batch: Any) -> Any:
     return zero_states(params, rows_of(batch))
 
 
-def check_loss(plan: Plan, params: Any, data: tuple) -> Any:
-    """Return the dtype to record the loss in.
+def check_loss(plan: Plan, params: Any, data: tuple) -> tuple[Any, bool]:
+    """Return the dtype to record the loss in, and whether it is one number for each example.
 
     Raises:
-      ValueError: the loss is not a scalar for each part of the data, with `tbptt_steps` returns no
-        state like the one it was given, or with several devices is not a mean over the examples.
+      ValueError: the loss is neither a scalar nor a number for each example of each part of the
+        data, with `tbptt_steps` returns no state like the one it was given, or with several devices
+        is not a mean over the examples.
     """
     check = _check_loss_of_batch if plan.tbptt_steps is None else _check_loss_of_chunk
     for part in data:
-        dtype = check(plan, params, _batch(part, plan.batch_size))
-    if len(plan.devices) > 1:
+        dtype, by_example = check(plan, params, _batch(part, plan.batch_size))
+    if len(plan.devices) > 1 and not by_example:
         largest = max(data, key=rows_of)
         check_mean(plan.loss, params, jax.tree.map(lambda leaf: leaf[: plan.batch_size], largest))
-    return dtype
+    return dtype, by_example
 
 
-def _check_loss_of_batch(plan: Plan, params: Any, batch: Any) -> Any:
-    return _check_scalar(jax.eval_shape(plan.loss, params, batch))
+def _check_loss_of_batch(plan: Plan, params: Any, batch: Any) -> tuple[Any, bool]:
+    loss = jax.eval_shape(plan.loss, params, batch)
+    by_example = getattr(loss, "shape", None) == (rows_of(batch),)
+    if not by_example:
+        return _check_scalar(loss), False
+    checks.check_floating("loss", loss)
+    return accumulation_dtype(loss.dtype), True
 
 
-def _check_loss_of_chunk(plan: Plan, params: Any, batch: Any) -> Any:
+def _check_loss_of_chunk(plan: Plan, params: Any, batch: Any) -> tuple[Any, bool]:
     assert plan.tbptt_steps is not None
     length = min(plan.tbptt_steps, steps_of(batch))
     chunk = jax.eval_shape(partial(chunk_of, first=0, length=length), batch)
@@ -210,7 +216,7 @@ def _check_loss_of_chunk(plan: Plan, params: Any, batch: Any) -> Any:
         )
     dtype = _check_scalar(result[0])
     _check_same_state(state, result[1])
-    return dtype
+    return dtype, False
 
 
 def _batch(part: Any, batch_size: int) -> Any:

@@ -107,34 +107,42 @@ def put_everywhere(tree: Any, devices: tuple[jax.Device, ...]) -> Any:
 
 
 def spread(function: Callable, devices: tuple[jax.Device, ...]) -> Callable:
-    """Return `function(params, batch)` with the examples of the batch split over `devices`.
+    """Return `function(params, batch, real)` with the examples of the batch split over `devices`.
 
-    Its results must be means over the examples. Examples that do not divide evenly run on every
-    device, and are averaged with their weight.
+    Its results must be means over the examples, and if `real` is given over the real ones. A batch
+    that is filled up divides evenly. Of any other, the examples that do not divide evenly run on
+    every device, and are averaged with their weight.
     """
     if len(devices) < 2:
         return function
 
-    def mean_over_parts(params: Any, part: Any) -> Any:
-        return jax.lax.pmean(function(params, part), "examples")
+    def mean_over_parts(params: Any, part: Any, real: Any) -> Any:
+        means = function(params, part, real)
+        if real is None:
+            return jax.lax.pmean(means, "examples")
+        count = real.sum()
+        share = count / jax.lax.psum(count, "examples")
+        return jax.lax.psum(
+            jax.tree.map(lambda mean: share.astype(mean.dtype) * mean, means), "examples"
+        )
 
     parts = jax.shard_map(
         mean_over_parts,
         mesh=_mesh(devices),
-        in_specs=(EVERYWHERE, SPLIT),
+        in_specs=(EVERYWHERE, SPLIT, SPLIT),
         out_specs=EVERYWHERE,
         check_vma=False,  # gradients stay local until they are averaged here
     )
 
-    def spread_function(params: Any, batch: Any) -> Any:
+    def spread_function(params: Any, batch: Any, real: Any) -> Any:
         examples = len(jax.tree.leaves(batch)[0])
         even = examples - examples % len(devices)
         if even == 0:
-            return function(params, batch)
-        result = parts(params, jax.tree.map(lambda leaf: leaf[:even], batch))
+            return function(params, batch, None)
+        result = parts(params, jax.tree.map(lambda leaf: leaf[:even], batch), real)
         if even == examples:
             return result
-        rest = function(params, jax.tree.map(lambda leaf: leaf[even:], batch))
+        rest = function(params, jax.tree.map(lambda leaf: leaf[even:], batch), None)
         weight = even / examples
         return jax.tree.map(lambda a, b: weight * a + (1 - weight) * b, result, rest)
 

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from lstmcore.dtypes import accumulation_dtype
 from lstmcore.programs import compiled
 from lstmcore.training.devices import spread
-from lstmcore.training.minibatches import over_batches, over_chunks
+from lstmcore.training.minibatches import Batching, over_batches, over_chunks
 
 EPOCHS_PER_CALL = 1024  # at most; the length of the buffer for losses
 NOISE = 1  # folded into an epoch's key, for noise whose draws differ from those of its order
@@ -21,7 +23,9 @@ class Plan(NamedTuple):
     """Static arguments of the compiled program: all that is known before any array is.
 
     Attributes:
-      loss: (params, batch) -> scalar; with `tbptt_steps` (params, chunk, state) -> (scalar, state).
+      loss: (params, batch) -> scalar, or one number for each example; with `tbptt_steps`
+        (params, chunk, state) -> (scalar, state).
+      by_example: whether the loss returns one number for each example.
       noisy: whether the loss also takes a random key.
       captured_variables: of the loss and of `initial_state`; they are only compared.
       optimizer: from optax.
@@ -33,6 +37,7 @@ class Plan(NamedTuple):
     """
 
     loss: Callable
+    by_example: bool
     noisy: bool
     captured_variables: tuple
     optimizer: Any
@@ -55,7 +60,7 @@ class Training(NamedTuple):
     """
 
     epoch: jax.Array
-    params: dict
+    params: Any
     optimizer_state: tuple
     finite: jax.Array
     best: dict | None
@@ -74,14 +79,21 @@ class Steps(NamedTuple):
 
 def before_training(params: Any, optimizer: Any, dtype: Any, *, keep_best: bool) -> Training:
     """Return the state before the first epoch; losses are compared in `dtype`."""
+    start = _start((optimizer, np.dtype(dtype).name), params)
+    return start._replace(params=params, best=params if keep_best else None)
+
+
+@compiled  # as one program: each array made outside of it would be one more to compile
+def _start(fixed: tuple, params: Any) -> Training:
+    optimizer, dtype = fixed
     with jax.numpy_dtype_promotion("standard"):
         optimizer_state = optimizer.init(params)
     return Training(
         epoch=jnp.int32(0),
-        params=params,
+        params=None,
         optimizer_state=optimizer_state,
         finite=jnp.bool(True),
-        best=params if keep_best else None,
+        best=None,
         best_loss=jnp.array(jnp.inf, dtype),
         best_epoch=jnp.int32(0),
     )
@@ -119,20 +131,20 @@ def run_epochs(
     """
     learn, measure = _whole(plan) if plan.tbptt_steps is None else _truncated(plan)
 
-    def mean_loss(params: Any, parts: tuple) -> jax.Array:
-        def visit(_: None, batch: Any) -> tuple:
-            return None, measure(params, batch)
+    batching = Batching(plan.batch_size, max(1, len(plan.devices)) if plan.by_example else None)
 
-        return over_batches(visit, None, parts, plan.batch_size)[1]
+    def mean_loss(params: Any, parts: tuple) -> jax.Array:
+        def visit(_: None, batch: Any, real: Any) -> tuple:
+            return None, measure(params, batch, real)
+
+        return over_batches(visit, None, parts, batching)[1]
 
     def epoch(carry: tuple) -> tuple:
         training, losses = carry
         order_key: Any = None if key is None else jax.random.fold_in(key, training.epoch)
         noise_key = jax.random.fold_in(order_key, NOISE) if plan.noisy else None
         steps = Steps(training.params, training.optimizer_state, training.finite, noise_key)
-        (params, state, finite, _), value = over_batches(
-            learn, steps, data, plan.batch_size, order_key
-        )
+        (params, state, finite, _), value = over_batches(learn, steps, data, batching, order_key)
         measured = {"loss": value}
         if validation is not None:
             value = measured["validation_loss"] = mean_loss(params, validation)
@@ -162,16 +174,34 @@ def run_epochs(
 
 def _whole(plan: Plan) -> tuple[Callable, Callable]:
     """Return the functions of a batch: (step of the optimizer, measurement of the loss)."""
-    loss = spread(plan.loss, plan.devices)
-    gradient = spread(jax.value_and_grad(plan.loss), plan.devices)
+    loss = spread(_mean_loss(plan), plan.devices)
+    gradient = spread(jax.value_and_grad(_mean_loss(plan)), plan.devices)
     descend = _descent(plan.optimizer)
 
-    def learn(steps: Steps, batch: Any) -> tuple[Steps, jax.Array]:
+    def learn(steps: Steps, batch: Any, real: Any) -> tuple[Steps, jax.Array]:
         steps, key = _split_key(steps)
-        value, gradients = gradient(steps.params, batch, **key)
-        return descend(steps, value, gradients, lambda params: loss(params, batch, **key)), value
+        given = batch, real
+        value, gradients = gradient(steps.params, *given, **key)
+        return descend(steps, value, gradients, lambda params: loss(params, *given, **key)), value
 
     return learn, loss
+
+
+def _mean_loss(plan: Plan) -> Callable:
+    """Return the loss as a function (params, batch, real) -> scalar, of the real examples alone."""
+
+    def mean(params: Any, batch: Any, real: Any, **key: jax.Array) -> jax.Array:
+        values = plan.loss(params, batch, **key)
+        if not plan.by_example:
+            return values
+        values = values.astype(accumulation_dtype(values.dtype))
+        if real is None:
+            return values.mean()
+        weights = real.astype(values.dtype)
+        # Of several devices, one may have nothing but rows that fill the batch up.
+        return jnp.vdot(weights, values) / jnp.maximum(weights.sum(), 1)
+
+    return mean
 
 
 def _truncated(plan: Plan) -> tuple[Callable, Callable]:
@@ -189,7 +219,7 @@ def _truncated(plan: Plan) -> tuple[Callable, Callable]:
         state = jax.lax.cond(first, lambda: plan.initial_state(params, batch), lambda: state)
         return plan.loss(params, chunk, state, **key)
 
-    def learn(steps: Steps, batch: Any) -> tuple[Steps, jax.Array]:
+    def learn(steps: Steps, batch: Any, _: None) -> tuple[Steps, jax.Array]:
         def visit(carry: tuple, chunk: Any) -> tuple:
             steps, state, first = carry
             steps, key = _split_key(steps)
@@ -206,7 +236,7 @@ def _truncated(plan: Plan) -> tuple[Callable, Callable]:
         (steps, *_), value = over_chunks(visit, carry, batch, length)
         return steps, value
 
-    def measure(params: Any, batch: Any) -> jax.Array:
+    def measure(params: Any, batch: Any, _: None) -> jax.Array:
         def visit(state: Any, chunk: Any) -> tuple:
             value, state = plan.loss(params, chunk, state)
             return state, value

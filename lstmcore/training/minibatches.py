@@ -1,24 +1,36 @@
 """Loops over the data inside the compiled program: over batches of rows, over chunks of steps.
 
-Each calls `visit(carry, batch) -> (carry, value)` and returns (carry, mean value), where each
-example (or each step) has the same weight.
+Each returns (carry, mean value), where each example (or each step) has the same weight. A loop over
+chunks calls `visit(carry, chunk) -> (carry, value)`; one over batches `visit(carry, batch, real)`,
+where `real` is bool [B], False for a row that only fills the batch up, or None if all are real.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 
+class Batching(NamedTuple):
+    """How the examples are cut into batches.
+
+    Attributes:
+      size: examples in a batch; the last of a part may be smaller.
+      multiple_of: None, or every batch is filled up to the same length, a multiple of this.
+    """
+
+    size: int
+    multiple_of: int | None = None
+
+
 def over_batches(
-    visit: Callable, carry: Any, parts: tuple, batch_size: int, key: jax.Array | None = None
+    visit: Callable, carry: Any, parts: tuple, batching: Batching, key: jax.Array | None = None
 ) -> tuple[Any, jax.Array]:
-    """Visit all examples of all `parts` (buckets), in batches; the last of a part may be smaller.
+    """Visit all examples of all `parts` (buckets), in batches.
 
     With `key` in a random order: the examples within each part, then the batches of all parts.
     """
@@ -30,12 +42,13 @@ def over_batches(
     elif key is not None:
         keys = jax.random.split(key, len(parts) + 1)
         orders = [jax.random.permutation(*pair) for pair in zip(keys[1:], orders, strict=True)]
-        carry, total = _mixed(visit, carry, parts, orders, batch_size, keys[0])
+        carry, total = _mixed(visit, carry, parts, orders, batching, keys[0])
         return carry, total / examples
     total = 0
     for part, order in zip(parts, orders, strict=True):
-        carry, value = _one_part(visit, carry, part, order, min(batch_size, len(order)))
-        total += value
+        for batches in _cut(order, batching):
+            carry, value = _in_turn(visit, carry, part, batches)
+            total += value
     return carry, total / examples
 
 
@@ -77,45 +90,66 @@ def chunk_of(batch: Any, first: Any, length: int) -> Any:
     )
 
 
-def _one_part(
-    visit: Callable, carry: Any, part: Any, order: jax.Array, batch_size: int
-) -> tuple[Any, jax.Array]:
-    """Visit the batches of one part in turn; returns (carry, sum over examples)."""
-    full, rest = divmod(len(order), batch_size)
-    split = full * batch_size
-    take = partial(_take, visit, part)
+class _Batches(NamedTuple):
+    """Batches of one shape. rows: [N, B]; real: bool [N, B] or None; examples: NumPy [N]."""
+
+    rows: jax.Array
+    real: jax.Array | None
+    examples: np.ndarray
+
+
+def _cut(order: jax.Array, batching: Batching) -> list[_Batches]:
+    """Cut the rows of one part into batches: those of full length, and a last one that is shorter.
+
+    If batches are filled up, by copies of the last row, all have one shape.
+    """
+    count = len(order)
+    size = min(batching.size, count)
+    full, rest = divmod(count, size)
+    length = -(-size // batching.multiple_of) * batching.multiple_of if batching.multiple_of else 0
+    if not length or (rest == 0 and length == size):
+        pieces = [(order[: full * size].reshape(full, size), size)]
+        pieces += [(order[full * size :][None], rest)] * (rest > 0)
+        return [_Batches(rows, None, np.full(len(rows), each)) for rows, each in pieces]
+    places = np.full((full + (rest > 0), length), count)
+    places[:, :size] = np.arange(places.shape[0] * size).reshape(-1, size)
+    real = places < count
+    rows = order[np.minimum(places, count - 1)]
+    return [_Batches(rows, jnp.asarray(real), real.sum(axis=1))]
+
+
+def _in_turn(visit: Callable, carry: Any, part: Any, batches: _Batches) -> tuple[Any, jax.Array]:
+    """Visit batches of one part in turn; returns (carry, sum over examples)."""
+
+    def take(carry: Any, batch: tuple) -> tuple:
+        return _take(visit, part, carry, *batch)
+
     values: jax.Array
-    carry, values = jax.lax.scan(take, carry, order[:split].reshape(full, batch_size))
-    total = batch_size * values.sum()
-    if rest:
-        carry, value = take(carry, order[split:])
-        total += rest * value
-    return carry, total
+    carry, values = jax.lax.scan(take, carry, (batches.rows, batches.real))
+    return carry, (jnp.asarray(batches.examples, values.dtype) * values).sum()
 
 
 def _mixed(
-    visit: Callable, carry: Any, parts: tuple, orders: list, batch_size: int, key: jax.Array
+    visit: Callable, carry: Any, parts: tuple, orders: list, batching: Batching, key: jax.Array
 ) -> tuple[Any, jax.Array]:
     """Visit the batches of all parts in one random order; returns (carry, sum over examples).
 
-    Batches of one shape are one branch of the program: the full ones of a part, then its last one.
+    Batches of one shape are one branch of the program.
     """
     branches: list[Callable] = []
     batches: list[tuple[int, int, int]] = []  # (branch, which one of it, examples in it)
 
-    def add(part: Any, rows: jax.Array) -> None:
+    def add(part: Any, alike: _Batches) -> None:
         def branch(carry: Any, which: jax.Array) -> tuple:
-            return _take(visit, part, carry, rows[which])
+            real = None if alike.real is None else alike.real[which]
+            return _take(visit, part, carry, alike.rows[which], real)
 
-        batches.extend((len(branches), which, rows.shape[1]) for which in range(len(rows)))
+        batches.extend((len(branches), n, each) for n, each in enumerate(alike.examples.tolist()))
         branches.append(branch)
 
     for part, order in zip(parts, orders, strict=True):
-        size = min(batch_size, len(order))
-        full, rest = divmod(len(order), size)
-        add(part, order[: full * size].reshape(full, size))
-        if rest:
-            add(part, order[full * size :][None])
+        for alike in _cut(order, batching):
+            add(part, alike)
 
     def take(carry: Any, batch: tuple) -> tuple:
         branch, which, examples = batch
@@ -128,6 +162,6 @@ def _mixed(
     return carry, values.sum()
 
 
-def _take(visit: Callable, part: Any, carry: Any, rows: jax.Array) -> tuple:
+def _take(visit: Callable, part: Any, carry: Any, rows: jax.Array, real: jax.Array | None) -> tuple:
     """Visit these rows of a part."""
-    return visit(carry, jax.tree.map(lambda leaf: leaf[rows], part))
+    return visit(carry, jax.tree.map(lambda leaf: leaf[rows], part), real)

@@ -16,7 +16,7 @@ def no_training() -> Iterator[None]:
     """Let applications keep random weights: no test of theirs waits for a compilation."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "fit", _keep)
-        patch.setattr(training, "_init", lambda model, key: weights(model))
+        patch.setattr(training, "_init", lambda model, seed: (weights(model), None))
         yield
 
 

@@ -43,6 +43,18 @@ def assert_same(one, other):
     jax.tree.map(np.testing.assert_array_equal, one, other)
 
 
+@pytest.mark.parametrize("key", [None, 0])
+def test_a_loss_for_each_example_trains_as_its_mean(key):
+    def for_each(params, batch):
+        return jnp.mean((lc.dense(params, batch["x"]) - batch["y"]) ** 2, axis=(1, 2))
+
+    options = {"epochs": 3, "batch_size": 3, "validation": DATA}
+    options |= {"key": None if key is None else jax.random.key(key)}
+    mean, each = (lc.fit(loss, START, DATA, **options) for loss in (squared_error, for_each))
+    for a, b in zip(jax.tree.leaves(mean), jax.tree.leaves(each), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
 def test_without_a_key_bucket_follows_bucket_and_each_example_weighs_the_same():
     gradient = jax.jit(jax.value_and_grad(squared_error))
     params, state, losses = START, ADAM.init(START), []

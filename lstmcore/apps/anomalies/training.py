@@ -94,15 +94,15 @@ def training_windows(scaled: np.ndarray, settings: Settings) -> np.ndarray:
 
 
 def loss(model, settings: Settings, params, batch):
-    """Return the mean squared error of reconstruction or prediction on `batch` [B, span, F]."""
+    """Return the mean squared error of reconstruction or prediction of each window [B, span, F]."""
     return _error(model, settings, params, batch[:, : settings.window], batch)
 
 
 def noisy_loss(model, settings: Settings, params, batch, key=None):
-    """Return `loss` of a model that reads a corrupted batch; without a key, the batch as is."""
+    """Return the mean of `loss`, of a model that reads a corrupted batch if there is a key."""
     read = batch[:, : settings.window]
     read = corrupt(key, read, masking=settings.masking, gaussian=settings.gaussian)
-    return _error(model, settings, params, read, batch)
+    return _error(model, settings, params, read, batch).mean()
 
 
 @cache  # the same object for settings that differ in the seed alone: nothing is compiled again
@@ -117,7 +117,7 @@ def _error(model, settings: Settings, params, read, batch):
         # After row t: rows t + 1, ..., t + horizon, side by side.
         steps = range(1, settings.horizon + 1)
         batch = jnp.concatenate([batch[:, k : k + settings.window] for k in steps], axis=-1)
-    return jnp.mean((output - batch) ** 2)
+    return jnp.mean((output - batch) ** 2, axis=(1, 2))
 
 
 def _validation_start(rows: int, settings: Settings) -> int:

@@ -11,9 +11,10 @@ from lstmcore import series
 from lstmcore.apps.autoencoding.settings import Settings
 from lstmcore.apps.autoencoding.training import model_outputs, targets
 from lstmcore.apps.autoencoding.windows import Windows
+from lstmcore.programs import compiled
 from lstmcore.series import Table
 from lstmcore.study.record import Run
-from lstmcore.study.run import end_to_end
+from lstmcore.types import Trace
 
 WINDOWS_AT_ONCE = 1024  # so that memory does not grow with the table
 USES = ("training", "neither", "validation")  # "neither" overlaps both
@@ -38,7 +39,6 @@ class Part(NamedTuple):
 
 def outputs_of(model, params, table: Table, windows: Windows, settings: Settings) -> list[Part]:
     """Return the outputs of the trained model for every window of the table."""
-    apply = jax.jit(lambda params, x: model_outputs(model, params, x, settings))
     count, span = windows.rows.shape
     values, preprocessor = table.values[settings.first_row :], windows.preprocessor
     inputs = windows.values[:, : settings.window]
@@ -49,12 +49,16 @@ def outputs_of(model, params, table: Table, windows: Windows, settings: Settings
     used_for = np.full(count, USES[1], dtype=object)
     used_for[: windows.training], used_for[windows.validation_start :] = USES[0], USES[2]
     chunks: dict[str, list[np.ndarray]] = {name: [] for name in settings.outputs}
-    for start in range(0, count, WINDOWS_AT_ONCE):
-        chunk = slice(start, min(start + WINDOWS_AT_ONCE, count))
-        parts = zip(settings.outputs, apply(params, inputs[chunk]), strict=True)
-        for name, part in parts:
-            part = in_units(preprocessor, name, np.asarray(part), inputs[chunk], read[chunk])
-            chunks[name].append(part)
+    size = min(count, WINDOWS_AT_ONCE)
+    for start in range(0, count, size):
+        chunk = slice(start, min(start + size, count))
+        # Padded to one size, or the last ones would need a compilation of their own.
+        x = np.pad(inputs[chunk], ((0, start + size - chunk.stop), (0, 0), (0, 0)))
+        for name, part in zip(
+            settings.outputs, _outputs((settings, model), params, x), strict=True
+        ):
+            output = np.asarray(part)[: chunk.stop - start]
+            chunks[name].append(in_units(preprocessor, name, output, inputs[chunk], read[chunk]))
     return [
         Part(name, used_for, windows.rows[:, where], actual[:, where], np.concatenate(chunks[name]))
         for name, where in targets(settings)
@@ -86,4 +90,23 @@ def in_units(preprocessor: series.Preprocessor, name: str, output, inputs, rows)
 
 def encoder_run(model, params, windows: Windows, chosen, settings: Settings) -> Run:
     """Return the run of the encoder on the chosen windows, laid end to end as one example."""
-    return end_to_end(model, params, windows.values[chosen, : settings.window])
+    x = windows.values[chosen, : settings.window]
+    traces = _encoder_traces(model, params, x)
+
+    def joined(leaf):
+        return np.asarray(leaf).reshape(1, -1, leaf.shape[-1])
+
+    encoder = {name: jax.tree.map(joined, traces[name]) for name in model.layers if name in traces}
+    return Run.unmasked(joined(x), None, encoder)
+
+
+@compiled
+def _outputs(fixed: tuple, params, x) -> tuple:
+    settings, model = fixed
+    return model_outputs(model, params, x, settings)
+
+
+@compiled
+def _encoder_traces(model, params, x) -> dict[str, Trace]:
+    _, traces = model.apply(params, x)  # the decoder is not used, so it is not compiled either
+    return {name: trace for name, trace in traces.items() if name.startswith("encoder")}

@@ -63,10 +63,10 @@ def model_outputs(model, params, x, settings: Settings) -> tuple:
 
 
 def _loss(model, settings: Settings, params, batch):
-    """Return the mean squared error, added up over the targets."""
+    """Return the mean squared error of each example, added up over the targets."""
     outputs = model_outputs(model, params, batch[:, : settings.window], settings)
     errors = [
-        jnp.mean((output - batch[:, where]) ** 2)
+        jnp.mean((output - batch[:, where]) ** 2, axis=(1, 2))
         for output, (_, where) in zip(outputs, targets(settings), strict=True)
     ]
     return sum(errors)
