@@ -57,6 +57,7 @@ _NAMES = {
     "training.fit": ("fit", "FitResult", "NonFiniteLossError"),
     "training.train": ("Fitted", "train"),
     "training.devices": ("use_all_cores",),
+    "training.memory": ("retain_memory",),
     "series": ("windows",),
     "vocabulary": ("Vocabulary", "PADDING", "START", "END", "UNKNOWN"),
     "batching": ("Buckets", "buckets"),
@@ -151,6 +152,7 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.specs import Layer
     from lstmcore.training.devices import use_all_cores
     from lstmcore.training.fit import FitResult, NonFiniteLossError, fit
+    from lstmcore.training.memory import retain_memory
     from lstmcore.training.train import Fitted, train
     from lstmcore.types import (
         AdditiveAttention,

@@ -216,8 +216,8 @@ def _biases_gradient(d_z: jax.Array, count: int) -> jax.Array:
 
 def _input_gradient(kernel: jax.Array, d_z: jax.Array, count: int) -> jax.Array:
     """Compute d(z) W^T of the block: [B, steps, F]."""
-    product = _rows(d_z, count) @ kernel.T
-    return product.reshape(count, -1, kernel.shape[0]).swapaxes(0, 1)
+    d_x = _rows(d_z, count) @ kernel.T
+    return d_x.reshape(count, d_z.shape[1], kernel.shape[0]).swapaxes(0, 1)
 
 
 def _rows(d_z: jax.Array, count: int) -> jax.Array:

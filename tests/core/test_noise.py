@@ -20,7 +20,7 @@ from strategies import (
 
 import lstmcore as lc
 from lstmcore import engine, reference
-from lstmcore.engine.layout import BATCH_MAJOR, FEATURE_MAJOR
+from lstmcore.engine.product import Form
 
 few = settings(max_examples=max(2, settings.default.max_examples // 4))
 PARAMS = random_params(np.random.default_rng(0), 4, 32)
@@ -52,13 +52,13 @@ def test_backward_through_time_equals_numeric_differentiation(case, seed):
 
 
 @pytest.mark.parametrize(
-    ("layout", "kind", "reverse"),
+    ("form", "kind", "reverse"),
     [
-        (BATCH_MAJOR, "interior", True),
-        pytest.param(FEATURE_MAJOR, "none", False, marks=pytest.mark.thorough),
+        (Form.PLAIN, "interior", True),
+        pytest.param(Form.TRANSPOSED, "none", False, marks=pytest.mark.thorough),
     ],
 )
-def test_fast_equals_numpy(layout, kind, reverse, rng, x64):
+def test_fast_equals_numpy(form, kind, reverse, rng, x64):
     """In values and gradients, also those with respect to the mask, and under vmap."""
     arguments, cotangent = example(rng)
     dropout_mask = random_dropout_mask(rng, 3, 5, np.float64)
@@ -70,7 +70,7 @@ def test_fast_equals_numpy(layout, kind, reverse, rng, x64):
         several = jax.vmap(lambda dropout_mask: run(arguments, dropout_mask)[0].h)
         return results, pull_back(cotangent), several(jnp.stack([dropout_mask, 2 * dropout_mask]))
 
-    with forced(layout):
+    with forced(form):
         ours = jax.jit(everything)(dropout_mask)
 
     def in_numpy(dropout_mask):

@@ -20,11 +20,11 @@ from strategies import (
 import lstmcore as lc
 from lstmcore import engine, reference
 from lstmcore.engine import fast
-from lstmcore.engine.layout import BATCH_MAJOR, FEATURE_MAJOR
+from lstmcore.engine.product import Form
 
 STEPS = 7
 # Two steps of five rows in a block.
-BATCH, FEATURE = partial(forced, BATCH_MAJOR, 12), partial(forced, FEATURE_MAJOR, 12)
+PLAIN, TRANSPOSED = partial(forced, Form.PLAIN, 12), partial(forced, Form.TRANSPOSED, 12)
 
 
 def layer(rng, dtype=np.float64, **variant):
@@ -58,12 +58,12 @@ def expected_of_numpy(arguments, cotangent, options):
 thorough = partial(pytest.param, marks=pytest.mark.thorough)
 # Names of options, whether reversed, kind of layer, and an implementation that knows all of it.
 CASES = [
-    ([], False, {}, BATCH),
-    thorough([], False, {}, FEATURE),
-    thorough(["mask", "recurrent_dropout"], True, {}, BATCH),
-    (["mask", "recurrent_dropout"], True, {}, FEATURE),
-    (["mask", "checkpoint_every"], False, {}, BATCH),
-    thorough(["mask", "checkpoint_every"], False, {}, FEATURE),
+    ([], False, {}, PLAIN),
+    thorough([], False, {}, TRANSPOSED),
+    thorough(["mask", "recurrent_dropout"], True, {}, PLAIN),
+    (["mask", "recurrent_dropout"], True, {}, TRANSPOSED),
+    (["mask", "checkpoint_every"], False, {}, PLAIN),
+    thorough(["mask", "checkpoint_every"], False, {}, TRANSPOSED),
     (["mask", "edit", "zoneout"], True, {}, nullcontext),
     (["recurrent_dropout"], False, {"peephole": True, "projection": 2}, nullcontext),
 ]

@@ -1,6 +1,6 @@
 """The fast implementation equals the reference and the NumPy engine, in values and derivatives.
 
-Whatever its layout (batch-major, feature-major) and the length of its blocks. Transformations,
+Whatever the form of its products and the length of its blocks. Transformations,
 devices and dtypes are in `test_fast_transformations.py`.
 """
 
@@ -26,7 +26,7 @@ import lstmcore as lc
 from lstmcore import reference
 from lstmcore.activations import DIFFERENTIABLE, NAMED
 from lstmcore.engine import backward, fast
-from lstmcore.engine.layout import BATCH_MAJOR, FEATURE_MAJOR
+from lstmcore.engine.product import Form
 
 NAMES = list(NAMED)
 BLOCKS = [1, 4, 9, 256]  # rows in one: a step each, a rest left over, everything at once
@@ -44,16 +44,16 @@ def along(tree, direction):
 @given(
     cases(dtype=np.float64),
     seeds,
-    st.sampled_from([BATCH_MAJOR, FEATURE_MAJOR]),
+    st.sampled_from(Form),
     st.sampled_from(BLOCKS),
 )
-def test_three_implementations_agree(case, seed, layout, block_rows):
+def test_three_implementations_agree(case, seed, form, block_rows):
     params, x, state, options = case
     units = params.recurrent_kernel.shape[0]
     arguments = params, x, state or reference.zero_state(len(x), units, np.float64)
     cotangent = random_like(np.random.default_rng(seed), reference.lstm(*arguments, **options))
     with jax.enable_x64(True):
-        with forced(layout, block_rows):
+        with forced(form, block_rows):
             ours = with_gradients(arguments, cotangent, options)
         with scan_only():
             theirs = with_gradients(arguments, cotangent, options)
@@ -79,7 +79,7 @@ def test_every_activation_in_every_place(k, rng, x64):
         "reverse": bool(k % 2),
     }
     arguments, cotangent = example(rng)
-    with forced((BATCH_MAJOR, FEATURE_MAJOR)[k // 2 % 2], BLOCKS[k % len(BLOCKS)]):
+    with forced(list(Form)[k // 2 % 3], BLOCKS[k % len(BLOCKS)]):
         ours = with_gradients(arguments, cotangent, options)
     assert_close(ours, expected(arguments, cotangent, options))
 
@@ -94,8 +94,8 @@ def test_activations_far_out(function):
 
 
 @pytest.mark.thorough
-def test_the_layout_by_shape_and_blocks_of_many_steps(rng):
-    """Nothing forced: 5 blocks batch-major, 38 feature-major; float32 is close to float64."""
+def test_the_form_by_shape_and_blocks_of_many_steps(rng):
+    """Nothing forced: 5 blocks, plain, and 38 with rows transposed; float32 is close to float64."""
     for batch, steps, units in ((4, 301, 3), (32, 301, 256)):
         exact, cotangent = example(rng, batch, steps, 2, units)
         shrunk = exact[0]._replace(recurrent_kernel=exact[0].recurrent_kernel / units)
@@ -172,7 +172,7 @@ def test_second_and_third_derivatives(rng, x64):
     def hessian(a):
         return jax.hessian(lambda bias: loss((a[0]._replace(bias=bias), *a[1:])))(a[0].bias)
 
-    with forced(BATCH_MAJOR):
+    with forced(Form.PLAIN):
         seconds = jax.jit(lambda a: list(second(a)))(arguments)
         third = jax.jit(jax.grad(directional(directional(loss))))(arguments)
         ours = jax.jit(lambda a: hessian(a))(arguments)
@@ -180,7 +180,7 @@ def test_second_and_third_derivatives(rng, x64):
         assert_close(ours, jax.jit(lambda a: hessian(a))(arguments))
         scan_second = jax.jit(jax.grad(directional(loss)))
         seconds.append(scan_second(arguments))
-    with forced(FEATURE_MAJOR):
+    with forced(Form.TRANSPOSED):
         seconds.append(jax.jit(lambda a: next(second(a)))(arguments))
 
     def gradient(a):

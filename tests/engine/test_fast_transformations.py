@@ -21,17 +21,17 @@ from strategies import random_mask
 
 import lstmcore as lc
 from lstmcore import reference
-from lstmcore.engine.layout import BATCH_MAJOR, FEATURE_MAJOR
+from lstmcore.engine.product import Form
 
-either_layout = pytest.mark.parametrize(
-    "layout",
-    [BATCH_MAJOR, pytest.param(FEATURE_MAJOR, marks=pytest.mark.thorough)],
-    ids=["batch-major", "feature-major"],
+either_form = pytest.mark.parametrize(
+    "form",
+    [Form.PLAIN, pytest.param(Form.TRANSPOSED, marks=pytest.mark.thorough)],
+    ids=str,
 )
 
 
-@either_layout
-def test_vmap(layout, rng, x64):
+@either_form
+def test_vmap(form, rng, x64):
     """Over x, over params, over both: of values and of gradients."""
     pairs = [example(rng, 2, 3, 2, 3) for _ in range(2)]
     (params, x, state), cotangent = jax.tree.map(lambda *leaves: np.stack(leaves), *pairs)
@@ -47,7 +47,7 @@ def test_vmap(layout, rng, x64):
             tree if axis == 0 else first(tree)
             for tree, axis in zip((params, x, state, cotangent), over, strict=True)
         ]
-        with forced(layout):
+        with forced(form):
             ours = jax.jit(jax.vmap(lambda *a: run(*a), in_axes=over))(*arguments)
         for k in range(2):
             *here, d = (
@@ -126,8 +126,8 @@ def test_on_two_devices():
 
 
 @pytest.mark.thorough
-@either_layout
-def test_bfloat16(layout, rng):
+@either_form
+def test_bfloat16(form, rng):
     (params, x, state), cotangent = example(rng)
     narrow = lambda tree: jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16), tree)  # noqa: E731
     arguments = *narrow((params, x)), state._replace(h=narrow(state.h), c=np.float32(state.c))
@@ -135,7 +135,7 @@ def test_bfloat16(layout, rng):
         shapes = jax.eval_shape(lambda *a: lc.lstm(*a), *arguments)
         cotangent = jax.tree.map(lambda d, like: jnp.asarray(d, like.dtype), cotangent, shapes)
         theirs = with_gradients(arguments, cotangent, {})
-    with forced(layout):
+    with forced(form):
         ours = with_gradients(arguments, cotangent, {})
     for mine, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         assert mine.dtype == other.dtype
@@ -143,8 +143,8 @@ def test_bfloat16(layout, rng):
         close(np.float32(mine), exact, rtol=0, atol=0.03 * np.abs(exact).max())
 
 
-@either_layout
-def test_masked_nan_and_infinity_harm_nothing(layout, rng, x64):
+@either_form
+def test_masked_nan_and_infinity_harm_nothing(form, rng, x64):
     (params, x, state), cotangent = example(rng)
     mask = random_mask(rng, "interior", 3, 7)
     mask[1] = False
@@ -153,7 +153,7 @@ def test_masked_nan_and_infinity_harm_nothing(layout, rng, x64):
     d_trace = jax.tree.map(lambda d: d * mask[:, :, None], cotangent[1])
     dirty_x = np.where(mask[:, :, None], x, rng.choice([np.nan, np.inf, -np.inf], x.shape))
     dirty_state = jax.tree.map(lambda s: np.where(live, s, np.nan), state)
-    with forced(layout):
+    with forced(form):
         _, ours = with_gradients((params, dirty_x, dirty_state), (d_final, d_trace), {"mask": mask})
     assert_close(ours, expected((params, x, state), (d_final, d_trace), {"mask": mask})[1])
 

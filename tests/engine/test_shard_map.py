@@ -9,13 +9,13 @@ from jax.sharding import PartitionSpec as P
 from strategies import random_mask
 
 import lstmcore as lc
-from lstmcore.engine.layout import BATCH_MAJOR, FEATURE_MAJOR
+from lstmcore.engine.product import Form
 
 
 @pytest.mark.parametrize(
-    "layout", [BATCH_MAJOR, pytest.param(FEATURE_MAJOR, marks=pytest.mark.thorough)], ids=str
+    "form", [Form.PLAIN, pytest.param(Form.TRANSPOSED, marks=pytest.mark.thorough)], ids=str
 )
-def test_values_and_gradients_are_the_same(layout, rng):
+def test_values_and_gradients_are_the_same(form, rng):
     (params, x, _), _ = example(rng, 2, 3, 2, 3, np.float32)
     mask = random_mask(rng, "interior", 2, 3)
 
@@ -30,7 +30,7 @@ def test_values_and_gradients_are_the_same(layout, rng):
         in_specs=(P(), rows, rows),
         out_specs=P(),
     )
-    with forced(layout):
+    with forced(form):
         ours, theirs = (
             jax.jit(jax.value_and_grad(f, (0, 1)))(params, x, mask) for f in (total, loss)
         )

@@ -10,8 +10,8 @@ from strategies import random_like, random_params, random_state
 
 import lstmcore as lc
 from lstmcore import engine, reference
-from lstmcore.engine import backward, fast
-from lstmcore.engine.layout import BATCH_MAJOR
+from lstmcore.engine import backward, product
+from lstmcore.engine.product import Form
 
 close = partial(np.testing.assert_allclose, rtol=1e-10, atol=1e-10)
 
@@ -21,10 +21,13 @@ def assert_close(ours, theirs, **tolerance):
 
 
 @contextmanager
-def forced(layout=BATCH_MAJOR, block_rows=4):
-    """Use `fast` with this layout and block size; for functions that were not jitted before."""
+def forced(form=Form.PLAIN, block_rows=4):
+    """Use `fast` with this form of product and block size, for functions not jitted before.
+
+    The forward pass has no transposed weights: there TRANSPOSED is ROWS_TRANSPOSED.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fast, "choose_layout", lambda *_, **__: layout)
+        patch.setattr(product, "choose_form", lambda *_: form)
         patch.setattr(backward, "BLOCK_ROWS", block_rows)
         patch.setattr(backward, "FEWEST_STEPS", 1)
         # Without the cache, which knows other choices.

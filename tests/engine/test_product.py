@@ -1,0 +1,93 @@
+"""The product of a step is the same in every form, and takes the one that was measured fastest."""
+
+import re
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import lstmcore as lc
+from lstmcore.engine import product
+from lstmcore.engine.product import Form, choose_form, make_product
+
+
+@pytest.mark.parametrize("weights", ["both", "as they are", "transposed"])
+@pytest.mark.parametrize("form", Form)
+def test_every_form_computes_the_product(form, weights, rng, monkeypatch):
+    """Also if a form lacks the weights that it would read."""
+    monkeypatch.setattr(product, "choose_form", lambda *_: form)
+    rows, kernel = (rng.normal(size=size).astype(np.float32) for size in ((3, 5), (5, 7)))
+    given = {"both": (kernel, kernel.T), "as they are": (kernel,), "transposed": (None, kernel.T)}
+    multiply = make_product(3, *given[weights], dtype=jnp.float32)
+    found = jax.jit(multiply)(rows)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, rows @ kernel, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("form", Form)
+def test_products_of_narrow_numbers_are_summed_in_the_wider_dtype(form, monkeypatch):
+    monkeypatch.setattr(product, "choose_form", lambda *_: form)
+    ones = jnp.ones((512, 3), jnp.bfloat16)  # 256 + 1 is 256 in bfloat16
+    found = make_product(2, ones, ones.T, dtype=jnp.float32)(jnp.ones((2, 512), jnp.bfloat16))
+    assert (found.dtype, float(found[0, 0])) == (np.float32, 512)
+
+
+@pytest.mark.parametrize(
+    ("rows", "length", "columns", "form"),
+    [
+        (32, 136, 512, "PLAIN"),  # few weights
+        (32, 202, 768, "ROWS_TRANSPOSED"),
+        (5, 264, 1024, "PLAIN"),  # few rows
+        (6, 264, 1024, "ROWS_TRANSPOSED"),
+        (32, 1024, 256, "PLAIN"),  # few columns for each number that is transposed
+        (23, 1248, 312, "ROWS_TRANSPOSED"),
+        (32, 1248, 312, "TRANSPOSED"),  # rows that fill vectors, and a long sum
+        (8, 2048, 512, "TRANSPOSED"),
+        (24, 2048, 512, "ROWS_TRANSPOSED"),
+        (32, 528, 2048, "ROWS_TRANSPOSED"),
+    ],
+)
+def test_the_form_by_size(rows, length, columns, form):
+    """docs/performance.md has the times."""
+    assert choose_form(rows, length, columns) is Form[form]
+
+
+def test_a_symbolic_batch_is_multiplied_as_it_is():
+    (batch,) = jax.export.symbolic_shape("batch")
+    assert choose_form(batch, 1024, 4096) is Form.PLAIN
+
+
+PARAMS, X = lc.init_lstm(jax.random.key(0), 8, 312), jnp.ones((32, 9, 8))
+FORWARD = {  # [x, h] [W; U]
+    Form.PLAIN: "contracting_dims = [1] x [0] : (tensor<32x320xf32>, tensor<320x1248xf32>)",
+    Form.ROWS_TRANSPOSED: "contracting_dims = [0] x [0] : (tensor<320x32xf32>, "
+    "tensor<320x1248xf32>)",
+}
+BACKWARD = {  # d(z) U^T, or U d(z)^T
+    Form.PLAIN: "contracting_dims = [1] x [0] : (tensor<32x1248xf32>, tensor<1248x312xf32>)",
+    Form.TRANSPOSED: "contracting_dims = [1] x [0] : (tensor<312x1248xf32>, tensor<1248x32xf32>)",
+}
+
+
+@pytest.mark.parametrize(
+    ("platforms", "on_cpu", "elsewhere"),
+    [(["cpu"], True, False), (["cuda"], False, True), (["tpu"], False, True),
+     (["cpu", "cuda"], True, True)],
+    ids=["cpu", "cuda", "tpu", "cpu-cuda"],
+)  # fmt: skip
+def test_a_program_has_the_form_for_the_platform_that_it_is_exported_for(
+    platforms, on_cpu, elsewhere
+):
+    """Whatever computer exports it."""
+
+    def loss(params, x):
+        return lc.lstm(params, x)[1].h.sum()
+
+    for function, forms in ((loss, FORWARD), (jax.grad(loss), BACKWARD)):
+        export = jax.export.export(jax.jit(function), platforms=platforms)
+        text = re.sub(r", precision = \[[^]]*\]", "", export(PARAMS, X).mlir_module())
+        found = {form for form, written in forms.items() if written in text}
+        plain, other = forms
+        assert found == {form for form, wanted in ((plain, elsewhere), (other, on_cpu)) if wanted}
