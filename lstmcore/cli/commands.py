@@ -75,6 +75,9 @@ class Command(_PlainFlags, TyperCommand):
         except (ImportError, ValueError) as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from error
+        from lstmcore.training.memory import retain_memory
+
+        retain_memory()
         if compile_anew:
             return super().invoke(context)
         from lstmcore.cli.program_cache import program_cache
