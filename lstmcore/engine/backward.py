@@ -181,8 +181,10 @@ def _step(run: _Run, s: Index, place: Index, c_before: jax.Array, carry: Any) ->
         # A masked row skips the step: nothing flows into it, all flows on to the step before.
         keep = steps.at(inputs.mask, s)[:, None]
         parts = [jnp.where(keep, part, 0) for part in parts]
-    latest = jnp.concatenate(parts, axis=1)
-    d_z = jax.lax.dynamic_update_index_in_dim(d_z, latest, place, 0)
+    units = parts[0].shape[1]
+    for k, part in enumerate(parts):  # XLA would concatenate them number by number
+        d_z = jax.lax.dynamic_update_slice(d_z, part[None], (place, 0, k * units))
+    latest = _row(d_z, place)
     d_h_before = run.back(latest)
     if inputs.dropout_mask is not None:
         d_h_before = d_h_before * inputs.dropout_mask.astype(run.acc_dtype)

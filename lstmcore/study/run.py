@@ -303,11 +303,17 @@ def end_to_end(model, params: dict, x) -> Run:
 
     Each window is read from the zero state, so that the state is reset where a new one begins.
     """
-    whole = run(model, params, jnp.asarray(x))
+    x = jnp.asarray(x)
+    traces = _encoder_traces(model, params, x)
 
     def joined(leaf):
         return np.asarray(leaf).reshape(1, -1, leaf.shape[-1])
 
-    encoder = [name for name in whole.layers if name.startswith("encoder")]
-    traces = {name: jax.tree.map(joined, whole[name]) for name in encoder}
-    return Run.unmasked(joined(x), None, traces)
+    in_order = {name: traces[name] for name in model.layers if name in traces}
+    return Run.unmasked(joined(x), None, jax.tree.map(joined, in_order))
+
+
+@compiled
+def _encoder_traces(model, params: dict, x) -> dict[str, Trace]:
+    _, traces = model.apply(params, x)  # the decoder is not used, so it is not compiled either
+    return {name: trace for name, trace in traces.items() if name.startswith("encoder")}

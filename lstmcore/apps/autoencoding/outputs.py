@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from lstmcore import series
@@ -14,7 +13,7 @@ from lstmcore.apps.autoencoding.windows import Windows
 from lstmcore.programs import compiled
 from lstmcore.series import Table
 from lstmcore.study.record import Run
-from lstmcore.types import Trace
+from lstmcore.study.run import end_to_end
 
 WINDOWS_AT_ONCE = 1024  # so that memory does not grow with the table
 USES = ("training", "neither", "validation")  # "neither" overlaps both
@@ -90,23 +89,10 @@ def in_units(preprocessor: series.Preprocessor, name: str, output, inputs, rows)
 
 def encoder_run(model, params, windows: Windows, chosen, settings: Settings) -> Run:
     """Return the run of the encoder on the chosen windows, laid end to end as one example."""
-    x = windows.values[chosen, : settings.window]
-    traces = _encoder_traces(model, params, x)
-
-    def joined(leaf):
-        return np.asarray(leaf).reshape(1, -1, leaf.shape[-1])
-
-    encoder = {name: jax.tree.map(joined, traces[name]) for name in model.layers if name in traces}
-    return Run.unmasked(joined(x), None, encoder)
+    return end_to_end(model, params, windows.values[chosen, : settings.window])
 
 
 @compiled
 def _outputs(fixed: tuple, params, x) -> tuple:
     settings, model = fixed
     return model_outputs(model, params, x, settings)
-
-
-@compiled
-def _encoder_traces(model, params, x) -> dict[str, Trace]:
-    _, traces = model.apply(params, x)  # the decoder is not used, so it is not compiled either
-    return {name: trace for name, trace in traces.items() if name.startswith("encoder")}
