@@ -100,7 +100,7 @@ def _columns(works: list[Work]) -> list[str]:
 
 def _texts(work: Work, found: dict[str, Times]) -> list[str]:
     """Return the time of the engine's candidate, and the ratios of the others, in their order."""
-    texts = {name: _ratio(times.ratio) for name, times in found.items()}
+    texts = {name: _ratio(each.ratio) for name, each in found.items()}
     texts[work.engine] = time_or_size(_of_engine(found).median, "s")
     return [texts[name] for name in work.candidates]
 
