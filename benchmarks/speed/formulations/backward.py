@@ -9,22 +9,26 @@ from unittest import mock
 import jax
 import jax.numpy as jnp
 
-from benchmarks.speed.formulations.work import OF_ENGINE, Data, Work, row
+from benchmarks.speed.formulations.work import OF_ENGINE, Data, Work, forced, row
 from benchmarks.speed.grid import Cell
 from lstmcore.engine import backward as engine
 from lstmcore.engine import scan
 from lstmcore.engine.forward import Inputs, forward
-from lstmcore.engine.layout import BATCH_MAJOR, choose_layout
+from lstmcore.engine.product import Form, make_product
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 
 
-def training_step(way, params, x, state, d_h, *, block_rows=engine.BLOCK_ROWS):
-    """Compute forward and backward pass, as in `lstmcore.engine.fast`."""
+def training_step(params, x, state, d_h, *, block_rows=engine.BLOCK_ROWS, form: Form | None = None):
+    """Compute forward and backward pass, as in `lstmcore.engine.fast`.
+
+    `form`: that of the product in the backward pass; None: the one that the engine chooses.
+    """
     options = {"reverse": False, "activations": OF_ENGINE}
-    _, tape = forward(way, Inputs(params, x, state), **options, keep_residuals=True)
+    inputs = Inputs(params, x, state)
+    _, residuals = forward(inputs, **options, keep_residuals=True)
     d_final, d_trace = LSTMState(None, None), Trace(d_h, None, Gates(None, None, None, None))
-    with mock.patch.multiple(engine, BLOCK_ROWS=block_rows, FEWEST_STEPS=1):
-        found = engine.backward(way, Inputs(params, x, state), tape, d_final, d_trace, **options)
+    with mock.patch.multiple(engine, BLOCK_ROWS=block_rows, FEWEST_STEPS=1), forced(form):
+        found = engine.backward(inputs, residuals, d_final, d_trace, **options)
     return found[:3]  # the fourth would be that of recurrent dropout
 
 
@@ -43,10 +47,8 @@ def by_jax(params, x, state, d_h):
 
 
 def backward(cell: Cell) -> Iterator[Work]:
-    way = choose_layout(cell.batch, cell.units)
-
     def in_blocks_of(rows):
-        return partial(training_step, way, block_rows=rows)
+        return partial(training_step, block_rows=rows)
 
     sizes = sorted({64, 256, 1024, engine.BLOCK_ROWS})
     candidates = {f"blocks of {rows}": in_blocks_of(rows) for rows in sizes}
@@ -58,27 +60,28 @@ def backward(cell: Cell) -> Iterator[Work]:
 # --- weights: how the loop multiplies with U^T, and when d(W) and d(U) are computed
 
 
-def transposed_copy(recurrent_kernel):
-    """Compute d(z) U^T with a copy of U^T, made once before the loop."""
-    transposed = recurrent_kernel.T
-    return lambda d_z: d_z @ transposed
+def as_in_the_engine(recurrent_kernel, batch, timesteps):
+    """Compute d(z) U^T in the form that the engine chooses, which may read a copy of U^T."""
+    worth_a_copy = timesteps >= engine.STEPS_WORTH_A_COPY
+    transposed = recurrent_kernel.T if worth_a_copy else None
+    return make_product(batch, transposed, recurrent_kernel, dtype=recurrent_kernel.dtype)
 
 
-def other_axis(recurrent_kernel):
+def other_axis(recurrent_kernel, batch, timesteps):
     """Compute d(z) U^T by contracting the other axis of U, without a copy."""
     return lambda d_z: jax.lax.dot_general(d_z, recurrent_kernel, (((1,), (1,)), ((), ())))
 
 
-def backward_pass(times_transpose, each_step, tape, params, x, state, d_h):
-    """Compute the backward pass batch-major, with all steps in one block.
+def backward_pass(times_transpose, each_step, residuals, params, x, state, d_h):
+    """Compute the backward pass with all steps in one block.
 
     `each_step`: add to d(W), d(U) and d(b) within the loop.
     """
     timesteps = x.shape[1]
-    x, d_h, h = (array.swapaxes(0, 1) for array in (x, d_h, tape.h))
+    x, d_h, h = (array.swapaxes(0, 1) for array in (x, d_h, residuals.h))
     h_before = jnp.concatenate([state.h[None], h[:-1]])
-    c_before = jnp.concatenate([state.c[None], tape.c[:-1]])
-    product = times_transpose(params.recurrent_kernel)
+    c_before = jnp.concatenate([state.c[None], residuals.c[:-1]])
+    product = times_transpose(params.recurrent_kernel, x.shape[1], timesteps)
 
     def gradients(x_now, h_now, d_z):
         """Return those of the weights, from [rows, F], [rows, H] and [rows, 4H]."""
@@ -87,8 +90,8 @@ def backward_pass(times_transpose, each_step, tape, params, x, state, d_h):
     def step(k, carry):
         d_h_now, d_c, all_d_z, d_params = carry
         s = timesteps - 1 - k
-        i, f, g, o = row(tape.gates, s)
-        tanh_c = jnp.tanh(row(tape.c, s))
+        i, f, g, o = row(residuals.gates, s)
+        tanh_c = jnp.tanh(row(residuals.c, s))
         d_h_now = d_h_now + row(d_h, s)
         d_c = d_c + d_h_now * o * (1 - tanh_c * tanh_c)
         d_z_i = d_c * g * i * (1 - i)
@@ -113,14 +116,14 @@ def backward_pass(times_transpose, each_step, tape, params, x, state, d_h):
 
 
 def weights(cell: Cell) -> Iterator[Work]:
-    """Compare products and sums batch-major; feature-major U^T needs no copy at any size."""
+    """Compare products with U^T, and when the gradients of the weights are added up."""
     data = Data.of(cell)
     options = {"reverse": False, "activations": OF_ENGINE, "keep_residuals": True}
-    _, tape = jax.jit(partial(forward, BATCH_MAJOR, **options))(Inputs(*data[:3]))
+    _, residuals = jax.jit(partial(forward, **options))(Inputs(*data[:3]))
+    used = "d(U) after the loop"
     candidates = {
-        "copy of U^T, d(U) after the loop": partial(backward_pass, transposed_copy, False),
+        used: partial(backward_pass, as_in_the_engine, False),
         "other axis of U": partial(backward_pass, other_axis, False),
-        "d(U) in each step": partial(backward_pass, transposed_copy, True),
+        "d(U) in each step": partial(backward_pass, as_in_the_engine, True),
     }
-    used = "copy of U^T, d(U) after the loop"
-    yield Work("backward pass", candidates, used, (tape, *data))
+    yield Work("backward pass", candidates, used, (residuals, *data))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,8 @@ import numpy as np
 
 from benchmarks.speed.grid import Cell, draw
 from lstmcore.activations import DIFFERENTIABLE
+from lstmcore.engine import product
+from lstmcore.engine.product import Form
 from lstmcore.types import LSTMParams, LSTMState
 
 TANH, SIGMOID = DIFFERENTIABLE[jnp.tanh], DIFFERENTIABLE[jax.nn.sigmoid]
@@ -74,6 +78,13 @@ def check_parity(work: Work, functions: dict[str, Callable[[], object]]) -> None
             np.testing.assert_allclose(
                 theirs, ours, rtol=0, atol=TOLERANCE * scale, err_msg=message
             )
+
+
+def forced(form: Form | None) -> AbstractContextManager:
+    """Make what is traced take this form of the product; None: the one that the engine chooses."""
+    if form is None:
+        return nullcontext()
+    return mock.patch.object(product, "choose_form", return_value=form)
 
 
 def row(array, s):
