@@ -12,7 +12,8 @@ outgrow its cache are then read again and again, unless the numbers of all rows 
 weight lie side by side: a^T. To transpose the rows costs little beside the product, but not
 nothing, so small weights and few rows are multiplied as they are. Transposed throughout, the
 product is faster still where the rows fill whole vectors of the processor; its result must be
-transposed back, which pays for long sums. `docs/performance.md` has the measurements.
+transposed back, which pays for long sums. It reads W^T: where that is what there is, as in the
+backward pass, it also saves a copy of the weights. `docs/performance.md` has the measurements.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
+# Where a form is faster, in numbers of the weights and of the rows.
 FEWEST_ROWS = 6  # worth transposing
 FEWEST_WEIGHTS = 2**17
 FEWEST_COLUMNS = 300  # of the result, for each number that is transposed
 LONG_SUM = 1000
+MANY_WEIGHTS = 2**19  # which are not worth a copy for a few rows
 
 
 class Form(Enum):
@@ -40,20 +43,27 @@ class Form(Enum):
     TRANSPOSED = "transposed"
 
 
-def choose_form(rows: int, length: int, columns: int) -> Form:
+def choose_form(rows: int, length: int, columns: int, *, transposed: bool) -> Form:
     """Return the form that was measured to be fastest for [rows, length] @ [length, columns].
 
     A symbolic number of rows, of `jax.export`, is multiplied as it is.
+
+    Args:
+      rows, length, columns: B, K, N.
+      transposed: whether the weights are at hand as [N, K], without a copy.
     """
-    if (
-        jax.export.is_symbolic_dim(rows)
-        or rows < FEWEST_ROWS
-        or length * columns < FEWEST_WEIGHTS
-        or columns < FEWEST_COLUMNS
-    ):
+    if jax.export.is_symbolic_dim(rows):
         return Form.PLAIN
+    weights = length * columns
+    is_wide = weights >= FEWEST_WEIGHTS and columns >= FEWEST_COLUMNS
     fills_vectors = rows == 8 or rows % 16 == 0
-    return Form.TRANSPOSED if fills_vectors and length >= LONG_SUM else Form.ROWS_TRANSPOSED
+    if transposed and (
+        rows == 1
+        or (rows < FEWEST_ROWS - 1 and weights >= MANY_WEIGHTS)
+        or (fills_vectors and is_wide and length >= LONG_SUM)
+    ):
+        return Form.TRANSPOSED
+    return Form.ROWS_TRANSPOSED if is_wide and rows >= FEWEST_ROWS else Form.PLAIN
 
 
 def make_product(
@@ -61,22 +71,18 @@ def make_product(
 ) -> Callable[[jax.Array], jax.Array]:
     """Return the function [B, K] -> [B, N] that multiplies the rows of one step by the weights.
 
-    On CPUs it takes the form that `choose_form` chooses, if it has the weights that the form reads.
-    On other platforms it is plain: their compilers arrange products by themselves. Which platform
-    it is follows from what a program is lowered for, since `jax.export` may name another one than
-    that of this computer.
+    On CPUs it takes the form that `choose_form` chooses. On other platforms it is plain: their
+    compilers arrange products by themselves. Which platform it is follows from what a program is
+    lowered for, since `jax.export` may name another one than that of this computer.
 
     Args:
       rows: B.
       weights: [K, N]; None if there are only the transposed ones.
-      transposed: [N, K], the same numbers, if there is such a copy. What no form reads is never
-        computed.
+      transposed: [N, K], the same numbers, if they are at hand. What is not read is never computed.
       dtype: of the result.
     """
     length, columns = transposed.shape[::-1] if weights is None else weights.shape
-    form = choose_form(rows, length, columns)
-    if form is Form.TRANSPOSED and transposed is None:
-        form = Form.ROWS_TRANSPOSED
+    form = choose_form(rows, length, columns, transposed=transposed is not None)
     if form is Form.ROWS_TRANSPOSED and weights is None:
         form = Form.PLAIN
     plain, of_form = (partial(_COMPUTE[each], dtype=dtype) for each in (Form.PLAIN, form))

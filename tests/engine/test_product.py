@@ -7,56 +7,62 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from implementations import forced
 
 import lstmcore as lc
-from lstmcore.engine import product
 from lstmcore.engine.product import Form, choose_form, make_product
 
 
 @pytest.mark.parametrize("weights", ["both", "as they are", "transposed"])
 @pytest.mark.parametrize("form", Form)
-def test_every_form_computes_the_product(form, weights, rng, monkeypatch):
-    """Also if a form lacks the weights that it would read."""
-    monkeypatch.setattr(product, "choose_form", lambda *_: form)
+def test_every_form_computes_the_product(form, weights, rng):
+    """Also rows transposed if there are only the weights transposed."""
     rows, kernel = (rng.normal(size=size).astype(np.float32) for size in ((3, 5), (5, 7)))
     given = {"both": (kernel, kernel.T), "as they are": (kernel,), "transposed": (None, kernel.T)}
-    multiply = make_product(3, *given[weights], dtype=jnp.float32)
+    with forced(form):
+        multiply = make_product(3, *given[weights], dtype=jnp.float32)
     found = jax.jit(multiply)(rows)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, rows @ kernel, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("form", Form)
-def test_products_of_narrow_numbers_are_summed_in_the_wider_dtype(form, monkeypatch):
-    monkeypatch.setattr(product, "choose_form", lambda *_: form)
+def test_products_of_narrow_numbers_are_summed_in_the_wider_dtype(form):
     ones = jnp.ones((512, 3), jnp.bfloat16)  # 256 + 1 is 256 in bfloat16
-    found = make_product(2, ones, ones.T, dtype=jnp.float32)(jnp.ones((2, 512), jnp.bfloat16))
+    with forced(form):
+        multiply = make_product(2, ones, ones.T, dtype=jnp.float32)
+    found = multiply(jnp.ones((2, 512), jnp.bfloat16))
     assert (found.dtype, float(found[0, 0])) == (np.float32, 512)
 
 
 @pytest.mark.parametrize(
-    ("rows", "length", "columns", "form"),
+    ("rows", "length", "columns", "forward", "backward"),
     [
-        (32, 136, 512, "PLAIN"),  # few weights
-        (32, 202, 768, "ROWS_TRANSPOSED"),
-        (5, 264, 1024, "PLAIN"),  # few rows
-        (6, 264, 1024, "ROWS_TRANSPOSED"),
-        (32, 1024, 256, "PLAIN"),  # few columns for each number that is transposed
-        (23, 1248, 312, "ROWS_TRANSPOSED"),
-        (32, 1248, 312, "TRANSPOSED"),  # rows that fill vectors, and a long sum
-        (8, 2048, 512, "TRANSPOSED"),
-        (24, 2048, 512, "ROWS_TRANSPOSED"),
-        (32, 528, 2048, "ROWS_TRANSPOSED"),
+        (32, 136, 512, "PLAIN", "PLAIN"),  # few weights
+        (32, 202, 768, "ROWS_TRANSPOSED", "ROWS_TRANSPOSED"),
+        (5, 264, 1024, "PLAIN", "PLAIN"),  # few rows
+        (6, 264, 1024, "ROWS_TRANSPOSED", "ROWS_TRANSPOSED"),
+        (32, 1024, 256, "PLAIN", "PLAIN"),  # few columns for each number that is transposed
+        (23, 1248, 312, "ROWS_TRANSPOSED", "ROWS_TRANSPOSED"),
+        (32, 1248, 312, "ROWS_TRANSPOSED", "TRANSPOSED"),  # rows that fill vectors, a long sum
+        (8, 2048, 512, "ROWS_TRANSPOSED", "TRANSPOSED"),
+        (24, 2048, 512, "ROWS_TRANSPOSED", "ROWS_TRANSPOSED"),
+        (32, 528, 2048, "ROWS_TRANSPOSED", "ROWS_TRANSPOSED"),
+        (1, 64, 16, "PLAIN", "TRANSPOSED"),  # a copy of the weights would not pay
+        (4, 2048, 512, "PLAIN", "TRANSPOSED"),
+        (4, 1024, 256, "PLAIN", "PLAIN"),
+        (5, 2048, 512, "PLAIN", "PLAIN"),
     ],
 )
-def test_the_form_by_size(rows, length, columns, form):
-    """docs/performance.md has the times."""
-    assert choose_form(rows, length, columns) is Form[form]
+def test_the_form_by_size(rows, length, columns, forward, backward):
+    """The backward pass has the weights transposed; docs/performance.md has the times."""
+    assert choose_form(rows, length, columns, transposed=False) is Form[forward]
+    assert choose_form(rows, length, columns, transposed=True) is Form[backward]
 
 
 def test_a_symbolic_batch_is_multiplied_as_it_is():
     (batch,) = jax.export.symbolic_shape("batch")
-    assert choose_form(batch, 1024, 4096) is Form.PLAIN
+    assert choose_form(batch, 1024, 4096, transposed=True) is Form.PLAIN
 
 
 PARAMS, X = lc.init_lstm(jax.random.key(0), 8, 312), jnp.ones((32, 9, 8))

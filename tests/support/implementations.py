@@ -27,12 +27,16 @@ def forced(form=Form.PLAIN, block_rows=4):
     The forward pass has no transposed weights: there TRANSPOSED is ROWS_TRANSPOSED.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(product, "choose_form", lambda *_: form)
+        patch.setattr(product, "choose_form", partial(_chosen, form))
         patch.setattr(backward, "BLOCK_ROWS", block_rows)
         patch.setattr(backward, "FEWEST_STEPS", 1)
         # Without the cache, which knows other choices.
         patch.setattr(engine, "_compiled", lambda run, *shapes: run)
         yield
+
+
+def _chosen(form, *sizes, transposed):
+    return Form.ROWS_TRANSPOSED if form is Form.TRANSPOSED and not transposed else form
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from benchmarks.speed.grid import Cell
 from lstmcore.engine.product import Form
 
 # Batches that fill whole vectors of a processor and others, weights that fit its caches and others.
-BATCHES = (1, 6, 8, 14, 16, 23, 32, 40, 64)
+BATCHES = (1, 4, 6, 8, 14, 16, 23, 32, 40, 64)
 UNITS = (128, 192, 256, 312, 416, 512, 768, 1024)
 CELLS = tuple(Cell(batch, 20, 16, units) for units in UNITS for batch in BATCHES)
 

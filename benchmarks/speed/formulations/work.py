@@ -84,7 +84,12 @@ def forced(form: Form | None) -> AbstractContextManager:
     """Make what is traced take this form of the product; None: the one that the engine chooses."""
     if form is None:
         return nullcontext()
-    return mock.patch.object(product, "choose_form", return_value=form)
+
+    def chosen(*_, transposed):
+        reads_missing = form is Form.TRANSPOSED and not transposed
+        return Form.ROWS_TRANSPOSED if reads_missing else form
+
+    return mock.patch.object(product, "choose_form", chosen)
 
 
 def row(array, s):
