@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import MethodType
 from typing import Any, NamedTuple
 
 from lstmcore import checks
@@ -101,7 +103,13 @@ def direction_names(name: str) -> list[str]:
 
 def parameters_of(model: Any) -> Mapping[str, inspect.Parameter]:
     """Return the parameters of a model's `apply`, by name."""
-    return inspect.signature(model.apply).parameters
+    function = getattr(model.apply, "__func__", None)
+    return inspect.signature(model.apply).parameters if function is None else _of_method(function)
+
+
+@lru_cache(64)  # a signature takes longer than the run of a small model
+def _of_method(function: Callable) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(MethodType(function, function)).parameters
 
 
 def knows_its_masks(model: Any) -> bool:

@@ -1,6 +1,6 @@
 """Time `study.run`, which keeps every trace, beside the plain forward pass; and a patch sweep.
 
-    python -m benchmarks traces [--seconds 2]
+    python -m benchmarks traces [--seconds 2] [--retain-memory]
 
 Both sides are compiled before and run in turn; printed are medians and the quartiles of the
 cost, the time of the run / the time of the forward pass.
@@ -36,7 +36,13 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m benchmarks traces", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="for each line (default 2)")
-    budget = FULL._replace(seconds=parser.parse_args(arguments).seconds)
+    parser.add_argument(
+        "--retain-memory", action="store_true", help="call lc.retain_memory() first"
+    )
+    options = parser.parse_args(arguments)
+    if options.retain_memory:
+        lc.retain_memory()
+    budget = FULL._replace(seconds=options.seconds)
     for model, batch, steps in CELLS:
         for masked in (False, True):
             forward, traced = sides(model, batch, steps, masked)
