@@ -32,7 +32,7 @@ FEWEST_ROWS = 6  # worth transposing
 FEWEST_WEIGHTS = 2**17
 FEWEST_COLUMNS = 300  # of the result, for each number that is transposed
 LONG_SUM = 1000
-MANY_WEIGHTS = 2**19  # which are not worth a copy for a few rows
+MANY_WEIGHTS = 300_000  # which are not worth a copy for a few rows
 
 
 class Form(Enum):

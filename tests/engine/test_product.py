@@ -50,6 +50,7 @@ def test_products_of_narrow_numbers_are_summed_in_the_wider_dtype(form):
         (32, 528, 2048, "ROWS_TRANSPOSED", "ROWS_TRANSPOSED"),
         (1, 64, 16, "PLAIN", "TRANSPOSED"),  # a copy of the weights would not pay
         (4, 2048, 512, "PLAIN", "TRANSPOSED"),
+        (4, 1248, 312, "PLAIN", "TRANSPOSED"),
         (4, 1024, 256, "PLAIN", "PLAIN"),
         (5, 2048, 512, "PLAIN", "PLAIN"),
     ],
