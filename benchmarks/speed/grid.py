@@ -61,7 +61,7 @@ GRID = tuple(
     ]
 )
 QUICK_GRID = (GRID[1], GRID[3])
-# Of different kinds: one step, many steps, and many units, for which lstmcore has another layout.
+# Of different kinds: one step, many steps, and many units, whose products have another form.
 COMPILE_CELLS = (Cell(1, 1, 8, 64), Cell(16, 100, 8, 128), Cell(16, 35, 8, 640))
 MEMORY_CELLS = (Cell(64, 100, 32, 256), Cell(16, 1000, 16, 64))
 STREAM_CELLS = tuple(Cell(1, 1, 8, units) for units in (64, 128, 512))

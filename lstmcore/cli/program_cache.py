@@ -43,7 +43,7 @@ def program_cache() -> Iterator[None]:
     config: Any = jax.config
     cache = None
     if config.jax_enable_compilation_cache and not config.jax_compilation_cache_dir:
-        with suppress(OSError, RuntimeError):  # a home that is read-only, or none
+        with suppress(OSError, RuntimeError, BusyError):  # a home that is read-only, or none
             root = cache_folder()
             cache = ProgramCache(root / f"jax-{jax.__version__}-{_processor()}")
     if cache is None:
@@ -105,8 +105,9 @@ class ProgramCache:
 
     Each process has a locked file there, which is empty except while a program is read and linked.
     If the process dies at that moment, the file stays, and the system releases the lock: the next
-    process removes all programs. After a second death, or if JAX refuses a program that is
-    undamaged, the folder is not used any more.
+    process removes all programs. After a second death without a run in between that read programs
+    and ended well, or if JAX refuses a program that is undamaged, the folder is not used any more,
+    until it is removed.
 
     Args:
       folder: made if it is missing.
@@ -125,8 +126,12 @@ class ProgramCache:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _is_safe(folder):
             raise PermissionError(f"{folder} may be written to by others")
-        for sign in folder.glob(f"*{SIGN}"):
-            self._examine(sign)
+        deaths = [self._died_here(sign) for sign in folder.glob(f"*{SIGN}")]
+        if any(deaths):
+            once = folder / DIED
+            (folder / UNUSABLE if once.exists() else once).touch()
+            for path in folder.glob(f"*{PROGRAM}"):
+                path.unlink(missing_ok=True)
         self.is_usable = not (folder / UNUSABLE).exists()
         self._sign = folder / f"{uuid.uuid4().hex}{SIGN}"
         self._descriptor = os.open(self._sign, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -139,10 +144,11 @@ class ProgramCache:
             kept = path.read_bytes() if self.is_usable else b""
             value = kept[DIGEST:]
             if hashlib.sha256(value).digest() != kept[:DIGEST]:
-                return None  # and `put` replaces it
+                raise OSError("damaged")  # and `put` replaces it
             os.utime(path)  # those used longest ago are removed first
             os.write(self._descriptor, b"reading")
         except OSError:
+            self._served.discard(key)  # what is compiled now was not refused
             return None
         self._served.add(key)
         return value
@@ -171,12 +177,15 @@ class ProgramCache:
             os.ftruncate(self._descriptor, 0)
 
     def close(self) -> None:
-        """Remove the file of this process."""
-        os.close(self._descriptor)
-        self._sign.unlink(missing_ok=True)
+        """Remove the file of this process, and the mark of an earlier death if all went well."""
+        with suppress(OSError):
+            os.close(self._descriptor)
+            self._sign.unlink(missing_ok=True)
+            if self._served and self.is_usable:
+                (self.folder / DIED).unlink(missing_ok=True)
 
-    def _examine(self, sign: Path) -> None:
-        """Remove the sign of a process that is no more, and draw the conclusion if it died here."""
+    def _died_here(self, sign: Path) -> bool:
+        """Remove the sign of a process that is no more, and return whether it died reading."""
         with suppress(BusyError, OSError):  # its process lives, or another one was faster
             descriptor = os.open(sign, os.O_RDWR)
             try:
@@ -185,11 +194,8 @@ class ProgramCache:
             finally:
                 os.close(descriptor)
             sign.unlink()  # Windows, which has no such locks, refuses it if the process lives
-            if died_here:
-                once = self.folder / DIED
-                (self.folder / UNUSABLE if once.exists() else once).touch()
-                for path in self.folder.glob(f"*{PROGRAM}"):
-                    path.unlink(missing_ok=True)
+            return died_here
+        return False
 
     def _file(self, key: str) -> Path:
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}{PROGRAM}"

@@ -17,7 +17,7 @@ from lstmcore.batching import Buckets
 from lstmcore.dtypes import accumulation_dtype
 from lstmcore.sequence import zero_states
 from lstmcore.training.devices import check_mean
-from lstmcore.training.epochs import Plan
+from lstmcore.training.epochs import Plan, is_by_example
 from lstmcore.training.minibatches import chunk_of, rows_of, steps_of
 
 
@@ -177,33 +177,31 @@ def zeros_for_all(params: Any, batch: Any) -> Any:
     return zero_states(params, rows_of(batch))
 
 
-def check_loss(plan: Plan, params: Any, data: tuple) -> tuple[Any, bool]:
-    """Return the dtype to record the loss in, and whether it is one number for each example.
+def check_loss(plan: Plan, params: Any, data: tuple) -> Any:
+    """Return the dtype to record the loss in.
 
     Raises:
-      ValueError: the loss is neither a scalar nor a number for each example of each part of the
-        data, with `tbptt_steps` returns no state like the one it was given, or with several devices
-        is not a mean over the examples.
+      ValueError: the loss is not a scalar for each part of the data, with `tbptt_steps` returns no
+        state like the one it was given, or with several devices is not a mean over the examples.
     """
     check = _check_loss_of_batch if plan.tbptt_steps is None else _check_loss_of_chunk
     for part in data:
-        dtype, by_example = check(plan, params, _batch(part, plan.batch_size))
-    if len(plan.devices) > 1 and not by_example:
+        dtype = check(plan, params, _batch(part, plan.batch_size))
+    if len(plan.devices) > 1 and not is_by_example(plan):
         largest = max(data, key=rows_of)
         check_mean(plan.loss, params, jax.tree.map(lambda leaf: leaf[: plan.batch_size], largest))
-    return dtype, by_example
+    return dtype
 
 
-def _check_loss_of_batch(plan: Plan, params: Any, batch: Any) -> tuple[Any, bool]:
+def _check_loss_of_batch(plan: Plan, params: Any, batch: Any) -> Any:
     loss = jax.eval_shape(plan.loss, params, batch)
-    by_example = getattr(loss, "shape", None) == (rows_of(batch),)
-    if not by_example:
-        return _check_scalar(loss), False
-    checks.check_floating("loss", loss)
-    return accumulation_dtype(loss.dtype), True
+    if is_by_example(plan):
+        assert loss.shape == (rows_of(batch),)
+        return accumulation_dtype(loss.dtype)
+    return _check_scalar(loss)
 
 
-def _check_loss_of_chunk(plan: Plan, params: Any, batch: Any) -> tuple[Any, bool]:
+def _check_loss_of_chunk(plan: Plan, params: Any, batch: Any) -> Any:
     assert plan.tbptt_steps is not None
     length = min(plan.tbptt_steps, steps_of(batch))
     chunk = jax.eval_shape(partial(chunk_of, first=0, length=length), batch)
@@ -216,7 +214,7 @@ def _check_loss_of_chunk(plan: Plan, params: Any, batch: Any) -> tuple[Any, bool
         )
     dtype = _check_scalar(result[0])
     _check_same_state(state, result[1])
-    return dtype, False
+    return dtype
 
 
 def _batch(part: Any, batch_size: int) -> Any:

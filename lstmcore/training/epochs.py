@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from lstmcore.dtypes import accumulation_dtype
 from lstmcore.programs import compiled
@@ -23,9 +22,8 @@ class Plan(NamedTuple):
     """Static arguments of the compiled program: all that is known before any array is.
 
     Attributes:
-      loss: (params, batch) -> scalar, or one number for each example; with `tbptt_steps`
+      loss: (params, batch) -> scalar, or [B] if it is `ByExample`; with `tbptt_steps`
         (params, chunk, state) -> (scalar, state).
-      by_example: whether the loss returns one number for each example.
       noisy: whether the loss also takes a random key.
       captured_variables: of the loss and of `initial_state`; they are only compared.
       optimizer: from optax.
@@ -37,7 +35,6 @@ class Plan(NamedTuple):
     """
 
     loss: Callable
-    by_example: bool
     noisy: bool
     captured_variables: tuple
     optimizer: Any
@@ -46,6 +43,19 @@ class Plan(NamedTuple):
     devices: tuple[jax.Device, ...]
     tbptt_steps: int | None
     initial_state: Callable
+
+
+class ByExample(partial):
+    """A loss of lstmcore's own that returns one number for each example, independent of the others.
+
+    The mean is minimised, so the last batch can be filled up with rows of weight 0: it compiles
+    nothing of its own. Of a user's loss nobody knows whether [B] are its examples.
+    """
+
+
+def is_by_example(plan: Plan) -> bool:
+    """Return whether the loss of a plan returns one number for each example."""
+    return isinstance(plan.loss, ByExample)
 
 
 class Training(NamedTuple):
@@ -79,21 +89,14 @@ class Steps(NamedTuple):
 
 def before_training(params: Any, optimizer: Any, dtype: Any, *, keep_best: bool) -> Training:
     """Return the state before the first epoch; losses are compared in `dtype`."""
-    start = _start((optimizer, np.dtype(dtype).name), params)
-    return start._replace(params=params, best=params if keep_best else None)
-
-
-@compiled  # as one program: each array made outside of it would be one more to compile
-def _start(fixed: tuple, params: Any) -> Training:
-    optimizer, dtype = fixed
     with jax.numpy_dtype_promotion("standard"):
         optimizer_state = optimizer.init(params)
     return Training(
         epoch=jnp.int32(0),
-        params=None,
+        params=params,
         optimizer_state=optimizer_state,
         finite=jnp.bool(True),
-        best=None,
+        best=params if keep_best else None,
         best_loss=jnp.array(jnp.inf, dtype),
         best_epoch=jnp.int32(0),
     )
@@ -131,7 +134,7 @@ def run_epochs(
     """
     learn, measure = _whole(plan) if plan.tbptt_steps is None else _truncated(plan)
 
-    batching = Batching(plan.batch_size, max(1, len(plan.devices)) if plan.by_example else None)
+    batching = Batching(plan.batch_size, max(1, len(plan.devices)) if is_by_example(plan) else None)
 
     def mean_loss(params: Any, parts: tuple) -> jax.Array:
         def visit(_: None, batch: Any, real: Any) -> tuple:
@@ -192,7 +195,7 @@ def _mean_loss(plan: Plan) -> Callable:
 
     def mean(params: Any, batch: Any, real: Any, **key: jax.Array) -> jax.Array:
         values = plan.loss(params, batch, **key)
-        if not plan.by_example:
+        if not is_by_example(plan):
             return values
         values = values.astype(accumulation_dtype(values.dtype))
         if real is None:

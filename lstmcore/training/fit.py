@@ -157,10 +157,8 @@ def fit(
         result = lc.fit(..., checkpoint="run.safetensors", resume=True)     # starts, or goes on
 
     Args:
-      loss: function (params, batch) -> scalar; `batch` is `data` with fewer rows. It may also
-        return one number for each example, [B], of which the mean is minimised: a smaller last
-        batch is then filled up, and takes no compilation of its own. With `tbptt_steps`:
-        (params, chunk, state) -> (scalar, state). A loss with a parameter
+      loss: function (params, batch) -> scalar; `batch` is `data` with fewer rows. With
+        `tbptt_steps`: (params, chunk, state) -> (scalar, state). A loss with a parameter
         `key=None` is given a new random key in each step, for dropout and the like, and none when
         it is only measured, as on validation data; it needs `key`, and cannot be combined with
         `devices`.
@@ -171,7 +169,7 @@ def fit(
         all examples in one batch); None for `optax.adam(1e-3)`, with moments of at least float32
         even for narrower params.
       epochs: number of passes through the data.
-      batch_size: examples per step; the last batch of an epoch (of each bucket) may have fewer.
+      batch_size: examples per step; the last batch of an epoch (of each bucket) may be smaller.
       key: random key for a new order of examples in each epoch, with Buckets also of the batches of
         all buckets; None keeps the order of `data`, one bucket after another.
       validation: like `data`, or Buckets; its loss is measured after each epoch.
@@ -233,15 +231,6 @@ def fit(
       >>> result = lc.fit(loss, model.init(jax.random.key(0)), x, epochs=20, batch_size=16)
       >>> bool(result.history["loss"][-1] < result.history["loss"][0])
       True
-
-      The same loss as one number for each example compiles sooner:
-
-      >>> def for_each(params, x):
-      ...     x_hat, _ = model.apply(params, x)
-      ...     return jnp.mean((x_hat - x) ** 2, axis=(1, 2))
-      >>> each = lc.fit(for_each, model.init(jax.random.key(0)), x, epochs=20, batch_size=16)
-      >>> bool(abs(each.history["loss"][-1] - result.history["loss"][-1]) < 1e-4)
-      True
     """
     epochs = checks.check_count("epochs", epochs)
     patience = None if patience is None else checks.check_count("patience", patience)
@@ -259,7 +248,6 @@ def fit(
     initial_state = zeros_for_all if initial_state is None else initial_state
     plan = Plan(
         loss,
-        False,
         takes_key(loss, key, devices),
         captured_variables(loss) + captured_variables(initial_state),
         check_optimizer(optimizer),
@@ -269,8 +257,7 @@ def fit(
         tbptt_steps,
         initial_state,
     )
-    loss_dtype, by_example = check_loss(plan, params, data)
-    plan = plan._replace(by_example=by_example)
+    loss_dtype = check_loss(plan, params, data)
     training = before_training(params, plan.optimizer, loss_dtype, keep_best=patience is not None)
     history = {name: np.zeros(0, loss_dtype) for name in loss_names(validation)}
     run = _Run(State(training, history), plan, params)

@@ -2,8 +2,8 @@
 
 XLA allocates the arrays of a program at each call and frees them after it. glibc, the C library of
 most Linux systems, returns large or topmost blocks to the system at once, and each page of the next
-call is then mapped and zeroed anew: a third of the time of calls that write large arrays, such as
-the gates of every step.
+call is then mapped and zeroed anew: a fifth of the time, or more, of calls that write large arrays,
+such as the gates of every step.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ def retain_memory(most: int = 2**30) -> bool:
         result = lc.fit(loss, params, data)
 
     It concerns the whole process, from now on: the arrays of JAX, NumPy and other libraries, but
-    not their results. The command line does it by itself. Where the C library is not glibc (macOS,
-    Windows, Alpine Linux) nothing changes. `docs/performance.md` has measurements.
+    not their results. The process then holds what it once needed at most, even if little of it is
+    in use: freed memory below an array that is still in use is never given back. The command line
+    does it by itself. Where the C library is not glibc (macOS, Windows, Alpine Linux) nothing
+    changes. `docs/performance.md` has measurements.
 
     Args:
-      most: bytes of freed memory, at the end of the heap, from which on it is given back after all.
+      most: bytes that are freed at the end of the heap, above all arrays in use: if there are more,
+        they are given back after all.
 
     Raises:
       ValueError: `most` below 1, or 2 GiB and more.

@@ -184,20 +184,60 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_process_that_dies_while_it_reads_does_so_twice_at_most(tmp_path):
-    def die(when):
-        run(["-c", DIE, tmp_path / "cache", when], tmp_path)
-        cache = ProgramCache(tmp_path / "cache")
-        kept = cache.get("key")
-        cache.close()
-        return kept
+def die(folder, when):
+    """Let a process die, and return what the next one, which ends well, is given."""
+    run(["-c", DIE, folder, when], folder.parent)
+    cache = ProgramCache(folder)
+    kept = cache.get("key")
+    cache.close()
+    return kept
 
-    assert die("linked") == b"program"  # a kill at any other time is nothing to conclude from
-    assert die("reading") is None
-    assert die("linked") == b"program"
-    assert die("reading") is None
-    assert die("linked") is None
-    assert not programs(tmp_path / "cache")
+
+def test_a_process_that_dies_while_it_reads_does_so_twice_at_most(tmp_path):
+    folder = tmp_path / "cache"
+    assert die(folder, "linked") == b"program"  # a kill at any other time means nothing
+    assert die(folder, "reading") is None
+    assert die(folder, "reading") is None
+    assert die(folder, "linked") is None
+    assert not programs(folder)
+
+
+def test_a_death_is_forgotten_once_programs_were_read_well(tmp_path):
+    folder = tmp_path / "cache"
+    for _ in range(3):
+        assert die(folder, "reading") is None
+        assert die(folder, "linked") == b"program"
+
+
+def test_processes_that_died_at_the_same_time_count_as_one(tmp_path):
+    folder = tmp_path / "cache"
+    ProgramCache(folder).close()
+    for name in ("a", "b"):
+        (folder / f"{name}.process").write_bytes(b"reading")
+    cache = ProgramCache(folder)
+    cache.put("key", b"program")
+    assert cache.get("key") == b"program"
+    cache.close()
+
+
+def test_a_program_that_was_removed_is_kept_again(cache):
+    cache.put("key", b"program")
+    assert cache.get("key") == b"program"
+    [path] = programs(cache.folder)
+    path.unlink()
+    assert cache.get("key") is None
+    cache.put("key", b"program")
+    assert cache.get("key") == b"program"
+
+
+def test_a_folder_that_can_no_longer_be_written_to_is_no_reason_to_stop(cache, monkeypatch):
+    def refuse(path, missing_ok=False):
+        raise PermissionError(path)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    cache.put("key", b"program")
+    cache.get("key")
+    cache.close()
 
 
 def test_the_folder_of_a_process_that_lives_is_left_alone(cache):

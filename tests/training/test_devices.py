@@ -84,16 +84,24 @@ same(resumed, train(jax.devices(), 6))
 assert all(leaf.devices() == {jax.devices()[0]} for leaf in jax.tree.leaves(resumed.params))
 assert run_epochs._cache_size() == compiled + 2  # `groups`, alone and spread: none for the file
 
+from lstmcore.training.epochs import ByExample
+
 def for_each(params, batch):
     x, y = batch
     return jnp.mean((apply(params, x) - y) ** 2, axis=(1, 2))
 
 for batch_size in (2, 7):  # fewer rows than devices; with a last batch of 4
     alone = train(None, batch_size)
-    spread = lc.fit(for_each, params, (x, y), epochs=4, batch_size=batch_size,
+    spread = lc.fit(ByExample(for_each), params, (x, y), epochs=4, batch_size=batch_size,
                     key=jax.random.key(1), validation=(x[:4], y[:4]), devices=jax.devices())
     for name in alone.history:
         np.testing.assert_allclose(alone.history[name], spread.history[name], rtol=1e-4)
+
+mesh = jax.make_mesh((3,), ("b",))  # weights that the user has put on all devices
+everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+placed = jax.device_put(params["head"].kernel[:3], everywhere)
+trained = lc.fit(line, placed, (x, y), epochs=1, batch_size=6)
+assert trained.params.shape == placed.shape
 
 there = jax.devices()[2]  # where the user has put everything
 options = jax.device_put(dict(params=params["head"], data=(x[..., :1].repeat(4, 2), y)), there)

@@ -9,6 +9,7 @@ import pytest
 import lstmcore as lc
 from lstmcore.batching import Buckets
 from lstmcore.training import fit as fit_module
+from lstmcore.training.epochs import ByExample
 
 RNG = np.random.default_rng(0)
 ADAM = optax.adam(0.05)
@@ -50,7 +51,9 @@ def test_a_loss_for_each_example_trains_as_its_mean(key):
 
     options = {"epochs": 3, "batch_size": 3, "validation": DATA}
     options |= {"key": None if key is None else jax.random.key(key)}
-    mean, each = (lc.fit(loss, START, DATA, **options) for loss in (squared_error, for_each))
+    mean, each = (
+        lc.fit(loss, START, DATA, **options) for loss in (squared_error, ByExample(for_each))
+    )
     for a, b in zip(jax.tree.leaves(mean), jax.tree.leaves(each), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5)
 

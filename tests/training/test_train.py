@@ -12,6 +12,7 @@ import pytest
 
 import lstmcore as lc
 from lstmcore.training import fit as fit_module
+from lstmcore.training.epochs import ByExample
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(7, 3)).astype(np.float32)
@@ -73,7 +74,7 @@ def test_a_loss_for_each_example_trains_as_its_mean(batch_size):
     options = {"optimizer": ADAM, "epochs": 6, "batch_size": batch_size, "patience": 4}
     options |= {"key": jax.random.key(1), "validation": {"x": X[:4], "y": -Y[:4]}}
     mean = lc.fit(squared_error, START, DATA, **options)
-    each = lc.fit(for_each, START, DATA, **options)
+    each = lc.fit(ByExample(for_each), START, DATA, **options)
     assert_trees_close(each.params, mean.params, rtol=1e-5)
     assert_trees_close(each.history, mean.history, rtol=1e-5)
     assert rows == {batch_size, min(batch_size, 4)}  # the last batch of 1 is no shape of its own
@@ -385,9 +386,9 @@ def test_errors(changes, error, message):
 
 def test_errors_of_loss_and_params():
     with pytest.raises(
-        ValueError, match=r"loss must return a scalar, got shape \(2,\): take its m"
+        ValueError, match=r"loss must return a scalar, got shape \(3,\): take its m"
     ):
-        lc.fit(lambda params, x: x[:2, 0] * params, jnp.ones(()), X, epochs=1, batch_size=3)
+        lc.fit(lambda params, x: x[:, 0] * params, jnp.ones(()), X, epochs=1, batch_size=3)
     with pytest.raises(ValueError, match="loss must return a scalar, got tuple"):
         lc.fit(lambda params, x: (x.sum(), x), jnp.ones(()), X, epochs=1, batch_size=3)
     with pytest.raises(TypeError, match="optimizer must be one of optax, got str: write for inst"):

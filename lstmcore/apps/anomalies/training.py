@@ -18,6 +18,7 @@ from lstmcore.formatting import count
 from lstmcore.regularization import corrupt
 from lstmcore.series.arguments import as_table, column_names
 from lstmcore.series.row_index import check_row_times
+from lstmcore.training.epochs import ByExample
 
 
 def train(
@@ -108,7 +109,7 @@ def noisy_loss(model, settings: Settings, params, batch, key=None):
 @cache  # the same object for settings that differ in the seed alone: nothing is compiled again
 def _loss(model, settings: Settings) -> Callable:
     noisy = settings.masking > 0 or settings.gaussian > 0
-    return partial(noisy_loss if noisy else loss, model, settings)
+    return (partial if noisy else ByExample)(noisy_loss if noisy else loss, model, settings)
 
 
 def _error(model, settings: Settings, params, read, batch):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 
@@ -11,6 +9,7 @@ from lstmcore.apps.autoencoding.settings import Settings
 from lstmcore.apps.autoencoding.windows import Windows
 from lstmcore.apps.training import fit_model
 from lstmcore.models.autoencoders import Autoencoder, CompositeAutoencoder
+from lstmcore.training.epochs import ByExample
 from lstmcore.training.fit import FitResult
 
 ROWS_WORTH_SPLITTING = 256  # windows times steps in a batch; fewer keep one core busy at most
@@ -40,7 +39,7 @@ def train(
     return fit_model(
         model,
         settings,
-        partial(_loss, model, settings),
+        ByExample(_loss, model, settings),
         windows.values[: windows.training],
         validation if len(validation) else None,
         devices=jax.local_devices() if rows >= ROWS_WORTH_SPLITTING else None,
