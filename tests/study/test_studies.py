@@ -31,6 +31,7 @@ from benchmarks.studies import (
 )
 from benchmarks.studies.signals import falls, position_in_line, signals
 from lstmcore import forecasting
+from lstmcore.training.epochs import ByExample
 
 pytestmark = pytest.mark.thorough
 
@@ -73,7 +74,8 @@ def untrained(loss, params, data, *, epochs, validation=None, **options):
     """In place of `lc.fit`: that the loss takes both kinds of data, and the params as they are."""
     del options
     for batch in (data,) if validation is None else (data, validation):
-        assert jax.eval_shape(loss, params, batch).shape == ()
+        shape = (len(batch),) if isinstance(loss, ByExample) else ()
+        assert jax.eval_shape(loss, params, batch).shape == shape
     history = dict.fromkeys(("loss", "validation_loss"), np.full(epochs, 0.75))
     return lc.FitResult(params, history)
 
