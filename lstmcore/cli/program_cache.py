@@ -116,7 +116,8 @@ class ProgramCache:
       wrote: whether a program was written.
 
     Raises:
-      OSError: the folder cannot be written to, may be written to by others, or is not to be used.
+      OSError: the folder cannot be written to, or may be written to by others.
+      BusyError: another process has just locked the file of this one.
     """
 
     def __init__(self, folder: Path) -> None:
