@@ -19,6 +19,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "speed": {
+        "cores": Command("speed.cores", "time lc.fit on all cores beside one device"),
         "peers": Command("speed.comparison", "time lstmcore beside PyTorch, Keras, Flax, ..."),
         "formulations": Command("speed.formulations.command", "time other ways to write the loops"),
         "long": Command("speed.long", "measure memory and time of gradients of long sequences"),

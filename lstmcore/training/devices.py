@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -19,7 +21,7 @@ from lstmcore import checks
 
 __all__ = ["use_all_cores"]
 
-EVERYWHERE, SPLIT = PartitionSpec(), PartitionSpec("examples")
+AXIS, EVERYWHERE = "devices", PartitionSpec()
 
 
 def use_all_cores(count: int | None = None) -> None:
@@ -29,6 +31,10 @@ def use_all_cores(count: int | None = None) -> None:
 
         lc.use_all_cores()
         result = lc.fit(loss, params, data, devices=jax.devices(), ...)
+
+    It pays from about four examples in a batch for each core on, and up to some 256 units: the
+    large products of wider layers use all cores anyway. `python -m benchmarks cores` measures what
+    it is worth on your machine.
 
     `count` is the number of devices, for a process that may run on more cores than it has the time
     of, as in a container with a quota. If JAX runs on a GPU or a TPU this changes nothing.
@@ -70,18 +76,6 @@ def check_devices(devices: Iterable[jax.Device] | None) -> tuple[jax.Device, ...
     return tuple(found)
 
 
-def useful(devices: tuple[jax.Device, ...], examples: int) -> tuple[jax.Device, ...]:
-    """Return as many of `devices` as make a batch fastest.
-
-    Each runs an equal part of the batch, and all of them run the remainder.
-    """
-
-    def examples_on_each(count: int) -> int:
-        return examples // count + examples % count
-
-    return devices[: min(range(1, len(devices) + 1), key=examples_on_each)] if devices else ()
-
-
 def check_mean(loss: Callable, params: Any, batch: Any) -> None:
     """Raise unless the loss of a batch is the mean of the losses of its halves.
 
@@ -106,48 +100,73 @@ def put_everywhere(tree: Any, devices: tuple[jax.Device, ...]) -> Any:
     return jax.device_put(tree, NamedSharding(_mesh(devices), EVERYWHERE)) if devices else tree
 
 
-def spread(function: Callable, devices: tuple[jax.Device, ...]) -> Callable:
-    """Return `function(params, batch, real)` with the examples of the batch split over `devices`.
+def on_each(function: Callable, devices: tuple[jax.Device, ...]) -> Callable:
+    """Return `function` run on each of the devices at the same time, each with all arguments.
 
-    Its results must be means over the examples, and if `real` is given over the real ones. A batch
-    that is filled up divides evenly. Of any other, the examples that do not divide evenly run on
-    every device, and are averaged with their weight.
+    In it, `spread` has each device compute its share of a batch.
     """
     if len(devices) < 2:
         return function
-
-    def mean_over_parts(params: Any, part: Any, real: Any) -> Any:
-        means = function(params, part, real)
-        if real is None:
-            return jax.lax.pmean(means, "examples")
-        count = real.sum()
-        share = count / jax.lax.psum(count, "examples")
-        return jax.lax.psum(
-            jax.tree.map(lambda mean: share.astype(mean.dtype) * mean, means), "examples"
-        )
-
-    parts = jax.shard_map(
-        mean_over_parts,
+    return jax.shard_map(
+        function,
         mesh=_mesh(devices),
-        in_specs=(EVERYWHERE, SPLIT, SPLIT),
+        in_specs=EVERYWHERE,
         out_specs=EVERYWHERE,
-        check_vma=False,  # gradients stay local until they are averaged here
+        check_vma=False,  # gradients stay local until `spread` averages them
     )
 
-    def spread_function(params: Any, batch: Any, real: Any) -> Any:
-        examples = len(jax.tree.leaves(batch)[0])
-        even = examples - examples % len(devices)
-        if even == 0:
-            return function(params, batch, None)
-        result = parts(params, jax.tree.map(lambda leaf: leaf[:even], batch), real)
-        if even == examples:
-            return result
-        rest = function(params, jax.tree.map(lambda leaf: leaf[even:], batch), None)
-        weight = even / examples
-        return jax.tree.map(lambda a, b: weight * a + (1 - weight) * b, result, rest)
 
-    return spread_function
+def spread(function: Callable, count: int) -> Callable:
+    """Return `function(params, batch, real)`: each of `count` devices computes a part of the batch.
+
+    Its results must be means over the examples, and if `real` is given over the real ones. Where
+    the examples do not divide evenly, the first devices compute one more than the others.
+    """
+    if count < 2:
+        return function
+
+    def mean_over_parts(params: Any, batch: Any, real: Any) -> Any:
+        examples = len(jax.tree.leaves(batch)[0])
+        fewer, rest = divmod(examples, count)
+        place = jax.lax.axis_index(AXIS)
+        first = place * fewer + jnp.minimum(place, rest)
+
+        def weighted(rows: int) -> Any:
+            """Compute the means of `rows` examples, times their share of the whole."""
+            part, part_real = jax.tree.map(
+                lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, rows), (batch, real)
+            )
+            means = function(params, part, part_real)
+            share = rows / examples if real is None else part_real.sum() / real.sum()
+            return jax.tree.map(lambda mean: jnp.asarray(share, mean.dtype) * mean, means)
+
+        def nothing() -> Any:
+            shapes = jax.eval_shape(partial(weighted, 1))
+            return jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), shapes)
+
+        few = partial(weighted, fewer) if fewer else nothing
+        means = jax.lax.cond(place < rest, partial(weighted, fewer + 1), few) if rest else few()
+        return sum_over_devices(means, AXIS)
+
+    return mean_over_parts
+
+
+def sum_over_devices(tree: Any, axis: str) -> Any:
+    """Return the sums of arrays over the devices of a mesh's axis, in one exchange for each dtype.
+
+    Each exchange costs a CPU some 0.1 ms, during which the devices wait for each other.
+    """
+    leaves, structure = jax.tree.flatten(tree)
+    sums = list(leaves)
+    for dtype in dict.fromkeys(leaf.dtype for leaf in leaves):
+        places = [place for place, leaf in enumerate(leaves) if leaf.dtype == dtype]
+        alike = [leaves[place] for place in places]
+        total = jax.lax.psum(jnp.concatenate([leaf.ravel() for leaf in alike]), axis)
+        ends = np.cumsum([leaf.size for leaf in alike])[:-1]
+        for place, part in zip(places, jnp.split(total, ends), strict=True):
+            sums[place] = part.reshape(leaves[place].shape)
+    return jax.tree.unflatten(structure, sums)
 
 
 def _mesh(devices: tuple[jax.Device, ...]) -> Mesh:
-    return Mesh(np.array(devices), ("examples",))
+    return Mesh(np.array(devices), (AXIS,))

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from lstmcore.dtypes import accumulation_dtype
 from lstmcore.programs import compiled
-from lstmcore.training.devices import spread
+from lstmcore.training.devices import on_each, spread
 from lstmcore.training.minibatches import Batching, over_batches, over_chunks
 
 EPOCHS_PER_CALL = 1024  # at most; the length of the buffer for losses
@@ -132,6 +132,18 @@ def run_epochs(
     Returns:
       (Training, {name: losses of the epochs in this call, [EPOCHS_PER_CALL]}).
     """
+    return on_each(partial(_epochs, plan), plan.devices)(training, until, data, validation, key)
+
+
+def _epochs(
+    plan: Plan,
+    training: Training,
+    until: Any,
+    data: tuple,
+    validation: tuple | None,
+    key: jax.Array | None,
+) -> tuple[Training, dict[str, jax.Array]]:
+    """Compute what `run_epochs` returns, on one device, or on each of those of the plan."""
     learn, measure = _whole(plan) if plan.tbptt_steps is None else _truncated(plan)
 
     batching = Batching(plan.batch_size, max(1, len(plan.devices)) if is_by_example(plan) else None)
@@ -177,8 +189,8 @@ def run_epochs(
 
 def _whole(plan: Plan) -> tuple[Callable, Callable]:
     """Return the functions of a batch: (step of the optimizer, measurement of the loss)."""
-    loss = spread(_mean_loss(plan), plan.devices)
-    gradient = spread(jax.value_and_grad(_mean_loss(plan)), plan.devices)
+    loss = spread(_mean_loss(plan), len(plan.devices))
+    gradient = spread(jax.value_and_grad(_mean_loss(plan)), len(plan.devices))
     descend = _descent(plan.optimizer)
 
     def learn(steps: Steps, batch: Any, real: Any) -> tuple[Steps, jax.Array]:

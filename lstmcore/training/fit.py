@@ -34,7 +34,7 @@ from lstmcore.training.checkpoint import (
     describe,
     restore_or_start,
 )
-from lstmcore.training.devices import check_devices, put_everywhere, useful
+from lstmcore.training.devices import check_devices, put_everywhere
 from lstmcore.training.epochs import (
     EPOCHS_PER_CALL,
     Plan,
@@ -253,7 +253,7 @@ def fit(
         check_optimizer(optimizer),
         batch_size,
         patience,
-        useful(devices, batch_size),
+        devices[:batch_size],
         tbptt_steps,
         initial_state,
     )

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 import lstmcore as lc
-from lstmcore.training.devices import useful
 
 # In a process of its own, since the number of devices is settled when JAX is first used.
 PROGRAM = """
 from functools import partial
 import jax, jax.numpy as jnp, numpy as np, lstmcore as lc
 
-jax.config.update("jax_num_cpu_devices", 3)
+jax.config.update("jax_num_cpu_devices", COUNT)
 rng = np.random.default_rng(0)
 draw = lambda *shape: rng.normal(size=shape).astype(np.float32)
 HIDDEN_LAYER
@@ -36,7 +35,7 @@ def train(devices, batch_size):
 
 from lstmcore.training.epochs import run_epochs
 
-for batch_size in (2, 6, 7, 11):  # fewer rows than devices, as many each, a rest, all at once
+for batch_size in (2, 6, 7, 11):  # fewer rows than three devices, as many each, others, all
     alone, spread = train(None, batch_size), train(jax.devices(), batch_size)
     for a, b in zip(jax.tree.leaves(alone.params), jax.tree.leaves(spread.params), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
@@ -97,7 +96,7 @@ for batch_size in (2, 7):  # fewer rows than devices; with a last batch of 4
     for name in alone.history:
         np.testing.assert_allclose(alone.history[name], spread.history[name], rtol=1e-4)
 
-mesh = jax.make_mesh((3,), ("b",))  # weights that the user has put on all devices
+mesh = jax.make_mesh((COUNT,), ("b",))  # weights that the user has put on all devices
 everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
 placed = jax.device_put(params["head"].kernel[:3], everywhere)
 trained = lc.fit(line, placed, (x, y), epochs=1, batch_size=6)
@@ -151,20 +150,18 @@ def run(program):
     return done.stdout
 
 
-@pytest.mark.parametrize("network", ["dense", pytest.param("LSTM", marks=pytest.mark.thorough)])
-def test_training_on_several_devices_is_the_same_training(network):
-    said = run(PROGRAM.replace("HIDDEN_LAYER", NETWORKS[network]))
+@pytest.mark.parametrize(
+    ("network", "count"),
+    [
+        ("dense", 3),
+        pytest.param("dense", 8, marks=pytest.mark.thorough),
+        pytest.param("LSTM", 3, marks=pytest.mark.thorough),
+    ],
+)
+def test_training_on_several_devices_is_the_same_training(network, count):
+    said = run(PROGRAM.replace("HIDDEN_LAYER", NETWORKS[network]).replace("COUNT", str(count)))
     assert "with devices, loss must be a mean over the examples: it is" in said
     assert "use_all_cores() came too late" in said
-
-
-def test_no_more_devices_than_a_batch_can_use():
-    devices = tuple(range(20))  # any objects will do
-    assert len(useful(devices, 32)) == 16
-    assert len(useful(devices, 5)) == 5
-    assert len(useful(devices, 1)) == 1
-    assert len(useful(devices[:2], 5)) == 2
-    assert useful((), 5) == ()
 
 
 def test_a_number_of_cores_that_is_none():

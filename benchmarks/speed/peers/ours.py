@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import jax
+import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 import lstmcore as lc
 from benchmarks.speed.peers.jax_layer import JaxLayer
 from benchmarks.speed.peers.layer import named
+from lstmcore.training.devices import sum_over_devices
 
 
 def split_batch(function, devices):
@@ -18,7 +20,7 @@ def split_batch(function, devices):
 
     def on_each_device(params, batch):
         sums, rows = function(params, *batch)
-        return jax.lax.psum(sums, "batch"), rows
+        return sum_over_devices(sums, "batch"), rows
 
     mesh = jax.make_mesh((len(devices),), ("batch",), devices=devices)
     everywhere, split = PartitionSpec(), PartitionSpec("batch")
@@ -35,19 +37,22 @@ def split_batch(function, devices):
 
 
 class Layer(JaxLayer):
-    """The layer of lstmcore. Batches that do not divide by the number of devices stay on one."""
+    """The layer of lstmcore. Rows of zeros make a batch divide by the number of devices."""
 
     def __init__(self, weights, x):
-        self.devices = jax.local_devices()
-        if jax.default_backend() != "cpu" or x.shape[0] % len(self.devices):
-            self.devices = self.devices[:1]
+        cpus = jax.default_backend() == "cpu"
+        self.devices = jax.local_devices()[: len(x) if cpus else 1]
+        self.batch = len(x)
         super().__init__(weights, x)
         self.programs |= {case: self.program(case) for case in ("forward_trace", "train_gate")}
         if len(self.devices) > 1:
             mesh = jax.make_mesh((len(self.devices),), ("batch",), devices=self.devices)
             self.params = jax.device_put(self.params, NamedSharding(mesh, PartitionSpec()))
-            batch = NamedSharding(mesh, PartitionSpec("batch"))
-            self.x, self.d_h = (jax.device_put(array, batch) for array in (self.x, self.d_h))
+            split = NamedSharding(mesh, PartitionSpec("batch"))
+            rows = ((0, -self.batch % len(self.devices)), (0, 0), (0, 0))
+            self.x, self.d_h = (
+                jax.device_put(np.pad(array, rows), split) for array in (self.x, self.d_h)
+            )
 
     def pack(self, weights):
         return weights
@@ -91,7 +96,9 @@ class Layer(JaxLayer):
         program.lower(*self.arguments(case)).compile()
 
     def read(self, case, result):
-        return named(case, result if case == "train" else result[1])
+        sums, rows = result
+        rows = jax.tree.map(lambda array: np.asarray(array)[: self.batch], rows)
+        return named(case, (sums, rows) if case == "train" else rows)
 
     def start(self):
         return lc.zero_state(1, self.units)
