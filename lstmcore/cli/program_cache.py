@@ -87,7 +87,11 @@ def used(cache: ProgramCache) -> Iterator[None]:
 
 
 def cache_folder() -> Path:
-    """Return the folder of the programs, which may not exist yet."""
+    """Return the folder of the programs, which may not exist yet.
+
+    Raises:
+      RuntimeError: there is no home folder, or it is not absolute.
+    """
     if chosen := os.environ.get(CHOSEN):
         return Path(chosen) / "programs"
     if sys.platform == "win32":
@@ -97,6 +101,8 @@ def cache_folder() -> Path:
     else:
         base, usual = os.environ.get("XDG_CACHE_HOME", ""), ".cache"
     above = Path(base) if os.path.isabs(base) else Path.home() / usual
+    if not above.is_absolute():
+        raise RuntimeError(f"the home folder {Path.home()} is relative: it may be any")
     return above / "lstmcore" / "programs"
 
 
@@ -116,7 +122,8 @@ class ProgramCache:
       wrote: whether a program was written.
 
     Raises:
-      OSError: the folder cannot be written to, or may be written to by others.
+      OSError: the folder cannot be written to, or may be written to by others, or its files
+        cannot be locked.
       BusyError: another process has just locked the file of this one.
     """
 
@@ -124,19 +131,22 @@ class ProgramCache:
         self._path = self.folder = folder  # JAX logs the first name
         self.wrote = False
         self._served: set[str] = set()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in (*reversed(folder.parents), folder):
+            each.mkdir(mode=0o700, exist_ok=True)  # `parents=True` would leave those to the umask
         if not _is_safe(folder):
             raise PermissionError(f"{folder} may be written to by others")
-        deaths = [self._died_here(sign) for sign in folder.glob(f"*{SIGN}")]
+        self._sign = folder / f"{uuid.uuid4().hex}{SIGN}"
+        self._descriptor = os.open(self._sign, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        if not lock(self._descriptor) and sys.platform != "win32":
+            self.close()
+            raise OSError(f"{folder} has no locks, which tell the living from the dead")
+        deaths = [self._died_here(sign) for sign in folder.glob(f"*{SIGN}") if sign != self._sign]
         if any(deaths):
             once = folder / DIED
             (folder / UNUSABLE if once.exists() else once).touch()
             for path in folder.glob(f"*{PROGRAM}"):
                 path.unlink(missing_ok=True)
         self.is_usable = not (folder / UNUSABLE).exists()
-        self._sign = folder / f"{uuid.uuid4().hex}{SIGN}"
-        self._descriptor = os.open(self._sign, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        lock(self._descriptor)
 
     def get(self, key: str) -> bytes | None:
         """Return a program as it was put; None if there is none, or if it was damaged since."""

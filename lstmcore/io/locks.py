@@ -20,20 +20,24 @@ class BusyError(ValueError):
     """Another process holds the lock."""
 
 
-def lock(descriptor: int) -> None:
+def lock(descriptor: int) -> bool:
     """Lock the file or folder that is open as `descriptor`, until it is closed.
+
+    Returns:
+      Whether it is locked: False where there are no locks.
 
     Raises:
       BusyError: another process, or this one under another descriptor, has locked it.
     """
     if fcntl is None:
-        return
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise BusyError("another process holds it") from None
-    except OSError:
-        pass  # a file system without locks
+    except OSError:  # a file system without locks
+        return False
+    return True
 
 
 @contextmanager

@@ -111,11 +111,12 @@ def _cut(order: jax.Array, batching: Batching) -> list[_Batches]:
         pieces = [(order[: full * size].reshape(full, size), size)]
         pieces += [(order[full * size :][None], rest)] * (rest > 0)
         return [_Batches(rows, None, np.full(len(rows), each)) for rows, each in pieces]
-    places = np.full((full + (rest > 0), length), count)
-    places[:, :size] = np.arange(places.shape[0] * size).reshape(-1, size)
-    real = places < count
-    rows = order[np.minimum(places, count - 1)]
-    return [_Batches(rows, jnp.asarray(real), real.sum(axis=1))]
+    column = jnp.arange(length)  # computed by the program, which would else hold all the numbers
+    places = size * jnp.arange(full + (rest > 0))[:, None] + column
+    real = (column < size) & (places < count)
+    rows = order[jnp.minimum(places, count - 1)]
+    examples = np.array([size] * full + [rest] * (rest > 0))
+    return [_Batches(rows, real, examples)]
 
 
 def _in_turn(visit: Callable, carry: Any, part: Any, batches: _Batches) -> tuple[Any, jax.Array]:

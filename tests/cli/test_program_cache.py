@@ -11,6 +11,7 @@ import pytest
 
 from lstmcore.cli import program_cache
 from lstmcore.cli.program_cache import ProgramCache, cache_folder, remove_oldest
+from lstmcore.io import locks
 
 FIT = ["-m", "lstmcore", "fit", "--epochs", "1", "--units", "2", "--output"]
 
@@ -108,6 +109,36 @@ def test_nothing_is_used_without_a_home(monkeypatch):
     monkeypatch.setattr(Path, "home", no_home)
     with program_cache.program_cache():
         assert float(jax.jit(lambda x: x + 1)(1.0)) == 2
+
+
+def test_a_home_that_is_relative_is_none(monkeypatch):
+    for name in ("LSTMCORE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", lambda: Path("."))
+    with pytest.raises(RuntimeError, match="the home folder . is relative"):
+        cache_folder()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither locks nor modes")
+def test_a_folder_without_locks_is_not_used(tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError("no locks available")
+
+    monkeypatch.setattr(locks.fcntl, "flock", refused)
+    with pytest.raises(OSError, match="has no locks"):
+        ProgramCache(tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither locks nor modes")
+def test_all_folders_that_are_made_are_private(tmp_path):
+    before = os.umask(0)
+    try:
+        ProgramCache(tmp_path / "a" / "b").close()
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "a/b")]
+    assert modes == [0o700, 0o700]
 
 
 def test_a_folder_that_others_can_write_to_is_not_used(tmp_path):
