@@ -115,7 +115,7 @@ def test_a_home_that_is_relative_is_none(monkeypatch):
     for name in ("LSTMCORE_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", lambda: Path("."))
-    with pytest.raises(RuntimeError, match="the home folder . is relative"):
+    with pytest.raises(RuntimeError, match=r"the home folder \. is relative"):
         cache_folder()
 
 
