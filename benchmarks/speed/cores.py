@@ -21,7 +21,7 @@ from benchmarks.speed.formatting import spread
 from benchmarks.speed.grid import Cell, draw
 from benchmarks.speed.timing import FULL, compare_slow
 
-BATCHES, UNITS = (2, 4, 8, 13, 16, 32, 64), (16, 64, 128, 256, 512)
+BATCHES, UNITS = (8, 13, 16, 32, 64), (16, 64, 128, 256, 512)
 CELLS = tuple(Cell(batch, 50, 16, units) for batch in BATCHES for units in UNITS)
 RUN_SECONDS = 0.5  # of epochs in a row, so that the copies to all devices count for little
 

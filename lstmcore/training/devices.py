@@ -22,6 +22,7 @@ from lstmcore import checks
 __all__ = ["use_all_cores"]
 
 AXIS, EVERYWHERE = "devices", PartitionSpec()
+FEWEST_ON_A_CORE = 4  # examples; with fewer, cores wait for each other longer than they compute
 
 
 def use_all_cores(count: int | None = None) -> None:
@@ -32,9 +33,9 @@ def use_all_cores(count: int | None = None) -> None:
         lc.use_all_cores()
         result = lc.fit(loss, params, data, devices=jax.devices(), ...)
 
-    It pays from about four examples in a batch for each core on, and up to some 256 units: the
-    large products of wider layers use all cores anyway. `python -m benchmarks cores` measures what
-    it is worth on your machine.
+    It pays up to some 256 units: the large products of wider layers use all cores anyway. Each core
+    is given four examples of a batch at least, since fewer take longer than they save. `python -m
+    benchmarks cores` measures what it is worth on your machine.
 
     `count` is the number of devices, for a process that may run on more cores than it has the time
     of, as in a container with a quota. If JAX runs on a GPU or a TPU this changes nothing.
@@ -74,6 +75,12 @@ def check_devices(devices: Iterable[jax.Device] | None) -> tuple[jax.Device, ...
     if not found or len(set(found)) < len(found):
         raise ValueError(f"devices must be different ones, at least one, got {found}")
     return tuple(found)
+
+
+def worthwhile(devices: tuple[jax.Device, ...], examples: int) -> tuple[jax.Device, ...]:
+    """Return as many of `devices` as a batch of so many examples keeps busy."""
+    on_cores = any(device.platform == "cpu" for device in devices)
+    return devices[: max(1, examples // (FEWEST_ON_A_CORE if on_cores else 1))]
 
 
 def check_mean(loss: Callable, params: Any, batch: Any) -> None:

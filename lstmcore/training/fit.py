@@ -34,7 +34,7 @@ from lstmcore.training.checkpoint import (
     describe,
     restore_or_start,
 )
-from lstmcore.training.devices import check_devices, put_everywhere
+from lstmcore.training.devices import check_devices, put_everywhere, worthwhile
 from lstmcore.training.epochs import (
     EPOCHS_PER_CALL,
     Plan,
@@ -177,7 +177,8 @@ def fit(
         of the best epoch. Without validation data it is the loss on the training data, measured
         again after each epoch.
       devices: split each batch over these, for instance `jax.devices()` after
-        `lc.use_all_cores()`; each holds a copy of the data. The loss must then be a mean with equal
+        `lc.use_all_cores()`; each holds a copy of the data. Of the cores of a CPU no more are used
+        than get four examples each. The loss must then be a mean with equal
         weight for each example, because it is computed for each part separately (a mean over the
         real steps of masked sequences does not qualify); the result is the same up to rounding.
       tbptt_steps: k, for truncated backpropagation through time (Werbos 1990; Williams & Peng
@@ -253,7 +254,7 @@ def fit(
         check_optimizer(optimizer),
         batch_size,
         patience,
-        devices[:batch_size],
+        worthwhile(devices, batch_size),
         tbptt_steps,
         initial_state,
     )
