@@ -108,6 +108,8 @@ CASES = {
             units=(32,),
             epochs=60,
             preprocessing=series.Preprocessing(difference=(1,)),
+            linear=False,  # the question is what the LSTM does by itself
+            search=False,
         ),
         folds=8,
         classic="autoregression of 9 years",
@@ -122,6 +124,8 @@ CASES = {
             units=(32,),
             epochs=40,
             preprocessing=series.Preprocessing(difference=(52,)),
+            linear=False,
+            search=False,
         ),
         folds=12,
         classic="Holt-Winters smoothing",

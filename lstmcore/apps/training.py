@@ -25,6 +25,7 @@ def fit_model(
     validation=None,
     *,
     optimizer=None,
+    start: Callable = lambda params: params,
     **running: Any,
 ) -> FitResult:
     """Initialise a model and train it with these settings.
@@ -34,6 +35,7 @@ def fit_model(
       settings: epochs, batch size, learning rate, patience and seed are used.
       loss, data, validation: as in `lc.fit`.
       optimizer: None takes Adam.
+      start: returns the params to start from, given those that were drawn.
       running: `callback`, `progress`, `checkpoint`, `resume` and `devices` of `lc.fit`.
 
     Raises:
@@ -42,7 +44,7 @@ def fit_model(
     params, key = _init(model, np.int64(settings.seed))
     return fit(
         loss,
-        params,
+        start(params),
         data,
         optimizer=adam(settings.learning_rate) if optimizer is None else optimizer,
         epochs=settings.epochs,

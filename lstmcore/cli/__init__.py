@@ -49,7 +49,7 @@ def root(
     [bold]lstmcore fit my.csv --mode prediction --window 48 --horizon 12[/bold]
         your own table: read 48 rows, predict the next 12
 
-    [bold]lstmcore forecast load.csv --horizon 24 --season 24[/bold]
+    [bold]lstmcore forecast load.csv --horizon 24[/bold]
         the next 24 rows of a table, with errors beside those of naive forecasts
 
     [bold]lstmcore anomalies load.csv --train normal.csv[/bold]

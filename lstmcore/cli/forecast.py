@@ -177,8 +177,10 @@ def _notes(inputs: _Inputs, trained) -> list[str]:
     ordered = table.select(arrange(table.columns, trained.settings).order)
     end = trained.split.training.stop
     notes = reading.notes(ordered, inputs.times, trained.preprocessor)
-    notes += reading.stationary(ordered, trained.preprocessor, end)
+    if len(trained.candidates) < 2:  # or the differences were chosen already
+        notes += reading.stationary(ordered, trained.preprocessor, end)
     notes += reading.beyond(ordered, trained.preprocessor, end)
+    notes += trained.choices()
     if trained.stride > 1:
         notes.append(f"of the training windows, one in {trained.stride} was used")
     covariates = trained.settings.future_covariates

@@ -106,8 +106,11 @@ def options_of(
         usual = values.pop("")
         others = "".join(f"; {p}: {shown}" for p, shown in values.items() if shown != usual)
         default = f" [dim]\\[default: {usual}{others}][/dim]" if usual else ""
+        flag = flag_of(name)
+        if getattr(presets[""], name) is True:  # which is to be switched off
+            flag += f"/--no-{flag.removeprefix('--')}"
         option = typer.Option(
-            (flags or {}).get(name, flag_of(name)),
+            (flags or {}).get(name, flag),
             help=texts[name] + default,
             metavar=types[name].placeholder,
             rich_help_panel=panel_of(name),

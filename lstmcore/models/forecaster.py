@@ -5,6 +5,11 @@ strategies for multi-step ahead time series forecasting based on the NN5 forecas
 
     direct      stack -> last h [B, H], beside all future covariates -> head -> every row
     recursive   stack -> h -> head -> the next row, which the stack reads -> head -> the next ...
+
+A direct forecaster may have a linear path beside the stack, from the last rows to every row that is
+forecast: what is linear need not go through the gates (the "autoregressive component" of Lai et al.
+2018, "Modeling Long- and Short-Term Temporal Patterns with Deep Neural Networks", equation 9; how
+much it does alone: Zeng et al. 2023, "Are Transformers Effective for Time Series Forecasting?").
 """
 
 from __future__ import annotations
@@ -64,6 +69,9 @@ class Forecaster:
         the future covariates of the next row; there can be no other columns.
       quantiles: increasing numbers between 0 and 1, one output for each; () forecasts the mean.
         Only for a direct forecaster.
+      linear_rows: rows, the last ones of the past, from all of whose columns a linear map leads
+        straight to the forecast, to which the head is added; 0 for no such path. Only for a direct
+        forecaster, whose rows must then all be real: it takes no mask.
       dropout: rate, on the hidden states that a layer, the layer above and the head read; the same
         units at every step of an example (Gal & Ghahramani 2016). The input is never dropped: of a
         single column nothing would be left. Applied only if `apply` is given a key.
@@ -86,6 +94,7 @@ class Forecaster:
     mode: str = "direct"
     quantiles: tuple[float, ...] = ()
     dropout: float = 0.0
+    linear_rows: int = 0
     activation: Activation = "tanh"
     recurrent_activation: Activation = "sigmoid"
     output_activation: Activation | None = None
@@ -115,6 +124,7 @@ class Forecaster:
             future_covariates=known,
             quantiles=checks.check_quantiles(self.quantiles),
             dropout=float(self.dropout),
+            linear_rows=checks.check_count("linear_rows", self.linear_rows, minimum=0),
         )
         checks.check_choice("mode", self.mode, FORECASTS)
         self._check_columns()
@@ -137,6 +147,10 @@ class Forecaster:
                 f"{self.features - taken} of the {self.features - self.future_covariates} columns "
                 "without a known future: use mode='direct', or forecast them too"
             )
+        if self.linear_rows:
+            raise ValueError(
+                "mode='recursive' has no linear path: use mode='direct', or linear_rows=0"
+            )
         if self.quantiles:
             raise ValueError(
                 "mode='recursive' feeds one number back, and quantiles are several: use "
@@ -145,13 +159,22 @@ class Forecaster:
 
     @property
     def layers(self) -> dict[str, Layer]:
-        """Return {name: Layer(kind, features, units)}, in reading order: the stack and a head."""
-        read, outputs = self.units[-1], self.targets or 0  # a number by now
+        """Return {name: Layer(kind, features, units)}, in reading order.
+
+        The stack, a head and, with `linear_rows`, the layer "linear", whose kernel has a row for
+        each column of each row of the past, the oldest row first, and then as the head's for each
+        future covariate of each row to forecast.
+        """
+        covariates, outputs = 0, self.targets or 0  # a number by now
         if self.mode == "direct":  # of all rows at once, from their covariates too
-            read += self.horizon * self.future_covariates
+            covariates = self.horizon * self.future_covariates
             outputs *= self.horizon * max(1, len(self.quantiles))
-        head = Layer(DenseParams, read, outputs)
-        return stack("lstm", self.features, self.units) | {"head": head}
+        head = Layer(DenseParams, self.units[-1] + covariates, outputs)
+        layers = stack("lstm", self.features, self.units) | {"head": head}
+        if self.linear_rows:
+            read = self.linear_rows * self.features + covariates
+            layers["linear"] = Layer(DenseParams, read, outputs)
+        return layers
 
     def init(self, key: jax.Array, dtype: Any = "float32") -> dict:
         """Return new weights, drawn by `init_lstm` and `init_dense`."""
@@ -191,6 +214,11 @@ class Forecaster:
         """
         params, x, future = self._checked(ops, params, x, future, edits, key)
         if mask is not None:
+            if self.linear_rows:
+                raise ValueError(
+                    "mask was given, but the linear path reads the last rows of x, which must be "
+                    "real: leave mask out, or use linear_rows=0"
+                )
             mask = checks.check_mask(ops.as_array("mask", mask), x.shape[0], x.shape[1])
         x = ops.np.asarray(x, params["head"].kernel.dtype)
         if future is not None:
@@ -249,12 +277,18 @@ class Forecaster:
         """
         recursive = self.mode == "recursive"
         steps = timesteps + self.horizon - 1 if recursive and timesteps else timesteps
-        *stack, (head, dense) = self.layers.items()
-        rows: list[tuple] = [(name, "LSTM", (None, steps, layer.units)) for name, layer in stack]
-        if recursive:
-            return [*rows, (head, "TimeDistributed(Dense)", (None, self.horizon, self.targets))]
-        rows[-1] = (rows[-1][0], "LSTM", (None, self.units[-1]))  # only its final state is read
-        return [*rows, (head, "Dense", (None, dense.units))]
+        rows: list[tuple] = []
+        for name, layer in self.layers.items():
+            if layer.kind is LSTMParams:
+                rows.append((name, "LSTM", (None, steps, layer.units)))
+            elif recursive:
+                rows.append((name, "TimeDistributed(Dense)", (None, self.horizon, self.targets)))
+            else:
+                rows.append((name, "Dense", (None, layer.units)))
+        if not recursive:  # only the final state of the last LSTM layer is read
+            last = len(self.units) - 1
+            rows[last] = (*rows[last][:2], (None, self.units[-1]))
+        return rows
 
     def _checked(
         self,
@@ -274,6 +308,11 @@ class Forecaster:
         checks.check_input(x, self.features, repeated=False)
         if x.shape[1] == 0:
             raise ValueError("x has no steps: a forecast needs at least one row of the past")
+        if x.shape[1] < self.linear_rows:
+            raise ValueError(
+                f"x has {x.shape[1]} steps, but the linear path reads the last {self.linear_rows} "
+                "rows: pass as many, or use a smaller linear_rows"
+            )
         if not self.future_covariates:
             if future is not None:
                 raise ValueError(
@@ -315,16 +354,23 @@ def _forecast_directly(
     }
     finals, _, traces = run_stack(ops, params, "lstm", x, **options)
     code = finals[-1].h if dropout_masks is None else finals[-1].h * dropout_masks["head"].x
-    if future is not None:
-        flat = future.reshape(future.shape[0], model.horizon * model.future_covariates)
-        code = ops.np.concatenate([code, flat], axis=1)
+    covariates = [] if future is None else [_flat(future)]
+    forecast = ops.dense(params["head"], ops.np.concatenate([code, *covariates], axis=1))
+    if model.linear_rows:
+        past = [_flat(x[:, -model.linear_rows :]), *covariates]
+        forecast = forecast + ops.dense(params["linear"], ops.np.concatenate(past, axis=1))
     shape = (model.horizon, model.targets, *(len(model.quantiles),) * bool(model.quantiles))
-    forecast = ops.dense(params["head"], code).reshape(code.shape[0], *shape)
+    forecast = forecast.reshape(len(x), *shape)
     if model.quantiles:
         # Quantiles that are trained one by one may cross. In order they are never further from
         # the truth (Chernozhukov, Fernández-Val & Galichon 2010).
         forecast = ops.np.sort(forecast, axis=-1)
     return forecast, traces
+
+
+def _flat(rows: jax.Array) -> jax.Array:
+    """Return [B, T, F] as [B, T F], the columns of a row side by side."""
+    return rows.reshape(rows.shape[0], rows.shape[1] * rows.shape[2])
 
 
 def _forecast_recursively(

@@ -7,6 +7,7 @@ filling                 missing values: count and fill them
 differencing, scaling   remove trend and season; bring values into range; invert both
 windowing               cut a table into windows, and merge windows into a series
 splitting               training, validation and test part in the order of time
+seasonality             the seasons of a series, by its autocorrelation
 unit_root               tests of stationarity (needs statsmodels)
 events                  flagged rows as events
 arguments               tables as arguments: arrays, data frames, dicts of columns
@@ -18,6 +19,7 @@ from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import Filling, Missing, fit_filling, missing
 from lstmcore.series.preprocessing import Preprocessing, Preprocessor
 from lstmcore.series.scaling import Scaler, fit_scaler
+from lstmcore.series.seasonality import seasons
 from lstmcore.series.splitting import Split, rolling_origins, split
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.panel import SeveralSeriesError
@@ -76,6 +78,7 @@ __all__ = [
     "regular",
     "resample",
     "rolling_origins",
+    "seasons",
     "sort_rows",
     "split",
     "stationarity",

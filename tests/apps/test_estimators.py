@@ -94,7 +94,7 @@ def test_parameters_have_the_defaults_of_the_settings():
     known = defaults(lc.forecasting.Settings) | preprocessing
     parameters = defaults(SeriesForecaster)
     assert parameters.items() <= known.items()
-    assert known.keys() - parameters.keys() == {"preprocessing", "stride", "season", "test"}
+    assert known.keys() - parameters.keys() == {"preprocessing", "stride", "test"}
 
 
 def test_every_parameter_reaches_the_settings():
@@ -105,6 +105,7 @@ def test_every_parameter_reaches_the_settings():
     detector |= {"masking": 0.2, "gaussian": 0.4}
     forecaster = {"targets": ("a",), "future_covariates": ("b",), "dropout": 0.2}
     forecaster |= {"quantiles": (0.1, 0.5, 0.9), "difference": (2,)}
+    forecaster |= {"season": 5, "linear": False, "search": False}
     recursive = {"mode": "recursive"}
     for kind, estimator, given in (
         (lc.anomalies.Settings, AnomalyDetector, common | preprocessing | detector),

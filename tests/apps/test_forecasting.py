@@ -37,7 +37,7 @@ KINDS = {
     ),
     "filled": replace(SMALL, preprocessing=Preprocessing(missing="forward")),
     "quantiles": replace(SMALL, quantiles=(0.1, 0.5, 0.9)),
-    "dropout": replace(SMALL, dropout=0.3, targets=("wind", "load")),
+    "dropout": replace(SMALL, dropout=0.3, targets=("wind", "load"), linear=False, search=False),
     "recursive": replace(SMALL, mode="recursive", targets=(), dropout=0.3),
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -94,8 +94,9 @@ def test_training_does_not_see_the_test_part(kind):
 
 
 def test_the_preprocessing_does_not_see_the_validation_part():
-    ours = train(table(), NAMES, SMALL)
-    other = train(shuffled_after(ours.split.validation.start), NAMES, SMALL)
+    settings = replace(SMALL, linear=False, search=False)
+    ours = train(table(), NAMES, settings)
+    other = train(shuffled_after(ours.split.validation.start), NAMES, settings)
     assert ours.preprocessor.to_json() == other.preprocessor.to_json()
     np.testing.assert_array_equal(ours.history["loss"], other.history["loss"])
     assert (ours.history["validation_loss"] != other.history["validation_loss"]).any()
@@ -128,7 +129,11 @@ def test_parts_share_no_row_to_forecast(mode, monkeypatch):
 
     monkeypatch.setattr("lstmcore.apps.training.fit", no_fit)
     plain = Preprocessing(scaling="none")
-    settings = replace(SMALL, preprocessing=plain, mode=mode, targets=(), future_covariates=())
+    settings = Settings(
+        **vars(SMALL)
+        | {"preprocessing": plain, "mode": mode, "targets": (), "future_covariates": ()}
+        | {"linear": False, "search": False}
+    )
     made = train(np.arange(ROWS), ["row"], settings)
     rows = {
         part: [set(window.astype(int).ravel()) for window in given[part]["target"]]
@@ -551,7 +556,8 @@ VALUES = table()
     ("call", "error", "message"),
     [
         (lambda: Settings(window=0), ValueError, "window must be at least 1, got 0"),
-        (lambda: Settings(season=0), ValueError, "season must be at least 1"),
+        (lambda: Settings(season=-1), ValueError, "season must be at least 1, got -1"),
+        (lambda: Settings(season="weekly"), TypeError, "season must be"),
         (lambda: Settings(stride="all"), ValueError, "stride must be a number of rows or 'auto'"),
         (lambda: Settings(seed=-1), ValueError, "seed must be at least 0"),
         (

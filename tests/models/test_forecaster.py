@@ -25,6 +25,11 @@ MODELS = {
     "recursive, covariates": lc.Forecaster(3, (4, 3), H, future_covariates=1, mode="recursive"),
     "recursive, one step": lc.Forecaster(2, 4, 1, mode="recursive"),
 }
+LINEAR = {  # these take no mask
+    "linear path": lc.Forecaster(2, 3, H, linear_rows=3),
+    "linear path, covariates": lc.Forecaster(3, 3, H, 1, 1, linear_rows=T),
+    "linear path, quantiles": lc.Forecaster(2, 3, H, 1, quantiles=(0.1, 0.5), linear_rows=1),
+}
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 RECURSIVE = {name: model for name, model in MODELS.items() if model.mode == "recursive"}
 recursive_models = pytest.mark.parametrize(
@@ -89,6 +94,28 @@ def test_numpy_gives_the_same(model, seed, kind):
     assert ours[0].shape[:3] == (B, model.horizon, model.targets)
     assert jax.tree.structure(ours) == jax.tree.structure(theirs)
     jax.tree.map(close, ours, theirs)
+
+
+@pytest.mark.parametrize("model", LINEAR.values(), ids=LINEAR)
+def test_a_linear_path_is_added_to_the_forecast_of_the_stack(model, rng):
+    x, future = sequences(model, rng)
+    params = weights(model)
+    ours = compiled(model, params, x, future)
+    jax.tree.map(close, ours, in_numpy(model, params, x, future))
+    bare = lc.Forecaster(**vars(model) | {"linear_rows": 0, "quantiles": ()})
+    levels = max(1, len(model.quantiles))
+    kernel, bias = params["linear"]
+    read = [*x[:, -model.linear_rows :].swapaxes(0, 1)]  # row by row, the oldest first
+    read += [] if future is None else [*future.swapaxes(0, 1)]
+    added = (np.concatenate(read, axis=1) @ kernel + bias).reshape(B, H, -1, levels)
+    for level in range(levels):
+        head = jax.tree.map(lambda array, level=level: array[..., level::levels], params["head"])
+        alone, _ = in_numpy(bare, {"lstm_0": params["lstm_0"], "head": head}, x, future)
+        added[..., level] += alone
+    expected = np.sort(added, axis=-1) if model.quantiles else added[..., 0]
+    close(ours[0], expected)
+    rows = [line.split()[:2] for line in str(lc.summary(model, timesteps=T)).splitlines()]
+    assert rows[2:5] == [["lstm_0", "LSTM"], ["head", "Dense"], ["linear", "Dense"]]
 
 
 @pytest.mark.parametrize(
@@ -246,7 +273,7 @@ def loss_by_hand(model, params, batch):
     return np.mean(errors)
 
 
-@every_model
+@pytest.mark.parametrize("model", [*MODELS.values(), *LINEAR.values()], ids=[*MODELS, *LINEAR])
 def test_losses_and_their_gradients(model, x64, rng):
     params, batch = weights(model, np.float64), batch_of(model, rng, np.float64)
     loss, gradient = jax.jit(jax.value_and_grad(model.loss))(params, batch)
@@ -322,6 +349,26 @@ def masked(model, mask):
             lambda: make(1, mode="recursive", quantiles=(0.5,)),
             ValueError,
             "feeds one number back, .*: use mode='direct', or dropout and samples",
+        ),
+        (
+            lambda: make(1, mode="recursive", linear_rows=2),
+            ValueError,
+            "mode='recursive' has no linear path: use mode='direct', or linear_rows=0",
+        ),
+        (
+            lambda: make(1, linear_rows=-1),
+            ValueError,
+            "linear_rows must be at least 0, got -1",
+        ),
+        (
+            lambda: masked(make(H, 2, 1, linear_rows=2), np.ones((B, T), bool)),
+            ValueError,
+            "mask was given, but the linear path reads the last rows of x, which must be real",
+        ),
+        (
+            lambda: masked(make(H, 2, 1, linear_rows=T + 1), None),
+            ValueError,
+            "x has 5 steps, but the linear path reads the last 6 rows",
         ),
         (lambda: make(1, quantiles=(0.5, 0.5)), ValueError, r"quantiles must rise, between 0 and"),
         (lambda: make(1, quantiles=(0.0, 0.5)), ValueError, r"quantiles must rise, between 0 and"),

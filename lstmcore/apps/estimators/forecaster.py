@@ -26,8 +26,9 @@ class SeriesForecaster(BaseEstimator):
     `TimeSeriesSplit` does.
 
     Args:
-      mode, window, horizon, targets, future_covariates, units, quantiles, dropout: as in
-        `forecasting.Settings`. Columns without names are called column_0, column_1, ...
+      mode, window, horizon, targets, future_covariates, season, linear, search, units, quantiles,
+        dropout: as in `forecasting.Settings`. Columns without names are called column_0,
+        column_1, ...
       epochs, batch_size, learning_rate, patience, validation, seed: likewise.
       missing, difference, scaling: as in `series.Preprocessing`.
 
@@ -52,6 +53,9 @@ class SeriesForecaster(BaseEstimator):
         horizon: int = 1,
         targets: tuple[str, ...] = (),
         future_covariates: tuple[str, ...] = (),
+        season: int | str | None = "auto",
+        linear: bool = True,
+        search: bool = True,
         units: int | tuple[int, ...] = (32,),
         quantiles: tuple[float, ...] = (),
         dropout: float = 0.0,
@@ -70,6 +74,9 @@ class SeriesForecaster(BaseEstimator):
         self.horizon = horizon
         self.targets = targets
         self.future_covariates = future_covariates
+        self.season = season
+        self.linear = linear
+        self.search = search
         self.units = units
         self.quantiles = quantiles
         self.dropout = dropout

@@ -137,12 +137,12 @@ def backtest(
     check_row_times(values, "values")
     columns = names_of(values, columns)
     table = as_table(values, columns, "values").astype(float)
-    horizon, season = settings.horizon, settings.season
+    horizon = settings.horizon
     origins = origins_of(len(table), settings, folds, minimum)
     covariates = [columns.index(name) for name in settings.future_covariates]
     actuals, forecasts, by_fold = [], [], []
     trained = train(table[: origins[0]], columns, settings)
-    width = len(trained.targets)
+    width, season = len(trained.targets), trained.settings.season_rows
     for fold, origin in enumerate(origins.tolist()):
         past = table[:origin]
         if refit and fold:
@@ -178,7 +178,8 @@ def origins_of(rows: int, settings: Settings, folds: int, minimum: int | None = 
     """Return the origins of a backtest on `rows` rows; arguments and errors as in `backtest`."""
     if minimum is None:
         minimum = settings.window + settings.horizon + settings.preprocessing.dropped_rows
-    minimum = max(checks.check_count("minimum", minimum), (settings.season or 0) + 1)  # for MASE
+    season = settings.season_rows or 0
+    minimum = max(checks.check_count("minimum", minimum), season + 1)  # for MASE
     folds = checks.check_count("folds", folds)
     origins = series.rolling_origins(rows, folds, settings.horizon, minimum)
     check_rows(int(origins[0]), replace(settings, test=0.0))

@@ -14,6 +14,7 @@ from lstmcore import checks
 from lstmcore.apps.forecasting.evaluation import Evaluation, evaluate
 from lstmcore.apps.forecasting.forecast import Forecast
 from lstmcore.apps.forecasting.metrics import check_origins
+from lstmcore.apps.forecasting.selection import Candidate, sentences
 from lstmcore.apps.forecasting.settings import Settings, arrange, build
 from lstmcore.apps.saved import Saved, parse_settings
 from lstmcore.formatting import count, few, listed
@@ -50,6 +51,7 @@ class Trained(Saved):
       stride: rows from one training window to the next.
       noise: [horizon, targets], root mean squared error in the validation part in model units, for
         samples; 0 for a model without dropout or validation part.
+      candidates: differences that were tried, the best first; () if there was no choice.
     """
 
     DESCRIPTION = "forecast.json"
@@ -64,12 +66,18 @@ class Trained(Saved):
     split: Split
     stride: int
     noise: np.ndarray
+    candidates: tuple[Candidate, ...] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:
         """Return the names of the columns that are forecast."""
         order, count, _ = arrange(self.columns, self.settings)
         return tuple(self.columns[place] for place in order[:count])
+
+    def choices(self) -> list[str]:
+        """Return sentences on what training chose by itself: differences, linear path alone."""
+        is_silent = bool(self.model.linear_rows) and not np.any(self.params["head"].kernel)
+        return sentences(self.candidates, is_silent)
 
     def __repr__(self) -> str:
         return f"Trained({listed(self.targets)}: {self.model!r})"
@@ -157,7 +165,7 @@ class Trained(Saved):
             table[:, :width],
             self.preprocessor.filled(table)[:, :width],
             training,
-            self.settings.season,
+            self.settings.season_rows,
         )
 
     def _describe(self) -> dict[str, Any]:
@@ -170,10 +178,13 @@ class Trained(Saved):
             "split": split,
             "stride": self.stride,
             "noise": self.noise.tolist(),
+            "candidates": [list(candidate) for candidate in self.candidates],
         }
 
     @staticmethod
     def _parse(stored: dict) -> dict[str, Any]:
+        earlier = {"linear": False, "search": False}  # which earlier versions did not have
+        stored = stored | {"settings": earlier | stored["settings"]}
         settings, preprocessor = parse_settings(Settings, stored)
         columns = tuple(stored["columns"])
         order, targets, _ = arrange(columns, settings)
@@ -190,6 +201,10 @@ class Trained(Saved):
             "split": _split(stored["split"]),
             "stride": checks.check_count("stride", stored["stride"]),
             "noise": noise,
+            "candidates": tuple(
+                Candidate(tuple(lags), float(penalty), float(error))
+                for lags, penalty, error in stored.get("candidates", [])
+            ),
         }
 
     @staticmethod

@@ -329,7 +329,7 @@ def _error_parts(data: ReportData) -> list[str]:
         page.heading("How good it is"),
         page.paragraph(tested),
         *_error_table(data, data.evaluation.scores, "errors.csv"),
-        page.listing(explanations(data.trained.settings.season)),
+        page.listing(explanations(data.trained.settings.season_rows)),
     ]
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
 from lstmcore import checks
-from lstmcore.apps.settings import Fraction, Rows, SeriesSettings
+from lstmcore.apps.forecasting.linear import linear_rows
+from lstmcore.apps.settings import Fraction, SeriesSettings
 from lstmcore.formatting import count, few, shorten
 from lstmcore.models.forecaster import Forecaster
 from lstmcore.series import arguments
@@ -42,7 +43,16 @@ def check_quantiles(name: str, value: Any) -> tuple[float, ...]:
     return quantiles
 
 
+def check_season(name: str, value: Any) -> int | str | None:
+    """Return a number of rows, or "auto"; None for 0, which is no season."""
+    if isinstance(value, str) and value == "auto":
+        return value
+    is_none = not isinstance(value, bool) and value == 0
+    return None if is_none else checks.check_count(name, value)
+
+
 Names = Annotated[tuple[str, ...], check_names, "NAMES"]
+Season = Annotated[int | str, check_season, "ROWS"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +68,12 @@ class Settings(SeriesSettings):
       future_covariates: columns known in advance, such as calendar, plans and prices; for a
         forecast after the last row, append rows to the table with these alone, the others empty.
         (In Python, pass `future`.)
-      season: rows in a season, for MASE and the seasonal naive forecast. None if there is none.
+      season: rows in a season; auto looks for it in the training part, 0 is none. It is used for
+        differences, MASE and the seasonal naive forecast. None is 0.
+      linear: forecast by a linear map of the window, plus what the LSTM learns of the rest (direct
+        mode only). The map is fitted in closed form. Off, the LSTM forecasts alone.
+      search: choose the differences to take, unless some are given. Tried are none, lag 1, the
+        season and both, by the error of the linear map in rolling origins before the test part.
       quantiles: rising, 0.5 among them, which is the point forecast; () forecasts the mean.
       dropout: fraction of units dropped in training; if above 0, samples with dropout give the
         forecast an interval.
@@ -75,7 +90,9 @@ class Settings(SeriesSettings):
     mode: Literal["direct", "recursive"] = "direct"
     targets: Names = ()
     future_covariates: Names = ()
-    season: Rows | None = None
+    season: Season | None = "auto"
+    linear: bool = True
+    search: bool = True
     quantiles: Annotated[tuple[float, ...], check_quantiles] = ()
     dropout: Fraction = 0.0
     test: Fraction = 0.15
@@ -98,6 +115,11 @@ class Settings(SeriesSettings):
                 f"{count(self.horizon, 'row')}, and quantiles of sums are not sums of quantiles: "
                 "take lags of at least the horizon, or dropout and samples instead of quantiles"
             )
+
+    @property
+    def season_rows(self) -> int | None:
+        """Return the season; None if there is none, or none has been looked for yet."""
+        return self.season if isinstance(self.season, int) else None
 
 
 class Columns(NamedTuple):
@@ -151,7 +173,15 @@ def build(settings: Settings, columns: Sequence[str]) -> Forecaster:
         mode=settings.mode,
         quantiles=settings.quantiles,
         dropout=settings.dropout,
+        linear_rows=_linear_rows(settings, len(order), future_covariates),
     )
+
+
+def _linear_rows(settings: Settings, features: int, future_covariates: int) -> int:
+    """Return how many rows the linear path reads, 0 without one."""
+    if not settings.linear or settings.mode == "recursive":
+        return 0
+    return linear_rows(settings.window, features, settings.horizon * future_covariates)
 
 
 def names_of(values, columns: Sequence[str] | None) -> tuple[str, ...]:

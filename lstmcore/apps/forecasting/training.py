@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+import lstmcore as lc
 from lstmcore import series
+from lstmcore.apps.forecasting import linear
 from lstmcore.apps.forecasting.predictor import TOO_LARGE, Trained
+from lstmcore.apps.forecasting.selection import select
 from lstmcore.apps.forecasting.settings import Settings, arrange, build, names_of
 from lstmcore.apps.training import fit_model
 from lstmcore.formatting import count
@@ -19,6 +23,8 @@ from lstmcore.programs import compiled
 from lstmcore.series.arguments import as_table
 from lstmcore.series.preprocessing import as_float32
 from lstmcore.series.row_index import check_row_times
+from lstmcore.training.fit import FitResult
+from lstmcore.types import DenseParams
 
 
 def train(
@@ -73,35 +79,101 @@ def train(
     table = table[:, arrange(names, settings).order]
     model = build(settings, names)
     split = check_rows(len(table), settings)
-    first, span = settings.preprocessing.dropped_rows, settings.span
+    settings, penalty, candidates = select(table, settings, split, model)
+    first = settings.preprocessing.dropped_rows
     preprocessor = settings.preprocessing.fit(table, rows=split.training.stop)
     seen = as_float32(preprocessor.transform(table[: split.validation.stop]), TOO_LARGE)
     end = split.training.stop - first
-    stride = settings.stride_for(end - span + 1, table.shape[1])
+    stride = settings.stride_for(end - settings.span + 1, table.shape[1])
+    training = linear.examples(model, seen[:end], settings.window, stride)
     validation = _validation(model, seen, end, settings) if settings.validation else None
-    result = fit_model(
-        model,
-        settings,
-        model.loss,
-        _examples(model, seen[:end], settings.window, stride),
-        validation,
-        optimizer=_optimizer(settings.learning_rate),
-        callback=callback,
-        progress=progress,
-        checkpoint=checkpoint,
-        resume=resume,
-    )
+    running = {
+        "callback": callback,
+        "progress": progress,
+        "checkpoint": checkpoint,
+        "resume": resume,
+    }
+    fitted = _fit(model, settings, training, validation, penalty, running)
     return Trained(
         settings=settings,
         columns=names,
         model=model,
-        params=result.params,
+        params=fitted.params,
         preprocessor=preprocessor,
-        history=result.history,
+        history=fitted.history,
         split=split,
         stride=stride,
-        noise=_noise(model, result.params, validation),
+        noise=_noise(model, fitted.params, validation),
+        candidates=candidates,
     )
+
+
+def _fit(
+    model: Forecaster,
+    settings: Settings,
+    training: dict,
+    validation: dict | None,
+    penalty: float,
+    running: dict,
+) -> FitResult:
+    """Train the model; with a linear path, fit it first, and train the LSTM on what it leaves."""
+    optimizer = _optimizer(settings.learning_rate)
+    if not model.linear_rows:
+        return fit_model(
+            model, settings, model.loss, training, validation, optimizer=optimizer, **running
+        )
+    (path,) = linear.fit_linear(model, training, [penalty])
+    training = training | {"target": _left(path, model, training)}
+    if validation is not None:
+        validation = validation | {"target": _left(path, model, validation)}
+    rest = replace(model, linear_rows=0)
+    silent = partial(_without_lstm, rest, training["target"])
+    result = fit_model(
+        rest,
+        settings,
+        rest.loss,
+        training,
+        validation,
+        optimizer=optimizer,
+        start=silent,
+        **running,
+    )
+    params = result.params
+    if validation is not None:
+        constant = silent(params)["head"].bias
+        least = float(_loss_of_constant(rest, constant, validation["target"]))
+        if not result.history["validation_loss"].min() < least:
+            params = silent(params)
+    levels = max(1, len(model.quantiles))
+    path = DenseParams(*(jnp.repeat(jnp.float32(part), levels, axis=-1) for part in path))
+    return result._replace(params=params | {"linear": path})
+
+
+def _left(path: DenseParams, model: Forecaster, batch: dict) -> np.ndarray:
+    """Return what the linear path leaves of the targets, [N, horizon, targets]."""
+    return (batch["target"] - linear.outputs_of(path, model, batch)).astype(np.float32)
+
+
+def _without_lstm(model: Forecaster, target: np.ndarray, params: dict) -> dict:
+    """Return params whose head leaves the LSTM out: the best constant forecast of `target`.
+
+    For the mean it is 0, which the linear path has as the mean of what it leaves.
+    """
+    kernel, bias = params["head"]
+    bias = jnp.zeros_like(bias)
+    if model.quantiles:
+        levels = np.quantile(target, model.quantiles, axis=0)  # [Q, horizon, targets]
+        bias = jnp.asarray(np.moveaxis(levels, 0, -1).reshape(-1), bias.dtype)
+    return params | {"head": DenseParams(jnp.zeros_like(kernel), bias)}
+
+
+def _loss_of_constant(model: Forecaster, constant: jax.Array, target: np.ndarray) -> jax.Array:
+    """Return the loss of a forecast that is the same for all examples."""
+    shape = model.horizon, model.targets or 0, max(1, len(model.quantiles))
+    forecast = jnp.broadcast_to(constant.reshape(shape), (len(target), *shape))
+    if model.quantiles:
+        return lc.quantile_loss(forecast, jnp.asarray(target), model.quantiles)
+    return jnp.mean((forecast[..., 0] - target) ** 2)
 
 
 def check_rows(rows: int, settings: Settings) -> series.Split:
@@ -122,9 +194,10 @@ def check_rows(rows: int, settings: Settings) -> series.Split:
             "fractions for validation and test"
         )
     # Checked here, because `evaluate` would find out only after training.
-    if settings.test and settings.season is not None and settings.season >= split.training.stop:
+    season = settings.season_rows
+    if settings.test and season is not None and season >= split.training.stop:
         raise ValueError(
-            f"season is {count(settings.season, 'row')}, but the training part has "
+            f"season is {count(season, 'row')}, but the training part has "
             f"{split.training.stop}: use a shorter season, or more data"
         )
     validation = split.validation.stop - split.validation.start
@@ -166,15 +239,7 @@ def _validation(model: Forecaster, seen: np.ndarray, end: int, settings: Setting
     start = end if model.mode == "recursive" else end - settings.window
     rows, span = len(seen) - start, settings.span
     stride = settings.stride_for(rows - span + 1, seen.shape[1])
-    return _examples(model, seen[start:], settings.window, stride)
-
-
-def _examples(model: Forecaster, rows: np.ndarray, window: int, stride: int) -> dict:
-    """Return windows of preprocessed rows, as the loss of the model takes them."""
-    x, following = series.windows(rows, window, model.horizon, stride)
-    first = model.features - model.future_covariates
-    batch = {"x": x, "target": following[:, :, : model.targets]}
-    return batch | ({"future": following[:, :, first:]} if model.future_covariates else {})
+    return linear.examples(model, seen[start:], settings.window, stride)
 
 
 @cache  # the same object, so that training again on as many rows compiles nothing
