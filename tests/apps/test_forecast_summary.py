@@ -172,8 +172,8 @@ def test_of_many_targets_those_where_a_simple_method_is_as_good_come_first():
     lag = dict.fromkeys(names, one.lag["load"])
     said = summary(one._replace(comparisons=compared, lag=lag))
     assert said[0] == (
-        "For 3 of 8 targets a simple method is as good or better, as far as the test part shows; "
-        "for 5 the model is better. It lags (no better than persistence) for 8. The first 6:"
+        "For 3 of 8 targets the model is not shown to be better than a simple method; for 5 it is "
+        "significantly better. It lags (no better than persistence) for 8. The first 6:"
     )
     assert len(said) == 7
 

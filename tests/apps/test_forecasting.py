@@ -367,6 +367,7 @@ def test_the_report():
     text = str(model.evaluate(values))
     for part in ("MAE", "MASE", "skill", "seasonal naive (12)", "the interval of 80% covers"):
         assert part in text
+    assert str(model.evaluate(values).comparisons["load"]) in text.splitlines()[1]
     assert "1 ahead: " in text
     assert "3 ahead: " in text
     few = replace(SMALL, test=0.05, epochs=1)

@@ -108,9 +108,7 @@ def test_sentences_and_reports_of_many_targets_stay_short():
     evaluation = trained.evaluate(np.random.default_rng(0).normal(size=(60, 40)))
     said = summary(evaluation)
     assert len(said) == 7
-    assert re.match(
-        r"A simple method is as good or better for \d+ of 40 targets; the model", said[0]
-    )
+    assert re.match(r"For \d+ of 40 targets the model is not shown to be better than a", said[0])
     printed = str(evaluation)
     assert "column_9: 9 forecasts of 1 row" in printed
     assert "column_10" not in printed

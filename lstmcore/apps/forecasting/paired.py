@@ -43,6 +43,10 @@ def paired_test(actual, forecast, rival) -> PairedTest:
     Origins are taken to be consecutive rows: two forecasts whose origins are closer than the
     horizon share rows, and the standard error takes that into account (`standardised_mean`).
 
+    The correction is not perfect. Equal forecasts of simulated random walks differed "at 5 %" in 4
+    to 12 % of 1,000 trials where N was at least ten times the horizon, and in up to 15 % where it
+    was four times (tests/apps/test_paired_test.py).
+
     The p-value holds for a rival that was chosen beforehand. If the rival is the best of several
     on the same rows, it has been lucky as well: a forecast that is better than the best of them is
     better with at least the confidence stated, and one that is worse may be so by chance more often

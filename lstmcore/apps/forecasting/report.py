@@ -216,9 +216,9 @@ def summary(evaluation: Evaluation) -> list[str]:
         lagging = sum(any(c.is_lagging for c in checks) for checks in evaluation.lag.values())
         sentences.insert(
             0,
-            f"For {others:,} of {len(compared):,} targets a simple method is as good or better, as "
-            f"far as the test part shows; for {len(compared) - others:,} the model is better. It "
-            f"lags (no better than persistence) for {lagging:,}. The first {MOST_TARGETS}:",
+            f"For {others:,} of {len(compared):,} targets the model is not shown to be better than "
+            f"a simple method; for {len(compared) - others:,} it is significantly better. It lags "
+            f"(no better than persistence) for {lagging:,}. The first {MOST_TARGETS}:",
         )
     return [*sentences, *_coverage(evaluation), *(f"{note}." for note in evaluation.notes)]
 

@@ -90,7 +90,7 @@ def rival_forecasts(
     found, notes = {NAIVE: naive(values, origins, horizon)}, []
     if season is not None:
         found[SEASONAL] = seasonal_naive(values, origins, horizon, season)
-    windows = inputs.training - inputs.window - horizon + 1
+    windows = max(0, inputs.training - inputs.window - horizon + 1)
     if windows >= FEWEST_WINDOWS:
         found[LINEAR] = linear_map(
             inputs.values,
@@ -181,10 +181,10 @@ def linear_map(
     training = checks.check_count("training", training)
     ahead = horizon if covariates else 0
     origins = check_origins(origins, first=window, last=len(values) - ahead)
-    windows = training - window - horizon + 1
+    windows = max(0, training - window - horizon + 1)
     if windows < FEWEST_WINDOWS:
         raise ValueError(
-            f"training is {count(training, 'row')}, which hold {count(max(0, windows), 'window')} "
+            f"training is {count(training, 'row')}, which hold {count(windows, 'window')} "
             f"of {window} rows with {horizon} after it: a linear map needs {FEWEST_WINDOWS}; use "
             "more rows or a shorter window"
         )
