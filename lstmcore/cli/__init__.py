@@ -50,7 +50,7 @@ def root(
         your own table: read 48 rows, predict the next 12
 
     [bold]lstmcore forecast load.csv --horizon 24[/bold]
-        the next 24 rows of a table, with errors beside those of naive forecasts
+        the next 24 rows of a table, with errors beside those of simple forecasts
 
     [bold]lstmcore anomalies load.csv --train normal.csv[/bold]
         the segments of a table that differ from normal rows

@@ -25,7 +25,7 @@ SUMMARIES = {  # the first sentence of each command's help
     "anomalies": "Learn from normal rows, and find the segments of a table that differ from them.",
     "fit": "Train an LSTM autoencoder, print its output beside the target values, and draw its "
     "gates.",
-    "forecast": "Forecast the rows after the last, and compare with naive forecasts.",
+    "forecast": "Forecast the rows after the last, and compare with simple forecasts.",
     "inspect": "Write a page that shows every gate of a trained model, unit by unit and step by "
     "step.",
     "translate": "Train an encoder-decoder with attention on pairs of texts, and translate with "

@@ -1,4 +1,4 @@
-"""`lstmcore forecast`: from a CSV file to a forecast, compared with naive forecasts."""
+"""`lstmcore forecast`: from a CSV file to a forecast, compared with simple forecasts."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def forecast(  # one parameter for each option of the command
     chosen: dict[str, Any],
     reading_options: ReadOptions,
 ) -> None:
-    """Forecast the rows after the last, and compare with naive forecasts.
+    """Forecast the rows after the last, and compare with simple forecasts.
 
-    The output folder receives report.html (errors beside those of naive
+    The output folder receives report.html (errors beside those of simple
     forecasts, the forecast, the lag check and the gates), forecast.csv,
     test.csv, errors.csv, backtest.csv (with --folds), figures, and the model,
     which lc.forecasting.Trained.load reads.

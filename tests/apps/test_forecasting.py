@@ -1,6 +1,7 @@
 """From a table to a forecast: no leakage, units, columns, files, evaluation and backtest."""
 
 import json
+import sys
 from dataclasses import replace
 from functools import cache
 
@@ -330,11 +331,48 @@ def test_evaluation_by_hand(kind):
     assert str(found).startswith(f"{model.targets[0]}: {len(origins)} forecasts of 3 rows")
 
 
+@every_kind
+def test_rivals_run_beside_every_model(kind):
+    """They read the rows and columns of the model, and are fitted to its training part."""
+    model, values = trained(kind), table()
+    found, order = model.evaluate(values), model.table(values)
+    assert list(found.baselines) == ["naive", "seasonal naive", "linear map", "Holt-Winters"]
+    assert list(found.scores) == ["model", *found.baselines]
+    assert found.notes == ()
+    targets, training = len(model.targets), model.split.training.stop
+    expected = forecasting.linear_map(
+        order,
+        found.forecast.origins,
+        HORIZON,
+        training=training,
+        window=WINDOW + model.preprocessor.dropped_rows,
+        targets=targets,
+        future_covariates=model.model.future_covariates,
+    )
+    np.testing.assert_array_equal(found.baselines["linear map"], expected)
+    smoothed = forecasting.holt_winters(
+        order[:, :targets], found.forecast.origins, HORIZON, training=training, season=12
+    )
+    np.testing.assert_array_equal(found.baselines["Holt-Winters"], smoothed)
+    compared = forecasting.compare(
+        found.actual, found.forecast.point, found.baselines, model.targets
+    )
+    assert dict(found.comparisons) == compared
+
+
+def test_rivals_that_cannot_run_are_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "statsmodels.tsa.holtwinters", None)
+    found = trained("plain").evaluate(table())
+    assert "Holt-Winters" not in found.scores
+    assert str(found).endswith("Holt-Winters is left out: it needs the package statsmodels")
+
+
 def test_the_report():
     model, values = trained("quantiles"), table()
     text = str(model.evaluate(values))
     for part in ("MAE", "MASE", "skill", "seasonal naive (12)", "the interval of 80% covers"):
         assert part in text
+    assert str(model.evaluate(values).comparisons["load"]) in text.splitlines()[1]
     assert "1 ahead: " in text
     assert "3 ahead: " in text
     few = replace(SMALL, test=0.05, epochs=1)
@@ -424,6 +462,23 @@ def test_backtest_without_refitting():
     alone = train(values[: found.origins[0]], NAMES, replace(settings, test=0.0))
     expected = alone.forecast(values, found.origins).point
     np.testing.assert_allclose(found.forecasts["model"], expected, rtol=1e-5)
+    fitted = {"training": alone.split.training.stop, "window": WINDOW, "future_covariates": 1}
+    mapped = forecasting.linear_map(
+        alone.table(values), found.origins, HORIZON, targets=1, **fitted
+    )
+    np.testing.assert_array_equal(found.forecasts["linear map"], mapped)
+
+
+def test_the_rivals_of_a_fold_do_not_see_what_comes_after_its_origin():
+    values = table()
+    other = shuffled_after(ROWS - 2 * HORIZON)
+    other[:, 0] = values[:, 0]  # the plan is known
+    with no_training():
+        found, again = (backtest(each, NAMES, SMALL, folds=2) for each in (values, other))
+    assert found.origins[0] == ROWS - 2 * HORIZON
+    assert list(found.forecasts)[1:] == ["naive", "seasonal naive", "linear map", "Holt-Winters"]
+    for name, forecasts in found.forecasts.items():
+        np.testing.assert_array_equal(forecasts[0], again.forecasts[name][0])
 
 
 # Files.

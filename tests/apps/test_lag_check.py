@@ -78,6 +78,10 @@ FOLLOWERS = {
 }
 
 
+# A smoothing of their last values is a better forecast than the last value alone.
+SMOOTHED_WELL = ("AR(1), .5", "AR(1), .9", "white noise", "trend", "season")
+
+
 def check(y, forecast, step, rows):
     last = shifted(y, step)
     usable = np.flatnonzero(np.isfinite(forecast) & np.isfinite(last))[-rows:]
@@ -100,15 +104,19 @@ def counts(series, make, step=1, rows=200, seeds=SEEDS):
 @pytest.mark.parametrize("make", FOLLOWERS.values(), ids=FOLLOWERS)
 @each_series
 def test_followers_are_found_out(series, make):
+    """Unless a smoothing is better than the last value, as for noise; none beats all smoothings."""
     found = counts(series, make)
-    assert found[LAGS] >= 96
     assert found[BEATS] <= 4  # one of 25; over 400 series it is less than 1
+    if series in SMOOTHED_WELL and make is not FOLLOWERS["last value"]:
+        assert found[LAGS] + found[NO_BETTER] >= 96
+    else:
+        assert found[LAGS] >= 96
 
 
 @pytest.mark.parametrize("make", FOLLOWERS.values(), ids=FOLLOWERS)
 @pytest.mark.parametrize(("step", "rows"), [(1, 60), (5, 200)])
 def test_followers_far_ahead_or_on_few_rows(make, step, rows):
-    for series in ("random walk", "AR(1), .9", "trend"):
+    for series in ("random walk", "walk with drift"):
         found = counts(series, make, step, rows, seeds=range(25))
         assert found[LAGS] >= 92
         assert found[BEATS] <= 4
@@ -294,7 +302,7 @@ def test_the_report():
 
 def test_series_that_never_change():
     found = lag_check(np.ones(30), np.ones(30), np.ones(30))
-    assert found.verdict == "no better than persistence"
+    assert found.verdict == "no better than a smoothing of the last values"
     assert np.isnan(found.skill)
     assert np.isnan(found.anticipation)
     wrong = lag_check(np.ones(30), np.arange(30.0), np.ones(30))

@@ -111,7 +111,7 @@ def test_the_errors_are_those_of_python(made, trained):
     scores = trained.evaluate(values()).scores
     told = [(row["target"], row["forecast"]) for row in made.rows("errors.csv")]
     assert told == [(target, name) for target in NAMES for name in scores]
-    errors = floats(made, "errors.csv", *report.ERRORS).reshape(2, 3, 4)
+    errors = floats(made, "errors.csv", *report.ERRORS).reshape(2, 5, 4)
     for place, name in enumerate(scores):
         np.testing.assert_allclose(errors[:, place].T, scores[name], rtol=1e-6)
 
@@ -167,7 +167,7 @@ def test_the_terminal_and_the_page_say_the_same(made, trained):
     for sentence in summary(trained.evaluate(values())):
         assert " ".join(sentence.split()) in made.text
         assert sentence.replace("<b>", "&lt;b&gt;").replace("</b>", "&lt;/b&gt;") in words
-    assert words.count('<tr><td class="word">load</td>') == 6  # errors, and those of the folds
+    assert words.count('<tr><td class="word">load</td>') == 10  # errors, and those of the folds
     for heading in ("The forecast", "How good it is", "Backtest", "Lag check", "The gates"):
         assert f"<h2>{heading}</h2>" in words
     assert "160 rows of load, &lt;b&gt;t$^&lt;/b&gt;, one every day" in words

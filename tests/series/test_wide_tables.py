@@ -108,11 +108,11 @@ def test_sentences_and_reports_of_many_targets_stay_short():
     evaluation = trained.evaluate(np.random.default_rng(0).normal(size=(60, 40)))
     said = summary(evaluation)
     assert len(said) == 7
-    assert re.match(r"\d+ of 40 targets are forecast with less error than naively, 0 lag", said[0])
+    assert re.match(r"For \d+ of 40 targets the model is not shown to be better than a", said[0])
     printed = str(evaluation)
     assert "column_9: 9 forecasts of 1 row" in printed
     assert "column_10" not in printed
-    assert printed.endswith("... and 30 more targets: see scores")
+    assert "... and 30 more targets: see scores" in printed
 
 
 def test_heat_maps_of_many_steps_take_little_memory():

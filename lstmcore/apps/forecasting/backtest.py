@@ -16,6 +16,7 @@ from lstmcore import checks, series
 from lstmcore.apps.forecasting import evaluation
 from lstmcore.apps.forecasting.metrics import mase_scale
 from lstmcore.apps.forecasting.predictor import Trained
+from lstmcore.apps.forecasting.rivals import rival_forecasts
 from lstmcore.apps.forecasting.settings import Settings, names_of
 from lstmcore.apps.forecasting.training import check_rows, train
 from lstmcore.display.html import titled
@@ -32,8 +33,8 @@ class Backtest(NamedTuple):
       origins: int [folds], the row that each forecast starts with.
       targets: names of the columns that are forecast.
       actual: [folds, horizon, targets], in units of the data.
-      forecasts: {"model": [folds, horizon, targets]}, likewise "naive" and, if there is a season,
-        "seasonal naive".
+      forecasts: {"model": [folds, horizon, targets]}, likewise its rivals: "naive", "seasonal
+        naive", "linear map" and "Holt-Winters". A rival that is missing in a fold is left out.
       by_fold: Scores [folds, targets] of each forecast; MASE with the scale of the fold's past.
       scores: Scores [targets] over all folds; MASE is the mean over the folds.
       season: rows of a season, or None.
@@ -86,7 +87,10 @@ class Backtest(NamedTuple):
             lines.append(f"{shorten(target)}: {count(folds, 'fold')}, horizon {horizon}")
             lines.append(evaluation.score_table(self.scores, self.season, place))
             rows = [
-                [f"{origin:,}", *(f"{scores.mae[fold, place]:.4g}" for scores in by_fold)]
+                [
+                    f"{origin:,}",
+                    *(evaluation.error_text(scores.mae[fold, place]) for scores in by_fold),
+                ]
                 for fold, origin in enumerate(self.origins)
                 for by_fold in [self.by_fold.values()]
             ]
@@ -143,15 +147,18 @@ def backtest(
     actuals, forecasts, by_fold = [], [], []
     trained = train(table[: origins[0]], columns, settings)
     width, season = len(trained.targets), trained.settings.season_rows
+    rivals: dict[str, np.ndarray] = {}
     for fold, origin in enumerate(origins.tolist()):
         past = table[:origin]
         if refit and fold:
             trained = train(past, columns, settings)
         future = table[origin : origin + horizon, covariates] if covariates else None
-        filled = trained.preprocessor.filled(trained.table(past))[:, :width]
+        if refit or not fold:
+            rivals = _rivals(trained, table, origins[fold : fold + 1] if refit else origins)
+        place = slice(0, 1) if refit else slice(fold, fold + 1)
         of_fold = {
             evaluation.MODEL: trained.forecast(past, future=future).point,
-            **evaluation.baselines_of(filled, [origin], horizon, season),
+            **{name: one[place] for name, one in rivals.items()},
         }
         truth = trained.table(table)[:, :width]
         actual = truth[None, origin : origin + horizon]
@@ -162,7 +169,8 @@ def backtest(
             {name: evaluation.scores_of(actual, one, scale) for name, one in of_fold.items()}
         )
     actual = np.concatenate(actuals)
-    joined = {name: np.concatenate([fold[name] for fold in forecasts]) for name in forecasts[0]}
+    everywhere = [name for name in forecasts[0] if all(name in fold for fold in forecasts)]
+    joined = {name: np.concatenate([fold[name] for fold in forecasts]) for name in everywhere}
     each = {
         name: evaluation.Scores(*map(np.stack, zip(*(fold[name] for fold in by_fold), strict=True)))
         for name in joined
@@ -172,6 +180,16 @@ def backtest(
         for name, one in joined.items()
     }
     return Backtest(origins, trained.targets, actual, joined, each, pooled, season, trained)
+
+
+def _rivals(trained: Trained, table: np.ndarray, origins: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the forecasts of the rivals, from the rows before each origin."""
+    last, horizon = int(origins[-1]), trained.settings.horizon
+    ordered = trained.table(table)
+    known = trained.preprocessor.filled(ordered[:last])
+    if trained.model.future_covariates:
+        known = np.concatenate([known, ordered[last : last + horizon]])  # its covariates are read
+    return rival_forecasts(trained.rival_inputs(known), origins, horizon)[0]
 
 
 def origins_of(rows: int, settings: Settings, folds: int, minimum: int | None = None) -> np.ndarray:

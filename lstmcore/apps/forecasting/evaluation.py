@@ -1,15 +1,18 @@
-"""Evaluation of a forecaster: its errors beside those of naive forecasts."""
+"""Evaluation of a forecaster: its errors beside those of simple forecasts, its rivals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lstmcore.apps.forecasting import metrics
+from lstmcore.apps.forecasting.comparison import Comparison, compare
 from lstmcore.apps.forecasting.forecast import Forecast
 from lstmcore.apps.forecasting.lag import FEWEST, LagCheck, lag_check
+from lstmcore.apps.forecasting.rivals import NAIVE, SEASONAL, RivalInputs, rival_forecasts
 from lstmcore.display import displayed
 from lstmcore.display.arrays import number_text
 from lstmcore.display.html import Markup, table, titled
@@ -19,7 +22,7 @@ from lstmcore.series.frames import make_frame
 MOST_PRINTED = 10  # targets
 MOST_CHECKED = 2000  # forecasts in a lag check; of more, the last
 NOT_CHECKED = f"no lag check: it needs {FEWEST} forecasts whose truth is known"
-MODEL, NAIVE, SEASONAL = "model", "naive", "seasonal naive"
+MODEL = "model"
 
 
 @displayed
@@ -43,7 +46,8 @@ class Evaluation(NamedTuple):
     Attributes:
       actual: [N, horizon, targets], the truth in units of the data; NaN where it is missing.
       forecast: N forecasts of the model.
-      baselines: {"naive": [N, horizon, targets]}, and "seasonal naive" if there is a season.
+      baselines: {"naive": [N, horizon, targets], "seasonal naive": ..., "linear map": ...,
+        "Holt-Winters": ...}, the rivals; see `rival_forecasts` for those that may be missing.
       scores: Scores [targets] of "model" and of each baseline.
       by_step: the same for each step, [horizon, targets].
       lag: for each target, a LagCheck for each step; () if the truth of fewer than 20 forecasts is
@@ -51,6 +55,9 @@ class Evaluation(NamedTuple):
       season: rows of a season, or None.
       level, covered: fraction of the truth that the interval should cover, and [targets] that it
         covers; None without an interval.
+      comparisons: for each target a Comparison with the best rival: who won, by how much, and
+        whether the difference is significant.
+      notes: sentences on rivals that had to be left out.
     """
 
     actual: np.ndarray
@@ -62,6 +69,8 @@ class Evaluation(NamedTuple):
     season: int | None
     level: float | None
     covered: np.ndarray | None
+    comparisons: Mapping[str, Comparison] = MappingProxyType({})
+    notes: tuple[str, ...] = ()
 
     def to_frame(self, library: str = "pandas") -> Any:
         """Return the scores as a data frame, one row for each target and forecast.
@@ -92,10 +101,13 @@ class Evaluation(NamedTuple):
         return checked if len(checked) < 3 else (checked[0], checked[-1])
 
     def _verdicts(self, target: str) -> str:
-        """Return the verdicts of the lag check, and the fraction that the interval covers."""
+        """Return the verdicts, and the fraction that the interval covers."""
         said = [f"{check.step} ahead: {check.verdict}" for check in self._ends_checked(target)]
         said = [*(said or [NOT_CHECKED]), *self._coverage(self.forecast.targets.index(target))]
-        return "; ".join(said)
+        return " ".join([*self._comparison(target), "; ".join(said)])
+
+    def _comparison(self, target: str) -> list[str]:
+        return [str(self.comparisons[target])] if target in self.comparisons else []
 
     def _coverage(self, place: int) -> list[str]:
         if self.covered is None or self.level is None:
@@ -108,11 +120,12 @@ class Evaluation(NamedTuple):
         for place, target in enumerate(self.forecast.targets[:MOST_PRINTED]):
             of_rows = f"{count(forecasts, 'forecast')} of {count(horizon, 'row')}"
             lines.append(f"{shorten(target)}: {of_rows}")
+            lines += self._comparison(target)
             lines.append(score_table(self.scores, self.season, place))
             lines += self._coverage(place)
             lines += map(str, self._ends_checked(target) or [NOT_CHECKED])
             lines.append("")
-        return "\n".join([*lines[:-1], *more_targets(self.forecast.targets)])
+        return "\n".join([*lines[:-1], *more_targets(self.forecast.targets), *self.notes])
 
 
 def score_columns(targets: Sequence[str], scores: Mapping[str, Scores]) -> dict[str, list]:
@@ -143,23 +156,20 @@ def more_targets(targets: Sequence[str]) -> list[str]:
     return [f"\n... and {count(hidden, 'more target')}: see scores"] if hidden > 0 else []
 
 
-def evaluate(
-    forecast: Forecast, table: np.ndarray, filled: np.ndarray, training: int, season: int | None
-) -> Evaluation:
-    """Compare forecasts with the truth and with naive forecasts from the same rows.
+def evaluate(forecast: Forecast, table: np.ndarray, inputs: RivalInputs) -> Evaluation:
+    """Compare forecasts with the truth, and with simple forecasts from the same rows.
 
     Args:
       forecast: from N rows of the table on.
       table: [rows, targets] in units of the data, NaN where a value is missing.
-      filled: the same with missing values filled, from which naive forecasts are made.
-      training: number of rows of the training part, which come first.
-      season: rows of a season, or None.
+      inputs: the rows that the rivals read; `inputs.values` is the table with missing values filled
+        and with all columns that the model reads.
     """
     origins, horizon = forecast.origins, forecast.point.shape[1]
     actual = table[origins[:, None] + np.arange(horizon)]
-    baselines = baselines_of(filled, origins, horizon, season)
+    baselines, notes = rival_forecasts(inputs, origins, horizon)
     # From the table as is: the naive forecast has no error on a value that was filled forward.
-    scale = metrics.mase_scale(table[:training], season or 1)
+    scale = metrics.mase_scale(table[: inputs.training], inputs.season or 1)
     points = {MODEL: forecast.point, **baselines}
     level, covered = _interval(forecast, actual)
     return Evaluation(
@@ -170,22 +180,16 @@ def evaluate(
         by_step={name: scores_of(actual, point, scale, 0) for name, point in points.items()},
         lag={
             target: _lag_checks(
-                actual[:, :, place], forecast.point[:, :, place], filled[origins - 1, place]
+                actual[:, :, place], forecast.point[:, :, place], inputs.values[origins - 1, place]
             )
             for place, target in enumerate(forecast.targets)
         },
-        season=season,
+        season=inputs.season,
         level=level,
         covered=covered,
+        comparisons=compare(actual, forecast.point, baselines, forecast.targets),
+        notes=notes,
     )
-
-
-def baselines_of(values, origins, horizon: int, season: int | None) -> dict[str, np.ndarray]:
-    """Return the naive forecast and, if there is a season, the seasonal naive one."""
-    baselines = {NAIVE: metrics.naive(values, origins, horizon)}
-    if season is not None:
-        baselines[SEASONAL] = metrics.seasonal_naive(values, origins, horizon, season)
-    return baselines
 
 
 def scores_of(actual, forecast, scale, axis: metrics.Axis = (0, 1)) -> Scores:
@@ -202,14 +206,20 @@ def score_table(scores: Mapping[str, Scores], season: int | None, place: int) ->
     """Return the errors of one target as text; skill is that of the MAE over the naive forecast."""
     rows = []
     for name, errors in scores.items():
-        numbers = [f"{error[place]:.4g}" for error in errors]
+        numbers = [error_text(error[place]) for error in errors]
         label = f"{name} ({season})" if name == SEASONAL else name
         rows.append([label, *numbers, _skill_text(scores, name, place)])
     return text_table(["", "MAE", "RMSE", "sMAPE", "MASE", "skill"], rows, words=1)
 
 
+def error_text(error: float) -> str:
+    """Return an error as text; "-" where there is none, since a truth or a rival is missing."""
+    return "-" if np.isnan(error) else f"{error:.4g}"
+
+
 def _skill_text(scores: Mapping[str, Scores], name: str, place: int) -> str:
-    return f"{metrics.skill(scores[name].mae[place], scores[NAIVE].mae[place]):.2f}"
+    skill = metrics.skill(scores[name].mae[place], scores[NAIVE].mae[place])
+    return "-" if np.isnan(skill) else f"{skill:.2f}"
 
 
 def _interval(forecast: Forecast, actual):

@@ -4,44 +4,53 @@ A forecast that repeats the last value (persistence) looks good in a plot: it is
 truth, a step late. Three measurements tell it from one that anticipates changes:
 
     skill         1 - its squared error / that of persistence; and the same relative to the best
-                  exponential smoothing of the last values, chosen in hindsight
+                  smoothing of the last values, chosen in hindsight
     anticipation  the fraction of each change from the last value to the truth that was forecast: 1
                   for the truth and noise, 0 for the last value and noise. Below one half, the
                   forecast is nearer to the last value than to the truth
     lag           the correlation of the changes of the forecast with those of the truth 0, 1, 2,
                   ... rows before; the forecast fits best at the lag of the largest correlation
 
-"Significant" is meant in the sense of Diebold & Mariano (1995), "Comparing Predictive Accuracy": a
-mean over the steps relative to its standard error. The standard error takes into account that
-neighbouring steps are correlated (Newey & West 1987), and that forecasts with a long horizon
-overlap, so that few of them are independent (Harvey, Leybourne & Newbold 1997, "Testing the
-equality of prediction mean squared errors").
+The verdict is one of three:
+
+    beats persistence       its squared error is significantly smaller than those of persistence and
+                            of the best smoothing of the last values
+    lags                    it is not significantly better than persistence, not even at 5 %, its
+                            changes are significantly nearer to none than to the true ones, and it
+                            fits an earlier truth best
+    no better than a        everything else: better than persistence but not than a smoothing, or
+    smoothing               not shown to be better than either, without a sign that it lags
+
+So a forecast that is significantly better than persistence is never said to lag. "Significant" is
+meant in the sense of Diebold & Mariano (1995), at 1 % where nothing else is said: see `paired`,
+whose standard error is used here. docs/forecast.md has a table of how often each verdict is given
+where the truth is known; the test tests/apps/test_lag_check_rates.py measures it.
 """
 
 from __future__ import annotations
 
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.apps.forecasting.paired import FEWEST, standardised_mean, upper_tail
 from lstmcore.formatting import count
 
 LAGS = "lags (no better than persistence)"
-NO_BETTER = "no better than persistence"
+NO_BETTER = "no better than a smoothing of the last values"
 BEATS = "beats persistence"
 SMOOTHINGS = np.array([0.02, 0.05, *np.arange(1, 10) / 10])  # 1 would be persistence
-FEWEST = 20  # steps to compare on
+LENIENT = 0.05  # level of significance at which a forecast that is better does not lag
 
 
 class LagCheck(NamedTuple):
     """The result of `lag_check`; printed, it is a report.
 
     Attributes:
-      verdict: "lags (no better than persistence)", "no better than persistence" or "beats
-        persistence".
-      is_lagging: whether it is the first of these.
+      verdict: "beats persistence", "no better than a smoothing of the last values" or "lags (no
+        better than persistence)"; `lag_check` defines them.
+      is_lagging: whether it is the last of these.
       step: rows from the last value to the row that is forecast.
       lags: int [K], rows back: 0, 1, ...
       correlation: [K], of the changes of the forecast from row to row with those of the truth at
@@ -83,12 +92,18 @@ def lag_check(
     """Compare a forecast with persistence, the last value repeated.
 
     It *beats persistence* if its squared error is significantly smaller than those of persistence
-    and of the best smoothing of the last values. It *lags* if it does not, anticipates
-    significantly less than half of the changes, and correlates with an earlier truth: at the best
-    lag, above 0, it is nearer to that truth than the mean of that truth is. Otherwise it is *no
-    better than persistence*, as far as these steps show.
+    and of the best smoothing of the last values, chosen in hindsight: exponential smoothings with
+    weights from 0.02 to 0.9, and the mean of all.
 
-    On a random walk persistence is the best forecast there is (and lags).
+    It *lags (no better than persistence)* if its squared error is not significantly smaller than
+    that of persistence, not even at 5 %, it anticipates significantly less than half of the
+    changes, and it correlates with an earlier truth: at the best lag, above 0, it is nearer to that
+    truth than the mean of that truth is.
+
+    Otherwise it is *no better than a smoothing of the last values*, as far as these steps show.
+    (Persistence is a smoothing, too: one that forgets at once.)
+
+    On a random walk persistence is the best forecast there is, and lags.
 
     Args:
       actual: [N], the truth at consecutive rows; rows where it is NaN are left out.
@@ -96,8 +111,9 @@ def lag_check(
       last: [N], the last value that was known to each forecast, `step` rows before.
       step: rows from the last value to the row that is forecast.
       max_lag: K - 1, the largest lag; None: `step` + 10, but no more than N / 4.
-      level: of significance, the accepted probability of a false verdict. The true probability is
-        some per cent higher where N is less than about ten times `step`.
+      level: of significance, the accepted probability of a false "beats persistence". The true
+        probability is some per cent higher where N is less than about ten times `step`. A forecast
+        that is better by less than N steps can show may still be said to lag.
 
     Returns:
       LagCheck.
@@ -120,7 +136,6 @@ def lag_check(
     max_lag = _checked_max_lag(max_lag, step, len(actual))
     if not 0 < level <= 0.5:
         raise ValueError(f"level must be above 0 and at most 0.5, got {level!r}")
-    limit = -NormalDist().inv_cdf(level)
     # In units of their own, so that fourth powers neither overflow nor vanish.
     unit, rounding, (actual, forecast, last) = _in_own_units(actual, forecast, last)
     profile = _profile(actual, forecast, max_lag, rounding)
@@ -130,12 +145,13 @@ def lag_check(
     change, expected = (actual - last)[known], (forecast - last)[known]
     error, smoothing_error = ((actual - other)[known] ** 2 for other in (forecast, smoothed))
     power = (change**2).mean()  # the mean squared error of persistence
-    beats = all(
-        _standardised_mean(baseline - error, step) > limit
-        for baseline in (change**2, smoothing_error)
+    better, better_than_smoothing, nearer_to_last = (  # p-values
+        upper_tail(standardised_mean(gain, step), len(gain))
+        for gain in (change**2 - error, smoothing_error - error, error - expected**2)
     )
-    nearer_to_last = _standardised_mean(error - expected**2, step) > limit
-    is_lagging = bool(not beats and nearer_to_last and profile.resembles_past)
+    beats = max(better, better_than_smoothing) < level
+    repeats = nearer_to_last < level and profile.resembles_past
+    is_lagging = bool(better >= max(level, LENIENT) and repeats)
     return LagCheck(
         verdict=BEATS if beats else LAGS if is_lagging else NO_BETTER,
         is_lagging=is_lagging,
@@ -181,35 +197,19 @@ def _profile(actual: np.ndarray, forecast: np.ndarray, max_lag: int, rounding: f
 
 
 def _best_smoothing(actual: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Return the exponential smoothing of the last values with the smallest squared error; [N]."""
+    """Return the smoothing of the last values with the smallest squared error; [N].
+
+    The last of them is the mean of all, the limit of a weight of 0: without it, the mean of white
+    noise would beat every smoothing, each of which still follows the noise a little.
+    """
     level = np.full(len(SMOOTHINGS), last[0])
-    smoothed = np.empty((len(last), len(SMOOTHINGS)))
+    smoothed = np.empty((len(last), len(SMOOTHINGS) + 1))
+    smoothed[:, -1] = last.mean()
     for row, value in enumerate(last):
         level = level + SMOOTHINGS * (value - level)
-        smoothed[row] = level
+        smoothed[row, :-1] = level
     errors = np.nanmean((actual[:, None] - smoothed) ** 2, axis=0)
     return smoothed[:, errors.argmin()]
-
-
-def _standardised_mean(values: np.ndarray, step: int) -> float:
-    """Return the mean over its standard error, for values that are correlated over some rows.
-
-    Forecasts `step` rows ahead overlap in step - 1 rows. The standard error is too small if few of
-    them are independent, and is corrected as in Harvey et al. (1997), equation 9.
-    """
-    rows, mean = len(values), values.mean()
-    step = min(step, rows)
-    correction = (rows + 1 - 2 * step + step * (step - 1) / rows) / rows
-    deviations = values - mean
-    reach = min(max(2 * (step - 1), round(4 * (rows / 100) ** (2 / 9))), rows // 3)
-    variance = deviations @ deviations
-    for lag in range(1, reach + 1):
-        variance += 2 * (1 - lag / (reach + 1)) * (deviations[lag:] @ deviations[:-lag])
-    # Equal values that differ by rounding have no spread.
-    rounding = np.finfo(float).eps * np.abs(values).max()
-    if variance <= rows * rounding**2:
-        return float(np.sign(mean) * np.inf) if abs(mean) > rounding else 0.0
-    return float(mean * rows * np.sqrt(correction / variance))
 
 
 def _correlation(a: np.ndarray, b: np.ndarray, rounding: float) -> float:

@@ -18,7 +18,8 @@ from lstmcore.models.forecaster import Forecaster
 from lstmcore.types import DenseParams
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the mean variance of the inputs
-USUAL = 0.1  # of them, where there are too few rows to choose
+TOWARDS = ("last", "mean")  # what a strong penalty leaves
+USUAL = 0.1  # of the penalties, where there are too few rows to choose
 MOST_INPUTS = 1_000  # of the map; the time to solve it grows with their cube
 MOST_EXAMPLES = 5_000  # that it is fitted to
 
@@ -56,7 +57,7 @@ def outputs_of(params: DenseParams, model: Forecaster, batch: dict) -> np.ndarra
 
 
 def fit_linear(
-    model: Forecaster, batch: dict, penalties: Sequence[float] = (USUAL,)
+    model: Forecaster, batch: dict, penalties: Sequence[float] = (USUAL,), towards: str = "last"
 ) -> list[DenseParams]:
     """Fit the linear path by ridge regression, for each penalty.
 
@@ -64,18 +65,31 @@ def fit_linear(
     covariance C [D, D] of the inputs, and the kernel (C + λ I)^-1 cov(inputs, targets) (Hoerl &
     Kennard 1970, "Ridge Regression"). The bias is not penalised.
 
+    What a strong penalty leaves is the mean of the targets, or the last value and a drift. For the
+    latter, rows and targets are taken relative to the last row; the result is a map of the rows
+    themselves again.
+
     Args:
       model: with `linear_rows`.
       batch: from `examples`; of more than `MOST_EXAMPLES`, some at equal distances are used.
       penalties: above 0.
+      towards: "mean" or "last".
 
     Returns:
       DenseParams of float64 (kernel [inputs, horizon targets], bias) for each penalty.
     """
     some = slice(None, None, -(-len(batch["x"]) // MOST_EXAMPLES))
     batch = {name: values[some] for name, values in batch.items()}
-    inputs = inputs_of(model, batch)
-    targets = batch["target"].reshape(len(inputs), -1).astype(float)
+    x, targets = batch["x"].astype(float), batch["target"].astype(float)
+    if towards == "last":
+        targets = targets - x[:, -1:, : model.targets]
+        x = np.concatenate([x[:, :-1] - x[:, -1:], x[:, -1:]], axis=1)
+    fitted = _ridge(inputs_of(model, batch | {"x": x}), targets.reshape(len(x), -1), penalties)
+    return [_of_rows(model, params) for params in fitted] if towards == "last" else fitted
+
+
+def _ridge(inputs: np.ndarray, targets: np.ndarray, penalties: Sequence[float]) -> list:
+    """Return the DenseParams of each penalty; see `fit_linear`."""
     means = inputs.mean(axis=0), targets.mean(axis=0)
     inputs, targets = inputs - means[0], targets - means[1]
     variances, directions = np.linalg.eigh(inputs.T @ inputs / len(inputs))
@@ -87,3 +101,15 @@ def fit_linear(
         kernel = directions @ (along / (variances + penalty * unit)[:, None])
         fitted.append(DenseParams(kernel, means[1] - means[0] @ kernel))
     return fitted
+
+
+def _of_rows(model: Forecaster, params: DenseParams) -> DenseParams:
+    """Return the map of the rows that equals a map of rows relative to the last one."""
+    targets = model.targets or 0  # a number by now
+    kernel = params.kernel.copy()
+    past = kernel[: model.linear_rows * model.features]  # views
+    rows = past.reshape(model.linear_rows, model.features, model.horizon, targets)
+    rows[-1] -= rows[:-1].sum(axis=0)
+    for target in range(targets):
+        rows[-1, target, :, target] += 1
+    return DenseParams(kernel, params.bias)

@@ -41,13 +41,13 @@ def mae(actual, forecast, *, axis: Axis = (0, 1)) -> np.ndarray:
       >>> forecasting.mae(actual, forecast, axis=0).tolist()
       [[0.0], [3.0]]
     """
-    actual, forecast = _pair(actual, forecast)
+    actual, forecast = check_pair(actual, forecast)
     return _mean(np.abs(forecast - actual), actual, axis)
 
 
 def rmse(actual, forecast, *, axis: Axis = (0, 1)) -> np.ndarray:
     """Compute the root mean squared error, in units of the data. Arguments, errors as in `mae`."""
-    actual, forecast = _pair(actual, forecast)
+    actual, forecast = check_pair(actual, forecast)
     return np.sqrt(_mean((forecast - actual) ** 2, actual, axis))
 
 
@@ -60,7 +60,7 @@ def smape(actual, forecast, *, axis: Axis = (0, 1)) -> np.ndarray:
     is, it is 200 however small the other. It means little for data that can be 0 or negative.
     Arguments and errors as in `mae`.
     """
-    actual, forecast = _pair(actual, forecast)
+    actual, forecast = check_pair(actual, forecast)
     size = np.abs(actual) + np.abs(forecast)
     error = 200 * np.abs(forecast - actual) / np.where(size == 0, 1, size)  # 0 / 0 counts as 0
     return _mean(error, actual, axis)
@@ -104,7 +104,7 @@ def mase_scale(training, season: int = 1) -> np.ndarray:
       ValueError: not two axes, or no more rows than a season has.
       TypeError: values that are not real numbers, or a season that is not a whole number.
     """
-    training, season = _numbers("training", training), checks.check_count("season", season)
+    training, season = check_numbers("training", training), checks.check_count("season", season)
     checks.check_array("training", training, "rows targets")
     if len(training) <= season:
         raise ValueError(
@@ -128,8 +128,8 @@ def coverage(actual, low, high, *, axis: Axis = (0, 1)) -> np.ndarray:
     Raises:
       ValueError, TypeError: as `mae`.
     """
-    actual, low = _pair(actual, low, "low")
-    actual, high = _pair(actual, high, "high")
+    actual, low = check_pair(actual, low, "low")
+    actual, high = check_pair(actual, high, "high")
     inside = ((low <= actual) & (actual <= high)).astype(float)
     inside[np.isnan(low) | np.isnan(high)] = np.nan
     return _mean(inside, actual, axis)
@@ -186,7 +186,7 @@ def seasonal_naive(values, origins, horizon: int, season: int) -> np.ndarray:
       >>> forecasting.seasonal_naive([[1], [2], [3]], [3], horizon=3, season=2)[0, :, 0].tolist()
       [2.0, 3.0, 2.0]
     """
-    values = _numbers("values", values)
+    values = check_numbers("values", values)
     checks.check_array("values", values, "rows targets")
     horizon, season = checks.check_count("horizon", horizon), checks.check_count("season", season)
     origins = check_origins(origins, first=season, last=len(values))
@@ -222,8 +222,14 @@ def _mean(errors: np.ndarray, actual: np.ndarray, axis: Axis) -> np.ndarray:
         return np.where(known, errors, 0).sum(axis=axis) / known.sum(axis=axis)
 
 
-def _pair(actual, forecast, name: str = "forecast") -> tuple[np.ndarray, np.ndarray]:
-    actual, forecast = _numbers("actual", actual), _numbers(name, forecast)
+def check_pair(actual, forecast, name: str = "forecast") -> tuple[np.ndarray, np.ndarray]:
+    """Return both as float64 [N, horizon, targets]; `name` is that of the second in errors.
+
+    Raises:
+      ValueError: unequal shapes, or not three axes.
+      TypeError: they do not hold real numbers.
+    """
+    actual, forecast = check_numbers("actual", actual), check_numbers(name, forecast)
     checks.check_array("actual", actual, "forecasts steps targets")
     if forecast.shape != actual.shape:
         raise ValueError(
@@ -232,7 +238,12 @@ def _pair(actual, forecast, name: str = "forecast") -> tuple[np.ndarray, np.ndar
     return actual, forecast
 
 
-def _numbers(name: str, given) -> np.ndarray:
+def check_numbers(name: str, given) -> np.ndarray:
+    """Return real numbers as float64.
+
+    Raises:
+      TypeError: they are not real numbers.
+    """
     values = np.asarray(given)
     if values.dtype.kind not in "iuf":
         raise TypeError(f"{name} must be real numbers, got {values.dtype}")

@@ -14,6 +14,7 @@ from lstmcore import checks
 from lstmcore.apps.forecasting.evaluation import Evaluation, evaluate
 from lstmcore.apps.forecasting.forecast import Forecast
 from lstmcore.apps.forecasting.metrics import check_origins
+from lstmcore.apps.forecasting.rivals import RivalInputs
 from lstmcore.apps.forecasting.selection import Candidate, sentences
 from lstmcore.apps.forecasting.settings import Settings, arrange, build
 from lstmcore.apps.saved import Saved, parse_settings
@@ -143,10 +144,11 @@ class Trained(Saved):
         return Run.unmasked(x, output, traces)
 
     def evaluate(self, values, *, samples: int = 0) -> Evaluation:
-        """Compare forecasts of the test part with naive ones, and check their lag.
+        """Compare forecasts of the test part with those of simple methods, and check their lag.
 
         There is a forecast from each row of the test part with `horizon` rows to the end. Rows
-        that were added to the table since training belong to the test part as well.
+        that were added to the table since training belong to the test part as well. The simple
+        methods, or rivals, are fitted to the training part: see `rival_forecasts`.
 
         Args:
           values: [rows, F], the table that was trained on, possibly with more rows.
@@ -159,13 +161,25 @@ class Trained(Saved):
           ValueError: no test part, or one shorter than the horizon.
         """
         table = self.table(values)
-        width, training = len(self.targets), self.split.training.stop
         return evaluate(
             self.forecast(values, self._test_origins(len(table)), samples=samples),
-            table[:, :width],
-            self.preprocessor.filled(table)[:, :width],
-            training,
-            self.settings.season_rows,
+            table[:, : len(self.targets)],
+            self.rival_inputs(self.preprocessor.filled(table)),
+        )
+
+    def rival_inputs(self, filled: np.ndarray) -> RivalInputs:
+        """Return what rivals read: the training part, the columns and rows that the model reads.
+
+        Args:
+          filled: [rows, F], columns in the order of the model, missing values filled.
+        """
+        return RivalInputs(
+            filled,
+            training=self.split.training.stop,
+            window=self.preprocessor.dropped_rows + self.settings.window,
+            targets=self.targets,
+            future_covariates=self.model.future_covariates,
+            season=self.settings.season_rows,
         )
 
     def _describe(self) -> dict[str, Any]:
@@ -202,8 +216,8 @@ class Trained(Saved):
             "stride": checks.check_count("stride", stored["stride"]),
             "noise": noise,
             "candidates": tuple(
-                Candidate(tuple(lags), float(penalty), float(error))
-                for lags, penalty, error in stored.get("candidates", [])
+                Candidate(tuple(lags), float(penalty), str(towards), float(error))
+                for lags, penalty, towards, error in stored.get("candidates", [])
             ),
         }
 

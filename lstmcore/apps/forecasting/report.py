@@ -15,17 +15,17 @@ from matplotlib.figure import Figure
 
 from lstmcore.apps import run_folder
 from lstmcore.apps.forecasting.backtest import Backtest
-from lstmcore.apps.forecasting.evaluation import MODEL, MOST_CHECKED, NAIVE, SEASONAL, Evaluation
+from lstmcore.apps.forecasting.evaluation import MOST_CHECKED, Evaluation, error_text
 from lstmcore.apps.forecasting.forecast import Forecast
-from lstmcore.apps.forecasting.lag import BEATS, LagCheck
+from lstmcore.apps.forecasting.lag import BEATS, LAGS, NO_BETTER, LagCheck
 from lstmcore.apps.forecasting.predictor import Trained
+from lstmcore.apps.forecasting.rivals import DESCRIPTIONS, HOLT_WINTERS, LINEAR, NAIVE, SEASONAL
 from lstmcore.apps.report import figures, page, series_data
 from lstmcore.formatting import count, listed, shorten
 from lstmcore.series import Table
 from lstmcore.study import plots
 from lstmcore.study.plots.style import COLOURS
 
-BASELINES = {NAIVE: "the last value repeated", SEASONAL: "the last season repeated"}
 ERRORS = ("MAE", "RMSE", "sMAPE", "MASE")
 EXPLANATIONS = (
     "MAE: mean absolute error, in the units of the column.",
@@ -35,9 +35,21 @@ EXPLANATIONS = (
     "MASE: the MAE, relative to that of repeating the last {unit} in the training part, one row "
     "ahead; it compares columns of different units.",
 )
+TESTED = (
+    "Whether the model is better than the best of these simple methods is decided by a paired test "
+    "of their mean absolute errors (Diebold and Mariano 1995; Harvey, Leybourne and Newbold 1997): "
+    "significant means a confidence of at least 95%. The best of them is chosen in hindsight, in "
+    "its favour. All are fitted to the training part alone."
+)
+RIVALS = {
+    NAIVE: f"{NAIVE}: {DESCRIPTIONS[NAIVE]} (persistence).",
+    SEASONAL: f"{SEASONAL}: {DESCRIPTIONS[SEASONAL]}.",
+    LINEAR: f"{LINEAR}: each forecast row is a sum of the rows and columns that the model reads, "
+    "each times a weight (ridge regression).",
+    HOLT_WINTERS: f"{HOLT_WINTERS}: exponential smoothing of level, damped trend and season.",
+}
 LEVEL = 0.8  # of the interval
 NARROW = 0.15  # how far the coverage of an interval may be below its level
-MUCH = 2.0  # times the error of a baseline, from which on percentages are hard to read
 MOST_TARGETS = 6  # that have a sentence each
 SHOWN_TARGETS = 4  # in figures
 LISTED_TARGETS = 100  # in the tables of errors; the CSV files have all
@@ -165,103 +177,66 @@ def error_rows(targets: Sequence[str], scores) -> Iterator[list]:
 def error_cells(targets: Sequence[str], scores) -> list[list[str]]:
     """Return `error_rows` as text."""
     return [
-        [shorten(target), name, *("-" if np.isnan(error) else f"{error:.4g}" for error in errors)]
+        [shorten(target), name, *map(error_text, errors)]
         for target, name, *errors in error_rows(targets, scores)
     ]
 
 
-def explanations(season: int | None) -> list[str]:
-    """Return a sentence on each name in a table of errors."""
+def explanations(season: int | None, names: Sequence[str] = tuple(RIVALS)) -> list[str]:
+    """Return a sentence on each name in a table of errors; `names` are those of the rivals."""
     unit = "value" if season is None else f"season of {season} rows"
-    baselines = [f"{NAIVE}: {BASELINES[NAIVE]} (persistence)."]
-    if season:
-        baselines.append(f"{SEASONAL}: {BASELINES[SEASONAL]}.")
-    return [line.format(unit=unit) for line in EXPLANATIONS] + baselines
-
-
-class Comparison(NamedTuple):
-    """The mean absolute error of a target beside that of the best naive forecast, the baseline."""
-
-    error: float
-    baseline: str
-    baseline_error: float
-
-    @property
-    def is_better(self) -> bool:
-        """Return whether the error is smaller; False where there is nothing to compare."""
-        return self.error < self.baseline_error
-
-
-def compare(evaluation: Evaluation) -> dict[str, Comparison]:
-    """Return a comparison for each target."""
-    errors = {name: scores.mae.tolist() for name, scores in evaluation.scores.items()}
-    ours = errors.pop(MODEL)
-    compared = {}
-    for place, target in enumerate(evaluation.forecast.targets):
-        best = min(errors, key=lambda name: errors[name][place])
-        compared[target] = Comparison(ours[place], best, errors[best][place])
-    return compared
+    rivals = [
+        line for name, line in RIVALS.items() if name in names and (season or name != SEASONAL)
+    ]
+    return [line.format(unit=unit) for line in EXPLANATIONS] + rivals
 
 
 def is_good(evaluation: Evaluation) -> bool:
-    """Return whether all targets are forecast better than naively, and no forecast lags."""
+    """Return whether all targets are forecast better than by every rival, and no forecast lags.
+
+    "Better" is significant: see `Comparison`.
+    """
     lagging = (check.is_lagging for checks in evaluation.lag.values() for check in checks)
-    return all(one.is_better for one in compare(evaluation).values()) and not any(lagging)
+    return all(one.is_better for one in evaluation.comparisons.values()) and not any(lagging)
 
 
 def summary(evaluation: Evaluation) -> list[str]:
-    """Return a sentence for each target and one on the interval.
+    """Return a sentence for each target, one on the interval, and those on rivals left out.
 
-    Of many targets the first few have a sentence, after one that counts those forecast well.
+    A sentence begins with the best rival where that is as good as the model, or better. Of many
+    targets the first few have a sentence, after one that counts those forecast well.
     """
-    compared = compare(evaluation)
+    compared = evaluation.comparisons
     sentences = [
-        f"{shorten(target)}: {_gain(comparison)} {_lag(evaluation.lag[target])}".strip()
+        f"{shorten(target)}: {comparison} {_lag(evaluation.lag[target])}".strip()
         for target, comparison in list(compared.items())[:MOST_TARGETS]
     ]
     if len(compared) > MOST_TARGETS:
-        better = sum(comparison.is_better for comparison in compared.values())
+        others = sum(not comparison.is_better for comparison in compared.values())
         lagging = sum(any(c.is_lagging for c in checks) for checks in evaluation.lag.values())
         sentences.insert(
             0,
-            f"{better:,} of {len(compared):,} targets are forecast with less error than naively, "
-            f"{lagging:,} lag (no better than persistence). The first {MOST_TARGETS}:",
+            f"For {others:,} of {len(compared):,} targets the model is not shown to be better than "
+            f"a simple method; for {len(compared) - others:,} it is significantly better. It lags "
+            f"(no better than persistence) for {lagging:,}. The first {MOST_TARGETS}:",
         )
-    return [*sentences, *_coverage(evaluation)]
-
-
-def _gain(comparison: Comparison) -> str:
-    error, baseline, other = comparison
-    name = BASELINES[baseline]
-    if np.isnan(error) or np.isnan(other):
-        return "the test part holds no value of it to compare with."
-    if other == 0:
-        ours = "none either" if error == 0 else f"a mean error of {error:.4g}"
-        return f"in the test part, {name} has no error, and the model {ours}."
-    numbers = f"({error:.4g} against {other:.4g} on average)"
-    ratio = error / other
-    if ratio >= MUCH:
-        return f"{ratio:.3g} times the error of {name} {numbers}."
-    if abs(ratio - 1) < 0.005:
-        return f"the same error as {name} {numbers}."
-    return f"{abs(ratio - 1):.0%} {'less' if ratio < 1 else 'more'} error than {name} {numbers}."
+    return [*sentences, *_coverage(evaluation), *(f"{note}." for note in evaluation.notes)]
 
 
 def _lag(checks: Sequence[LagCheck]) -> str:
-    """Return the verdicts of the lag check as sentences."""
+    """Return the verdicts of the lag check as a sentence."""
     if not checks:
         return "The test part is too short for a lag check."
-    lagging = [check.step for check in checks if check.is_lagging]
-    beating = [check.step for check in checks if check.verdict == BEATS]
-    sentences = []
-    if lagging:
-        where = _steps(lagging, len(checks))
-        sentences.append(f"It lags (no better than persistence) {where}.")
-    if beating:
-        sentences.append(f"It beats persistence {_steps(beating, len(checks))}.")
-    if not sentences:
-        sentences.append("It beats persistence at no step.")
-    return " ".join(sentences)
+    steps = {
+        verdict: [check.step for check in checks if check.verdict == verdict]
+        for verdict in (LAGS, NO_BETTER, BEATS)
+    }
+    clauses = [
+        f"{'is ' * (verdict == NO_BETTER)}{verdict} {_steps(those, len(checks))}"
+        for verdict, those in steps.items()
+        if those
+    ]
+    return f"The model {'; it '.join(clauses)}."
 
 
 def _steps(steps: Sequence[int], of: int) -> str:
@@ -329,7 +304,10 @@ def _error_parts(data: ReportData) -> list[str]:
         page.heading("How good it is"),
         page.paragraph(tested),
         *_error_table(data, data.evaluation.scores, "errors.csv"),
-        page.listing(explanations(data.trained.settings.season_rows)),
+        page.listing(
+            explanations(data.trained.settings.season_rows, tuple(data.evaluation.baselines))
+        ),
+        page.paragraph(TESTED),
     ]
 
 

@@ -19,11 +19,13 @@ from lstmcore.apps.forecasting import linear, metrics
 from lstmcore.apps.forecasting.settings import Settings
 from lstmcore.formatting import listed
 from lstmcore.models.forecaster import Forecaster
+from lstmcore.types import DenseParams
 
 FOLDS = 5
 FEWEST_EXAMPLES = 8  # that a map is fitted to
 MOST_FORECASTS = 1_000  # that it is judged by, in each fold
 MOST_SEASONS = 2  # that are tried, the strongest
+NEGLIGIBLE = 0.01  # of the error, for which no more differences are taken
 
 
 class Candidate(NamedTuple):
@@ -31,13 +33,14 @@ class Candidate(NamedTuple):
 
     Attributes:
       difference: lags, as in `series.Preprocessing`.
-      penalty: the best of `linear.PENALTIES` with them.
+      penalty, towards: the best of `linear.PENALTIES` and `linear.TOWARDS` with them.
       error: mean absolute error of the linear map, relative to the mean absolute change from row to
         row, averaged over targets and folds.
     """
 
     difference: tuple[int, ...]
     penalty: float
+    towards: str
     error: float
 
 
@@ -46,12 +49,13 @@ class Selection(NamedTuple):
 
     Attributes:
       settings: those given, with the season and the differences that were chosen.
-      penalty: of the linear map.
-      candidates: all that were tried, the best first; () if there were too few rows.
+      penalty, towards: of the linear map.
+      candidates: all that were tried, the chosen one first; () if there were too few rows.
     """
 
     settings: Settings
     penalty: float
+    towards: str
     candidates: tuple[Candidate, ...]
 
 
@@ -76,23 +80,26 @@ def select(
     tried = _differences(settings, found) if settings.search and not given else [given]
     shaped = replace(model, quantiles=(), mode="direct", linear_rows=_rows_read(settings, model))
     stop = split.validation.stop
-    candidates = []
-    if shaped.linear_rows:
-        for difference in tried:
-            preprocessing = replace(settings.preprocessing, difference=difference)
-            errors = _errors(table[:stop], replace(settings, preprocessing=preprocessing), shaped)
-            if errors is not None:
-                best = int(np.argmin(errors))
-                candidates.append(
-                    Candidate(difference, linear.PENALTIES[best], float(errors[best]))
-                )
-    candidates.sort(key=lambda one: one.error)
+    candidates: list[Candidate] = []
+    for difference in tried if shaped.linear_rows else ():
+        preprocessing = replace(settings.preprocessing, difference=difference)
+        errors = _errors(table[:stop], replace(settings, preprocessing=preprocessing), shaped)
+        if errors is not None:
+            kind, penalty = np.unravel_index(np.argmin(errors), errors.shape)
+            best = linear.PENALTIES[penalty], linear.TOWARDS[kind], float(errors.min())
+            candidates.append(Candidate(difference, *best))
     if not candidates:
-        return Selection(settings, linear.USUAL, ())
-    chosen = candidates[0]
+        return Selection(settings, linear.USUAL, linear.TOWARDS[0], ())
+    # The simplest that is as good as the best: `tried` begins with it.
+    enough = min(one.error for one in candidates) * (1 + NEGLIGIBLE)
+    chosen = next(one for one in candidates if one.error <= enough)
+    others = sorted((one for one in candidates if one is not chosen), key=lambda one: one.error)
     preprocessing = replace(settings.preprocessing, difference=chosen.difference)
     return Selection(
-        replace(settings, preprocessing=preprocessing), chosen.penalty, tuple(candidates)
+        replace(settings, preprocessing=preprocessing),
+        chosen.penalty,
+        chosen.towards,
+        (chosen, *others),
     )
 
 
@@ -115,8 +122,8 @@ def sentences(candidates: Sequence[Candidate], is_silent: bool) -> list[str]:
         )
     if is_silent:
         said.append(
-            "the LSTM did not lower the validation error of the linear map of the window, so the "
-            "forecast is that of the map alone"
+            "the LSTM did not lower the validation error of the linear map of the window by more "
+            "than chance, so the forecast is that of the map alone"
         )
     return said
 
@@ -152,7 +159,7 @@ def _differences(settings: Settings, seasons: Sequence[int]) -> list[tuple[int, 
 
 
 def _errors(table: np.ndarray, settings: Settings, model: Forecaster) -> np.ndarray | None:
-    """Return the error for each penalty, [penalties]; None if there are too few rows."""
+    """Return the errors [TOWARDS, PENALTIES]; None if there are too few rows."""
     rows, horizon = len(table), settings.horizon
     start = max(rows // 2, settings.preprocessing.dropped_rows + settings.span + FEWEST_EXAMPLES)
     folds = min(FOLDS, (rows - start) // horizon)
@@ -165,16 +172,18 @@ def _errors(table: np.ndarray, settings: Settings, model: Forecaster) -> np.ndar
         _errors_of_fold(table[:end], begin, settings, model) / scale
         for begin, end in pairwise(edges)
     ]
-    known = np.array(errors)  # [folds, penalties, targets]
-    if np.isnan(known).all(axis=(0, 2)).any():
-        return None
-    return np.nanmean(known, axis=(0, 2))
+    known = np.array(errors)  # [folds, TOWARDS, PENALTIES, targets]
+    return None if np.isnan(known).all() else np.nanmean(known, axis=(0, 3))
 
 
 def _errors_of_fold(
     table: np.ndarray, begin: int, settings: Settings, model: Forecaster
 ) -> np.ndarray:
-    """Return the errors of maps fitted to the rows before `begin` on those after, [P, targets]."""
+    """Return the errors of maps that are fitted to the rows before `begin` on those after.
+
+    Returns:
+      [TOWARDS, PENALTIES, targets].
+    """
     preprocessor = settings.preprocessing.fit(table, rows=begin)
     dropped, window, horizon = preprocessor.dropped_rows, settings.window, settings.horizon
     scaled, filled = preprocessor.transform(table), preprocessor.filled(table)
@@ -188,8 +197,14 @@ def _errors_of_fold(
     actual = table[origins[:, None] + np.arange(horizon), : model.targets]
     before = filled[origins[:, None] + np.arange(-dropped, 0), : model.targets] if dropped else None
     inverse = preprocessor.select(range(actual.shape[2])).inverse_transform
-    forecasts = (
-        inverse(linear.outputs_of(params, model, later), before)
-        for params in linear.fit_linear(model, batch, linear.PENALTIES)
+
+    def error_of(params: DenseParams) -> np.ndarray:
+        forecast = inverse(linear.outputs_of(params, model, later), before)
+        return metrics.mae(actual, forecast)
+
+    return np.array(
+        [
+            [error_of(params) for params in linear.fit_linear(model, batch, linear.PENALTIES, kind)]
+            for kind in linear.TOWARDS
+        ]
     )
-    return np.array([metrics.mae(actual, forecast) for forecast in forecasts])

@@ -13,6 +13,7 @@ import numpy as np
 import lstmcore as lc
 from lstmcore import series
 from lstmcore.apps.forecasting import linear
+from lstmcore.apps.forecasting.paired import FEWEST, standardised_mean
 from lstmcore.apps.forecasting.predictor import TOO_LARGE, Trained
 from lstmcore.apps.forecasting.selection import select
 from lstmcore.apps.forecasting.settings import Settings, arrange, build, names_of
@@ -25,6 +26,8 @@ from lstmcore.series.preprocessing import as_float32
 from lstmcore.series.row_index import check_row_times
 from lstmcore.training.fit import FitResult
 from lstmcore.types import DenseParams
+
+SURE = 2.0  # standard errors by which the LSTM must lower the validation loss of the linear path
 
 
 def train(
@@ -79,7 +82,7 @@ def train(
     table = table[:, arrange(names, settings).order]
     model = build(settings, names)
     split = check_rows(len(table), settings)
-    settings, penalty, candidates = select(table, settings, split, model)
+    settings, *of_map, candidates = select(table, settings, split, model)
     first = settings.preprocessing.dropped_rows
     preprocessor = settings.preprocessing.fit(table, rows=split.training.stop)
     seen = as_float32(preprocessor.transform(table[: split.validation.stop]), TOO_LARGE)
@@ -93,7 +96,7 @@ def train(
         "checkpoint": checkpoint,
         "resume": resume,
     }
-    fitted = _fit(model, settings, training, validation, penalty, running)
+    fitted = _fit(model, settings, training, validation, of_map, running)
     return Trained(
         settings=settings,
         columns=names,
@@ -113,7 +116,7 @@ def _fit(
     settings: Settings,
     training: dict,
     validation: dict | None,
-    penalty: float,
+    of_map: Sequence,
     running: dict,
 ) -> FitResult:
     """Train the model; with a linear path, fit it first, and train the LSTM on what it leaves."""
@@ -122,7 +125,8 @@ def _fit(
         return fit_model(
             model, settings, model.loss, training, validation, optimizer=optimizer, **running
         )
-    (path,) = linear.fit_linear(model, training, [penalty])
+    penalty, towards = of_map
+    (path,) = linear.fit_linear(model, training, [penalty], towards)
     training = training | {"target": _left(path, model, training)}
     if validation is not None:
         validation = validation | {"target": _left(path, model, validation)}
@@ -139,11 +143,8 @@ def _fit(
         **running,
     )
     params = result.params
-    if validation is not None:
-        constant = silent(params)["head"].bias
-        least = float(_loss_of_constant(rest, constant, validation["target"]))
-        if not result.history["validation_loss"].min() < least:
-            params = silent(params)
+    if validation is not None and not _helps(rest, silent(params), params, validation):
+        params = silent(params)
     levels = max(1, len(model.quantiles))
     path = DenseParams(*(jnp.repeat(jnp.float32(part), levels, axis=-1) for part in path))
     return result._replace(params=params | {"linear": path})
@@ -167,13 +168,27 @@ def _without_lstm(model: Forecaster, target: np.ndarray, params: dict) -> dict:
     return params | {"head": DenseParams(jnp.zeros_like(kernel), bias)}
 
 
-def _loss_of_constant(model: Forecaster, constant: jax.Array, target: np.ndarray) -> jax.Array:
-    """Return the loss of a forecast that is the same for all examples."""
-    shape = model.horizon, model.targets or 0, max(1, len(model.quantiles))
-    forecast = jnp.broadcast_to(constant.reshape(shape), (len(target), *shape))
-    if model.quantiles:
-        return lc.quantile_loss(forecast, jnp.asarray(target), model.quantiles)
-    return jnp.mean((forecast[..., 0] - target) ** 2)
+def _helps(model: Forecaster, without: dict, params: dict, validation: dict) -> bool:
+    """Return whether the LSTM lowers the loss in the validation part by more than chance.
+
+    A lower mean is not enough: the epoch was chosen by the same rows, and on short series such
+    gains were lost again in the test part.
+    """
+    gains = np.asarray(_losses(model, without, validation) - _losses(model, params, validation))
+    return len(gains) >= FEWEST and standardised_mean(gains.astype(float), model.horizon) > SURE
+
+
+@compiled
+def _losses(model: Forecaster, params: dict, batch: dict) -> jax.Array:
+    """Return the loss of each example, [N]."""
+    forecast, _ = model.apply(params, batch["x"], batch.get("future"))
+    if not model.quantiles:
+        return jnp.mean((forecast - batch["target"]) ** 2, axis=(1, 2))
+
+    def loss(one: jax.Array, target: jax.Array) -> jax.Array:
+        return lc.quantile_loss(one[None], target[None], model.quantiles)
+
+    return jax.vmap(loss)(forecast, batch["target"])
 
 
 def check_rows(rows: int, settings: Settings) -> series.Split:
