@@ -87,11 +87,12 @@ def _autocorrelation(values: np.ndarray, longest: int) -> np.ndarray:
     the lag. 0 for a series that never changes.
     """
     rows = len(values)
-    values = values - values.mean(axis=0)
-    scale = np.abs(values).max(axis=0)
-    values = values / np.where(scale > 0, scale, 1)
-    transformed = np.fft.rfft(values, 2 * rows, axis=0)
-    sums = np.fft.irfft(np.abs(transformed) ** 2, axis=0)[: longest + 1]
-    covariance = sums / (rows - np.arange(longest + 1))[:, None]
-    variance = np.where(covariance[0] > 0, covariance[0], 1)
-    return (covariance / variance).mean(axis=1)
+    products = rows - np.arange(longest + 1)
+    total = np.zeros(longest + 1)
+    for column in values.T:  # one at a time: a table may have thousands
+        column = column - column.mean()
+        column = column / (np.abs(column).max() or 1.0)
+        power = np.abs(np.fft.rfft(column, 2 * rows)) ** 2
+        covariance = np.fft.irfft(power)[: longest + 1] / products
+        total += covariance / (covariance[0] or 1.0)
+    return total / values.shape[1]

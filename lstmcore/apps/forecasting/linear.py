@@ -20,7 +20,7 @@ from lstmcore.types import DenseParams
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the mean variance of the inputs
 TOWARDS = ("last", "mean")  # what a strong penalty leaves
 USUAL = 0.1  # of the penalties, where there are too few rows to choose
-MOST_INPUTS = 1_000  # of the map; the time to solve it grows with their cube
+MOST_INPUTS = 500  # of the map; the time to solve it grows with their cube
 MOST_EXAMPLES = 5_000  # that it is fitted to
 
 
