@@ -360,7 +360,7 @@ def _forecast_directly(
         past = [_flat(x[:, -model.linear_rows :]), *covariates]
         forecast = forecast + ops.dense(params["linear"], ops.np.concatenate(past, axis=1))
     shape = (model.horizon, model.targets, *(len(model.quantiles),) * bool(model.quantiles))
-    forecast = forecast.reshape(len(x), *shape)
+    forecast = forecast.reshape(x.shape[0], *shape)
     if model.quantiles:
         # Quantiles that are trained one by one may cross. In order they are never further from
         # the truth (Chernozhukov, Fernández-Val & Galichon 2010).

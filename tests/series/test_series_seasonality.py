@@ -10,8 +10,8 @@ from lstmcore import series
 
 
 def pattern(rng, season, rows):
-    """Noise that repeats, with a clear jump so that it has no shorter season."""
-    once = rng.normal(size=season)
+    """Noise that repeats, with a clear peak so that it has no shorter season."""
+    once = 0.3 * rng.normal(size=season)
     once[0] += 5
     return once[np.arange(rows) % season]
 
