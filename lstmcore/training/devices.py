@@ -153,9 +153,31 @@ def spread(function: Callable, count: int) -> Callable:
 
         few = partial(weighted, fewer) if fewer else nothing
         means = jax.lax.cond(place < rest, partial(weighted, fewer + 1), few) if rest else few()
-        return sum_over_devices(means, AXIS)
+        # Devices take different branches. XLA may move what follows into the branches, where an
+        # exchange would wait forever for those in the other one, were it not for the barrier.
+        return sum_over_devices(jax.lax.optimization_barrier(means), AXIS)
 
     return mean_over_parts
+
+
+def with_gradient(value: Callable, value_and_gradient: Callable) -> Callable:
+    """Return `value(params, batch, real)`, whose derivative is what the other function computes.
+
+    Both are spread. To differentiate the former itself, as a line search does, would give each
+    device another gradient: that of its own part of the batch.
+    """
+
+    @jax.custom_jvp
+    def function(params: Any, batch: Any, real: Any) -> jax.Array:
+        return value(params, batch, real)
+
+    @function.defjvp
+    def derivative(primals: tuple, tangents: tuple) -> tuple:
+        result, gradients = value_and_gradient(*primals)
+        pairs = zip(jax.tree.leaves(gradients), jax.tree.leaves(tangents[0]), strict=True)
+        return result, sum(jnp.vdot(*pair).astype(result.dtype) for pair in pairs)
+
+    return function
 
 
 def sum_over_devices(tree: Any, axis: str) -> Any:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from lstmcore.dtypes import accumulation_dtype
 from lstmcore.programs import compiled
-from lstmcore.training.devices import on_each, spread
+from lstmcore.training.devices import on_each, spread, with_gradient
 from lstmcore.training.minibatches import Batching, over_batches, over_chunks
 
 EPOCHS_PER_CALL = 1024  # at most; the length of the buffer for losses
@@ -189,8 +189,11 @@ def _epochs(
 
 def _whole(plan: Plan) -> tuple[Callable, Callable]:
     """Return the functions of a batch: (step of the optimizer, measurement of the loss)."""
-    loss = spread(_mean_loss(plan), len(plan.devices))
-    gradient = spread(jax.value_and_grad(_mean_loss(plan)), len(plan.devices))
+    count = len(plan.devices)
+    loss = spread(_mean_loss(plan), count)
+    gradient = spread(jax.value_and_grad(_mean_loss(plan)), count)
+    if count > 1:
+        loss = with_gradient(loss, gradient)
     descend = _descent(plan.optimizer)
 
     def learn(steps: Steps, batch: Any, real: Any) -> tuple[Steps, jax.Array]:

@@ -11,6 +11,7 @@ from strategies import seeds
 
 import lstmcore as lc
 from lstmcore.apps.forecasting import Settings, Trained, linear, train
+from lstmcore.apps.forecasting.settings import build
 from lstmcore.series import Preprocessing
 
 SMALL = Settings(window=6, horizon=3, units=3, epochs=3, batch_size=64)
@@ -132,6 +133,32 @@ def zeros(params):
     return lc.DenseParams(*map(np.zeros_like, params))
 
 
+def test_callbacks_and_errors_have_params_of_the_whole_model(rng):
+    values, seen = autoregression(rng), []
+
+    def look(epoch, params, losses):
+        seen.append(params)
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(values, None, SMALL, callback=look)
+    model = build(SMALL, ["column_0", "column_1"])
+    for params in (*seen, caught.value.result.params):
+        forecast, _ = model.apply(params, np.ones((1, 6, 2), np.float32))
+        assert forecast.shape == (1, 3, 2)
+    first, second = (params["linear"] for params in seen)
+    np.testing.assert_array_equal(first.kernel, second.kernel)  # it is not trained
+    assert np.any(seen[1]["head"].kernel)
+
+
+def test_what_is_drawn_has_every_hour_of_the_day():
+    some = linear.drawn(40_000, 5_000)
+    assert len(set(some)) == 5_000
+    assert np.bincount(some % 24).min() > 100
+    np.testing.assert_array_equal(linear.drawn(3, 5), [0, 1, 2])
+
+
 # What is chosen.
 
 
@@ -165,6 +192,9 @@ def test_nothing_is_chosen_that_was_given(rng):
     off = replace(SMALL, search=False, season=6)
     trained = train(values, None, off)
     assert trained.settings == off
+    alone = train(values, None, replace(off, linear=False))
+    assert alone.candidates == ()
+    assert "linear" not in alone.params
 
 
 def test_quantiles_take_no_lags_below_the_horizon(rng):

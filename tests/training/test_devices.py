@@ -98,6 +98,14 @@ for batch_size in (2, 13):  # alone; with a last batch of 5
     for name in alone.history:
         np.testing.assert_allclose(alone.history[name], spread.history[name], rtol=1e-4)
 
+import optax
+
+for batch_size in (30, 31):  # a line search differentiates the loss by itself
+    searches = [lc.fit(line, params["head"].kernel[:3], (x[:batch_size], y[:batch_size]), epochs=6,
+                       batch_size=batch_size, optimizer=optax.lbfgs(), devices=d)
+                for d in (None, jax.devices())]
+    np.testing.assert_allclose(*(one.params for one in searches), atol=1e-4)
+
 mesh = jax.make_mesh((COUNT,), ("b",))  # weights that the user has put on all devices
 everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
 placed = jax.device_put(params["head"].kernel[:3], everywhere)

@@ -78,6 +78,10 @@ def select(
         settings = replace(settings, season=found[0] if found else None)
     given = settings.preprocessing.difference
     tried = _differences(settings, found) if settings.search and not given else [given]
+    if len(tried) == 1 and not model.linear_rows:
+        return Selection(
+            settings, linear.USUAL, linear.TOWARDS[0], ()
+        )  # there is nothing to choose
     shaped = replace(model, quantiles=(), mode="direct", linear_rows=_rows_read(settings, model))
     stop = split.validation.stop
     candidates: list[Candidate] = []
@@ -191,9 +195,9 @@ def _errors_of_fold(
     batch = linear.examples(
         model, scaled[: begin - dropped], window, settings.stride_for(windows, model.features)
     )
-    stride = -(-(len(table) - begin) // MOST_FORECASTS)
-    later = linear.examples(model, scaled[begin - dropped - window :], window, stride)
-    origins = begin + stride * np.arange(len(later["x"]))
+    later = linear.examples(model, scaled[begin - dropped - window :], window, stride=1)
+    some = linear.drawn(len(later["x"]), MOST_FORECASTS)
+    later, origins = {name: values[some] for name, values in later.items()}, begin + some
     actual = table[origins[:, None] + np.arange(horizon), : model.targets]
     before = filled[origins[:, None] + np.arange(-dropped, 0), : model.targets] if dropped else None
     inverse = preprocessor.select(range(actual.shape[2])).inverse_transform

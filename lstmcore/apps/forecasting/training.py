@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache, partial
 
 import jax
@@ -42,11 +41,16 @@ def train(
 ) -> Trained:
     """Train a forecaster on a table: split, preprocess, cut into windows, fit.
 
-    The preprocessing is fitted to the training part alone, and training reads no row after the
-    validation part. A forecast belongs to the part that holds all rows of its horizon, so that no
-    row is forecast in two parts; the window before may reach back into an earlier part. (A
-    recursive model is trained to forecast each row of a window, so its windows lie within one
-    part.)
+    Season, differences and the penalty of the linear path are chosen first, see `Settings`, on the
+    rows before the test part. The preprocessing is fitted to the training part alone. With a linear
+    path, the LSTM is kept only if it lowers the loss in the validation part, of 20 windows or more,
+    by two standard errors; without a validation part it is kept. `Trained.choices` says what was
+    chosen.
+
+    Training reads no row after the validation part. A forecast belongs to the part that holds all
+    rows of its horizon, so that no row is forecast in two parts; the window before may reach back
+    into an earlier part. (A recursive model is trained to forecast each row of a window, so its
+    windows lie within one part.)
 
     Args:
       values: numbers [rows, F] in the order of time, rows at equal distances; [rows] for a single
@@ -58,7 +62,7 @@ def train(
       callback, progress, checkpoint, resume: as in `lc.fit`.
 
     Returns:
-      Trained.
+      Trained, whose `settings` are those that were chosen.
 
     Raises:
       ValueError: too few rows, unknown names, settings that do not fit together, times at
@@ -119,7 +123,7 @@ def _fit(
     of_map: Sequence,
     running: dict,
 ) -> FitResult:
-    """Train the model; with a linear path, fit it first, and train the LSTM on what it leaves."""
+    """Train the model; a linear path is fitted first, and the LSTM learns what it leaves."""
     optimizer = _optimizer(settings.learning_rate)
     if not model.linear_rows:
         return fit_model(
@@ -127,45 +131,43 @@ def _fit(
         )
     penalty, towards = of_map
     (path,) = linear.fit_linear(model, training, [penalty], towards)
-    training = training | {"target": _left(path, model, training)}
-    if validation is not None:
-        validation = validation | {"target": _left(path, model, validation)}
-    rest = replace(model, linear_rows=0)
-    silent = partial(_without_lstm, rest, training["target"])
+    silent = partial(_without_lstm, model, path, training)
     result = fit_model(
-        rest,
+        model,
         settings,
-        rest.loss,
+        partial(_loss_beside_path, model),
         training,
         validation,
         optimizer=optimizer,
         start=silent,
         **running,
     )
-    params = result.params
-    if validation is not None and not _helps(rest, silent(params), params, validation):
-        params = silent(params)
-    levels = max(1, len(model.quantiles))
-    path = DenseParams(*(jnp.repeat(jnp.float32(part), levels, axis=-1) for part in path))
-    return result._replace(params=params | {"linear": path})
+    if validation is None or _helps(model, silent(result.params), result.params, validation):
+        return result
+    return result._replace(params=silent(result.params))
 
 
-def _left(path: DenseParams, model: Forecaster, batch: dict) -> np.ndarray:
-    """Return what the linear path leaves of the targets, [N, horizon, targets]."""
-    return (batch["target"] - linear.outputs_of(path, model, batch)).astype(np.float32)
+def _loss_beside_path(model: Forecaster, params: dict, batch: dict, key=None) -> jax.Array:
+    """Return the loss of the model, which leaves its linear path as it is."""
+    path = jax.lax.stop_gradient(params["linear"])
+    return model.loss(params | {"linear": path}, batch, key)
 
 
-def _without_lstm(model: Forecaster, target: np.ndarray, params: dict) -> dict:
-    """Return params whose head leaves the LSTM out: the best constant forecast of `target`.
+def _without_lstm(model: Forecaster, path: DenseParams, training: dict, params: dict) -> dict:
+    """Return params with this linear path, whose head leaves the LSTM out.
 
-    For the mean it is 0, which the linear path has as the mean of what it leaves.
+    What the path leaves has the mean 0. To forecast quantiles the head adds those of what it
+    leaves of the training part.
     """
     kernel, bias = params["head"]
     bias = jnp.zeros_like(bias)
     if model.quantiles:
-        levels = np.quantile(target, model.quantiles, axis=0)  # [Q, horizon, targets]
+        left = training["target"] - linear.outputs_of(path, model, training)
+        levels = np.quantile(left, model.quantiles, axis=0)  # [Q, horizon, targets]
         bias = jnp.asarray(np.moveaxis(levels, 0, -1).reshape(-1), bias.dtype)
-    return params | {"head": DenseParams(jnp.zeros_like(kernel), bias)}
+    repeats = max(1, len(model.quantiles))
+    kept = DenseParams(*(jnp.repeat(jnp.asarray(p, bias.dtype), repeats, axis=-1) for p in path))
+    return params | {"head": DenseParams(jnp.zeros_like(kernel), bias), "linear": kept}
 
 
 def _helps(model: Forecaster, without: dict, params: dict, validation: dict) -> bool:
