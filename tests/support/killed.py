@@ -8,6 +8,7 @@ second kill comes some random milliseconds after an epoch, the others as soon as
 import argparse
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -97,13 +98,28 @@ def _killed(folder: Path, epochs: int, after: int, delay: float | None) -> int:
     """
     with _process(folder, epochs, stdout=subprocess.PIPE) as process:
         reported = [process.stdout.readline() for _ in range(after)]
-        while delay is None and process.poll() is None and not _unfinished(folder):
-            pass
-        time.sleep(delay or 0.0)
+        if delay is None:
+            _stop_while_writing(process, folder)
+        else:
+            time.sleep(delay)
         process.kill()
     if process.returncode == 0 or not reported[-1].strip():
         raise RuntimeError("the process ended before it was killed: more epochs, or see above")
     return int(reported[-1])
+
+
+def _stop_while_writing(process: subprocess.Popen, folder: Path) -> None:
+    """Wait until a file is half-written, and halt the process there.
+
+    A kill alone may come too late on a busy machine; a halted process can be looked at first.
+    """
+    while process.poll() is None:
+        if _unfinished(folder):
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            if _unfinished(folder):
+                return
+            process.send_signal(signal.SIGCONT)
 
 
 def _unfinished(folder: Path) -> list[str]:
