@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 
 from lstmcore.activations import DifferentiableActivation
 from lstmcore.dtypes import accumulation_dtype
-from lstmcore.engine.product import make_product
+from lstmcore.engine.product import choose_joined, make_product
 from lstmcore.engine.steps import Index, Steps
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
 
@@ -73,15 +74,13 @@ def forward(
     steps = Steps(timesteps, reverse)
     write = _write_residuals if keep_residuals else _write_trace
 
-    # One product instead of two, which counts where they are small.
-    weights = jnp.concatenate([params.kernel, params.recurrent_kernel])
-    project = make_product(state.h.shape[0], weights, dtype=acc_dtype)
+    project = _make_projection(params, state.h.shape[0], timesteps, acc_dtype)
     bias = jnp.split(jnp.atleast_2d(params.bias).astype(acc_dtype), 4, axis=1)
 
     def step(s: Index, carry: Any) -> Any:
         (h, c), record = carry
         h_in = h if dropout_mask is None else h * dropout_mask
-        z = jnp.split(project(jnp.concatenate([steps.at(x, s), h_in], axis=1)), 4, axis=1)
+        z = jnp.split(project(steps.at(x, s), h_in), 4, axis=1)
         z_i, z_f, z_g, z_o = (part + b for part, b in zip(z, bias, strict=True))
         i = recurrent_activation(z_i)
         f = recurrent_activation(z_f)
@@ -98,6 +97,18 @@ def forward(
 
     record = (_empty_residuals if keep_residuals else _empty_trace)(state, timesteps)
     return jax.lax.fori_loop(0, timesteps, step, (state, record))
+
+
+def _make_projection(
+    params: LSTMParams, rows: int, timesteps: int, dtype: Any
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """Return the function (x_t [B, F], h [B, H]) -> x_t W + h U, [B, 4H]."""
+    kernels = params.kernel, params.recurrent_kernel
+    if not choose_joined(rows, timesteps, sum(kernel.size for kernel in kernels)):
+        of_x, of_h = (make_product(rows, kernel, dtype=dtype) for kernel in kernels)
+        return lambda x, h: of_x(x) + of_h(h)
+    of_both = make_product(rows, jnp.concatenate(kernels), dtype=dtype)
+    return lambda x, h: of_both(jnp.concatenate([x, h], axis=1))
 
 
 # Empty records are zeros made from the state, so that they are sharded as it is.

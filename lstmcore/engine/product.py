@@ -34,6 +34,10 @@ FEWEST_COLUMNS = 300  # of the result, for each number that is transposed
 LONG_SUM = 1000
 MANY_WEIGHTS = 300_000  # which are not worth a copy for a few rows
 
+# Where weights are not worth a copy.
+FEW_USES = 160  # rows times steps
+FEWEST_COPIED = 4000  # for each step, whose second product takes about as long as copying these
+
 
 class Form(Enum):
     """How the product of rows with weights is computed."""
@@ -64,6 +68,21 @@ def choose_form(rows: int, length: int, columns: int, *, transposed: bool) -> Fo
     ):
         return Form.TRANSPOSED
     return Form.ROWS_TRANSPOSED if is_wide and rows >= FEWEST_ROWS else Form.PLAIN
+
+
+def choose_joined(rows: int, timesteps: int, weights: int) -> bool:
+    """Return whether x_t W + h U is faster as one product, [x_t, h] [W; U].
+
+    One product instead of two counts where they are small, but [W; U] is a copy, made in each call:
+    it must be used often enough. Symbolic numbers, of `jax.export`, are taken to be large.
+
+    Args:
+      rows, timesteps: B, T.
+      weights: how many numbers W and U hold.
+    """
+    if jax.export.is_symbolic_dim(rows) or jax.export.is_symbolic_dim(timesteps):
+        return True
+    return weights < FEWEST_COPIED * timesteps or rows * timesteps > FEW_USES
 
 
 def make_product(

@@ -1,6 +1,6 @@
 """The fast implementation equals the reference and the NumPy engine, in values and derivatives.
 
-Whatever the form of its products and the length of its blocks. Transformations,
+Whatever the form and number of its products and the length of its blocks. Transformations,
 devices and dtypes are in `test_fast_transformations.py`.
 """
 
@@ -46,14 +46,15 @@ def along(tree, direction):
     seeds,
     st.sampled_from(Form),
     st.sampled_from(BLOCKS),
+    st.booleans(),
 )
-def test_three_implementations_agree(case, seed, form, block_rows):
+def test_three_implementations_agree(case, seed, form, block_rows, joined):
     params, x, state, options = case
     units = params.recurrent_kernel.shape[0]
     arguments = params, x, state or reference.zero_state(len(x), units, np.float64)
     cotangent = random_like(np.random.default_rng(seed), reference.lstm(*arguments, **options))
     with jax.enable_x64(True):
-        with forced(form, block_rows):
+        with forced(form, block_rows, joined):
             ours = with_gradients(arguments, cotangent, options)
         with scan_only():
             theirs = with_gradients(arguments, cotangent, options)

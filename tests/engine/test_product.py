@@ -10,7 +10,7 @@ import pytest
 from implementations import forced
 
 import lstmcore as lc
-from lstmcore.engine.product import Form, choose_form, make_product
+from lstmcore.engine.product import Form, choose_form, choose_joined, make_product
 
 
 @pytest.mark.parametrize("weights", ["both", "as they are", "transposed"])
@@ -64,6 +64,34 @@ def test_the_form_by_size(rows, length, columns, forward, backward):
 def test_a_symbolic_batch_is_multiplied_as_it_is():
     (batch,) = jax.export.symbolic_shape("batch")
     assert choose_form(batch, 1024, 4096, transposed=True) is Form.PLAIN
+
+
+@pytest.mark.parametrize(
+    ("rows", "timesteps", "features", "units", "joined"),
+    [
+        (2, 2, 288, 524, False),
+        (1, 9, 160, 308, False),
+        (18, 2, 288, 45, False),
+        (16, 10, 64, 512, False),
+        (16, 11, 64, 512, True),  # the copy of [W; U] is used often
+        (2, 34, 117, 43, True),  # and here costs less than a second product in each step
+        (2, 6, 1, 38, True),
+        (64, 100, 32, 256, True),
+    ],
+)
+def test_one_product_or_two_by_size(rows, timesteps, features, units, joined):
+    assert choose_joined(rows, timesteps, (features + units) * 4 * units) is joined
+
+    params = jax.eval_shape(lambda: lc.init_lstm(jax.random.key(0), features, units))
+    x = jax.ShapeDtypeStruct((rows, timesteps, features), np.float32)
+    text = jax.jit(lambda params, x: lc.lstm(params, x)[0]).lower(params, x).as_text()
+    assert (f"tensor<{features + units}x{4 * units}xf32>" in text) is joined
+
+
+def test_symbolic_sizes_have_one_product():
+    batch, time = jax.export.symbolic_shape("batch, time")
+    assert choose_joined(batch, 1, 10**7)
+    assert choose_joined(1, time, 10**7)
 
 
 PARAMS, X = lc.init_lstm(jax.random.key(0), 8, 312), jnp.ones((32, 9, 8))

@@ -10,7 +10,7 @@ from strategies import random_like, random_params, random_state
 
 import lstmcore as lc
 from lstmcore import engine, reference
-from lstmcore.engine import backward, product
+from lstmcore.engine import backward, forward, product
 from lstmcore.engine.product import Form
 
 close = partial(np.testing.assert_allclose, rtol=1e-10, atol=1e-10)
@@ -21,13 +21,16 @@ def assert_close(ours, theirs, **tolerance):
 
 
 @contextmanager
-def forced(form=Form.PLAIN, block_rows=4):
+def forced(form=Form.PLAIN, block_rows=4, joined=True):
     """Use `fast` with this form of product and block size, for functions not jitted before.
+
+    joined: whether the forward pass has one product, [x, h] [W; U], or two.
 
     The forward pass has no transposed weights: there TRANSPOSED is ROWS_TRANSPOSED.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(product, "choose_form", partial(_chosen, form))
+        patch.setattr(forward, "choose_joined", lambda *sizes: joined)
         patch.setattr(backward, "BLOCK_ROWS", block_rows)
         patch.setattr(backward, "FEWEST_STEPS", 1)
         # Without the cache, which knows other choices.
