@@ -120,7 +120,9 @@ def _forward_jvp(options: Options, keep_residuals: bool, primals: Any, tangents:
 
     def reference(differentiable: Inputs) -> Any:
         final, trace = _reference(options, inputs.mask, differentiable)
-        return final, residuals_from_trace(trace, options.reverse) if keep_residuals else trace
+        if not keep_residuals:
+            return final, trace
+        return final, residuals_from_trace(trace, differentiable.state.c, options.reverse)
 
     return jax.jvp(reference, (inputs._replace(mask=None),), (moved._replace(mask=None),))
 

@@ -40,7 +40,7 @@ class Residuals(NamedTuple):
 
     Attributes:
       h: [B, T, H], on the time axis of x, so that the caller's `trace.h` is this very array.
-      c: [T, B, H], in the order of the steps.
+      c: [T + 1, B, H], in the order of the steps, the initial one first.
       gates: [T, 4, B, H] likewise: i, f, g, o.
     """
 
@@ -128,7 +128,7 @@ def _empty_residuals(state: LSTMState, timesteps: int) -> Residuals:
     batch, units = state.h.shape
     return Residuals(
         h=jnp.zeros_like(state.h, shape=(batch, timesteps, units)),
-        c=jnp.zeros_like(state.c, shape=(timesteps, batch, units)),
+        c=jnp.zeros_like(state.c, shape=(timesteps + 1, batch, units)).at[0].set(state.c),
         gates=jnp.zeros_like(state.c, shape=(timesteps, 4, batch, units)),
     )
 
@@ -139,7 +139,7 @@ def _write_residuals(steps: Steps, residuals: Residuals, values: Trace, s: Index
         gates = jax.lax.dynamic_update_slice(gates, gate[None, None], (s, place, 0, 0))
     return Residuals(
         h=steps.write(residuals.h, values.h, s),
-        c=jax.lax.dynamic_update_index_in_dim(residuals.c, values.c, s, 0),
+        c=jax.lax.dynamic_update_index_in_dim(residuals.c, values.c, s + 1, 0),
         gates=gates,
     )
 
@@ -151,14 +151,15 @@ def trace_from_residuals(residuals: Residuals, reverse: bool) -> Trace:
         return (array[::-1] if reverse else array).swapaxes(0, 1)
 
     gates = Gates(*(public(residuals.gates[:, gate]) for gate in range(4)))
-    return Trace(residuals.h, public(residuals.c), gates)
+    return Trace(residuals.h, public(residuals.c[1:]), gates)
 
 
-def residuals_from_trace(trace: Trace, reverse: bool) -> Residuals:
+def residuals_from_trace(trace: Trace, initial_c: jax.Array, reverse: bool) -> Residuals:
     """Return a Trace as residuals, the inverse of `trace_from_residuals`."""
 
     def internal(array: jax.Array) -> jax.Array:
         array = array.swapaxes(0, 1)
         return array[::-1] if reverse else array
 
-    return Residuals(trace.h, internal(trace.c), jnp.stack([*map(internal, trace.gates)], axis=1))
+    c = jnp.concatenate([initial_c[None], internal(trace.c)])
+    return Residuals(trace.h, c, jnp.stack([*map(internal, trace.gates)], axis=1))

@@ -44,10 +44,8 @@ class Steps(NamedTuple):
         self, array: jax.Array, initial: jax.Array, first: Index, count: int
     ) -> jax.Array:
         """Return, like `block`, the step before each; before step 0 comes `initial` [B, ...]."""
-        if isinstance(first, int):  # the first block of all
-            rest = self.block(array, 0, count - 1)
-            return jnp.concatenate([initial[:, None], rest], axis=1)
-        return self.block(array, first - 1, count)
+        of_first = jnp.concatenate([initial[:, None], self.block(array, 0, count - 1)], axis=1)
+        return jnp.where(first == 0, of_first, self.block(array, first - 1, count))
 
     def _time(self, s: Index) -> Index:
         return self.timesteps - 1 - s if self.reverse else s

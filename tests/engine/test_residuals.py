@@ -34,6 +34,7 @@ def test_residuals_and_trace_are_each_other(reverse, rng):
     theirs = reference.lstm(*arguments, mask=mask, reverse=reverse)
     assert_close((final, trace), theirs, rtol=1e-5, atol=1e-6)
     assert_close(same_final, final)
-    assert (residuals.c.shape[0], residuals.gates.shape[:2]) == (4, (4, 4))  # steps, gates
+    assert (residuals.c.shape[0], residuals.gates.shape[:2]) == (5, (4, 4))  # steps, gates
+    assert_close(residuals.c[0], arguments[2].c)
     assert_close(trace_from_residuals(residuals, reverse), trace)
-    assert_close(residuals_from_trace(trace, reverse), residuals)
+    assert_close(residuals_from_trace(trace, arguments[2].c, reverse), residuals)

@@ -170,6 +170,7 @@ def stacking(cell: Cell) -> Iterator[Work]:
 
     def as_one(result):
         c, gates = result
+        c = c[-cell.time :]  # the engine keeps the initial c, too
         return c, jnp.stack(gates, axis=1) if isinstance(gates, tuple) else gates
 
     yield Work("forward", candidates, "written gate by gate", Data.of(cell)[:3], as_one)
