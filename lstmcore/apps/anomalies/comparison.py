@@ -29,10 +29,8 @@ MODEL = "LSTM"
 LEVEL = 0.05  # of significance, two-sided
 BETTER, AS_GOOD, WORSE = "better", "as good", "worse"
 UNDECIDED, UNLABELLED = "undecided: it may be chance", "not known without labels"
-# A rival that flags a larger fraction of the rows, and so many times that of the LSTM, may overlap
-# the LSTM's events by chance.
-RARE, MUCH = 0.05, 2.0
-OPEN = "which of them are right is not known without labels."
+RARE = 0.05  # fraction of the rows; what flags more may overlap the LSTM's events by chance
+OPEN = "which method is right is not known without labels."
 
 Rule = Callable[[np.ndarray], Threshold]
 
@@ -90,11 +88,13 @@ class Comparison(NamedTuple):
         events and, of several, the fewest others. Of equal ones the first, which is the simplest.
         """
 
-        def rank(name: str) -> tuple[float, float]:
+        def rank(name: str) -> tuple[float, ...]:
             rival = self.methods[name]
             if rival.accuracy is not None:
-                return -rival.accuracy.f1, 0
-            return -rival.shared, rival.others
+                return (-rival.accuracy.f1,)
+            if _finds_the_same(rival, self.methods[MODEL]):
+                return (-np.inf,)
+            return -rival.shared, rival.others, rival.flagged
 
         return min(self.rivals, key=rank, default=None)
 
@@ -297,6 +297,14 @@ def _overlapping(some: list[Event], flags: np.ndarray) -> int:
     return sum(bool(flags[event.start : event.stop].any()) for event in some)
 
 
+def _finds_the_same(rival: Method, model: Method) -> bool:
+    """Return whether a rival finds all events of the LSTM and no others, not by chance."""
+    if rival.shared < len(model.events) or rival.others:
+        return False
+    theirs, ours = (flags_of(method.events, len(method.scores)) for method in (rival, model))
+    return rival.flagged <= RARE or bool(2 * (theirs & ours).sum() >= theirs.sum())
+
+
 def _by_labels(comparison: Comparison, best: str) -> str:
     """Return the verdict by labels as a sentence."""
     ours, theirs = (comparison.methods[name].accuracy for name in (MODEL, best))
@@ -317,8 +325,10 @@ def _by_labels(comparison: Comparison, best: str) -> str:
     }[verdict]
     first, second = (ours, theirs) if verdict == BETTER else (theirs, ours)
     numbers = f"F1 by events {first.f1:.2f} against {second.f1:.2f}"
-    found = f"{_found(first)}, against {_found(second)}; {_proof(test, verdict)}"
-    return f"{_capital(said)}: {numbers} ({found})."
+    if verdict == AS_GOOD:
+        numbers = f"both have F1 by events {first.f1:.2f}"
+    found = _found(first) + f", against {_found(second)}" * (_found(first) != _found(second))
+    return f"{_capital(said)}: {numbers} ({found}; {_proof(test, verdict)})."
 
 
 def _capital(text: str) -> str:
@@ -329,10 +339,8 @@ def _found(accuracy: Eventwise) -> str:
     """Return what a method found, such as "3 of 5 labelled events and 1 false one"."""
     recalled = round(accuracy.recall * accuracy.labelled)
     false = accuracy.detected - round(accuracy.precision * accuracy.detected)
-    ones = "one" if false == 1 else "ones"
-    return (
-        f"{recalled:,} of {count(accuracy.labelled, 'labelled event')} and {false:,} false {ones}"
-    )
+    ones = "1 false one" if false == 1 else f"{false:,} false ones" if false else "no false ones"
+    return f"{recalled:,} of {count(accuracy.labelled, 'labelled event')} and {ones}"
 
 
 def _proof(test: PairedTest, verdict: str) -> str:
@@ -371,8 +379,8 @@ def _by_overlap(comparison: Comparison, best: str) -> str:
             alone, f"no simple method finds {alone:,} of them"
         )
         return f"{_capital(name)} also finds {rival.shared:,} of {those}, and {rest}: {OPEN}"
-    every = "The event is" if number == 1 else f"All {number:,} events are"
-    if not rival.others and rival.flagged <= max(RARE, MUCH * model.flagged):
+    every = {1: "The event is", 2: "Both events are"}.get(number, f"All {number:,} events are")
+    if _finds_the_same(rival, model):
         return f"{every} also found by {name}: a simple method is enough here."
     others = f"finds {count(rival.others, 'other')} and " if rival.others else ""
     return (

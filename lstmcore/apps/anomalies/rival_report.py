@@ -28,8 +28,8 @@ TESTED = (
     "in its favour."
 )
 OVERLAP = (
-    "Shared: events of the LSTM that a method finds as well; others: events that it "
-    "finds without the LSTM. Which of them are right is not known without labels."
+    "Shared: events of the LSTM that a method finds as well. Others: events that it finds without "
+    "the LSTM. Which method is right is not known without labels."
 )
 HIGH = 0.8  # how far a line rises within the height of 1 that each has
 LINES = (COLOURS[0], COLOURS[2], COLOURS[3])
