@@ -9,7 +9,14 @@ from detectors import table, untrained
 pytest.importorskip("sklearn")
 
 from lstmcore import anomalies, series
-from lstmcore.apps.anomalies import Threshold, comparison, metrics, rivals, thresholds
+from lstmcore.apps.anomalies import (
+    Threshold,
+    comparison,
+    metrics,
+    rival_report,
+    rivals,
+    thresholds,
+)
 from lstmcore.apps.anomalies.detection import Detection
 
 WINDOW = 6
@@ -301,7 +308,17 @@ def test_sentences_without_events(compare):
     )
 
 
-# As a table.
+# As a table, and in the report.
+
+
+def test_the_line_of_a_rival_is_raised_in_its_events(compare):
+    found = compare(THREE, flags(20, 140, rows=4), flags(60))
+    panel = rival_report.panel(found)
+    assert [curve.name for curve in panel.curves] == list(found.rivals)
+    for curve, method in zip(panel.curves, found.rivals.values(), strict=True):
+        raised = curve.values > curve.values.min()
+        np.testing.assert_array_equal(raised, anomalies.flags_of(method.events, ROWS))
+    assert panel.curves[0].values.max() < panel.curves[1].values.min()
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])

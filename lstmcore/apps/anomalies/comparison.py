@@ -184,7 +184,7 @@ def compare(
     result: DetectionResult,
     *,
     labels=None,
-    threshold: Rule = thresholds.maximum,
+    threshold: Rule | None = None,
     gap: int = 0,
     minimum: int = 1,
 ) -> Comparison:
@@ -201,8 +201,8 @@ def compare(
       values: the rows that were scored, numbers [rows, F] or [rows], or a data frame.
       result: from `detect`, of these values.
       labels: bool or 0/1 [rows], the rows known to be anomalous; None, or none marked: not known.
-      threshold: from the scores of normal rows [n] to a `Threshold`, by the rule that `result` was
-        made by, such as `thresholds.maximum`; `same_rule` returns that of a `Detection`.
+      threshold: function from the scores of normal rows [n] to a `Threshold`, such as
+        `thresholds.quantile`, by which `result` was made; None: that of the defaults of `detect`.
       gap, minimum: of `events`, as for `result`.
 
     Returns:
@@ -232,6 +232,7 @@ def compare(
         labels = labels if labels.any() else None
     transform, dropped = detector.preprocessor.transform, detector.preprocessor.dropped_rows
     found, notes = rival_scores(transform(training), transform(values), detector.settings.window)
+    threshold = threshold or same_rule(Detection(), training.shape[1])
     unscored = np.isnan(detector.training_errors).all(axis=1), np.isnan(result.scores)
     methods = {
         MODEL: _method(result.scores, result.threshold, result.events, result.events, labels)
