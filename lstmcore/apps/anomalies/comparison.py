@@ -29,6 +29,7 @@ MODEL = "LSTM"
 LEVEL = 0.05  # of significance, two-sided
 BETTER, AS_GOOD, WORSE = "better", "as good", "worse"
 UNDECIDED, UNLABELLED = "undecided: it may be chance", "not known without labels"
+SAME = 1e-9  # difference of F1, up to rounding
 RARE = 0.05  # fraction of the rows; what flags more may overlap the LSTM's events by chance
 OPEN = "which method is right is not known without labels."
 
@@ -108,7 +109,7 @@ class Comparison(NamedTuple):
         if self.best not in self.tests:
             return UNLABELLED
         test = self.tests[self.best]
-        if test.difference == 0:
+        if abs(test.difference) < SAME:
             return AS_GOOD
         if test.p_value >= LEVEL:
             return UNDECIDED
@@ -165,8 +166,7 @@ class Comparison(NamedTuple):
         if self.tests:
             for field in ("precision", "recall", "f1"):
                 columns[field] = [getattr(method.accuracy, field) for method in methods]
-            p_values = [np.nan, *(test.p_value for test in self.tests.values())]
-            columns["p_value"] = p_values
+            columns["p_value"] = [np.nan, *(test.p_value for test in self.tests.values())]
         return make_frame(columns, library)
 
     def __repr__(self) -> str:
@@ -229,35 +229,27 @@ def compare(
     if labels is not None:
         labels = as_values("labels", labels)
         _check_rows("labels", labels, "result", len(result.scores))
-        labels = labels if labels.any() else None
-    transform, dropped = detector.preprocessor.transform, detector.preprocessor.dropped_rows
+        labels = labels if np.any(labels) else None
+    transform = detector.preprocessor.transform
     found, notes = rival_scores(transform(training), transform(values), detector.settings.window)
     threshold = threshold or same_rule(Detection(), training.shape[1])
     unscored = np.isnan(detector.training_errors).all(axis=1), np.isnan(result.scores)
-    methods = {
-        MODEL: _method(result.scores, result.threshold, result.events, result.events, labels)
-    }
-    left_out = []
-    for name, scores in found.items():
-        normal, scored = (
-            np.where(missing, np.nan, np.concatenate([np.full(dropped, np.nan), some]))
-            for some, missing in zip(scores, unscored, strict=True)
-        )
+    methods = {MODEL: _method(result.scores, result.threshold, result.events, result, labels)}
+    for name, (normal, scores) in found.items():
+        normal, scores = _masked(normal, unscored[0]), _masked(scores, unscored[1])
         try:
             limit = threshold(normal)
         except ValueError as error:  # of scores without a tail
-            left_out.append(f"{DESCRIPTIONS[name]} is left out, as it has no threshold: {error}")
+            reason = f"is left out, as it has no threshold: {error}"
+            notes = (*notes, f"{DESCRIPTIONS[name]} {reason}")
             continue
-        some = events(scored, limit, gap=gap, minimum=minimum)
-        methods[name] = _method(scored, limit, some, result.events, labels)
-    tests = {}
-    if labels is not None:
-        tests = {
-            name: paired_test(labels, result.events, method.events)
-            for name, method in methods.items()
-            if name != MODEL
-        }
-    return Comparison(methods, tests, (*notes, *left_out))
+        some = events(scores, limit, gap=gap, minimum=minimum)
+        methods[name] = _method(scores, limit, some, result, labels)
+    others = {} if labels is None else {name: methods[name] for name in methods if name != MODEL}
+    tests = {
+        name: paired_test(labels, result.events, rival.events) for name, rival in others.items()
+    }
+    return Comparison(methods, tests, notes)
 
 
 def same_rule(detection: Detection, features: int) -> Rule:
@@ -279,16 +271,22 @@ def _check_rows(name: str, rows, owner: str, expected: int) -> None:
         )
 
 
-def _method(scores, threshold, found: list[Event], model: list[Event], labels) -> Method:
+def _masked(scores: np.ndarray, unscored: np.ndarray) -> np.ndarray:
+    """Return the scores of all rows, bool [rows]; differencing has dropped some of the first."""
+    dropped = np.full(len(unscored) - len(scores), np.nan)
+    return np.where(unscored, np.nan, np.concatenate([dropped, scores]))
+
+
+def _method(scores, threshold, found: list[Event], result: DetectionResult, labels) -> Method:
     """Return a method with its events `found`, beside those of the LSTM."""
-    flags, others = flags_of(found, len(scores)), flags_of(model, len(scores))
+    flags, model = flags_of(found, len(scores)), flags_of(result.events, len(scores))
     return Method(
         scores,
         threshold,
         found,
         float(flags.mean()),
-        _overlapping(model, flags),
-        len(found) - _overlapping(found, others),
+        _overlapping(result.events, flags),
+        len(found) - _overlapping(found, model),
         None if labels is None else eventwise(labels, found),
     )
 
