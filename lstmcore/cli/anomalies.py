@@ -14,7 +14,7 @@ from lstmcore.apps.anomalies.detection import Detection
 from lstmcore.cli import options, reading
 from lstmcore.cli.intervals import check_intervals, shared_rows
 from lstmcore.cli.labels import labelled, trained_on_labelled, without_labels
-from lstmcore.cli.options import of_data, reads_table
+from lstmcore.cli.options import of_data, of_evaluation, reads_table
 from lstmcore.cli.packages import require
 from lstmcore.cli.parameters import names, takes
 from lstmcore.cli.settings_options import takes_settings, with_chosen
@@ -44,6 +44,14 @@ Labels = Annotated[
         metavar="NAME",
         help="A column that marks the rows known to be anomalous (0 or empty: not anomalous), "
         "to compare with. It is not trained on.",
+    ),
+]
+
+Rivals = Annotated[
+    bool,
+    of_evaluation(
+        "--rivals/--no-rivals",
+        help="Run simple detectors on the same rows: is one of them enough?",
     ),
 ]
 
@@ -79,6 +87,7 @@ def anomalies(  # one parameter for each option of the command
     train_fraction: TrainFraction = 0.5,
     labels: Labels = None,
     columns: options.Columns = None,
+    rivals: Rivals = True,
     resume: options.Resume = False,
     force: options.Force = False,
     no_cache: options.NoCache = False,
@@ -92,11 +101,10 @@ def anomalies(  # one parameter for each option of the command
 
     The output folder receives report.html (the series, scores, threshold,
     events and the gates around them), scores.csv, events.csv, two figures and
-    the trained detector, which lc.anomalies.Detector.load reads.
+    the trained detector, which lc.anomalies.Detector.load reads. rivals.csv has
+    the scores of simple detectors.
     """
     with clear_errors() as command:
-        if labels is not None:
-            require("sklearn", "anomalies", "--labels")
         if detection.threshold in ("gaussian", "peaks"):
             require("scipy", "anomalies", f"--threshold {detection.threshold}")
         files = [source] if train is None else [source, train]
@@ -117,7 +125,7 @@ def anomalies(  # one parameter for each option of the command
         first = f"the first {len(training.values):,} of them"
         where = f"{count(len(training.values), 'row')} of {train}" if train else first
         reading.introduce(source, table, times, f"; training on {where}")
-        _run(inputs, settings, detection, place)
+        _run(inputs, settings, detection, place, rivals)
 
 
 def _read(
@@ -177,6 +185,7 @@ def _run(
     settings: lc.anomalies.Settings,
     detection: Detection,
     output: run_folder.Output,
+    rivals: bool,
 ) -> None:
     """Train, detect, write the report, and print its summary."""
     from lstmcore.apps.anomalies import report  # imports matplotlib
@@ -213,6 +222,8 @@ def _run(
             data = report.ReportData(
                 str(inputs.source), table, detector, result, inputs.labels, notes
             )
+            if rivals:
+                data = data._replace(comparison=_compare(data, training, detection))
             report.write(staging, data)
     _print(data)
     print_written(output.folder)
@@ -235,6 +246,20 @@ def _notes(
     return notes + close_together(result, detector.settings.window)
 
 
+def _compare(data, training: Table, detection: Detection) -> lc.anomalies.Comparison:
+    rule = lc.anomalies.same_rule(detection, len(training.columns))
+    return lc.anomalies.compare(
+        data.detector,
+        training.values,
+        data.table.values,
+        data.result,
+        labels=data.labels,
+        threshold=rule,
+        gap=detection.gap,
+        minimum=detection.minimum,
+    )
+
+
 def _print(data) -> None:
     from lstmcore.apps.anomalies import report
 
@@ -254,3 +279,7 @@ def _print(data) -> None:
         console.print(f"the {len(shown)} most anomalous; {hidden:,} more are in events.csv\n")
     if cells := report.metric_cells(data):
         grid("compared with the labels", report.METRICS, cells)
+    if data.comparison is not None:
+        grid("beside simple methods", *data.comparison.cells())
+        print_notes(data.comparison.notes)
+        console.print(f"[bold]{escape(data.comparison.sentence)}[/bold]\n")

@@ -8,7 +8,7 @@ BASE = ("matplotlib",)
 NEEDED = {  # by command: its extra, and what it imports; a test keeps it equal to pyproject.toml
     "fit": ("cli", BASE),
     "forecast": ("forecast", (*BASE, "plotly", "statsmodels")),
-    "anomalies": ("anomalies", (*BASE, "plotly")),
+    "anomalies": ("anomalies", (*BASE, "plotly", "sklearn")),
     "translate train": ("translate", (*BASE, "sacrebleu")),
     "translate run": ("cli", ()),
     "inspect": ("inspect", (*BASE, "plotly")),

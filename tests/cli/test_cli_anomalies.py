@@ -1,5 +1,6 @@
 """`lstmcore anomalies`: what it leaves is what Python gives, and mistakes cost a sentence each."""
 
+import html
 import re
 import signal
 
@@ -20,7 +21,7 @@ from lstmcore.series import Preprocessing
 
 FILES = {
     "model.safetensors", "errors.safetensors", "detector.json", "settings.json", "history.csv",
-    "scores.csv", "events.csv", "anomalies.png", "loss.png", "report.html",
+    "scores.csv", "events.csv", "rivals.csv", "anomalies.png", "loss.png", "report.html",
     "checkpoint.safetensors", "manifest.json",
 }  # fmt: skip
 
@@ -150,6 +151,34 @@ def test_events_are_those_of_python(found, detector):
     assert days()[148] <= peak["peak"] <= days()[155]
 
 
+@pytest.fixture(scope="module")
+def comparison(detector) -> lc.anomalies.Comparison:
+    """The rivals, as Python runs them."""
+    table, labels = values(), marks() > 0
+    result = lc.anomalies.detect(detector, table)
+    return lc.anomalies.compare(detector, table[: ROWS // 2], table, result, labels=labels)
+
+
+def test_rivals_are_those_of_python(found, comparison):
+    names = list(comparison.methods)
+    headings = [heading for name in names for heading in (name, f"{name} event")]
+    assert list(found.rows("rivals.csv")[0]) == ["date", *headings]
+    for name, method in comparison.methods.items():
+        scores, flags = floats(found, "rivals.csv", name, f"{name} event").T
+        np.testing.assert_allclose(scores, method.scores)
+        np.testing.assert_array_equal(flags == 1, lc.anomalies.flags_of(method.events, ROWS))
+
+
+def test_the_terminal_and_the_page_say_whether_a_simple_method_is_enough(found, comparison):
+    words = words_of(found)
+    assert comparison.sentence in found.text
+    assert html.escape(comparison.sentence) in words.split("<h2>")[0]
+    assert "<h2>Is a simple method enough?</h2>" in words
+    for row in comparison.cells()[1]:
+        assert " ".join(row) in found.text
+        assert "".join(f">{cell}</td>" for cell in row) in re.sub("<td[^>]*", "", words)
+
+
 def test_the_settings_tell_how_it_was_made(found):
     told = found.settings()
     assert told["lstmcore"] == lc.__version__
@@ -195,8 +224,10 @@ def test_the_page_draws_in_a_browser_without_a_network(browser, found):
     opened = open_file(browser, found.folder / "report.html", ".main-svg")
     titles = opened.locator(".annotation-text").all_text_contents()
     assert titles[:3] == [*NAMES, "score and threshold"]
+    assert titles[3].startswith("simple methods")
     legend = opened.locator(".legend").first.text_content()
-    assert all(word in legend for word in ("data", "model", "score", "detected", "labelled"))
+    words = ("data", "model", "score", "detected", "labelled", "robust z-score")
+    assert all(word in legend for word in words)
     assert_sound(opened)
 
 
@@ -220,6 +251,14 @@ def test_a_table_of_its_own_to_train_on(table, tmp_path):
     assert run.settings()["trained_on"] == str(normal)
     assert "taken to be normal" not in run.text
     assert "if all 200 rows were normal as well, about 1 of them would still be flagged" in run.text
+
+
+@pytest.mark.usefixtures("no_training", "plain_report")
+def test_rivals_may_be_left_out(table, tmp_path):
+    run = call("anomalies", table, *SMALL, "--no-rivals", "-o", tmp_path / "run")
+    assert run.exit_code == 0, run.text
+    assert "simple method" not in run.text
+    assert "rivals.csv" not in run.files()
 
 
 HANDLED = {
@@ -544,19 +583,10 @@ def test_bad_tables_to_train_on(text, message, table, tmp_path):
     assert_refused(run, message.replace("^", r"\^"))
 
 
-@pytest.mark.parametrize(
-    ("options", "package", "message"),
-    [
-        (["--labels", "load"], "sklearn", "--labels needs the package scikit-learn: pip install"),
-        (["--threshold", "peaks"], "scipy", "--threshold peaks needs the package scipy: pip"),
-    ],
-)
-def test_a_package_that_an_option_needs_is_named_before_training(
-    options, package, message, table, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("lstmcore.cli.packages.find_spec", lambda name: name != package or None)
-    run = call("anomalies", table, *SMALL, *options, "-o", tmp_path / "run")
-    assert_refused(run, message)
+def test_a_package_that_an_option_needs_is_named_before_training(table, tmp_path, monkeypatch):
+    monkeypatch.setattr("lstmcore.cli.packages.find_spec", lambda name: name != "scipy" or None)
+    run = call("anomalies", table, *SMALL, "--threshold", "peaks", "-o", tmp_path / "run")
+    assert_refused(run, "--threshold peaks needs the package scipy: pip")
 
 
 # Runs that end early.

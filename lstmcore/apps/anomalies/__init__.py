@@ -6,15 +6,18 @@
     scores = mean_absolute(detector.errors(values))            of any series
     found = events(scores, limit, gap=12)                      segments with start, end and peak
 
-`OnlineDetector` does the same for rows that arrive one by one. `metrics` measures how good the
-result is where labels are known, and explains how each number can flatter.
+`compare` runs simple detectors beside it: is one of them enough? `OnlineDetector` does the same as
+the detector for rows that arrive one by one. `metrics` measures how good the result is where labels
+are known, and explains how each number can flatter.
 """
 
-from lstmcore.apps.anomalies import metrics, thresholds
+from lstmcore.apps.anomalies import metrics, rivals, thresholds
+from lstmcore.apps.anomalies.comparison import Comparison, compare, same_rule
 from lstmcore.apps.anomalies.detection import DetectionResult, detect
 from lstmcore.apps.anomalies.detector import Detector
 from lstmcore.apps.anomalies.gates import gate_traces
 from lstmcore.apps.anomalies.online import OnlineDetector
+from lstmcore.apps.anomalies.paired import PairedTest, paired_test
 from lstmcore.apps.anomalies.scores import (
     Gaussian,
     contributions,
@@ -28,13 +31,16 @@ from lstmcore.apps.anomalies.training import train
 from lstmcore.series.events import Event, events, flags_of
 
 __all__ = [
+    "Comparison",
     "DetectionResult",
     "Detector",
     "Event",
     "Gaussian",
     "OnlineDetector",
+    "PairedTest",
     "Settings",
     "Threshold",
+    "compare",
     "contributions",
     "detect",
     "events",
@@ -44,6 +50,9 @@ __all__ = [
     "largest",
     "mean_absolute",
     "metrics",
+    "paired_test",
+    "rivals",
+    "same_rule",
     "thresholds",
     "train",
 ]

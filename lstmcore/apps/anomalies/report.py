@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.apps import run_folder
-from lstmcore.apps.anomalies import metrics
+from lstmcore.apps.anomalies import metrics, rival_report
+from lstmcore.apps.anomalies.comparison import Comparison
 from lstmcore.apps.anomalies.detection import Detection, DetectionResult
 from lstmcore.apps.anomalies.detector import Detector
 from lstmcore.apps.anomalies.gates import gate_traces
@@ -44,6 +45,7 @@ class ReportData(NamedTuple):
       result: from `detect`.
       labels: bool [rows], rows that are known to be anomalous, or None.
       notes: sentences about the table and the result.
+      comparison: from `compare`; None without rivals.
     """
 
     source: str
@@ -52,10 +54,11 @@ class ReportData(NamedTuple):
     result: DetectionResult
     labels: np.ndarray | None
     notes: Sequence[str]
+    comparison: Comparison | None = None
 
 
 def write(folder: Path, data: ReportData) -> None:
-    """Write scores.csv, events.csv, the figures and report.html."""
+    """Write scores.csv, events.csv, rivals.csv, the figures and report.html."""
     table, result = data.table, data.result
     outputs = data.detector.outputs(table.values)
     names = [table.label_name, *table.columns, *(f"{name}_model" for name in table.columns)]
@@ -63,6 +66,8 @@ def write(folder: Path, data: ReportData) -> None:
         folder / "scores.csv", [*names, "score", "flagged", "event"], _score_rows(data, outputs)
     )
     run_folder.write_csv(folder / "events.csv", EVENTS, event_rows(data))
+    if data.comparison is not None:
+        rival_report.write(folder, data.comparison, table)
     plots.plot_loss(data.detector.history).savefig(folder / "loss.png", dpi=120)
     chosen = drawn_columns(data)
     figure = plots.plot_anomalies(
@@ -252,8 +257,9 @@ def parts(data: ReportData, outputs: np.ndarray) -> list[str]:
     table, result = data.table, data.result
     axis = series_data.time_axis(table.labels, table.label_name)
     spans, segments = _spans(data), _segments(data)
+    verdict = [] if data.comparison is None else [data.comparison.sentence]
     html = [
-        page.summary([summary(result, table.labels)], good=not result.events),
+        page.summary([summary(result, table.labels), *verdict], good=not result.events),
         page.listing(data.notes),
         page.heading("The series"),
         page.figure(*_series_figure(data, outputs, axis, spans, segments)),
@@ -276,6 +282,8 @@ def parts(data: ReportData, outputs: np.ndarray) -> list[str]:
                 "bound."
             ),
         ]
+    if data.comparison is not None:
+        html += rival_report.parts(data.comparison)
     traces = gate_traces(data.detector, table.values, [segment for _, segment in segments])
     for (event, _), (rows, run) in zip(segments, traces, strict=True):
         layer = run.layers[0]
@@ -319,6 +327,8 @@ def _series_figure(data: ReportData, outputs, axis, spans, segments) -> tuple:
         *_panels(data, outputs, rows),
         series_data.Panel("score and threshold", [scores], level=result.threshold.value),
     ]
+    if data.comparison is not None:
+        panels.append(rival_report.panel(data.comparison))
     detail = [segment for _, segment in segments]
     caption = ["The data and the output of the model; below, the score of each row, with the "
                "threshold as a dashed line. Drag to zoom, double-click to see all."]  # fmt: skip
