@@ -12,7 +12,7 @@ import lstmcore as lc
 from lstmcore.apps import run_folder
 from lstmcore.apps.anomalies.detection import Detection
 from lstmcore.apps.anomalies.detector import without_season
-from lstmcore.apps.anomalies.settings import find_season
+from lstmcore.apps.anomalies.settings import choose
 from lstmcore.cli import options, reading
 from lstmcore.cli.intervals import check_intervals, shared_rows
 from lstmcore.cli.labels import labelled, trained_on_labelled, without_labels
@@ -115,7 +115,7 @@ def anomalies(  # one parameter for each option of the command
         if known is not None and not known.any():
             notes.append(f"{labels} marks no row, so there is nothing to compare with")
         reading.check(train or source, training, settings.preprocessing.missing)
-        settings = find_season(settings, training.values, len(table.values))
+        settings = choose(settings, training.values, len(table.values))
         inputs = _Inputs(source, table, times, train, training, training_times, known, notes)
         _check(inputs, settings, detection.threshold)
         first = f"the first {len(training.values):,} of them"

@@ -1,4 +1,4 @@
-"""The season that a detector removes: when it is found, and what it does to errors and outputs."""
+"""The season that a detector removes, and its drift: when they are found, and what that does."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,7 @@ from manifests import forge
 from untrained import no_training
 
 from lstmcore import anomalies, series
-from lstmcore.apps.anomalies.settings import find_season
+from lstmcore.apps.anomalies.settings import choose
 
 SEASON = 12
 SETTINGS = anomalies.Settings(window=6, units=2, epochs=1, batch_size=256)
@@ -46,16 +46,40 @@ def test_a_season_is_found():
     ],
 )
 def test_a_season_that_is_not_removed(values, rows):
-    assert find_season(SETTINGS, values, rows).season is None
+    assert choose(SETTINGS, values, rows).season is None
+
+
+DRIFT = 0.02 * np.arange(300)[:, None]
+
+
+@pytest.mark.parametrize(
+    ("values", "settings", "expected"),
+    [
+        (days() + DRIFT, SETTINGS, ()),  # the season goes with it
+        (table(300, 1), SETTINGS, ()),
+        (np.hstack([table(300, 1), DRIFT]), replace(SETTINGS, season=0), (1,)),
+        (table(300, 1) + 5 * DRIFT, SETTINGS, (1,)),
+        (table(300, 1) + 5 * DRIFT, replace(SETTINGS, search=False), ()),
+        (
+            table(300, 1) + 5 * DRIFT,
+            replace(SETTINGS, preprocessing=series.Preprocessing(difference=(3,))),
+            (3,),
+        ),
+        (np.ones((300, 1)), SETTINGS, ()),
+        (np.arange(4.0)[:, None], SETTINGS, ()),  # of which a fifth is no row
+    ],
+)
+def test_differences_of_what_drifts(values, settings, expected):
+    assert choose(settings, values).preprocessing.difference == expected
 
 
 def test_missing_values_are_filled_to_look_for_it():
     values = days()
     values[[30, 31, 100]] = np.nan
     filled = replace(SETTINGS, preprocessing=series.Preprocessing("forward"))
-    assert find_season(filled, values).season == SEASON
+    assert choose(filled, values).season == SEASON
     with pytest.raises(ValueError, match="table has 3 missing values, the first in row 30"):
-        find_season(SETTINGS, values)
+        choose(SETTINGS, values)
     with pytest.raises(ValueError, match="table has 3 missing values, the first in row 30"):
         untrained(replace(SETTINGS, season=SEASON), days()).errors(values)
 
@@ -95,10 +119,11 @@ def test_a_folder_with_and_without(tmp_path):
     # Of a version that removed none, and did not say so.
     path = tmp_path / "detector.json"
     stored = json.loads(path.read_text())
-    del stored["settings"]["season"]
+    del stored["settings"]["season"], stored["settings"]["search"]
     path.write_text(json.dumps(stored))
     forge(tmp_path)
-    assert anomalies.Detector.load(tmp_path).settings == replace(SETTINGS, season=None)
+    expected = replace(SETTINGS, season=None, search=False)
+    assert anomalies.Detector.load(tmp_path).settings == expected
 
 
 def test_series_that_are_too_short():

@@ -136,7 +136,7 @@ class Detector(Saved):
 
     @staticmethod
     def _parse(stored: dict) -> dict[str, Any]:
-        earlier = {"season": None}  # before seasons were removed
+        earlier = {"season": None, "search": False}  # before there were such steps
         stored = stored | {"settings": earlier | stored["settings"]}
         settings, preprocessor = parse_settings(Settings, stored)
         start = checks.check_count("validation_start", stored["validation_start"], minimum=0)

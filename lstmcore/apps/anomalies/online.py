@@ -291,6 +291,7 @@ class OnlineDetector:
     def _settings(self) -> dict:
         """Return the settings; without a season, those that detectors had before there was one."""
         settings = asdict(self.detector.settings)
+        del settings["search"]  # which says what was to be chosen, not what was
         if not self.detector.settings.season_rows:
             del settings["season"]
         return settings

@@ -12,7 +12,7 @@ import numpy as np
 
 from lstmcore import series
 from lstmcore.apps.anomalies.detector import Detector, scaled_rows, without_season
-from lstmcore.apps.anomalies.settings import Settings, build, find_season
+from lstmcore.apps.anomalies.settings import Settings, build, choose
 from lstmcore.apps.training import fit_model
 from lstmcore.formatting import count
 from lstmcore.regularization import corrupt
@@ -58,7 +58,7 @@ def train(
     check_row_times(values, "values")
     table = as_table(values, name="values")
     validation_start = _validation_start(len(table), settings)
-    settings = find_season(settings, table[:validation_start])
+    settings = choose(settings, table[:validation_start])
     validation_start = _validation_start(len(table), settings)
     left = without_season(settings, table)
     preprocessor = settings.preprocessing.fit(left, rows=validation_start - settings.season_rows)

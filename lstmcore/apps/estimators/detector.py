@@ -30,7 +30,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     differencing drops at the start and, for method "prediction", the `window` rows after them.
 
     Args:
-      method, season, window, horizon, units, activation, combine, masking, gaussian: as in
+      method, season, search, window, horizon, units, activation, combine, masking, gaussian: as in
         `anomalies.Settings`.
       epochs, batch_size, learning_rate, patience, validation, seed: likewise.
       missing, difference, scaling: as in `series.Preprocessing`.
@@ -60,6 +60,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         *,
         method: str = "prediction",
         season: int | str | None = "auto",
+        search: bool = True,
         window: int = 24,
         horizon: int = 1,
         units: int | tuple[int, ...] = (32, 16),
@@ -82,6 +83,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     ):
         self.method = method
         self.season = season
+        self.search = search
         self.window = window
         self.horizon = horizon
         self.units = units
