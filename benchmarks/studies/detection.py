@@ -124,9 +124,11 @@ def _detectors(window: int, quick: bool) -> dict[str, Callable]:
 
     return {
         LSTMS[0]: lstm(
-            anomalies.Settings(method="prediction", window=window, units=(32,), **epochs)
+            anomalies.Settings(method="prediction", season=0, window=window, units=(32,), **epochs)
         ),
-        LSTMS[1]: lstm(anomalies.Settings(method="reconstruction", window=window, **epochs)),
+        LSTMS[1]: lstm(
+            anomalies.Settings(method="reconstruction", season=0, window=window, **epochs)
+        ),
         SIMPLE[0]: lambda normal, values, _: (z_scores(normal, window), z_scores(values, window)),
         SIMPLE[1]: lambda normal, values, seed: forest(normal, values, window, seed),
     }

@@ -36,8 +36,8 @@ from lstmcore import anomalies
 
 NORMAL, RAISED, LABELS = "art_daily_small_noise", "art_daily_jumpsup", "combined_windows.json"
 SETTINGS = {
-    "reconstruction": anomalies.Settings(),
-    "prediction": anomalies.Settings(method="prediction", window=48, units=(32,)),
+    "reconstruction": anomalies.Settings(method="reconstruction", season=0),
+    "prediction": anomalies.Settings(method="prediction", season=0, window=48, units=(32,)),
 }
 GAP, MINIMUM = 12, 3  # rows of five minutes: joined across an hour, dropped below a quarter of one
 

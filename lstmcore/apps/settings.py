@@ -60,10 +60,19 @@ def check_stride(name: str, value: Any) -> int | str:
     return value if value == "auto" else stride_for(value, windows=1, numbers=1)
 
 
+def check_season(name: str, value: Any) -> int | str | None:
+    """Return a number of rows, or "auto"; None for 0, which is no season."""
+    if isinstance(value, str) and value == "auto":
+        return value
+    is_none = not isinstance(value, bool) and value == 0
+    return None if is_none else checks.check_count(name, value)
+
+
 Count = Annotated[int, checks.check_count]
 Rows = Annotated[int, checks.check_count, "ROWS"]
 Sizes = Annotated[tuple[int, ...], checks.check_units, "SIZES"]
 Stride = Annotated[int | str, check_stride, "ROWS"]
+Season = Annotated[int | str, check_season, "ROWS"]
 Fraction = Annotated[float, check_fraction]
 Positive = Annotated[float, check_positive]
 Deviation = Annotated[float, check_deviation]

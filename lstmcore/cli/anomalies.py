@@ -11,6 +11,8 @@ from rich.markup import escape
 import lstmcore as lc
 from lstmcore.apps import run_folder
 from lstmcore.apps.anomalies.detection import Detection
+from lstmcore.apps.anomalies.detector import without_season
+from lstmcore.apps.anomalies.settings import choose
 from lstmcore.cli import options, reading
 from lstmcore.cli.intervals import check_intervals, shared_rows
 from lstmcore.cli.labels import labelled, trained_on_labelled, without_labels
@@ -120,6 +122,8 @@ def anomalies(  # one parameter for each option of the command
         notes += trained_on_labelled(marks, train, reading_options, len(training.values))
         if known is not None and not known.any():
             notes.append(f"{labels} marks no row, so there is nothing to compare with")
+        reading.check(train or source, training, settings.preprocessing.missing)
+        settings = choose(settings, training.values, len(table.values))
         inputs = _Inputs(source, table, times, train, training, training_times, known, notes)
         _check(inputs, settings, detection.threshold)
         first = f"the first {len(training.values):,} of them"
@@ -163,16 +167,18 @@ def _interval(times: Times | None) -> str | None:
 def _check(inputs: _Inputs, settings: lc.anomalies.Settings, threshold: str) -> None:
     """Raise before training the errors that would be raised only after it."""
     source, table, training = inputs.source, inputs.table, inputs.training
-    reading.check(inputs.train or source, training, settings.preprocessing.missing)
     reading.check(source, table, settings.preprocessing.missing)
-    rows, needed = len(table.values), settings.window + settings.preprocessing.dropped_rows
+    rows, needed = len(table.values), settings.window + settings.dropped_rows
     if rows < needed + (settings.method == "prediction"):
         raise ValueError(
-            f"{source} has {count(rows, 'row')}, too few for --window {settings.window}: use more "
-            "data or a shorter window"
+            f"{source} has {count(rows, 'row')}, too few for --window {settings.window}"
+            + f" after a season of {settings.season_rows}" * bool(settings.season_rows)
+            + ": use more data or a shorter window"
         )
-    if len(training.values) > settings.preprocessing.dropped_rows:
-        reading.check_range(source, table, settings.preprocessing.fit(training.values))
+    if len(training.values) > settings.dropped_rows:
+        normal, left = (without_season(settings, t.values) for t in (training, table))
+        shown = table._replace(values=left, labels=table.labels[settings.season_rows :])
+        reading.check_range(source, shown, settings.preprocessing.fit(normal))
     if threshold == "peaks" and len(training.values) < FEWEST_FOR_PEAKS:
         raise ValueError(
             f"--threshold peaks needs at least {FEWEST_FOR_PEAKS} rows to train on, and there are "
@@ -235,15 +241,19 @@ def _notes(
     result: lc.anomalies.DetectionResult,
     detection: Detection,
 ) -> list[str]:
-    from lstmcore.apps.anomalies.report import caveats, close_together, echoes
+    from lstmcore.apps.anomalies import report
 
     notes = reading.notes(inputs.table, inputs.times, detector.preprocessor) + inputs.notes
     if inputs.train is not None:
         notes += shared_rows(inputs.train, inputs.training_times, inputs.times)
     rows, is_own = len(inputs.training.values), inputs.train is None
-    notes += caveats(result, detection, rows, is_own)
-    notes += echoes(result, detector.settings.preprocessing.difference)
-    return notes + close_together(result, detector.settings.window)
+    if season := detector.settings.season_rows:
+        notes.append(f"a season of {count(season, 'row')} is removed: the first has no score")
+    notes += report.caveats(result, detection, rows, is_own)
+    notes += report.calibration(result)
+    notes += report.threshold_row(result, inputs.training.labels)
+    notes += report.echoes(result, detector.settings.preprocessing.difference)
+    return notes + report.close_together(result, detector.settings.window)
 
 
 def _compare(data, training: Table, detection: Detection) -> lc.anomalies.Comparison:

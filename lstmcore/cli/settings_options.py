@@ -14,11 +14,12 @@ AnySettings = TypeVar("AnySettings", bound=TrainingSettings)
 # Fields of applications in other panels than "Model".
 PANELS = {
     "Data": (
-        "window", "horizon", "stride", "first_row", "targets", "future_covariates", "max_length",
+        "season", "window", "horizon", "stride", "first_row", "targets", "future_covariates",
+        "max_length",
     ),
     "Training": ("dropout", "masking", "gaussian", "clip", "buckets"),
     "Detection": ("combine",),
-    "Evaluation": ("season", "test"),
+    "Evaluation": ("test",),
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from lstmcore.series.differencing import difference, undifference
 from lstmcore.series.filling import Filling, Missing, fit_filling, missing
 from lstmcore.series.preprocessing import Preprocessing, Preprocessor
 from lstmcore.series.scaling import Scaler, fit_scaler
-from lstmcore.series.seasonality import seasons
+from lstmcore.series.seasonality import seasonal_level, seasons
 from lstmcore.series.splitting import Split, rolling_origins, split
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.panel import SeveralSeriesError
@@ -78,6 +78,7 @@ __all__ = [
     "regular",
     "resample",
     "rolling_origins",
+    "seasonal_level",
     "seasons",
     "sort_rows",
     "split",

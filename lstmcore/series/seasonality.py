@@ -1,10 +1,11 @@
-"""The seasons of a series: after how many rows it resembles itself again."""
+"""The seasons of a series: after how many rows it resembles itself again, and its level then."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.formatting import count
 from lstmcore.series.arrays import as_rows
 
 LEAST = 0.1  # autocorrelation of a season; weaker ones do not help a forecast
@@ -12,6 +13,7 @@ STANDING = 0.5  # of the strongest season's autocorrelation that any other must 
 LASTING = 0.7  # of it that must be left after two seasons; a damped oscillation fades sooner
 DEVIATIONS = 3.0  # standard errors that the autocorrelation of a season must exceed, and
 GAIN = 4.0  # that of a multiple the one of its divisor: there are many multiples
+MEDIAN_OF = 5  # seasons, so that two anomalous ones do not change the level
 CYCLES = 3  # seasons that must lie in the series
 
 
@@ -78,6 +80,47 @@ def seasons(values, longest: int | None = None) -> tuple[int, ...]:
         if all(lag % other or adds(lag, other) for other in strength if other < lag)
     ]
     return tuple(sorted(found, key=lambda lag: -strength[lag]))
+
+
+def seasonal_level(values, season: int) -> np.ndarray:
+    """Return what each row is to be compared with: the rows whole seasons before it.
+
+    It is the median of the last five of these rows, or of as many as there are, so it follows a
+    level that changes, and neither an anomaly nor its end leaves an echo in later seasons, unless
+    it lasts for half of them. It needs no row after, and not the phase of the first one.
+
+    Args:
+      values: numbers [rows] or [rows, F], in the order of time; NaN is missing, and left out.
+      season: rows.
+
+    Returns:
+      float64 [rows - season, F]: its row r belongs to row r + season. NaN where all are missing.
+
+    Raises:
+      ValueError: values that are not numeric, or not more of them than a season has.
+      TypeError: a season that is not a whole number.
+
+    Examples:
+      >>> from lstmcore import series
+      >>> series.seasonal_level([1, 5, 1, 6, 3, 7], season=2)[:, 0].tolist()
+      [1.0, 5.0, 1.0, 5.5]
+    """
+    values = as_rows("values", values).astype(float)
+    season = checks.check_count("season", season)
+    rows = len(values) - season
+    if rows < 1:
+        raise ValueError(
+            f"a season of {count(season, 'row')} needs more of them, but values has {len(values)}: "
+            "use more data or a shorter season"
+        )
+    before = np.full((MEDIAN_OF, rows, values.shape[1]), np.nan)
+    for number in range(min(MEDIAN_OF, -(-rows // season))):
+        known = rows - number * season
+        before[number, rows - known :] = values[:known]
+    before.sort(axis=0)  # missing values last
+    known = np.isfinite(before).sum(axis=0)
+    middle = np.stack([np.maximum(known - 1, 0) // 2, known // 2 * (known > 0)])
+    return np.take_along_axis(before, middle, axis=0).mean(axis=0)
 
 
 def _autocorrelation(values: np.ndarray, longest: int) -> np.ndarray:

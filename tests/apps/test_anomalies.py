@@ -20,10 +20,18 @@ from lstmcore.apps.anomalies import Settings, metrics, training
 
 NAB = Path(__file__).parents[3] / "shared" / "data" / "nab"
 QUICK = {
-    "reconstruction": Settings(window=8, units=8, epochs=12, learning_rate=1e-2),
+    "reconstruction": Settings(
+        method="reconstruction", season=0, window=8, units=8, epochs=12, learning_rate=1e-2
+    ),
     # Of four predictions for a row, the older ones do not know yet that a day is raised.
     "prediction": Settings(
-        method="prediction", window=24, units=8, horizon=4, epochs=12, learning_rate=1e-2
+        method="prediction",
+        season=0,
+        window=24,
+        units=8,
+        horizon=4,
+        epochs=12,
+        learning_rate=1e-2,
     ),
 }
 METHODS = pytest.mark.parametrize("method", QUICK)
@@ -81,7 +89,9 @@ def test_history_and_summary_of_training(found):
 def test_the_benchmarks_labelled_window():
     data = nab.read(NAB)
     assert (data.normal.shape, data.labels.sum()) == ((4032, 1), 403)
-    settings = Settings(units=16, stride=4, epochs=15, learning_rate=1e-2)
+    settings = Settings(
+        method="reconstruction", season=0, units=16, stride=4, epochs=15, learning_rate=1e-2
+    )
     right = metrics.eventwise(data.labels, nab.detect(data, settings).events)
     assert (right.recall, right.precision, right.detected) == (1, 1, 1)
 
@@ -92,7 +102,7 @@ def test_the_benchmarks_labelled_window():
 @pytest.mark.parametrize("combine", ["mean", "median"])
 def test_reconstruction_errors_by_hand(combine):
     """Of 700 rows, so that they are computed in several pieces."""
-    settings = Settings(window=5, units=3, combine=combine)
+    settings = Settings(method="reconstruction", window=5, units=3, combine=combine)
     values = table()
     detector = untrained(settings, values)
     scaled = detector.preprocessor.transform(values).astype(np.float32)
@@ -346,7 +356,7 @@ def test_damaged_folders(tmp_path):
 # What is refused.
 
 WRONG_SETTINGS = [
-    ({"method": "guessing"}, ValueError, "method must be one of 'reconstruction', 'prediction'"),
+    ({"method": "guessing"}, ValueError, "method must be one of 'prediction', 'reconstruction'"),
     ({"combine": "max"}, ValueError, "combine must be one of 'mean', 'median'"),
     ({"window": 0}, ValueError, "window must be at least 1, got 0"),
     ({"horizon": 0}, ValueError, "horizon must be at least 1, got 0"),
@@ -383,7 +393,9 @@ def test_values_that_cannot_be_trained_on():
     differenced = replace(
         settings, preprocessing=series.Preprocessing(difference=(7,)), validation=0
     )
-    with pytest.raises(ValueError, match=r"needs at least 34 .* and 7 dropped by differencing"):
+    with pytest.raises(
+        ValueError, match=r"needs at least 34 .* and 7 dropped by season and differencing"
+    ):
         anomalies.train(table(33), differenced)
     with pytest.raises(ValueError, match="values must hold real numbers, got <U1"):
         anomalies.train(np.array(["a"]))

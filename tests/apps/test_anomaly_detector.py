@@ -14,7 +14,16 @@ from sklearn.preprocessing import StandardScaler
 from lstmcore.apps.estimators import AnomalyDetector
 from lstmcore.series import Preprocessing
 
-small = {"window": 4, "units": 3, "epochs": 4, "learning_rate": 0.02}
+small = {
+    "method": "reconstruction",
+    "season": 0,
+    "window": 4,
+    "units": 3,
+    "epochs": 4,
+    "learning_rate": 0.02,
+    "row_score": "mean",
+    "threshold": "maximum",
+}
 PREDICTION = small | {"method": "prediction", "horizon": 2, "difference": (1,)}
 
 
@@ -56,11 +65,12 @@ def test_an_anomaly_is_found(detector):
 )
 def test_it_flags_what_detect_flags(params, choices):
     fields = params | {"preprocessing": Preprocessing(difference=params.get("difference", ()))}
-    fields.pop("difference", None)
+    for name in ("difference", "row_score", "threshold"):
+        fields.pop(name, None)
     trained = anomalies.train(NORMAL, anomalies.Settings(**fields))
     result = anomalies.detect(trained, STRIKING, **choices)
     given = {"row_score" if name == "score" else name: one for name, one in choices.items()}
-    detector = AnomalyDetector(**params, **given).fit(NORMAL)
+    detector = AnomalyDetector(**params | given).fit(NORMAL)
     flags = anomalies.flags_of(result.events, len(STRIKING))
     assert 0 < flags.sum() < len(flags)
     np.testing.assert_array_equal(detector.predict(STRIKING) == -1, flags)

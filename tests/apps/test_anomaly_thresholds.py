@@ -9,6 +9,7 @@ from lstmcore.apps.anomalies import fit_gaussian, thresholds
 
 SCORES = np.random.default_rng(0).exponential(size=20_000)
 ALL = [
+    thresholds.margin,
     thresholds.maximum,
     thresholds.quantile,
     thresholds.peaks_over_threshold,
@@ -22,6 +23,30 @@ def test_maximum_and_quantile():
     assert thresholds.quantile(scores, 0.5).how == "the 0.5 quantile of 5 scores of normal rows"
     assert thresholds.quantile(scores, 1) == (5.0, "the 1 quantile of 5 scores of normal rows")
     assert (thresholds.quantile(SCORES, 0.99).value < SCORES).mean() == pytest.approx(0.01)
+
+
+def test_a_margin_above_the_maximum():
+    scores = np.array([0.0, 1.0, np.nan, 5.0, 2.0, 4.0])
+    threshold = thresholds.margin(scores)
+    assert threshold.value == pytest.approx(5.5)
+    assert threshold.how == "1.1 times the largest of 5 scores of normal rows"
+    assert thresholds.highest_peak(scores) == (3, 5.0, 5.0, 4.0)
+    assert thresholds.highest_peak(scores, apart=1) == (3, 5.0, 5.0, 4.0)
+    assert thresholds.highest_peak(scores, apart=2).second == 0.0
+    assert thresholds.highest_peak(scores, apart=9).limited == 5.0  # there is no other
+
+
+@pytest.mark.parametrize("odd", [2.0, 50.0, 1e9])
+def test_one_odd_row_moves_the_margin_little(odd):
+    """The maximum goes with it."""
+    scores = np.random.default_rng(0).exponential(size=2000)
+    changed = scores.copy()
+    changed[700:703] = odd * scores.max()
+    usual = thresholds.margin(scores, apart=5).value
+    threshold = thresholds.margin(changed, apart=5)
+    assert threshold.value <= 1.5 * usual
+    assert thresholds.maximum(changed).value == pytest.approx(odd * scores.max())
+    assert (odd < 1.5) or "which counts as" in threshold.how
 
 
 @pytest.mark.parametrize("features", [1, 3])

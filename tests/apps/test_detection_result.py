@@ -1,14 +1,23 @@
 """From a detector to a DetectionResult: its parts put together, and the sentences on it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from untrained import no_training
 
 from lstmcore import anomalies
 from lstmcore.apps.anomalies import Event, fit_gaussian, thresholds
-from lstmcore.apps.anomalies.detection import Detection, DetectionResult
-from lstmcore.apps.anomalies.report import caveats, close_together, echoes, summary
-from lstmcore.apps.anomalies.thresholds import Threshold
+from lstmcore.apps.anomalies.detection import Detection, DetectionResult, HeldOut
+from lstmcore.apps.anomalies.report import (
+    calibration,
+    caveats,
+    close_together,
+    echoes,
+    summary,
+    threshold_row,
+)
+from lstmcore.apps.anomalies.thresholds import SetBy, Threshold
 
 ROWS = 300
 VALUES = np.sin(np.arange(ROWS) / 4)[:, None] + np.random.default_rng(0).normal(
@@ -20,14 +29,22 @@ ANOMALOUS[200:203, 1] += 9
 
 @pytest.fixture(scope="module")
 def detector():
-    settings = anomalies.Settings(window=8, units=3, epochs=2, batch_size=256, validation=0.3)
+    settings = anomalies.Settings(
+        method="reconstruction",
+        season=0,
+        window=8,
+        units=3,
+        epochs=2,
+        batch_size=256,
+        validation=0.3,
+    )
     with no_training():
         return anomalies.train(VALUES, settings)
 
 
 @pytest.mark.parametrize("score", ["mean", "largest", "mahalanobis"])
 def test_a_result_is_its_parts_put_together(score, detector):
-    result = anomalies.detect(detector, ANOMALOUS, score=score)
+    result = anomalies.detect(detector, ANOMALOUS, score=score, threshold="maximum")
     errors = detector.errors(ANOMALOUS)
     if score == "mahalanobis":  # fitted to what no weight was
         gaussian = fit_gaussian(detector.training_errors[detector.validation_start :])
@@ -68,6 +85,54 @@ def test_thresholds(options, expected, detector):
     assert result.threshold == expected(result.score(detector.training_errors))
 
 
+@pytest.mark.parametrize("score", ["adaptive", "mean", "largest"])
+@pytest.mark.parametrize("threshold", ["margin", "maximum"])
+def test_the_row_that_sets_the_threshold(score, threshold, detector):
+    """Without its peak, the threshold is what is said, in units of the score."""
+    result = anomalies.detect(detector, ANOMALOUS, score=score, threshold=threshold)
+    row, without = result.set_by
+    assert 0 <= row < ROWS
+    assert without <= result.threshold.value
+    if score != "adaptive":
+        normal = result.score(detector.training_errors)
+        assert normal[row] == np.nanmax(normal)
+        others = np.abs(np.arange(ROWS) - row) > 8
+        factor = 1.1 if threshold == "margin" else 1
+        assert without == pytest.approx(factor * np.nanmax(normal[others]))
+    quantile = anomalies.detect(detector, ANOMALOUS, score=score, threshold="quantile")
+    assert quantile.set_by is None
+
+
+@pytest.mark.parametrize("score", ["adaptive", "mean", "mahalanobis"])
+def test_false_alarms_in_validation_rows(score, detector):
+    """Score and threshold are those of the rows before."""
+    result = anomalies.detect(detector, ANOMALOUS, score=score)
+    start, errors = detector.validation_start, detector.training_errors
+    before = replace(detector, training_errors=errors[:start])
+    fitted = anomalies.detect(before, ANOMALOUS, score=score)
+    above = fitted.score(errors[start:]) > fitted.threshold.value
+    assert result.held_out == (above.sum(), ROWS - start)
+    none = replace(detector, validation_start=ROWS)
+    assert anomalies.detect(none, ANOMALOUS, score=score).held_out == (0, 0)
+
+
+def test_sentences_on_false_alarms_and_the_row():
+    scores = np.array([np.nan, 1.0, 3.0, 1.0, 5.0])
+    result = result_of(scores, [])
+    assert calibration(result) == ["2 of 4 rows are flagged (50.00%)"]
+    assert threshold_row(result, "abcde") == []
+    result = result._replace(held_out=HeldOut(0, 300), set_by=SetBy(2, 1.5))
+    assert "of the last 300 rows of the training part" in calibration(result)[1]
+    assert "none (with 95 % confidence, below 1.00%) would be flagged" in calibration(result)[1]
+    result = result._replace(held_out=HeldOut(6, 300))
+    assert "6 (2.00%) would be flagged if the rows before them" in calibration(result)[1]
+    (sentence,) = threshold_row(result, "abcde")
+    assert sentence == (
+        "the threshold is set by row c of the training part: without it and its neighbours, it "
+        "would be 1.5 instead of 2"
+    )
+
+
 def test_events_are_joined_and_left_out(detector):
     common = {"threshold": "quantile", "level": 0.5}
     found = anomalies.detect(detector, ANOMALOUS, **common, gap=3, minimum=4)
@@ -80,8 +145,8 @@ def test_events_are_joined_and_left_out(detector):
     [
         ({"score": "median"}, "score must be one of"),
         ({"threshold": "median"}, "threshold must be one of"),
-        ({"threshold": "gaussian"}, "needs the score 'mahalanobis', got score 'mean'"),
-        ({"level": 0.5}, "level is a quantile or a probability: the maximum has none"),
+        ({"threshold": "gaussian"}, "needs the score 'mahalanobis', got score 'adaptive'"),
+        ({"level": 0.5}, "level is a quantile or a probability: the margin has none"),
         ({"threshold": "quantile", "level": 1.0}, r"level must be between 0 and 1, got 1\.0"),
         ({"threshold": "peaks", "level": np.nan}, "level must be between 0 and 1, got nan"),
         ({"gap": -1}, "gap must be at least 0"),
@@ -123,7 +188,8 @@ def test_caveats():
     scores = np.ones(1000)
     scores[:10] = np.nan
     of = result_of(scores, [])
-    own = caveats(of, Detection(), normal=400, trained_on_own=True)
+    maximum = Detection(threshold="maximum")
+    own = caveats(of, maximum, normal=400, trained_on_own=True)
     assert own[0].startswith("the first 400 rows are taken to be normal")
     assert "no event can be found in them" in own[0]
     expected = f"about {600 / 401:.2g} of them would still be flagged"
@@ -137,7 +203,8 @@ def test_caveats():
     own = caveats(of, Detection(threshold="peaks"), normal=400, trained_on_own=True)
     assert "harder to find" in own[0]
     assert "about 0.06 of them" in own[1]
-    assert len(caveats(of, Detection(), normal=1000, trained_on_own=True)) == 2
+    assert len(caveats(of, maximum, normal=1000, trained_on_own=True)) == 2
+    assert len(caveats(of, Detection(), normal=400, trained_on_own=True)) == 2
 
 
 def test_events_that_may_be_one():

@@ -12,7 +12,7 @@ from lstmcore.apps.anomalies import Settings, detector
 
 LAGGED = series.Preprocessing(difference=(2,))
 PREDICTION = Settings(method="prediction", window=4, units=(3, 2), preprocessing=LAGGED)
-RECONSTRUCTION = Settings(window=5, units=(3, 2), preprocessing=LAGGED)
+RECONSTRUCTION = Settings(method="reconstruction", window=5, units=(3, 2), preprocessing=LAGGED)
 VALUES = table(40)
 
 

@@ -19,6 +19,10 @@ KINDS = {
     "further ahead than a window": {"horizon": 6},
     "median, two layers": {"horizon": 4, "combine": "median", "units": (3, 2)},
     "differenced": {"horizon": 2, "preprocessing": series.Preprocessing(difference=(5, 1))},
+    "season": {"season": 5},
+    "season and differences": {"season": 7, "preprocessing": series.Preprocessing(difference=(2,))},
+    "season, filled forward": {"season": 6, "preprocessing": series.Preprocessing("forward")},
+    "season, filled with the mean": {"season": 6, "preprocessing": series.Preprocessing("mean")},
     "filled with the mean": {"preprocessing": series.Preprocessing(missing="mean")},
     "filled forward": {"preprocessing": series.Preprocessing(missing="forward", difference=(2,))},
 }
@@ -40,7 +44,7 @@ def test_streamed_equals_batch(kind):
     values = table(40)
     settings = replace(PREDICTION, **KINDS[kind])
     detector = untrained(settings, values)
-    if kind.startswith("filled"):
+    if "filled" in kind:
         values[[12, 13, 30], [0, 0, 1]] = np.nan
         values[20] = np.nan
     expected = detector.errors(values)
@@ -48,8 +52,8 @@ def test_streamed_equals_batch(kind):
     scores, errors, flags, online = feed(OnlineDetector.of(detector, limit), values)
     np.testing.assert_allclose(errors, expected, atol=1e-5)
     np.testing.assert_allclose(scores, anomalies.mean_absolute(expected), atol=1e-5)
-    assert np.isnan(scores[: 4 + settings.preprocessing.dropped_rows]).all()
-    assert np.isfinite(scores[4 + settings.preprocessing.dropped_rows :]).sum() >= 29 - 1
+    assert np.isnan(scores[: 4 + settings.dropped_rows]).all()
+    assert np.isfinite(scores[4 + settings.dropped_rows :]).sum() >= 36 - settings.dropped_rows - 2
     np.testing.assert_array_equal(flags, scores > limit)
     assert online.read == 40
 
@@ -64,6 +68,34 @@ def test_any_score_of_errors():
     np.testing.assert_allclose(scores, gaussian.score(errors), rtol=1e-3, atol=1e-4)
     np.testing.assert_array_equal(flags, scores > limit.value)
     assert 0 < flags.sum() < 35
+
+
+@pytest.mark.parametrize("season", [0, 5])
+def test_an_adaptive_score_remembers(season, tmp_path):
+    """Also in a file, half-way."""
+    values = table(60)
+    values[45, 1] = np.nan
+    values[50] = np.nan
+    preprocessing = series.Preprocessing("forward")
+    settings = replace(PREDICTION, season=season, preprocessing=preprocessing)
+    detector = untrained(settings, values)
+    detector = replace(detector, training_errors=detector.errors(values[:40]))
+    result = anomalies.detect(detector, values, threshold="quantile", level=0.9)
+    fresh = OnlineDetector.of(detector, result.threshold, result.score)
+    scores, _, flags, _ = feed(fresh, values)
+    np.testing.assert_allclose(scores, result.scores, atol=1e-3)
+    np.testing.assert_array_equal(flags, scores > result.threshold.value)
+    *_, online = feed(fresh, values[:47])
+    online.save(tmp_path / "state")
+    resumed = fresh.resume(tmp_path / "state")
+    assert resumed.is_anomalous == online.is_anomalous
+    np.testing.assert_allclose(feed(resumed, values[47:])[0], scores[47:])
+    forgetful = OnlineDetector.of(detector, 1.0)
+    with pytest.raises(ValueError, match=r"saved with a score that remembers errors .* does not: "):
+        forgetful.resume(tmp_path / "state")
+    forgetful.save(tmp_path / "other")
+    with pytest.raises(ValueError, match=r"a score that remembers no errors .* does: resume it"):
+        fresh.resume(tmp_path / "other")
 
 
 def sizes(online):
@@ -82,7 +114,9 @@ def sizes(online):
 
 def test_memory_is_constant():
     values = table(60)
-    settings = replace(PREDICTION, horizon=3, preprocessing=series.Preprocessing(difference=(2,)))
+    settings = replace(
+        PREDICTION, horizon=3, season=4, preprocessing=series.Preprocessing(difference=(2,))
+    )
     online = OnlineDetector.of(untrained(settings, values), 1.0)
     at_first = sizes(online)
     seen = {}
@@ -177,7 +211,7 @@ def test_what_is_refused():
     values = table(30)
     detector = untrained(PREDICTION, values)
     with pytest.raises(ValueError, match="which reads whole windows: train one with"):
-        OnlineDetector.of(untrained(Settings(window=4, units=3), values), 1.0)
+        OnlineDetector.of(untrained(replace(PREDICTION, method="reconstruction"), values), 1.0)
     with pytest.raises(TypeError, match="score must be a function of errors, got str"):
         OnlineDetector.of(detector, 1.0, "mean")
     with pytest.raises(ValueError, match="threshold is NaN"):

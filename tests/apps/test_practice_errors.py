@@ -40,7 +40,10 @@ def detector():
 
 @cache
 def autoencoder():
-    return anomalies.train(VALUES, anomalies.Settings(window=6, units=2, epochs=1, batch_size=64))
+    return anomalies.train(
+        VALUES,
+        anomalies.Settings(method="reconstruction", window=6, units=2, epochs=1, batch_size=64),
+    )
 
 
 def segment(*segments):

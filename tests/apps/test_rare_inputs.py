@@ -31,7 +31,7 @@ def detector():
 def test_a_threshold_of_peaks(detector):
     pytest.importorskip("scipy")
     result = anomalies.detect(detector, table(ROWS), threshold="peaks", level=0.001)
-    normal = anomalies.mean_absolute(detector.training_errors)
+    normal = result.score(detector.training_errors)
     assert result.threshold == anomalies.thresholds.peaks_over_threshold(normal, 0.001)
 
 

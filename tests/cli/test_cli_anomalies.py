@@ -25,7 +25,8 @@ FILES = {
     "checkpoint.safetensors", "manifest.json",
 }  # fmt: skip
 
-SMALL = ("--window", 4, "--units", 2, "--epochs", 2, "--batch-size", 512)
+QUICK = ("--window", 4, "--units", 2, "--epochs", 2, "--batch-size", 512)
+SMALL = (*QUICK, "--method", "reconstruction", "--season", 0)
 NAMES = ("load", "<b>t$^</b>")
 ROWS = 200
 ANOMALOUS = slice(150, 154)
@@ -109,7 +110,13 @@ def test_everything_promised_is_written(found):
 
 def test_it_is_what_python_trains_and_labels_are_not_trained_on(found, detector):
     settings = lc.anomalies.Settings(
-        window=4, units=2, epochs=2, batch_size=512, preprocessing=Preprocessing("forward")
+        method="reconstruction",
+        season=0,
+        window=4,
+        units=2,
+        epochs=2,
+        batch_size=512,
+        preprocessing=Preprocessing("forward"),
     )
     again = lc.anomalies.train(values()[: ROWS // 2], settings)
     assert detector.settings == settings
@@ -184,7 +191,7 @@ def test_the_settings_tell_how_it_was_made(found):
     assert told["lstmcore"] == lc.__version__
     assert told["columns"] == list(NAMES)
     assert (told["rows"], told["trained_rows"], told["interval"]) == (ROWS, ROWS // 2, "1 day")
-    assert (told["score"], told["threshold"], told["level"]) == ("mean", "maximum", None)
+    assert (told["score"], told["threshold"], told["level"]) == ("adaptive", "margin", None)
     assert told["trained_on"] == told["source"]
 
 
@@ -207,7 +214,12 @@ def test_the_terminal_and_the_page_say_the_same(found, detector):
     for heading in ("The series", "Events", "Compared with the labels"):
         assert f"<h2>{heading}</h2>" in words
     assert "the first 100 rows are taken to be normal" in found.text
-    assert "no event can be found in them" in words
+    assert "anomalous rows among them are harder to find" in words
+    for text in (found.text, words):
+        assert re.search(r"false alarms: of the last 10 rows of the training part", text)
+        assert re.search(r"\d+ of 200 rows are flagged", text)
+        first = days()[result.set_by.row]
+        assert f"the threshold is set by row {first} of the training part: without it" in text
     good = metrics.eventwise(marks().astype(bool), result.events)
     assert f"events {good.precision:.3f} {good.recall:.3f} {good.f1:.3f}" in found.text
     assert "its state is zero at the start of each" in words
@@ -243,14 +255,21 @@ def test_a_table_of_its_own_to_train_on(table, tmp_path):
     run = call("anomalies", table, "--train", normal, *SMALL, "-o", tmp_path / "run")
     assert run.exit_code == 0, run.text
     settings = lc.anomalies.Settings(
-        window=4, units=2, epochs=2, batch_size=512, preprocessing=Preprocessing("forward")
+        method="reconstruction",
+        season=0,
+        window=4,
+        units=2,
+        epochs=2,
+        batch_size=512,
+        preprocessing=Preprocessing("forward"),
     )
     detector = lc.anomalies.train(values(1, None), settings)
     result = lc.anomalies.detect(detector, values())
     np.testing.assert_allclose(floats(run, "scores.csv", "score")[:, 0], result.scores, rtol=1e-6)
     assert run.settings()["trained_on"] == str(normal)
     assert "taken to be normal" not in run.text
-    assert "if all 200 rows were normal as well, about 1 of them would still be flagged" in run.text
+    assert "false alarms: of the last 20 rows of the training part" in run.text
+    assert f"is set by row {days()[result.set_by.row]} of the training part" in run.text
 
 
 @pytest.mark.usefixtures("no_training", "plain_report")
@@ -263,7 +282,7 @@ def test_rivals_may_be_left_out(table, tmp_path):
 
 HANDLED = {
     "prediction": (
-        ["--method", "prediction", "--horizon", 2, "--difference", 1],
+        ["--method", "prediction", "--horizon", 2, "--difference", 1, "--threshold", "maximum"],
         {"threshold": "maximum"},
     ),
     "quantile": (
@@ -513,7 +532,10 @@ TABLES = {
 }
 OPTIONS = {
     "unknown option": (["--sorcery"], "No such option.*--sorcery"),
-    "unknown choice": (["--score", "x"], "'x' is not one of 'mean', 'largest', 'mahalanobis'"),
+    "unknown choice": (
+        ["--score", "x"],
+        "'x' is not one of 'adaptive', 'mean', 'largest', 'mahalanobis'",
+    ),
     "units": (["--units", "a"], "'a' is not a list of sizes"),
     "fraction": (["--train-fraction", 0], "--train-fraction must be above 0 and at most 1, got 0"),
     "small fraction": (
@@ -526,7 +548,7 @@ OPTIONS = {
     "earlier name": (["--ahead", 3], "No such option: --ahead. It is named --horizon now"),
     "gap": (["--gap", -1], "gap must be at least 0, got -1"),
     "minimum": (["--minimum", 0], "minimum must be at least 1, got 0"),
-    "level of a maximum": (["--level", 0.1], "the maximum has none"),
+    "level of a maximum": (["--level", 0.1], "the margin has none"),
     "level": (["--threshold", "quantile", "--level", 2], "level must be between 0 and 1, got 2"),
     "gaussian": (["--threshold", "gaussian"], "a gaussian threshold needs .* 'mahalanobis'"),
     "peaks": (["--threshold", "peaks"], "peaks needs at least 500 rows .* there are 100"),

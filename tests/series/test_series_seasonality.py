@@ -72,3 +72,33 @@ def test_too_few_rows_have_none(rows):
 def test_errors(values, longest, error, message):
     with pytest.raises(error, match=message):
         series.seasons(values, longest)
+
+
+@given(seed=seeds, season=st.integers(1, 9), rows=st.integers(1, 60))
+def test_the_level_is_a_median_of_earlier_seasons(seed, season, rows):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(season + rows, 2))
+    values[rng.random(values.shape) < 0.2] = np.nan
+    level = series.seasonal_level(values, season)
+    assert level.shape == (rows, 2)
+    for row in range(season, season + rows):
+        before = values[[row - k * season for k in range(1, 6) if row >= k * season]]
+        for found, column in zip(level[row - season], before.T, strict=True):
+            known = column[~np.isnan(column)]
+            expected = np.median(known) if len(known) else np.nan
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_two_anomalous_seasons_leave_no_echo():
+    values = np.tile([1.0, 5.0, 2.0], 12)
+    values[[9, 12]] = 99  # twice at the same phase
+    np.testing.assert_array_equal(series.seasonal_level(values, 3)[21:, 0], np.tile([1, 5, 2], 4))
+
+
+def test_a_level_that_is_refused():
+    with pytest.raises(ValueError, match="a season of 4 rows needs more of them, but values has 4"):
+        series.seasonal_level(np.zeros(4), 4)
+    with pytest.raises(ValueError, match="season must be at least 1, got 0"):
+        series.seasonal_level(np.zeros(4), 0)
+    with pytest.raises(TypeError, match="season must be a whole number"):
+        series.seasonal_level(np.zeros(4), 1.5)

@@ -5,13 +5,14 @@ import numpy as np
 
 from lstmcore import anomalies
 from lstmcore.apps.anomalies import training
+from lstmcore.apps.anomalies.detector import without_season
 
 
 def untrained(settings, values, seed=0):
     """Return a detector with initial weights; the definition of errors does not depend on them."""
     model = training.build(settings, values.shape[1])
     params = model.init(jax.random.key(seed))
-    preprocessor = settings.preprocessing.fit(values)
+    preprocessor = settings.preprocessing.fit(without_season(settings, values))
     return anomalies.Detector(
         model, params, preprocessor, settings, {}, np.zeros((0, 1)), len(values)
     )

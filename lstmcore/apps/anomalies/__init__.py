@@ -1,9 +1,13 @@
-"""Anomaly detection: a model learns what is normal; what it cannot reconstruct is anomalous.
+"""Anomaly detection: a model learns what is normal; what it cannot predict is anomalous.
 
     detector = anomalies.train(normal, Settings(...))          the model, and errors of normal rows
-    normal_scores = mean_absolute(detector.training_errors)    one number per row
-    limit = thresholds.maximum(normal_scores)                  its value, and how it was computed
-    scores = mean_absolute(detector.errors(values))            of any series
+    result = detect(detector, values, gap=12)                  scores, threshold and events
+
+`detect` puts together what can also be used alone:
+
+    score = fit_adaptive(detector.training_errors, window)     one number per row, of its errors
+    limit = score.threshold                                    its value, and how it was computed
+    scores = score(detector.errors(values))                    of any series
     found = events(scores, limit, gap=12)                      segments with start, end and peak
 
 `compare` runs simple detectors beside it: is one of them enough? `OnlineDetector` does the same as
@@ -12,6 +16,7 @@ are known, and explains how each number can flatter.
 """
 
 from lstmcore.apps.anomalies import metrics, rivals, thresholds
+from lstmcore.apps.anomalies.adaptive import AdaptiveScore, fit_adaptive
 from lstmcore.apps.anomalies.comparison import Comparison, compare, same_rule
 from lstmcore.apps.anomalies.detection import DetectionResult, detect
 from lstmcore.apps.anomalies.detector import Detector
@@ -31,6 +36,7 @@ from lstmcore.apps.anomalies.training import train
 from lstmcore.series.events import Event, events, flags_of
 
 __all__ = [
+    "AdaptiveScore",
     "Comparison",
     "DetectionResult",
     "Detector",
@@ -44,6 +50,7 @@ __all__ = [
     "contributions",
     "detect",
     "events",
+    "fit_adaptive",
     "fit_gaussian",
     "flags_of",
     "gate_traces",

@@ -9,9 +9,10 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 
 from lstmcore.apps.anomalies import thresholds
+from lstmcore.apps.anomalies.adaptive import fit_adaptive
 from lstmcore.apps.anomalies.detector import Detector
 from lstmcore.apps.anomalies.scores import contributions, fit_gaussian, largest, mean_absolute
-from lstmcore.apps.anomalies.thresholds import Threshold
+from lstmcore.apps.anomalies.thresholds import SetBy, Threshold
 from lstmcore.apps.settings import AnyRows, CheckedSettings, Rows
 from lstmcore.display import displayed
 from lstmcore.display.arrays import number_text
@@ -30,18 +31,19 @@ class Detection(CheckedSettings):
     """The settings of `detect`.
 
     Attributes:
-      score: score of a row: mean or largest error of its columns, or Mahalanobis distance.
-      threshold: how the threshold follows from the scores of the training part: their maximum, a
-        quantile, or the tail of a chi-squared (gaussian, for mahalanobis) or generalised Pareto
-        (peaks) distribution.
+      score: score of a row: its error compared with those of the rows before (adaptive), mean or
+        largest error of its columns, or Mahalanobis distance.
+      threshold: how the threshold follows from the scores of the training part: 1.1 times their
+        maximum, in which one odd row is limited (margin), their maximum, a quantile, or the tail
+        of a chi-squared (gaussian, for mahalanobis) or generalised Pareto (peaks) distribution.
       level: the quantile, 0.999 if not given; for gaussian and peaks the probability of a false
         alarm per row, 0.0001 if not given.
       gap: join events with at most this many rows between them.
       minimum: leave out events of fewer rows.
     """
 
-    score: Literal["mean", "largest", "mahalanobis"] = "mean"
-    threshold: Literal["maximum", "quantile", "gaussian", "peaks"] = "maximum"
+    score: Literal["adaptive", "mean", "largest", "mahalanobis"] = "adaptive"
+    threshold: Literal["margin", "maximum", "quantile", "gaussian", "peaks"] = "margin"
     level: Annotated[float, thresholds.check_probability] | None = None
     gap: AnyRows = 0
     minimum: Rows = 1
@@ -53,13 +55,18 @@ class Detection(CheckedSettings):
                 "a gaussian threshold needs the score 'mahalanobis', got score "
                 f"{self.score!r}: choose that, or another threshold"
             )
-        if self.threshold != "maximum":
+        if self.threshold in LEVELS:
             object.__setattr__(self, "level", self.level or LEVELS[self.threshold])
         elif self.level is not None:
-            raise ValueError("level is a quantile or a probability: the maximum has none")
+            raise ValueError(f"level is a quantile or a probability: the {self.threshold} has none")
 
-    def threshold_of(self, normal: np.ndarray, features: int) -> Threshold:
-        """Return the threshold from the scores of normal rows."""
+    def threshold_of(self, normal: np.ndarray, features: int, apart: int = 0) -> Threshold:
+        """Return the threshold from the scores of normal rows.
+
+        apart: rows whose scores go with that of a row
+        """
+        if self.threshold == "margin":
+            return thresholds.margin(normal, apart)
         if self.level is None:
             return thresholds.maximum(normal)
         if self.threshold == "quantile":
@@ -69,10 +76,24 @@ class Detection(CheckedSettings):
         return thresholds.peaks_over_threshold(normal, self.level)
 
     def false_alarm_rate(self, normal: int) -> float:
-        """Return the probability of flagging a row that is like the `normal` ones."""
+        """Return the probability of flagging a row that is like the `normal` ones.
+
+        Of the margin it is that of the maximum, which it exceeds unless one odd row was limited.
+        """
         if self.level is None:
             return 1 / (normal + 1)
         return 1 - self.level if self.threshold == "quantile" else self.level
+
+
+class HeldOut(NamedTuple):
+    """Normal rows to which nothing was fitted.
+
+    flagged: how many are above the threshold
+    rows: how many there are, with a score
+    """
+
+    flagged: int
+    rows: int
 
 
 @displayed
@@ -87,6 +108,10 @@ class DetectionResult(NamedTuple):
       score: the function from errors [rows, F] to scores [rows], for `OnlineDetector.of`.
       columns: F names of the columns, or () if they have none.
       row_index: `series.row_index.RowIndex` of the data frame that was scored; None of an array.
+      set_by: the normal row that sets the threshold, and what it would be without it; None if the
+        threshold does not follow from the largest score.
+      held_out: how many of the validation rows would be flagged, if the rows before them set the
+        threshold; (0, 0) if there are none.
     """
 
     scores: np.ndarray
@@ -96,6 +121,8 @@ class DetectionResult(NamedTuple):
     score: Callable[[np.ndarray], np.ndarray]
     columns: tuple[str, ...] = ()
     row_index: RowIndex | None = None
+    set_by: SetBy | None = None
+    held_out: HeldOut = HeldOut(0, 0)
 
     def to_frame(self, library: str | None = None):
         """Return the scores as a data frame with one row for each row of the series.
@@ -172,8 +199,8 @@ def detect(
     detector: Detector,
     values,
     *,
-    score: str = "mean",
-    threshold: str = "maximum",
+    score: str = "adaptive",
+    threshold: str = "margin",
     level: float | None = None,
     gap: int = 0,
     minimum: int = 1,
@@ -183,11 +210,12 @@ def detect(
     Args:
       detector: from `train`. The threshold is set by its training errors, taken to be normal.
       values: numbers [rows, F] or [rows], in the order of time.
-      score: "mean" of the absolute errors of a row, the "largest" of them, or "mahalanobis", the
-        distance from the errors of normal rows (Malhotra et al. 2016): of the validation rows if
-        there are enough, else of all training rows.
-      threshold: "maximum", "quantile", "gaussian" (for "mahalanobis" alone) or "peaks"; see
-        `thresholds`.
+      score: "adaptive" compares the errors of a row and the last ones before it with many before
+        them, see `AdaptiveScore`; "mean" of the absolute errors of a row, the "largest" of them, or
+        "mahalanobis", the distance from the errors of normal rows (Malhotra et al. 2016): of the
+        validation rows if there are enough, else of all training rows.
+      threshold: "margin", "maximum", "quantile", "gaussian" (for "mahalanobis" alone) or "peaks";
+        see `thresholds`.
       level: of the quantile (None: 0.999), or the probability of a false alarm in one row (None:
         0.0001).
       gap, minimum: of `events`.
@@ -212,23 +240,65 @@ def detect(
     settings = Detection.from_json(  # which checks that the texts are choices
         {"score": score, "threshold": threshold, "level": level, "gap": gap, "minimum": minimum}
     )
-    normal = detector.training_errors
-    score_of, contributions_of = (mean_absolute if score == "mean" else largest), contributions
-    if score == "mahalanobis":
-        validation = detector.validation_errors
-        is_enough = np.isfinite(validation).all(axis=1).sum() > validation.shape[1]
-        gaussian = fit_gaussian(validation if is_enough else normal)
-        score_of, contributions_of = gaussian.score, gaussian.contributions
+    normal, window = detector.training_errors, detector.settings.window
+    fitted = _fit(settings, normal, detector.validation_errors, window)
     errors = detector.errors(detector.table(values))
-    scores = score_of(errors)
-    limit = settings.threshold_of(score_of(normal), errors.shape[1])
-    found = events(scores, limit, gap=settings.gap, minimum=settings.minimum)
+    scores = fitted.score(errors)
+    found = events(scores, fitted.threshold, gap=settings.gap, minimum=settings.minimum)
     return DetectionResult(
         scores,
-        contributions_of(errors),
-        limit,
+        fitted.contributions(errors),
+        fitted.threshold,
         found,
-        score_of,
+        fitted.score,
         detector.preprocessor.columns or (),
         RowIndex.of(values, "values"),
+        fitted.set_by,
+        _held_out(settings, normal, detector.validation_start, window),
     )
+
+
+class _Fitted(NamedTuple):
+    """A score, and all that depends on the normal rows; the fields are those of the result."""
+
+    score: Callable[[np.ndarray], np.ndarray]
+    contributions: Callable[[np.ndarray], np.ndarray]
+    threshold: Threshold
+    set_by: SetBy | None
+
+
+def _fit(settings: Detection, normal: np.ndarray, validation: np.ndarray, window: int) -> _Fitted:
+    """Fit score and threshold to the errors of normal rows. validation: the last of them."""
+    score: Callable[[np.ndarray], np.ndarray]
+    if settings.score == "adaptive":
+        score = adaptive = fit_adaptive(normal, window)
+        parts = adaptive.contributions
+        if settings.threshold == "margin":
+            return _Fitted(score, parts, adaptive.threshold, adaptive.set_by)
+    elif settings.score == "mahalanobis":
+        is_enough = np.isfinite(validation).all(axis=1).sum() > validation.shape[1]
+        gaussian = fit_gaussian(validation if is_enough else normal)
+        score, parts = gaussian.score, gaussian.contributions
+    else:
+        score, parts = (mean_absolute if settings.score == "mean" else largest), contributions
+    scores = score(normal)
+    limit = settings.threshold_of(scores, normal.shape[1], window)
+    set_by: SetBy | None = None
+    if settings.threshold in thresholds.FACTORS:
+        peak = thresholds.highest_peak(scores, window)
+        set_by = SetBy(peak.row, thresholds.FACTORS[settings.threshold] * peak.second)
+    return _Fitted(score, parts, limit, set_by)
+
+
+def _held_out(settings: Detection, normal: np.ndarray, start: int, window: int) -> HeldOut:
+    """Count the validation rows, from `start` on, that a threshold from the rows before flags."""
+    before, after = normal[:start], normal[start:]
+    if not len(after):
+        return HeldOut(0, 0)
+    try:
+        fitted = _fit(settings, before, after[:0], window)
+    except ValueError:  # too few rows for this score or threshold
+        return HeldOut(0, 0)
+    scores = fitted.score(after)
+    flagged = int((scores > fitted.threshold.value).sum())
+    return HeldOut(flagged, int(np.isfinite(scores).sum()))

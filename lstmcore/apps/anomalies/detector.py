@@ -19,6 +19,7 @@ from lstmcore.models.autoencoders import Autoencoder
 from lstmcore.models.stacked import StackedLSTM
 from lstmcore.models.streaming import stream
 from lstmcore.programs import compiled
+from lstmcore.series.arrays import check_size
 from lstmcore.series.preprocessing import as_float32
 from lstmcore.series.row_index import check_row_times, like
 from lstmcore.training.history import history_html
@@ -75,9 +76,9 @@ class Detector(Saved):
 
         Returns:
           float64 [rows, F], in scaled units; for a data frame one with the same index, or the same
-          times. NaN where a value is missing, in the rows that differencing drops at the start, and
-          for prediction in the `window` rows after those, where the model has read fewer rows than
-          in training.
+          times. NaN where a value is missing, in the first season and in the rows that differencing
+          drops at the start, and for prediction in the `window` rows after those, where the model
+          has read fewer rows than in training.
 
         Raises:
           ValueError: too few rows, other columns, times at irregular steps, values that the
@@ -91,7 +92,7 @@ class Detector(Saved):
     def outputs(self, values):
         """Return the reconstruction or prediction, in units of the data, to draw beside `values`.
 
-        With differencing it is the sum of the true rows before and the difference in the output.
+        With a season or with differencing it is what the model adds to the true rows before.
 
         Args, Raises: as in `errors`.
 
@@ -100,9 +101,13 @@ class Detector(Saved):
           missing.
         """
         table = self.table(values)
-        outputs = (
-            self.preprocessor.filled(table) - self._errors(table) * self.preprocessor.scaler.scale
-        )
+        season = self.settings.season_rows
+        outputs = np.full(table.shape, np.nan)
+        left = without_season(self.settings, table)
+        outputs[season:] = self.preprocessor.filled(left)
+        if season:
+            outputs[season:] += series.seasonal_level(table, season)
+        outputs -= self._errors(table) * self.preprocessor.scaler.scale
         return like(values, outputs, self.preprocessor.columns)
 
     def table(self, values) -> np.ndarray:
@@ -131,6 +136,8 @@ class Detector(Saved):
 
     @staticmethod
     def _parse(stored: dict) -> dict[str, Any]:
+        earlier = {"season": None, "search": False}  # before there were such steps
+        stored = stored | {"settings": earlier | stored["settings"]}
         settings, preprocessor = parse_settings(Settings, stored)
         start = checks.check_count("validation_start", stored["validation_start"], minimum=0)
         return {
@@ -157,9 +164,9 @@ class Detector(Saved):
 
     def _errors(self, table: np.ndarray) -> np.ndarray:
         """Return `errors`, including those of filled values."""
-        scaled = scaled_rows(self.preprocessor, table)
+        scaled = scaled_rows(self.preprocessor, without_season(self.settings, table))
         errors = np.full(table.shape, np.nan)
-        rows = errors[self.preprocessor.dropped_rows :]  # a view
+        rows = errors[self.settings.dropped_rows :]  # a view
         start = 0
         if self.settings.method == "reconstruction":
             windows = _reconstructed(self.model, self.params, scaled, self.settings.window)
@@ -173,6 +180,21 @@ class Detector(Saved):
         if self.settings.method == "prediction":
             rows[: self.settings.window] = np.nan
         return errors
+
+
+def without_season(settings: Settings, table: np.ndarray) -> np.ndarray:
+    """Return rows [rows - season, F] minus their seasonal level; the table if there is no season.
+
+    Raises:
+      ValueError: missing values where they are refused, infinite ones, or too few rows.
+    """
+    if not settings.season_rows:
+        return table
+    if settings.preprocessing.missing == "refuse":
+        series.fit_filling(table, "refuse").transform(table)
+    check_size(table)
+    level = series.seasonal_level(table, settings.season_rows)
+    return table[settings.season_rows :] - level
 
 
 def scaled_rows(preprocessor: series.Preprocessor, table: np.ndarray) -> np.ndarray:

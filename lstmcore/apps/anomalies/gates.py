@@ -9,7 +9,12 @@ from collections.abc import Iterator, Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from lstmcore.apps.anomalies.detector import STEPS_AT_ONCE, Detector, scaled_rows
+from lstmcore.apps.anomalies.detector import (
+    STEPS_AT_ONCE,
+    Detector,
+    scaled_rows,
+    without_season,
+)
 from lstmcore.formatting import count
 from lstmcore.models.streaming import Stream, stream
 from lstmcore.study.record import Run
@@ -29,7 +34,7 @@ def gate_traces(
       detector: from `train`.
       values: numbers [rows, F] or [rows], in the order of time.
       segments: pairs (first row, row after the last); one that reaches beyond the series, or into
-        the rows that differencing drops, is cut.
+        the rows that season or differencing drop, is cut.
 
     Yields:
       (the rows that were read [T], Run of one example [1, T]); for a reconstruction the nearest
@@ -47,8 +52,9 @@ def gate_traces(
       >>> rows[[0, -1]].tolist(), run["encoder_0", "forget"].shape
       ([100, 115], (1, 16, 4))
     """
-    scaled = scaled_rows(detector.preprocessor, detector.table(values))
-    dropped = detector.preprocessor.dropped_rows
+    left = without_season(detector.settings, detector.table(values))
+    scaled = scaled_rows(detector.preprocessor, left)
+    dropped = detector.settings.dropped_rows
     running, read = None, 0
     if detector.settings.method == "prediction":
         running = stream(detector.model, detector.params)
@@ -57,7 +63,7 @@ def gate_traces(
         if first >= last:
             raise ValueError(
                 f"the segment {segment} holds no row of the series"
-                + f" once differencing has dropped {dropped} of them" * bool(dropped)
+                + f" once season and differencing have dropped {dropped} of them" * bool(dropped)
             )
         if running is None:
             rows = _windows(first, last, len(scaled), detector.settings.window)

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import asdict, dataclass, replace
 
 import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.apps.anomalies.adaptive import AdaptiveScore
 from lstmcore.apps.anomalies.detector import Detector, finite, scaled_rows
 from lstmcore.apps.anomalies.scores import mean_absolute
 from lstmcore.io.reading import damaged
 from lstmcore.io.tensors import Kind, open_tensors, write_tensors
 from lstmcore.models.streaming import Stream, named, stream, weights_digest
+from lstmcore.series import fit_filling, seasonal_level
 from lstmcore.series.arguments import as_row
 from lstmcore.series.arrays import as_numbers, check_size
 from lstmcore.series.events import limit_of
+from lstmcore.series.seasonality import MEDIAN_OF
 from lstmcore.types import LSTMState
 
 FORMAT = 1
 KEY = "lstmcore_alarm"  # of the one entry in the file's metadata; it cannot change any more
-ARRAYS = ("recent", "predictions", "errors")
+ARRAYS = ("recent", "predictions", "errors", "past")  # which may hold NaN
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,9 +45,12 @@ class OnlineDetector:
     Attributes:
       detector: of method "prediction".
       threshold: the score above which `is_anomalous` is True.
-      score: a function from errors [rows, F] to scores [rows]: `mean_absolute`, `gaussian.score`.
+      score: a function from errors [rows, F] to scores [rows]: `mean_absolute`, `gaussian.score`,
+        or an `AdaptiveScore`, in whose memory are the rows before the last one.
       stream: `lc.Stream` of the model; `stream.traces` holds its gates at the last row.
-      recent: [k, F], the last rows, filled, in units of the data; NaN before the first.
+      past: [k, F], the last rows, as they came, that the seasonal level is taken from.
+      recent: [k, F], the last rows, without season and filled, in units of the data; NaN before the
+        first.
       predictions: [horizon, horizon, F], scaled, the last ones first: [j, k] was made j rows ago,
         for the (k + 1)-th row from there. NaN before the first.
       errors: [F], of the last row, in scaled units, signed; `contributions(online.errors[None])`
@@ -56,6 +62,7 @@ class OnlineDetector:
     threshold: float
     score: Callable[[np.ndarray], np.ndarray]
     stream: Stream
+    past: np.ndarray
     recent: np.ndarray
     predictions: np.ndarray
     errors: np.ndarray
@@ -73,7 +80,7 @@ class OnlineDetector:
         Args:
           detector: of method "prediction".
           threshold: a number, or a `thresholds.Threshold`.
-          score: what the threshold was computed from.
+          score: what the threshold was computed from; `DetectionResult.score` is one.
 
         Raises:
           ValueError: a detector of method "reconstruction", or a threshold that is NaN.
@@ -83,9 +90,8 @@ class OnlineDetector:
           >>> from lstmcore import anomalies
           >>> settings = anomalies.Settings(method="prediction", window=8, units=4, epochs=2)
           >>> detector = anomalies.train(np.sin(np.arange(200) / 4), settings)
-          >>> errors = detector.training_errors
-          >>> limit = anomalies.thresholds.maximum(anomalies.mean_absolute(errors))
-          >>> online = anomalies.OnlineDetector.of(detector, limit)
+          >>> score = anomalies.fit_adaptive(detector.training_errors, settings.window)
+          >>> online = anomalies.OnlineDetector.of(detector, score.threshold, score)
           >>> for value in [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.0, 50.0]:
           ...     score, online = online.step([value])
           >>> online.is_anomalous
@@ -106,6 +112,7 @@ class OnlineDetector:
             limit_of(threshold),
             score,
             stream(detector.model, detector.params),
+            past=np.full((MEDIAN_OF * settings.season_rows, features), np.nan),
             recent=np.full((max(1, detector.preprocessor.dropped_rows), features), np.nan),
             predictions=np.full((horizon, horizon, features), np.nan, np.float32),
             errors=np.full(features, np.nan),
@@ -134,15 +141,17 @@ class OnlineDetector:
                 f"row must be [{preprocessor.features}], one number for each feature, got shape "
                 f"{row.shape}"
             )
-        known = min(self.read, len(self.recent))
-        table = np.concatenate(
-            [self.recent[len(self.recent) - known :], as_numbers("values", row)[None]]
-        )
-        filled = preprocessor.filled(table)
-        recent = np.concatenate([self.recent, filled[-1:]])[1:]
+        row = as_numbers("values", row).astype(float)
+        left, past = self._without_season(row)
+        recent = self.recent
         errors = np.full(preprocessor.features, np.nan)
         predictions, running = self.predictions, self.stream
-        position = self.read - preprocessor.dropped_rows  # among the rows that the model reads
+        read = self.read - settings.season_rows
+        if read >= 0:
+            table = np.concatenate([recent[max(0, len(recent) - read) :], left[None]])
+            filled = preprocessor.filled(table)
+            recent = np.concatenate([recent, filled[-1:]])[1:]
+        position = read - preprocessor.dropped_rows  # among the rows that the model reads
         if position >= 0:
             scaled = scaled_rows(preprocessor, filled)[-1]
             if position >= settings.window:
@@ -153,16 +162,37 @@ class OnlineDetector:
             y, running = running.step(jnp.asarray(scaled[None]))
             newest = finite(y).reshape(1, settings.horizon, -1)
             predictions = np.concatenate([newest, predictions])[: settings.horizon]
-        score = float(np.asarray(self.score(errors[None]))[0])
+        score = self._score_of_next()
+        value = float(np.asarray(score(errors[None]))[0])
         after = replace(
             self,
+            score=score,
             stream=running,
+            past=past,
             recent=recent,
             predictions=predictions,
             errors=errors,
             read=self.read + 1,
         )
-        return score, after
+        return value, after
+
+    def _without_season(self, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (the row minus its seasonal level, `past` with this row)."""
+        settings = self.detector.settings
+        if not settings.season_rows:
+            return row, self.past
+        if settings.preprocessing.missing == "refuse":
+            fit_filling(row[None], "refuse").transform(row[None])
+        check_size(row[None])
+        past = np.concatenate([self.past, row[None]])
+        level = seasonal_level(past[:: settings.season_rows], 1)[-1]
+        return row - level, past[1:]
+
+    def _score_of_next(self) -> Callable:
+        """Return the score with the last row in its memory, if it has one."""
+        if self.read and isinstance(self.score, AdaptiveScore):
+            return self.score.after(self.errors[None])
+        return self.score
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the state (not the detector) into a file, to continue in another process.
@@ -177,7 +207,8 @@ class OnlineDetector:
         """Return this online detector in the state that `save` wrote.
 
         Args:
-          path: the file, saved from the same detector. Threshold and score may differ.
+          path: the file, saved from the same detector. Threshold and score may differ, but only a
+            state that was saved with an `AdaptiveScore` holds what one remembers.
 
         Raises:
           ValueError: the file is damaged, or of another detector.
@@ -191,6 +222,7 @@ class OnlineDetector:
                     raise ValueError(f"it is not described in format {FORMAT}")
                 read = checks.check_count("read", description["read"], 0, maximum=2**63 - 1)
                 detector = description.get("detector")  # missing in files of lstmcore 0.1
+            self._check_memory(path, file.kinds)
             if file.kinds != {name: Kind.of(array) for name, array in self._arrays().items()}:
                 raise ValueError(f"{path} belongs to another detector: the sizes differ")
             if detector not in (None, self._detector_digest(), self._earlier_digest()):
@@ -201,17 +233,23 @@ class OnlineDetector:
             arrays = file.read()
         with damaged(path):
             check_size(arrays["recent"])
+            check_size(arrays.get("past", self.past))
             for name in self._arrays().keys() - ARRAYS:
                 if np.isnan(arrays[name]).any():
                     raise ValueError(f"{name} holds NaN, which no state does")
+            score = self.score
+            if isinstance(score, AdaptiveScore):
+                score = score.remembering(arrays["memory"])
         states = {
             layer: LSTMState(*(jnp.asarray(arrays[f"{layer}/{field}"]) for field in ("h", "c")))
             for layer in self.stream.states
         }
         return replace(
             self,
+            score=score,
             stream=replace(self.stream, states=states),
             read=read,
+            past=arrays.get("past", self.past),
             recent=arrays["recent"],
             predictions=arrays["predictions"],
             errors=arrays["errors"],
@@ -221,19 +259,47 @@ class OnlineDetector:
         return f"OnlineDetector({self.detector!r}, threshold={self.threshold:g}, read={self.read})"
 
     def _arrays(self) -> dict:
-        """Return the contents of a file: ARRAYS, and the states of the model's layers."""
-        return {name: getattr(self, name) for name in ARRAYS} | named(self.stream.states)
+        """Return the contents of a file: ARRAYS, a memory, and the states of the model's layers.
+
+        Without a season there is no "past", which files of earlier versions did not have.
+        """
+        arrays = {name: getattr(self, name) for name in ARRAYS}
+        if not self.detector.settings.season_rows:
+            del arrays["past"]
+        if isinstance(self.score, AdaptiveScore):
+            arrays["memory"] = self.score.memory
+        return arrays | named(self.stream.states)
+
+    def _check_memory(self, path: str | os.PathLike, names: Container[str]) -> None:
+        """Refuse a state whose score remembered other things than this one's."""
+        remembers = isinstance(self.score, AdaptiveScore)
+        if remembers != ("memory" in names):
+            raise ValueError(
+                f"{path} was saved with a score that "
+                + ("remembers no" if remembers else "remembers")
+                + " errors of earlier rows, and the score given here "
+                + ("does" if remembers else "does not")
+                + ": resume it with the score it was saved with"
+            )
 
     def _detector_digest(self) -> str:
         """Return a digest of weights, settings and scaling, which tells equal sizes apart."""
         detector = self.detector
-        text = [asdict(detector.settings), detector.preprocessor.to_json()]
+        text = [self._settings(), detector.preprocessor.to_json()]
         return weights_digest(detector.params, text)
+
+    def _settings(self) -> dict:
+        """Return the settings; without a season, those that detectors had before there was one."""
+        settings = asdict(self.detector.settings)
+        del settings["search"]  # which says what was to be chosen, not what was
+        if not self.detector.settings.season_rows:
+            del settings["season"]
+        return settings
 
     def _earlier_digest(self) -> str:
         """Return the digest with the names that fields had in 0.1.0.dev0 at first."""
         detector = self.detector
-        settings, stored = asdict(detector.settings), detector.preprocessor.to_json()
+        settings, stored = self._settings(), detector.preprocessor.to_json()
         settings["ahead"] = settings.pop("horizon")
         settings["preparation"] = settings.pop("preprocessing")
         stored["preparation"] = stored.pop("preprocessing")

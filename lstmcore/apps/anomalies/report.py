@@ -147,7 +147,7 @@ def caveats(
             )
             + "; --train names a table of normal rows instead"
         )
-    if tested:
+    if tested and settings.threshold != "margin":  # of which `calibration` has figures
         expected = settings.false_alarm_rate(normal) * tested
         notes.append(
             f"if all {count(tested, 'row')} {'after them ' * trained_on_own}were normal as well, "
@@ -160,6 +160,43 @@ def caveats(
             "few rows come before"
         )
     return notes
+
+
+def calibration(result: DetectionResult) -> list[str]:
+    """Return sentences on how many rows are flagged, and how many normal ones would be."""
+    scored = np.isfinite(result.scores).sum()
+    flagged = (result.scores > result.threshold.value).sum()
+    notes = []
+    if scored:
+        notes.append(
+            f"{flagged:,} of {count(int(scored), 'row')} are flagged ({flagged / scored:.2%})"
+        )
+    held_out = result.held_out
+    if held_out.rows:
+        rate = f"{held_out.flagged:,} ({held_out.flagged / held_out.rows:.2%})"
+        if not held_out.flagged:
+            rate = f"none (with 95 % confidence, below {3 / held_out.rows:.2%})"
+        notes.append(
+            f"false alarms: of the last {count(held_out.rows, 'row')} of the training part, to "
+            f"which no weight was fitted, {rate} would be flagged if the rows before them set the "
+            "threshold"
+        )
+    return notes
+
+
+def threshold_row(result: DetectionResult, labels: Sequence) -> list[str]:
+    """Return a sentence on the normal row that sets the threshold, if one does.
+
+    labels: names of the rows of the training part
+    """
+    if result.set_by is None:
+        return []
+    row, without = result.set_by
+    limit = result.threshold.value
+    return [
+        f"the threshold is set by row {labels[row]} of the training part: without it and its "
+        f"neighbours, it would be {without:.4g} instead of {limit:.4g}"
+    ]
 
 
 def echoes(result: DetectionResult, lags: Sequence[int]) -> list[str]:
@@ -419,4 +456,4 @@ def _around(event: Event, rows: int, detector: Detector) -> tuple[int, int]:
     first, stop = event.start - margin, event.stop + margin
     if stop - first > SHOWN_ROWS:
         first, stop = event.peak - SHOWN_ROWS // 2, event.peak + SHOWN_ROWS // 2
-    return max(first, detector.preprocessor.dropped_rows), min(stop, rows)
+    return max(first, detector.settings.dropped_rows), min(stop, rows)

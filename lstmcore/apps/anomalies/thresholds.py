@@ -13,6 +13,9 @@ import numpy as np
 from lstmcore import checks
 
 FEWEST_PEAKS = 10  # that two parameters of a distribution are fitted to
+MARGIN = 1.1  # times the largest score of normal rows; half as many false events as without it
+FACTORS = {"maximum": 1.0, "margin": MARGIN}  # of thresholds that one row sets
+FURTHEST = 1.5  # times as far from the median as the second peak: a peak beyond counts as this
 
 
 class Threshold(NamedTuple):
@@ -27,10 +30,88 @@ class Threshold(NamedTuple):
     how: str
 
 
+class SetBy(NamedTuple):
+    """The normal row that sets a threshold.
+
+    Attributes:
+      row: its number.
+      without: what the threshold would be without it and the rows whose scores go with it.
+    """
+
+    row: int
+    without: float
+
+
+class Peak(NamedTuple):
+    """The largest score of normal rows.
+
+    row: where it is
+    value: the score there
+    limited: the same, but at most 1.5 times as far from the median as the second peak
+    second: the largest score of rows that do not belong to this peak; `value`, if there are none
+    """
+
+    row: int
+    value: float
+    limited: float
+    second: float
+
+
+def highest_peak(scores, apart: int = 0) -> Peak:
+    """Find the largest score, and the largest without it.
+
+    Args:
+      scores: [rows], of normal rows; NaN is left out.
+      apart: rows before and after the largest one that belong to its peak.
+
+    Raises:
+      ValueError, TypeError: scores as in `maximum`.
+
+    Examples:
+      >>> highest_peak(np.array([0.0, 1.0, 9.0, 8.0, 0.0, 2.0, 0.0]), apart=1)
+      Peak(row=2, value=9.0, limited=2.5, second=2.0)
+    """
+    known = _scores(scores)
+    scores = np.asarray(scores, float)
+    row = int(np.nanargmax(scores))
+    others = scores[np.abs(np.arange(len(scores)) - row) > apart]
+    others = others[~np.isnan(others)]
+    value, median = known.max(), np.median(known)
+    second = others.max() if len(others) else value
+    limited = min(value, median + FURTHEST * max(second - median, 0))
+    return Peak(row, float(value), float(limited), float(second))
+
+
+def margin(scores, apart: int = 0) -> Threshold:
+    """Return 1.1 times the largest score of normal rows, one odd row among them limited.
+
+    The largest score of as many new normal rows exceeds that of the old ones every other time, but
+    seldom by a tenth. If the largest one is more than 1.5 times as far from the median as the
+    second, it counts as that: one odd row does not make the others' anomalies invisible.
+
+    Args:
+      scores: [rows], of normal rows, at least 0.
+      apart: rows before and after the largest one that belong to the same peak, because errors of
+        neighbouring rows depend on one another.
+
+    Raises:
+      ValueError, TypeError: scores as in `maximum`.
+
+    Examples:
+      >>> round(margin(np.array([1.0, 1.2, 1.4, 1.5, 1.6, 99.0])).value, 3)  # 1.45 + 1.5 * 0.15
+      1.843
+    """
+    peak = highest_peak(scores, apart)
+    of = f"the largest of {np.isfinite(scores).sum()} scores of normal rows"
+    if peak.limited < peak.value:
+        of += f", which counts as {peak.limited:.4g} instead of {peak.value:.4g}"
+    return Threshold(MARGIN * peak.limited, f"{MARGIN:g} times {of}")
+
+
 def maximum(scores) -> Threshold:
     """Return the largest score of normal rows, so that none of them is flagged.
 
-    A single outlier among them raises it; `quantile` does not have that weakness.
+    A single outlier among them raises it; `margin` and `quantile` do not have that weakness.
 
     Args:
       scores: [rows], of normal rows.

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import series
-from lstmcore.apps.anomalies.detector import Detector, scaled_rows
-from lstmcore.apps.anomalies.settings import Settings, build
+from lstmcore.apps.anomalies.detector import Detector, scaled_rows, without_season
+from lstmcore.apps.anomalies.settings import Settings, build, choose
 from lstmcore.apps.training import fit_model
 from lstmcore.formatting import count
 from lstmcore.regularization import corrupt
@@ -58,10 +58,13 @@ def train(
     check_row_times(values, "values")
     table = as_table(values, name="values")
     validation_start = _validation_start(len(table), settings)
-    preprocessor = settings.preprocessing.fit(table, rows=validation_start)
+    settings = choose(settings, table[:validation_start])
+    validation_start = _validation_start(len(table), settings)
+    left = without_season(settings, table)
+    preprocessor = settings.preprocessing.fit(left, rows=validation_start - settings.season_rows)
     preprocessor = preprocessor._replace(columns=column_names(values))
-    scaled = scaled_rows(preprocessor, table)
-    boundary = validation_start - settings.preprocessing.dropped_rows
+    scaled = scaled_rows(preprocessor, left)
+    boundary = validation_start - settings.dropped_rows
     training = training_windows(scaled[:boundary], settings)
     validation = training_windows(scaled[boundary:], settings) if settings.validation else None
     model = build(settings, table.shape[1])
@@ -126,12 +129,12 @@ def _validation_start(rows: int, settings: Settings) -> int:
     validation = 0
     if settings.validation:
         validation = max(settings.span, round(settings.validation * rows))
-    needed = settings.span + settings.preprocessing.dropped_rows
+    needed = settings.span + settings.dropped_rows
     if rows - validation < needed:
         raise ValueError(
             f"values has {count(rows, 'row')}, of which {validation} are for validation, but "
             f"training needs at least {needed} (a window of {settings.span} and "
-            f"{settings.preprocessing.dropped_rows} dropped by differencing): use more data, a "
+            f"{settings.dropped_rows} dropped by season and differencing): use more data, a "
             "shorter window or validation=0"
         )
     return rows - validation

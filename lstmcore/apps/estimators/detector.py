@@ -25,17 +25,17 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     [rows, F] in the order of time, rows at equal distances; the score of a row depends on the rows
     around it, so shuffled or selected rows give other results. It scales X by itself.
 
-    A row that cannot be scored counts as normal, with the score 0 of a row without any error:
-    `detector_.errors(X)` is NaN there. These are the rows whose values are all missing, those that
+    A row that cannot be scored counts as normal, with the score 0: `detector_.errors(X)` is NaN
+    there. These are the rows whose values are all missing, those of the first season, those that
     differencing drops at the start and, for method "prediction", the `window` rows after them.
 
     Args:
-      method, window, horizon, units, activation, combine, masking, gaussian: as in
+      method, season, search, window, horizon, units, activation, combine, masking, gaussian: as in
         `anomalies.Settings`.
       epochs, batch_size, learning_rate, patience, validation, seed: likewise.
       missing, difference, scaling: as in `series.Preprocessing`.
-      row_score: `score` of `anomalies.detect`, by which a row is judged: "mean", "largest" or
-        "mahalanobis". (In scikit-learn, `score` is the name of a method.)
+      row_score: `score` of `anomalies.detect`, by which a row is judged: "adaptive", "mean",
+        "largest" or "mahalanobis". (In scikit-learn, `score` is the name of a method.)
       threshold, level: as in `anomalies.detect`.
 
     Attributes:
@@ -58,7 +58,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        method: str = "reconstruction",
+        method: str = "prediction",
+        season: int | str | None = "auto",
+        search: bool = True,
         window: int = 24,
         horizon: int = 1,
         units: int | tuple[int, ...] = (32, 16),
@@ -75,11 +77,13 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         missing: str = "refuse",
         difference: tuple[int, ...] = (),
         scaling: str = "standard",
-        row_score: str = "mean",
-        threshold: str = "maximum",
+        row_score: str = "adaptive",
+        threshold: str = "margin",
         level: float | None = None,
     ):
         self.method = method
+        self.season = season
+        self.search = search
         self.window = window
         self.horizon = horizon
         self.units = units
@@ -120,7 +124,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         parts = 2 if settings.validation else 1
         check_samples(
             table,
-            parts * settings.span + settings.preprocessing.dropped_rows,
+            parts * settings.span + settings.dropped_rows,
             f"training on windows of {settings.window}" + ", and validation," * (parts - 1),
             "use more data, a shorter window or validation=0",
         )
@@ -139,7 +143,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         return self
 
     def score_samples(self, X) -> np.ndarray:
-        """Return minus the score of each row, [rows], at most 0: the lower, the more anomalous.
+        """Return minus the score of each row, [rows]: the lower, the more anomalous.
 
         Args:
           X: [rows, F] in the order of time, at least a window of them.
@@ -153,7 +157,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         settings = self.detector_.settings
         preprocessing = settings.preprocessing
         table = as_samples(self, X, fitting=False, missing=preprocessing.missing)
-        unscored = preprocessing.dropped_rows + (settings.method == "prediction")
+        unscored = settings.dropped_rows + (settings.method == "prediction")
         check_samples(
             table,
             settings.window + unscored,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from lstmcore import checks
 from lstmcore.apps.forecasting.linear import linear_rows
-from lstmcore.apps.settings import Fraction, SeriesSettings
+from lstmcore.apps.settings import Fraction, Season, SeriesSettings
 from lstmcore.formatting import count, few, shorten
 from lstmcore.models.forecaster import Forecaster
 from lstmcore.series import arguments
@@ -43,16 +43,7 @@ def check_quantiles(name: str, value: Any) -> tuple[float, ...]:
     return quantiles
 
 
-def check_season(name: str, value: Any) -> int | str | None:
-    """Return a number of rows, or "auto"; None for 0, which is no season."""
-    if isinstance(value, str) and value == "auto":
-        return value
-    is_none = not isinstance(value, bool) and value == 0
-    return None if is_none else checks.check_count(name, value)
-
-
 Names = Annotated[tuple[str, ...], check_names, "NAMES"]
-Season = Annotated[int | str, check_season, "ROWS"]
 
 
 @dataclass(frozen=True, kw_only=True)
