@@ -232,7 +232,9 @@ def test_numbers_have_three_digits_and_a_unit(value, unit, text):
 def test_the_memory_of_a_training_step_holds_at_least_its_gates():
     cell = Cell(32, 100, 4, 128)
     gates = 4 * 4 * cell.batch * cell.time * cell.units / 2**20
-    added = python("-m", "benchmarks", "memory", "control", str(cell))  # this process has memory left
+    added = python(
+        "-m", "benchmarks", "memory", "control", str(cell)
+    )  # this process has memory left
     assert float(added) > gates
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import lstmcore as lc
 from lstmcore import series
 from lstmcore.apps.forecasting import linear
+from lstmcore.apps.forecasting.bounds import never_negative
 from lstmcore.apps.forecasting.paired import FEWEST, standardised_mean
 from lstmcore.apps.forecasting.predictor import TOO_LARGE, Trained
 from lstmcore.apps.forecasting.selection import select
@@ -112,7 +113,17 @@ def train(
         stride=stride,
         noise=_noise(model, fitted.params, validation),
         candidates=candidates,
+        nonnegative=_nonnegative(table[: split.validation.stop], names, settings),
     )
+
+
+def _nonnegative(table: np.ndarray, names: Sequence[str], settings: Settings) -> tuple[str, ...]:
+    """Return the targets that are forecast at 0 or above; columns in the order of the model."""
+    if not settings.nonnegative:
+        return ()
+    order, targets, _ = arrange(names, settings)
+    is_so = never_negative(table[:, :targets])
+    return tuple(names[place] for place, one in zip(order, is_so.tolist(), strict=False) if one)
 
 
 def _fit(
@@ -207,8 +218,8 @@ def check_rows(rows: int, settings: Settings) -> series.Split:
             f"the training part has {split.training.stop} of {count(rows, 'row')}"
             + f", {first} of which differencing drops," * bool(first)
             + f" but one window of {count(settings.window, 'row')} and a horizon of "
-            f"{settings.horizon} need {span}: use more data, a shorter window, or smaller "
-            "fractions for validation and test"
+            f"{settings.horizon} need {span}: use more data, a shorter window, or smaller parts "
+            "for validation and test"
         )
     # Checked here, because `evaluate` would find out only after training.
     season = settings.season_rows

@@ -1,0 +1,142 @@
+"""The folder of an earlier run, whose model a command uses again instead of training one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+from lstmcore._version import __version__
+from lstmcore.apps import run_folder
+from lstmcore.apps.run_folder import SETTINGS
+from lstmcore.apps.saved import MODEL, Saved
+from lstmcore.cli.options import of_model
+from lstmcore.cli.parameters import flag_of
+from lstmcore.formatting import listed
+from lstmcore.io import manifest
+from lstmcore.io.description import read_description
+from lstmcore.series import ReadOptions
+
+Model = Annotated[
+    Path | None,
+    of_model(
+        "--model",
+        metavar="FOLDER",
+        help="Use the model in the output folder of an earlier run; nothing is trained.",
+    ),
+]
+AnySaved = TypeVar("AnySaved", bound=Saved)
+
+
+class Origin(NamedTuple):
+    """The table that a model was trained on, from the settings.json beside it.
+
+    A model that was saved in Python has none, and then nothing is known.
+
+    Attributes:
+      source: its name.
+      columns: its columns; () if they are unknown.
+      reading: how it was read.
+      interval: time from one row to the next, such as "1 hour", or None.
+      trained_until: time of the last row that was trained on, from `when.moment_of`, or None.
+    """
+
+    source: str = "its training table"
+    columns: tuple[str, ...] = ()
+    reading: ReadOptions = ReadOptions()
+    interval: str | None = None
+    trained_until: str | None = None
+
+
+def refuse(folder: Path, given: Mapping[str, Any]) -> None:
+    """Refuse options that a trained model does not leave open.
+
+    Args:
+      folder: of the model.
+      given: values of such options by name; None and False were not given, except among settings,
+        which are named as they are given.
+
+    Raises:
+      ValueError: one was given.
+    """
+    if given:
+        flags = [_flag(name, value) for name, value in given.items()]
+        raise ValueError(
+            f"--model uses the model in {folder} as it was trained: leave out {listed(flags)}, or "
+            "train a new one without --model"
+        )
+
+
+def load(kind: type[AnySaved], folder: Path) -> tuple[AnySaved, Origin]:
+    """Return the model in a folder, and what is known about the table it was trained on.
+
+    Raises:
+      FileNotFoundError: there is no such folder, or it holds something else.
+      ValueError: a file is damaged, or the folder is of a later version of lstmcore.
+    """
+    try:
+        saved = kind.load(folder)
+        return saved, _origin(folder, kind)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}{_hint(folder)}") from error
+    except ValueError as error:
+        raise ValueError(f"{error}{_of_version(folder)}") from error
+
+
+def check_output(output: run_folder.Output, folder: Path) -> None:
+    """Refuse an output folder that holds the model, which the results would replace.
+
+    Raises:
+      ValueError: it does.
+    """
+    target = output.folder.resolve()
+    if target in (folder / MODEL).resolve().parents:
+        raise ValueError(
+            f"the results would replace the model in {folder}: choose another folder with --output"
+        )
+
+
+def _flag(name: str, value: Any) -> str:
+    flag = flag_of(name)
+    return flag if value is not False else f"--no-{flag.removeprefix('--')}"
+
+
+def _origin(folder: Path, kind: type[Saved]) -> Origin:
+    if not (folder / SETTINGS).exists():
+        return Origin()
+    manifest.check_parts(folder, (SETTINGS,), kind.COMMAND)
+    return read_description(folder / SETTINGS, _parse)
+
+
+def _parse(stored: dict) -> Origin:
+    interval, until = stored.get("interval"), stored.get("trained_until")
+    return Origin(
+        str(stored.get("trained_on", stored["source"])),
+        tuple(map(str, stored["columns"])),
+        ReadOptions.from_json(stored.get("reading", {})),
+        None if interval is None else str(interval),
+        None if until is None else str(until),
+    )
+
+
+def _hint(folder: Path) -> str:
+    """Return what else the folder holds, or why it is not there."""
+    if run_folder.unfinished(folder) is not None:
+        return f"; the run to {folder} has not ended: --resume continues it"
+    try:
+        holds = manifest.read(folder).kind
+        used = read_description(folder / SETTINGS, lambda stored: stored.get("model"))
+    except (OSError, ValueError):
+        return ""
+    return f"; its results are those of the model in {used}" if used else f"; it holds {holds}"
+
+
+def _of_version(folder: Path) -> str:
+    """Return the version that wrote the folder, if it is another."""
+    try:
+        version = manifest.read(folder).version
+    except (OSError, ValueError):
+        return ""
+    if version == __version__:
+        return ""
+    return f" (lstmcore {version} wrote the folder, and this is {__version__})"
