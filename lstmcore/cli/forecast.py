@@ -96,21 +96,21 @@ def forecast(  # one parameter for each option of the command
     }
     with clear_errors() as command:
         if model is not None:
-            saved_model.refuse(model, {name: one for name, one in given.items() if one} | chosen)
+            saved_model.refuse(model, given, chosen)
+            place = saved_model.choose_folder(output, OUTPUT, KIND, model, source, force)
+            command.output = place
+            _forecast_again(source, model, reading_options, place)
+            return
         place = run_folder.choose_folder(
             output, OUTPUT, KIND, resume=resume, force=force, inputs=[source]
         )
         command.output = place
-        if model is not None:
-            saved_model.check_output(place, model)
-            _forecast_again(source, model, reading_options, place)
-            return
         levels = {"quantiles": (0.1, 0.5, 0.9)} if quantiles else {}
         settings = with_chosen(PRESET, chosen | levels)
         whole, times = reading.read(source, names(columns), reading_options)
         table, future = _without_future(whole, settings)
         if test_from is not None or train_until is not None:
-            test = _test_rows(table, train_until, test_from, is_given="test" in chosen)
+            test = _test_rows(table, settings, train_until, test_from, is_given="test" in chosen)
             settings = replace(settings, test=test)
         _check(source, table, settings, folds)
         reading.introduce(source, table, times)
@@ -256,12 +256,18 @@ def _samples(settings: Settings) -> int:
 
 
 def _test_rows(
-    table: Table, train_until: str | None, test_from: str | None, *, is_given: bool
+    table: Table,
+    settings: Settings,
+    train_until: str | None,
+    test_from: str | None,
+    *,
+    is_given: bool,
 ) -> int:
     """Return how many rows the test part has that begins at, or after, a time or a row.
 
     Raises:
-      ValueError: several options say where it begins, or there is no such row.
+      ValueError: several options say where it begins, there is no such row, or too few rows come
+        before it.
     """
     if is_given or (train_until is not None and test_from is not None):
         raise ValueError(
@@ -277,6 +283,10 @@ def _test_rows(
     if not 0 < start < rows:
         part = "to train on" if start < rows else "for the test part"
         raise ValueError(f"{option} leaves none of {count(rows, 'row')} {part}")
+    try:
+        check_rows(rows, replace(settings, test=rows - start))
+    except ValueError as error:
+        raise ValueError(f"{option} is row {start} of {rows:,}, counted from 0: {error}") from error
     return rows - start
 
 

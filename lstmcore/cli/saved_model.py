@@ -48,19 +48,20 @@ class Origin(NamedTuple):
     trained_until: str | None = None
 
 
-def refuse(folder: Path, given: Mapping[str, Any]) -> None:
+def refuse(folder: Path, given: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """Refuse options that a trained model does not leave open.
 
     Args:
       folder: of the model.
-      given: values of such options by name; None and False were not given, except among settings,
-        which are named as they are given.
+      given: such options of the command by name; None and False are those that were not given.
+      settings: fields of settings that were given.
 
     Raises:
       ValueError: one was given.
     """
-    if given:
-        flags = [_flag(name, value) for name, value in given.items()]
+    every = {name: value for name, value in given.items() if value} | dict(settings)
+    if every:
+        flags = [_flag(name, value) for name, value in every.items()]
         raise ValueError(
             f"--model uses the model in {folder} as it was trained: leave out {listed(flags)}, or "
             "train a new one without --model"
@@ -78,22 +79,28 @@ def load(kind: type[AnySaved], folder: Path) -> tuple[AnySaved, Origin]:
         saved = kind.load(folder)
         return saved, _origin(folder, kind)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error}{_hint(folder)}") from error
+        raise FileNotFoundError(f"{error}{_hint(folder, kind.COMMAND)}") from error
     except ValueError as error:
         raise ValueError(f"{error}{_of_version(folder)}") from error
 
 
-def check_output(output: run_folder.Output, folder: Path) -> None:
-    """Refuse an output folder that holds the model, which the results would replace.
+def choose_folder(
+    output: Path | None, default: str, kind: str, model: Path, source: Path, force: bool
+) -> run_folder.Output:
+    """Choose the output folder as `run_folder.choose_folder` does; never that of the model.
 
     Raises:
-      ValueError: it does.
+      ValueError: the results would replace the model.
+      OSError: as `run_folder.choose_folder`.
     """
-    target = output.folder.resolve()
-    if target in (folder / MODEL).resolve().parents:
+    asked = output or Path(default)
+    if (output is not None or force) and asked.resolve() in (model / MODEL).resolve().parents:
         raise ValueError(
-            f"the results would replace the model in {folder}: choose another folder with --output"
+            f"the results would replace the model in {model}: choose another folder with --output"
         )
+    return run_folder.choose_folder(
+        output, default, kind, resume=None, force=force, inputs=[source]
+    )
 
 
 def _flag(name: str, value: Any) -> str:
@@ -119,7 +126,7 @@ def _parse(stored: dict) -> Origin:
     )
 
 
-def _hint(folder: Path) -> str:
+def _hint(folder: Path, command: str) -> str:
     """Return what else the folder holds, or why it is not there."""
     if run_folder.unfinished(folder) is not None:
         return f"; the run to {folder} has not ended: --resume continues it"
@@ -128,7 +135,9 @@ def _hint(folder: Path) -> str:
         used = read_description(folder / SETTINGS, lambda stored: stored.get("model"))
     except (OSError, ValueError):
         return ""
-    return f"; its results are those of the model in {used}" if used else f"; it holds {holds}"
+    if used:
+        return f"; its results are those of the model in {used}"
+    return "" if holds == command else f"; it holds the files of {holds}"
 
 
 def _of_version(folder: Path) -> str:

@@ -157,6 +157,7 @@ def _numbered(option: str, when: str, table: Table) -> int:
         )
     if int(when) >= rows:
         raise ValueError(
-            f"{option} {when} is after the last of {count(rows, 'row')}, which are counted from 0"
+            f"{option} {when} is no time of the table, and as the number of a row it is after the "
+            f"last of {count(rows, 'row')}, which are counted from 0"
         )
     return int(when)

@@ -27,8 +27,8 @@ class SeriesForecaster(BaseEstimator):
 
     Args:
       mode, window, horizon, targets, future_covariates, season, linear, search, units, quantiles,
-        dropout, nonnegative: as in `forecasting.Settings`. Columns without names are called column_0,
-        column_1, ...
+        dropout, nonnegative: as in `forecasting.Settings`. Columns without names are called
+        column_0, column_1, ...
       epochs, batch_size, learning_rate, patience, validation, seed: likewise.
       missing, difference, scaling: as in `series.Preprocessing`.
 
