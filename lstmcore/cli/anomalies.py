@@ -1,4 +1,7 @@
-"""`lstmcore anomalies`: from a CSV file to the anomalous events in it."""
+"""`lstmcore anomalies`: from a CSV file to the anomalous events in it.
+
+With --model, nothing is trained: an earlier detector scores another table.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from rich.markup import escape
 import lstmcore as lc
 from lstmcore.apps import run_folder
 from lstmcore.apps.anomalies.detection import Detection
-from lstmcore.cli import options, reading
+from lstmcore.cli import options, reading, saved_model, when
 from lstmcore.cli.intervals import check_intervals, shared_rows
 from lstmcore.cli.labels import labelled, trained_on_labelled, without_labels
 from lstmcore.cli.options import of_data, reads_table
@@ -19,12 +22,13 @@ from lstmcore.cli.packages import require
 from lstmcore.cli.parameters import names, takes
 from lstmcore.cli.settings_options import takes_settings, with_chosen
 from lstmcore.cli.terminal import clear_errors, console, grid, print_notes, print_written, warn
-from lstmcore.formatting import count
+from lstmcore.formatting import count, few
 from lstmcore.series import Preprocessing, ReadOptions, Table, Times
 
 KIND, OUTPUT = "lstmcore anomalies", "lstmcore-anomalies"
 PRESET = lc.anomalies.Settings(preprocessing=Preprocessing(missing="forward"))
 SHOWN_EVENTS = 20  # in the terminal; events.csv has all
+FIRST_ROWS = 0.5  # the fraction that is trained on without --train
 FEWEST_FOR_PEAKS = 500  # rows, of which 2 % are the tail that is fitted
 
 Train = Annotated[
@@ -36,7 +40,19 @@ Train = Annotated[
     ),
 ]
 TrainFraction = Annotated[
-    float, of_data(help="Without --train: the fraction of the rows, from the first, to train on.")
+    float | None,
+    of_data(
+        help="Without --train: the fraction of the rows, from the first, to train on. "
+        f"[dim]\\[default: {FIRST_ROWS}][/dim]"
+    ),
+]
+TrainUntil = Annotated[
+    str | None,
+    of_data(
+        metavar="WHEN",
+        help="The last row to train on, in place of --train-fraction: a time as in the table, or "
+        "the number of a row, counted from 0.",
+    ),
 ]
 Labels = Annotated[
     str | None,
@@ -58,6 +74,7 @@ class _Inputs(NamedTuple):
       training, training_times: the rows that are trained on.
       labels: bool [rows], rows of `table` that are known to be anomalous, or None.
       notes: sentences about columns of labels.
+      reading: how the user asked for the tables to be read.
     """
 
     source: Path
@@ -68,6 +85,7 @@ class _Inputs(NamedTuple):
     training_times: Times | None
     labels: np.ndarray | None
     notes: list[str]
+    reading: ReadOptions
 
 
 @reads_table
@@ -75,8 +93,10 @@ class _Inputs(NamedTuple):
 @takes_settings(PRESET)
 def anomalies(  # one parameter for each option of the command
     source: options.Source,
+    model: saved_model.Model = None,
     train: Train = None,
-    train_fraction: TrainFraction = 0.5,
+    train_fraction: TrainFraction = None,
+    train_until: TrainUntil = None,
     labels: Labels = None,
     columns: options.Columns = None,
     resume: options.Resume = False,
@@ -93,29 +113,48 @@ def anomalies(  # one parameter for each option of the command
     The output folder receives report.html (the series, scores, threshold,
     events and the gates around them), scores.csv, events.csv, two figures and
     the trained detector, which lc.anomalies.Detector.load reads.
+
+    With --model, an earlier detector scores this table, and nothing is trained.
     """
+    given = {
+        "columns": columns,
+        "train": train,
+        "train_fraction": train_fraction,
+        "train_until": train_until,
+        "resume": resume,
+    }
     with clear_errors() as command:
+        if model is not None:
+            saved_model.refuse(model, given, chosen)
         if labels is not None:
             require("sklearn", "anomalies", "--labels")
         if detection.threshold in ("gaussian", "peaks"):
             require("scipy", "anomalies", f"--threshold {detection.threshold}")
+        if model is not None:
+            place = saved_model.choose_folder(output, OUTPUT, KIND, model, source, force)
+            command.output = place
+            _detect_again(source, model, labels, detection, reading_options, place)
+            return
         files = [source] if train is None else [source, train]
         place = run_folder.choose_folder(
             output, OUTPUT, KIND, resume=resume, force=force, inputs=files
         )
         command.output = place
         table, times, marks, notes = _read(source, names(columns), labels, reading_options)
-        training, training_times = _training(table, times, train, train_fraction, reading_options)
+        first = _FirstRows(train_fraction, train_until)
+        training, training_times = _training(table, times, train, first, reading_options)
         check_intervals(train or source, _interval(training_times), source, _interval(times))
         settings = with_chosen(PRESET, chosen)
         known = None if labels is None else marks[labels]
         notes += trained_on_labelled(marks, train, reading_options, len(training.values))
         if known is not None and not known.any():
             notes.append(f"{labels} marks no row, so there is nothing to compare with")
-        inputs = _Inputs(source, table, times, train, training, training_times, known, notes)
+        inputs = _Inputs(
+            source, table, times, train, training, training_times, known, notes, reading_options
+        )
         _check(inputs, settings, detection.threshold)
-        first = f"the first {len(training.values):,} of them"
-        where = f"{count(len(training.values), 'row')} of {train}" if train else first
+        own = f"the first {len(training.values):,} of them"
+        where = f"{count(len(training.values), 'row')} of {train}" if train else own
         reading.introduce(source, table, times, f"; training on {where}")
         _run(inputs, settings, detection, place)
 
@@ -132,16 +171,31 @@ def _read(
     return table, times, marks, notes
 
 
+class _FirstRows(NamedTuple):
+    """Options that say how many rows to train on, of which at most one is given."""
+
+    fraction: float | None
+    until: str | None
+
+
 def _training(
     table: Table,
     times: Times | None,
     train: Path | None,
-    fraction: float,
+    first: _FirstRows,
     reading_options: ReadOptions,
 ) -> tuple[Table, Times | None]:
     """Return the rows to train on, and their times."""
+    if first.until is not None and (train is not None or first.fraction is not None):
+        raise ValueError(
+            "--train, --train-fraction and --train-until all say which rows to train on: give "
+            "--train-until alone, or leave it out"
+        )
     if train is not None:
         return reading.read(train, table.columns, reading_options)
+    if first.until is not None:
+        return table.first(when.last_row("--train-until", first.until, table) + 1), times
+    fraction = FIRST_ROWS if first.fraction is None else first.fraction
     if not 0 < fraction <= 1:
         raise ValueError(f"--train-fraction must be above 0 and at most 1, got {fraction}")
     rows = max(1, round(fraction * len(table.values)))
@@ -180,11 +234,14 @@ def _run(
 ) -> None:
     """Train, detect, write the report, and print its summary."""
     from lstmcore.apps.anomalies import report  # imports matplotlib
+    from lstmcore.study import plots
 
     table, training = inputs.table, inputs.training
     trained = {
         "columns": list(table.columns),
+        "reading": inputs.reading.to_json(),
         "trained_rows": len(training.values),
+        "trained_until": when.moment_of(inputs.training_times, len(training.values) - 1),
         "interval": _interval(inputs.training_times),
         "settings": settings.to_json(),
     }
@@ -205,6 +262,7 @@ def _run(
         )
         detector.write_parts(staging)
         run_folder.write_history(staging / "history.csv", detector.history)
+        plots.plot_loss(detector.history).savefig(staging / "loss.png", dpi=120)
         description = run_folder.versions() | trained | scored | detection.to_json()
         run_folder.write_json(staging / run_folder.SETTINGS, description)
         with console.status("scoring the series, writing the report ..."):
@@ -216,6 +274,74 @@ def _run(
             report.write(staging, data)
     _print(data)
     print_written(output.folder)
+
+
+def _detect_again(
+    source: Path,
+    folder: Path,
+    labels: str | None,
+    detection: Detection,
+    reading_options: ReadOptions,
+    output: run_folder.Output,
+) -> None:
+    """Score another table with an earlier detector, write the report, and print its summary."""
+    from lstmcore.apps.anomalies import report  # imports matplotlib
+
+    detector, origin = saved_model.load(lc.anomalies.Detector, folder)
+    columns = detector.preprocessor.columns or origin.columns
+    options_of_table = origin.reading.updated(reading_options)
+    table, times, marks, notes = _read(source, columns, labels, options_of_table)
+    check_intervals(origin.source, origin.interval, source, _interval(times))
+    _check_again(source, table, detector)
+    reading.introduce(source, table, times, f"; scored by the detector in {folder}")
+    known = None if labels is None else marks[labels]
+    if known is not None and not known.any():
+        notes.append(f"{labels} marks no row, so there is nothing to compare with")
+    description = {
+        "source": str(source),
+        "model": str(folder),
+        "columns": list(table.columns),
+        "reading": options_of_table.to_json(),
+        "rows": len(table.values),
+        "interval": _interval(times),
+        "settings": detector.settings.to_json(),
+        **detection.to_json(),
+    }
+    with output.open(warn) as staging:
+        run_folder.write_json(staging / run_folder.SETTINGS, run_folder.versions() | description)
+        with console.status("scoring the series, writing the report ..."):
+            result = lc.anomalies.detect(detector, table.values, **detection.to_json())
+            notes = reading.notes(table, times, detector.preprocessor) + notes
+            notes += saved_model.notes(folder, origin, times)
+            rows, lags = len(detector.training_errors), detector.settings.preprocessing.difference
+            notes += report.caveats(result, detection, rows, trained_on_own=False)
+            notes += report.echoes(result, lags)
+            notes += report.close_together(result, detector.settings.window)
+            data = report.ReportData(str(source), table, detector, result, known, notes)
+            report.write(staging, data)
+    _print(data)
+    print_written(output.folder)
+
+
+def _check_again(source: Path, table: Table, detector: lc.anomalies.Detector) -> None:
+    """Raise the errors of a table that a trained detector is to score."""
+    features, settings = detector.preprocessor.features, detector.settings
+    if len(table.columns) != features:
+        raise ValueError(
+            f"{source} has {count(len(table.columns), 'column')} to read ({few(table.columns)}), "
+            f"but the detector reads {features}"
+        )
+    rows, dropped = len(table.values), detector.preprocessor.dropped_rows
+    needed = settings.window + dropped + (settings.method == "prediction")
+    if rows < needed:
+        raise ValueError(
+            f"{source} has {count(rows, 'row')}, but the detector reads at least {needed} "
+            f"(windows of {settings.window}"
+            + f", after {dropped} for differences" * bool(dropped)
+            + "): use a longer table"
+        )
+    reading.check(source, table, settings.preprocessing.missing)
+    reading.check_range(source, table, detector.preprocessor)
 
 
 def _notes(

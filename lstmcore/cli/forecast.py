@@ -114,16 +114,22 @@ def forecast(  # one parameter for each option of the command
             settings = replace(settings, test=test)
         _check(source, table, settings, folds)
         reading.introduce(source, table, times)
-        _run(_Inputs(source, table, times, future), settings, folds, place)
+        inputs = _Inputs(source, table, times, future, reading_options)
+        _run(inputs, settings, folds, place)
 
 
 class _Inputs(NamedTuple):
-    """The table of a run. future: [rows after the last, covariates], the future covariates."""
+    """The table of a run.
+
+    future: [rows after the last, covariates], the future covariates
+    reading: how the user asked for it to be read
+    """
 
     source: Path
     table: Table
     times: Times | None
     future: np.ndarray
+    reading: ReadOptions
 
 
 def _run(inputs: _Inputs, settings: Settings, folds: int, output: run_folder.Output) -> None:
@@ -177,7 +183,7 @@ def _forecast_again(
     whole, times = reading.read(source, trained.columns, options_of_table)
     check_intervals(origin.source, origin.interval, source, times.interval if times else None)
     table, future = _without_future(whole, trained.settings)
-    inputs = _Inputs(source, table, times, future)
+    inputs = _Inputs(source, table, times, future, options_of_table)
     _check_again(inputs, trained)
     start, said = _tested_from(inputs, trained, origin)
     said += _unknown_future(inputs, trained)
@@ -355,10 +361,8 @@ def _notes(inputs: _Inputs, trained) -> list[str]:
 
 def _notes_again(inputs: _Inputs, trained, folder: Path, origin: saved_model.Origin) -> list[str]:
     table = inputs.table.select(arrange(inputs.table.columns, trained.settings).order)
-    last = when.text_of(inputs.times, origin.trained_until)
-    until = f", on rows up to {last}" if last else ""
     notes = reading.notes(table, inputs.times, trained.preprocessor)
-    notes.append(f"the model in {folder} was trained on {origin.source}{until}")
+    notes += saved_model.notes(folder, origin, inputs.times)
     return notes + sentences(trained.nonnegative)
 
 
@@ -383,7 +387,7 @@ def _description(inputs: _Inputs, settings: Settings) -> dict:
     return {
         "source": str(inputs.source),
         "columns": list(inputs.table.columns),
-        "reading": inputs.table.options.to_json(),
+        "reading": inputs.reading.to_json(),
         "rows": len(inputs.table.values),
         "interval": inputs.times.interval if inputs.times else None,
         "settings": settings.to_json(),

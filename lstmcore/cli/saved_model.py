@@ -10,12 +10,13 @@ from lstmcore._version import __version__
 from lstmcore.apps import run_folder
 from lstmcore.apps.run_folder import SETTINGS
 from lstmcore.apps.saved import MODEL, Saved
+from lstmcore.cli import when
 from lstmcore.cli.options import of_model
 from lstmcore.cli.parameters import flag_of
-from lstmcore.formatting import listed
+from lstmcore.formatting import count, listed
 from lstmcore.io import manifest
 from lstmcore.io.description import read_description
-from lstmcore.series import ReadOptions
+from lstmcore.series import ReadOptions, Times
 
 Model = Annotated[
     Path | None,
@@ -36,7 +37,7 @@ class Origin(NamedTuple):
     Attributes:
       source: its name.
       columns: its columns; () if they are unknown.
-      reading: how it was read.
+      reading: how the user asked for it to be read.
       interval: time from one row to the next, such as "1 hour", or None.
       trained_until: time of the last row that was trained on, from `when.moment_of`, or None.
     """
@@ -101,6 +102,20 @@ def choose_folder(
     return run_folder.choose_folder(
         output, default, kind, resume=None, force=force, inputs=[source]
     )
+
+
+def notes(folder: Path, origin: Origin, times: Times | None) -> list[str]:
+    """Return sentences on what a model was trained on, for a report on a table with these times."""
+    last = when.text_of(times, origin.trained_until)
+    until = f", on rows up to {last}" if last else ""
+    said = [f"the model in {folder} was trained on {origin.source}{until}"]
+    earlier = when.rows_until(times, origin.trained_until)
+    if earlier:
+        said.append(
+            f"{count(earlier, 'row')} of this table {'is' if earlier == 1 else 'are'} not later "
+            "than that: if the model was trained on them, it does better there than elsewhere"
+        )
+    return said
 
 
 def _flag(name: str, value: Any) -> str:

@@ -15,9 +15,10 @@ from lstmcore.formatting import count
 from lstmcore.series import Table, Times, TimesError, read_times
 from lstmcore.series.times.format import CLOCK
 
-SPANS = {  # by the last field of a time without a clock: the unit and the number of them it lasts
-    "day": ("D", 1), "yearday": ("D", 1), "weekday": ("D", 1), "week": ("D", 7),
-    "month": ("M", 1), "monthname": ("M", 1), "quarter": ("M", 3), "half": ("M", 6),
+A_DAY, A_MONTH = np.timedelta64(1, "D"), np.timedelta64(1, "M")
+SPANS: dict[str, np.timedelta64] = {  # by the last field of a time without a clock
+    "day": A_DAY, "yearday": A_DAY, "weekday": A_DAY, "week": 7 * A_DAY,
+    "month": A_MONTH, "monthname": A_MONTH, "quarter": 3 * A_MONTH, "half": 6 * A_MONTH,
 }  # fmt: skip
 
 
@@ -90,9 +91,8 @@ def _rows(option: str, when: str, table: Table) -> tuple[int, int]:
     if times is None or span is None:
         row = _numbered(option, when, table)
         return row, row
-    present = times.positions < rows  # the table may have been cut
-    positions = times.positions[present]
-    moments = times.form.clock(times.times)[present]
+    every = times.calendar.times(np.arange(rows)) if times.gaps else times.times[:rows]
+    moments = times.form.clock(every)
     not_before = np.flatnonzero(moments >= span.first)
     not_after = np.flatnonzero(
         moments <= span.first if span.stop == span.first else moments < span.stop
@@ -103,7 +103,7 @@ def _rows(option: str, when: str, table: Table) -> tuple[int, int]:
             f"{option} {when} is {where} the rows of the table, which are from {table.labels[0]} "
             f"to {table.labels[rows - 1]}"
         )
-    return int(positions[not_before[0]]), int(positions[not_after[-1]])
+    return int(not_before[0]), int(not_after[-1])
 
 
 def _span(when: str, times: Times, table: Table) -> Span | None:
@@ -129,12 +129,13 @@ def _span(when: str, times: Times, table: Table) -> Span | None:
         return None
     if read.times.dtype.kind != "M":
         year = np.datetime64(when, "Y")
-        return Span(year.astype("M8[us]"), (year + 1).astype("M8[us]"))
+        return Span(year.astype("M8[us]"), (year + np.timedelta64(1, "Y")).astype("M8[us]"))
     first, kinds = read.times[0], {part.kind for part in read.form.parts}
-    unit = next((SPANS[kind] for kind in SPANS if kind in kinds), None)
-    if unit is None or kinds & {*CLOCK, "epoch", "excel"}:
+    span = next((SPANS[kind] for kind in SPANS if kind in kinds), None)
+    if span is None or kinds & {*CLOCK, "epoch", "excel"}:
         return Span(first, first)
-    return Span(first, (first.astype(f"M8[{unit[0]}]") + unit[1]).astype("M8[us]"))
+    start = first.astype(f"M8[{np.datetime_data(span.dtype)[0]}]")
+    return Span(first, (start + span).astype("M8[us]"))
 
 
 def _is_year(when: str, times: Times) -> bool:

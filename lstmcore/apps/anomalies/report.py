@@ -63,7 +63,6 @@ def write(folder: Path, data: ReportData) -> None:
         folder / "scores.csv", [*names, "score", "flagged", "event"], _score_rows(data, outputs)
     )
     run_folder.write_csv(folder / "events.csv", EVENTS, event_rows(data))
-    plots.plot_loss(data.detector.history).savefig(folder / "loss.png", dpi=120)
     chosen = drawn_columns(data)
     figure = plots.plot_anomalies(
         table.values[:, chosen],
