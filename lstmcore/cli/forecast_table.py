@@ -34,8 +34,7 @@ def print_forecast(forecast: Forecast, labels: Sequence[str], label_name: str) -
     ]
     if len(cells) > MOST_ROWS:
         cells = [*cells[:SHOWN_ENDS], ["...", *[""] * (len(header) - 1)], *cells[-SHOWN_ENDS:]]
-    title = f"forecast of the next {count(len(labels), 'row')}"
-    grid(title if ends is None else f"{title}, interval of {LEVEL:.0%}", header, cells)
+    grid("forecast" if ends is None else f"forecast, interval of {LEVEL:.0%}", header, cells)
     if hidden := len(forecast.targets) - len(targets):
         console.print(f"{count(hidden, 'more target')} in forecast.csv\n")
 
