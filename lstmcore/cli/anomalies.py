@@ -71,10 +71,11 @@ class _Inputs(NamedTuple):
       source: name of the table that is scored.
       table, times: that table, without labels.
       train: name of the table that is trained on; None if it is the start of `source`.
-      training, training_times: the rows that are trained on.
+      training, training_times: the rows that are trained on; none with --model alone.
       labels: bool [rows], rows of `table` that are known to be anomalous, or None.
       notes: sentences about columns of labels.
       reading: how the user asked for the tables to be read.
+      start: an earlier detector, with --model.
     """
 
     source: Path
@@ -86,6 +87,7 @@ class _Inputs(NamedTuple):
     labels: np.ndarray | None
     notes: list[str]
     reading: ReadOptions
+    start: saved_model.Start | None
 
 
 @reads_table
@@ -94,6 +96,7 @@ class _Inputs(NamedTuple):
 def anomalies(  # one parameter for each option of the command
     source: options.Source,
     model: saved_model.Model = None,
+    update: saved_model.Update = False,
     train: Train = None,
     train_fraction: TrainFraction = None,
     train_until: TrainUntil = None,
@@ -114,7 +117,8 @@ def anomalies(  # one parameter for each option of the command
     events and the gates around them), scores.csv, events.csv, two figures and
     the trained detector, which lc.anomalies.Detector.load reads.
 
-    With --model, an earlier detector scores this table, and nothing is trained.
+    With --model, an earlier detector scores this table, and nothing is trained;
+    with --update as well, its training continues on the normal rows.
     """
     given = {
         "columns": columns,
@@ -124,34 +128,42 @@ def anomalies(  # one parameter for each option of the command
         "resume": resume,
     }
     with clear_errors() as command:
-        if model is not None:
-            saved_model.refuse(model, given, chosen)
+        saved_model.check_options(model, update, given, chosen)
+        is_trained = model is None or update
+        saved_model.check_output(model, output or (Path(OUTPUT) if force else None))
         if labels is not None:
             require("sklearn", "anomalies", "--labels")
         if detection.threshold in ("gaussian", "peaks"):
             require("scipy", "anomalies", f"--threshold {detection.threshold}")
-        if model is not None:
-            place = saved_model.choose_folder(output, OUTPUT, KIND, model, source, force)
-            command.output = place
-            _detect_again(source, model, labels, detection, reading_options, place)
-            return
         files = [source] if train is None else [source, train]
+        can_resume = resume if is_trained else None
         place = run_folder.choose_folder(
-            output, OUTPUT, KIND, resume=resume, force=force, inputs=files
+            output, OUTPUT, KIND, resume=can_resume, force=force, inputs=files
         )
         command.output = place
-        table, times, marks, notes = _read(source, names(columns), labels, reading_options)
+        start, asked = saved_model.start(lc.anomalies.Detector, model), names(columns)
+        if start is not None:
+            reading_options = start.origin.reading.updated(reading_options)
+            asked = start.model.preprocessor.columns or start.origin.columns
+        table, times, marks, notes = _read(source, asked, labels, reading_options)
+        if start is not None:
+            _check_again(source, table, times, start)
+        known = None if labels is None else marks[labels]
+        if known is not None and not known.any():
+            notes.append(f"{labels} marks no row, so there is nothing to compare with")
+        none = table.first(0)
+        inputs = _Inputs(
+            source, table, times, None, none, None, known, notes, reading_options, start
+        )
+        if not is_trained:
+            _detect_again(inputs, detection, place)
+            return
         first = _FirstRows(train_fraction, train_until)
         training, training_times = _training(table, times, train, first, reading_options)
         check_intervals(train or source, _interval(training_times), source, _interval(times))
-        settings = with_chosen(PRESET, chosen)
-        known = None if labels is None else marks[labels]
+        settings = with_chosen(saved_model.preset(PRESET, start), chosen)
         notes += trained_on_labelled(marks, train, reading_options, len(training.values))
-        if known is not None and not known.any():
-            notes.append(f"{labels} marks no row, so there is nothing to compare with")
-        inputs = _Inputs(
-            source, table, times, train, training, training_times, known, notes, reading_options
-        )
+        inputs = inputs._replace(train=train, training=training, training_times=training_times)
         _check(inputs, settings, detection.threshold)
         own = f"the first {len(training.values):,} of them"
         where = f"{count(len(training.values), 'row')} of {train}" if train else own
@@ -244,6 +256,7 @@ def _run(
         "trained_until": when.moment_of(inputs.training_times, len(training.values) - 1),
         "interval": _interval(inputs.training_times),
         "settings": settings.to_json(),
+        **saved_model.updated(inputs.start),
     }
     scored = {
         "source": str(inputs.source),
@@ -256,6 +269,7 @@ def _run(
         detector = lc.anomalies.train(
             training.values,
             settings,
+            start=inputs.start.model if inputs.start else None,
             progress=True,
             checkpoint=staging / run_folder.CHECKPOINT,
             resume=bool(output.resume),
@@ -276,32 +290,19 @@ def _run(
     print_written(output.folder)
 
 
-def _detect_again(
-    source: Path,
-    folder: Path,
-    labels: str | None,
-    detection: Detection,
-    reading_options: ReadOptions,
-    output: run_folder.Output,
-) -> None:
+def _detect_again(inputs: _Inputs, detection: Detection, output: run_folder.Output) -> None:
     """Score another table with an earlier detector, write the report, and print its summary."""
     from lstmcore.apps.anomalies import report  # imports matplotlib
 
-    detector, origin = saved_model.load(lc.anomalies.Detector, folder)
-    columns = detector.preprocessor.columns or origin.columns
-    options_of_table = origin.reading.updated(reading_options)
-    table, times, marks, notes = _read(source, columns, labels, options_of_table)
-    check_intervals(origin.source, origin.interval, source, _interval(times))
-    _check_again(source, table, detector)
+    assert inputs.start is not None
+    folder, detector, _ = inputs.start
+    source, table, times = inputs.source, inputs.table, inputs.times
     reading.introduce(source, table, times, f"; scored by the detector in {folder}")
-    known = None if labels is None else marks[labels]
-    if known is not None and not known.any():
-        notes.append(f"{labels} marks no row, so there is nothing to compare with")
     description = {
         "source": str(source),
         "model": str(folder),
         "columns": list(table.columns),
-        "reading": options_of_table.to_json(),
+        "reading": inputs.reading.to_json(),
         "rows": len(table.values),
         "interval": _interval(times),
         "settings": detector.settings.to_json(),
@@ -311,20 +312,17 @@ def _detect_again(
         run_folder.write_json(staging / run_folder.SETTINGS, run_folder.versions() | description)
         with console.status("scoring the series, writing the report ..."):
             result = lc.anomalies.detect(detector, table.values, **detection.to_json())
-            notes = reading.notes(table, times, detector.preprocessor) + notes
-            notes += saved_model.notes(folder, origin, times)
-            rows, lags = len(detector.training_errors), detector.settings.preprocessing.difference
-            notes += report.caveats(result, detection, rows, trained_on_own=False)
-            notes += report.echoes(result, lags)
-            notes += report.close_together(result, detector.settings.window)
-            data = report.ReportData(str(source), table, detector, result, known, notes)
+            notes = _notes(inputs, detector, result, detection)
+            data = report.ReportData(str(source), table, detector, result, inputs.labels, notes)
             report.write(staging, data)
     _print(data)
     print_written(output.folder)
 
 
-def _check_again(source: Path, table: Table, detector: lc.anomalies.Detector) -> None:
+def _check_again(source: Path, table: Table, times: Times | None, start: saved_model.Start) -> None:
     """Raise the errors of a table that a trained detector is to score."""
+    detector, origin = start.model, start.origin
+    check_intervals(origin.source, origin.interval, source, _interval(times))
     features, settings = detector.preprocessor.features, detector.settings
     if len(table.columns) != features:
         raise ValueError(
@@ -355,8 +353,9 @@ def _notes(
     notes = reading.notes(inputs.table, inputs.times, detector.preprocessor) + inputs.notes
     if inputs.train is not None:
         notes += shared_rows(inputs.train, inputs.training_times, inputs.times)
-    rows, is_own = len(inputs.training.values), inputs.train is None
-    notes += caveats(result, detection, rows, is_own)
+    notes += saved_model.notes(inputs.start, inputs.times)
+    is_own = inputs.train is None and len(inputs.training.values) > 0
+    notes += caveats(result, detection, len(detector.training_errors), is_own)
     notes += echoes(result, detector.settings.preprocessing.difference)
     return notes + close_together(result, detector.settings.window)
 

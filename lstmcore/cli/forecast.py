@@ -63,6 +63,7 @@ TestFrom = Annotated[
 def forecast(  # one parameter for each option of the command
     source: options.Source,
     model: saved_model.Model = None,
+    update: saved_model.Update = False,
     columns: options.Columns = None,
     quantiles: Quantiles = False,
     train_until: TrainUntil = None,
@@ -84,7 +85,7 @@ def forecast(  # one parameter for each option of the command
     which lc.forecasting.Trained.load reads.
 
     With --model, an earlier model forecasts the rows after the last of this table,
-    and nothing is trained.
+    and nothing is trained; with --update as well, its training continues.
     """
     given = {
         "columns": columns,
@@ -95,34 +96,55 @@ def forecast(  # one parameter for each option of the command
         "resume": resume,
     }
     with clear_errors() as command:
-        if model is not None:
-            saved_model.refuse(model, given, chosen)
-            place = saved_model.choose_folder(output, OUTPUT, KIND, model, source, force)
-            command.output = place
-            _forecast_again(source, model, reading_options, place)
-            return
+        saved_model.check_options(model, update, given, chosen)
+        is_trained = model is None or update
+        saved_model.check_output(model, output or (Path(OUTPUT) if force else None))
+        can_resume = resume if is_trained else None
         place = run_folder.choose_folder(
-            output, OUTPUT, KIND, resume=resume, force=force, inputs=[source]
+            output, OUTPUT, KIND, resume=can_resume, force=force, inputs=[source]
         )
         command.output = place
+        start = saved_model.start(lc.forecasting.Trained, model)
+        inputs = _read(source, names(columns), reading_options, start)
+        if not is_trained:
+            _forecast_again(inputs, place)
+            return
         levels = {"quantiles": (0.1, 0.5, 0.9)} if quantiles else {}
-        settings = with_chosen(PRESET, chosen | levels)
-        whole, times = reading.read(source, names(columns), reading_options)
-        table, future = _without_future(whole, settings)
+        settings = with_chosen(saved_model.preset(PRESET, start), chosen | levels)
+        inputs = _without_future(inputs, settings)
         if test_from is not None or train_until is not None:
-            test = _test_rows(table, settings, train_until, test_from, is_given="test" in chosen)
+            is_given = "test" in chosen
+            test = _test_rows(inputs.table, settings, train_until, test_from, is_given=is_given)
             settings = replace(settings, test=test)
-        _check(source, table, settings, folds)
-        reading.introduce(source, table, times)
-        inputs = _Inputs(source, table, times, future, reading_options)
+        _check(source, inputs.table, settings, folds)
+        reading.introduce(source, inputs.table, inputs.times)
         _run(inputs, settings, folds, place)
+
+
+def _read(
+    source: Path,
+    columns: tuple[str, ...],
+    reading_options: ReadOptions,
+    start: saved_model.Start | None,
+) -> _Inputs:
+    """Read the table, as that of an earlier model if there is one."""
+    if start is not None:
+        columns = start.model.columns
+        reading_options = start.origin.reading.updated(reading_options)
+    table, times = reading.read(source, columns, reading_options)
+    if start is not None and times is not None:
+        origin = start.origin
+        check_intervals(origin.source, origin.interval, source, times.interval)
+    return _Inputs(source, table, times, np.zeros((0, 0)), reading_options, start)
 
 
 class _Inputs(NamedTuple):
     """The table of a run.
 
-    future: [rows after the last, covariates], the future covariates
+    table: up to the last row of its targets
+    future: [rows after that, covariates], the future covariates
     reading: how the user asked for it to be read
+    start: an earlier model, with --model
     """
 
     source: Path
@@ -130,6 +152,7 @@ class _Inputs(NamedTuple):
     times: Times | None
     future: np.ndarray
     reading: ReadOptions
+    start: saved_model.Start | None
 
 
 def _run(inputs: _Inputs, settings: Settings, folds: int, output: run_folder.Output) -> None:
@@ -139,12 +162,14 @@ def _run(inputs: _Inputs, settings: Settings, folds: int, output: run_folder.Out
     table, times = inputs.table, inputs.times
     with output.open(warn) as staging:
         end = check_rows(len(table.values), settings).validation.stop
-        until = {"trained_until": when.moment_of(times, end - 1)}
-        run_folder.record_settings(staging, _description(inputs, settings) | until)
+        description = _description(inputs, settings) | saved_model.updated(inputs.start)
+        description["trained_until"] = when.moment_of(times, end - 1)
+        run_folder.record_settings(staging, description)
         trained = lc.forecasting.train(
             table.values,
             table.columns,
             settings,
+            start=inputs.start.model if inputs.start else None,
             progress=True,
             checkpoint=staging / run_folder.CHECKPOINT,
             resume=bool(output.resume),
@@ -172,18 +197,14 @@ def _run(inputs: _Inputs, settings: Settings, folds: int, output: run_folder.Out
     print_written(output.folder)
 
 
-def _forecast_again(
-    source: Path, folder: Path, reading_options: ReadOptions, output: run_folder.Output
-) -> None:
+def _forecast_again(inputs: _Inputs, output: run_folder.Output) -> None:
     """Forecast another table with an earlier model, write the report, and print its summary."""
     from lstmcore.apps.forecasting import report  # imports matplotlib
 
-    trained, origin = saved_model.load(lc.forecasting.Trained, folder)
-    options_of_table = origin.reading.updated(reading_options)
-    whole, times = reading.read(source, trained.columns, options_of_table)
-    check_intervals(origin.source, origin.interval, source, times.interval if times else None)
-    table, future = _without_future(whole, trained.settings)
-    inputs = _Inputs(source, table, times, future, options_of_table)
+    assert inputs.start is not None
+    folder, trained, origin = inputs.start
+    inputs = _without_future(inputs, trained.settings)
+    source, table, times = inputs.source, inputs.table, inputs.times
     _check_again(inputs, trained)
     start, said = _tested_from(inputs, trained, origin)
     said += _unknown_future(inputs, trained)
@@ -204,9 +225,9 @@ def _forecast_again(
                 else trained.evaluate(table.values, start=start, samples=samples),
                 None,
                 _forecast(trained, inputs, samples),
-                future,
+                inputs.future,
                 _future_labels(table, times, trained.model.horizon),
-                _notes_again(inputs, trained, folder, origin) + said,
+                _notes_again(inputs, trained) + said,
                 is_new=True,
             )
             report.write(staging, data)
@@ -296,17 +317,18 @@ def _test_rows(
     return rows - start
 
 
-def _without_future(data: Table, settings: Settings) -> tuple[Table, np.ndarray]:
-    """Return (the table up to its last target, the future covariates after that)."""
+def _without_future(inputs: _Inputs, settings: Settings) -> _Inputs:
+    """Return the table up to its last target, and the future covariates after that."""
+    data = inputs.table
     arrange(data.columns, settings)  # raises for unknown names
     if not settings.future_covariates:
-        return data, np.zeros((0, 0))
+        return inputs
     places = [data.columns.index(name) for name in settings.future_covariates]
     others = np.setdiff1d(np.arange(len(data.columns)), places)
     known = np.flatnonzero(np.isfinite(data.values[:, others]).any(axis=1))
     end = int(known[-1]) + 1 if len(known) else 0
     future = data.values[end:, places]
-    return data.first(end), future
+    return inputs._replace(table=data.first(end), future=future)
 
 
 def _check(source: Path, data: Table, settings: Settings, folds: int) -> None:
@@ -353,17 +375,17 @@ def _notes(inputs: _Inputs, trained) -> list[str]:
     if len(trained.candidates) < 2:  # or the differences were chosen already
         notes += reading.stationary(ordered, trained.preprocessor, end)
     notes += reading.beyond(ordered, trained.preprocessor, end)
+    notes += saved_model.notes(inputs.start, inputs.times)
     notes += trained.choices()
     if trained.stride > 1:
         notes.append(f"of the training windows, one in {trained.stride} was used")
     return notes + _unknown_future(inputs, trained)
 
 
-def _notes_again(inputs: _Inputs, trained, folder: Path, origin: saved_model.Origin) -> list[str]:
+def _notes_again(inputs: _Inputs, trained) -> list[str]:
     table = inputs.table.select(arrange(inputs.table.columns, trained.settings).order)
     notes = reading.notes(table, inputs.times, trained.preprocessor)
-    notes += saved_model.notes(folder, origin, inputs.times)
-    return notes + sentences(trained.nonnegative)
+    return notes + saved_model.notes(inputs.start, inputs.times) + sentences(trained.nonnegative)
 
 
 def _unknown_future(inputs: _Inputs, trained) -> list[str]:

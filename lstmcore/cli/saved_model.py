@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -10,6 +11,7 @@ from lstmcore._version import __version__
 from lstmcore.apps import run_folder
 from lstmcore.apps.run_folder import SETTINGS
 from lstmcore.apps.saved import MODEL, Saved
+from lstmcore.apps.settings import SeriesSettings
 from lstmcore.cli import when
 from lstmcore.cli.options import of_model
 from lstmcore.cli.parameters import flag_of
@@ -18,6 +20,11 @@ from lstmcore.io import manifest
 from lstmcore.io.description import read_description
 from lstmcore.series import ReadOptions, Times
 
+UPDATE_EPOCHS = 5
+UPDATABLE = {  # options of the training alone, which --update leaves open
+    "epochs", "batch_size", "learning_rate", "patience", "validation", "test", "seed",
+    "train", "train_fraction", "train_until", "test_from", "resume",
+}  # fmt: skip
 Model = Annotated[
     Path | None,
     of_model(
@@ -26,7 +33,16 @@ Model = Annotated[
         help="Use the model in the output folder of an earlier run; nothing is trained.",
     ),
 ]
+Update = Annotated[
+    bool,
+    of_model(
+        "--update",
+        help="With --model: continue its training on this table, for "
+        f"{UPDATE_EPOCHS} epochs if --epochs does not say otherwise, as a new model.",
+    ),
+]
 AnySaved = TypeVar("AnySaved", bound=Saved)
+AnySettings = TypeVar("AnySettings", bound=SeriesSettings)
 
 
 class Origin(NamedTuple):
@@ -49,23 +65,41 @@ class Origin(NamedTuple):
     trained_until: str | None = None
 
 
-def refuse(folder: Path, given: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+class Start(NamedTuple):
+    """An earlier model, whose training continues. model: what the folder holds."""
+
+    folder: Path
+    model: Any
+    origin: Origin
+
+
+def check_options(
+    folder: Path | None, update: bool, given: Mapping[str, Any], settings: Mapping[str, Any]
+) -> None:
     """Refuse options that a trained model does not leave open.
 
     Args:
-      folder: of the model.
+      folder: of the model; None without --model.
+      update: whether its training is to continue.
       given: such options of the command by name; None and False are those that were not given.
       settings: fields of settings that were given.
 
     Raises:
-      ValueError: one was given.
+      ValueError: one was given, or --update without --model.
     """
+    if folder is None:
+        if update:
+            raise ValueError(
+                "--update continues the training of an earlier model: name its folder with --model"
+            )
+        return
     every = {name: value for name, value in given.items() if value} | dict(settings)
-    if every:
-        flags = [_flag(name, value) for name, value in every.items()]
+    kept = [name for name in every if not (update and name in UPDATABLE)]
+    if kept:
+        flags = listed([_flag(name, every[name]) for name in kept])
         raise ValueError(
-            f"--model uses the model in {folder} as it was trained: leave out {listed(flags)}, or "
-            "train a new one without --model"
+            f"--model uses the model in {folder} as it was trained: leave out {flags}, or train a "
+            "new one without --model"
         )
 
 
@@ -85,27 +119,42 @@ def load(kind: type[AnySaved], folder: Path) -> tuple[AnySaved, Origin]:
         raise ValueError(f"{error}{_of_version(folder)}") from error
 
 
-def choose_folder(
-    output: Path | None, default: str, kind: str, model: Path, source: Path, force: bool
-) -> run_folder.Output:
-    """Choose the output folder as `run_folder.choose_folder` does; never that of the model.
+def check_output(model: Path | None, asked: Path | None) -> None:
+    """Refuse an output folder that holds the model, which the results would replace.
+
+    Args:
+      model: folder of the model, or None.
+      asked: the output folder; None if it will be a new one.
 
     Raises:
-      ValueError: the results would replace the model.
-      OSError: as `run_folder.choose_folder`.
+      ValueError: it does.
     """
-    asked = output or Path(default)
-    if (output is not None or force) and asked.resolve() in (model / MODEL).resolve().parents:
+    if model and asked and asked.resolve() in (model / MODEL).resolve().parents:
         raise ValueError(
             f"the results would replace the model in {model}: choose another folder with --output"
         )
-    return run_folder.choose_folder(
-        output, default, kind, resume=None, force=force, inputs=[source]
-    )
 
 
-def notes(folder: Path, origin: Origin, times: Times | None) -> list[str]:
+def start(kind: type[Saved], folder: Path | None) -> Start | None:
+    """Return the model in a folder, which `load` reads; None without one."""
+    return None if folder is None else Start(folder, *load(kind, folder))
+
+
+def preset(usual: AnySettings, start: Start | None) -> AnySettings:
+    """Return the settings from which a training starts: the usual ones, or those of the model."""
+    return usual if start is None else replace(start.model.settings, epochs=UPDATE_EPOCHS)
+
+
+def updated(start: Start | None) -> dict[str, str]:
+    """Return what settings.json says of the model whose training was continued, if there is one."""
+    return {} if start is None else {"updated": str(start.folder)}
+
+
+def notes(start: Start | None, times: Times | None) -> list[str]:
     """Return sentences on what a model was trained on, for a report on a table with these times."""
+    if start is None:
+        return []
+    folder, _, origin = start
     last = when.text_of(times, origin.trained_until)
     until = f", on rows up to {last}" if last else ""
     said = [f"the model in {folder} was trained on {origin.source}{until}"]

@@ -25,6 +25,7 @@ def train(
     values,
     settings: Settings | None = None,
     *,
+    start: Detector | None = None,
     callback: Callable | None = None,
     progress: bool = False,
     checkpoint: str | os.PathLike | None = None,
@@ -36,7 +37,9 @@ def train(
       values: numbers [rows, F] or [rows], in the order of time: an array, a data frame or a dict of
         columns, whose names the detector keeps. Times of a data frame must rise by equal steps.
         Anomalies among the rows are learned as normal, and raise the thresholds.
-      settings: None takes `Settings()`.
+      settings: None takes `Settings()`, or those of `start`.
+      start: an earlier detector to continue from, with normal rows of the same columns: its weights
+        and preprocessing are kept. Thresholds follow from the errors of these rows.
       callback, progress, checkpoint, resume: as in `lc.fit`.
 
     Returns:
@@ -44,7 +47,7 @@ def train(
 
     Raises:
       ValueError: too few rows for a window in the training part or in the validation part, times
-        at irregular steps, or values that the preprocessing refuses.
+        at irregular steps, values that the preprocessing refuses, or a model other than `start`'s.
       ValueError, TypeError, NonFiniteLossError, KeyboardInterrupt: as in `lc.fit`.
 
     Examples:
@@ -54,23 +57,37 @@ def train(
       >>> detector.training_errors.shape, detector.validation_start
       ((200, 1), 180)
     """
-    settings = Settings() if settings is None else settings
+    settings = settings or (Settings() if start is None else start.settings)
     check_row_times(values, "values")
-    table = as_table(values, name="values")
-    validation_start = _validation_start(len(table), settings)
-    preprocessor = settings.preprocessing.fit(table, rows=validation_start)
-    preprocessor = preprocessor._replace(columns=column_names(values))
+    if start is None:
+        table = as_table(values, name="values")
+        validation_start = _validation_start(len(table), settings)
+        preprocessor = settings.preprocessing.fit(table, rows=validation_start)
+        preprocessor = preprocessor._replace(columns=column_names(values))
+    else:
+        table, preprocessor = start.table(values), start.preprocessor
+        validation_start = _validation_start(len(table), settings)
     scaled = scaled_rows(preprocessor, table)
     boundary = validation_start - settings.preprocessing.dropped_rows
     training = training_windows(scaled[:boundary], settings)
     validation = training_windows(scaled[boundary:], settings) if settings.validation else None
     model = build(settings, table.shape[1])
+    if start is not None and (model, settings.preprocessing) != (
+        start.model,
+        start.settings.preprocessing,
+    ):
+        raise ValueError(
+            "settings describe another model or preprocessing than those of start: leave them out, "
+            "or change those of the training alone, as in dataclasses.replace(start.settings, "
+            "epochs=5)"
+        )
     result = fit_model(
         model,
         settings,
         _loss(model, replace(settings, seed=0)),
         training,
         validation,
+        start=lambda drawn: drawn if start is None else start.params,
         callback=callback,
         progress=progress,
         checkpoint=checkpoint,
