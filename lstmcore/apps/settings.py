@@ -30,6 +30,19 @@ def check_fraction(name: str, value: Any) -> float:
     return number
 
 
+def check_part(name: str, value: Any) -> float:
+    """Return a fraction of the rows, from 0 on and below 1, or a whole number of rows."""
+    number = checks.check_number(name, value)
+    if number >= 1 and number.is_integer():
+        return checks.check_count(name, int(number))
+    if not 0 <= number < 1:
+        raise ValueError(
+            f"{name} must be a fraction of the rows, at least 0 and below 1, or a whole number of "
+            f"them, got {value}"
+        )
+    return number
+
+
 def check_positive(name: str, value: Any) -> float:
     """Return a finite number above 0."""
     number = checks.check_number(name, value)
@@ -74,6 +87,7 @@ Sizes = Annotated[tuple[int, ...], checks.check_units, "SIZES"]
 Stride = Annotated[int | str, check_stride, "ROWS"]
 Season = Annotated[int | str, check_season, "ROWS"]
 Fraction = Annotated[float, check_fraction]
+Part = Annotated[float, check_part, "PART"]
 Positive = Annotated[float, check_positive]
 Deviation = Annotated[float, check_deviation]
 AnyRows = Annotated[int, partial(checks.check_count, minimum=0), "ROWS"]

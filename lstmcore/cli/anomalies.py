@@ -1,4 +1,7 @@
-"""`lstmcore anomalies`: from a CSV file to the anomalous events in it."""
+"""`lstmcore anomalies`: from a CSV file to the anomalous events in it.
+
+With --model, nothing is trained: an earlier detector scores another table.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from lstmcore.apps import run_folder
 from lstmcore.apps.anomalies.detection import Detection
 from lstmcore.apps.anomalies.detector import without_season
 from lstmcore.apps.anomalies.settings import choose
-from lstmcore.cli import options, reading
+from lstmcore.cli import options, reading, saved_model, when
 from lstmcore.cli.intervals import check_intervals, shared_rows
 from lstmcore.cli.labels import labelled, trained_on_labelled, without_labels
 from lstmcore.cli.options import of_data, of_evaluation, reads_table
@@ -21,12 +24,13 @@ from lstmcore.cli.packages import require
 from lstmcore.cli.parameters import names, takes
 from lstmcore.cli.settings_options import takes_settings, with_chosen
 from lstmcore.cli.terminal import clear_errors, console, grid, print_notes, print_written, warn
-from lstmcore.formatting import count
+from lstmcore.formatting import count, few
 from lstmcore.series import Preprocessing, ReadOptions, Table, Times
 
 KIND, OUTPUT = "lstmcore anomalies", "lstmcore-anomalies"
 PRESET = lc.anomalies.Settings(preprocessing=Preprocessing(missing="forward"))
 SHOWN_EVENTS = 20  # in the terminal; events.csv has all
+FIRST_ROWS = 0.5  # the fraction that is trained on without --train
 FEWEST_FOR_PEAKS = 500  # rows, of which 2 % are the tail that is fitted
 
 Train = Annotated[
@@ -38,7 +42,19 @@ Train = Annotated[
     ),
 ]
 TrainFraction = Annotated[
-    float, of_data(help="Without --train: the fraction of the rows, from the first, to train on.")
+    float | None,
+    of_data(
+        help="Without --train: the fraction of the rows, from the first, to train on. "
+        f"[dim]\\[default: {FIRST_ROWS}][/dim]"
+    ),
+]
+TrainUntil = Annotated[
+    str | None,
+    of_data(
+        metavar="WHEN",
+        help="The last row to train on, in place of --train-fraction: a time as in the table, or "
+        "the number of a row, counted from 0.",
+    ),
 ]
 Labels = Annotated[
     str | None,
@@ -65,9 +81,11 @@ class _Inputs(NamedTuple):
       source: name of the table that is scored.
       table, times: that table, without labels.
       train: name of the table that is trained on; None if it is the start of `source`.
-      training, training_times: the rows that are trained on.
+      training, training_times: the rows that are trained on; none with --model alone.
       labels: bool [rows], rows of `table` that are known to be anomalous, or None.
       notes: sentences about columns of labels.
+      reading: how the user asked for the tables to be read.
+      start: an earlier detector, with --model.
     """
 
     source: Path
@@ -78,6 +96,8 @@ class _Inputs(NamedTuple):
     training_times: Times | None
     labels: np.ndarray | None
     notes: list[str]
+    reading: ReadOptions
+    start: saved_model.Start | None
 
 
 @reads_table
@@ -85,8 +105,11 @@ class _Inputs(NamedTuple):
 @takes_settings(PRESET)
 def anomalies(  # one parameter for each option of the command
     source: options.Source,
+    model: saved_model.Model = None,
+    update: saved_model.Update = False,
     train: Train = None,
-    train_fraction: TrainFraction = 0.5,
+    train_fraction: TrainFraction = None,
+    train_until: TrainUntil = None,
     labels: Labels = None,
     columns: options.Columns = None,
     rivals: Rivals = True,
@@ -105,29 +128,58 @@ def anomalies(  # one parameter for each option of the command
     events and the gates around them), scores.csv, events.csv, two figures and
     the trained detector, which lc.anomalies.Detector.load reads. rivals.csv has
     the scores of simple detectors.
+
+    With --model, an earlier detector scores this table, and nothing is trained;
+    with --update as well, its training continues on the normal rows.
     """
+    given = {
+        "columns": columns,
+        "train": train,
+        "train_fraction": train_fraction,
+        "train_until": train_until,
+        "resume": resume,
+    }
     with clear_errors() as command:
+        saved_model.check_options(model, update, given, chosen)
+        is_trained = model is None or update
+        saved_model.check_output(model, output or (Path(OUTPUT) if force else None))
         if detection.threshold in ("gaussian", "peaks"):
             require("scipy", "anomalies", f"--threshold {detection.threshold}")
         files = [source] if train is None else [source, train]
+        can_resume = resume if is_trained else None
         place = run_folder.choose_folder(
-            output, OUTPUT, KIND, resume=resume, force=force, inputs=files
+            output, OUTPUT, KIND, resume=can_resume, force=force, inputs=files
         )
         command.output = place
-        table, times, marks, notes = _read(source, names(columns), labels, reading_options)
-        training, training_times = _training(table, times, train, train_fraction, reading_options)
-        check_intervals(train or source, _interval(training_times), source, _interval(times))
-        settings = with_chosen(PRESET, chosen)
+        start, asked = saved_model.start(lc.anomalies.Detector, model), names(columns)
+        if start is not None:
+            reading_options = start.origin.reading.updated(reading_options)
+            asked = start.model.preprocessor.columns or start.origin.columns
+        table, times, marks, notes = _read(source, asked, labels, reading_options)
+        if start is not None:
+            _check_again(source, table, times, start)
         known = None if labels is None else marks[labels]
-        notes += trained_on_labelled(marks, train, reading_options, len(training.values))
         if known is not None and not known.any():
             notes.append(f"{labels} marks no row, so there is nothing to compare with")
+        none = table.first(0)
+        inputs = _Inputs(
+            source, table, times, None, none, None, known, notes, reading_options, start
+        )
+        if not is_trained:
+            _detect_again(inputs, detection, place)
+            return
+        first = _FirstRows(train_fraction, train_until)
+        training, training_times = _training(table, times, train, first, reading_options)
+        check_intervals(train or source, _interval(training_times), source, _interval(times))
+        settings = with_chosen(saved_model.preset(PRESET, start), chosen)
         reading.check(train or source, training, settings.preprocessing.missing)
-        settings = choose(settings, training.values, len(table.values))
-        inputs = _Inputs(source, table, times, train, training, training_times, known, notes)
+        if start is None:
+            settings = choose(settings, training.values, len(table.values))
+        notes += trained_on_labelled(marks, train, reading_options, len(training.values))
+        inputs = inputs._replace(train=train, training=training, training_times=training_times)
         _check(inputs, settings, detection.threshold)
-        first = f"the first {len(training.values):,} of them"
-        where = f"{count(len(training.values), 'row')} of {train}" if train else first
+        own = f"the first {len(training.values):,} of them"
+        where = f"{count(len(training.values), 'row')} of {train}" if train else own
         reading.introduce(source, table, times, f"; training on {where}")
         _run(inputs, settings, detection, place, rivals)
 
@@ -144,16 +196,31 @@ def _read(
     return table, times, marks, notes
 
 
+class _FirstRows(NamedTuple):
+    """Options that say how many rows to train on, of which at most one is given."""
+
+    fraction: float | None
+    until: str | None
+
+
 def _training(
     table: Table,
     times: Times | None,
     train: Path | None,
-    fraction: float,
+    first: _FirstRows,
     reading_options: ReadOptions,
 ) -> tuple[Table, Times | None]:
     """Return the rows to train on, and their times."""
+    if first.until is not None and (train is not None or first.fraction is not None):
+        raise ValueError(
+            "--train, --train-fraction and --train-until all say which rows to train on: give "
+            "--train-until alone, or leave it out"
+        )
     if train is not None:
         return reading.read(train, table.columns, reading_options)
+    if first.until is not None:
+        return table.first(when.last_row("--train-until", first.until, table) + 1), times
+    fraction = FIRST_ROWS if first.fraction is None else first.fraction
     if not 0 < fraction <= 1:
         raise ValueError(f"--train-fraction must be above 0 and at most 1, got {fraction}")
     rows = max(1, round(fraction * len(table.values)))
@@ -176,14 +243,22 @@ def _check(inputs: _Inputs, settings: lc.anomalies.Settings, threshold: str) -> 
             + ": use more data or a shorter window"
         )
     if len(training.values) > settings.dropped_rows:
-        normal, left = (without_season(settings, t.values) for t in (training, table))
-        shown = table._replace(values=left, labels=table.labels[settings.season_rows :])
-        reading.check_range(source, shown, settings.preprocessing.fit(normal))
+        normal = without_season(settings, training.values)
+        _check_range(source, table, settings, settings.preprocessing.fit(normal))
     if threshold == "peaks" and len(training.values) < FEWEST_FOR_PEAKS:
         raise ValueError(
             f"--threshold peaks needs at least {FEWEST_FOR_PEAKS} rows to train on, and there are "
             f"{len(training.values)}: use --threshold quantile"
         )
+
+
+def _check_range(
+    source: Path, table: Table, settings: lc.anomalies.Settings, preprocessor: Preprocessor
+) -> None:
+    """Refuse values that the model cannot read."""
+    left, season = without_season(settings, table.values), settings.season_rows
+    shown = table._replace(values=left, labels=table.labels[season:])
+    reading.check_range(source, shown, preprocessor)
 
 
 def _run(
@@ -195,13 +270,17 @@ def _run(
 ) -> None:
     """Train, detect, write the report, and print its summary."""
     from lstmcore.apps.anomalies import report  # imports matplotlib
+    from lstmcore.study import plots
 
     table, training = inputs.table, inputs.training
     trained = {
         "columns": list(table.columns),
+        "reading": inputs.reading.to_json(),
         "trained_rows": len(training.values),
+        "trained_until": when.moment_of(inputs.training_times, len(training.values) - 1),
         "interval": _interval(inputs.training_times),
         "settings": settings.to_json(),
+        **saved_model.updated(inputs.start),
     }
     scored = {
         "source": str(inputs.source),
@@ -214,12 +293,14 @@ def _run(
         detector = lc.anomalies.train(
             training.values,
             settings,
+            start=inputs.start.model if inputs.start else None,
             progress=True,
             checkpoint=staging / run_folder.CHECKPOINT,
             resume=bool(output.resume),
         )
         detector.write_parts(staging)
         run_folder.write_history(staging / "history.csv", detector.history)
+        plots.plot_loss(detector.history).savefig(staging / "loss.png", dpi=120)
         description = run_folder.versions() | trained | scored | detection.to_json()
         run_folder.write_json(staging / run_folder.SETTINGS, description)
         with console.status("scoring the series, writing the report ..."):
@@ -235,6 +316,58 @@ def _run(
     print_written(output.folder)
 
 
+def _detect_again(inputs: _Inputs, detection: Detection, output: run_folder.Output) -> None:
+    """Score another table with an earlier detector, write the report, and print its summary."""
+    from lstmcore.apps.anomalies import report  # imports matplotlib
+
+    assert inputs.start is not None
+    folder, detector, _ = inputs.start
+    source, table, times = inputs.source, inputs.table, inputs.times
+    reading.introduce(source, table, times, f"; scored by the detector in {folder}")
+    description = {
+        "source": str(source),
+        "model": str(folder),
+        "columns": list(table.columns),
+        "reading": inputs.reading.to_json(),
+        "rows": len(table.values),
+        "interval": _interval(times),
+        "settings": detector.settings.to_json(),
+        **detection.to_json(),
+    }
+    with output.open(warn) as staging:
+        run_folder.write_json(staging / run_folder.SETTINGS, run_folder.versions() | description)
+        with console.status("scoring the series, writing the report ..."):
+            result = lc.anomalies.detect(detector, table.values, **detection.to_json())
+            notes = _notes(inputs, detector, result, detection)
+            data = report.ReportData(str(source), table, detector, result, inputs.labels, notes)
+            report.write(staging, data)
+    _print(data)
+    print_written(output.folder)
+
+
+def _check_again(source: Path, table: Table, times: Times | None, start: saved_model.Start) -> None:
+    """Raise the errors of a table that a trained detector is to score."""
+    detector, origin = start.model, start.origin
+    check_intervals(origin.source, origin.interval, source, _interval(times))
+    features, settings = detector.preprocessor.features, detector.settings
+    if len(table.columns) != features:
+        raise ValueError(
+            f"{source} has {count(len(table.columns), 'column')} to read ({few(table.columns)}), "
+            f"but the detector reads {features}"
+        )
+    rows, dropped = len(table.values), settings.dropped_rows
+    needed = settings.window + dropped + (settings.method == "prediction")
+    if rows < needed:
+        raise ValueError(
+            f"{source} has {count(rows, 'row')}, but the detector reads at least {needed} "
+            f"(windows of {settings.window}"
+            + f", after {dropped} for season and differences" * bool(dropped)
+            + "): use a longer table"
+        )
+    reading.check(source, table, settings.preprocessing.missing)
+    _check_range(source, table, settings, detector.preprocessor)
+
+
 def _notes(
     inputs: _Inputs,
     detector: lc.anomalies.Detector,
@@ -246,12 +379,14 @@ def _notes(
     notes = reading.notes(inputs.table, inputs.times, detector.preprocessor) + inputs.notes
     if inputs.train is not None:
         notes += shared_rows(inputs.train, inputs.training_times, inputs.times)
+    notes += saved_model.notes(inputs.start, inputs.times)
     rows, is_own = len(inputs.training.values), inputs.train is None
     if season := detector.settings.season_rows:
         notes.append(f"a season of {count(season, 'row')} is removed: the first has no score")
-    notes += report.caveats(result, detection, rows, is_own)
+    notes += report.caveats(result, detection, len(detector.training_errors), is_own and rows > 0)
     notes += report.calibration(result)
-    notes += report.threshold_row(result, inputs.training.labels)
+    if rows:
+        notes += report.threshold_row(result, inputs.training.labels)
     notes += report.echoes(result, detector.settings.preprocessing.difference)
     return notes + report.close_together(result, detector.settings.window)
 

@@ -1,7 +1,11 @@
-"""`lstmcore forecast`: from a CSV file to a forecast, compared with simple forecasts."""
+"""`lstmcore forecast`: from a CSV file to a forecast, compared with simple forecasts.
+
+With --model, nothing is trained: an earlier model forecasts another table.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -11,9 +15,12 @@ from rich.markup import escape
 import lstmcore as lc
 from lstmcore.apps import run_folder
 from lstmcore.apps.forecasting.backtest import origins_of
+from lstmcore.apps.forecasting.bounds import sentences
 from lstmcore.apps.forecasting.settings import Settings, arrange
 from lstmcore.apps.forecasting.training import check_rows
-from lstmcore.cli import options, reading
+from lstmcore.cli import options, reading, saved_model, when
+from lstmcore.cli.forecast_table import print_forecast
+from lstmcore.cli.intervals import check_intervals
 from lstmcore.cli.options import of_evaluation, of_model, reads_table
 from lstmcore.cli.parameters import names
 from lstmcore.cli.settings_options import takes_settings, with_chosen
@@ -37,14 +44,30 @@ Folds = Annotated[
         help="Backtest: train anew for this many origins, each time on the rows before it."
     ),
 ]
+TrainUntil = Annotated[
+    str | None,
+    of_evaluation(
+        metavar="WHEN",
+        help="Last row before the test part, in place of --test: a time as in the table, or the "
+        "number of a row, counted from 0.",
+    ),
+]
+TestFrom = Annotated[
+    str | None,
+    of_evaluation(metavar="WHEN", help="First row of the test part, likewise."),
+]
 
 
 @reads_table
 @takes_settings(PRESET, leave_out=("quantiles",))
 def forecast(  # one parameter for each option of the command
     source: options.Source,
+    model: saved_model.Model = None,
+    update: saved_model.Update = False,
     columns: options.Columns = None,
     quantiles: Quantiles = False,
+    train_until: TrainUntil = None,
+    test_from: TestFrom = None,
     folds: Folds = 0,
     resume: options.Resume = False,
     force: options.Force = False,
@@ -60,28 +83,76 @@ def forecast(  # one parameter for each option of the command
     forecasts, the forecast, the lag check and the gates), forecast.csv,
     test.csv, errors.csv, backtest.csv (with --folds), figures, and the model,
     which lc.forecasting.Trained.load reads.
+
+    With --model, an earlier model forecasts the rows after the last of this table,
+    and nothing is trained; with --update as well, its training continues.
     """
+    given = {
+        "columns": columns,
+        "quantiles": quantiles,
+        "train_until": train_until,
+        "test_from": test_from,
+        "folds": folds,
+        "resume": resume,
+    }
     with clear_errors() as command:
+        saved_model.check_options(model, update, given, chosen)
+        is_trained = model is None or update
+        saved_model.check_output(model, output or (Path(OUTPUT) if force else None))
+        can_resume = resume if is_trained else None
         place = run_folder.choose_folder(
-            output, OUTPUT, KIND, resume=resume, force=force, inputs=[source]
+            output, OUTPUT, KIND, resume=can_resume, force=force, inputs=[source]
         )
         command.output = place
+        start = saved_model.start(lc.forecasting.Trained, model)
+        inputs = _read(source, names(columns), reading_options, start)
+        if not is_trained:
+            _forecast_again(inputs, place)
+            return
         levels = {"quantiles": (0.1, 0.5, 0.9)} if quantiles else {}
-        settings = with_chosen(PRESET, chosen | levels)
-        whole, times = reading.read(source, names(columns), reading_options)
-        table, future = _without_future(whole, settings)
-        _check(source, table, settings, folds)
-        reading.introduce(source, table, times)
-        _run(_Inputs(source, table, times, future), settings, folds, place)
+        settings = with_chosen(saved_model.preset(PRESET, start), chosen | levels)
+        inputs = _without_future(inputs, settings)
+        if test_from is not None or train_until is not None:
+            is_given = "test" in chosen
+            test = _test_rows(inputs.table, settings, train_until, test_from, is_given=is_given)
+            settings = replace(settings, test=test)
+        _check(source, inputs.table, settings, folds)
+        reading.introduce(source, inputs.table, inputs.times)
+        _run(inputs, settings, folds, place)
+
+
+def _read(
+    source: Path,
+    columns: tuple[str, ...],
+    reading_options: ReadOptions,
+    start: saved_model.Start | None,
+) -> _Inputs:
+    """Read the table, as that of an earlier model if there is one."""
+    if start is not None:
+        columns = start.model.columns
+        reading_options = start.origin.reading.updated(reading_options)
+    table, times = reading.read(source, columns, reading_options)
+    if start is not None and times is not None:
+        origin = start.origin
+        check_intervals(origin.source, origin.interval, source, times.interval)
+    return _Inputs(source, table, times, np.zeros((0, 0)), reading_options, start)
 
 
 class _Inputs(NamedTuple):
-    """The table of a run. future: [rows after the last, covariates], the future covariates."""
+    """The table of a run.
+
+    table: up to the last row of its targets
+    future: [rows after that, covariates], the future covariates
+    reading: how the user asked for it to be read
+    start: an earlier model, with --model
+    """
 
     source: Path
     table: Table
     times: Times | None
     future: np.ndarray
+    reading: ReadOptions
+    start: saved_model.Start | None
 
 
 def _run(inputs: _Inputs, settings: Settings, folds: int, output: run_folder.Output) -> None:
@@ -90,20 +161,22 @@ def _run(inputs: _Inputs, settings: Settings, folds: int, output: run_folder.Out
 
     table, times = inputs.table, inputs.times
     with output.open(warn) as staging:
-        run_folder.record_settings(staging, _description(inputs, settings))
+        end = check_rows(len(table.values), settings).validation.stop
+        description = _description(inputs, settings) | saved_model.updated(inputs.start)
+        description["trained_until"] = when.moment_of(times, end - 1)
+        run_folder.record_settings(staging, description)
         trained = lc.forecasting.train(
             table.values,
             table.columns,
             settings,
+            start=inputs.start.model if inputs.start else None,
             progress=True,
             checkpoint=staging / run_folder.CHECKPOINT,
             resume=bool(output.resume),
         )
         trained.write_parts(staging)
         run_folder.write_history(staging / "history.csv", trained.history)
-        # Quantiles are an interval themselves, and dropout is then for training alone.
-        samples = SAMPLES if settings.dropout and not settings.quantiles else 0
-        backtest = None
+        samples, backtest = _samples(settings), None
         if folds:
             with console.status(f"training anew for {count(folds, 'fold')} ..."):
                 backtest = lc.forecasting.backtest(table.values, table.columns, settings, folds)
@@ -115,6 +188,7 @@ def _run(inputs: _Inputs, settings: Settings, folds: int, output: run_folder.Out
                 trained.evaluate(table.values, samples=samples),
                 backtest,
                 _forecast(trained, inputs, samples),
+                inputs.future,
                 _future_labels(table, times, settings.horizon),
                 _notes(inputs, trained),
             )
@@ -123,17 +197,138 @@ def _run(inputs: _Inputs, settings: Settings, folds: int, output: run_folder.Out
     print_written(output.folder)
 
 
-def _without_future(data: Table, settings: Settings) -> tuple[Table, np.ndarray]:
-    """Return (the table up to its last target, the future covariates after that)."""
+def _forecast_again(inputs: _Inputs, output: run_folder.Output) -> None:
+    """Forecast another table with an earlier model, write the report, and print its summary."""
+    from lstmcore.apps.forecasting import report  # imports matplotlib
+
+    assert inputs.start is not None
+    folder, trained, origin = inputs.start
+    inputs = _without_future(inputs, trained.settings)
+    source, table, times = inputs.source, inputs.table, inputs.times
+    _check_again(inputs, trained)
+    start, said = _tested_from(inputs, trained, origin)
+    said += _unknown_future(inputs, trained)
+    if start is None and trained.settings.future_covariates and len(said) > 1:
+        raise ValueError(f"{source}: {said[-1]}; {said[0]}")
+    reading.introduce(source, table, times, f"; forecast by the model in {folder}")
+    samples = _samples(trained.settings)
+    with output.open(warn) as staging:
+        description = _description(inputs, trained.settings) | {"model": str(folder)}
+        run_folder.write_json(staging / run_folder.SETTINGS, run_folder.versions() | description)
+        with console.status("forecasting, writing the report ..."):
+            data = report.ReportData(
+                str(source),
+                table,
+                trained,
+                None
+                if start is None
+                else trained.evaluate(table.values, start=start, samples=samples),
+                None,
+                _forecast(trained, inputs, samples),
+                inputs.future,
+                _future_labels(table, times, trained.model.horizon),
+                _notes_again(inputs, trained) + said,
+                is_new=True,
+            )
+            report.write(staging, data)
+    _print(data)
+    print_written(output.folder)
+
+
+def _check_again(inputs: _Inputs, trained) -> None:
+    """Raise the errors of a table that a trained model is to forecast."""
+    source, table = inputs.source, inputs.table
+    needed, rows = trained.rows_read, len(table.values)
+    if rows < needed:
+        dropped = trained.preprocessor.dropped_rows
+        raise ValueError(
+            f"{source} has {count(rows, 'row')}, but the model reads at least {needed} before it "
+            f"forecasts ({trained.settings.window} of its window"
+            + f" and {dropped} for differences" * bool(dropped)
+            + "): use a table that begins earlier"
+        )
+    reading.check(source, table, trained.settings.preprocessing.missing)
+    reading.check_range(source, table, trained.preprocessor)
+
+
+def _tested_from(inputs: _Inputs, trained, origin: saved_model.Origin) -> tuple[int | None, list]:
+    """Return the first row of the test part of another table, if it has one, and sentences.
+
+    It is the second half of the table, or less: rows that were trained on do not count, and
+    before it come the rows that a window and a season need.
+    """
+    rows, horizon = len(inputs.table.values), trained.model.horizon
+    known = when.rows_until(inputs.times, origin.trained_until)
+    first = max(trained.rows_read, (trained.settings.season_rows or 0) + 1, known or 0)
+    start = max(first, min(rows // 2, rows - horizon))
+    if start + horizon > rows:
+        after = "after those that were trained on " * (known == first)
+        return None, [
+            f"how good the forecast is cannot be said: the table has {count(rows - first, 'row')} "
+            f"{after}to compare with, fewer than the horizon of {horizon} (it needs "
+            f"{count(first + horizon, 'row')} in all)"
+        ]
+    if known is None:
+        return start, [
+            "whether rows of this table were trained on is unknown, since their times are; if so, "
+            "the errors of the model are smaller than those to expect"
+        ]
+    return start, []
+
+
+def _samples(settings: Settings) -> int:
+    """Return how many samples an interval is made from; 0 without one."""
+    # Quantiles are an interval themselves, and dropout is then for training alone.
+    return SAMPLES if settings.dropout and not settings.quantiles else 0
+
+
+def _test_rows(
+    table: Table,
+    settings: Settings,
+    train_until: str | None,
+    test_from: str | None,
+    *,
+    is_given: bool,
+) -> int:
+    """Return how many rows the test part has that begins at, or after, a time or a row.
+
+    Raises:
+      ValueError: several options say where it begins, there is no such row, or too few rows come
+        before it.
+    """
+    if is_given or (train_until is not None and test_from is not None):
+        raise ValueError(
+            "--test, --train-until and --test-from all say where the test part begins: give one "
+            "of them"
+        )
+    if test_from is not None:
+        option, start = f"--test-from {test_from}", when.first_row("--test-from", test_from, table)
+    else:
+        option = f"--train-until {train_until}"
+        start = when.last_row("--train-until", str(train_until), table) + 1
+    rows = len(table.values)
+    if not 0 < start < rows:
+        part = "to train on" if start < rows else "for the test part"
+        raise ValueError(f"{option} leaves none of {count(rows, 'row')} {part}")
+    try:
+        check_rows(rows, replace(settings, test=rows - start))
+    except ValueError as error:
+        raise ValueError(f"{option} is row {start} of {rows:,}, counted from 0: {error}") from error
+    return rows - start
+
+
+def _without_future(inputs: _Inputs, settings: Settings) -> _Inputs:
+    """Return the table up to its last target, and the future covariates after that."""
+    data = inputs.table
     arrange(data.columns, settings)  # raises for unknown names
     if not settings.future_covariates:
-        return data, np.zeros((0, 0))
+        return inputs
     places = [data.columns.index(name) for name in settings.future_covariates]
     others = np.setdiff1d(np.arange(len(data.columns)), places)
     known = np.flatnonzero(np.isfinite(data.values[:, others]).any(axis=1))
     end = int(known[-1]) + 1 if len(known) else 0
     future = data.values[end:, places]
-    return data.first(end), future
+    return inputs._replace(table=data.first(end), future=future)
 
 
 def _check(source: Path, data: Table, settings: Settings, folds: int) -> None:
@@ -173,16 +368,29 @@ def _future_labels(table: Table, times: Times | None, horizon: int) -> list[str]
 
 
 def _notes(inputs: _Inputs, trained) -> list[str]:
-    table, future, horizon = inputs.table, inputs.future, trained.model.horizon
+    table = inputs.table
     ordered = table.select(arrange(table.columns, trained.settings).order)
     end = trained.split.training.stop
     notes = reading.notes(ordered, inputs.times, trained.preprocessor)
     if len(trained.candidates) < 2:  # or the differences were chosen already
         notes += reading.stationary(ordered, trained.preprocessor, end)
     notes += reading.beyond(ordered, trained.preprocessor, end)
+    notes += saved_model.notes(inputs.start, inputs.times)
     notes += trained.choices()
     if trained.stride > 1:
         notes.append(f"of the training windows, one in {trained.stride} was used")
+    return notes + _unknown_future(inputs, trained)
+
+
+def _notes_again(inputs: _Inputs, trained) -> list[str]:
+    table = inputs.table.select(arrange(inputs.table.columns, trained.settings).order)
+    notes = reading.notes(table, inputs.times, trained.preprocessor)
+    return notes + saved_model.notes(inputs.start, inputs.times) + sentences(trained.nonnegative)
+
+
+def _unknown_future(inputs: _Inputs, trained) -> list[str]:
+    """Return a sentence on future covariates that must be known for a forecast and are not."""
+    future, horizon, notes = inputs.future, trained.model.horizon, []
     covariates = trained.settings.future_covariates
     if covariates and len(future) < horizon:
         notes.append(
@@ -201,6 +409,7 @@ def _description(inputs: _Inputs, settings: Settings) -> dict:
     return {
         "source": str(inputs.source),
         "columns": list(inputs.table.columns),
+        "reading": inputs.reading.to_json(),
         "rows": len(inputs.table.values),
         "interval": inputs.times.interval if inputs.times else None,
         "settings": settings.to_json(),
@@ -208,15 +417,24 @@ def _description(inputs: _Inputs, settings: Settings) -> dict:
 
 
 def _print(data) -> None:
-    from lstmcore.apps.forecasting import report
-
     console.print()
     print_notes(reading.not_introduced(data.notes, data.table))
     console.print()
+    if data.evaluation is not None:
+        _print_errors(data)
+    if data.forecast is not None:
+        print_forecast(data.forecast, data.future_labels, data.table.label_name)
+
+
+def _print_errors(data) -> None:
+    from lstmcore.apps.forecasting import report
+
     header = ["target", "forecast", *report.ERRORS]
     targets = data.trained.targets
     shown = targets[:SHOWN_TARGETS]
-    grid("errors in the test part", header, report.error_cells(shown, data.evaluation.scores))
+    start = f" from {data.table.labels[data.evaluation.forecast.origins[0]]} on" * data.is_new
+    title = f"errors in the test part{start}"
+    grid(title, header, report.error_cells(shown, data.evaluation.scores))
     if data.backtest is not None:
         title = f"errors in {count(len(data.backtest.origins), 'fold')}"
         grid(title, header, report.error_cells(shown, data.backtest.scores))

@@ -24,43 +24,54 @@ class Split(NamedTuple):
     test: slice
 
 
-def split(rows: int, validation: float = 0.0, test: float = 0.0) -> Split:
+def split(rows: int, validation: float = 0, test: float = 0) -> Split:
     """Cut a series into training, validation and test part, in the order of time.
 
     A random split would train on the neighbours of the rows it is tested on, and on their future.
 
     Args:
       rows: number of rows of the series.
-      validation, test: fractions of the rows; a part with a fraction above 0 has at least one row.
+      validation, test: numbers of rows, or fractions of them below 1; a part with a fraction above
+        0 has at least one row.
 
     Returns:
       Split of three slices, which cover all rows.
 
     Raises:
-      ValueError: fractions below 0, or such that no row is left to train on.
+      ValueError: numbers below 0, others that are neither a fraction nor whole, or such that no
+        row is left to train on.
       TypeError: arguments that are not numbers.
 
     Examples:
       >>> from lstmcore import series
       >>> series.split(100, validation=0.1, test=0.2)
       Split(training=slice(0, 70, None), validation=slice(70, 80, None), test=slice(80, 100, None))
+      >>> series.split(100, test=12).test
+      slice(88, 100, None)
     """
     rows = checks.check_count("rows", rows)
-    fractions = {"validation": validation, "test": test}
-    for name, fraction in fractions.items():
-        if isinstance(fraction, bool) or not isinstance(fraction, int | float | np.number):
-            raise TypeError(f"{name} must be a fraction of the rows, got {fraction!r}")
-        if not 0 <= fraction < 1:
-            raise ValueError(f"{name} must be at least 0 and below 1, got {fraction!r}")
-    counts = [max(1, round(rows * float(part))) if part else 0 for part in fractions.values()]
+    counts = [_rows_of("validation", validation, rows), _rows_of("test", test, rows)]
     training = rows - sum(counts)
     if training < 1:
         raise ValueError(
             f"validation {validation} and test {test} leave none of {count(rows, 'row')} to train "
-            "on: use smaller fractions, or more data"
+            "on: use smaller parts, or more data"
         )
     end = training + counts[0]
     return Split(slice(0, training), slice(training, end), slice(end, rows))
+
+
+def _rows_of(name: str, part: float, rows: int) -> int:
+    """Return the number of rows of a part, given as such or as a fraction of `rows`."""
+    if isinstance(part, bool) or not isinstance(part, int | float | np.number):
+        raise TypeError(f"{name} must be a fraction of the rows or their number, got {part!r}")
+    if isinstance(part, int | np.integer) and part >= 1:
+        return int(part)
+    if not 0 <= part < 1:
+        raise ValueError(
+            f"{name} must be at least 0 and below 1, or a whole number of rows, got {part!r}"
+        )
+    return max(1, round(rows * float(part))) if part else 0
 
 
 def rolling_origins(rows: int, count: int, horizon: int, minimum: int) -> np.ndarray:

@@ -621,7 +621,11 @@ VALUES = table()
             "seed must be at most 9,223,372,036,854,775,807",
         ),
         (lambda: Settings(learning_rate=0), ValueError, "learning_rate must be a positive number"),
-        (lambda: Settings(test=1), ValueError, "test must be at least 0 and below 1, got 1"),
+        (
+            lambda: Settings(test=1.5),
+            ValueError,
+            "test must be a fraction of the rows, .*, got 1.5",
+        ),
         (lambda: Settings(targets="load"), TypeError, r"targets must be names such as \('load'"),
         (
             lambda: Settings(future_covariates=("a", "a")),

@@ -7,13 +7,16 @@ from hypothesis import strategies as st
 
 from lstmcore import series
 
-shares = st.sampled_from([0.0, 0.001, 0.1, 0.25, 0.4])
+shares = st.sampled_from([0.0, 0.001, 0.1, 0.25, 0.4, 1, 7])
 counts = st.integers(1, 6)
 
 
 @given(st.integers(1, 300), shares, shares)
 def test_the_parts_follow_one_another_and_cover_all(rows, validation, test):
-    held_out = [max(1, round(rows * share)) if share else 0 for share in (validation, test)]
+    held_out = [
+        share if share >= 1 else max(1, round(rows * share)) if share else 0
+        for share in (validation, test)
+    ]
     assume(sum(held_out) < rows)
     parts = series.split(rows, validation, test)
     everything = np.arange(rows)
@@ -26,10 +29,14 @@ def test_the_parts_follow_one_another_and_cover_all(rows, validation, test):
     [
         ((10, 0.5, 0.5), ValueError, "validation 0.5 and test 0.5 leave none of 10 rows to train"),
         ((1, 0.1), ValueError, "leave none of 1 row to"),
-        ((10, -0.1), ValueError, "validation must be at least 0 and below 1, got -0.1"),
-        ((10, 0, 1.0), ValueError, "test must be at least 0 and below 1, got 1.0"),
-        ((10, np.nan), ValueError, "validation must be at least 0 and below 1, got nan"),
-        ((10, "0.1"), TypeError, "validation must be a fraction of the rows, got '0.1'"),
+        ((10, -0.1), ValueError, "validation must be at least 0 and below 1, or .*, got -0.1"),
+        (
+            (10, 0, 1.0),
+            ValueError,
+            "test must be at least 0 and below 1, or a whole number of rows, got 1.0",
+        ),
+        ((10, np.nan), ValueError, "validation must be at least 0 and below 1, or .*, got nan"),
+        ((10, "0.1"), TypeError, "validation must be a fraction of the rows or .*, got '0.1'"),
         ((0,), ValueError, "rows must be at least 1, got 0"),
         ((0.5,), TypeError, "rows must be a whole number"),
     ],

@@ -68,7 +68,6 @@ def write(folder: Path, data: ReportData) -> None:
     run_folder.write_csv(folder / "events.csv", EVENTS, event_rows(data))
     if data.comparison is not None:
         rival_report.write(folder, data.comparison, table)
-    plots.plot_loss(data.detector.history).savefig(folder / "loss.png", dpi=120)
     chosen = drawn_columns(data)
     figure = plots.plot_anomalies(
         table.values[:, chosen],

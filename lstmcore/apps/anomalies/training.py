@@ -25,6 +25,7 @@ def train(
     values,
     settings: Settings | None = None,
     *,
+    start: Detector | None = None,
     callback: Callable | None = None,
     progress: bool = False,
     checkpoint: str | os.PathLike | None = None,
@@ -36,7 +37,9 @@ def train(
       values: numbers [rows, F] or [rows], in the order of time: an array, a data frame or a dict of
         columns, whose names the detector keeps. Times of a data frame must rise by equal steps.
         Anomalies among the rows are learned as normal, and raise the thresholds.
-      settings: None takes `Settings()`.
+      settings: None takes `Settings()`, or those of `start`.
+      start: an earlier detector to continue from, with normal rows of the same columns: its weights
+        and preprocessing are kept. Thresholds follow from the errors of these rows.
       callback, progress, checkpoint, resume: as in `lc.fit`.
 
     Returns:
@@ -44,7 +47,7 @@ def train(
 
     Raises:
       ValueError: too few rows for a window in the training part or in the validation part, times
-        at irregular steps, or values that the preprocessing refuses.
+        at irregular steps, values that the preprocessing refuses, or a model other than `start`'s.
       ValueError, TypeError, NonFiniteLossError, KeyboardInterrupt: as in `lc.fit`.
 
     Examples:
@@ -54,26 +57,34 @@ def train(
       >>> detector.training_errors.shape, detector.validation_start
       ((200, 1), 180)
     """
-    settings = Settings() if settings is None else settings
+    settings = settings or (Settings() if start is None else start.settings)
     check_row_times(values, "values")
-    table = as_table(values, name="values")
+    table = as_table(values, name="values") if start is None else start.table(values)
     validation_start = _validation_start(len(table), settings)
-    settings = choose(settings, table[:validation_start])
-    validation_start = _validation_start(len(table), settings)
+    if start is None:
+        settings = choose(settings, table[:validation_start])
+        validation_start = _validation_start(len(table), settings)
     left = without_season(settings, table)
-    preprocessor = settings.preprocessing.fit(left, rows=validation_start - settings.season_rows)
-    preprocessor = preprocessor._replace(columns=column_names(values))
+    if start is None:
+        rows = validation_start - settings.season_rows
+        preprocessor = settings.preprocessing.fit(left, rows=rows)
+        preprocessor = preprocessor._replace(columns=column_names(values))
+    else:
+        preprocessor = start.preprocessor
     scaled = scaled_rows(preprocessor, left)
     boundary = validation_start - settings.dropped_rows
     training = training_windows(scaled[:boundary], settings)
     validation = training_windows(scaled[boundary:], settings) if settings.validation else None
     model = build(settings, table.shape[1])
+    if start is not None:
+        _check_start(start, model, settings)
     result = fit_model(
         model,
         settings,
         _loss(model, replace(settings, seed=0)),
         training,
         validation,
+        start=lambda drawn: drawn if start is None else start.params,
         callback=callback,
         progress=progress,
         checkpoint=checkpoint,
@@ -89,6 +100,17 @@ def train(
         validation_start,
     )
     return replace(detector, training_errors=detector.errors(table))
+
+
+def _check_start(start: Detector, model, settings: Settings) -> None:
+    """Refuse settings under which the training of `start` cannot go on."""
+    steps = [(each.preprocessing, each.season_rows) for each in (settings, start.settings)]
+    if model != start.model or steps[0] != steps[1]:
+        raise ValueError(
+            "settings describe another model or preprocessing than those of start: leave them out, "
+            "or change those of the training alone, as in dataclasses.replace(start.settings, "
+            "epochs=5)"
+        )
 
 
 def training_windows(scaled: np.ndarray, settings: Settings) -> np.ndarray:

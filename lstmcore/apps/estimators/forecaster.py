@@ -27,8 +27,8 @@ class SeriesForecaster(BaseEstimator):
 
     Args:
       mode, window, horizon, targets, future_covariates, season, linear, search, units, quantiles,
-        dropout: as in `forecasting.Settings`. Columns without names are called column_0,
-        column_1, ...
+        dropout, nonnegative: as in `forecasting.Settings`. Columns without names are called
+        column_0, column_1, ...
       epochs, batch_size, learning_rate, patience, validation, seed: likewise.
       missing, difference, scaling: as in `series.Preprocessing`.
 
@@ -59,6 +59,7 @@ class SeriesForecaster(BaseEstimator):
         units: int | tuple[int, ...] = (32,),
         quantiles: tuple[float, ...] = (),
         dropout: float = 0.0,
+        nonnegative: bool = True,
         epochs: int = 100,
         batch_size: int = 32,
         learning_rate: float = 3e-3,
@@ -80,6 +81,7 @@ class SeriesForecaster(BaseEstimator):
         self.units = units
         self.quantiles = quantiles
         self.dropout = dropout
+        self.nonnegative = nonnegative
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.apps.forecasting import bounds
 from lstmcore.apps.forecasting.evaluation import Evaluation, evaluate
 from lstmcore.apps.forecasting.forecast import Forecast
 from lstmcore.apps.forecasting.metrics import check_origins
@@ -53,6 +54,8 @@ class Trained(Saved):
       noise: [horizon, targets], root mean squared error in the validation part in model units, for
         samples; 0 for a model without dropout or validation part.
       candidates: differences that were tried, the best first; () if there was no choice.
+      nonnegative: names of the targets that are never below 0 before the test part, whose forecasts
+        are not either.
     """
 
     DESCRIPTION = "forecast.json"
@@ -68,6 +71,7 @@ class Trained(Saved):
     stride: int
     noise: np.ndarray
     candidates: tuple[Candidate, ...] = ()
+    nonnegative: tuple[str, ...] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -76,9 +80,9 @@ class Trained(Saved):
         return tuple(self.columns[place] for place in order[:count])
 
     def choices(self) -> list[str]:
-        """Return sentences on what training chose by itself: differences, linear path alone."""
+        """Return sentences on what training chose: differences, linear path alone, lower bounds."""
         is_silent = bool(self.model.linear_rows) and not np.any(self.params["head"].kernel)
-        return sentences(self.candidates, is_silent)
+        return sentences(self.candidates, is_silent) + bounds.sentences(self.nonnegative)
 
     def __repr__(self) -> str:
         return f"Trained({listed(self.targets)}: {self.model!r})"
@@ -143,7 +147,7 @@ class Trained(Saved):
         output, traces = self.model.apply(self.params, x, covariates, edits=edits)
         return Run.unmasked(x, output, traces)
 
-    def evaluate(self, values, *, samples: int = 0) -> Evaluation:
+    def evaluate(self, values, *, start: int | None = None, samples: int = 0) -> Evaluation:
         """Compare forecasts of the test part with those of simple methods, and check their lag.
 
         There is a forecast from each row of the test part with `horizon` rows to the end. Rows
@@ -151,35 +155,51 @@ class Trained(Saved):
         methods, or rivals, are fitted to the training part: see `rival_forecasts`.
 
         Args:
-          values: [rows, F], the table that was trained on, possibly with more rows.
+          values: [rows, F], the table that was trained on, possibly with more rows; with `start`
+            any table with these columns.
+          start: first row of the test part; the rows before it are the training part of the rivals.
+            None: the test part of the table that was trained on.
           samples: as in `forecast`.
 
         Returns:
           Evaluation, to be printed.
 
         Raises:
-          ValueError: no test part, or one shorter than the horizon.
+          ValueError: no test part, one shorter than the horizon, or fewer rows before it than a
+            window and a season need.
         """
         table = self.table(values)
+        if start is None:
+            origins, training = self._test_origins(len(table)), self.split.training.stop
+        else:
+            origins = self._origins_from(start, len(table))
+            training = int(origins[0])
         return evaluate(
-            self.forecast(values, self._test_origins(len(table)), samples=samples),
+            self.forecast(values, origins, samples=samples),
             table[:, : len(self.targets)],
-            self.rival_inputs(self.preprocessor.filled(table)),
+            self.rival_inputs(self.preprocessor.filled(table), training),
         )
 
-    def rival_inputs(self, filled: np.ndarray) -> RivalInputs:
+    @property
+    def rows_read(self) -> int:
+        """Return how many rows a forecast reads: a window, and those dropped by differencing."""
+        return self.preprocessor.dropped_rows + self.settings.window
+
+    def rival_inputs(self, filled: np.ndarray, training: int | None = None) -> RivalInputs:
         """Return what rivals read: the training part, the columns and rows that the model reads.
 
         Args:
           filled: [rows, F], columns in the order of the model, missing values filled.
+          training: rows of the training part; None: as many as the model was trained on.
         """
         return RivalInputs(
             filled,
-            training=self.split.training.stop,
-            window=self.preprocessor.dropped_rows + self.settings.window,
+            training=self.split.training.stop if training is None else training,
+            window=self.rows_read,
             targets=self.targets,
             future_covariates=self.model.future_covariates,
             season=self.settings.season_rows,
+            nonnegative=self.nonnegative,
         )
 
     def _describe(self) -> dict[str, Any]:
@@ -193,11 +213,13 @@ class Trained(Saved):
             "stride": self.stride,
             "noise": self.noise.tolist(),
             "candidates": [list(candidate) for candidate in self.candidates],
+            "nonnegative": list(self.nonnegative),
         }
 
     @staticmethod
     def _parse(stored: dict) -> dict[str, Any]:
-        earlier = {"linear": False, "search": False}  # which earlier versions did not have
+        # What earlier versions did not have.
+        earlier = {"linear": False, "search": False, "nonnegative": False}
         stored = stored | {"settings": earlier | stored["settings"]}
         settings, preprocessor = parse_settings(Settings, stored)
         columns = tuple(stored["columns"])
@@ -219,6 +241,7 @@ class Trained(Saved):
                 Candidate(tuple(lags), float(penalty), str(towards), float(error))
                 for lags, penalty, towards, error in stored.get("candidates", [])
             ),
+            "nonnegative": _targets_among(stored.get("nonnegative", []), columns, settings),
         }
 
     @staticmethod
@@ -253,6 +276,19 @@ class Trained(Saved):
             )
         return origins
 
+    def _origins_from(self, start: int, rows: int) -> np.ndarray:
+        """Return the origins of forecasts in a test part that begins with row `start`."""
+        start = checks.check_count("start", start, minimum=0)
+        first = max(self.rows_read, (self.settings.season_rows or 0) + 1)
+        last = rows - self.model.horizon
+        if not first <= start <= last:
+            raise ValueError(
+                f"start is {start}, but the test part of {count(rows, 'row')} must begin at row "
+                f"{first} or later, after a window and a season, and by row {last}, a horizon of "
+                f"{self.model.horizon} before the end: use another start, or more data"
+            )
+        return np.arange(start, last + 1)
+
     def _checked_samples(self, samples: int) -> int:
         samples = checks.check_count("samples", samples, minimum=0)
         if samples and not self.model.dropout:
@@ -281,8 +317,8 @@ class Trained(Saved):
 
     def _rows(self, values, origins, future) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return (filled table, scaled table, origins), up to the last row that is known."""
-        table, horizon = self.table(values), self.model.horizon
-        rows, first = len(table), self.preprocessor.dropped_rows + self.settings.window
+        table, horizon, first = self.table(values), self.model.horizon, self.rows_read
+        rows = len(table)
         if origins is None:
             origins = np.array([rows])
         origins = check_origins(origins, first, rows)
@@ -326,7 +362,10 @@ class Trained(Saved):
         count, dropped = len(self.targets), self.preprocessor.dropped_rows
         before = filled[origins[:, None] + np.arange(-dropped, 0), :count] if dropped else None
         inverse = self.preprocessor.select(range(count)).inverse_transform
-        return np.moveaxis(inverse(np.moveaxis(output, -1, 0), before), 0, -1)
+        values = np.moveaxis(inverse(np.moveaxis(output, -1, 0), before), 0, -1)
+        is_bounded = [target in self.nonnegative for target in self.targets]
+        lowest = bounds.lowest(filled[:, :count], origins, is_bounded)
+        return np.maximum(values, lowest[:, None, :, None])
 
 
 def _check_times(values, future, rows: int) -> None:
@@ -353,6 +392,14 @@ def _check_times(values, future, rows: int) -> None:
 @compiled
 def _apply(model: Forecaster, params, x, future, key) -> Any:
     return model.apply(params, x, future, key=key)[0]
+
+
+def _targets_among(stored: list, columns: Sequence[str], settings: Settings) -> tuple[str, ...]:
+    """Return stored names, which must be those of targets."""
+    order, targets, _ = arrange(columns, settings)
+    if not {*stored} <= {columns[place] for place in order[:targets]}:
+        raise ValueError("nonnegative holds names that are not those of targets")
+    return tuple(stored)
 
 
 def _split(stored: dict) -> Split:

@@ -65,34 +65,39 @@ class ReportData(NamedTuple):
       source: name of the table.
       table: the table, up to the last row that is known.
       trained: from `train`.
-      evaluation: of its test part.
+      evaluation: of the test part, or None of a table without one, which is too short.
       backtest: from `backtest`, or None.
       forecast: of the rows after the last, or None if future covariates are not known there.
+      future: [rows after the last, covariates], the future covariates, for `forecast`.
       future_labels: names of these rows.
       notes: sentences about the table.
+      is_new: whether the table is another one than the model was trained on. The rows before its
+        test part then serve the rivals as a training part.
     """
 
     source: str
     table: Table
     trained: Trained
-    evaluation: Evaluation
+    evaluation: Evaluation | None
     backtest: Backtest | None
     forecast: Forecast | None
+    future: np.ndarray
     future_labels: Sequence[str]
     notes: Sequence[str]
+    is_new: bool = False
 
 
 def write(folder: Path, data: ReportData) -> None:
     """Write forecasts and errors as CSV files, the figures and report.html."""
-    evaluation, time = data.evaluation, data.table.label_name
+    time, targets = data.table.label_name, data.trained.targets
     header = ["target", "forecast", *ERRORS]
-    targets = data.trained.targets
-    run_folder.write_csv(folder / "errors.csv", header, error_rows(targets, evaluation.scores))
     if data.backtest is not None:
         rows = error_rows(targets, data.backtest.scores)
         run_folder.write_csv(folder / "backtest.csv", header, rows)
-    header = ["first_row", "step", time, "target", "actual", "forecast", *evaluation.baselines]
-    run_folder.write_csv(folder / "test.csv", header, _test_rows(data))
+    if (tested := data.evaluation) is not None:
+        run_folder.write_csv(folder / "errors.csv", header, error_rows(targets, tested.scores))
+        header = ["first_row", "step", time, "target", "actual", "forecast", *tested.baselines]
+        run_folder.write_csv(folder / "test.csv", header, _test_rows(data, tested))
     if data.forecast is not None:
         ends = [] if interval(data.forecast) is None else ["low", "high"]
         header = [time, "target", "forecast", *ends]
@@ -104,9 +109,9 @@ def write(folder: Path, data: ReportData) -> None:
     page.write(folder / "report.html", title, parts(data, drawn.get("lag_check.png")))
 
 
-def _test_rows(data: ReportData) -> Iterator[list]:
+def _test_rows(data: ReportData, evaluation: Evaluation) -> Iterator[list]:
     """Yield the non-overlapping forecasts of the test part, step by step."""
-    evaluation, labels, targets = data.evaluation, data.table.labels, data.trained.targets
+    labels, targets = data.table.labels, data.trained.targets
     blocks = [evaluation.actual, evaluation.forecast.point, *evaluation.baselines.values()]
     for number in non_overlapping(evaluation):
         origin = int(evaluation.forecast.origins[number])
@@ -127,7 +132,7 @@ def _figures(data: ReportData) -> dict[str, Figure]:
     evaluation, table = data.evaluation, data.table
     target = data.trained.targets[0]
     column = table.values[:, table.columns.index(target)]
-    drawn = {"loss.png": plots.plot_loss(data.trained.history)}
+    drawn = {} if data.is_new else {"loss.png": plots.plot_loss(data.trained.history)}
     if data.forecast is not None:
         length = SHOWN_PAST * (data.trained.settings.window + len(data.future_labels))
         first = max(0, len(column) - length)
@@ -140,7 +145,7 @@ def _figures(data: ReportData) -> dict[str, Figure]:
             xlabel=table.label_name,
             labels=[*table.labels[first:], *data.future_labels],
         )
-    if evaluation.lag[target]:
+    if evaluation is not None and evaluation.lag[target]:
         # The check was made on the filled values.
         column = data.trained.preprocessor.filled(data.trained.table(table.values))[:, 0]
         origins = evaluation.forecast.origins[-MOST_CHECKED:]
@@ -272,12 +277,13 @@ def _coverage(evaluation: Evaluation) -> list[str]:
 def parts(data: ReportData, lag_check: Figure | None) -> list[str]:
     """Return the page in parts for `report.page.write`. lag_check: of the first target."""
     axis = series_data.time_axis([*data.table.labels, *data.future_labels], data.table.label_name)
-    html = [
-        page.summary(summary(data.evaluation), good=is_good(data.evaluation)),
+    tested = data.evaluation
+    html = [] if tested is None else [page.summary(summary(tested), good=is_good(tested))]
+    html += [
         page.listing(data.notes),
         page.heading("The forecast"),
         page.figure(*_series_figure(data, axis)),
-        *_error_parts(data),
+        *([] if tested is None else _error_parts(data, tested)),
         *_backtest_parts(data),
     ]
     if lag_check is not None:
@@ -292,21 +298,19 @@ def parts(data: ReportData, lag_check: Figure | None) -> list[str]:
     return [*html, page.heading("The gates"), page.figure(*_gates_figure(data, axis))]
 
 
-def _error_parts(data: ReportData) -> list[str]:
+def _error_parts(data: ReportData, evaluation: Evaluation) -> list[str]:
     horizon = count(data.trained.settings.horizon, "row")
-    start = data.table.labels[data.trained.split.test.start]
+    start = data.table.labels[evaluation.forecast.origins[0]]
     tested = (
-        f"{count(len(data.evaluation.actual), 'forecast')} of {horizon}: the first begins where "
+        f"{count(len(evaluation.actual), 'forecast')} of {horizon}: the first begins where "
         f"the test part does, at {start}, each other one row later. Nothing was fitted to the test "
-        "part."
+        "part." + " The rows before it are the training part of the simple methods." * data.is_new
     )
     return [
         page.heading("How good it is"),
         page.paragraph(tested),
-        *_error_table(data, data.evaluation.scores, "errors.csv"),
-        page.listing(
-            explanations(data.trained.settings.season_rows, tuple(data.evaluation.baselines))
-        ),
+        *_error_table(data, evaluation.scores, "errors.csv"),
+        page.listing(explanations(data.trained.settings.season_rows, tuple(evaluation.baselines))),
         page.paragraph(TESTED),
     ]
 
@@ -339,18 +343,20 @@ def _series_figure(data: ReportData, axis: series_data.Axis) -> tuple:
     targets = data.trained.targets
     panels = [_target_panel(data, place) for place in range(min(len(targets), SHOWN_TARGETS))]
     length = max(SHOWN_ROWS, SHOWN_HORIZONS * horizon)
-    first = max(data.trained.split.test.start, rows - length)
+    tested = data.evaluation
+    first = max(0 if tested is None else int(tested.forecast.origins[0]), rows - length)
     # Some rows before the test part, from which its first forecast starts.
     shown = max(0, first - horizon), rows + (0 if data.forecast is None else horizon)
+    begins = (
+        f"a new forecast of {horizon} rows begins at every {horizon}th row, from the rows before "
+        "it."
+        if horizon > 1
+        else "each row is forecast from those before it."
+    )
     caption = (
         f"The figure opens on the last {count(rows - shown[0], 'row')}: double-click to see all, "
-        "drag to zoom. In the test part, "
-        + (
-            f"a new forecast of {horizon} rows begins at every {horizon}th row, from the rows "
-            "before it."
-            if horizon > 1
-            else "each row is forecast from those before it."
-        )
+        "drag to zoom."
+        + ("" if tested is None else f" In the test part, {begins}")
         + (
             f" Of {len(targets):,} targets the first {SHOWN_TARGETS} are drawn."
             if len(targets) > SHOWN_TARGETS
@@ -363,14 +369,13 @@ def _series_figure(data: ReportData, axis: series_data.Axis) -> tuple:
 def _target_panel(data: ReportData, place: int) -> series_data.Panel:
     table, evaluation, horizon = data.table, data.evaluation, data.trained.settings.horizon
     target, rows = data.trained.targets[place], len(table.values)
-    chosen = non_overlapping(evaluation)
-    tested = (evaluation.forecast.origins[chosen, None] + np.arange(horizon)).ravel()
-    point = evaluation.forecast.point[chosen, :, place].ravel()
-    lines = [
-        series_data.Curve("data", np.arange(rows), table.values[:, table.columns.index(target)]),
-        series_data.Curve("forecast in the test part", tested, point, COLOURS[1]),
-    ]
-    bands = []
+    column = table.values[:, table.columns.index(target)]
+    lines, bands = [series_data.Curve("data", np.arange(rows), column)], []
+    if evaluation is not None:
+        chosen = non_overlapping(evaluation)
+        tested = (evaluation.forecast.origins[chosen, None] + np.arange(horizon)).ravel()
+        point = evaluation.forecast.point[chosen, :, place].ravel()
+        lines.append(series_data.Curve("forecast in the test part", tested, point, COLOURS[1]))
     if data.forecast is not None:
         after = rows + np.arange(horizon)
         point = data.forecast.point[0, :, place]
@@ -384,19 +389,25 @@ def _target_panel(data: ReportData, place: int) -> series_data.Panel:
 
 def _gates_figure(data: ReportData, axis: series_data.Axis) -> tuple:
     """Return (figure, caption) of the gates of the first layer over the last window."""
-    last = int(data.evaluation.forecast.origins[-1])
-    run = data.trained.run(data.table.values, [last])
+    is_tested, end = data.evaluation is not None, len(data.table.values)
+    last = end if data.evaluation is None else int(data.evaluation.forecast.origins[-1])
+    run = data.trained.run(data.table.values, [last], future=data.future)
     layer = run.layers[0]
     first = last - data.trained.settings.window
     rows = np.arange(first, first + run[layer].h.shape[1])
+    known = rows[rows < end]
     above = []
     for target in data.trained.targets[:SHOWN_TARGETS]:
         column = data.table.columns.index(target)
-        curve = series_data.Curve("data", rows, data.table.values[rows, column])
+        curve = series_data.Curve("data", known, data.table.values[known, column])
         above.append(series_data.Panel(target, [curve]))
     caption = (
         f"A line for each unit of {layer}, the longest memory on top, over the window before the "
-        f"last forecast of the test part, which starts at {data.table.labels[last]}."
+        + (
+            f"last forecast of the test part, which starts at {data.table.labels[last]}."
+            if is_tested
+            else "forecast."
+        )
     )
     if rows[-1] >= last:
         caption += " From there on the model read its own forecasts, not the data."

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.apps.forecasting import bounds
 from lstmcore.apps.forecasting.metrics import check_numbers, check_origins, naive, seasonal_naive
 from lstmcore.formatting import count, listed
 
@@ -50,6 +51,7 @@ class RivalInputs(NamedTuple):
       targets: names of the first columns, which are forecast.
       future_covariates: number of the last columns, which are known in advance.
       season: rows of a season, or None.
+      nonnegative: names of targets that are forecast at 0 or above, as by the model.
     """
 
     values: np.ndarray
@@ -58,6 +60,7 @@ class RivalInputs(NamedTuple):
     targets: tuple[str, ...]
     future_covariates: int
     season: int | None
+    nonnegative: tuple[str, ...] = ()
 
 
 def rival_forecasts(
@@ -90,9 +93,11 @@ def rival_forecasts(
     found, notes = {NAIVE: naive(values, origins, horizon)}, []
     if season is not None:
         found[SEASONAL] = seasonal_naive(values, origins, horizon, season)
+    is_bounded = [target in inputs.nonnegative for target in inputs.targets]
+    lowest = bounds.lowest(values, origins, is_bounded)[:, None]  # naive forecasts are not below
     windows = max(0, inputs.training - inputs.window - horizon + 1)
     if windows >= FEWEST_WINDOWS:
-        found[LINEAR] = linear_map(
+        fitted = linear_map(
             inputs.values,
             origins,
             horizon,
@@ -101,6 +106,7 @@ def rival_forecasts(
             targets=targets,
             future_covariates=inputs.future_covariates,
         )
+        found[LINEAR] = np.maximum(fitted, lowest)
     else:
         notes.append(
             f"the linear map is left out: the training part has {count(windows, 'window')}, and it "
@@ -112,7 +118,7 @@ def rival_forecasts(
         notes.append("Holt-Winters is left out: it needs the package statsmodels")
         return found, tuple(notes)
     if len(reasons) < targets:
-        found[HOLT_WINTERS] = smoothed
+        found[HOLT_WINTERS] = np.maximum(smoothed, lowest)
     return found, (*notes, *_left_out(reasons, inputs.targets))
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from lstmcore import checks
 from lstmcore.apps.forecasting.linear import linear_rows
-from lstmcore.apps.settings import Fraction, Season, SeriesSettings
+from lstmcore.apps.settings import Fraction, Part, Season, SeriesSettings
 from lstmcore.formatting import count, few, shorten
 from lstmcore.models.forecaster import Forecaster
 from lstmcore.series import arguments
@@ -68,9 +68,12 @@ class Settings(SeriesSettings):
       quantiles: rising, 0.5 among them, which is the point forecast; () forecasts the mean.
       dropout: fraction of units dropped in training; if above 0, samples with dropout give the
         forecast an interval.
-      test: fraction of the rows, the last in time, to evaluate on.
+      nonnegative: forecast no value below 0 of a column that has none before the test part, nor
+        before the forecast. Its interval ends at 0, too.
+      test: rows to evaluate on, the last in time: a fraction of all, or from 1 on their number.
       horizon: rows to forecast.
-      validation: fraction of the rows, those before the test part, used for early stopping.
+      validation: rows used for early stopping, those before the test part: a fraction of all, or
+        from 1 on their number.
       learning_rate: step size of Adam. Gradients are clipped to a norm of 1.
 
     Raises:
@@ -86,8 +89,9 @@ class Settings(SeriesSettings):
     search: bool = True
     quantiles: Annotated[tuple[float, ...], check_quantiles] = ()
     dropout: Fraction = 0.0
-    test: Fraction = 0.15
-    validation: Fraction = 0.15
+    nonnegative: bool = True
+    test: Part = 0.15
+    validation: Part = 0.15
 
     def __post_init__(self) -> None:
         super().__post_init__()

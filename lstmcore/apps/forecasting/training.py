@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 
 import jax
@@ -12,12 +13,13 @@ import numpy as np
 import lstmcore as lc
 from lstmcore import series
 from lstmcore.apps.forecasting import linear
+from lstmcore.apps.forecasting.bounds import never_negative
 from lstmcore.apps.forecasting.paired import FEWEST, standardised_mean
 from lstmcore.apps.forecasting.predictor import TOO_LARGE, Trained
 from lstmcore.apps.forecasting.selection import select
 from lstmcore.apps.forecasting.settings import Settings, arrange, build, names_of
 from lstmcore.apps.training import fit_model
-from lstmcore.formatting import count
+from lstmcore.formatting import count, few
 from lstmcore.models.forecaster import Forecaster
 from lstmcore.programs import compiled
 from lstmcore.series.arguments import as_table
@@ -34,6 +36,7 @@ def train(
     columns: Sequence[str] | None = None,
     settings: Settings | None = None,
     *,
+    start: Trained | None = None,
     callback: Callable | None = None,
     progress: bool = False,
     checkpoint=None,
@@ -58,7 +61,10 @@ def train(
         equal steps. `settings.preprocessing` decides what becomes of NaN.
       columns: F names; None takes those of a data frame or a dict, and calls the columns of an
         array column_0, column_1, ...
-      settings: None takes `Settings()`.
+      settings: None takes `Settings()`, or those of `start`.
+      start: an earlier forecaster to continue from, with a table of the same columns, such as its
+        own with more rows: its weights, preprocessing, season and differences are kept, and nothing
+        is searched for. With a validation part the result is no worse there than `start`.
       callback, progress, checkpoint, resume: as in `lc.fit`.
 
     Returns:
@@ -66,7 +72,7 @@ def train(
 
     Raises:
       ValueError: too few rows, unknown names, settings that do not fit together, times at
-        irregular steps, or values that the preprocessing refuses.
+        irregular steps, values that the preprocessing refuses, or a model other than `start`'s.
       TypeError: arguments of another kind.
       NonFiniteLossError, KeyboardInterrupt: as `lc.fit`, with the params so far in its `result`.
 
@@ -78,17 +84,26 @@ def train(
       >>> trained = forecasting.train(wave, ["wave"], settings)
       >>> trained.forecast(wave).point.shape  # of the 3 rows after the last
       (1, 3, 1)
+      >>> longer = np.sin(np.arange(240) / 5)
+      >>> forecasting.train(longer, ["wave"], start=trained).split.test
+      slice(204, 240, None)
     """
-    settings = Settings() if settings is None else settings
+    settings = settings or (Settings() if start is None else start.settings)
     check_row_times(values, "values")
     names = names_of(values, columns)
+    if start is not None:
+        settings = _continued(settings, names, start)
     table = as_table(values, names, "values").astype(float)
     table = table[:, arrange(names, settings).order]
     model = build(settings, names)
     split = check_rows(len(table), settings)
     settings, *of_map, candidates = select(table, settings, split, model)
     first = settings.preprocessing.dropped_rows
-    preprocessor = settings.preprocessing.fit(table, rows=split.training.stop)
+    preprocessor = (
+        settings.preprocessing.fit(table, rows=split.training.stop)
+        if start is None
+        else start.preprocessor
+    )
     seen = as_float32(preprocessor.transform(table[: split.validation.stop]), TOO_LARGE)
     end = split.training.stop - first
     stride = settings.stride_for(end - settings.span + 1, table.shape[1])
@@ -100,7 +115,8 @@ def train(
         "checkpoint": checkpoint,
         "resume": resume,
     }
-    fitted = _fit(model, settings, training, validation, of_map, running)
+    earlier = None if start is None else start.params
+    fitted = _fit(model, settings, training, validation, of_map, earlier, running)
     return Trained(
         settings=settings,
         columns=names,
@@ -112,7 +128,38 @@ def train(
         stride=stride,
         noise=_noise(model, fitted.params, validation),
         candidates=candidates,
+        nonnegative=_nonnegative(table[: split.validation.stop], names, settings),
     )
+
+
+def _nonnegative(table: np.ndarray, names: Sequence[str], settings: Settings) -> tuple[str, ...]:
+    """Return the targets that are forecast at 0 or above; columns in the order of the model."""
+    if not settings.nonnegative:
+        return ()
+    order, targets, _ = arrange(names, settings)
+    is_so = never_negative(table[:, :targets])
+    return tuple(names[place] for place, one in zip(order, is_so.tolist(), strict=False) if one)
+
+
+def _continued(settings: Settings, names: Sequence[str], start: Trained) -> Settings:
+    """Return the settings of a training that continues from `start`, once they fit it."""
+    if tuple(names) != start.columns:
+        raise ValueError(
+            f"start was trained on the columns {few(start.columns)}, but values has {few(names)}: "
+            "pass a table with the same ones, in the same order"
+        )
+    settings = replace(
+        settings,
+        search=False,
+        season=start.settings.season,
+        preprocessing=start.settings.preprocessing,
+    )
+    if build(settings, names) != start.model:
+        raise ValueError(
+            "settings describe another model than that of start: leave them out, or change those "
+            "of the training alone, as in dataclasses.replace(start.settings, epochs=5)"
+        )
+    return settings
 
 
 def _fit(
@@ -121,30 +168,41 @@ def _fit(
     training: dict,
     validation: dict | None,
     of_map: Sequence,
+    earlier: dict | None,
     running: dict,
 ) -> FitResult:
-    """Train the model; a linear path is fitted first, and the LSTM learns what it leaves."""
-    optimizer = _optimizer(settings.learning_rate)
+    """Train the model; a linear path is fitted first, and the LSTM learns what it leaves.
+
+    With `earlier` params it starts from these, and they stay if they are better in the validation
+    part.
+    """
+    fit = partial(fit_model, model, settings, optimizer=_optimizer(settings.learning_rate))
     if not model.linear_rows:
-        return fit_model(
-            model, settings, model.loss, training, validation, optimizer=optimizer, **running
-        )
+        begin = lambda drawn: drawn if earlier is None else earlier  # noqa: E731
+        result = fit(model.loss, training, validation, start=begin, **running)
+        return _better(model, result, earlier, validation)
     penalty, towards = of_map
     (path,) = linear.fit_linear(model, training, [penalty], towards)
     silent = partial(_without_lstm, model, path, training)
-    result = fit_model(
-        model,
-        settings,
-        partial(_loss_beside_path, model),
-        training,
-        validation,
-        optimizer=optimizer,
-        start=silent,
-        **running,
-    )
+
+    def with_path(drawn: dict) -> dict:
+        return silent(drawn) if earlier is None else earlier | {"linear": silent(earlier)["linear"]}
+
+    loss = partial(_loss_beside_path, model)
+    result = fit(loss, training, validation, start=with_path, **running)
     if validation is None or _helps(model, silent(result.params), result.params, validation):
+        return _better(model, result, earlier, validation)
+    return _better(model, result._replace(params=silent(result.params)), earlier, validation)
+
+
+def _better(
+    model: Forecaster, result: FitResult, earlier: dict | None, validation: dict | None
+) -> FitResult:
+    """Return the result, with earlier params if there are any and they are better."""
+    if earlier is None or validation is None:
         return result
-    return result._replace(params=silent(result.params))
+    before, now = (_losses(model, p, validation).mean() for p in (earlier, result.params))
+    return result if now < before else result._replace(params=earlier)
 
 
 def _loss_beside_path(model: Forecaster, params: dict, batch: dict, key=None) -> jax.Array:
@@ -207,8 +265,8 @@ def check_rows(rows: int, settings: Settings) -> series.Split:
             f"the training part has {split.training.stop} of {count(rows, 'row')}"
             + f", {first} of which differencing drops," * bool(first)
             + f" but one window of {count(settings.window, 'row')} and a horizon of "
-            f"{settings.horizon} need {span}: use more data, a shorter window, or smaller "
-            "fractions for validation and test"
+            f"{settings.horizon} need {span}: use more data, a shorter window, or smaller parts "
+            "for validation and test"
         )
     # Checked here, because `evaluate` would find out only after training.
     season = settings.season_rows
