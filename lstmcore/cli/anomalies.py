@@ -25,7 +25,7 @@ from lstmcore.cli.parameters import names, takes
 from lstmcore.cli.settings_options import takes_settings, with_chosen
 from lstmcore.cli.terminal import clear_errors, console, grid, print_notes, print_written, warn
 from lstmcore.formatting import count, few
-from lstmcore.series import Preprocessing, ReadOptions, Table, Times
+from lstmcore.series import Preprocessing, Preprocessor, ReadOptions, Table, Times
 
 KIND, OUTPUT = "lstmcore anomalies", "lstmcore-anomalies"
 PRESET = lc.anomalies.Settings(preprocessing=Preprocessing(missing="forward"))
@@ -339,6 +339,7 @@ def _detect_again(inputs: _Inputs, detection: Detection, output: run_folder.Outp
         with console.status("scoring the series, writing the report ..."):
             result = lc.anomalies.detect(detector, table.values, **detection.to_json())
             notes = _notes(inputs, detector, result, detection)
+            notes.append("no simple methods beside: they would be fitted to the training rows")
             data = report.ReportData(str(source), table, detector, result, inputs.labels, notes)
             report.write(staging, data)
     _print(data)

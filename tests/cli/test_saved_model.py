@@ -146,7 +146,8 @@ def test_scores_of_new_rows_are_those_of_python(models, table):
     detector = lc.anomalies.Detector.load(models["anomalies"].folder)
     settings = {name: run.settings()[name] for name in ("score", "threshold", "level", "gap")}
     result = lc.anomalies.detect(detector, values()[ROWS:], **settings)
-    np.testing.assert_allclose(run.column("scores.csv", "score")[:, 0], result.scores, rtol=1e-5)
+    scores = [float(row["score"] or "nan") for row in run.rows("scores.csv")]
+    np.testing.assert_allclose(scores, result.scores, rtol=1e-5)
     assert len(run.rows("events.csv")) == len(result.events)
     assert settings["gap"] == 3
     assert "are not later than that" not in run.text
@@ -237,7 +238,7 @@ def test_columns_known_in_advance(table, monkeypatch):
 
 
 def short(command, folder):
-    return lines(ROWS, ROWS + 3), (), r"has 3 rows, but the .* reads at least 4 "
+    return lines(ROWS, ROWS + 3), (), r"has 3 rows, but the .* reads at least [45] "
 
 
 def other_columns(command, folder):

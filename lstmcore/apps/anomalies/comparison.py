@@ -14,7 +14,7 @@ import numpy as np
 
 from lstmcore.apps.anomalies import thresholds
 from lstmcore.apps.anomalies.detection import Detection, DetectionResult
-from lstmcore.apps.anomalies.detector import Detector
+from lstmcore.apps.anomalies.detector import Detector, without_season
 from lstmcore.apps.anomalies.metrics import Eventwise, eventwise
 from lstmcore.apps.anomalies.paired import FEWEST, PairedTest, paired_test
 from lstmcore.apps.anomalies.rivals import DESCRIPTIONS, rival_scores
@@ -191,7 +191,7 @@ def compare(
     """Run simple detectors beside a detector, and say whether it is better than they are.
 
     The rivals (`anomalies.rivals`) read what the model reads: the preprocessed rows, with missing
-    values filled, differenced and scaled, in windows of as many rows. They are fitted to the same
+    values filled, without a season, differenced and scaled, in windows of as many rows. They are fitted to the same
     training rows, their thresholds are computed from the scores of the same rows, and a row without
     a score of the detector has none of theirs.
 
@@ -230,8 +230,11 @@ def compare(
         labels = as_values("labels", labels)
         _check_rows("labels", labels, "result", len(result.scores))
         labels = labels if np.any(labels) else None
-    transform = detector.preprocessor.transform
-    found, notes = rival_scores(transform(training), transform(values), detector.settings.window)
+    read = [
+        detector.preprocessor.transform(without_season(detector.settings, rows))
+        for rows in (training, values)
+    ]
+    found, notes = rival_scores(*read, detector.settings.window)
     threshold = threshold or same_rule(Detection(), training.shape[1])
     unscored = np.isnan(detector.training_errors).all(axis=1), np.isnan(result.scores)
     methods = {MODEL: _method(result.scores, result.threshold, result.events, result, labels)}
@@ -272,7 +275,7 @@ def _check_rows(name: str, rows, owner: str, expected: int) -> None:
 
 
 def _masked(scores: np.ndarray, unscored: np.ndarray) -> np.ndarray:
-    """Return the scores of all rows, bool [rows]; differencing has dropped some of the first."""
+    """Return the scores of all rows, bool [rows]; season and differences have dropped the first."""
     dropped = np.full(len(unscored) - len(scores), np.nan)
     return np.where(unscored, np.nan, np.concatenate([dropped, scores]))
 
