@@ -19,7 +19,8 @@ METHODS = (
     "z-score: the distance of a row to the median, in units of the spread, largest over the "
     "columns. PCA of windows: how far the rows of a window are from their mean along its principal "
     "components, and how badly these reconstruct it. Isolation forest: how few random cuts "
-    f"separate a window from the others. All scores are in {FILE}."
+    "separate a window from the others. Their scores count from the median of the training rows; "
+    f"all are in {FILE}."
 )
 TESTED = (
     "Precision, recall and F1 are those of events. Whether two F1 differ by more than chance is "

@@ -3,8 +3,8 @@
     robust z-score      distance to the median of the training rows in units of their spread, the
                         largest over the columns (Iglewicz & Hoaglin 1993, "How to detect and handle
                         outliers")
-    PCA of windows      Hotelling's T-squared within the principal components of training windows,
-                        plus the squared reconstruction error beyond them (Jackson & Mudholkar 1979,
+    PCA of windows      distance within the principal components of training windows (Hotelling's
+                        T-squared) and beyond them (reconstruction error; Jackson & Mudholkar 1979,
                         "Control procedures for residuals associated with principal component
                         analysis")
     isolation forest    how few random cuts separate a window from the training windows (Liu, Ting &
@@ -43,6 +43,9 @@ Score = Callable[[np.ndarray], np.ndarray]
 def rival_scores(training, values, window: int) -> tuple[dict[str, Scores], tuple[str, ...]]:
     """Return the scores of all rivals, and a sentence on each that had to be left out.
 
+    They count from the median of the training scores, so that a multiple of the largest of them
+    means the same for scores that begin at 0 and for those of an isolation forest, near 0.5.
+
     Args:
       training: [n, F], rows that are taken to be normal, without missing values. The columns should
         be scaled to one unit, as a PCA depends on it.
@@ -65,12 +68,16 @@ def rival_scores(training, values, window: int) -> tuple[dict[str, Scores], tupl
       (['robust z-score', 'PCA of windows', 'isolation forest'], (200,), ())
     """
     training, values = _pair(training, values)
-    found, notes = {ZSCORE: robust_z_score(training, values)}, []
+    raw, notes = {ZSCORE: robust_z_score(training, values)}, []
     for name, score in ((PCA, pca_of_windows), (FOREST, isolation_forest)):
         try:
-            found[name] = score(training, values, window)
+            raw[name] = score(training, values, window)
         except _LeftOutError as error:
             notes.append(f"{DESCRIPTIONS[name]} is left out: {error}")
+    found = {}
+    for name, (normal, scores) in raw.items():
+        usual = np.median(normal)
+        found[name] = (normal - usual, scores - usual)
     return found, tuple(notes)
 
 
@@ -112,10 +119,10 @@ def robust_z_score(training, values) -> Scores:
 def pca_of_windows(training, values, window: int = 24) -> Scores:
     """Score rows by a principal component analysis of the windows that hold them.
 
-    A window has the score z^T Λ^-1 z + |r|^2 / σ^2: Hotelling's T-squared of its principal
-    components z, with the variances Λ, plus the squared error r of its reconstruction from them.
-    The components hold 90 % of the variance; σ^2 is the mean variance of the others. Up to
-    constants that is the negative log-likelihood of probabilistic PCA (Tipping & Bishop 1999).
+    A window has the score sqrt(z^T Λ^-1 z + |r|^2 / σ^2): the root of Hotelling's T-squared of its
+    principal components z, with the variances Λ, plus the squared error r of its reconstruction
+    from them. The components hold 90 % of the variance; σ^2 is the mean variance of the others.
+    That is the Mahalanobis distance of probabilistic PCA (Tipping & Bishop 1999).
 
     Args:
       training, values: numbers [rows, F] or [rows], without missing values, scaled to one unit.
@@ -157,7 +164,7 @@ def pca_of_windows(training, values, window: int = 24) -> Scores:
         away = windows - fitted.mean_
         z = away @ fitted.components_.T
         error = away - z @ fitted.components_
-        return (z**2 / variance).sum(axis=1) + (error**2).sum(axis=1) / noise
+        return np.sqrt((z**2 / variance).sum(axis=1) + (error**2).sum(axis=1) / noise)
 
     return _by_row(score, training, window), _by_row(score, values, window)
 
