@@ -110,6 +110,7 @@ CASES = {
             preprocessing=series.Preprocessing(difference=(1,)),
             linear=False,  # the question is what the LSTM does by itself
             search=False,
+            nonnegative=False,
         ),
         folds=8,
         classic="autoregression of 9 years",
@@ -126,6 +127,7 @@ CASES = {
             preprocessing=series.Preprocessing(difference=(52,)),
             linear=False,
             search=False,
+            nonnegative=False,
         ),
         folds=12,
         classic="Holt-Winters smoothing",

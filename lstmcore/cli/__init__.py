@@ -52,6 +52,9 @@ def root(
     [bold]lstmcore forecast load.csv --horizon 24[/bold]
         the next 24 rows of a table, with errors beside those of simple forecasts
 
+    [bold]lstmcore forecast --model lstmcore-forecast new.csv[/bold]
+        the same model on another table, without training
+
     [bold]lstmcore anomalies load.csv --train normal.csv[/bold]
         the segments of a table that differ from normal rows
 

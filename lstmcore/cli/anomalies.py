@@ -393,7 +393,8 @@ def _notes(
 
 
 def _compare(data, training: Table, detection: Detection) -> lc.anomalies.Comparison:
-    rule = lc.anomalies.same_rule(detection, len(training.columns))
+    window = data.detector.settings.window
+    rule = lc.anomalies.same_rule(detection, len(training.columns), window)
     return lc.anomalies.compare(
         data.detector,
         training.values,

@@ -376,6 +376,11 @@ def _notes(inputs: _Inputs, trained) -> list[str]:
         notes += reading.stationary(ordered, trained.preprocessor, end)
     notes += reading.beyond(ordered, trained.preprocessor, end)
     notes += saved_model.notes(inputs.start, inputs.times)
+    if inputs.start is not None and trained.params is inputs.start.model.params:
+        notes.append(
+            "training on this table did not lower the validation error, so the weights are those "
+            "of the earlier model"
+        )
     notes += trained.choices()
     if trained.stride > 1:
         notes.append(f"of the training windows, one in {trained.stride} was used")

@@ -53,7 +53,7 @@ def test_rivals_read_the_preprocessed_rows(detector, result):
         method = found.methods[name]
         normal[:WINDOW] = scores[:WINDOW] = np.nan  # of rows that the model does not score
         np.testing.assert_array_equal(method.scores, scores)
-        assert method.threshold == thresholds.margin(normal)
+        assert method.threshold == thresholds.margin(normal, apart=WINDOW)
         assert method.events == anomalies.events(scores, method.threshold, gap=3, minimum=2)
     model = found.methods["LSTM"]
     assert (model.scores, model.threshold, model.events) == (

@@ -234,6 +234,65 @@ def test_columns_known_in_advance(table, monkeypatch):
     assert "how good the forecast is cannot be said" in run.text
 
 
+# More training.
+
+
+@every_command
+@pytest.mark.usefixtures("no_training_in_this_module", "plain_pages")
+def test_training_goes_on_as_in_python(command, models, table):
+    """From the weights of the model, with the settings that were given and otherwise its own."""
+    run = again(
+        command,
+        models,
+        table,
+        lines(0, 2 * ROWS),
+        "--update",
+        "--epochs",
+        2,
+        "--test-from=200" if command == "forecast" else "--train-until=200",
+    )
+    assert run.exit_code == 0, run.text
+    assert {"model.safetensors", "history.csv"} < run.files()
+    assert run.settings()["updated"] == str(models[command].folder)
+    assert run.settings()["settings"]["epochs"] == 2
+    assert "was trained on" in run.text
+    kind = {"forecast": lc.forecasting.Trained, "anomalies": lc.anomalies.Detector}[command]
+    start, later = kind.load(models[command].folder), kind.load(run.folder)
+    assert later.preprocessor.to_json() == start.preprocessor.to_json()
+    if command == "forecast":
+        assert later.split.test == slice(200, 2 * ROWS)
+    else:
+        assert len(later.training_errors) == 201
+    assert manifest.first_foreign(models[command].folder) is None
+    shutil.rmtree(run.folder)
+    run = again(command, models, table, lines(0, 2 * ROWS), "--update", "--resume")
+    assert run.exit_code == 0, run.text
+    assert run.settings()["settings"]["epochs"] == 5
+    table.write_text(lines(0, 2 * ROWS))
+    both = call(command, "--model", run.folder, table, "-o", table.parent / "used")
+    assert both.exit_code == 0, both.text  # what was updated is a model like others
+
+
+@every_command
+def test_more_training_needs_a_model_and_leaves_it_as_it_is(command, models, table):
+    table.write_text(lines(0, 2 * ROWS))
+    run = call(command, "--update", table, "-o", table.parent / "run")
+    assert "--update continues the training of an earlier model: name its folder" in run.text
+    run = again(command, models, table, lines(0, 2 * ROWS), "--update", "--units", 3, "--epochs", 2)
+    assert "as it was trained: leave out --units, or train a new one" in run.text
+    run = call(
+        command,
+        "--model",
+        models[command].folder,
+        "--update",
+        table,
+        "--force",
+        "-o",
+        models[command].folder,
+    )
+    assert "the results would replace the model in" in run.text
+
+
 # Mistakes: a sentence, and nothing left behind.
 
 

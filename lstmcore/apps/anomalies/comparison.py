@@ -235,7 +235,7 @@ def compare(
         for rows in (training, values)
     ]
     found, notes = rival_scores(*read, detector.settings.window)
-    threshold = threshold or same_rule(Detection(), training.shape[1])
+    threshold = threshold or same_rule(Detection(), training.shape[1], detector.settings.window)
     unscored = np.isnan(detector.training_errors).all(axis=1), np.isnan(result.scores)
     methods = {MODEL: _method(result.scores, result.threshold, result.events, result, labels)}
     for name, (normal, scores) in found.items():
@@ -255,15 +255,17 @@ def compare(
     return Comparison(methods, tests, notes)
 
 
-def same_rule(detection: Detection, features: int) -> Rule:
+def same_rule(detection: Detection, features: int, apart: int = 0) -> Rule:
     """Return the rule by which a `Detection` computes the threshold of scores of normal rows.
+
+    One odd row is in the windows, so in the scores, of `apart` rows around it.
 
     The chi-squared distribution of a Gaussian threshold is that of one score alone. For others it
     is the quantile that a normal row exceeds with the same probability.
     """
     if detection.threshold == "gaussian" and detection.level is not None:
         return partial(thresholds.quantile, q=1 - detection.level)
-    return partial(detection.threshold_of, features=features)
+    return partial(detection.threshold_of, features=features, apart=apart)
 
 
 def _check_rows(name: str, rows, owner: str, expected: int) -> None:

@@ -1,8 +1,9 @@
 """The lower bound of a forecast: a column that is never negative is not forecast below 0.
 
 Loads, sales and counts cannot be negative, but a model that adds up differences, and the interval
-around it, can. That a column has no value below 0 before the test part does not prove that it
-cannot have any, so one below 0 before a forecast lifts the bound.
+around it, can. Where the truth is not below 0, a forecast that is brought up to 0 is never further
+from it. That a column has no value below 0 before the test part does not prove that it cannot have
+any, so one below 0 before a forecast lifts the bound.
 """
 
 from __future__ import annotations
