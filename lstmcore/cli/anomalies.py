@@ -14,8 +14,7 @@ from rich.markup import escape
 import lstmcore as lc
 from lstmcore.apps import run_folder
 from lstmcore.apps.anomalies.detection import Detection
-from lstmcore.apps.anomalies.detector import without_season
-from lstmcore.apps.anomalies.settings import choose
+from lstmcore.apps.anomalies.preprocessing import choose, limited, without_season
 from lstmcore.cli import options, reading, saved_model, when
 from lstmcore.cli.intervals import check_intervals, shared_rows
 from lstmcore.cli.labels import labelled, trained_on_labelled, without_labels
@@ -244,7 +243,8 @@ def _check(inputs: _Inputs, settings: lc.anomalies.Settings, threshold: str) -> 
         )
     if len(training.values) > settings.dropped_rows:
         normal = without_season(settings, training.values)
-        _check_range(source, table, settings, settings.preprocessing.fit(normal))
+        preprocessor = settings.preprocessing.fit(limited(normal, len(normal)))
+        _check_range(source, table, settings, preprocessor)
     if threshold == "peaks" and len(training.values) < FEWEST_FOR_PEAKS:
         raise ValueError(
             f"--threshold peaks needs at least {FEWEST_FOR_PEAKS} rows to train on, and there are "

@@ -10,7 +10,7 @@ from manifests import forge
 from untrained import no_training
 
 from lstmcore import anomalies, series
-from lstmcore.apps.anomalies.settings import choose
+from lstmcore.apps.anomalies.preprocessing import choose
 
 SEASON = 12
 SETTINGS = anomalies.Settings(window=6, units=2, epochs=1, batch_size=256)

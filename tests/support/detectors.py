@@ -5,7 +5,7 @@ import numpy as np
 
 from lstmcore import anomalies
 from lstmcore.apps.anomalies import training
-from lstmcore.apps.anomalies.detector import without_season
+from lstmcore.apps.anomalies.preprocessing import without_season
 
 
 def untrained(settings, values, seed=0):

@@ -14,9 +14,10 @@ import numpy as np
 
 from lstmcore.apps.anomalies import thresholds
 from lstmcore.apps.anomalies.detection import Detection, DetectionResult
-from lstmcore.apps.anomalies.detector import Detector, without_season
+from lstmcore.apps.anomalies.detector import Detector
 from lstmcore.apps.anomalies.metrics import Eventwise, eventwise
 from lstmcore.apps.anomalies.paired import FEWEST, PairedTest, paired_test
+from lstmcore.apps.anomalies.preprocessing import without_season
 from lstmcore.apps.anomalies.rivals import DESCRIPTIONS, rival_scores
 from lstmcore.apps.anomalies.thresholds import Threshold
 from lstmcore.arrays import as_values

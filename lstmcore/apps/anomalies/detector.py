@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks, series
+from lstmcore.apps.anomalies.preprocessing import without_season
 from lstmcore.apps.anomalies.settings import Settings, build
 from lstmcore.apps.saved import Saved, parse_settings
 from lstmcore.io.description import read_history
@@ -19,7 +20,6 @@ from lstmcore.models.autoencoders import Autoencoder
 from lstmcore.models.stacked import StackedLSTM
 from lstmcore.models.streaming import stream
 from lstmcore.programs import compiled
-from lstmcore.series.arrays import check_size
 from lstmcore.series.preprocessing import as_float32
 from lstmcore.series.row_index import check_row_times, like
 from lstmcore.training.history import history_html
@@ -180,21 +180,6 @@ class Detector(Saved):
         if self.settings.method == "prediction":
             rows[: self.settings.window] = np.nan
         return errors
-
-
-def without_season(settings: Settings, table: np.ndarray) -> np.ndarray:
-    """Return rows [rows - season, F] minus their seasonal level; the table if there is no season.
-
-    Raises:
-      ValueError: missing values where they are refused, infinite ones, or too few rows.
-    """
-    if not settings.season_rows:
-        return table
-    if settings.preprocessing.missing == "refuse":
-        series.fit_filling(table, "refuse").transform(table)
-    check_size(table)
-    level = series.seasonal_level(table, settings.season_rows)
-    return table[settings.season_rows :] - level
 
 
 def scaled_rows(preprocessor: series.Preprocessor, table: np.ndarray) -> np.ndarray:

@@ -9,12 +9,8 @@ from collections.abc import Iterator, Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from lstmcore.apps.anomalies.detector import (
-    STEPS_AT_ONCE,
-    Detector,
-    scaled_rows,
-    without_season,
-)
+from lstmcore.apps.anomalies.detector import STEPS_AT_ONCE, Detector, scaled_rows
+from lstmcore.apps.anomalies.preprocessing import without_season
 from lstmcore.formatting import count
 from lstmcore.models.streaming import Stream, stream
 from lstmcore.study.record import Run

@@ -1,11 +1,9 @@
-"""The settings of a detector, the steps that they leave open, and the model they describe."""
+"""The settings of a detector, and the model that they describe."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
 
 from lstmcore.apps.settings import (
     Activation,
@@ -18,10 +16,6 @@ from lstmcore.apps.settings import (
 )
 from lstmcore.models.autoencoders import Autoencoder
 from lstmcore.models.stacked import StackedLSTM
-from lstmcore.series import fit_filling, seasonal_level, seasons
-from lstmcore.series.seasonality import MEDIAN_OF
-
-DRIFTING = 0.1  # of the last fifth of a column is out of the range before; at random, next to none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +33,7 @@ class Settings(SeriesSettings):
       season: rows in a season, which is removed first; auto looks for it in the training part, 0 is
         none. See `series.seasonal_level`; the first season of a series has no score. None is 0.
       search: take differences of lag 1, unless some are given, if the training part drifts. See
-        `choose`.
+        `preprocessing.choose`.
       activation: activation of every layer, such as tanh, relu or sigmoid.
       combine: how several reconstructions or predictions of a row are combined: "mean" or "median".
       masking: fraction of the inputs that is set to 0 in training, against overfitting. 0 is the
@@ -82,54 +76,6 @@ class Settings(SeriesSettings):
     def predicted_rows(self) -> int:
         """Return how many rows after each window, or after each row, are predicted."""
         return 0 if self.method == "reconstruction" else self.horizon
-
-
-def choose(settings: Settings, table: np.ndarray, rows: int | None = None) -> Settings:
-    """Return the settings with season and differences chosen for a table.
-
-    A season is removed if the series then changes less from row to row; and if the table holds six
-    of them, so that one row of a phase at least is compared with the median of five. Differences
-    of lag 1 are taken if a column, without the season, drifts: if more than a tenth of its last
-    fifth is out of the range that it had before.
-
-    Args:
-      settings: a season that is not "auto" stays; so do differences, unless there are none.
-      table: numbers [rows, F], of the training part.
-      rows: of the table that is to be scored, if it is another.
-
-    Raises:
-      ValueError: missing or infinite values that the preprocessing refuses.
-    """
-    table = fit_filling(table, settings.preprocessing.missing).transform(table.astype(float))
-    if settings.season == "auto":
-        settings = replace(settings, season=_season(settings, table, rows))
-    season = settings.season_rows
-    if settings.search and not settings.preprocessing.difference and len(table) > season:
-        left = table[season:] - seasonal_level(table, season) if season else table
-        if _drifts(left):
-            differenced = replace(settings.preprocessing, difference=(1,))
-            settings = replace(settings, preprocessing=differenced)
-    return settings
-
-
-def _season(settings: Settings, table: np.ndarray, rows: int | None) -> int | None:
-    shortest = len(table) if rows is None else min(len(table), rows)
-    spare = shortest - settings.span - settings.dropped_rows - 1  # that training can do without
-    longest = min(shortest // (MEDIAN_OF + 1), spare)
-    for season in seasons(table, longest) if longest >= 2 else ():
-        left = table[season:] - seasonal_level(table, season)
-        changes = [np.abs(np.diff(values, axis=0)).mean(axis=0) for values in (left, table)]
-        if np.mean(changes[0] / np.where(changes[1] > 0, changes[1], 1)) < 1:
-            return season
-    return None
-
-
-def _drifts(table: np.ndarray) -> bool:
-    before, last = np.split(table, [len(table) - len(table) // 5])
-    if not len(last):
-        return False
-    outside = (last < before.min(axis=0)) | (last > before.max(axis=0))
-    return bool((outside.mean(axis=0) > DRIFTING).any())
 
 
 def build(settings: Settings, features: int) -> Autoencoder | StackedLSTM:

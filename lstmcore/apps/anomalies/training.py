@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import series
-from lstmcore.apps.anomalies.detector import Detector, scaled_rows, without_season
-from lstmcore.apps.anomalies.settings import Settings, build, choose
+from lstmcore.apps.anomalies.detector import Detector, scaled_rows
+from lstmcore.apps.anomalies.preprocessing import choose, limited, without_season
+from lstmcore.apps.anomalies.settings import Settings, build
 from lstmcore.apps.training import fit_model
 from lstmcore.formatting import count
 from lstmcore.regularization import corrupt
@@ -36,7 +37,8 @@ def train(
     Args:
       values: numbers [rows, F] or [rows], in the order of time: an array, a data frame or a dict of
         columns, whose names the detector keeps. Times of a data frame must rise by equal steps.
-        Anomalies among the rows are learned as normal, and raise the thresholds.
+        Anomalies among the rows are learned as normal, and raise the thresholds; a value far from
+        all others counts less in training, see `preprocessing.limited`.
       settings: None takes `Settings()`, or those of `start`.
       start: an earlier detector to continue from, with normal rows of the same columns: its weights
         and preprocessing are kept. Thresholds follow from the errors of these rows.
@@ -64,10 +66,10 @@ def train(
     if start is None:
         settings = choose(settings, table[:validation_start])
         validation_start = _validation_start(len(table), settings)
-    left = without_season(settings, table)
+    trained_rows = validation_start - settings.season_rows
+    left = limited(without_season(settings, table), trained_rows)
     if start is None:
-        rows = validation_start - settings.season_rows
-        preprocessor = settings.preprocessing.fit(left, rows=rows)
+        preprocessor = settings.preprocessing.fit(left, rows=trained_rows)
         preprocessor = preprocessor._replace(columns=column_names(values))
     else:
         preprocessor = start.preprocessor
