@@ -192,9 +192,9 @@ def compare(
     """Run simple detectors beside a detector, and say whether it is better than they are.
 
     The rivals (`anomalies.rivals`) read what the model reads: the preprocessed rows, with missing
-    values filled, without a season, differenced and scaled, in windows of as many rows. They are fitted to the same
-    training rows, their thresholds are computed from the scores of the same rows, and a row without
-    a score of the detector has none of theirs.
+    values filled, without a season, differenced and scaled, in windows of as many rows. They are
+    fitted to the same training rows, their thresholds are computed from the scores of the same
+    rows, and a row without a score of the detector has none of theirs.
 
     Args:
       detector: from `train`.
@@ -231,11 +231,11 @@ def compare(
         labels = as_values("labels", labels)
         _check_rows("labels", labels, "result", len(result.scores))
         labels = labels if np.any(labels) else None
-    read = [
-        detector.preprocessor.transform(without_season(detector.settings, rows))
-        for rows in (training, values)
-    ]
-    found, notes = rival_scores(*read, detector.settings.window)
+    normal, rows = (
+        detector.preprocessor.transform(without_season(detector.settings, table))
+        for table in (training, values)
+    )
+    found, notes = rival_scores(normal, rows, detector.settings.window)
     threshold = threshold or same_rule(Detection(), training.shape[1], detector.settings.window)
     unscored = np.isnan(detector.training_errors).all(axis=1), np.isnan(result.scores)
     methods = {MODEL: _method(result.scores, result.threshold, result.events, result, labels)}
