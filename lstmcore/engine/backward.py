@@ -94,7 +94,7 @@ def _block_length(batch: int, timesteps: int) -> int:
     A shorter block would be compiled apart, which takes a fifth of the time of compilation.
     """
     usual = max(BLOCK_ROWS // batch, FEWEST_STEPS)
-    near = range(-(-usual * 2 // 3), usual * 5 // 4 + 1)
+    near = range(-(-usual // 2), usual * 9 // 4 + 1)
     chosen = min(near, key=lambda length: (timesteps % length > 0, abs(length - usual)))
     return min(chosen, timesteps)
 
