@@ -146,6 +146,7 @@ def test_sentences_on_false_alarms_and_the_row():
         "the threshold is set by row c of the training part: without it and its neighbours, it "
         "would be about 1.5 instead of 2"
     )
+    assert threshold_row(result._replace(set_by=SetBy(2, 2.0)), "abcde") == []  # another sets it
 
 
 def test_events_are_joined_and_left_out(detector):

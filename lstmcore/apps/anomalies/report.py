@@ -189,7 +189,7 @@ def calibration(result: DetectionResult) -> list[str]:
 
 
 def threshold_row(result: DetectionResult, labels: Sequence) -> list[str]:
-    """Return a sentence on the normal row that sets the threshold, if one does.
+    """Return a sentence on the normal row that sets the threshold, if one alone does.
 
     labels: names of the rows of the training part
     """
@@ -197,6 +197,8 @@ def threshold_row(result: DetectionResult, labels: Sequence) -> list[str]:
         return []
     row, without, part = result.set_by
     limit = result.threshold.value
+    if without > 0.995 * limit:
+        return []
     of = f" for {PARTS[part]}" if part else ""
     return [
         f"the threshold{of} is set by row {labels[row]} of the training part: without it and its "
