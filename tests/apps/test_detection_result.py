@@ -229,7 +229,7 @@ def test_events_that_may_be_one():
     assert close_together(result_of(scores, distant), window=8) == []
     assert close_together(result_of(scores, []), window=8) == []
     (sentence,) = close_together(result_of(scores, [*distant, near]), window=8)
-    assert sentence.startswith("1 of the 3 events begin less than a window of 8 rows after")
+    assert sentence.startswith("1 of the 3 events begins less than a window of 8 rows after")
     (sentence,) = echoes(result_of(scores, distant), (24, 1))
     assert "an echo 24 rows and 1 row later" in sentence
     assert echoes(result_of(scores, []), (24,)) == echoes(result_of(scores, distant), ()) == []

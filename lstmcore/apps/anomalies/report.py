@@ -223,8 +223,9 @@ def close_together(result: DetectionResult, window: int) -> list[str]:
     near = sum(later.start - earlier.stop < window for earlier, later in pairwise(events))
     if not near:
         return []
+    begin = "begins" if near == 1 else "begin"
     return [
-        f"{near} of the {count(len(events), 'event')} begin less than a window of "
+        f"{near} of the {count(len(events), 'event')} {begin} less than a window of "
         f"{count(window, 'row')} after the previous one: --gap {window} joins such events"
     ]
 
