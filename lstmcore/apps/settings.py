@@ -78,7 +78,10 @@ def check_season(name: str, value: Any) -> int | str | None:
     if isinstance(value, str) and value == "auto":
         return value
     is_none = not isinstance(value, bool) and value == 0
-    return None if is_none else checks.check_count(name, value)
+    try:
+        return None if is_none else checks.check_count(name, value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f'{error}: give "auto", a number of rows, or 0 for no season') from error
 
 
 Count = Annotated[int, checks.check_count]

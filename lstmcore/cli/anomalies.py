@@ -173,7 +173,8 @@ def anomalies(  # one parameter for each option of the command
         settings = with_chosen(saved_model.preset(PRESET, start), chosen)
         reading.check(train or source, training, settings.preprocessing.missing)
         if start is None:
-            settings = choose(settings, training.values, len(table.values))
+            fitted = len(training.values) - settings.validation_rows(len(training.values))
+            settings = choose(settings, training.values[: max(1, fitted)], len(table.values))
         notes += trained_on_labelled(marks, train, reading_options, len(training.values))
         inputs = inputs._replace(train=train, training=training, training_times=training_times)
         _check(inputs, settings, detection.threshold)

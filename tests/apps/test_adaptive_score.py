@@ -106,6 +106,7 @@ def test_it_survives_one_odd_row(odd, score):
     other = anomalies.fit_adaptive(errors, WINDOW)
     assert other.set_by.row in range(500, 500 + WINDOW)
     assert other.set_by.without < other.threshold.value
+    assert other.set_by.part in adaptive.PARTS
     assert "which counts as 1 instead of" in other.threshold.how
     spike = LATER.copy()
     spike[150] += 15

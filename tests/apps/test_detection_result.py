@@ -1,6 +1,7 @@
 """From a detector to a DetectionResult: its parts put together, and the sentences on it."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -90,17 +91,31 @@ def test_thresholds(options, expected, detector):
 def test_the_row_that_sets_the_threshold(score, threshold, detector):
     """Without its peak, the threshold is what is said, in units of the score."""
     result = anomalies.detect(detector, ANOMALOUS, score=score, threshold=threshold)
-    row, without = result.set_by
+    row, without, _ = result.set_by
     assert 0 <= row < ROWS
     assert without <= result.threshold.value
     if score != "adaptive":
         normal = result.score(detector.training_errors)
         assert normal[row] == np.nanmax(normal)
-        others = np.abs(np.arange(ROWS) - row) > 8
-        factor = 1.1 if threshold == "margin" else 1
-        assert without == pytest.approx(factor * np.nanmax(normal[others]))
+        normal[max(0, row - 8) : row + 9] = np.nan
+        rule = {"margin": partial(thresholds.margin, apart=8), "maximum": thresholds.maximum}
+        assert without == pytest.approx(rule[threshold](normal).value)
     quantile = anomalies.detect(detector, ANOMALOUS, score=score, threshold="quantile")
     assert quantile.set_by is None
+
+
+def test_without_one_of_two_odd_rows_the_other_is_limited(detector):
+    errors = detector.training_errors.copy()
+    errors[[100, 200]] = [[90.0], [50.0]]
+    others = errors.copy()
+    others[92:109] = np.nan
+    odd, rest = (
+        anomalies.detect(replace(detector, training_errors=each), ANOMALOUS, score="mean")
+        for each in (errors, others)
+    )
+    assert odd.set_by.row == 100
+    assert odd.set_by.without == pytest.approx(rest.threshold.value)
+    assert rest.threshold.value < 50
 
 
 @pytest.mark.parametrize("score", ["adaptive", "mean", "mahalanobis"])
@@ -123,14 +138,15 @@ def test_sentences_on_false_alarms_and_the_row():
     assert threshold_row(result, "abcde") == []
     result = result._replace(held_out=HeldOut(0, 300), set_by=SetBy(2, 1.5))
     assert "of the last 300 rows of the training part" in calibration(result)[1]
-    assert "none (with 95 % confidence, below 1.00%) would be flagged" in calibration(result)[1]
+    assert "none (so few rows say little of rates below 1.00%) would" in calibration(result)[1]
     result = result._replace(held_out=HeldOut(6, 300))
     assert "6 (2.00%) would be flagged if the rows before them" in calibration(result)[1]
     (sentence,) = threshold_row(result, "abcde")
     assert sentence == (
         "the threshold is set by row c of the training part: without it and its neighbours, it "
-        "would be 1.5 instead of 2"
+        "would be about 1.5 instead of 2"
     )
+    assert threshold_row(result._replace(set_by=SetBy(2, 2.0)), "abcde") == []  # another sets it
 
 
 def test_events_are_joined_and_left_out(detector):
@@ -213,7 +229,7 @@ def test_events_that_may_be_one():
     assert close_together(result_of(scores, distant), window=8) == []
     assert close_together(result_of(scores, []), window=8) == []
     (sentence,) = close_together(result_of(scores, [*distant, near]), window=8)
-    assert sentence.startswith("1 of the 3 events begin less than a window of 8 rows after")
+    assert sentence.startswith("1 of the 3 events begins less than a window of 8 rows after")
     (sentence,) = echoes(result_of(scores, distant), (24, 1))
     assert "an echo 24 rows and 1 row later" in sentence
     assert echoes(result_of(scores, []), (24,)) == echoes(result_of(scores, distant), ()) == []

@@ -611,8 +611,8 @@ VALUES = table()
     ("call", "error", "message"),
     [
         (lambda: Settings(window=0), ValueError, "window must be at least 1, got 0"),
-        (lambda: Settings(season=-1), ValueError, "season must be at least 1, got -1"),
-        (lambda: Settings(season="weekly"), TypeError, "season must be"),
+        (lambda: Settings(season=-1), ValueError, "at least 1, got -1: give .auto., a number"),
+        (lambda: Settings(season="weekly"), TypeError, "season must be .*: give .auto., a number"),
         (lambda: Settings(stride="all"), ValueError, "stride must be a number of rows or 'auto'"),
         (lambda: Settings(seed=-1), ValueError, "seed must be at least 0"),
         (

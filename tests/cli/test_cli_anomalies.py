@@ -219,7 +219,7 @@ def test_the_terminal_and_the_page_say_the_same(found, detector):
         assert re.search(r"false alarms: of the last 10 rows of the training part", text)
         assert re.search(r"\d+ of 200 rows are flagged", text)
         first = days()[result.set_by.row]
-        assert f"the threshold is set by row {first} of the training part: without it" in text
+        assert f"is set by row {first} of the training part: without it" in text
     good = metrics.eventwise(marks().astype(bool), result.events)
     assert f"events {good.precision:.3f} {good.recall:.3f} {good.f1:.3f}" in found.text
     assert "its state is zero at the start of each" in words

@@ -125,3 +125,15 @@ def test_what_no_detector_can_be_trained_with(options, message, table):
     assert run.exit_code == 1
     assert message in run.text
     assert not run.folder.exists()
+
+
+def test_nothing_is_chosen_by_validation_rows(tmp_path):
+    """As in Python: of 60 rows, 25 are for validation, too many to see a season in the rest."""
+    values = np.round(5 * np.sin(np.arange(60) * np.pi / 3), 3)
+    path = tmp_path / "load.csv"
+    path.write_text("\n".join(["load", *map(str, values)]) + "\n")
+    run = call("anomalies", path, "--train-fraction", 1, "--units", 2, "-o", tmp_path / "run")
+    assert run.exit_code == 0, run.text
+    settings = lc.anomalies.Settings(units=2)
+    expected = lc.anomalies.train(values, settings).settings.season
+    assert run.settings()["settings"]["season"] == expected is None

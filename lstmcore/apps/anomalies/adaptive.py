@@ -29,7 +29,7 @@ import numpy as np
 
 from lstmcore import checks
 from lstmcore.apps.anomalies.scores import mean_absolute
-from lstmcore.apps.anomalies.thresholds import MARGIN, SetBy, Threshold, highest_peak
+from lstmcore.apps.anomalies.thresholds import MARGIN, SetBy, Threshold, highest_peak, without_peak
 from lstmcore.formatting import count
 
 FRACTION = 5  # the long mean is over this part of the normal rows, but of at least
@@ -57,7 +57,8 @@ class AdaptiveScore:
       medians, units: [3], of the parts in normal rows: median, and maximum minus median.
       usual: [F], mean absolute error of each column in normal rows, in scaled units.
       threshold: 1.1, in units of the score.
-      set_by: the normal row without which the threshold of one part would be lowest.
+      set_by: the normal row without which the threshold of one part would be lowest; those of the
+        other parts may stay.
       memory: [L + W], absolute errors of the last rows, the newest last.
     """
 
@@ -211,8 +212,10 @@ def fit_adaptive(errors, window: int) -> AdaptiveScore:
     medians = np.median(parts, axis=0)
     peaks = [highest_peak(part, window) for part in parts.T]
     units = np.maximum([peak.limited for peak in peaks] - medians, SMALLEST_UNIT)
-    largest, second = np.array([(peak.value, peak.second) for peak in peaks]).T - medians
-    part = int((second / units).argmin())
+    largest = np.array([peak.value for peak in peaks]) - medians
+    rest = [_without(part, peak.row, window) for part, peak in zip(parts.T, peaks, strict=True)]
+    rest = np.maximum(rest - medians, SMALLEST_UNIT) / units
+    part = int(rest.argmin())
     how = f"{MARGIN:g} times the largest score of {len(sizes)} normal rows"
     if (size := largest[part] / units[part]) > 1:
         how += f", which counts as 1 instead of {size:.3g}"
@@ -222,9 +225,15 @@ def fit_adaptive(errors, window: int) -> AdaptiveScore:
         units=units,
         threshold=Threshold(MARGIN, how),
         set_by=SetBy(
-            int(np.flatnonzero(scored)[peaks[part].row]), float(MARGIN * second[part] / units[part])
+            int(np.flatnonzero(scored)[peaks[part].row]), float(MARGIN * rest[part]), PARTS[part]
         ),
     )
+
+
+def _without(part: np.ndarray, row: int, window: int) -> float:
+    """Return the maximum, limited, of a part of the score without the peak at a row."""
+    others = without_peak(part, row, window)
+    return part[row] if np.isnan(others).all() else highest_peak(others, window).limited
 
 
 def _short(window: int) -> int:

@@ -284,9 +284,13 @@ def _fit(settings: Detection, normal: np.ndarray, validation: np.ndarray, window
     scores = score(normal)
     limit = settings.threshold_of(scores, normal.shape[1], window)
     set_by: SetBy | None = None
-    if settings.threshold in thresholds.FACTORS:
-        peak = thresholds.highest_peak(scores, window)
-        set_by = SetBy(peak.row, thresholds.FACTORS[settings.threshold] * peak.second)
+    if settings.threshold in thresholds.SET_BY_ONE:
+        row = thresholds.highest_peak(scores, window).row
+        others = thresholds.without_peak(scores, row, window)
+        without = limit
+        if not np.isnan(others).all():
+            without = settings.threshold_of(others, normal.shape[1], window)
+        set_by = SetBy(row, without.value)
     return _Fitted(score, parts, limit, set_by)
 
 

@@ -32,6 +32,11 @@ METRICS = ("counted", "precision", "recall", "F1", "")
 SHOWN_COLUMNS = 6  # of a wide table, in figures
 SHOWN_GATES, SHOWN_ROWS = 6, 400  # events whose gates are drawn, and rows around each
 MOST_LISTED = 100  # events in the table
+PARTS = {  # of an adaptive score, for readers
+    "spike": "single rows",
+    "loud": "the mean of a third of a window",
+    "change": "the level of a window",
+}
 DETECTED, LABELLED = COLOURS[1], COLOURS[5]
 
 
@@ -174,7 +179,7 @@ def calibration(result: DetectionResult) -> list[str]:
     if held_out.rows:
         rate = f"{held_out.flagged:,} ({held_out.flagged / held_out.rows:.2%})"
         if not held_out.flagged:
-            rate = f"none (with 95 % confidence, below {3 / held_out.rows:.2%})"
+            rate = f"none (so few rows say little of rates below {3 / held_out.rows:.2%})"
         notes.append(
             f"false alarms: of the last {count(held_out.rows, 'row')} of the training part, to "
             f"which no weight was fitted, {rate} would be flagged if the rows before them set the "
@@ -184,17 +189,20 @@ def calibration(result: DetectionResult) -> list[str]:
 
 
 def threshold_row(result: DetectionResult, labels: Sequence) -> list[str]:
-    """Return a sentence on the normal row that sets the threshold, if one does.
+    """Return a sentence on the normal row that sets the threshold, if one alone does.
 
     labels: names of the rows of the training part
     """
     if result.set_by is None:
         return []
-    row, without = result.set_by
+    row, without, part = result.set_by
     limit = result.threshold.value
+    if without > 0.995 * limit:
+        return []
+    of = f" for {PARTS[part]}" if part else ""
     return [
-        f"the threshold is set by row {labels[row]} of the training part: without it and its "
-        f"neighbours, it would be {without:.4g} instead of {limit:.4g}"
+        f"the threshold{of} is set by row {labels[row]} of the training part: without it and its "
+        f"neighbours, it would be about {without:.4g} instead of {limit:.4g}"
     ]
 
 
@@ -215,8 +223,9 @@ def close_together(result: DetectionResult, window: int) -> list[str]:
     near = sum(later.start - earlier.stop < window for earlier, later in pairwise(events))
     if not near:
         return []
+    begin = "begins" if near == 1 else "begin"
     return [
-        f"{near} of the {count(len(events), 'event')} begin less than a window of "
+        f"{near} of the {count(len(events), 'event')} {begin} less than a window of "
         f"{count(window, 'row')} after the previous one: --gap {window} joins such events"
     ]
 

@@ -153,8 +153,6 @@ def pca_of_windows(training, values, window: int = 24) -> Scores:
         raise _LeftOutError(f"{columns:,} columns are more than {MOST_WIDTH:,}")
     window = min(checks.check_count("window", window), MOST_WIDTH // columns)
     drawn = _drawn(training, window)
-    if not np.ptp(drawn, axis=0).any():
-        raise _LeftOutError("no column changes in the training rows")
     fitted = decomposition(EXPLAINED).fit(drawn)
     smallest = SMALLEST * fitted.explained_variance_[0]
     variance = np.maximum(fitted.explained_variance_, smallest)
@@ -180,7 +178,8 @@ def isolation_forest(training, values, window: int = 24) -> Scores:
       (scores of training [n], scores of values [rows]), between 0 and 1.
 
     Raises:
-      ValueError: fewer than 10 windows of training rows, or values of less than a window.
+      ValueError: fewer than 10 windows of training rows, values of less than a window, or training
+        rows that never change.
       ValueError, TypeError: as `robust_z_score`.
       ImportError: scikit-learn is missing.
 
@@ -211,6 +210,8 @@ def _drawn(training: np.ndarray, window: int) -> np.ndarray:
             f"the training rows hold {count(number, 'window')} of {count(window, 'row')}, and it "
             f"needs {FEWEST_WINDOWS}"
         )
+    if not np.ptp(training, axis=0).any():
+        raise _LeftOutError("no column changes in the training rows")
     most = min(MOST_WINDOWS, max(FEWEST_WINDOWS, MOST_NUMBERS // width))
     drawn = np.sort(np.random.default_rng(0).permutation(number)[:most])
     return series.windows(training, window)[drawn].reshape(len(drawn), width)

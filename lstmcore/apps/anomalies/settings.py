@@ -77,6 +77,10 @@ class Settings(SeriesSettings):
         """Return how many rows after each window, or after each row, are predicted."""
         return 0 if self.method == "reconstruction" else self.horizon
 
+    def validation_rows(self, rows: int) -> int:
+        """Return how many of the rows given to `train`, the last ones, are for validation."""
+        return max(self.span, round(self.validation * rows)) if self.validation else 0
+
 
 def build(settings: Settings, features: int) -> Autoencoder | StackedLSTM:
     """Return the model that the settings describe."""

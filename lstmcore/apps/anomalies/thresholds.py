@@ -14,7 +14,7 @@ from lstmcore import checks
 
 FEWEST_PEAKS = 10  # that two parameters of a distribution are fitted to
 MARGIN = 1.1  # times the largest score of normal rows; half as many false events as without it
-FACTORS = {"maximum": 1.0, "margin": MARGIN}  # of thresholds that one row sets
+SET_BY_ONE = ("maximum", "margin")  # thresholds that the largest score sets
 FURTHEST = 1.5  # times as far from the median as the second peak: a peak beyond counts as this
 
 
@@ -36,10 +36,12 @@ class SetBy(NamedTuple):
     Attributes:
       row: its number.
       without: what the threshold would be without it and the rows whose scores go with it.
+      part: the part of an `AdaptiveScore` that this is about, such as "spike"; "" of other scores.
     """
 
     row: int
     without: float
+    part: str = ""
 
 
 class Peak(NamedTuple):
@@ -74,12 +76,17 @@ def highest_peak(scores, apart: int = 0) -> Peak:
     known = _scores(scores)
     scores = np.asarray(scores, float)
     row = int(np.nanargmax(scores))
-    others = scores[np.abs(np.arange(len(scores)) - row) > apart]
+    others = without_peak(scores, row, apart)
     others = others[~np.isnan(others)]
     value, median = known.max(), np.median(known)
     second = others.max() if len(others) else value
     limited = min(value, median + FURTHEST * max(second - median, 0))
     return Peak(row, float(value), float(limited), float(second))
+
+
+def without_peak(scores: np.ndarray, row: int, apart: int = 0) -> np.ndarray:
+    """Return scores that are NaN at a row, and at `apart` rows before and after it."""
+    return np.where(np.abs(np.arange(len(scores)) - row) > apart, scores, np.nan)
 
 
 def margin(scores, apart: int = 0) -> Threshold:

@@ -150,9 +150,7 @@ def _error(model, settings: Settings, params, read, batch):
 
 def _validation_start(rows: int, settings: Settings) -> int:
     """Return the first validation row, once both parts are known to hold a window."""
-    validation = 0
-    if settings.validation:
-        validation = max(settings.span, round(settings.validation * rows))
+    validation = settings.validation_rows(rows)
     needed = settings.span + settings.dropped_rows
     if rows - validation < needed:
         raise ValueError(
