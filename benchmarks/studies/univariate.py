@@ -228,6 +228,7 @@ def _by_series(measured: dict) -> str:
 def draw(measured: dict) -> Figure:
     """Plot the MASE of lstmcore over that of each other model, a dot for each series."""
     rivals = [name for name in measured["series"][0]["mase"] if name not in (OURS, GIVEN)]
+    ticks = (0.1, 0.2, 0.5, 1, 2, 5, 10)
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     panels = figure.subplots(1, len(rivals), sharex=True, sharey=True, squeeze=False)[0]
     for panel, name, colour in zip(panels, rivals, COLOURS, strict=False):
@@ -235,6 +236,9 @@ def draw(measured: dict) -> Figure:
         panel.loglog(theirs, ours, "o", color=colour, markersize=4)
         panel.axline((1, 1), (2, 2), color="gray", linewidth=1)
         panel.set(title=name, xlabel="its MASE")
+        panel.set_xticks(ticks, map(str, ticks))
+        panel.set_yticks(ticks, map(str, ticks))
+        panel.minorticks_off()
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("MASE of lstmcore")
     return figure

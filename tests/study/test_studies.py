@@ -146,7 +146,7 @@ def test_a_study_runs_is_kept_and_reported(name, outcomes, tmp_path, monkeypatch
         assert claim.claim.replace("|", "\\|") in full
     assert (tmp_path / "assets" / f"study_{name}.png").stat().st_size > 5_000
     widths = [line.replace("\\|", "").count("|") for line in text.splitlines() if line[:1] == "|"]
-    tables = sum(line.startswith("|--") for line in text.splitlines())
+    tables = sum(line.startswith(("|--", "| --")) for line in text.splitlines())
     assert len(set(widths)) <= tables  # no ragged rows
 
 
