@@ -26,6 +26,7 @@ from benchmarks.studies import (
     record,
     reversal,
     translation,
+    univariate,
     variants,
 )
 
@@ -33,13 +34,13 @@ STUDIES = {
     record.name_of(study): study
     for study in (
         *(adding, forget_bias, variants, characters, addition, translation, reversal),
-        *(forecasts, detection),
+        *(forecasts, univariate, detection),
     )
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return 0, whatever the verdicts."""
+    """Run the command and return 0, whatever the verdicts; 1 if a study lacks a package."""
     parser = _parser()
     options = parser.parse_args(arguments)
     names = list(STUDIES) if "all" in options.study else options.study
@@ -48,12 +49,17 @@ def main(arguments: list[str] | None = None) -> int:
     if options.text and names != ["characters"]:
         parser.error("--text is for the study `characters` alone")
     folder = options.folder or (None if options.quick or options.text else record.FOLDER)
+    status = 0
     for name in names:
         study = STUDIES[name]
         print(f"{study.TITLE}. {study.HYPOTHESIS}", flush=True)
         extra = {"text": options.text} if options.text else {}
         try:
             outcome = record.carry_out(study, quick=options.quick, **extra)
+        except ModuleNotFoundError as error:
+            print(f"{name} was not run: {error}")
+            status = 1
+            continue
         except (OSError, ValueError) as error:
             if not options.text:
                 raise
@@ -66,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     elif not names:
         for name, study in STUDIES.items():
             print(f"{name:<12} {study.TITLE}: {study.SOURCE}")
-    return 0
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
