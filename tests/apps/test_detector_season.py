@@ -10,7 +10,7 @@ from manifests import forge
 from untrained import no_training
 
 from lstmcore import anomalies, series
-from lstmcore.apps.anomalies.preprocessing import choose
+from lstmcore.apps.anomalies.preprocessing import choose, limited
 
 SEASON = 12
 SETTINGS = anomalies.Settings(window=6, units=2, epochs=1, batch_size=256)
@@ -132,3 +132,29 @@ def test_series_that_are_too_short():
         detector.errors(days(SEASON))
     with pytest.raises(ValueError, match="and 12 dropped by season and differencing"):
         anomalies.train(days(18), replace(SETTINGS, season=SEASON, validation=0))
+
+
+def test_values_that_are_far_from_all_others():
+    values = np.random.default_rng(0).normal(size=(1000, 2))
+    values[:, 1] = 3.0
+    odd = values.copy()
+    odd[500] = 1e6
+    odd[7, 0] = np.nan
+    found = limited(odd, 900)
+    assert 5 < found[500, 0] < 9
+    assert found[500, 1] == 1e6  # of what is always the same no usual distance is known
+    others = np.delete(np.arange(1000), [7, 500])
+    np.testing.assert_array_equal(found[others], values[others])
+    assert np.isnan(found[7, 0])
+    np.testing.assert_array_equal(limited(values, 1000), values)
+
+
+def test_one_odd_row_changes_little_of_what_is_learnt():
+    """Nor does it hide the season."""
+    values, odd = days(), days()
+    odd[100] += 1000
+    with no_training():
+        usual, detector = (anomalies.train(rows, SETTINGS) for rows in (values, odd))
+    assert detector.settings.season == usual.settings.season == SEASON
+    ratio = detector.preprocessor.scaler.scale / usual.preprocessor.scaler.scale
+    assert 0.9 < ratio.item() < 1.2

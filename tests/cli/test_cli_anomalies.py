@@ -280,6 +280,35 @@ def test_rivals_may_be_left_out(table, tmp_path):
     assert "rivals.csv" not in run.files()
 
 
+@pytest.mark.usefixtures("no_training", "plain_report")
+@pytest.mark.parametrize("drift", [0, 0.1])
+def test_season_and_drift_are_found_and_named(drift, tmp_path):
+    repeated = np.random.default_rng(1).normal(size=7)[np.arange(ROWS) % 7]
+    rows = 0.05 * values(0, None) + 3 * repeated[:, None] * (drift == 0)
+    rows[:, 1] += drift * np.arange(ROWS)
+    path = tmp_path / "table.csv"
+    path.write_text(lines(rows))
+    run = call("anomalies", path, *QUICK, "-o", tmp_path / "run")
+    assert run.exit_code == 0, run.text
+    stored = run.settings()["settings"]
+    assert stored["method"] == "prediction"
+    if drift:
+        assert stored["preprocessing"]["difference"] == [1]
+        assert "the model reads differences to the row before" in run.text
+    else:
+        assert (stored["season"], stored["preprocessing"]["difference"]) == (7, [])
+        assert "a season of 7 rows is removed: the first has no score" in run.text
+    again = call("anomalies", path, *QUICK, "--season", 0, "--no-search", "-o", tmp_path / "no")
+    assert again.exit_code == 0, again.text
+    stored = again.settings()["settings"]
+    assert (stored["season"], stored["preprocessing"]["difference"]) == (None, [])
+
+
+def test_a_season_too_long_for_the_table(table, tmp_path):
+    run = call("anomalies", table, *QUICK, "--season", 198, "-o", tmp_path / "run")
+    assert_refused(run, "too few for --window 4 after a season of 198: use more data or a shorter")
+
+
 HANDLED = {
     "prediction": (
         ["--method", "prediction", "--horizon", 2, "--difference", 1, "--threshold", "maximum"],

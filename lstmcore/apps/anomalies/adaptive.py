@@ -177,7 +177,7 @@ def fit_adaptive(errors, window: int) -> AdaptiveScore:
       >>> errors = np.random.default_rng(0).normal(size=(500, 1))
       >>> score = fit_adaptive(errors, window=24)
       >>> score(np.array([[0.1], [0.1], [9.0], [0.1]])).round(1).tolist()
-      [-0.2, -0.2, 1.7, 1.2]
+      [-0.0, 0.0, 1.6, 0.5]
     """
     window = checks.check_count("window", window)
     sizes = mean_absolute(errors)

@@ -45,7 +45,7 @@ def gate_traces(
       >>> values = np.sin(np.arange(300) / 4)
       >>> detector = anomalies.train(values, anomalies.Settings(window=8, units=4, epochs=2))
       >>> rows, run = next(anomalies.gate_traces(detector, values, [(100, 116)]))
-      >>> rows[[0, -1]].tolist(), run["encoder_0", "forget"].shape
+      >>> rows[[0, -1]].tolist(), run["lstm_0", "forget"].shape
       ([100, 115], (1, 16, 4))
     """
     left = without_season(detector.settings, detector.table(values))

@@ -51,8 +51,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
       >>> detector = estimators.AnomalyDetector(window=8, units=4, epochs=2).fit(X)
       >>> anomalous = X.copy()
       >>> anomalous[200:203] = 5
-      >>> detector.predict(X).min(), detector.predict(anomalous)[201]
-      (np.int64(1), np.int64(-1))
+      >>> bool((detector.predict(X) == 1).mean() > 0.9), int(detector.predict(anomalous)[201])
+      (True, -1)
     """
 
     def __init__(
