@@ -290,7 +290,7 @@ def tables(measured: dict) -> str:
     groups = {"made-up": measured["made_up"]}
     if measured["files"]:
         groups["four files"] = measured["files"]
-    heads = ("F1 ± over seeds", "false per 1,000", "flagged", "seconds")
+    heads = ("in use", "F1 ± over seeds", "false per 1,000", "flagged", "seconds")
     columns = [f"{group}: {heads[0]}" for group in groups]
     header = " | ".join(" | ".join([first, *heads[1:]]) for first in columns)
     rows = [f"| detector | {header} |", "|---|" + "---:|" * (len(groups) * len(heads))]
@@ -308,9 +308,9 @@ def _cells(measured: dict, variant: str, series: list[str]) -> list[str]:
         sum(run[name] for run in runs) for name in ("false", "normal", "flagged", "rows", "seconds")
     )
     f1 = by_seed(measured, variant, series)
-    idle = " (not in use)" if all(run["idle"] for run in runs) else ""
     return [
-        f"{np.mean(f1):.2f} ± {np.std(f1):.2f}{idle}",
+        f"{sum(not run['idle'] for run in runs)} of {len(runs)}",
+        f"{np.mean(f1):.2f} ± {np.std(f1):.2f}",
         f"{1000 * false / normal:.2f}",
         f"{100 * flagged / rows:.1f} %",
         f"{seconds / len(runs):.1f}",
