@@ -4,6 +4,7 @@
     python -m benchmarks studies adding variants          run these and save their outcomes
     python -m benchmarks studies all --report             run all, then write docs/studies.md
     python -m benchmarks studies characters --text FILE   another text (.txt, or .gz of one)
+    python -m benchmarks studies ablation --nab FOLDER    with files of the Numenta benchmark, too
     python -m benchmarks studies --report                 write the page from saved outcomes
 
 A full run of a study takes 5 to 40 minutes on one core. `--quick` only shows in a minute that the
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from benchmarks.report import studies as report
 from benchmarks.studies import (
+    ablation,
     adding,
     addition,
     characters,
@@ -34,7 +36,7 @@ STUDIES = {
     record.name_of(study): study
     for study in (
         *(adding, forget_bias, variants, characters, addition, translation, reversal),
-        *(forecasts, univariate, detection),
+        *(forecasts, univariate, detection, ablation),
     )
 }
 
@@ -48,12 +50,15 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"there is no study {name!r}: choose from {', '.join(STUDIES)} and all")
     if options.text and names != ["characters"]:
         parser.error("--text is for the study `characters` alone")
+    if options.nab and names != ["ablation"]:
+        parser.error("--nab is for the study `ablation` alone")
     folder = options.folder or (None if options.quick or options.text else record.FOLDER)
     status = 0
     for name in names:
         study = STUDIES[name]
         print(f"{study.TITLE}. {study.HYPOTHESIS}", flush=True)
-        extra = {"text": options.text} if options.text else {}
+        given = {"text": options.text, "nab": options.nab}
+        extra = {option: path for option, path in given.items() if path}
         try:
             outcome = record.carry_out(study, quick=options.quick, **extra)
         except ModuleNotFoundError as error:
@@ -61,9 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
             status = 1
             continue
         except (OSError, ValueError) as error:
-            if not options.text:
+            if not extra:
                 raise
-            print(f"cannot use {options.text}: {error}")
+            print(f"cannot use {options.text or options.nab}: {error}")
             return 2
         print(report.findings(study, outcome))
         print(f"saved in {record.save(outcome, folder)}\n" if folder else "not saved\n", flush=True)
@@ -85,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a small run without a verdict")
     parser.add_argument("--report", action="store_true", help="write tables and figures")
     parser.add_argument("--text", type=Path, help="for `characters`", metavar="FILE")
+    parser.add_argument("--nab", type=Path, help="for `ablation`", metavar="FOLDER")
     parser.add_argument("--folder", type=Path, help="of saved outcomes", metavar="FOLDER")
     parser.add_argument("--page", type=Path, default=report.PAGE, help="to write", metavar="FILE")
     return parser

@@ -67,11 +67,18 @@ class Result(NamedTuple):
 
 def read(folder: Path) -> Data:
     """Read the two series and the labelled window."""
-    (_, normal), (times, values) = (_series(folder / f"{name}.csv") for name in (NORMAL, RAISED))
-    windows = json.loads((folder / LABELS).read_text(encoding="utf-8"))
-    ((start, stop),) = windows[f"artificialWithAnomaly/{RAISED}.csv"]
-    labels = (times >= np.datetime64(start)) & (times <= np.datetime64(stop))
-    return Data(normal, values, labels)
+    _, normal = _series(folder / f"{NORMAL}.csv")
+    return Data(normal, *read_labelled(folder, "artificialWithAnomaly", RAISED))
+
+
+def read_labelled(folder: Path, group: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read (values [rows, 1], labels bool [rows]) of a series of a group of the benchmark."""
+    times, values = _series(folder / f"{name}.csv")
+    windows = json.loads((folder / LABELS).read_text(encoding="utf-8"))[f"{group}/{name}.csv"]
+    inside = [
+        (times >= np.datetime64(start)) & (times <= np.datetime64(stop)) for start, stop in windows
+    ]
+    return values, np.any(inside, axis=0)
 
 
 def detect(data: Data, settings: anomalies.Settings, minimum: int = MINIMUM) -> Result:

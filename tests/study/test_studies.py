@@ -11,6 +11,7 @@ import pytest
 import lstmcore as lc
 from benchmarks.report import studies as report
 from benchmarks.studies import (
+    ablation,
     adding,
     addition,
     characters,
@@ -20,6 +21,8 @@ from benchmarks.studies import (
     forecasts,
     forget_bias,
     fresh,
+    monitored,
+    nab,
     prediction,
     record,
     reversal,
@@ -33,6 +36,7 @@ from benchmarks.studies import (
 from benchmarks.studies.r_series import Series
 from benchmarks.studies.signals import falls, position_in_line, signals
 from lstmcore import forecasting
+from lstmcore.series.events import Event
 from lstmcore.training.epochs import ByExample
 
 pytestmark = pytest.mark.thorough
@@ -42,7 +46,7 @@ STUDIES = command.STUDIES
 # of the cell is trained in the tour of the docs, a model on sequences drawn anew in `forget_bias`.
 UNTRAINED = (
     *("adding", "addition", "translation", "reversal", "variants"),
-    *("forecasts", "univariate", "detection"),
+    *("forecasts", "univariate", "detection", "ablation"),
 )
 
 
@@ -63,6 +67,7 @@ def the_last_value(past, horizon, season=1):
 
 
 CASES = {
+    "ablation": {"season": lambda seed: monitored.draw("season", seed)},
     "detection": {"a beat": detection.Case(8, a_beat)},
     "forecasts": {
         "a cycle": forecasts.Case(
@@ -697,3 +702,88 @@ def test_the_two_series_of_the_forecasts():
     past = forecasts.sunspots()[:, 0]
     assert forecasts.autoregression(past, 11).shape == (11,)
     assert forecasts.smoothing(values[-200:, 0], 13).shape == (13,)
+
+
+# --- ablation of the anomaly detector ---
+
+
+def ablation_runs(idle=(), **f1):
+    """F1 of 0.6 of every detector on three series and seeds, but for those named."""
+    runs = [
+        {
+            "series": f"made up {series}",
+            "seed": seed,
+            "variant": variant,
+            "idle": variant in idle,
+            "f1": {"spike": f1.get(variant.replace(" ", "_"), 0.6) + 0.01 * series * seed},
+        }
+        for variant in (*ablation.VARIANTS, *ablation.RIVALS)
+        for series in range(3)
+        for seed in range(3)
+    ]
+    return {"made_up": [f"made up {series}" for series in range(3)], "files": [], "runs": runs}
+
+
+def test_a_part_is_worth_something_if_f1_falls_without_it_and_not_by_chance():
+    parts, others = len(ablation.WITHOUT), len(ablation.INSTEAD)
+    assert verdicts(ablation, ablation_runs()) == [False] * parts + [True] * (others + 1)
+    lower = ablation_runs(without_season=0.5, score_without_loud=0.7, score_mean=0.7)
+    found = {claim.claim: claim.holds for claim in ablation.check_claims(lower)}
+    assert found["without season, F1 is lower"]
+    assert not found["score without loud, F1 is lower"]
+    assert not found["score mean: F1 is not higher"]
+    unused = ablation_runs(idle=["without season"], without_season=0.5)
+    first = ablation.check_claims(unused)[0]
+    assert (first.holds, first.because) == (False, "F1 lost: never in use, p = 1")
+    better = ablation_runs(isolation_forest=0.7)
+    assert ablation.check_claims(better)[-1].because == "0.610 against 0.710 (isolation forest)"
+
+
+def test_each_kind_of_anomaly_is_in_its_labelled_rows_alone():
+    for name in monitored.SERIES:
+        case = monitored.draw(name, seed=1)
+        clean, labels = case.parts[monitored.UNDISTURBED]
+        assert len(case.normal) + len(clean) == monitored.ROWS
+        assert not labels.any()
+        for kind in monitored.KINDS:
+            values, labels = case.parts[kind]
+            changed = (values != clean).any(axis=1)
+            assert not changed[~labels].any()
+            assert labels.sum() == (2 if kind == "spike" else 2 * monitored.LENGTH)
+            assert changed[labels].mean() > 0.9
+    again = monitored.draw("drift", seed=0)
+    np.testing.assert_array_equal(again.normal, monitored.draw("drift", seed=0).normal)
+    assert (again.normal != monitored.draw("drift", seed=1).normal).any()
+
+
+def test_false_events_and_flags_are_counted_over_all_parts():
+    rows, labels = np.zeros((10, 1)), np.arange(10) // 2 == 2
+    case = monitored.Monitored(rows, {"none": (rows, labels & False), "level": (rows, labels)})
+    found = {"none": [Event(1, 3, 1, 2.0)], "level": [Event(0, 1, 0, 2.0), Event(5, 8, 5, 2.0)]}
+    assert ablation.measure(case, found) == {
+        "f1": {"level": 0.6667},
+        "false": 2,
+        "flagged": 6,
+        "rows": 20,
+        "normal": 18,
+    }
+
+
+def test_labelled_windows_of_the_benchmark_are_read(tmp_path):
+    times = [f"2014-07-01 00:{minute:02}:00" for minute in range(0, 60, 10)]
+    lines = [f"{time},{value}" for value, time in enumerate(times)]
+    (tmp_path / "taxi.csv").write_text("\n".join(["timestamp,value", *lines]) + "\n")
+    windows = [[f"{times[4]}.000000", f"{times[5]}.000000"], [f"{times[1]}", f"{times[1]}"]]
+    (tmp_path / nab.LABELS).write_text(json.dumps({"realKnownCause/taxi.csv": windows}))
+    case = ablation.read_file(tmp_path, "taxi")
+    values, labels = case.parts["labelled"]
+    assert (case.normal[:, 0].tolist(), values[:, 0].tolist()) == ([0, 1, 2], [3, 4, 5])
+    assert labels.tolist() == [False, True, True]
+
+
+def test_the_command_gives_the_files_to_the_ablation_alone(capsys, tmp_path):
+    with pytest.raises(SystemExit):
+        command.main(["adding", "--nab", "folder"])
+    assert "for the study `ablation` alone" in capsys.readouterr().err
+    assert command.main(["ablation", "--quick", "--nab", str(tmp_path)]) == 2
+    assert f"cannot use {tmp_path}" in capsys.readouterr().out
