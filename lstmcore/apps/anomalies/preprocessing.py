@@ -19,16 +19,18 @@ from lstmcore.series.arrays import check_size
 from lstmcore.series.seasonality import MEDIAN_OF
 
 DRIFTING = 0.1  # of the last fifth of a column is out of the range before; at random, next to none
+SMOOTHER = 0.8  # changes that are left without a season; its level adds noise of its own
 USUAL = 0.01, 0.99  # quantiles of a column between which its usual values lie
 
 
 def choose(settings: Settings, table: np.ndarray, rows: int | None = None) -> Settings:
     """Return the settings with season and differences chosen for a table.
 
-    A season is removed if the series then changes less from row to row; and if the table holds six
-    of them, so that one row of a phase at least is compared with the median of five. Differences
-    of lag 1 are taken if a column, without the season, drifts: if more than a tenth of its last
-    fifth is out of the range that it had before.
+    A season is removed if the series then changes at least a fifth less from row to row: a smooth
+    wave is predicted better without the noise of earlier seasons. The table must hold six seasons,
+    so that one row of a phase at least is compared with the median of five. Differences of lag 1
+    are taken if a column, without the season, drifts: if more than a tenth of its last fifth is out
+    of the range that it had before.
 
     Args:
       settings: a season that is not "auto" stays; so do differences, unless there are none.
@@ -58,7 +60,7 @@ def _season(settings: Settings, table: np.ndarray, rows: int | None) -> int | No
     for season in seasons(table, longest) if longest >= 2 else ():
         left = table[season:] - seasonal_level(table, season)
         changes = [np.abs(np.diff(values, axis=0)).mean(axis=0) for values in (left, table)]
-        if np.mean(changes[0] / np.where(changes[1] > 0, changes[1], 1)) < 1:
+        if np.mean(changes[0] / np.where(changes[1] > 0, changes[1], 1)) < SMOOTHER:
             return season
     return None
 
