@@ -33,7 +33,7 @@ OVERLAP = (
     "the LSTM. Which method is right is not known without labels."
 )
 HIGH = 0.8  # how far a line rises within the height of 1 that each has
-LINES = (COLOURS[0], COLOURS[2], COLOURS[3])
+LINES = (COLOURS[2], COLOURS[3], COLOURS[5])  # COLOURS[0] is the data
 
 
 def write(folder: Path, comparison: Comparison, table: Table) -> None:
