@@ -374,7 +374,7 @@ HARD = {
         "1 event above the threshold",
     ),
     "constant": (constant, [], "never change in the training part: there is nothing"),
-    "huge": (huge, [], r"e\+\d\d times the threshold"),
+    "huge": (huge, [], r"most anomalous one peaks at\s2024-06-19"),
 }
 
 

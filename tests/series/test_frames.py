@@ -387,10 +387,11 @@ def test_a_table_of_a_file_is_not_a_frame():
 def test_without_narwhals_it_says_what_to_install(monkeypatch):
     import sys
 
+    trained = detector()
     monkeypatch.setitem(sys.modules, "narwhals", None)
     with pytest.raises(ImportError, match="need the package narwhals: pip install narwhals"):
-        detector().errors(PANDAS)
-    assert detector().errors(VALUES).shape == VALUES.shape
+        trained.errors(PANDAS)
+    assert trained.errors(VALUES).shape == VALUES.shape
 
 
 def test_frames_of_libraries_that_are_not_there():
