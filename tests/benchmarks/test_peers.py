@@ -124,7 +124,7 @@ def test_a_batch_split_over_devices_gives_the_same_gradients():
         "from benchmarks.speed import parity;"
         "from benchmarks.speed.grid import Cell, draw;"
         "from benchmarks.speed.peers.ours import Layer;"
-        f"data = draw(Cell{tuple(CELL)});"
+        f"data = draw(Cell{tuple(CELL._replace(batch=9))});"  # 4 for each at least
         "split = Layer(*data);"
         "assert len(split.devices) == 2;"
         "one_device = jax.local_devices()[:1];"

@@ -9,7 +9,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 import lstmcore as lc
 from benchmarks.speed.peers.jax_layer import JaxLayer
 from benchmarks.speed.peers.layer import named
-from lstmcore.training.devices import sum_over_devices
+from lstmcore.training.devices import sum_over_devices, worthwhile
 
 
 def split_batch(function, devices):
@@ -40,8 +40,10 @@ class Layer(JaxLayer):
     """The layer of lstmcore. Rows of zeros make a batch divide by the number of devices."""
 
     def __init__(self, weights, x):
+        devices = tuple(jax.local_devices())
         cpus = jax.default_backend() == "cpu"
-        self.devices = jax.local_devices()[: len(x) if cpus else 1]
+        # As many as `lc.fit` would use of them: few examples are slower on several.
+        self.devices = worthwhile(devices, len(x)) if cpus else devices[:1]
         self.batch = len(x)
         super().__init__(weights, x)
         self.programs |= {case: self.program(case) for case in ("forward_trace", "train_gate")}
