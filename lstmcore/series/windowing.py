@@ -83,6 +83,15 @@ def stride_for(stride: int | str, windows: int, numbers: int) -> int:
     return max(1, -(-windows // most))
 
 
+def draw_windows(number: int, most: int) -> np.ndarray:
+    """Return which of `number` windows to take if `most` are enough, int [n], in rising order.
+
+    Always the same ones, and drawn at random: every 8th hour would see three hours of the day
+    alone.
+    """
+    return np.sort(np.random.default_rng(0).permutation(number)[:most])
+
+
 def unwindow(windows, stride: int = 1, how: str = "mean") -> np.ndarray:
     """Merge overlapping windows into one series: per row the mean, or median, of all that hold it.
 

@@ -89,7 +89,13 @@ def test_more_training_on_more_rows_helps():
     ("columns", "changes", "message"),
     [
         (["tide"], {}, "start was trained on the columns wave, but values has tide"),
-        (["wave"], {"units": (4,)}, "settings describe another model than that of start"),
+        (
+            ["wave"],
+            {"units": (4,)},
+            "settings describe another model or preprocessing than those of",
+        ),
+        (["wave"], {"season": 4}, "settings describe another model or preprocessing than those of"),
+        (["wave"], {"preprocessing": Preprocessing("mean")}, "or preprocessing than those"),
         (["wave"], {"horizon": 3}, r"replace\(start.settings, epochs=5\)"),
     ],
 )

@@ -152,13 +152,6 @@ def test_callbacks_and_errors_have_params_of_the_whole_model(rng):
     assert np.any(seen[1]["head"].kernel)
 
 
-def test_what_is_drawn_has_every_hour_of_the_day():
-    some = linear.drawn(40_000, 5_000)
-    assert len(set(some)) == 5_000
-    assert np.bincount(some % 24).min() > 100
-    np.testing.assert_array_equal(linear.drawn(3, 5), [0, 1, 2])
-
-
 # What is chosen.
 
 

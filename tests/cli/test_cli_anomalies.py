@@ -27,6 +27,15 @@ FILES = {
 
 QUICK = ("--window", 4, "--units", 2, "--epochs", 2, "--batch-size", 512)
 SMALL = (*QUICK, "--method", "reconstruction", "--season", 0)
+OF_SMALL = lc.anomalies.Settings(
+    method="reconstruction",
+    season=0,
+    window=4,
+    units=2,
+    epochs=2,
+    batch_size=512,
+    preprocessing=Preprocessing("forward"),
+)
 NAMES = ("load", "<b>t$^</b>")
 ROWS = 200
 ANOMALOUS = slice(150, 154)
@@ -109,17 +118,8 @@ def test_everything_promised_is_written(found):
 
 
 def test_it_is_what_python_trains_and_labels_are_not_trained_on(found, detector):
-    settings = lc.anomalies.Settings(
-        method="reconstruction",
-        season=0,
-        window=4,
-        units=2,
-        epochs=2,
-        batch_size=512,
-        preprocessing=Preprocessing("forward"),
-    )
-    again = lc.anomalies.train(values()[: ROWS // 2], settings)
-    assert detector.settings == settings
+    again = lc.anomalies.train(values()[: ROWS // 2], OF_SMALL)
+    assert detector.settings == OF_SMALL
     assert jax.tree.all(jax.tree.map(np.array_equal, detector.params, again.params))
     np.testing.assert_allclose(
         found.column("history.csv", "loss", "validation_loss").T, list(again.history.values())
@@ -254,16 +254,7 @@ def test_a_table_of_its_own_to_train_on(table, tmp_path):
     normal.write_text(lines(columns, ("more", *NAMES[::-1])))
     run = call("anomalies", table, "--train", normal, *SMALL, "-o", tmp_path / "run")
     assert run.exit_code == 0, run.text
-    settings = lc.anomalies.Settings(
-        method="reconstruction",
-        season=0,
-        window=4,
-        units=2,
-        epochs=2,
-        batch_size=512,
-        preprocessing=Preprocessing("forward"),
-    )
-    detector = lc.anomalies.train(values(1, None), settings)
+    detector = lc.anomalies.train(values(1, None), OF_SMALL)
     result = lc.anomalies.detect(detector, values())
     np.testing.assert_allclose(floats(run, "scores.csv", "score")[:, 0], result.scores, rtol=1e-6)
     assert run.settings()["trained_on"] == str(normal)

@@ -264,3 +264,10 @@ def test_a_stride_that_is_given_is_kept(windows):
 def test_strides_that_are_none(stride, error, message):
     with pytest.raises(error, match=message):
         series.stride_for(stride, windows=10, numbers=10)
+
+
+def test_what_is_drawn_has_every_hour_of_the_day():
+    some = windowing.draw_windows(40_000, 5_000)
+    assert len(set(some)) == 5_000
+    assert np.bincount(some % 24).min() > 100
+    np.testing.assert_array_equal(windowing.draw_windows(3, 5), [0, 1, 2])

@@ -24,6 +24,7 @@ import numpy as np
 from lstmcore import checks, series
 from lstmcore.formatting import count
 from lstmcore.series.arrays import as_rows
+from lstmcore.series.windowing import draw_windows
 
 ZSCORE, PCA, FOREST = "robust z-score", "PCA of windows", "isolation forest"
 DESCRIPTIONS = {ZSCORE: "a robust z-score", PCA: "a PCA of windows", FOREST: "an isolation forest"}
@@ -213,7 +214,7 @@ def _drawn(training: np.ndarray, window: int) -> np.ndarray:
     if not np.ptp(training, axis=0).any():
         raise _LeftOutError("no column changes in the training rows")
     most = min(MOST_WINDOWS, max(FEWEST_WINDOWS, MOST_NUMBERS // width))
-    drawn = np.sort(np.random.default_rng(0).permutation(number)[:most])
+    drawn = draw_windows(number, most)
     return series.windows(training, window)[drawn].reshape(len(drawn), width)
 
 

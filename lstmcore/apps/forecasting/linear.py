@@ -15,6 +15,7 @@ import numpy as np
 
 from lstmcore import series
 from lstmcore.models.forecaster import Forecaster
+from lstmcore.series.windowing import draw_windows
 from lstmcore.types import DenseParams
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the mean variance of the inputs
@@ -41,14 +42,6 @@ def examples(model: Forecaster, rows: np.ndarray, window: int, stride: int) -> d
     first = model.features - model.future_covariates
     batch = {"x": x, "target": following[:, :, : model.targets]}
     return batch | ({"future": following[:, :, first:]} if model.future_covariates else {})
-
-
-def drawn(count: int, most: int) -> np.ndarray:
-    """Return `most` of `count` numbers in rising order, always the same ones.
-
-    At random: every 8th hour would see three hours of the day alone.
-    """
-    return np.sort(np.random.default_rng(0).permutation(count)[:most])
 
 
 def inputs_of(model: Forecaster, batch: dict) -> np.ndarray:
@@ -86,7 +79,7 @@ def fit_linear(
     Returns:
       DenseParams of float64 (kernel [inputs, horizon targets], bias) for each penalty.
     """
-    some = drawn(len(batch["x"]), MOST_EXAMPLES)
+    some = draw_windows(len(batch["x"]), MOST_EXAMPLES)
     batch = {name: values[some] for name, values in batch.items()}
     x, targets = batch["x"].astype(float), batch["target"].astype(float)
     if towards == "last":

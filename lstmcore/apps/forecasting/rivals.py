@@ -21,6 +21,7 @@ from lstmcore import checks
 from lstmcore.apps.forecasting import bounds
 from lstmcore.apps.forecasting.metrics import check_numbers, check_origins, naive, seasonal_naive
 from lstmcore.formatting import count, listed
+from lstmcore.series.windowing import draw_windows
 
 NAIVE, SEASONAL, LINEAR, HOLT_WINTERS = "naive", "seasonal naive", "linear map", "Holt-Winters"
 DESCRIPTIONS = {
@@ -199,10 +200,8 @@ def linear_map(
         raise ValueError("values holds NaN or infinity in the training part: fill it first")
     scale = np.where(scale > 0, scale, 1.0)
     rows = _Windows((values - offset) / scale, window, horizon, targets, covariates)
-    # Drawn, since every 12th window would see two hours of a day.
     most = min(MOST_WINDOWS, max(FEWEST_WINDOWS, MOST_NUMBERS // rows.width))
-    drawn = np.random.default_rng(0).permutation(windows)[:most]
-    predict = _ridge(*rows.examples(window + np.sort(drawn)))
+    predict = _ridge(*rows.examples(window + draw_windows(windows, most)))
     size = max(1, NUMBERS_AT_ONCE // rows.width)
     steps = [origins[start : start + size] for start in range(0, len(origins), size)]
     forecast = [predict(rows.inputs(some)) + rows.last(some) for some in steps]

@@ -19,6 +19,7 @@ from lstmcore.apps.forecasting import linear, metrics
 from lstmcore.apps.forecasting.settings import Settings
 from lstmcore.formatting import listed
 from lstmcore.models.forecaster import Forecaster
+from lstmcore.series.windowing import draw_windows
 from lstmcore.types import DenseParams
 
 FOLDS = 5
@@ -79,9 +80,7 @@ def select(
     given = settings.preprocessing.difference
     tried = _differences(settings, found) if settings.search and not given else [given]
     if len(tried) == 1 and not model.linear_rows:
-        return Selection(
-            settings, linear.USUAL, linear.TOWARDS[0], ()
-        )  # there is nothing to choose
+        return Selection(settings, linear.USUAL, linear.TOWARDS[0], ())  # there is no choice
     shaped = replace(model, quantiles=(), mode="direct", linear_rows=_rows_read(settings, model))
     stop = split.validation.stop
     candidates: list[Candidate] = []
@@ -196,7 +195,7 @@ def _errors_of_fold(
         model, scaled[: begin - dropped], window, settings.stride_for(windows, model.features)
     )
     later = linear.examples(model, scaled[begin - dropped - window :], window, stride=1)
-    some = linear.drawn(len(later["x"]), MOST_FORECASTS)
+    some = draw_windows(len(later["x"]), MOST_FORECASTS)
     later, origins = {name: values[some] for name, values in later.items()}, begin + some
     actual = table[origins[:, None] + np.arange(horizon), : model.targets]
     before = filled[origins[:, None] + np.arange(-dropped, 0), : model.targets] if dropped else None

@@ -72,7 +72,8 @@ def train(
 
     Raises:
       ValueError: too few rows, unknown names, settings that do not fit together, times at
-        irregular steps, values that the preprocessing refuses, or a model other than `start`'s.
+        irregular steps, values that the preprocessing refuses, or another model or preprocessing
+        than that of `start`.
       TypeError: arguments of another kind.
       NonFiniteLossError, KeyboardInterrupt: as `lc.fit`, with the params so far in its `result`.
 
@@ -148,18 +149,14 @@ def _continued(settings: Settings, names: Sequence[str], start: Trained) -> Sett
             f"start was trained on the columns {few(start.columns)}, but values has {few(names)}: "
             "pass a table with the same ones, in the same order"
         )
-    settings = replace(
-        settings,
-        search=False,
-        season=start.settings.season,
-        preprocessing=start.settings.preprocessing,
-    )
-    if build(settings, names) != start.model:
+    steps = [(each.preprocessing, each.season_rows) for each in (settings, start.settings)]
+    if build(settings, names) != start.model or steps[0] != steps[1]:
         raise ValueError(
-            "settings describe another model than that of start: leave them out, or change those "
-            "of the training alone, as in dataclasses.replace(start.settings, epochs=5)"
+            "settings describe another model or preprocessing than those of start: leave them out, "
+            "or change those of the training alone, as in dataclasses.replace(start.settings, "
+            "epochs=5)"
         )
-    return settings
+    return replace(settings, season=start.settings.season, search=False)
 
 
 def _fit(
