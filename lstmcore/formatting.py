@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
@@ -103,6 +104,20 @@ def listed(names: Sequence[str], last: str = "and", most: int = 8) -> str:
         return few(names, most=3)
     short = [shorten(name) for name in names]
     return f" {last} ".join(filter(None, [", ".join(short[:-1]), *short[-1:]]))
+
+
+def did_you_mean(name: str, names: Sequence[str]) -> str:
+    """Return a hint at the known name that is closest to another one; "" if none is close.
+
+    Examples:
+      >>> did_you_mean("passengers", ["Month", "Passengers"])
+      " (did you mean 'Passengers'?)"
+      >>> did_you_mean("weather", ["load", "temp"])
+      ''
+    """
+    plain = {known.strip().lower(): known for known in reversed(names)}
+    close = get_close_matches(name.strip().lower(), plain, n=1)
+    return f" (did you mean {shorten(plain[close[0]])!r}?)" if close else ""
 
 
 def few(names: Sequence[str], most: int = 6, longest: int = 32) -> str:

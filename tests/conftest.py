@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -106,15 +107,16 @@ def pytest_runtest_setup(item):
 
 
 # Each compiled program maps some regions of memory, and Linux allows a process 65,530 of them; with
-# more, XLA ends it with a segmentation fault. Thousands of tests in one process come near.
+# more, XLA ends it with a segmentation fault. One page of the documentation can take 10,000.
 MAPS, MOST_MAPS = Path("/proc/self/maps"), 30_000
-TESTS_BETWEEN = 50
+SECONDS_BETWEEN = 2.0  # to count them takes some milliseconds
 
 
 def pytest_runtest_teardown(item):
     """Let go of all compiled programs before they are too many."""
-    item.session.finished = finished = getattr(item.session, "finished", 0) + 1
-    if finished % TESTS_BETWEEN == 0 and MAPS.exists():
+    now = time.monotonic()
+    if now - getattr(item.session, "counted", 0.0) > SECONDS_BETWEEN and MAPS.exists():
+        item.session.counted = now
         with MAPS.open("rb") as maps:
             if sum(1 for _ in maps) > MOST_MAPS:
                 jax.clear_caches()

@@ -1,7 +1,7 @@
 """Made-up series of a monitored quantity, whose anomalies are known.
 
     case = draw("season", seed)
-    case.normal                     [1200, F] to train on
+    case.normal                     [1200, F] to train on, or [300, F]
     case.parts["level"]             (values [800, F], labels [800]): the rows after it, disturbed
 
 Every part has the same rows, so what is found in the undisturbed one is false. Anomalies are in the
@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 ROWS, TRAINED = 2_000, 1_200
+FEW = 600  # rows to train on of "few rows": enough to fit a tail, in 18 batches
 SEASON = 48  # rows
 LENGTH = 40  # rows of an anomaly other than a spike
 ODD = 30, 100, 300  # sizes of three odd rows among the normal ones
@@ -40,6 +41,7 @@ def draw(name: str, seed: int) -> Monitored:
     rng = np.random.default_rng([list(SERIES).index(name), seed])
     values, noise = SERIES[name](rng)
     normal, after = np.split(values, [TRAINED])
+    normal = normal[-FEW:] if name == "few rows" else normal
     parts = {UNDISTURBED: (after, np.zeros(len(after), bool))}
     return Monitored(normal, parts | {kind: disturbed(after, kind, noise, rng) for kind in KINDS})
 
@@ -112,4 +114,5 @@ SERIES: dict[str, Callable] = {
     "autoregression": _autoregression,
     "changing noise": _changing_noise,
     "drift": _drift,
+    "few rows": _season,
 }

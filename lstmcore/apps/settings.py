@@ -17,10 +17,20 @@ from lstmcore import activations, checks
 from lstmcore.series import Preprocessing, stride_for
 
 
-def check_patience(name: str, value: Any) -> int | None:
-    """Return the number of epochs to wait; None for 0, which runs all epochs."""
-    is_off = not isinstance(value, bool) and value == 0
-    return None if is_off else checks.check_count(name, value)
+def check_epochs(name: str, value: Any) -> int | str:
+    """Return a number of epochs, or "auto"."""
+    if isinstance(value, str) and value == "auto":
+        return value
+    try:
+        return checks.check_count(name, value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f'{error}: give "auto" or a number of epochs') from error
+
+
+def check_patience(name: str, value: Any) -> int | str | None:
+    """Return the number of epochs to wait, or "auto"; None for 0, which runs all epochs."""
+    is_off = not isinstance(value, bool | str) and value == 0
+    return None if is_off else check_epochs(name, value)
 
 
 def check_fraction(name: str, value: Any) -> float:
@@ -85,6 +95,7 @@ def check_season(name: str, value: Any) -> int | str | None:
 
 
 Count = Annotated[int, checks.check_count]
+Epochs = Annotated[int | str, check_epochs, "EPOCHS"]
 Rows = Annotated[int, checks.check_count, "ROWS"]
 Sizes = Annotated[tuple[int, ...], checks.check_units, "SIZES"]
 Stride = Annotated[int | str, check_stride, "ROWS"]
@@ -95,8 +106,13 @@ Positive = Annotated[float, check_positive]
 Deviation = Annotated[float, check_deviation]
 AnyRows = Annotated[int, partial(checks.check_count, minimum=0), "ROWS"]
 Activation = Annotated[str, check_activation, "NAME"]
-Patience = Annotated[int, check_patience]
+Patience = Annotated[int | str, check_patience, "EPOCHS"]
 Seed = Annotated[int, checks.check_seed]
+
+
+# Steps of the optimizer that "auto" epochs, and "auto" patience, make at least, so that a small
+# table is not left half trained: see docs/decisions.md.
+STEPS, PATIENCE_STEPS = 2_000, 200
 
 
 class FieldType(NamedTuple):
@@ -184,11 +200,13 @@ class TrainingSettings(CheckedSettings):
     """The settings of training.
 
     Attributes:
-      epochs: maximum number of passes through the training data.
+      epochs: maximum number of passes through the training data; auto is 100, more where these
+        would be fewer than 2,000 steps of the optimizer.
       batch_size: examples in a step of the optimizer.
-      learning_rate: step size of Adam.
+      learning_rate: step size of Adam. Gradients are clipped to a norm of 1.
       patience: stop after this many epochs without a lower validation loss (training loss, if
-        nothing is held out), and keep the best epoch; 0 runs all epochs. So does None.
+        nothing is held out), and keep the best epoch; 0 runs all epochs. So does None. auto is 10,
+        or more where these would be fewer than 200 steps of the optimizer.
       validation: fraction of the data used for early stopping and not for training.
       seed: seed of weights, batch order and noise; the same seed gives the same result.
 
@@ -197,12 +215,29 @@ class TrainingSettings(CheckedSettings):
       TypeError: arguments of another type.
     """
 
-    epochs: Count = 100
+    epochs: Epochs = "auto"
     batch_size: Count = 32
     learning_rate: Positive = 3e-3
-    patience: Patience | None = 10
+    patience: Patience | None = "auto"
     validation: Fraction = 0.1
     seed: Seed = 0
+
+    @property
+    def fewest_epochs(self) -> int:
+        """Return how many epochs "auto" stands for at least."""
+        return 100
+
+    def epochs_for(self, batches: int) -> int:
+        """Return the maximum number of epochs, given the number of batches in each."""
+        if isinstance(self.epochs, int):
+            return self.epochs
+        return max(self.fewest_epochs, -(-STEPS // batches))
+
+    def patience_for(self, batches: int) -> int | None:
+        """Return how many epochs to wait for a lower loss, given the number of batches in each."""
+        if isinstance(self.patience, str):
+            return max(10, -(-PATIENCE_STEPS // batches))
+        return self.patience
 
 
 @dataclass(frozen=True, kw_only=True)

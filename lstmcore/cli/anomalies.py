@@ -13,9 +13,18 @@ from rich.markup import escape
 
 import lstmcore as lc
 from lstmcore.apps import run_folder
-from lstmcore.apps.anomalies.detection import Detection
+from lstmcore.apps.anomalies import last_rows, verdict
+from lstmcore.apps.anomalies.detection import Detection, detect_one
 from lstmcore.apps.anomalies.preprocessing import choose, limited, without_season
-from lstmcore.cli import options, reading, saved_model, when
+from lstmcore.cli import (
+    anomalies_again,
+    anomalies_many,
+    normal_rows,
+    options,
+    reading,
+    saved_model,
+    when,
+)
 from lstmcore.cli.intervals import check_intervals, shared_rows
 from lstmcore.cli.labels import labelled, trained_on_labelled, without_labels
 from lstmcore.cli.options import of_data, of_evaluation, reads_table
@@ -23,14 +32,17 @@ from lstmcore.cli.packages import require
 from lstmcore.cli.parameters import names, takes
 from lstmcore.cli.settings_options import takes_settings, with_chosen
 from lstmcore.cli.terminal import clear_errors, console, grid, print_notes, print_written, warn
-from lstmcore.formatting import count, few
-from lstmcore.series import Preprocessing, Preprocessor, ReadOptions, Table, Times
+from lstmcore.formatting import count
+from lstmcore.series import (
+    Preprocessing,
+    ReadOptions,
+    Table,
+    Times,
+)
 
 KIND, OUTPUT = "lstmcore anomalies", "lstmcore-anomalies"
 PRESET = lc.anomalies.Settings(preprocessing=Preprocessing(missing="forward"))
 SHOWN_EVENTS = 20  # in the terminal; events.csv has all
-FIRST_ROWS = 0.5  # the fraction that is trained on without --train
-FEWEST_FOR_PEAKS = 500  # rows, of which 2 % are the tail that is fitted
 
 Train = Annotated[
     Path | None,
@@ -44,7 +56,7 @@ TrainFraction = Annotated[
     float | None,
     of_data(
         help="Without --train: the fraction of the rows, from the first, to train on. "
-        f"[dim]\\[default: {FIRST_ROWS}][/dim]"
+        f"[dim]\\[default: {normal_rows.FIRST_ROWS}][/dim]"
     ),
 ]
 TrainUntil = Annotated[
@@ -64,11 +76,22 @@ Labels = Annotated[
     ),
 ]
 
+Id = Annotated[
+    str | None,
+    of_data(
+        "--id",
+        metavar="NAMES",
+        help="Search all series of a table by one model: the column, or several, that tell them "
+        "apart, such as machine or site,unit.",
+    ),
+]
+
 Rivals = Annotated[
-    bool,
+    bool | None,
     of_evaluation(
         "--rivals/--no-rivals",
-        help="Run simple detectors on the same rows: is one of them enough?",
+        help="Run simple detectors on the same rows: is one of them enough? "
+        "[dim]\\[default: rivals; with --id none][/dim]",
     ),
 ]
 
@@ -85,6 +108,7 @@ class _Inputs(NamedTuple):
       notes: sentences about columns of labels.
       reading: how the user asked for the tables to be read.
       start: an earlier detector, with --model.
+      before: rows right before `table`, from which it goes on; None if it is scored anew.
     """
 
     source: Path
@@ -97,21 +121,24 @@ class _Inputs(NamedTuple):
     notes: list[str]
     reading: ReadOptions
     start: saved_model.Start | None
+    before: last_rows.LastRows | None = None
 
 
 @reads_table
 @takes(Detection(), "detection", "Detection")
 @takes_settings(PRESET)
 def anomalies(  # one parameter for each option of the command
-    source: options.Source,
+    sources: options.Sources,
     model: saved_model.Model = None,
     update: saved_model.Update = False,
+    continued: anomalies_again.Continue = None,
     train: Train = None,
     train_fraction: TrainFraction = None,
     train_until: TrainUntil = None,
     labels: Labels = None,
+    id: Id = None,
     columns: options.Columns = None,
-    rivals: Rivals = True,
+    rivals: Rivals = None,
     resume: options.Resume = False,
     force: options.Force = False,
     no_cache: options.NoCache = False,
@@ -129,7 +156,12 @@ def anomalies(  # one parameter for each option of the command
     the scores of simple detectors.
 
     With --model, an earlier detector scores this table, and nothing is trained;
-    with --update as well, its training continues on the normal rows.
+    if the table goes on where the earlier one ended, from its first row on. With
+    --update as well, its training continues on the normal rows.
+
+    With --id, one model learns from all series of a table, such as machines,
+    and each is searched by itself; series.csv has a line for each. Of several
+    tables, each is a series.
     """
     given = {
         "columns": columns,
@@ -140,11 +172,14 @@ def anomalies(  # one parameter for each option of the command
     }
     with clear_errors() as command:
         saved_model.check_options(model, update, given, chosen)
+        is_many = id is not None or len(sources) > 1
+        anomalies_again.check_asked(continued, model, update, is_many=is_many)
+        normal_rows.check_which(train, train_fraction, train_until)
         is_trained = model is None or update
         saved_model.check_output(model, output or (Path(OUTPUT) if force else None))
         if detection.threshold in ("gaussian", "peaks"):
             require("scipy", "anomalies", f"--threshold {detection.threshold}")
-        files = [source] if train is None else [source, train]
+        files = sources if train is None else [*sources, train]
         can_resume = resume if is_trained else None
         place = run_folder.choose_folder(
             output, OUTPUT, KIND, resume=can_resume, force=force, inputs=files
@@ -152,17 +187,54 @@ def anomalies(  # one parameter for each option of the command
         command.output = place
         start, asked = saved_model.start(lc.anomalies.Detector, model), names(columns)
         if start is not None:
-            reading_options = start.origin.reading.updated(reading_options)
+            reading_options = start.origin.reading.of_another_table().updated(reading_options)
             asked = start.model.preprocessor.columns or start.origin.columns
-        table, times, marks, notes = _read(source, asked, labels, reading_options)
+            id = start.origin.id if id is None and len(sources) == 1 else id
+        is_many = id is not None or len(sources) > 1
         if start is not None:
-            _check_again(source, table, times, start)
+            anomalies_again.check_kind(start, is_trained, is_many=is_many)
+        if is_many:
+            if labels is not None:
+                raise ValueError("--labels is for one series: leave it out for many")
+            if rivals:
+                raise ValueError("--rivals are for one series: leave it out for many")
+            if train is not None and not id:
+                raise ValueError(
+                    "--train is for one series, or with --id: of several tables the first rows of "
+                    "each are trained on"
+                )
+            task = anomalies_many.Task(
+                sources,
+                id or None,
+                asked,
+                reading_options,
+                train,
+                train_fraction,
+                train_until,
+                start,
+            )
+            if is_trained:
+                preset = saved_model.preset(PRESET, start)
+                anomalies_many.run(task, with_chosen(preset, chosen), detection, place)
+            else:
+                anomalies_many.detect_again(task, detection, place)
+            return
+        [source] = sources
+        table, times, marks, notes = _read(source, asked, labels, reading_options)
+        before, joint = None, list[str]()
+        if start is not None:
+            if not is_trained:
+                before, joint = anomalies_again.rows_before(continued, start, table)
+            anomalies_again.check_table(
+                source, table, times, start, before, [] if before is not None else joint
+            )
+        notes += joint
         known = None if labels is None else marks[labels]
         if known is not None and not known.any():
             notes.append(f"{labels} marks no row, so there is nothing to compare with")
         none = table.first(0)
         inputs = _Inputs(
-            source, table, times, None, none, None, known, notes, reading_options, start
+            source, table, times, None, none, None, known, notes, reading_options, start, before
         )
         if not is_trained:
             _detect_again(inputs, detection, place)
@@ -174,14 +246,14 @@ def anomalies(  # one parameter for each option of the command
         reading.check(train or source, training, settings.preprocessing.missing)
         if start is None:
             fitted = len(training.values) - settings.validation_rows(len(training.values))
-            settings = choose(settings, training.values[: max(1, fitted)], len(table.values))
+            settings = choose(settings, training.values[: max(1, fitted)], rows=len(table.values))
         notes += trained_on_labelled(marks, train, reading_options, len(training.values))
         inputs = inputs._replace(train=train, training=training, training_times=training_times)
         _check(inputs, settings, detection.threshold)
         own = f"the first {len(training.values):,} of them"
         where = f"{count(len(training.values), 'row')} of {train}" if train else own
         reading.introduce(source, table, times, f"; training on {where}")
-        _run(inputs, settings, detection, place, rivals)
+        _run(inputs, settings, detection, place, rivals is not False)
 
 
 def _read(
@@ -211,20 +283,11 @@ def _training(
     reading_options: ReadOptions,
 ) -> tuple[Table, Times | None]:
     """Return the rows to train on, and their times."""
-    if first.until is not None and (train is not None or first.fraction is not None):
-        raise ValueError(
-            "--train, --train-fraction and --train-until all say which rows to train on: give "
-            "--train-until alone, or leave it out"
-        )
     if train is not None:
-        return reading.read(train, table.columns, reading_options)
+        return reading.read(train, table.columns, reading_options.of_another_table())
     if first.until is not None:
         return table.first(when.last_row("--train-until", first.until, table) + 1), times
-    fraction = FIRST_ROWS if first.fraction is None else first.fraction
-    if not 0 < fraction <= 1:
-        raise ValueError(f"--train-fraction must be above 0 and at most 1, got {fraction}")
-    rows = max(1, round(fraction * len(table.values)))
-    return table.first(rows), times
+    return table.first(normal_rows.number_of_first(first.fraction, len(table.values))), times
 
 
 def _interval(times: Times | None) -> str | None:
@@ -243,23 +306,13 @@ def _check(inputs: _Inputs, settings: lc.anomalies.Settings, threshold: str) -> 
             + ": use more data or a shorter window"
         )
     if len(training.values) > settings.dropped_rows:
-        normal = without_season(settings, training.values)
-        preprocessor = settings.preprocessing.fit(limited(normal, len(normal)))
-        _check_range(source, table, settings, preprocessor)
-    if threshold == "peaks" and len(training.values) < FEWEST_FOR_PEAKS:
-        raise ValueError(
-            f"--threshold peaks needs at least {FEWEST_FOR_PEAKS} rows to train on, and there are "
-            f"{len(training.values)}: use --threshold quantile"
-        )
-
-
-def _check_range(
-    source: Path, table: Table, settings: lc.anomalies.Settings, preprocessor: Preprocessor
-) -> None:
-    """Refuse values that the model cannot read."""
-    left, season = without_season(settings, table.values), settings.season_rows
-    shown = table._replace(values=left, labels=table.labels[season:])
-    reading.check_range(source, shown, preprocessor)
+        if inputs.start is not None:  # whose preprocessing is kept
+            preprocessor = inputs.start.model.preprocessor
+        else:
+            normal = without_season(settings, training.values)
+            preprocessor = settings.preprocessing.fit(limited(normal, len(normal)))
+        anomalies_again.check_range(source, table, settings, preprocessor)
+    normal_rows.check_enough(threshold, len(training.values))
 
 
 def _run(
@@ -300,16 +353,19 @@ def _run(
             resume=bool(output.resume),
         )
         detector.write_parts(staging)
+        kept = last_rows.last_rows(detector, table, str(inputs.source))
+        last_rows.write(staging / last_rows.LAST_ROWS, kept)
         run_folder.write_history(staging / "history.csv", detector.history)
         plots.plot_loss(detector.history).savefig(staging / "loss.png", dpi=120)
         description = run_folder.versions() | trained | scored | detection.to_json()
         run_folder.write_json(staging / run_folder.SETTINGS, description)
         with console.status("scoring the series, writing the report ..."):
-            result = lc.anomalies.detect(detector, table.values, **detection.to_json())
+            result = detect_one(detector, table.values, detection)
             notes = _notes(inputs, detector, result, detection)
             data = report.ReportData(
-                str(inputs.source), table, detector, result, inputs.labels, notes
-            )
+                str(inputs.source), table, detector, result, inputs.labels, notes,
+                training=training, is_own=inputs.train is None,
+            )  # fmt: skip
             if rivals:
                 data = data._replace(comparison=_compare(data, training, detection))
             report.write(staging, data)
@@ -322,12 +378,14 @@ def _detect_again(inputs: _Inputs, detection: Detection, output: run_folder.Outp
     from lstmcore.apps.anomalies import report  # imports matplotlib
 
     assert inputs.start is not None
-    folder, detector, _ = inputs.start
+    folder, detector, origin = inputs.start
     source, table, times = inputs.source, inputs.table, inputs.times
     reading.introduce(source, table, times, f"; scored by the detector in {folder}")
     description = {
         "source": str(source),
         "model": str(folder),
+        "trained_on": origin.source,
+        "trained_until": origin.trained_until,
         "columns": list(table.columns),
         "reading": inputs.reading.to_json(),
         "rows": len(table.values),
@@ -337,37 +395,23 @@ def _detect_again(inputs: _Inputs, detection: Detection, output: run_folder.Outp
     }
     with output.open(warn) as staging:
         run_folder.write_json(staging / run_folder.SETTINGS, run_folder.versions() | description)
+        detector.write_parts(staging)  # with the rows from which the next table goes on
+        kept = last_rows.last_rows(detector, table, str(source), inputs.before)
+        last_rows.write(staging / last_rows.LAST_ROWS, kept)
+        before = None if inputs.before is None else inputs.before.values
         with console.status("scoring the series, writing the report ..."):
-            result = lc.anomalies.detect(detector, table.values, **detection.to_json())
+            result = detect_one(detector, table.values, detection, before)
             notes = _notes(inputs, detector, result, detection)
-            notes.append("no simple methods beside: they would be fitted to the training rows")
-            data = report.ReportData(str(source), table, detector, result, inputs.labels, notes)
+            notes.append(
+                "no simple methods run beside it: the rows that they would be fitted to are not "
+                "here"
+            )
+            data = report.ReportData(
+                str(source), table, detector, result, inputs.labels, notes, before=before
+            )
             report.write(staging, data)
     _print(data)
     print_written(output.folder)
-
-
-def _check_again(source: Path, table: Table, times: Times | None, start: saved_model.Start) -> None:
-    """Raise the errors of a table that a trained detector is to score."""
-    detector, origin = start.model, start.origin
-    check_intervals(origin.source, origin.interval, source, _interval(times))
-    features, settings = detector.preprocessor.features, detector.settings
-    if len(table.columns) != features:
-        raise ValueError(
-            f"{source} has {count(len(table.columns), 'column')} to read ({few(table.columns)}), "
-            f"but the detector reads {features}"
-        )
-    rows, dropped = len(table.values), settings.dropped_rows
-    needed = settings.window + dropped + (settings.method == "prediction")
-    if rows < needed:
-        raise ValueError(
-            f"{source} has {count(rows, 'row')}, but the detector reads at least {needed} "
-            f"(windows of {settings.window}"
-            + f", after {dropped} for season and differences" * bool(dropped)
-            + "): use a longer table"
-        )
-    reading.check(source, table, settings.preprocessing.missing)
-    _check_range(source, table, settings, detector.preprocessor)
 
 
 def _notes(
@@ -376,33 +420,29 @@ def _notes(
     result: lc.anomalies.DetectionResult,
     detection: Detection,
 ) -> list[str]:
-    from lstmcore.apps.anomalies import report
-
     notes = reading.notes(inputs.table, inputs.times, detector.preprocessor) + inputs.notes
     if inputs.train is not None:
         notes += shared_rows(inputs.train, inputs.training_times, inputs.times)
     notes += saved_model.notes(inputs.start, inputs.times)
     rows, is_own = len(inputs.training.values), inputs.train is None
-    if season := detector.settings.season_rows:
+    if (season := detector.settings.season_rows) and inputs.before is None:
         notes.append(f"a season of {count(season, 'row')} is removed: the first has no score")
-    notes += report.caveats(result, detection, len(detector.training_errors), is_own and rows > 0)
-    notes += report.calibration(result)
+    notes += verdict.caveats(result, detection, len(detector.training_errors), is_own and rows > 0)
+    notes += verdict.calibration(result)
     if rows:
-        notes += report.threshold_row(result, inputs.training.labels)
-    notes += report.echoes(result, detector.settings.preprocessing.difference)
-    return notes + report.close_together(result, detector.settings.window)
+        notes += verdict.threshold_row(result, inputs.training.labels)
+    notes += verdict.echoes(len(result.events), detector.settings.preprocessing.difference)
+    return notes + verdict.close_together([result], detector.settings.window)
 
 
 def _compare(data, training: Table, detection: Detection) -> lc.anomalies.Comparison:
-    window = data.detector.settings.window
-    rule = lc.anomalies.same_rule(detection, len(training.columns), window)
     return lc.anomalies.compare(
         data.detector,
         training.values,
         data.table.values,
         data.result,
         labels=data.labels,
-        threshold=rule,
+        threshold=detection,
         gap=detection.gap,
         minimum=detection.minimum,
     )
@@ -413,15 +453,19 @@ def _print(data) -> None:
 
     console.print()
     print_notes(reading.not_introduced(data.notes, data.table))
-    sentence = report.summary(data.result, data.table.labels)
-    console.print(f"\n[bold]{escape(sentence)}[/bold]\n")
+    console.print()
+    for sentence in [
+        *verdict.doubts_of(data.result),
+        verdict.summary(data.result, data.table.labels),
+    ]:
+        console.print(f"[bold]{escape(sentence)}[/bold]\n")
     shown = report.most_anomalous(data, SHOWN_EVENTS)
     cells = [
         [str(first), str(last), f"{rows:,}", f"{times:.3g}", column]
         for first, last, rows, _, _, times, column, _ in report.event_rows(data, shown)
     ]
     if cells:
-        grid("events", ["first", "last", "rows", "× threshold", "mostly in"], cells)
+        grid("events", ["first", "last", "rows", "times the threshold", "mostly in"], cells)
     hidden = len(data.result.events) - len(shown)
     if hidden:
         console.print(f"the {len(shown)} most anomalous; {hidden:,} more are in events.csv\n")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from importlib import import_module
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Any
 
 import typer
@@ -21,6 +23,14 @@ RENAMED = {  # options of 0.1.0.dev0: their present names
     "--steps": "--horizon",
     "--train-share": "--train-fraction",
 }
+UsageError: Any = typer.BadParameter.__mro__[1]  # of the click that this Typer has
+NOT_VALID = re.compile(r"\ba valid (integer|int|number|float)\b")
+EXTRA = re.compile(r"unexpected extra arguments? ?(?:\(s\) )?\((.*?)\)")
+KINDS = {
+    "integer": "a whole number", "int": "a whole number",
+    "number": "a number", "float": "a number",
+}  # fmt: skip
+LISTS = ("NAMES", "SIZES", "LAGS", "NUMBERS", "TEXTS")  # placeholders of values with commas
 SUMMARIES = {  # the first sentence of each command's help
     "anomalies": "Learn from normal rows, and find the segments of a table that differ from them.",
     "fit": "Train an LSTM autoencoder, print its output beside the target values, and draw its "
@@ -56,7 +66,17 @@ class Command(_PlainFlags, TyperCommand):
             old = argument.partition("=")[0]
             if old not in known and (name := RENAMED.get(old)) in known:
                 context.fail(f"No such option: {old}. It is named {name} now.")
-        return super().parse_args(context, arguments)
+        given = list(arguments)  # which parsing takes apart
+        try:
+            rest = super().parse_args(context, arguments)
+            _check_files(context, self.params, given)
+            return rest
+        except UsageError as error:
+            if isinstance(error, typer.BadParameter):
+                error.message = _bad_value(error, given)
+            elif extra := EXTRA.search(error.message):
+                error.message = _extra(extra[1], self.params, given)
+            raise
 
     def invoke(self, context) -> Any:
         compile_anew = context.params.pop("no_cache")  # see `options.NoCache`
@@ -84,6 +104,46 @@ class Command(_PlainFlags, TyperCommand):
 
         with program_cache():
             return super().invoke(context)
+
+
+def _bad_value(error: Any, given: Sequence[str]) -> str:
+    """Return the message about a value of the wrong kind; that of Typer may be of pydantic."""
+    found = NOT_VALID.search(error.message)
+    if found and error.param is not None:
+        flags = set(error.param.opts)
+        texts = [text.partition("=")[2] for text in given if text.partition("=")[0] in flags]
+        texts += [text for flag, text in pairwise(given) if flag in flags]
+        named = next((repr(text[:40]) for text in reversed(texts) if text), "the value")
+        return f"{named} is not {KINDS[found[1]]}"
+    return error.message.removeprefix("Value error, ").removesuffix(".")
+
+
+def _check_files(context, params: Sequence[Any], given: Sequence[str]) -> None:
+    """Refuse the rest of a list that is cut by spaces, which would be one of several tables."""
+    sources = context.params.get("sources") or ()
+    for source in sources if len(sources) > 1 else ():
+        if str(source) != "-" and not source.exists() and _cut_list(str(source), params, given):
+            context.fail(_extra(str(source), params, given))
+
+
+def _extra(text: str, params: Sequence[Any], given: Sequence[str]) -> str:
+    """Return the message about arguments too many, perhaps a list that is cut by spaces."""
+    message, written = f"unexpected argument {text!r}", _cut_list(text, params, given)
+    if written is None:
+        return message
+    return f"{message}: write commas, not spaces, between values: {written}"
+
+
+def _cut_list(text: str, params: Sequence[Any], given: Sequence[str]) -> str | None:
+    """Return the option that `text` seems to belong to, with commas; None if there is none."""
+    lists = {
+        flag for param in params if getattr(param, "metavar", "") in LISTS for flag in param.opts
+    }
+    for flag, one, other in zip(given, given[1:], given[2:], strict=False):
+        is_list = flag in {*lists, "--time"} and not one.startswith("--")
+        if is_list and other in {text, *text.split()}:
+            return f"{flag} {one},{other}"
+    return None
 
 
 class Group(_PlainFlags, TyperGroup):

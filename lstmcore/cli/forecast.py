@@ -14,29 +14,48 @@ from rich.markup import escape
 
 import lstmcore as lc
 from lstmcore.apps import run_folder
+from lstmcore.apps.forecasting import verdict
 from lstmcore.apps.forecasting.backtest import origins_of
-from lstmcore.apps.forecasting.bounds import sentences
 from lstmcore.apps.forecasting.settings import Settings, arrange
 from lstmcore.apps.forecasting.training import check_rows
-from lstmcore.cli import options, reading, saved_model, when
+from lstmcore.cli import forecast_many, future, options, reading, saved_model, when
 from lstmcore.cli.forecast_table import print_forecast
 from lstmcore.cli.intervals import check_intervals
-from lstmcore.cli.options import of_evaluation, of_model, reads_table
+from lstmcore.cli.options import of_data, of_evaluation, of_model, reads_table
 from lstmcore.cli.parameters import names
 from lstmcore.cli.settings_options import takes_settings, with_chosen
 from lstmcore.cli.terminal import clear_errors, console, grid, print_notes, print_written, warn
 from lstmcore.formatting import count, listed
-from lstmcore.series import Preprocessing, ReadOptions, Table, Times
+from lstmcore.series import Preprocessing, ReadOptions, Split, Table, Times
 
 KIND, OUTPUT = "lstmcore forecast", "lstmcore-forecast"
 PRESET = Settings(horizon=12, preprocessing=Preprocessing(missing="forward"))
 SHOWN_TARGETS = 10  # in the terminal; errors.csv has all
-SAMPLES = 100  # of a model with dropout
 
 
 Quantiles = Annotated[
     bool,
-    of_model("--quantiles", help="Forecast an interval of 80 % by quantiles (direct mode only)."),
+    of_model(
+        "--quantiles",
+        help="Train the LSTM to forecast the interval of 80 % itself (direct mode only).",
+    ),
+]
+Id = Annotated[
+    str | None,
+    of_data(
+        "--id",
+        metavar="NAMES",
+        help="Forecast all series of a table by one model: the column, or several, that tell them "
+        "apart, such as store or store,item.",
+    ),
+]
+Static = Annotated[
+    str | None,
+    of_data(
+        metavar="NAMES",
+        help="With --id: columns that do not change within a series, such as region; words are "
+        "read as categories. [dim]\\[default: all of them; with --columns, none][/dim]",
+    ),
 ]
 Folds = Annotated[
     int,
@@ -61,10 +80,12 @@ TestFrom = Annotated[
 @reads_table
 @takes_settings(PRESET, leave_out=("quantiles",))
 def forecast(  # one parameter for each option of the command
-    source: options.Source,
+    sources: options.Sources,
     model: saved_model.Model = None,
     update: saved_model.Update = False,
     columns: options.Columns = None,
+    id: Id = None,
+    static: Static = None,
     quantiles: Quantiles = False,
     train_until: TrainUntil = None,
     test_from: TestFrom = None,
@@ -86,9 +107,14 @@ def forecast(  # one parameter for each option of the command
 
     With --model, an earlier model forecasts the rows after the last of this table,
     and nothing is trained; with --update as well, its training continues.
+
+    With --id, one model is trained on all series of the table and forecasts each. Of
+    several tables, each is a series.
     """
     given = {
         "columns": columns,
+        "id": id,
+        "static": static,
         "quantiles": quantiles,
         "train_until": train_until,
         "test_from": test_from,
@@ -96,25 +122,50 @@ def forecast(  # one parameter for each option of the command
         "resume": resume,
     }
     with clear_errors() as command:
+        if model is not None and forecast_many.is_there(model):
+            del given["id"]  # which some models leave open
         saved_model.check_options(model, update, given, chosen)
         is_trained = model is None or update
         saved_model.check_output(model, output or (Path(OUTPUT) if force else None))
         can_resume = resume if is_trained else None
         place = run_folder.choose_folder(
-            output, OUTPUT, KIND, resume=can_resume, force=force, inputs=[source]
+            output, OUTPUT, KIND, resume=can_resume, force=force, inputs=sources
         )
         command.output = place
+        levels = {"quantiles": (0.1, 0.5, 0.9)} if quantiles else {}
+        is_many = id is not None or len(sources) > 1
+        if is_many or (model is not None and forecast_many.is_there(model)):
+            is_on = chosen.get("calendar") == "on"
+            forecast_many.check_options({"folds": folds, "calendar": is_on})
+            forecast_many.run(
+                forecast_many.Asked(
+                    sources,
+                    id,
+                    names(columns),
+                    static,
+                    reading_options,
+                    when.boundary(train_until, test_from, is_given="test" in chosen),
+                ),
+                PRESET,
+                chosen | levels,
+                place,
+                model,
+                update=update,
+            )
+            return
+        if static is not None:
+            raise ValueError("--static is for many series: name the column of their names by --id")
+        [source] = sources
         start = saved_model.start(lc.forecasting.Trained, model)
         inputs = _read(source, names(columns), reading_options, start)
         if not is_trained:
             _forecast_again(inputs, place)
             return
-        levels = {"quantiles": (0.1, 0.5, 0.9)} if quantiles else {}
         settings = with_chosen(saved_model.preset(PRESET, start), chosen | levels)
         inputs = _without_future(inputs, settings)
         if test_from is not None or train_until is not None:
-            is_given = "test" in chosen
-            test = _test_rows(inputs.table, settings, train_until, test_from, is_given=is_given)
+            when.boundary(train_until, test_from, is_given="test" in chosen)
+            test = _test_rows(inputs.table, settings, train_until, test_from)
             settings = replace(settings, test=test)
         _check(source, inputs.table, settings, folds)
         reading.introduce(source, inputs.table, inputs.times)
@@ -130,7 +181,7 @@ def _read(
     """Read the table, as that of an earlier model if there is one."""
     if start is not None:
         columns = start.model.columns
-        reading_options = start.origin.reading.updated(reading_options)
+        reading_options = start.origin.reading.of_another_table().updated(reading_options)
     table, times = reading.read(source, columns, reading_options)
     if start is not None and times is not None:
         origin = start.origin
@@ -166,9 +217,8 @@ def _run(inputs: _Inputs, settings: Settings, folds: int, output: run_folder.Out
         description["trained_until"] = when.moment_of(times, end - 1)
         run_folder.record_settings(staging, description)
         trained = lc.forecasting.train(
-            table.values,
-            table.columns,
-            settings,
+            table,
+            settings=settings,
             start=inputs.start.model if inputs.start else None,
             progress=True,
             checkpoint=staging / run_folder.CHECKPOINT,
@@ -176,21 +226,22 @@ def _run(inputs: _Inputs, settings: Settings, folds: int, output: run_folder.Out
         )
         trained.write_parts(staging)
         run_folder.write_history(staging / "history.csv", trained.history)
-        samples, backtest = _samples(settings), None
+        samples, backtest = forecast_many.samples(trained), None
         if folds:
             with console.status(f"training anew for {count(folds, 'fold')} ..."):
-                backtest = lc.forecasting.backtest(table.values, table.columns, settings, folds)
+                backtest = lc.forecasting.backtest(table, settings=settings, folds=folds)
         with console.status("forecasting the test part, writing the report ..."):
+            ahead = _forecast(trained, inputs, samples)
             data = report.ReportData(
                 str(inputs.source),
                 table,
                 trained,
-                trained.evaluate(table.values, samples=samples),
+                trained.evaluate(table, samples=samples) if settings.test else None,
                 backtest,
-                _forecast(trained, inputs, samples),
+                ahead,
                 inputs.future,
-                _future_labels(table, times, settings.horizon),
-                _notes(inputs, trained),
+                future.labels_after(table, times, settings.horizon),
+                _notes(inputs, trained) + verdict.bounded(ahead, trained.nonnegative),
             )
             report.write(staging, data)
     _print(data)
@@ -207,26 +258,26 @@ def _forecast_again(inputs: _Inputs, output: run_folder.Output) -> None:
     source, table, times = inputs.source, inputs.table, inputs.times
     _check_again(inputs, trained)
     start, said = _tested_from(inputs, trained, origin)
-    said += _unknown_future(inputs, trained)
+    said += future.notes(inputs.future, trained.settings)
     if start is None and trained.settings.future_covariates and len(said) > 1:
         raise ValueError(f"{source}: {said[-1]}; {said[0]}")
     reading.introduce(source, table, times, f"; forecast by the model in {folder}")
-    samples = _samples(trained.settings)
+    samples = forecast_many.samples(trained)
     with output.open(warn) as staging:
         description = _description(inputs, trained.settings) | {"model": str(folder)}
         run_folder.write_json(staging / run_folder.SETTINGS, run_folder.versions() | description)
         with console.status("forecasting, writing the report ..."):
+            ahead = _forecast(trained, inputs, samples)
+            said += verdict.bounded(ahead, trained.nonnegative)
             data = report.ReportData(
                 str(source),
                 table,
                 trained,
-                None
-                if start is None
-                else trained.evaluate(table.values, start=start, samples=samples),
+                None if start is None else trained.evaluate(table, start=start, samples=samples),
                 None,
-                _forecast(trained, inputs, samples),
+                ahead,
                 inputs.future,
-                _future_labels(table, times, trained.model.horizon),
+                future.labels_after(table, times, trained.model.horizon),
                 _notes_again(inputs, trained) + said,
                 is_new=True,
             )
@@ -243,9 +294,15 @@ def _check_again(inputs: _Inputs, trained) -> None:
         dropped = trained.preprocessor.dropped_rows
         raise ValueError(
             f"{source} has {count(rows, 'row')}, but the model reads at least {needed} before it "
-            f"forecasts ({trained.settings.window} of its window"
-            + f" and {dropped} for differences" * bool(dropped)
-            + "): use a table that begins earlier"
+            "forecasts"
+            + f" ({dropped} of them for differences)" * bool(dropped)
+            + ": use a table that begins earlier"
+        )
+    if trained.cycles and (inputs.times is None or inputs.times.times.dtype.kind != "M"):
+        cycles = listed([cycle.name for cycle in trained.cycles])
+        raise ValueError(
+            f"{source} has no times, but the model reads the time of the {cycles} from them: use a "
+            "table with a column of times, or train a model with --calendar off"
         )
     reading.check(source, table, trained.settings.preprocessing.missing)
     reading.check_range(source, table, trained.preprocessor)
@@ -264,7 +321,7 @@ def _tested_from(inputs: _Inputs, trained, origin: saved_model.Origin) -> tuple[
     if start + horizon > rows:
         after = "after those that were trained on " * (known == first)
         return None, [
-            f"how good the forecast is cannot be said: the table has {count(rows - first, 'row')} "
+            f"how good the forecast is remains unknown: the table has {count(rows - first, 'row')} "
             f"{after}to compare with, fewer than the horizon of {horizon} (it needs "
             f"{count(first + horizon, 'row')} in all)"
         ]
@@ -276,31 +333,17 @@ def _tested_from(inputs: _Inputs, trained, origin: saved_model.Origin) -> tuple[
     return start, []
 
 
-def _samples(settings: Settings) -> int:
-    """Return how many samples an interval is made from; 0 without one."""
-    # Quantiles are an interval themselves, and dropout is then for training alone.
-    return SAMPLES if settings.dropout and not settings.quantiles else 0
-
-
 def _test_rows(
     table: Table,
     settings: Settings,
     train_until: str | None,
     test_from: str | None,
-    *,
-    is_given: bool,
 ) -> int:
     """Return how many rows the test part has that begins at, or after, a time or a row.
 
     Raises:
-      ValueError: several options say where it begins, there is no such row, or too few rows come
-        before it.
+      ValueError: there is no such row, or too few rows come before it.
     """
-    if is_given or (train_until is not None and test_from is not None):
-        raise ValueError(
-            "--test, --train-until and --test-from all say where the test part begins: give one "
-            "of them"
-        )
     if test_from is not None:
         option, start = f"--test-from {test_from}", when.first_row("--test-from", test_from, table)
     else:
@@ -319,16 +362,8 @@ def _test_rows(
 
 def _without_future(inputs: _Inputs, settings: Settings) -> _Inputs:
     """Return the table up to its last target, and the future covariates after that."""
-    data = inputs.table
-    arrange(data.columns, settings)  # raises for unknown names
-    if not settings.future_covariates:
-        return inputs
-    places = [data.columns.index(name) for name in settings.future_covariates]
-    others = np.setdiff1d(np.arange(len(data.columns)), places)
-    known = np.flatnonzero(np.isfinite(data.values[:, others]).any(axis=1))
-    end = int(known[-1]) + 1 if len(known) else 0
-    future = data.values[end:, places]
-    return inputs._replace(table=data.first(end), future=future)
+    table, rest = future.without_future(inputs.table, settings)
+    return inputs._replace(table=table, future=rest)
 
 
 def _check(source: Path, data: Table, settings: Settings, folds: int) -> None:
@@ -337,10 +372,10 @@ def _check(source: Path, data: Table, settings: Settings, folds: int) -> None:
     rows = len(data.values)
     split = check_rows(rows, settings)
     test = split.test.stop - split.test.start
-    if test < settings.horizon:
+    if settings.test and test < settings.horizon:
         raise ValueError(
             f"the test part has {count(test, 'row')}, but --horizon is {settings.horizon}: raise "
-            "--test, use more data, or forecast fewer rows"
+            "--test, use more data, or forecast fewer rows; --test 0 forecasts without a test"
         )
     preprocessor = settings.preprocessing.fit(data.values, rows=split.training.stop)
     reading.check_range(source, data, preprocessor)
@@ -352,19 +387,12 @@ def _check(source: Path, data: Table, settings: Settings, folds: int) -> None:
 
 def _forecast(trained, inputs: _Inputs, samples: int):
     """Return the forecast of the rows after the last; None if future covariates are missing."""
-    horizon, values, future = trained.model.horizon, inputs.table.values, inputs.future
+    horizon, table = trained.model.horizon, inputs.table
     if not trained.settings.future_covariates:
-        return trained.forecast(values, samples=samples)
-    if len(future) < horizon or not np.isfinite(future[:horizon]).all():
+        return trained.forecast(table, samples=samples)
+    if not future.is_known(inputs.future, trained.settings):
         return None
-    return trained.forecast(values, future=future[:horizon], samples=samples)
-
-
-def _future_labels(table: Table, times: Times | None, horizon: int) -> list[str]:
-    """Return the names of the rows after the last."""
-    if times is None:
-        return [str(len(table.values) + step) for step in range(horizon)]
-    return times.labels_after(horizon, len(table.values) - 1)
+    return trained.forecast(table, future=inputs.future[:horizon], samples=samples)
 
 
 def _notes(inputs: _Inputs, trained) -> list[str]:
@@ -372,9 +400,12 @@ def _notes(inputs: _Inputs, trained) -> list[str]:
     ordered = table.select(arrange(table.columns, trained.settings).order)
     end = trained.split.training.stop
     notes = reading.notes(ordered, inputs.times, trained.preprocessor)
-    if len(trained.candidates) < 2:  # or the differences were chosen already
+    notes.append(_parts(table, trained.split))
+    is_given = len(trained.candidates) < 2  # the differences, of which none were tried
+    if is_given:
         notes += reading.stationary(ordered, trained.preprocessor, end)
-    notes += reading.beyond(ordered, trained.preprocessor, end)
+    advises = is_given and inputs.start is None
+    notes += reading.beyond(ordered, trained.preprocessor, end, advises=advises)
     notes += saved_model.notes(inputs.start, inputs.times)
     if inputs.start is not None and trained.params is inputs.start.model.params:
         notes.append(
@@ -384,30 +415,28 @@ def _notes(inputs: _Inputs, trained) -> list[str]:
     notes += trained.choices()
     if trained.stride > 1:
         notes.append(f"of the training windows, one in {trained.stride} was used")
-    return notes + _unknown_future(inputs, trained)
+    notes += future.zeros_and_ones(table, trained)
+    return notes + future.notes(inputs.future, trained.settings)
+
+
+def _parts(table: Table, split: Split) -> str:
+    """Return a sentence on the rows that were trained on and those that were not."""
+    said = f"trained on the {split.training.stop:,} rows up to {_last(table, split.training)}"
+    if split.validation.stop > split.validation.start:
+        said += f"; validated on those up to {_last(table, split.validation)}"
+    if split.test.stop > split.test.start:
+        return said + "; tested on the rest, which it has not seen (with --test 0 it sees all rows)"
+    return said + "; without a test part, how good the forecast is remains unknown"
+
+
+def _last(table: Table, part: slice) -> str:
+    return str(table.labels[part.stop - 1])
 
 
 def _notes_again(inputs: _Inputs, trained) -> list[str]:
     table = inputs.table.select(arrange(inputs.table.columns, trained.settings).order)
     notes = reading.notes(table, inputs.times, trained.preprocessor)
-    return notes + saved_model.notes(inputs.start, inputs.times) + sentences(trained.nonnegative)
-
-
-def _unknown_future(inputs: _Inputs, trained) -> list[str]:
-    """Return a sentence on future covariates that must be known for a forecast and are not."""
-    future, horizon, notes = inputs.future, trained.model.horizon, []
-    covariates = trained.settings.future_covariates
-    if covariates and len(future) < horizon:
-        notes.append(
-            f"no forecast beyond the last row: {listed(covariates)} must be known for the "
-            f"{count(horizon, 'row')} after it, and {len(future)} are there"
-        )
-    elif covariates and not np.isfinite(future[:horizon]).all():
-        notes.append(
-            f"no forecast beyond the last row: a value of {listed(covariates, 'or')} is missing "
-            "there"
-        )
-    return notes
+    return notes + saved_model.notes(inputs.start, inputs.times)
 
 
 def _description(inputs: _Inputs, settings: Settings) -> dict:
@@ -446,6 +475,6 @@ def _print_errors(data) -> None:
     if len(shown) < len(targets):
         hidden = count(len(targets) - len(shown), "more target")
         console.print(f"the first {len(shown)} targets; {hidden} in errors.csv\n")
-    for sentence in report.summary(data.evaluation):
+    for sentence in verdict.verdict(data.evaluation, data.trained):
         console.print(f"[bold]{escape(sentence)}[/bold]")
     console.print()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lstmcore.apps.forecasting.forecast import Forecast
-from lstmcore.apps.forecasting.report import LEVEL, interval
+from lstmcore.apps.forecasting.verdict import LEVEL, interval
 from lstmcore.cli.terminal import console, grid
 from lstmcore.formatting import count, shorten
 

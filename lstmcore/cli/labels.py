@@ -70,15 +70,21 @@ def trained_on_labelled(
             trained_on = marked[:rows]
         else:
             try:
-                table, _ = reading.read(train, [name], options)
+                table, _ = reading.read(train, [name], options.of_another_table())
                 trained_on = labelled(table.values[:, 0])
             except ValueError:  # it has no such column; the table itself can be read
                 continue
         number = int(trained_on.sum())
-        if number:
-            notes.append(
-                f"{number:,} of the {count(rows, 'row')} trained on "
-                f"{'is' if number == 1 else 'are'} marked in {few([name])}: the model takes "
-                "them to be normal, and they raise the threshold; --train names a table without any"
-            )
+        notes += on_labelled(name, number, rows)
     return notes
+
+
+def on_labelled(name: str, number: int, rows: int) -> list[str]:
+    """Return a sentence on rows that column `name` marks, of those trained on, if there are any."""
+    if not number:
+        return []
+    return [
+        f"{number:,} of the {count(rows, 'row')} trained on {'is' if number == 1 else 'are'} "
+        f"marked in {few([name])}: the model takes them to be normal, and they raise the "
+        "threshold; --train names a table without any"
+    ]

@@ -32,6 +32,15 @@ Source = Annotated[
         "input.",
     ),
 ]
+Sources = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="CSV...",
+        show_default=False,
+        help="A table with one row per time step and one column per variable; - reads standard "
+        "input. Of several files each is a series.",
+    ),
+]
 Columns = Annotated[
     str | None,
     of_data(

@@ -7,11 +7,11 @@ from importlib.util import find_spec
 BASE = ("matplotlib",)
 NEEDED = {  # by command: its extra, and what it imports; a test keeps it equal to pyproject.toml
     "fit": ("cli", BASE),
-    "forecast": ("forecast", (*BASE, "plotly", "statsmodels")),
-    "anomalies": ("anomalies", (*BASE, "plotly", "sklearn")),
+    "forecast": ("forecast", (*BASE, "statsmodels")),
+    "anomalies": ("anomalies", (*BASE, "sklearn")),
     "translate train": ("translate", (*BASE, "sacrebleu")),
     "translate run": ("cli", ()),
-    "inspect": ("inspect", (*BASE, "plotly")),
+    "inspect": ("cli", BASE),
 }
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where it differs from the name to import
 

@@ -209,11 +209,12 @@ def _shown(value: Any, unset: str) -> str:
 
 def _value(name: str, value: Any, kind: FieldType) -> Any:
     if kind.plain == get_args(Stride)[0] and value != "auto":
+        unit = (kind.placeholder or "rows").lower()
         try:
             return int(value)
         except ValueError:
             raise typer.BadParameter(
-                f"{value!r} is neither a number of rows nor auto", param_hint=flag_of(name)
+                f"{value!r} is neither a number of {unit} nor auto", param_hint=flag_of(name)
             ) from None
     if get_origin(kind.plain) is tuple:
         if get_args(kind.plain)[0] is str:

@@ -23,6 +23,15 @@ MOST_TESTED = 50  # columns, for stationarity
 MANY_BEYOND = 0.1  # of the rows after the training part
 
 
+def name_of(sources: Sequence[Path]) -> Path:
+    """Return the name of one table, or of several that are a series each, for messages."""
+    if len(sources) == 1:
+        return sources[0]
+    folders = {source.parent.name for source in sources}
+    within = f" in {next(iter(folders))}" if len(folders) == 1 and any(folders) else ""
+    return Path(f"{len(sources):,} files{within}")
+
+
 def read(
     source: Path,
     columns: Sequence[str],
@@ -56,19 +65,28 @@ def read(
         raise typer.Exit from None
     if data.times and data.times.gaps and not missing:
         raise ValueError(
-            f"{source} leaves out {count(data.times.gaps, 'row')} in time (the first before "
-            f"{_after_gap(data.times)}), of which there should be one every "
-            f"{every(data.times.interval)}: add them, or fill them with --missing forward"
+            f"{source} has no row at {_skipped(data.times)}, though rows are {data.times.interval} "
+            "apart: add what is missing, or fill it with --missing forward"
         )
+    data = regular(str(source), data)
+    return data, data.times
+
+
+def regular(source: Path | str, data: Table) -> Table:
+    """Return a table with a row for each step, and rows with names of their own.
+
+    Raises:
+      ValueError: its times skip more rows than there are.
+    """
     try:
         data = series.regular(data)
     except TimesError as error:
         raise ValueError(
-            f"{source}: {error.text} {error.reason} (--resample, --consecutive)"
+            f"{source}: {error.text} {error.reason} (--resample, --consecutive, --since, --until)"
         ) from error
     if data.times is None and len(set(data.labels)) < len(data.labels):
-        data = data._replace(labels=range(len(data.labels)), label_name="row")
-    return data, data.times
+        return data._replace(labels=range(len(data.labels)), label_name="row")
+    return data
 
 
 def read_beside(
@@ -101,7 +119,7 @@ def read_beside(
     return whole.select(rest), times, whole.select(beside)
 
 
-def check(source: Path, data: Table, missing: str) -> None:
+def check(source: Path | str, data: Table, missing: str) -> None:
     """Check a table before training, with errors that name columns, labels and options.
 
     Args:
@@ -128,9 +146,11 @@ def check(source: Path, data: Table, missing: str) -> None:
             )
         if missing == "forward" and rows[0] == 0:
             known = int(np.argmin(gone[:, place]))
+            first = known if isinstance(data.labels, range) else repr(str(data.labels[known]))
             raise ValueError(
                 f"{where}: no value in the first {count(known, 'row')}, and none before to fill "
-                "them with: start the table later, leave out the column, or use --missing mean"
+                f"them with: begin after them with --since {first}, leave out the column, or use "
+                "--missing mean"
             )
     large = np.argwhere(np.abs(data.values) >= LARGEST)
     if len(large):
@@ -176,17 +196,17 @@ def notes(data: Table, times: Times | None, preprocessor: Preprocessor) -> list[
     messages = [_size(data, times), *data.notes]
     if times and times.gaps:
         messages.append(
-            f"the times skip {count(times.gaps, 'row')}, which are added as missing; the first "
-            f"is before {_after_gap(times)}"
+            f"the times skip {count(times.gaps, 'row')}, which "
+            f"{'is' if times.gaps == 1 else 'are'} added as missing: {_skipped(times)}"
         )
-    holes = series.missing(data.values, data.columns)
+    holes = series.missing(data)
     if holes.counts.any():
         filling = FILLED[preprocessor.preprocessing.missing]
         lines = str(holes).splitlines()
         messages += [f"{line}; filled with {filling}" for line in lines[:MOST_LINES]]
         if len(lines) > MOST_LINES:
             others = count(len(lines) - MOST_LINES, "more column")
-            messages.append(f"{others} with missing values, filled likewise")
+            messages.append(f"{others} with missing values, filled in the same way")
     lags = preprocessor.preprocessing.difference
     if lags:
         rows = ["the row before" if lag == 1 else f"{lag:,} rows before" for lag in lags]
@@ -236,8 +256,13 @@ def stationary(data: Table, preprocessor: Preprocessor, rows: int) -> list[str]:
     ]
 
 
-def beyond(data: Table, preprocessor: Preprocessor, rows: int) -> list[str]:
-    """Return sentences on columns that leave their range in the training part."""
+def beyond(
+    data: Table, preprocessor: Preprocessor, rows: int, *, advises: bool = True
+) -> list[str]:
+    """Return sentences on columns that leave their range in the training part.
+
+    advises: whether differences may help that are not tried anyway
+    """
     read = preprocessor.transform(data.values)
     training, later = (
         read[: rows - preprocessor.dropped_rows],
@@ -248,13 +273,11 @@ def beyond(data: Table, preprocessor: Preprocessor, rows: int) -> list[str]:
     outside = (later < training.min(axis=0)) | (later > training.max(axis=0))
     fractions = outside.mean(axis=0)
     far = np.flatnonzero(fractions > MANY_BEYOND)
-    hint = (
-        "" if preprocessor.preprocessing.difference else "; if it drifts, --difference 1 may help"
-    )
+    advises = advises and not preprocessor.preprocessing.difference
+    hint = "; if it drifts, --difference 1 may help" * advises
     messages = [
         f"{shorten(data.columns[place])} is outside its range in the training part in "
-        f"{fractions[place]:.0%} of the rows after it, for which the model has not been "
-        f"trained{hint}"
+        f"{fractions[place]:.0%} of the later rows, for which the model has not been trained{hint}"
         for place in far[:MOST_LINES]
     ]
     if len(far) > MOST_LINES:
@@ -264,11 +287,13 @@ def beyond(data: Table, preprocessor: Preprocessor, rows: int) -> list[str]:
 
 def _size(data: Table, times: Times | None) -> str:
     rows = f"{count(len(data.values), 'row')} of {few(data.columns)}"
-    if times is None or times.interval.replace(".", "").isdigit():
+    if times is None or times.times.dtype.kind == "f":
         return rows
     return f"{rows}, one every {every(times.interval)}"
 
 
-def _after_gap(times: Times) -> str:
-    """Return the label of the first row before which rows are skipped."""
-    return times.labels[int((np.diff(times.positions) > 1).argmax()) + 1]
+def _skipped(times: Times) -> str:
+    """Return the label of the first row that the times skip, and how many more there are."""
+    first = times.positions[int((np.diff(times.positions) > 1).argmax())] + 1
+    others = f" and {times.gaps - 1:,} more" if times.gaps > 1 else ""
+    return f"{times.labels_at([first])[0]}{others}"

@@ -56,6 +56,7 @@ class Origin(NamedTuple):
       reading: how the user asked for it to be read.
       interval: time from one row to the next, such as "1 hour", or None.
       trained_until: time of the last row that was trained on, from `when.moment_of`, or None.
+      id: its column of ids, if it held separate series; "" if each was a table of its own.
     """
 
     source: str = "its training table"
@@ -63,6 +64,7 @@ class Origin(NamedTuple):
     reading: ReadOptions = ReadOptions()
     interval: str | None = None
     trained_until: str | None = None
+    id: str | None = None
 
 
 class Start(NamedTuple):
@@ -180,13 +182,14 @@ def _origin(folder: Path, kind: type[Saved]) -> Origin:
 
 
 def _parse(stored: dict) -> Origin:
-    interval, until = stored.get("interval"), stored.get("trained_until")
+    interval, until, id = (stored.get(name) for name in ("interval", "trained_until", "id"))
     return Origin(
         str(stored.get("trained_on", stored["source"])),
         tuple(map(str, stored["columns"])),
         ReadOptions.from_json(stored.get("reading", {})),
         None if interval is None else str(interval),
         None if until is None else str(until),
+        None if id is None else str(id),
     )
 
 

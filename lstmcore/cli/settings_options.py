@@ -15,7 +15,7 @@ AnySettings = TypeVar("AnySettings", bound=TrainingSettings)
 PANELS = {
     "Data": (
         "season", "window", "horizon", "stride", "first_row", "targets", "future_covariates",
-        "max_length",
+        "calendar", "max_length",
     ),
     "Training": ("dropout", "masking", "gaussian", "clip", "buckets"),
     "Detection": ("combine",),

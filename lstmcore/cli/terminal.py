@@ -21,6 +21,7 @@ from lstmcore.training.fit import NonFiniteLossError
 
 console = PrintableConsole(highlight=False)
 messages = PrintableConsole(stderr=True, highlight=False)
+PAGE = "report.html"
 
 
 @dataclass
@@ -83,8 +84,10 @@ def print_notes(notes: Iterable[str]) -> None:
 
 
 def print_written(folder: Path) -> None:
-    """Print the names of the results in the folder of a run."""
+    """Print the names of the results in the folder of a run, and the page to open."""
     console.print(f"wrote to [bold]{escape(str(folder))}[/bold]: {run_folder.listed(folder)}")
+    if (page := folder / PAGE).exists():
+        console.print(f"open [bold]{escape(str(page))}[/bold] in a browser", soft_wrap=True)
 
 
 def warn(sentence: str) -> None:

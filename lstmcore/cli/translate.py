@@ -139,7 +139,7 @@ def _train_and_print(pairs: list, settings: translation.Settings) -> translation
     """Train, print the progress, pairs that were left out, and an interruption."""
     with status("compiling, which takes some seconds ...") as line:
         try:
-            trained = translation.train(pairs, settings, callback=ProgressPrinter(settings, line))
+            trained = translation.train(pairs, settings, callback=ProgressPrinter(line))
         except lc.NonFiniteLossError as error:
             raise ValueError(
                 "training diverged in its first epoch: lower --learning-rate "

@@ -25,8 +25,8 @@ def status(text: str):
 class ProgressPrinter:
     """Callback of training that prints losses, exact match and samples after each epoch."""
 
-    def __init__(self, settings: translation.Settings, line):
-        self.epochs, self.line = settings.epochs, line
+    def __init__(self, line):
+        self.line = line
 
     def __call__(self, progress: translation.Progress) -> None:
         if self.line is not None:
@@ -35,7 +35,8 @@ class ProgressPrinter:
         losses = "  ".join(
             f"{name.replace('_', ' ')} {value:#.4g}" for name, value in progress.losses.items()
         )
-        line = f"epoch {progress.epoch:>{len(str(self.epochs))}}/{self.epochs}  {losses}"
+        epoch, epochs = progress.epoch, progress.epochs
+        line = f"epoch {epoch:>{len(str(epochs))}}/{epochs}  {losses}"
         if not pairs:
             console.print(line)
             return
@@ -46,7 +47,7 @@ class ProgressPrinter:
             return
         exact = [text == target for text, (_, target) in zip(translations, pairs, strict=True)]
         console.print(f"{line}  exact match [bold]{sum(exact) / len(exact):.1%}[/bold]")
-        if progress.epoch in (1, self.epochs) or progress.epoch % max(1, self.epochs // 5) == 0:
+        if epoch in (1, epochs) or epoch % max(1, epochs // 5) == 0:
             console.print(samples(pairs[:SAMPLES], translations))
 
 

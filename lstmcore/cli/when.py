@@ -7,26 +7,48 @@ row, counted from 0.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from lstmcore.formatting import count
-from lstmcore.series import Table, Times, TimesError, read_times
-from lstmcore.series.times.format import CLOCK
-
-A_DAY, A_MONTH = np.timedelta64(1, "D"), np.timedelta64(1, "M")
-SPANS: dict[str, np.timedelta64] = {  # by the last field of a time without a clock
-    "day": A_DAY, "yearday": A_DAY, "weekday": A_DAY, "week": 7 * A_DAY,
-    "month": A_MONTH, "monthname": A_MONTH, "quarter": 3 * A_MONTH, "half": 6 * A_MONTH,
-}  # fmt: skip
+from lstmcore.series import Table, Times
+from lstmcore.series.times.span import Span, span_of
 
 
-class Span(NamedTuple):
-    """The moments that a text stands for: from `first` on, before `stop`; equal for an instant."""
+class Boundary(NamedTuple):
+    """Where the test part begins. when: as the user wrote it, of the option --test-from or, the row
+    before it, of --train-until."""
 
-    first: np.datetime64 | float
-    stop: np.datetime64 | float
+    when: str
+    is_first: bool
+
+    @property
+    def option(self) -> str:
+        """Return the option."""
+        return "--test-from" if self.is_first else "--train-until"
+
+    def rows(self, tables: Mapping[str, Table]) -> dict[str, int]:
+        """Return how many rows of each of several series come before it."""
+        count_rows = rows_before if self.is_first else rows_up_to
+        return count_rows(self.option, self.when, tables)
+
+
+def boundary(train_until: str | None, test_from: str | None, *, is_given: bool) -> Boundary | None:
+    """Return where the test part begins, if an option says so. is_given: whether --test does.
+
+    Raises:
+      ValueError: several options say where it begins.
+    """
+    if (train_until is not None) + (test_from is not None) + is_given > 1:
+        raise ValueError(
+            "--test, --train-until and --test-from all say where the test part begins: give one "
+            "of them"
+        )
+    if test_from is not None:
+        return Boundary(test_from, is_first=True)
+    return None if train_until is None else Boundary(train_until, is_first=False)
 
 
 def first_row(option: str, when: str, table: Table) -> int:
@@ -46,6 +68,43 @@ def first_row(option: str, when: str, table: Table) -> int:
 def last_row(option: str, when: str, table: Table) -> int:
     """Return the last row that is not after a time, or the row of this number; see `first_row`."""
     return _rows(option, when, table)[1]
+
+
+def rows_up_to(option: str, when: str, tables: Mapping[str, Table]) -> dict[str, int]:
+    """Return how many rows of each of several series are not after a time, or up to a number.
+
+    A series may begin after it, or end before it.
+
+    Raises:
+      ValueError: it is neither a time nor the number of a row.
+    """
+    return _rows_of_each(option, when, tables, are_before=False)
+
+
+def rows_before(option: str, when: str, tables: Mapping[str, Table]) -> dict[str, int]:
+    """Return how many rows of each of several series are before a time, or a number."""
+    return _rows_of_each(option, when, tables, are_before=True)
+
+
+def _rows_of_each(
+    option: str, when: str, tables: Mapping[str, Table], *, are_before: bool
+) -> dict[str, int]:
+    """Return how many rows of each series are before a moment, or not after it."""
+    years = [_years(table.times) for table in tables.values() if table.times is not None]
+    spanned = [year for each in years if each is not None for year in (each[0], each[-1])]
+    known = range(min(spanned), max(spanned) + 1) if spanned else None
+    found = {}
+    for name, table in tables.items():
+        span = None if table.times is None else _span(when, table.times, table, known)
+        if span is not None:
+            moments = _moments(table)
+            inside = ~span.begins_by(moments) if are_before else span.ends_after(moments)
+            found[name] = int(inside.sum())
+            continue
+        is_number = when.isascii() and when.isdigit()
+        row = int(when) if is_number else _numbered(option, when, table)
+        found[name] = min(row + (not are_before), len(table.values))
+    return found
 
 
 def moment_of(times: Times | None, row: int) -> str | None:
@@ -87,16 +146,13 @@ def _limit(times: Times | None, moment: str | None) -> np.datetime64 | float | N
 def _rows(option: str, when: str, table: Table) -> tuple[int, int]:
     """Return (first row not before, last row not after) what `when` names."""
     times, rows = table.times, len(table.values)
-    span = _span(when, times, table) if times is not None else None
+    span = _span(when, times, table, _years(times)) if times is not None else None
     if times is None or span is None:
         row = _numbered(option, when, table)
         return row, row
-    every = times.calendar.times(np.arange(rows)) if times.gaps else times.times[:rows]
-    moments = times.form.clock(every)
-    not_before = np.flatnonzero(moments >= span.first)
-    not_after = np.flatnonzero(
-        moments <= span.first if span.stop == span.first else moments < span.stop
-    )
+    moments = _moments(table)
+    not_before = np.flatnonzero(span.begins_by(moments))
+    not_after = np.flatnonzero(span.ends_after(moments))
     if not len(not_before) or not len(not_after):
         where = "after" if not len(not_before) else "before"
         raise ValueError(
@@ -106,43 +162,27 @@ def _rows(option: str, when: str, table: Table) -> tuple[int, int]:
     return int(not_before[0]), int(not_after[-1])
 
 
-def _span(when: str, times: Times, table: Table) -> Span | None:
-    """Return the moments that a text stands for; None if it is no time as in the table."""
+def _moments(table: Table) -> np.ndarray:
+    """Return the times of all rows, by the clock of the table, those that are skipped included."""
+    times, rows = table.times, len(table.values)
+    assert times is not None
+    every = times.calendar.times(np.arange(rows)) if times.gaps else times.times[:rows]
+    return times.form.clock(every)
+
+
+def _years(times: Times) -> range | None:
+    """Return the years of a table of dates, in which a number is a year and not a row."""
     if times.times.dtype.kind != "M":
-        try:
-            number = float(when)
-        except ValueError:
-            return None
-        return Span(number, number) if np.isfinite(number) else None
-    fields = [part.kind for part in times.form.parts]
-    day_first = table.options.day_first
-    if day_first is None and {"day", "month"} <= {*fields}:
-        day_first = fields.index("day") < fields.index("month")
-    try:
-        read = read_times([when], day_first=day_first)
-    except TimesError:
-        try:  # numbers and other forms that need to be told
-            read = read_times([when], time_format=table.options.time_format)
-        except TimesError:
-            return None
-    if read is None or (read.times.dtype.kind != "M" and not _is_year(when, times)):
         return None
-    if read.times.dtype.kind != "M":
-        year = np.datetime64(when, "Y")
-        return Span(year.astype("M8[us]"), (year + np.timedelta64(1, "Y")).astype("M8[us]"))
-    first, kinds = read.times[0], {part.kind for part in read.form.parts}
-    span = next((SPANS[kind] for kind in SPANS if kind in kinds), None)
-    if span is None or kinds & {*CLOCK, "epoch", "excel"}:
-        return Span(first, first)
-    start = first.astype(f"M8[{np.datetime_data(span.dtype)[0]}]")
-    return Span(first, (start + span).astype("M8[us]"))
+    first, last = (times.times[[0, -1]].astype("M8[Y]").astype(int) + 1970).tolist()
+    return range(first, last + 1)
 
 
-def _is_year(when: str, times: Times) -> bool:
-    """Return whether a number is one of the years of a table, rather than the number of a row."""
-    years = times.times[[0, -1]].astype("M8[Y]").astype(int) + 1970
-    return (
-        len(when) == 4 and when.isascii() and when.isdigit() and years[0] <= int(when) <= years[1]
+def _span(when: str, times: Times, table: Table, years: range | None) -> Span | None:
+    """Return the moments that a text stands for; None if it is no time as in the table."""
+    options = table.options
+    return span_of(
+        when, times.form, years, day_first=options.day_first, time_format=options.time_format
     )
 
 
@@ -158,7 +198,7 @@ def _numbered(option: str, when: str, table: Table) -> int:
         )
     if int(when) >= rows:
         raise ValueError(
-            f"{option} {when} is no time of the table, and as the number of a row it is after the "
-            f"last of {count(rows, 'row')}, which are counted from 0"
+            f"{option} {when} is not a time of the table, nor the number of one of "
+            f"{count(rows, 'row')}, counted from 0"
         )
     return int(when)

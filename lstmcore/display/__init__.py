@@ -3,6 +3,7 @@
 arrays   an array as "float32[5, 3, 8] -0.213 to 0.341"
 text     the `repr` of NamedTuples of arrays, and of models without their defaults
 html     tables and small plots for notebooks
+theme    the colours of HTML pages
 
 NumPy alone is imported, so that the types at the bottom of the package can use it.
 """

@@ -10,6 +10,10 @@ A direct forecaster may have a linear path beside the stack, from the last rows 
 forecast: what is linear need not go through the gates (the "autoregressive component" of Lai et al.
 2018, "Modeling Long- and Short-Term Temporal Patterns with Deep Neural Networks", equation 9; how
 much it does alone: Zeng et al. 2023, "Are Transformers Effective for Time Series Forecasting?").
+
+One forecaster may serve many series. Its head then reads, beside the last h, what tells them apart:
+static features, and a learned vector of each series (Salinas et al. 2020, "DeepAR: Probabilistic
+forecasting with autoregressive recurrent networks", section 3.3).
 """
 
 from __future__ import annotations
@@ -22,24 +26,23 @@ from typing import TYPE_CHECKING, Any
 import lstmcore as lc
 from lstmcore import checks
 from lstmcore.display.text import given_fields
+from lstmcore.models.recursive import forecast_recursively, teacher_forcing_loss
+from lstmcore.models.series_features import check_series, series_features
 from lstmcore.models.stack import (
     DropoutMasks,
     Edits,
     LayerDropout,
     activations_of,
     check_activations,
-    check_edit_shapes,
     check_edits,
     check_key,
     not_called,
     run_stack,
     set_plain,
-    step_stack,
     summary_html,
-    traces_of_step,
 )
 from lstmcore.specs import Layer, check_params, stack
-from lstmcore.types import DenseParams, Gates, LSTMParams, Trace
+from lstmcore.types import DenseParams, EmbeddingParams, LSTMParams, Trace
 
 if TYPE_CHECKING:
     import jax
@@ -72,6 +75,14 @@ class Forecaster:
       linear_rows: rows, the last ones of the past, from all of whose columns a linear map leads
         straight to the forecast, to which the head is added; 0 for no such path. Only for a direct
         forecaster, whose rows must then all be real: it takes no mask.
+      lstm_rows: rows, the last ones of the past, that the LSTM reads where the linear map looks
+        further back; None: all. Only for a direct forecaster.
+      calendar: number of values that say when a forecast begins, such as sines and cosines of the
+        time of the week, which the head and the linear path read. Only for a direct forecaster.
+      static: number of features that do not change within a series, which the head reads. Only for
+        a direct forecaster.
+      series, embedding: number of series, and size of the vector that is learned of each and that
+        the head reads; 0 for none. Only for a direct forecaster.
       dropout: rate, on the hidden states that a layer, the layer above and the head read; the same
         units at every step of an example (Gal & Ghahramani 2016). The input is never dropped: of a
         single column nothing would be left. Applied only if `apply` is given a key.
@@ -95,6 +106,11 @@ class Forecaster:
     quantiles: tuple[float, ...] = ()
     dropout: float = 0.0
     linear_rows: int = 0
+    lstm_rows: int | None = None
+    calendar: int = 0
+    static: int = 0
+    series: int = 0
+    embedding: int = 0
     activation: Activation = "tanh"
     recurrent_activation: Activation = "sigmoid"
     output_activation: Activation | None = None
@@ -124,9 +140,20 @@ class Forecaster:
             future_covariates=known,
             quantiles=checks.check_quantiles(self.quantiles),
             dropout=float(self.dropout),
+            calendar=checks.check_count("calendar", self.calendar, minimum=0),
             linear_rows=checks.check_count("linear_rows", self.linear_rows, minimum=0),
+            static=checks.check_count("static", self.static, minimum=0),
+            series=checks.check_count("series", self.series, minimum=0),
+            embedding=checks.check_count("embedding", self.embedding, minimum=0),
         )
+        if self.lstm_rows is not None:
+            set_plain(self, lstm_rows=checks.check_count("lstm_rows", self.lstm_rows))
         checks.check_choice("mode", self.mode, FORECASTS)
+        if bool(self.series) != bool(self.embedding):
+            raise ValueError(
+                f"series is {self.series} and embedding {self.embedding}: give the number of "
+                "series and the size of their vectors, or neither"
+            )
         self._check_columns()
         check_activations(self)
 
@@ -151,28 +178,48 @@ class Forecaster:
             raise ValueError(
                 "mode='recursive' has no linear path: use mode='direct', or linear_rows=0"
             )
+        if self.calendar:
+            raise ValueError(
+                "mode='recursive' has no head of all rows, which reads the calendar: use "
+                "mode='direct', calendar=0, or future covariates"
+            )
+        if self.lstm_rows is not None:
+            raise ValueError(
+                "mode='recursive' reads all rows of x: use mode='direct', or lstm_rows=None"
+            )
         if self.quantiles:
             raise ValueError(
                 "mode='recursive' feeds one number back, and quantiles are several: use "
                 "mode='direct', or dropout and samples"
+            )
+        if self.static or self.series:
+            raise ValueError(
+                "mode='recursive' reads rows alone: use mode='direct', or leave static, series and "
+                "embedding out"
             )
 
     @property
     def layers(self) -> dict[str, Layer]:
         """Return {name: Layer(kind, features, units)}, in reading order.
 
-        The stack, a head and, with `linear_rows`, the layer "linear", whose kernel has a row for
-        each column of each row of the past, the oldest row first, and then as the head's for each
-        future covariate of each row to forecast.
+        The stack, the embedding "series" if there is one, a head and, with `linear_rows`, the layer
+        "linear". The kernel of the head has a row for each unit, each future covariate of each row
+        to forecast, each number of the calendar, each static feature and each number of the
+        embedding; that of "linear" for each column of each row of the past, the oldest row first,
+        and then likewise for each future covariate and each number of the calendar.
         """
-        covariates, outputs = 0, self.targets or 0  # a number by now
+        known, outputs = 0, self.targets or 0  # a number by now
         if self.mode == "direct":  # of all rows at once, from their covariates too
-            covariates = self.horizon * self.future_covariates
+            known = self.horizon * self.future_covariates
             outputs *= self.horizon * max(1, len(self.quantiles))
-        head = Layer(DenseParams, self.units[-1] + covariates, outputs)
-        layers = stack("lstm", self.features, self.units) | {"head": head}
+        known += self.calendar
+        read = self.units[-1] + known + self.static + self.embedding
+        layers = stack("lstm", self.features, self.units)
+        if self.series:
+            layers["series"] = Layer(EmbeddingParams, self.series, self.embedding)
+        layers["head"] = Layer(DenseParams, read, outputs)
         if self.linear_rows:
-            read = self.linear_rows * self.features + covariates
+            read = self.linear_rows * self.features + known
             layers["linear"] = Layer(DenseParams, read, outputs)
         return layers
 
@@ -188,6 +235,9 @@ class Forecaster:
         *,
         mask: jax.Array | None = None,
         edits: Edits = None,
+        calendar: jax.Array | None = None,
+        static: jax.Array | None = None,
+        series: jax.Array | None = None,
         key: jax.Array | None = None,
         ops: Any = lc.ops,
     ) -> tuple[jax.Array, dict[str, Trace]]:
@@ -199,6 +249,10 @@ class Forecaster:
           future: [B, horizon, future_covariates], of the rows to forecast.
           mask: bool [B, T], True = real row.
           edits: for any LSTM layer by name, the `edit` of `lc.lstm`.
+          calendar: [B, calendar], of the first row to forecast.
+          static: [B, static], the static features of the series of each example.
+          series: int [B], the number of that series, from 0; below 0 is a series without a vector
+            of its own, which is given the mean of all.
           key: random key for dropout; None for no dropout.
           ops: `lc.ops` to compute by JAX, `lc.reference` by NumPy.
 
@@ -206,13 +260,14 @@ class Forecaster:
           (forecast [B, horizon, targets], with quantiles [B, horizon, targets, Q] in increasing
           order; Trace of each LSTM layer by name). A recursive forecaster's traces include the
           steps at which it reads its own forecasts: they have T + horizon - 1 steps, which the `t`
-          of edits counts too.
+          of edits counts too. With `lstm_rows` they have as many steps, the last ones of x.
 
         Raises:
           ValueError: shapes that do not fit, or an unknown name in `edits`.
           TypeError: arguments of another kind.
         """
         params, x, future = self._checked(ops, params, x, future, edits, key)
+        static, series = check_series(self, ops, x.shape[0], static, series)
         if mask is not None:
             if self.linear_rows:
                 raise ValueError(
@@ -223,9 +278,14 @@ class Forecaster:
         x = ops.np.asarray(x, params["head"].kernel.dtype)
         if future is not None:
             future = ops.np.asarray(future, x.dtype)
+        calendar = _checked_calendar(self, ops, calendar, x)
         dropout_masks = _draw_dropout_masks(self, ops, params, key, x.shape[0])
-        forecast = _forecast_recursively if self.mode == "recursive" else _forecast_directly
-        return forecast(self, ops, params, x, future, mask, edits, dropout_masks)
+        if self.mode == "recursive":
+            return forecast_recursively(self, ops, params, x, future, mask, edits, dropout_masks)
+        beside = [] if future is None else [_flat(future)]
+        beside += [] if calendar is None else [calendar]
+        beside += series_features(ops, params, x.dtype, static, series)
+        return _forecast_directly(self, ops, params, x, beside, mask, edits, dropout_masks)
 
     def loss(self, params: dict, batch: dict, key: jax.Array | None = None) -> jax.Array:
         """Return the loss for `lc.fit`: mean squared error or, with quantiles, `lc.quantile_loss`.
@@ -235,8 +295,9 @@ class Forecaster:
 
         Args:
           params: as in `apply`.
-          batch: {"x": [B, T, F], "target": [B, horizon, targets]}, and with
-            future covariates "future": [B, horizon, future_covariates].
+          batch: {"x": [B, T, F], "target": [B, horizon, targets]} and, as far as the model reads
+            them, "future": [B, horizon, future_covariates], "calendar": [B, calendar], "static":
+            [B, static] and "series": int [B].
           key: random key for dropout.
 
         Returns:
@@ -254,8 +315,9 @@ class Forecaster:
             raise ValueError(f"target has shape {tuple(target.shape)} but must be {expected}")
         if self.mode == "recursive":
             dropout_masks = _draw_dropout_masks(self, lc.ops, params, key, x.shape[0])
-            return _teacher_forcing_loss(self, params, x, target, future, dropout_masks)
-        forecast, _ = self.apply(params, x, future, key=key)
+            return teacher_forcing_loss(self, params, x, target, future, dropout_masks)
+        beside = {name: batch.get(name) for name in ("calendar", "static", "series")}
+        forecast, _ = self.apply(params, x, future, **beside, key=key)
         if self.quantiles:
             return lc.quantile_loss(forecast, target, self.quantiles)
         return lc.ops.np.mean((forecast - lc.ops.np.asarray(target, forecast.dtype)) ** 2)
@@ -268,6 +330,7 @@ class Forecaster:
         if mask is not None and self.mode == "recursive":
             own = lc.ops.np.ones((x.shape[0], self.horizon - 1), bool)
             mask = lc.ops.np.concatenate([mask, own], axis=1)
+        mask = _recent(self, mask)
         return dict.fromkeys(stack("lstm", self.features, self.units), mask)
 
     def summary_rows(self, timesteps: int | None) -> list[tuple[str, str, tuple]]:
@@ -277,10 +340,14 @@ class Forecaster:
         """
         recursive = self.mode == "recursive"
         steps = timesteps + self.horizon - 1 if recursive and timesteps else timesteps
+        if steps and self.lstm_rows is not None:
+            steps = min(steps, self.lstm_rows)
         rows: list[tuple] = []
         for name, layer in self.layers.items():
             if layer.kind is LSTMParams:
                 rows.append((name, "LSTM", (None, steps, layer.units)))
+            elif layer.kind is EmbeddingParams:
+                rows.append((name, "Embedding", (None, layer.units)))
             elif recursive:
                 rows.append((name, "TimeDistributed(Dense)", (None, self.horizon, self.targets)))
             else:
@@ -340,24 +407,24 @@ def _forecast_directly(
     ops: Any,
     params: dict,
     x: jax.Array,
-    future: jax.Array | None,
+    beside: list[jax.Array],
     mask: jax.Array | None,
     edits: Edits,
     dropout_masks: DropoutMasks,
 ) -> tuple[jax.Array, dict[str, Trace]]:
     """Return (forecast [B, horizon, targets] or [B, horizon, targets, Q], traces)."""
     options = {
-        "mask": mask,
+        "mask": _recent(model, mask),
         "edits": edits,
         "dropout_masks": dropout_masks,
         **activations_of(model),
     }
-    finals, _, traces = run_stack(ops, params, "lstm", x, **options)
+    finals, _, traces = run_stack(ops, params, "lstm", _recent(model, x), **options)
     code = finals[-1].h if dropout_masks is None else finals[-1].h * dropout_masks["head"].x
-    covariates = [] if future is None else [_flat(future)]
-    forecast = ops.dense(params["head"], ops.np.concatenate([code, *covariates], axis=1))
-    if model.linear_rows:
-        past = [_flat(x[:, -model.linear_rows :]), *covariates]
+    forecast = ops.dense(params["head"], ops.np.concatenate([code, *beside], axis=1))
+    if model.linear_rows:  # which reads nothing of what tells series apart
+        known = beside[: bool(model.future_covariates) + bool(model.calendar)]
+        past = [_flat(x[:, -model.linear_rows :]), *known]
         forecast = forecast + ops.dense(params["linear"], ops.np.concatenate(past, axis=1))
     shape = (model.horizon, model.targets, *(len(model.quantiles),) * bool(model.quantiles))
     forecast = forecast.reshape(x.shape[0], *shape)
@@ -368,99 +435,30 @@ def _forecast_directly(
     return forecast, traces
 
 
+def _checked_calendar(model: Forecaster, ops: Any, calendar: Any, x: jax.Array) -> Any:
+    """Return the calendar [B, calendar] as the other inputs are; None of a model without one."""
+    if not model.calendar:
+        if calendar is not None:
+            raise ValueError("calendar was given but the model has calendar=0: leave it out")
+        return None
+    expected = (x.shape[0], model.calendar)
+    if calendar is None:
+        raise ValueError(f"calendar is missing: pass that of the first row to forecast, {expected}")
+    calendar = ops.as_array("calendar", calendar)
+    checks.check_floating("calendar", calendar)
+    if tuple(calendar.shape) != expected:
+        raise ValueError(f"calendar has shape {tuple(calendar.shape)} but must be {expected}")
+    return ops.np.asarray(calendar, x.dtype)
+
+
+def _recent(model: Forecaster, rows: Any) -> Any:
+    """Return the rows [B, T, ...] that the LSTM reads; None stays None."""
+    return rows if rows is None or model.lstm_rows is None else rows[:, -model.lstm_rows :]
+
+
 def _flat(rows: jax.Array) -> jax.Array:
     """Return [B, T, F] as [B, T F], the columns of a row side by side."""
     return rows.reshape(rows.shape[0], rows.shape[1] * rows.shape[2])
-
-
-def _forecast_recursively(
-    model: Forecaster,
-    ops: Any,
-    params: dict,
-    x: jax.Array,
-    future: jax.Array | None,
-    mask: jax.Array | None,
-    edits: Edits,
-    dropout_masks: DropoutMasks,
-) -> tuple[jax.Array, dict[str, Trace]]:
-    """Read x [B, T, F], then the model's own forecasts: (forecast [B, horizon, targets], traces).
-
-    It is this loop, without reading the same rows again:
-
-        for step in range(horizon):
-            next = forecast of the row after x
-            x = concatenate(x, [next, future covariates of that row])
-    """
-    batch, timesteps = x.shape[:2]
-    steps = timesteps + model.horizon - 1
-    check_edit_shapes(edits, model.layers, "lstm", batch, steps)
-    # The edits have been checked, for all steps; `lc.lstm` must not check them for the past alone.
-    edits = {name: partial(_call, edit) for name, edit in (edits or {}).items() if edit}
-    options = {"edits": edits, "dropout_masks": dropout_masks, **activations_of(model)}
-    rows = _with_next_covariates(model, ops, x, future, mask)
-    finals, _, past_traces = run_stack(ops, params, "lstm", rows, mask=mask, **options)
-    head = partial(_head, ops, params, dropout_masks)
-
-    def step(carry: tuple, covariates: jax.Array, t: jax.Array) -> tuple:
-        states, forecast = carry
-        row = ops.np.concatenate([forecast, covariates], axis=1)
-        h, states, gates = step_stack(ops, params, "lstm", row, states, t=timesteps + t, **options)
-        return (states, head(h)), (forecast, traces_of_step(states, gates))
-
-    covariates = ops.np.zeros((batch, model.horizon, 0), x.dtype) if future is None else future
-    start = tuple(finals), head(finals[-1].h)
-    (_, last), (forecasts, future_traces) = ops.scan(
-        step, start, covariates[:, 1:], model.horizon - 1
-    )
-    traces = {
-        name: _joined_in_time(ops, past_traces[name], future_traces[name]) for name in past_traces
-    }
-    return ops.np.concatenate([forecasts, last[:, None]], axis=1), traces
-
-
-def _teacher_forcing_loss(
-    model: Forecaster,
-    params: dict,
-    x: jax.Array,
-    target: jax.Array,
-    future: jax.Array | None,
-    dropout_masks: DropoutMasks,
-) -> jax.Array:
-    """Return the mean squared error of forecasting each row but the first from the true ones."""
-    np = lc.ops.np
-    x = np.asarray(x, params["head"].kernel.dtype)
-    rows = np.concatenate([x[:, :, : model.targets], np.asarray(target, x.dtype)], axis=1)
-    inputs = rows[:, :-1]
-    if future is not None:
-        past, future = x[:, :, model.targets :], np.asarray(future, x.dtype)
-        covariates = np.concatenate([past, future], axis=1)
-        inputs = np.concatenate([inputs, covariates[:, 1:]], axis=2)
-    options = {"mask": None, "edits": None, "dropout_masks": dropout_masks, **activations_of(model)}
-    _, h, _ = run_stack(lc.ops, params, "lstm", inputs, **options)
-    forecast = lc.ops.time_distributed(partial(_head, lc.ops, params, dropout_masks), h)
-    return np.mean((forecast - rows[:, 1:]) ** 2)
-
-
-def _with_next_covariates(
-    model: Forecaster,
-    ops: Any,
-    x: jax.Array,
-    future: jax.Array | None,
-    mask: jax.Array | None,
-) -> jax.Array:
-    """Return [B, T, F] as the stack reads it: with the future covariates of the next row."""
-    if future is None:
-        return x
-    np, timesteps = ops.np, x.shape[1]
-    covariates = np.concatenate([x[:, :, model.targets :], future[:, :1]], axis=1)
-    if mask is None:
-        following = covariates[:, 1:]
-    else:  # past the masked rows, which are no rows
-        real = np.where(mask, np.arange(timesteps), timesteps)
-        at_or_after = -np.flip(ops.cumulative_max(-np.flip(real, axis=1), axis=1), axis=1)
-        place = np.pad(at_or_after[:, 1:], ((0, 0), (0, 1)), constant_values=timesteps)
-        following = np.take_along_axis(covariates, place[:, :, None], axis=1)
-    return np.concatenate([x[:, :, : model.targets], following], axis=2)
 
 
 def _draw_dropout_masks(
@@ -480,19 +478,3 @@ def _draw_dropout_masks(
         dropout_masks[name] = LayerDropout(x=below, h=draw(next(keys), shape))
         below = draw(next(keys), shape)
     return dropout_masks | {"head": LayerDropout(x=below, h=None)}
-
-
-def _head(ops: Any, params: dict, dropout_masks: DropoutMasks, h: jax.Array) -> jax.Array:
-    return ops.dense(params["head"], h if dropout_masks is None else h * dropout_masks["head"].x)
-
-
-def _call(edit: Callable, gates: Gates, t: jax.Array) -> Gates:
-    return edit(gates, t)
-
-
-def _joined_in_time(ops: Any, past: Trace, future: Trace) -> Trace:
-    def joined(*parts: jax.Array) -> jax.Array:
-        return ops.np.concatenate(parts, axis=1)
-
-    gates = Gates(*map(joined, past.gates, future.gates))
-    return Trace(joined(past.h, future.h), joined(past.c, future.c), gates)

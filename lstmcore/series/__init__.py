@@ -12,7 +12,8 @@ unit_root               tests of stationarity (needs statsmodels)
 events                  flagged rows as events
 arguments               tables as arguments: arrays, data frames, dicts of columns
 arrays, frames          plain arrays as arguments; data frames of any library, through narwhals
-row_index               the index, or the times, of a data frame: checked, kept and carried on
+frame_times             the times of a data frame: read, checked, and carried on
+row_index               the index, or the times, of a data frame: kept and carried on
 """
 
 from lstmcore.series.differencing import difference, undifference
@@ -21,9 +22,11 @@ from lstmcore.series.preprocessing import Preprocessing, Preprocessor
 from lstmcore.series.scaling import Scaler, fit_scaler
 from lstmcore.series.seasonality import seasonal_level, seasons
 from lstmcore.series.splitting import Split, rolling_origins, split
+from lstmcore.series.tables.many import SeveralTables
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.panel import SeveralSeriesError
 from lstmcore.series.tables.reading import DATASETS, read_csv, read_dataset
+from lstmcore.series.tables.reading_many import read_many
 from lstmcore.series.tables.table import Table, regular
 from lstmcore.series.times.column import TimeColumn, join_columns, read_times
 from lstmcore.series.times.errors import (
@@ -56,6 +59,7 @@ __all__ = [
     "Resampled",
     "Scaler",
     "SeveralSeriesError",
+    "SeveralTables",
     "Split",
     "Stationarity",
     "Table",
@@ -74,6 +78,7 @@ __all__ = [
     "missing",
     "read_csv",
     "read_dataset",
+    "read_many",
     "read_times",
     "regular",
     "resample",

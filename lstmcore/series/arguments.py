@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lstmcore.formatting import count, few, shorten
-from lstmcore.series.arrays import as_numbers, as_rows
+from lstmcore.series.arrays import as_numbers, as_rows, is_table
 from lstmcore.series.frames import numbers_of, read_frame
 
 
@@ -19,7 +19,7 @@ def as_table(table, columns: Sequence[str] | None = None, name: str = "table") -
 
     Args:
       table: numbers [rows] or [rows, F]: an array, a data frame or a series (of pandas, polars or
-        another library that narwhals knows), or a dict of columns.
+        another library that narwhals knows), a `series.Table`, or a dict of columns.
       columns: F names in the order that is expected, or None if no names are known.
       name: name of the argument, for errors.
 
@@ -78,6 +78,8 @@ def column_names(table, name: str = "the table") -> tuple[str, ...] | None:
     """
     if isinstance(table, Mapping):
         return tuple(map(str, table))
+    if is_table(table):
+        return table.columns
     frame = read_frame(name, table)
     return None if frame is None or not frame.is_named else tuple(frame.columns)
 
@@ -94,6 +96,8 @@ def _values(name: str, table) -> np.ndarray:
     """Return the values of a table in its own order, [rows, F]."""
     if isinstance(table, Mapping):
         columns = [_column(name, str(label), values) for label, values in table.items()]
+    elif is_table(table):
+        return as_rows(name, table.values)
     elif (frame := read_frame(name, table)) is not None:
         columns = [numbers_of(name, label, column) for label, column in frame.columns.items()]
     else:

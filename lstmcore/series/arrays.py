@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from lstmcore.arrays import as_values, refuse_frame
@@ -60,19 +62,29 @@ def as_rows_of_times(values, times: int) -> np.ndarray:
 def check_nameless(name: str, value) -> None:
     """Raise TypeError for a data frame or a `series.Table`: what comes of it would be nameless."""
     refuse_frame(name, value, single=False)
-    if hasattr(value, "label_name"):
+    if is_table(value):
         raise TypeError(
             f"{name} is a series.Table, whose names would be lost here: pass {name}.values"
         )
 
 
-def check_size(table: np.ndarray) -> None:
-    """Raise ValueError if a number of [rows, F] is infinite or too large to scale; NaN is not."""
+def is_table(value) -> bool:
+    """Return whether `value` is a `series.Table`, such as `read_csv` returns."""
+    return hasattr(value, "label_name")
+
+
+def check_size(table: np.ndarray, cell_of: Callable[[int, int], str] | None = None) -> None:
+    """Raise ValueError if a number of [rows, F] is infinite or too large to scale; NaN is not.
+
+    `cell_of` names a cell by its row and column in the message.
+    """
     bad = np.abs(table) >= LARGEST
     if bad.any():
-        row, column = np.argwhere(bad)[0]
+        row, column = map(int, np.argwhere(bad)[0])
+        cell = f"row {row}, column {column} (counted from 0)"
+        cell = cell if cell_of is None else cell_of(row, column)
         raise ValueError(
-            f"table holds {table[row, column]:g} in row {row}, column {column} (counted from 0): "
+            f"table holds {table[row, column]:g} in {cell}: "
             f"infinite, or too large to scale, beyond {LARGEST:g}; replace or remove it first"
         )
 

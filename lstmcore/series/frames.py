@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -168,6 +169,12 @@ def with_column_before(frame: Any, name: str, column: Any) -> Any:
     first = column.alias(name).to_frame()
     whole = nw.concat([nw.maybe_reset_index(first), nw.from_native(frame)], how="horizontal")
     return whole.to_native()
+
+
+def installed_library() -> str | None:
+    """Return the first of LIBRARIES that is installed beside narwhals; None if none is."""
+    libraries = LIBRARIES if find_spec("narwhals") else ()
+    return next((library for library in libraries if find_spec(library)), None)
 
 
 def is_pandas(library: Any) -> bool:

@@ -20,7 +20,7 @@ from lstmcore.display import displayed
 from lstmcore.formatting import count
 from lstmcore.series import arguments, arrays
 from lstmcore.series.differencing import difference, undifference
-from lstmcore.series.filling import FILLINGS, Filling, fit_filling
+from lstmcore.series.filling import FILLINGS, Filling, check_cells, fit_filling
 from lstmcore.series.row_index import check_row_times, like
 from lstmcore.series.scaling import SCALINGS, Scaler, fit_scaler
 
@@ -86,19 +86,41 @@ class Preprocessing:
           [0.6, 1.0, 0.0, 9.8]
         """
         check_row_times(table)
-        names = arguments.column_names(table)
+        names, source = arguments.column_names(table), table
         table = arguments.as_table(table)
         if rows is not None and checks.check_count("rows", rows) > len(table):
             raise ValueError(f"rows is {rows} but the table has {count(len(table), 'row')}")
-        training = table[:rows].astype(float)
-        filling = fit_filling(training, self.missing)
-        training = filling.transform(training)
-        changes = difference(training, self.difference)
+        check_cells(source, self.missing, rows=rows)
+        return self.fit_separate([table[:rows].astype(float)], names)
+
+    def fit_separate(
+        self, tables: Sequence[np.ndarray], columns: tuple[str, ...] | None = None
+    ) -> Preprocessor:
+        """Learn means and scaling from several tables; nothing reaches from one into another.
+
+        Args:
+          tables: numbers [rows_i, F] each, all of which is trained on.
+          columns: F names, or None.
+
+        Raises:
+          ValueError: as `fit`, of any of the tables.
+
+        Examples:
+          >>> from lstmcore import series
+          >>> tables = [np.array([[1.0], [2.0]]), np.array([[9.0], [7.0]])]
+          >>> settings = series.Preprocessing(difference=(1,), scaling="none")
+          >>> [settings.fit_separate(tables).transform(table).tolist() for table in tables]
+          [[[1.0]], [[-2.0]]]
+        """
+        together = np.concatenate(tables)
+        filling = fit_filling(together, self.missing)
+        filled = [filling.transform(table) for table in tables]
+        changes = np.concatenate([difference(table, self.difference) for table in filled])
         scaler = fit_scaler(changes, self.scaling)
         spread = np.ptp(changes, axis=0)
-        constant = spread <= _rounding(training, len(self.difference))
+        constant = spread <= _rounding(np.concatenate(filled), len(self.difference))
         scaler = scaler._replace(scale=np.where(constant, 1.0, scaler.scale))
-        return Preprocessor(self, filling, scaler, constant, names)
+        return Preprocessor(self, filling, scaler, constant, columns)
 
 
 @displayed
@@ -218,13 +240,13 @@ class Preprocessor(NamedTuple):
         )
 
     def _filled(self, table) -> np.ndarray:
-        table = self.table(table).astype(float)
+        source, table = table, self.table(table).astype(float)
         if table.shape[1] != self.features:
             raise ValueError(
                 f"table has {count(table.shape[1], 'column')} but the preprocessor was fitted on "
                 f"{self.features}: use the same columns, or select them"
             )
-        arrays.check_size(table)
+        check_cells(source, self.filling.how)
         return self.filling.transform(table)
 
     def _numbers(self, name: str, values) -> np.ndarray:

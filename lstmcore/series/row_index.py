@@ -1,4 +1,4 @@
-"""The index of a table's rows: checked, put on what comes of the table, and carried on after it."""
+"""The index of a table's rows: put on what comes of the table, and carried on after it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,28 @@ import numpy as np
 
 from lstmcore.formatting import count, shorten
 from lstmcore.series.arguments import column_names
+from lstmcore.series.arrays import is_table
+from lstmcore.series.frame_times import (
+    check_steps,
+    coarsest_unit,
+    moments_of,
+    series_of,
+    times_after,
+)
 from lstmcore.series.frames import (
+    installed_library,
     is_pandas,
     make_frame,
     narwhals,
     read_frame,
-    to_utc,
     type_of_times,
     with_column_before,
 )
 from lstmcore.series.times import errors
-from lstmcore.series.times.calendar import Calendar, find_calendar, first_break
+from lstmcore.series.times.calendar import Calendar, Consecutive
 from lstmcore.series.times.zone import to_utc_roughly
 
-DAY = 86_400_000_000  # microseconds
 ROW = "row"  # the column of row numbers in a frame, where nothing else names the rows
-CONSECUTIVE = "take the rows as consecutive without their times (reset_index(drop=True) in pandas)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,6 +45,7 @@ class RowIndex:
       times: series of narwhals of the times of the rows, or None.
       index: the index of pandas, or None.
       times_in_column: whether the times are a column of the table, not its index.
+      calendar: of times that rows have in no regular order, such as sessions; None of regular ones.
     """
 
     rows: int
@@ -46,13 +53,16 @@ class RowIndex:
     times: Any = None
     index: Any = None
     times_in_column: bool = False
+    calendar: Calendar | Consecutive | None = None
 
     def __repr__(self) -> str:
         return f"RowIndex({count(self.rows, 'row')} of {self.library})"
 
     @classmethod
     def of(cls, table: Any, name: str = "table") -> RowIndex | None:
-        """Return the index of a data frame or a series; None for a table of any other kind.
+        """Return the index of a data frame, a series or a `Table`; None for an array or a dict.
+
+        That of a Table needs a library of data frames; it is None if none is installed.
 
         Its times must rise by equal steps, as a model assumes: they may be months, quarters, years,
         or days without weekends.
@@ -60,12 +70,43 @@ class RowIndex:
         Raises:
           TimesError: times that are missing, not sorted, duplicate, or at irregular steps.
         """
+        if is_table(table):
+            check_no_gaps(table)
+            library = installed_library()
+            return None if library is None else cls.of_table(table, library)
         frame = read_frame(name, table)
         if frame is None:
             return None
         if frame.times is not None and (frame.times_in_column or not _has_step(frame.index)):
-            _check_steps(frame.times)
+            check_steps(frame.times)
         return cls(frame.rows, frame.library, frame.times, frame.index, frame.times_in_column)
+
+    @classmethod
+    def of_table(cls, table: Any, library: str) -> RowIndex:
+        """Return the index of a `series.Table`, as a frame of a library has it.
+
+        Raises:
+          ImportError: narwhals or the library is not installed.
+        """
+        rows, times = len(table.values), table.times
+        moments = None if times is None else table.moments()
+        if is_pandas(library) and (moments is None or moments.dtype.kind == "f"):
+            if isinstance(table.labels, range):
+                return cls(rows, library)
+            labels = list(table.labels) if moments is None else whole_numbers(moments)
+            index = make_frame({ROW: labels}, library).set_index(ROW).index
+            return cls(rows, library, index=index.rename(table.label_name))
+        if moments is None or moments.dtype.kind == "f":
+            return cls(rows, library)
+        zone = times.form.time_zone
+        if zone and times.form.by_clock:
+            moments = to_utc_roughly(moments, zone)
+        series = series_of(moments, library, zone).alias(table.label_name)
+        calendar = times.calendar if isinstance(times.calendar, Consecutive) else None
+        if not is_pandas(library):
+            return cls(rows, library, series, times_in_column=True, calendar=calendar)
+        index = series.alias(ROW).to_frame().to_native().set_index(ROW).index
+        return cls(rows, library, series, index.rename(table.label_name), calendar=calendar)
 
     @property
     def has_numbers(self) -> bool:
@@ -139,12 +180,19 @@ class RowIndex:
         """
         if self.times is None or hasattr(self.index, "to_timestamp"):  # periods: "2024Q1"
             return list(map(str, self.labels(positions)))
-        _, clock = _moments(self._times_at(positions))
-        return [text.replace("T", " ") for text in clock.astype(f"M8[{_unit(clock)}]").astype(str)]
+        _, clock = moments_of(self._times_at(positions))
+        return [
+            text.replace("T", " ")
+            for text in clock.astype(f"M8[{coarsest_unit(clock)}]").astype(str)
+        ]
 
     def moments(self, positions: np.ndarray) -> np.ndarray:
         """Return the times of rows in UTC, datetime64[us] [n]; only of a table that has times."""
-        return _moments(self._times_at(positions))[0]
+        return moments_of(self._times_at(positions))[0]
+
+    def clock(self, positions: np.ndarray) -> np.ndarray:
+        """Return the times of rows by the local clock, as `moments`."""
+        return moments_of(self._times_at(positions))[1]
 
     def _times_at(self, positions: np.ndarray) -> Any:
         """Return the times of rows as a series of narwhals."""
@@ -152,11 +200,29 @@ class RowIndex:
         beyond = int(positions.max(initial=-1)) + 1 - self.rows
         if beyond > 0:
             freq = None if self.times_in_column else getattr(self.index, "freq", None)
-            later = _following(times, beyond) if freq is None else self._by(freq, beyond)
+            if self.calendar is not None:
+                later = self._by_calendar(beyond)
+            else:
+                later = times_after(times, beyond) if freq is None else self._by(freq, beyond)
             parts = [part.alias(ROW).to_frame() for part in (times, later)]
             times = nw.concat(parts)[ROW]
         rows = _as_slice(positions)
         return times[positions.tolist()] if rows is None else times[rows]
+
+    def _by_calendar(self, rows: int) -> Any:
+        """Return the times of the rows after the last one by the calendar of the table."""
+        assert self.calendar is not None
+        try:
+            later = self.calendar.times(self.rows + np.arange(rows))
+        except LookupError as error:
+            raise ValueError(
+                f"the times of the table do not say what comes next ({error}): number its rows "
+                "with table.to_frame().reset_index(drop=True)"
+            ) from error
+        dtype = type_of_times(self.times)
+        zone = getattr(dtype, "time_zone", None)
+        later = to_utc_roughly(later, zone) if zone else later
+        return series_of(later, self.times.implementation, zone).cast(dtype)
 
     def _by(self, freq: Any, rows: int) -> Any:
         """Return the times of the rows after the last one by the frequency of pandas."""
@@ -198,6 +264,106 @@ class RowIndex:
 def check_row_times(table: Any, name: str = "table") -> None:
     """Raise TimesError unless the times of a data frame, if it has some, rise by equal steps."""
     RowIndex.of(table, name)
+
+
+class UnknownClockError(ValueError):
+    """Times that do not say what the local clock shows, or will show."""
+
+
+def clock_of(table: Any, positions: np.ndarray, name: str = "table") -> np.ndarray | None:
+    """Return the times of rows by the local clock, datetime64[us] [n]; None if there are none.
+
+    Rows after the last one have the times that come next.
+
+    Args:
+      table: a data frame or a `series.Table`; arrays, dicts, and rows that are numbered or named
+        have no times.
+      positions: int [n].
+      name: of the argument, for errors.
+
+    Raises:
+      ValueError: times at irregular steps.
+      UnknownClockError: times that do not say what comes next, or that show several offsets from
+        UTC without the name of their zone.
+    """
+    if not is_table(table):
+        index = RowIndex.of(table, name)
+        return None if index is None or index.times is None else index.clock(positions)
+    times = table.times
+    if times is None or times.times.dtype.kind != "M":
+        return None
+    check_no_gaps(table)
+    if times.form.has_several_offsets:
+        raise UnknownClockError(
+            f"the times of {name} show several offsets from UTC, so that their local clock, which "
+            "the calendar needs, is not known: read the table with the name of its time_zone "
+            "(--time-zone Europe/Berlin), or train with calendar='off' (--calendar off)"
+        )
+    try:
+        return times.form.clock(times.calendar.times(positions))
+    except LookupError as error:
+        raise UnknownClockError(
+            f"the times of {name} do not say what comes next ({error}), which the calendar needs: "
+            "train with calendar='off' (--calendar off)"
+        ) from error
+
+
+def first_rows(table: Any, stop: int) -> Any:
+    """Return the rows before row `stop` of any table, with their times."""
+    if is_table(table):
+        return table.first(stop)
+    if read_frame("table", table) is not None:
+        return narwhals().from_native(table, allow_series=True).head(stop).to_native()
+    if isinstance(table, Mapping):
+        return {name: values[:stop] for name, values in table.items()}
+    return table[:stop]
+
+
+def check_no_gaps(table: Any) -> None:
+    """Raise IrregularTimesError if the times of a `series.Table` leave out rows."""
+    times, rows = table.times, len(table.values)
+    if times is None or not times.gaps or not table.has_own_rows():
+        return
+    skipped = np.diff(times.positions[:rows]) - 1
+    if skipped.any():
+        row = int((skipped > 0).argmax()) + 1
+        raise errors.IrregularTimesError(
+            f"comes after a gap: at steps of {times.interval}, {count(int(skipped.sum()), 'row')} "
+            "of the table are left out; insert them as missing values with series.regular(table)",
+            row,
+            str(table.labels[row]),
+        )
+
+
+def label_of(table: Any, row: int) -> str | None:
+    """Return the time or the label of a row; None if rows are only numbered."""
+    if is_table(table):
+        return None if isinstance(table.labels, range) else str(table.labels[row])
+    frame = read_frame("table", table)
+    if frame is None or (frame.times is None and _is_numbered(frame.index)):
+        return None
+    index = RowIndex(frame.rows, frame.library, frame.times, frame.index, frame.times_in_column)
+    return index.texts(np.array([row]))[0]
+
+
+def cell_of(table: Any, row: int, column: int, columns: Sequence[str] | None = None) -> str:
+    """Return a cell by its names: "column 'load' at 2024-01-31"; or by numbers counted from 0.
+
+    Args:
+      table: as `as_table` takes it.
+      row, column: numbers of the cell, counted from 0.
+      columns: names, if they are not those of the table.
+
+    Examples:
+      >>> cell_of({"load": [5.0, 6.0]}, 1, 0), cell_of(np.zeros((2, 2)), 1, 0)
+      ("column 'load', row 1 (counted from 0)", 'row 1, column 0 (counted from 0)')
+    """
+    names = column_names(table) if columns is None else columns
+    label = label_of(table, row)
+    if names is None and label is None:
+        return f"row {row}, column {column} (counted from 0)"
+    name = column if names is None else repr(shorten(names[column]))
+    return f"column {name}" + (f", row {row} (counted from 0)" if label is None else f" at {label}")
 
 
 def like(
@@ -242,122 +408,17 @@ def _as_slice(positions: np.ndarray) -> slice | None:
     return slice(int(positions[0]), int(positions[-1]) + 1)
 
 
+def _is_numbered(index: Any) -> bool:
+    """Return whether an index of pandas, or None, only counts the rows from 0."""
+    return index is None or (hasattr(index, "step") and (index.start, index.step) == (0, 1))
+
+
 def _has_step(index: Any) -> bool:
     """Return whether pandas knows the step of an index of times; periods may have gaps."""
     is_known = getattr(index, "freq", None) is not None and not hasattr(index, "to_timestamp")
     return is_known and index.is_monotonic_increasing
 
 
-def _check_steps(times: Any) -> None:
-    """Raise TimesError unless the times rise by equal steps."""
-    unknown = times.is_null().to_numpy()
-    errors.MixedTimesError.refuse(
-        unknown, "has no time: remove the row, or write its time", ["missing"] * len(times)
-    )
-    moments, _ = _moments(times)
-    if len(moments) < 2:
-        return
-    unit = f"M8[{_unit(moments)}]"
-
-    def text(row: int) -> str:
-        return str(moments[row].astype(unit))
-
-    backward = moments[1:] <= moments[:-1]
-    if backward.any():
-        row = int(backward.argmax()) + 1
-        if moments[row] == moments[row - 1]:
-            raise errors.DuplicateTimesError(
-                "has the same time as the row before it: keep one of them, or their mean",
-                row,
-                text(row),
-            )
-        raise errors.UnsortedTimesError(
-            f"comes before {text(row - 1)}, the row above it: sort the rows by time",
-            row,
-            text(row),
-        )
-    found = _calendar(times)
-    if found is None:
-        usual, row, step = first_break(moments)
-        raise errors.IrregularTimesError(
-            f"is {step} after {text(row)}, but most rows are {usual} apart: resample the table, "
-            f"or {CONSECUTIVE}",
-            row + 1,
-            text(row + 1),
-        )
-    calendar, positions, _ = found
-    skipped = int(positions[-1]) + 1 - len(positions)
-    if skipped:
-        row = int((np.diff(positions) > 1).argmax()) + 1
-        raise errors.IrregularTimesError(
-            f"comes after a gap: at steps of {calendar.interval}, {count(skipped, 'row')} of the "
-            f"table {'is' if skipped == 1 else 'are'} left out; insert them as missing values "
-            f"(asfreq in pandas, upsample in polars), or {CONSECUTIVE}",
-            row,
-            text(row),
-        )
-
-
-def _moments(times: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return (times in UTC, times by the local clock), datetime64[us] [rows] each."""
-    if getattr(type_of_times(times), "time_zone", None) is None:
-        clock = times.to_numpy().astype("M8[us]")
-        return clock, clock
-    utc, clock = (
-        zoned.dt.replace_time_zone(None).to_numpy().astype("M8[us]")
-        for zoned in (to_utc(times), times)
-    )
-    return utc, clock
-
-
-def _calendar(times: Any) -> tuple[Calendar, np.ndarray, bool] | None:
-    """Return (calendar, positions on it, whether it is that of the local clock), or None.
-
-    Days and months are regular by the clock alone where it is put forward and back; days that are
-    regular in UTC as well, since it was not, go on by the clock, unless they begin at midnight UTC.
-    """
-    found, both = [], _moments(times)
-    in_utc, by_clock = (moments[0] == moments[0].astype("M8[D]") for moments in both)
-    for is_clock, moments in enumerate(both if both[0] is not both[1] else both[:1]):
-        calendar = find_calendar(moments) if (moments[1:] > moments[:-1]).all() else None
-        if calendar is not None:
-            found.append((*calendar, bool(is_clock)))
-
-    def rank(one: tuple[Calendar, np.ndarray, bool]) -> tuple[int, bool]:
-        calendar, positions, is_clock = one
-        is_finer = calendar.unit == "microsecond" and bool(calendar.step % DAY)
-        return int(positions[-1]), is_clock == (is_finer or (in_utc and not by_clock))
-
-    return min(found, key=rank, default=None)
-
-
-def _following(times: Any, rows: int) -> Any:
-    """Return the times of the rows after the last one, as a series of narwhals like `times`."""
-    found = _calendar(times) if len(times) > 1 else None
-    if found is None:
-        raise ValueError("the table has a single row, whose time does not say the next one")
-    calendar, positions, is_clock = found
-    later = calendar.times(positions[-1] + 1 + np.arange(rows))
-    dtype = type_of_times(times)
-    zone = getattr(dtype, "time_zone", None)
-    if is_clock and zone:
-        later = _in_utc(later, times, zone)
-    series = narwhals().new_series(ROW, later.astype("M8[us]"), backend=times.implementation)
-    if zone:
-        series = series.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
-    return series.cast(dtype)
-
-
-def _in_utc(clock: np.ndarray, times: Any, zone: str) -> np.ndarray:
-    """Return UTC of later times by the local clock."""
-    try:
-        return to_utc_roughly(clock, zone)
-    except ValueError:  # no zone with a name, but an offset such as "+01:00"
-        utc, local = _moments(times)
-        return clock - (local[-1] - utc[-1])
-
-
-def _unit(moments: np.ndarray) -> str:
-    """Return the coarsest of days, minutes, seconds and microseconds that tells the times."""
-    units = ("D", "m", "s", "us")
-    return next(unit for unit in units if (moments.astype(f"M8[{unit}]") == moments).all())
+def whole_numbers(numbers: np.ndarray) -> np.ndarray:
+    """Return whole numbers as integers, others as they are."""
+    return numbers.astype(np.int64) if (numbers == np.rint(numbers)).all() else numbers

@@ -9,7 +9,7 @@ import numpy as np
 
 from lstmcore.formatting import count
 from lstmcore.series.arguments import as_table
-from lstmcore.series.arrays import check_size
+from lstmcore.series.arrays import check_size, is_table
 
 LEVEL = 0.05  # of significance, of both tests
 FEWEST, MOST = 20, 2_000  # rows to test; the time grows with their square
@@ -90,7 +90,8 @@ def stationarity(values) -> Stationarity | tuple[Stationarity, ...]:
         raise ValueError("values has missing values: fill them first, see fit_filling")
     check_size(table)
     results = tuple(_test(column[-MOST:]) for column in table.T)
-    return results if np.ndim(values) == 2 else results[0]
+    is_single = not is_table(values) and np.ndim(values) == 1
+    return results[0] if is_single else results
 
 
 def _test(column: np.ndarray) -> Stationarity:

@@ -47,7 +47,7 @@ from lstmcore.study.statistics import (
 from lstmcore.study.sweeps import Sweep, ablation_sweep, patch_sweep
 from lstmcore.study.tables import rows
 
-# Loaded on use: they need matplotlib and plotly.
+# Loaded on use: they need matplotlib.
 _LATER = {"plots": "lstmcore.study.plots", "inspect": "lstmcore.study.inspector"}
 
 

@@ -127,7 +127,7 @@ def fit(
     callback: Callable[[int, Any, dict[str, float]], None] | None = None,
     checkpoint: str | os.PathLike | None = None,
     resume: bool = False,
-    progress: bool = False,
+    progress: bool | str = False,
 ) -> FitResult:
     """Minimise a loss by gradient descent.
 
@@ -202,7 +202,8 @@ def fit(
         except for the shapes of the optimizer's state: the learning rate may be different, for
         instance after a NonFiniteLossError, which leaves the file as it was last written. A run
         that is complete returns its result at once. `callback` is called for new epochs only.
-      progress: show a bar with the losses and the time left (needs rich: `lstmcore[cli]`).
+      progress: show a bar with the losses and the time left (needs rich: `lstmcore[cli]`); a text
+        is its name.
 
     Returns:
       FitResult(params, history). The loss of an epoch is the mean over its examples, each measured
@@ -274,7 +275,8 @@ def fit(
         return run.result()
     advance = partial(run_epochs, data=data, validation=validation, key=key, plan=plan)
     chunks = _chunks(advance, run, epochs, one_by_one=callback is not None)
-    bar = progress_bar(epochs, run.epoch) if progress else nullcontext(_nothing)
+    name = progress if isinstance(progress, str) else "training"
+    bar = progress_bar(epochs, run.epoch, name) if progress else nullcontext(_nothing)
     file: AbstractContextManager[Callable] = nullcontext(_nothing)
     if path is not None:
         file = checkpointing(path, run.state, this_run)

@@ -36,26 +36,46 @@ def test_row_by_row_is_as_at_once(rows, window, seed, scale):
     errors[:2] = scale
     score = anomalies.fit_adaptive(errors[:rows], window)
     later = errors[rows:]
-    expected, found, size = score(later), [], score.memory.size
+    expected, found, running = score(later), [], score.start()
     for row in later:
-        found.append(score(row[None])[0])
-        score = score.after(row[None])
-        assert score.memory.size == size
-    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+        value, running = running.step(row)
+        found.append(value)
+        assert running.memory.size == score.memory.size
+    np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(np.isnan(expected), np.isnan(later).all(axis=1))
 
 
 def test_a_call_leaves_the_memory_as_it_is(score):
     np.testing.assert_array_equal(score(LATER), score(LATER))
-    in_pieces = [score(LATER[:100]), score.after(LATER[:100])(LATER[100:])]
-    np.testing.assert_allclose(np.concatenate(in_pieces), score(LATER))
+    running = score.start()
+    once, twice = (running.step(LATER[0]) for _ in range(2))
+    assert once[0] == twice[0] == score(LATER)[0]
+
+
+def test_what_follows_a_saved_memory_is_scored_as_by_the_whole_series(score):
+    running = score.start()
+    for row in LATER[:100]:
+        _, running = running.step(row)
+    resumed = score.remembering(running.memory, running.read)
+    np.testing.assert_allclose(resumed(LATER[100:]), score(LATER)[100:], rtol=1e-9)
+
+
+@pytest.mark.parametrize("phase", range(0, 24, 5))
+def test_a_series_need_not_begin_at_the_phase_at_which_training_ended(phase):
+    """Errors that swing with the period of the window: its level stays, but not across a jump."""
+    swing = 1 + 0.9 * np.sin(np.arange(1000) * 2 * np.pi / WINDOW)[:, None]
+    errors = swing * np.random.default_rng(0).uniform(0.9, 1.1, size=(1000, 1))
+    score = anomalies.fit_adaptive(errors, WINDOW)
+    later = swing[phase:324] * np.random.default_rng(1).uniform(0.9, 1.1, size=(324 - phase, 1))
+    assert flagged(score, later)[: 2 * WINDOW].sum() == 0
 
 
 def test_sums_of_the_last_values():
     values = np.random.default_rng(0).normal(size=53)
     for length in (1, 4, 53, 80):
         expected = [values[max(0, end - length) : end].sum() for end in range(1, 54)]
-        np.testing.assert_allclose(adaptive._trailing_sums(values, length), expected, atol=1e-12)
+        (found,) = adaptive._trailing_sums(values[None], length)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_a_huge_error_is_forgotten(score):
@@ -153,3 +173,9 @@ def test_what_is_refused(score):
         score.remembering(np.ones(3))
     with pytest.raises(ValueError, match="memory must hold 224 absolute errors"):
         score.remembering(-np.ones(224))
+
+
+def test_the_threshold_says_of_how_many_rows_it_is():
+    errors = np.random.default_rng(0).normal(size=(1272, 1))
+    how = anomalies.fit_adaptive(errors, 24).threshold.how
+    assert how.startswith("1.1 times the largest score of 1,272 normal rows")

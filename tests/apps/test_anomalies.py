@@ -17,6 +17,7 @@ import lstmcore as lc
 from benchmarks.studies import nab
 from lstmcore import anomalies, series
 from lstmcore.apps.anomalies import Settings, metrics, training
+from lstmcore.apps.anomalies.examples import training_windows
 
 NAB = Path(__file__).parents[3] / "shared" / "data" / "nab"
 QUICK = {
@@ -276,12 +277,12 @@ def test_denoising_corrupts_what_is_read_and_not_what_is_to_be_written(method):
 
 @pytest.mark.parametrize("rows", [30, 19_999 + 8, 20_000 + 8, 100_000])
 def test_as_many_windows_as_are_of_use(rows):
-    windows = training.training_windows(np.zeros((rows, 1), np.float32), QUICK["reconstruction"])
+    windows = training_windows([np.zeros((rows, 1), np.float32)], QUICK["reconstruction"])
     possible = rows - 8 + 1
     assert windows.shape[1:] == (8, 1)
     assert min(possible, 10_000) <= len(windows) <= min(possible, 20_000)
     every = replace(QUICK["reconstruction"], stride=5)
-    assert len(training.training_windows(np.zeros((rows, 1)), every)) == (possible - 1) // 5 + 1
+    assert len(training_windows([np.zeros((rows, 1))], every)) == (possible - 1) // 5 + 1
 
 
 # Files.
@@ -387,7 +388,7 @@ def test_wrong_settings(arguments, kind, message):
 
 def test_values_that_cannot_be_trained_on():
     settings = replace(QUICK["prediction"], horizon=3)  # 27 rows for an example
-    message = r"values has 50 rows, of which 27 are for validation, but.* 27"
+    message = r"values has 50 rows, but training needs at least 27 .* and validation 27 more"
     with pytest.raises(ValueError, match=message):
         anomalies.train(table(50), settings)
     differenced = replace(
@@ -399,8 +400,10 @@ def test_values_that_cannot_be_trained_on():
         anomalies.train(table(33), differenced)
     with pytest.raises(ValueError, match="values must hold real numbers, got <U1"):
         anomalies.train(np.array(["a"]))
-    with pytest.raises(ValueError, match=r"values must be \[rows\] or \[rows, features\]"):
-        anomalies.train(np.zeros((3, 3, 3)))
+    with pytest.raises(
+        ValueError, match=r"values must be \[rows\], \[rows, F\], or separate windows"
+    ):
+        anomalies.train(np.zeros((3, 3, 3, 3)))
     with pytest.raises(ValueError, match="table holds inf in row 3"):
         anomalies.train(np.where(np.arange(100) == 3, np.inf, 1.0))
 

@@ -53,7 +53,10 @@ def test_rivals_read_the_preprocessed_rows(detector, result):
         method = found.methods[name]
         normal[:WINDOW] = scores[:WINDOW] = np.nan  # of rows that the model does not score
         np.testing.assert_array_equal(method.scores, scores)
-        assert method.threshold == thresholds.margin(normal, apart=WINDOW)
+        limits = [thresholds.margin(normal, apart=WINDOW)]
+        if name != rivals.ZSCORE:  # of 114 scores, 10 have no row in common
+            limits.append(thresholds.prediction_limit(normal, 2 * WINDOW - 1))
+        assert method.threshold == max(limits)
         assert method.events == anomalies.events(scores, method.threshold, gap=3, minimum=2)
     model = found.methods["LSTM"]
     assert (model.scores, model.threshold, model.events) == (
@@ -116,6 +119,29 @@ def test_the_threshold_of_rivals_follows_the_same_rule(detection, expected):
     assert anomalies.same_rule(detection, 2)(scores) == expected(scores)
 
 
+def test_the_threshold_of_few_independent_scores_is_raised_and_it_is_said(
+    detector, result, monkeypatch
+):
+    transform = detector.preprocessor.transform
+    scored = rivals.rival_scores(transform(TRAINING), transform(VALUES), WINDOW)
+    monkeypatch.setattr(comparison, "rival_scores", lambda *_: scored)
+    found = anomalies.compare(detector, TRAINING, VALUES, result)
+    of_few = [name for name, one in found.rivals.items() if "independent" in one.threshold.how]
+    assert rivals.PCA in of_few
+    assert rivals.ZSCORE not in of_few
+    assert len(found.notes) == len(of_few)
+    for name, note in zip(of_few, found.notes, strict=True):
+        limit = found.methods[name].threshold.value
+        assert note.startswith(f"the threshold of {rivals.DESCRIPTIONS[name]} is {limit:.3g} inst")
+        assert "only 10 of 114 training scores have no row in common" in note
+    given = anomalies.compare(detector, TRAINING, VALUES, result, threshold=Detection())
+    assert repr(given) == repr(found)
+    for rule in (Detection(threshold="quantile"), thresholds.maximum):  # as they were asked for
+        found = anomalies.compare(detector, TRAINING, VALUES, result, threshold=rule)
+        assert not found.notes
+        assert not any("independent" in one.threshold.how for one in found.rivals.values())
+
+
 def test_a_rival_without_a_threshold_is_left_out(detector, result):
     rule = anomalies.same_rule(Detection(threshold="peaks"), 2)  # 120 scores have no tail
     found = anomalies.compare(detector, TRAINING, VALUES, result, threshold=rule)
@@ -139,6 +165,12 @@ def test_bad_arguments(changed, message, detector, result):
     labels = given.pop("labels")
     with pytest.raises(ValueError, match=message):
         anomalies.compare(detector, result=result, labels=labels, **given)
+
+
+def test_rows_before_are_not_those_of_rivals(detector):
+    result = anomalies.detect(detector, VALUES[60:], before=VALUES[:60])
+    with pytest.raises(ValueError, match="made with rows before these values, which its rivals"):
+        anomalies.compare(detector, TRAINING, VALUES[60:], result)
 
 
 # The verdict.

@@ -1,6 +1,7 @@
 """Simple detectors: what their scores are, and rows that they cannot be fitted to."""
 
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 
 from lstmcore import series
-from lstmcore.apps.anomalies import rivals
+from lstmcore.apps.anomalies import rivals, thresholds
 from lstmcore.apps.anomalies.rivals import isolation_forest, pca_of_windows, robust_z_score
 
 RNG = np.random.default_rng(0)
@@ -50,8 +51,8 @@ def test_a_pca_is_the_likelihood_of_probabilistic_pca():
     normal, other = pca_of_windows(mixed, 2 * mixed, window=1)
     fitted = PCA(0.9).fit(mixed)
     assert fitted.n_components_ < 6
-    scores = np.concatenate([normal, other]) ** 2
-    constant = scores + 2 * fitted.score_samples(np.concatenate([mixed, 2 * mixed]))
+    assert len(normal) == ROWS
+    constant = other**2 + 2 * fitted.score_samples(2 * mixed)
     np.testing.assert_allclose(constant, constant[0])
 
 
@@ -72,8 +73,18 @@ def test_windows_find_a_jump_and_give_the_same_result_again(rival):
     normal, other = rival(NORMAL, VALUES, 8)
     assert len(normal) == len(other) == ROWS
     assert 115 <= other.argmax() < 128
-    assert other.max() > normal.max()
+    assert other.max() > np.quantile(normal, 0.95)
     np.testing.assert_array_equal(rival(NORMAL, VALUES, 8), (normal, other))
+
+
+def test_memory_grows_with_the_rows_not_with_their_square():
+    rows = 20_000
+    wave = np.sin(np.arange(rows) / 3)[:, None]
+    tracemalloc.start()
+    pca_of_windows(wave, wave, 4)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1000 * rows  # bytes; a number for each fold's row and each window is 32,000 each
 
 
 @WINDOWED
@@ -112,9 +123,15 @@ def test_all_rivals_at_once():
 
 
 LEFT_OUT = {
-    "short": (NORMAL[:12], 8, {rivals.ZSCORE}, "hold 5 windows of 8 rows, and it needs 10"),
-    "wide": (RNG.normal(size=(30, 1100)), 2, {rivals.ZSCORE, rivals.FOREST}, "1,100 columns are"),
-    "constant": (np.ones((50, 2)), 8, {rivals.ZSCORE}, "no column changes"),
+    "short": (
+        NORMAL[:159],
+        8,
+        {rivals.ZSCORE},
+        "with 159 training rows and a window of 8 rows it would flag many normal rows; it needs "
+        "160",
+    ),
+    "wide": (RNG.normal(size=(40, 1100)), 2, {rivals.ZSCORE, rivals.FOREST}, "1,100 columns are"),
+    "constant": (np.ones((160, 2)), 8, {rivals.ZSCORE}, "no column changes"),
 }
 
 
@@ -157,3 +174,44 @@ def test_without_scikit_learn(rival, monkeypatch):
         monkeypatch.setitem(sys.modules, f"sklearn.{module}", None)
     with pytest.raises(ImportError, match="this rival needs scikit-learn: pip install"):
         rival(NORMAL, VALUES, 8)
+
+
+@WINDOWED
+def test_the_threshold_is_of_windows_that_a_rival_was_not_fitted_to(rival):
+    """By those that it was fitted to, far more of the normal rows after them would be flagged."""
+    rates = []
+    for seed in range(4):
+        table = np.random.default_rng(seed).normal(size=(352, 1))
+        table[:, 0] += 2 * np.sin(np.arange(352) * 2 * np.pi / 12)
+        training, later = table[:176], rival(table[:176], table[176:], 24)[1]
+        for normal in rival(training, training, 24):
+            usual = np.median(normal)
+            limit = thresholds.margin(normal - usual, 24).value
+            rates.append((later - usual > limit).mean())
+    held_out, fitted = np.mean(rates[::2]), np.mean(rates[1::2])
+    assert held_out < 0.15
+    assert held_out < 0.7 * fitted
+
+
+@WINDOWED
+def test_too_few_rows_to_hold_some_out(rival):
+    message = "with a fifth of the training rows held out for the threshold, the others hold"
+    with pytest.raises(ValueError, match=message):
+        rival(NORMAL[:40], VALUES, 20)
+
+
+def test_few_normal_rows_are_flagged_after_a_short_training_part():
+    """By the largest of the few independent scores alone, one in forty would be."""
+    window, rows, rates = 12, 20 * 12, []
+    for seed in range(12):
+        noise = np.random.default_rng(seed).normal(size=rows + 2000)
+        normal, later = pca_of_windows(noise[:rows], noise[rows:], window)
+        usual = np.median(normal)
+        limits = [
+            thresholds.margin(normal - usual, window).value,
+            thresholds.prediction_limit(normal - usual, 2 * window - 1).value,
+        ]
+        rates.append([(later - usual > limit).mean() for limit in (limits[0], max(limits))])
+    by_largest, raised = np.mean(rates, axis=0)
+    assert by_largest > 0.005
+    assert raised < 0.002

@@ -13,6 +13,7 @@ ALL = [
     thresholds.maximum,
     thresholds.quantile,
     thresholds.peaks_over_threshold,
+    lambda scores: thresholds.prediction_limit(scores, 1),
 ]
 
 
@@ -30,6 +31,8 @@ def test_a_margin_above_the_maximum():
     threshold = thresholds.margin(scores)
     assert threshold.value == pytest.approx(5.5)
     assert threshold.how == "1.1 times the largest of 5 scores of normal rows"
+    many = np.arange(1200.0)
+    assert thresholds.maximum(many).how == "the largest of 1,200 scores of normal rows"
     assert thresholds.highest_peak(scores) == (3, 5.0, 5.0, 4.0)
     assert thresholds.highest_peak(scores, apart=1) == (3, 5.0, 5.0, 4.0)
     assert thresholds.highest_peak(scores, apart=2).second == 0.0
@@ -69,7 +72,7 @@ def test_peaks_find_rare_quantiles(law):
     threshold = thresholds.peaks_over_threshold(scores, 1e-4)
     t, expected = law.isf(0.02), law.isf(1e-4)
     assert threshold.value == pytest.approx(expected, abs=0.25 * (expected - t))
-    assert "fitted to 8000 of 400000 scores" in threshold.how
+    assert "fitted to 8,000 of 400,000 scores" in threshold.how
 
 
 def test_scores_of_two_kinds_are_told_by_the_shape():
@@ -134,3 +137,19 @@ def test_too_few_peaks():
         thresholds.peaks_over_threshold(np.ones(500))
     with pytest.raises(ValueError, match=r"all 12 scores above .* are equal"):
         thresholds.peaks_over_threshold(np.repeat([0.0, 1.0], [988, 12]), 1e-3)
+
+
+def test_a_prediction_limit_holds_for_scores_that_overlap():
+    """The next one exceeds it as often as it says, over many samples of few."""
+    rng, reads = np.random.default_rng(0), 9
+    means = rng.normal(size=(4000, 21, reads)).mean(axis=2)
+    above = []
+    for sample in means:
+        limit = thresholds.prediction_limit(np.repeat(sample[:20], reads), reads, 0.05)
+        above.append(sample[20] > limit.value)
+    assert_share(above, 0.05)
+    assert "of which 180 scores hold 20 independent ones" in limit.how
+    with pytest.raises(ValueError, match="17 scores of 9 rows each hold no two independent ones"):
+        thresholds.prediction_limit(SCORES[:17], 9)
+    with pytest.raises(ValueError, match="reads must be at least 1, got 0"):
+        thresholds.prediction_limit(SCORES, 0)

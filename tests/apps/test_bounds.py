@@ -1,5 +1,6 @@
 """A column that is never negative is not forecast below 0, unless it was below 0 before."""
 
+import json
 from dataclasses import replace
 from functools import cache
 
@@ -7,9 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from manifests import forge
 
 from lstmcore import forecasting
 from lstmcore.apps.forecasting import bounds
+from lstmcore.apps.forecasting.verdict import bounded
 from lstmcore.series import Preprocessing
 
 ROWS = 150
@@ -42,8 +45,15 @@ def trained(nonnegative=True):
 def test_only_columns_that_are_never_negative_have_a_bound():
     assert trained().nonnegative == ("sales",)
     assert trained(False).nonnegative == ()
-    assert any("sales is never negative" in sentence for sentence in trained().choices())
-    assert not any("never negative" in sentence for sentence in trained(False).choices())
+
+
+def test_the_reader_hears_of_a_bound_that_had_an_effect():
+    origins = np.array([ROWS])
+    at_end, early = (trained().forecast(falling(), one) for one in (origins, origins - 140))
+    (said,) = bounded(at_end, trained().nonnegative)
+    assert said.startswith("sales has never been negative, so the forecast does not go below 0")
+    assert bounded(early, trained().nonnegative) == []  # far above it
+    assert bounded(at_end, ()) == bounded(None, ("sales",)) == []
 
 
 def test_no_forecast_sample_or_end_of_an_interval_is_below_the_bound():
@@ -86,6 +96,21 @@ def test_the_bound_is_saved(tmp_path):
     forecast = loaded.forecast(falling(), np.arange(100, ROWS))
     np.testing.assert_array_equal(
         forecast.point, trained().forecast(falling(), np.arange(100, ROWS)).point
+    )
+
+
+def test_maps_that_an_earlier_version_tried_are_left_out(tmp_path):
+    """Its files say less of each: (lags, penalty, towards, error)."""
+    trained().save(tmp_path / "model")
+    path = tmp_path / "model" / "forecast.json"
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    stored["candidates"] = [[[1], 0.1, "last", 0.9], [[], 0.1, "mean", 1.2]]
+    path.write_text(json.dumps(stored), encoding="utf-8")
+    forge(tmp_path / "model")
+    loaded = forecasting.Trained.load(tmp_path / "model")
+    assert loaded.candidates == ()
+    np.testing.assert_array_equal(
+        loaded.forecast(falling()).point, trained().forecast(falling()).point
     )
 
 

@@ -77,6 +77,16 @@ def test_it_is_no_worse_than_the_earlier_model_where_it_is_validated(kind):
         assert mse[1] <= mse[0] * (1 + 1e-5)
 
 
+def test_rows_that_the_earlier_model_was_trained_on_do_not_speak_for_it():
+    """It would nearly always be better there."""
+    whole = replace(KINDS["LSTM alone"], validation=0, test=0, epochs=30)
+    trained = forecasting.train(wave(ROWS), ["wave"], whole)
+    within = replace(trained.settings, validation=30, test=40, epochs=1, learning_rate=1e-9)
+    later = forecasting.train(wave(ROWS + 20), ["wave"], within, start=trained)
+    assert later.split.validation.stop <= ROWS
+    assert later.params is not trained.params
+
+
 def test_more_training_on_more_rows_helps():
     trained = earlier("LSTM alone")
     longer = replace(trained.settings, epochs=40)

@@ -10,15 +10,17 @@ from untrained import no_training
 from lstmcore import anomalies
 from lstmcore.apps.anomalies import Event, fit_gaussian, thresholds
 from lstmcore.apps.anomalies.detection import Detection, DetectionResult, HeldOut
-from lstmcore.apps.anomalies.report import (
+from lstmcore.apps.anomalies.thresholds import SetBy, Threshold
+from lstmcore.apps.anomalies.verdict import (
     calibration,
     caveats,
     close_together,
+    counts,
+    doubts,
     echoes,
     summary,
     threshold_row,
 )
-from lstmcore.apps.anomalies.thresholds import SetBy, Threshold
 
 ROWS = 300
 VALUES = np.sin(np.arange(ROWS) / 4)[:, None] + np.random.default_rng(0).normal(
@@ -131,16 +133,38 @@ def test_false_alarms_in_validation_rows(score, detector):
     assert anomalies.detect(none, ANOMALOUS, score=score).held_out == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("flagged", "held_out", "words"),
+    [
+        (20, HeldOut(5, 100), None),
+        (21, HeldOut(0, 0), "21% of the rows are flagged. The detector"),
+        (1, HeldOut(6, 100), ": 6% of held-out normal rows would be. The"),
+        (1, HeldOut(2, 19), None),  # too few to know
+        (50, HeldOut(50, 100), "50% of the rows are flagged and 50% of held-out normal rows"),
+    ],
+)
+def test_the_reader_is_warned_where_far_too_much_is_flagged(flagged, held_out, words):
+    scores = np.repeat([9.0, 0.0], [flagged, 100 - flagged])
+    assert counts([result_of(scores, [])] * 2) == (2 * flagged, 200, 0)
+    said = doubts(flagged, 100, held_out)
+    if words is None:
+        assert said == []
+    else:
+        assert said[0].startswith("Do not rely on these events: ")
+        assert words in said[0]
+
+
 def test_sentences_on_false_alarms_and_the_row():
     scores = np.array([np.nan, 1.0, 3.0, 1.0, 5.0])
     result = result_of(scores, [])
     assert calibration(result) == ["2 of 4 rows are flagged (50.00%)"]
+    assert calibration(result_of(scores[:3], [])) == ["1 of 2 rows is flagged (50.00%)"]
     assert threshold_row(result, "abcde") == []
     result = result._replace(held_out=HeldOut(0, 300), set_by=SetBy(2, 1.5))
     assert "of the last 300 rows of the training part" in calibration(result)[1]
-    assert "none (so few rows say little of rates below 1.00%) would" in calibration(result)[1]
+    assert "none (the true rate may be as high as 1.00%) would" in calibration(result)[1]
     result = result._replace(held_out=HeldOut(6, 300))
-    assert "6 (2.00%) would be flagged if the rows before them" in calibration(result)[1]
+    assert "6 (2.00%) would be flagged by the threshold of the rows" in calibration(result)[1]
     (sentence,) = threshold_row(result, "abcde")
     assert sentence == (
         "the threshold is set by row c of the training part: without it and its neighbours, it "
@@ -204,7 +228,7 @@ def test_caveats():
     scores = np.ones(1000)
     scores[:10] = np.nan
     of = result_of(scores, [])
-    maximum = Detection(threshold="maximum")
+    maximum = Detection(score="mean", threshold="maximum")
     own = caveats(of, maximum, normal=400, trained_on_own=True)
     assert own[0].startswith("the first 400 rows are taken to be normal")
     assert "no event can be found in them" in own[0]
@@ -212,24 +236,32 @@ def test_caveats():
     assert own[1].startswith(f"if all 600 rows after them were normal as well, {expected}")
     assert own[2] == ("10 rows without a score: a value is missing, or too few rows come before")
     other = caveats(
-        of, Detection(threshold="quantile", level=0.9), normal=400, trained_on_own=False
+        of,
+        Detection(score="mean", threshold="quantile", level=0.9),
+        normal=400,
+        trained_on_own=False,
     )
     assert other[0].startswith("if all 990 rows were normal as well, about 99 of them")
     assert len(other) == 2
-    own = caveats(of, Detection(threshold="peaks"), normal=400, trained_on_own=True)
+    own = caveats(of, Detection(score="mean", threshold="peaks"), normal=400, trained_on_own=True)
     assert "harder to find" in own[0]
     assert "about 0.06 of them" in own[1]
     assert len(caveats(of, maximum, normal=1000, trained_on_own=True)) == 2
     assert len(caveats(of, Detection(), normal=400, trained_on_own=True)) == 2
+    for threshold in ("maximum", "quantile", "peaks"):  # its scores are not independent
+        adaptive = caveats(of, Detection(threshold=threshold), normal=400, trained_on_own=True)
+        assert not any("would still be flagged" in sentence for sentence in adaptive)
 
 
 def test_events_that_may_be_one():
     scores = np.zeros(40)
     distant, near = [Event(0, 1, 0, 3.0), Event(30, 31, 30, 3.0)], Event(33, 34, 33, 3.0)
-    assert close_together(result_of(scores, distant), window=8) == []
-    assert close_together(result_of(scores, []), window=8) == []
-    (sentence,) = close_together(result_of(scores, [*distant, near]), window=8)
-    assert sentence.startswith("1 of the 3 events begins less than a window of 8 rows after")
-    (sentence,) = echoes(result_of(scores, distant), (24, 1))
+    few, none = result_of(scores, distant), result_of(scores, [])
+    assert close_together([few], window=8) == []
+    assert close_together([none], window=8) == []
+    assert close_together([few, few], window=8) == []  # of two series
+    (sentence,) = close_together([few, result_of(scores, [*distant, near])], window=8)
+    assert sentence.startswith("1 of the 5 events begins less than a window of 8 rows after")
+    (sentence,) = echoes(2, (24, 1))
     assert "an echo 24 rows and 1 row later" in sentence
-    assert echoes(result_of(scores, []), (24,)) == echoes(result_of(scores, distant), ()) == []
+    assert echoes(0, (24,)) == echoes(2, ()) == []

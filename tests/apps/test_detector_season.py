@@ -46,7 +46,7 @@ def test_a_season_is_found():
     ],
 )
 def test_a_season_that_is_not_removed(values, rows):
-    assert choose(SETTINGS, values, rows).season is None
+    assert choose(SETTINGS, values, rows=rows).season is None
 
 
 DRIFT = 0.02 * np.arange(300)[:, None]

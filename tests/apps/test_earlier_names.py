@@ -144,7 +144,7 @@ def test_the_state_of_an_online_detector(tmp_path, monkeypatch):
     def digest(online):  # as 0.1.0.dev0 made it before the names changed
         stored, of_table = asdict(settings), online.detector.preprocessor.to_json()
         stored["ahead"] = stored.pop("horizon")
-        del stored["season"], stored["search"]  # which there were not
+        del stored["season"], stored["search"], stored["levels"]  # which there were not
         stored["preparation"] = stored.pop("preprocessing")
         of_table["preparation"] = of_table.pop("preprocessing")
         return weights_digest(online.detector.params, [stored, of_table])

@@ -89,12 +89,19 @@ def test_parameters_have_the_defaults_of_the_settings():
     known = defaults(lc.anomalies.Settings) | preprocessing | detection
     parameters = defaults(AnomalyDetector)
     assert parameters.items() <= known.items()
-    assert known.keys() - parameters.keys() == {"preprocessing", "stride", "gap", "minimum"}
+    assert known.keys() - parameters.keys() == {
+        "preprocessing",
+        "stride",
+        "levels",
+        "gap",
+        "minimum",
+    }
 
     known = defaults(lc.forecasting.Settings) | preprocessing
     parameters = defaults(SeriesForecaster)
     assert parameters.items() <= known.items()
-    assert known.keys() - parameters.keys() == {"preprocessing", "stride", "test"}
+    # X has no times, from which a calendar could be read.
+    assert known.keys() - parameters.keys() == {"preprocessing", "stride", "test", "calendar"}
 
 
 def test_every_parameter_reaches_the_settings():

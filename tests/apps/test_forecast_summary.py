@@ -12,8 +12,8 @@ from lstmcore.apps.forecasting.comparison import AS_GOOD, BETTER, UNDECIDED, WOR
 from lstmcore.apps.forecasting.evaluation import Evaluation
 from lstmcore.apps.forecasting.forecast import Forecast
 from lstmcore.apps.forecasting.lag import BEATS, LAGS, NO_BETTER
-from lstmcore.apps.forecasting.report import explanations, is_good, summary
 from lstmcore.apps.forecasting.rivals import DESCRIPTIONS
+from lstmcore.apps.forecasting.verdict import explanations, is_good, summary
 
 
 def check(step, verdict):
@@ -52,6 +52,9 @@ WON = [
     ((1.001, "naive", 1.0, 4, 0.9, 50), AS_GOOD,
      "The last value repeated is as good: the same error as the model (1 against 1.001 on "),
     ((1.0, "naive", 1.0, 4, 0.0, 50), AS_GOOD, "The last value repeated is as good: the same err"),
+    ((42.6301, "linear map", 42.63, 4, 1e-9, 6000), AS_GOOD,  # the same map in float32
+     "A linear map of the window is as good: the same error as the model (42.63 against 42.63 on "
+     "average)."),
     ((2.0, "Holt-Winters", 1.0, 4, 0.04, 50), WORSE,
      "Holt-Winters smoothing is better: 50% less error than the model (1 against 2 on average; "
      "significant, confidence 96%)."),
@@ -123,7 +126,6 @@ def test_equal_models_are_seldom_said_to_be_better():
 
 NONE = "no better than a smoothing of the last values"
 CHECKS = [
-    ([], "The test part is too short for a lag check."),
     ([BEATS], "The model beats persistence 1 row ahead."),
     ([BEATS] * 3, "The model beats persistence at every step."),
     (
@@ -153,15 +155,21 @@ def test_the_lag_check(verdicts, words):
     [
         (0.8, "The interval of 80% covered 80% of load in the test part."),
         (0.5, "covered 50% of load in the test part: it is too narrow to rely on."),
+        (0.99, "covered 99% of load in the test part: it is much wider than need be."),
     ],
 )
 def test_the_interval(covered, words):
     assert words in summary(evaluation(covered=covered))[1]
 
 
+def test_without_a_known_truth_there_is_no_coverage():
+    one = evaluation(covered=np.nan)
+    assert not [sentence for sentence in summary(one) if "covered" in sentence]
+
+
 def test_a_rival_that_was_left_out_is_named():
     note = "Holt-Winters is left out: it needs the package statsmodels"
-    assert summary(evaluation(notes=(note,)))[-1] == f"{note}."
+    assert f"{note}." in summary(evaluation(notes=(note,)))
 
 
 def test_of_many_targets_those_where_a_simple_method_is_as_good_come_first():
@@ -172,10 +180,20 @@ def test_of_many_targets_those_where_a_simple_method_is_as_good_come_first():
     lag = dict.fromkeys(names, one.lag["load"])
     said = summary(one._replace(comparisons=compared, lag=lag))
     assert said[0] == (
-        "For 3 of 8 targets the model is not shown to be better than a simple method; for 5 it is "
-        "significantly better. It lags (no better than persistence) for 8. The first 6:"
+        "For 3 of 8 targets the model is not shown to be better than a simple method; for the "
+        "other 5 it is significantly better. It lags (no better than persistence) for 8. "
+        "The first 6:"
     )
     assert len(said) == 7
+    for p_value, words in (
+        (0.5, "For none of 8 targets"),
+        (1e-9, "for all 8 targets."),
+    ):
+        same = dict.fromkeys(names, CLEAR._replace(p_value=p_value))
+        said = summary(one._replace(comparisons=same, lag=dict.fromkeys(names, ())))
+        assert words in said[0]
+        assert "lags" not in said[0]  # as there are too few rows to know
+        assert said[-1] == "The test part is too short for a lag check."
 
 
 def test_each_name_in_the_table_is_explained():

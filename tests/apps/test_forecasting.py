@@ -8,7 +8,7 @@ from functools import cache
 import jax
 import numpy as np
 import pytest
-from chance import FALSE_ALARMS, assert_drawn_from
+from chance import FALSE_ALARMS
 from manifests import forge
 from scipy import stats
 from untrained import no_training
@@ -176,7 +176,8 @@ def test_a_forecast_by_hand(kind):
     rows, lost = values[:, order], model.preprocessor.dropped_rows
     preprocessor = model.preprocessor.transform(rows).astype(np.float32)
     start = origin - lost
-    x, future = preprocessor[start - WINDOW : start], preprocessor[start : start + HORIZON, -1:]
+    x = preprocessor[start - model.settings.rows_read : start]
+    future = preprocessor[start : start + HORIZON, -1:]
     output, _ = jax.jit(model.model.apply)(model.params, x[None], future[None])
     count = len(model.targets)
     output = np.asarray(output[0], float)
@@ -219,9 +220,9 @@ def test_samples_of_dropout():
     found = model.forecast(values, [50, 60], samples=20)
     assert found.samples.shape == (2, HORIZON, 2, 20)
     assert (found.samples.std(axis=-1) > 0).all()
-    silent = replace(model, noise=np.zeros_like(model.noise)).forecast(values, [50, 60], samples=20)
+    silent = without_errors(model).forecast(values, [50, 60], samples=20)
     np.testing.assert_allclose(found.point, silent.samples.mean(axis=-1))
-    np.testing.assert_array_equal(found.point, silent.point)  # which the noise does not blur
+    np.testing.assert_array_equal(found.point, silent.point)  # which the errors do not blur
     low, high = found.interval(0.5)
     np.testing.assert_array_equal(low, np.quantile(found.samples, 0.25, axis=-1))
     assert (low < high).all()
@@ -231,21 +232,26 @@ def test_samples_of_dropout():
     assert (found.samples != other.samples).all(axis=-1).any()
 
 
-def test_noise_of_samples_is_that_of_the_validation_part():
-    """Normal, of the right size, and independent of which units are dropped, and of each other."""
+def without_errors(model):
+    return replace(model, errors=model.errors.without())
+
+
+def test_each_sample_has_one_error_of_the_validation_part_at_random():
+    """That of the whole horizon; each is as likely, and independent of which units are dropped."""
     model, values = trained("dropout"), table()
-    silent = replace(model, noise=np.zeros_like(model.noise))
+    silent = without_errors(model)
     origins, samples = np.arange(30, 110), 30
     drawn = [one.forecast(values, origins, samples=samples).samples for one in (model, silent)]
-    scale = model.preprocessor.select(range(2)).scaler.scale[:, None]
-    noise = (drawn[0] - drawn[1]) / scale / model.noise[..., None]
-    assert noise.size == 14_400
-    assert_drawn_from(stats.norm(), noise)
-    assert noise.std() == pytest.approx(1, abs=0.05)  # 8 standard deviations
-    flat = noise.reshape(-1, samples)
-    apart = np.corrcoef(flat)[np.triu_indices(len(flat), 1)]
-    assert apart.std() < 1.2 / np.sqrt(samples)
-    # A key that draws the noise must not draw what is dropped: the same bits come out for both.
+    scale = model.preprocessor.select(range(2)).scaler.scale
+    added = np.moveaxis(drawn[0] - drawn[1], -1, 1).reshape(-1, HORIZON, 2) / scale
+    # As there are few, they are drawn wider than they are, by a factor for each step and target.
+    factors = np.abs(added).max(axis=0) / np.abs(model.errors.paths).max(axis=0)
+    assert (factors > 1).all()
+    apart = np.abs(added[:, None] / factors - model.errors.paths).max(axis=(2, 3))
+    assert apart.min(axis=1).max() < 1e-5
+    counts = np.bincount(apart.argmin(axis=1), minlength=len(model.errors.paths))
+    assert stats.chisquare(counts).pvalue > FALSE_ALARMS
+    # A key that draws the errors must not draw what is dropped: the same bits come out for both.
     layer = model.params["lstm_0"]
     strong = model.params | {
         "lstm_0": layer._replace(recurrent_kernel=4 * layer.recurrent_kernel)
@@ -261,17 +267,15 @@ def test_noise_of_samples_is_that_of_the_validation_part():
     expected = []
     for origin in range(model.split.validation.start, model.split.validation.stop - HORIZON + 1):
         point = model.forecast(values, [origin]).point[0]
-        expected.append((point - values[origin : origin + HORIZON][:, [2, 1]]) / scale[:, 0])
-    np.testing.assert_allclose(
-        model.noise, np.sqrt(np.mean(np.square(expected), axis=0)), rtol=1e-4
-    )
+        expected.append((values[origin : origin + HORIZON][:, [2, 1]] - point) / scale)
+    np.testing.assert_allclose(model.errors.paths, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_an_interval_of_samples_covers_the_noise_of_the_data():
-    """Dropout alone covers a fraction of it: the noise comes from the validation part."""
+def test_an_interval_of_samples_covers_the_errors_of_the_validation_part():
+    """Dropout alone covers a fraction of them."""
     model, values = trained("dropout"), table()
     covered = model.evaluate(values, samples=50).covered
-    silent = replace(model, noise=np.zeros_like(model.noise))
+    silent = without_errors(model)
     assert (silent.evaluate(values, samples=50).covered < covered).all()
     assert (covered > 0.6).all()
 
@@ -283,7 +287,8 @@ def test_a_run_shows_every_gate(kind):
     steps = WINDOW + (HORIZON - 1 if kind == "recursive" else 0)
     assert run["lstm_0", "forget"].shape == (2, steps, 4)
     closed = model.run(values, [50], edits={"lstm_0": lambda gates, t: gates._replace(output=0.0)})
-    assert (closed.outputs != run.outputs[:1]).any()
+    assert run["lstm_0", "output"].any()
+    assert not closed["lstm_0", "output"].any()
 
 
 @pytest.mark.thorough
@@ -345,7 +350,7 @@ def test_rivals_run_beside_every_model(kind):
         found.forecast.origins,
         HORIZON,
         training=training,
-        window=WINDOW + model.preprocessor.dropped_rows,
+        window=model.rows_read,
         targets=targets,
         future_covariates=model.model.future_covariates,
     )
@@ -462,7 +467,11 @@ def test_backtest_without_refitting():
     alone = train(values[: found.origins[0]], NAMES, replace(settings, test=0.0))
     expected = alone.forecast(values, found.origins).point
     np.testing.assert_allclose(found.forecasts["model"], expected, rtol=1e-5)
-    fitted = {"training": alone.split.training.stop, "window": WINDOW, "future_covariates": 1}
+    fitted = {
+        "training": alone.split.training.stop,
+        "window": alone.rows_read,
+        "future_covariates": 1,
+    }
     mapped = forecasting.linear_map(
         alone.table(values), found.origins, HORIZON, targets=1, **fitted
     )
@@ -525,8 +534,9 @@ def test_damaged_folders(tmp_path):
         {"preprocessor": sound["preprocessor"] | {"scale": [-1.0] * 2}},
         {"preprocessor": sound["preprocessor"] | {"offset": [1.0]}},
         {"settings": sound["settings"] | {"preprocessing": PREPARED_OTHERWISE}},
-        {"noise": [[0.0]] * 4},
-        {"noise": [[-1.0]] * 3},
+        {"errors": {"paths": [[[0.0]] * 4], "independent": 1.0}},
+        {"errors": {"paths": [[[np.nan]] * 3], "independent": 1.0}},
+        {"errors": {}},
     ):
         description.write_text(json.dumps(sound | change))
         assert_not_written(tmp_path, "forecast.json")
@@ -613,6 +623,8 @@ VALUES = table()
         (lambda: Settings(window=0), ValueError, "window must be at least 1, got 0"),
         (lambda: Settings(season=-1), ValueError, "at least 1, got -1: give .auto., a number"),
         (lambda: Settings(season="weekly"), TypeError, "season must be .*: give .auto., a number"),
+        (lambda: Settings(linear_rows=0), ValueError, "linear_rows must be at least 1, got 0"),
+        (lambda: Settings(linear_rows="all"), TypeError, "linear_rows must be"),
         (lambda: Settings(stride="all"), ValueError, "stride must be a number of rows or 'auto'"),
         (lambda: Settings(seed=-1), ValueError, "seed must be at least 0"),
         (
@@ -692,7 +704,7 @@ VALUES = table()
         (
             lambda: train(np.where(VALUES > 100, np.nan, VALUES), NAMES, SMALL),
             ValueError,
-            "missing values, the first in row",
+            "missing values, the first in column 'load', row 0",
         ),
         (lambda: trained("plain").forecast(VALUES, [5]), ValueError, "origins holds row 5, but a"),
         (lambda: trained("plain").forecast(VALUES, [161]), ValueError, "origins holds row 161"),
@@ -730,19 +742,19 @@ VALUES = table()
             "future holds NaN or infinity: all of its values must be known",
         ),
         (
-            lambda: trained("plain").forecast(VALUES, [50], samples=5),
+            lambda: without_errors(trained("plain")).forecast(VALUES, [50], samples=5),
             ValueError,
-            "samples need dropout: train with dropout",
+            "samples need errors in rows that were not trained on, or dropout: train an LSTM alone",
         ),
         (
-            lambda: trained("plain").forecast(VALUES, [50]).interval(),
+            lambda: without_errors(trained("plain")).forecast(VALUES, [50]).interval(),
             ValueError,
-            "a point forecast has no interval: train with quantiles",
+            "this forecast has no interval: the LSTM forecasts alone, and its errors .* validation",
         ),
         (
             lambda: trained("quantiles").forecast(VALUES, [50]).interval(0.5),
             ValueError,
-            r"interval of 50% lies between the quantiles 0.25 and 0.75, but .* \(0.1, 0.5, 0.9\)",
+            "interval of 50% lies between the quantiles 0.25 and 0.75, but .* has 0.1, 0.5, 0.9: ",
         ),
         (
             lambda: trained("plain").evaluate(VALUES[:-1]),

@@ -1,6 +1,5 @@
 """Inputs and results that applications rarely meet."""
 
-import sys
 from dataclasses import replace
 
 import jax
@@ -13,7 +12,7 @@ from lstmcore import anomalies, forecasting, series
 from lstmcore.apps.anomalies import OnlineDetector, report
 from lstmcore.apps.anomalies.detection import DetectionResult
 from lstmcore.apps.forecasting.evaluation import scores_of
-from lstmcore.apps.report import page, series_data
+from lstmcore.apps.report import series_data
 from lstmcore.apps.translation import Translator, read_pairs
 from lstmcore.io.tensors import read_tensors, write_tensors
 
@@ -109,15 +108,11 @@ def test_a_report_of_many_columns_rows_and_events(monkeypatch):
         f"The 100 most anomalous; {len(found) - 100} more are in events.csv",
     ):
         assert sentence in html
+    _, caption = report.series_figure(data, values)  # as of several series, which have no gates
+    assert "in full around the most anomalous events; all rows are in scores.csv" in caption
+    assert "gates" not in caption
 
 
 def test_a_panel_without_a_number_has_no_limits():
     curve = series_data.Curve("load", np.arange(3), np.full(3, np.nan), "#000000")
     assert series_data.limits(series_data.Panel("load", [curve]), 0, 3) is None
-
-
-def test_a_report_without_plotly(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "plotly.offline", None)
-    with pytest.raises(ImportError, match="a report needs the package plotly: pip install plotly"):
-        page.write(tmp_path / "report.html", "title", [])
-    assert not list(tmp_path.iterdir())

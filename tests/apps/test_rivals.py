@@ -141,7 +141,7 @@ def test_of_many_windows_some_are_drawn_over_all_phases(monkeypatch):
     values = seasonal(rows=3000, season=24)
     origins = np.arange(2000, 2900)
     whole = forecasting.linear_map(values, origins, 4, training=2000, window=30)
-    monkeypatch.setattr("lstmcore.apps.forecasting.rivals.MOST_WINDOWS", 150)
+    monkeypatch.setattr("lstmcore.apps.forecasting.linear.MOST_NUMBERS", 150 * 30)
     some = forecasting.linear_map(values, origins, 4, training=2000, window=30)
     truth = values[origins[:, None] + np.arange(4)]
     assert forecasting.mae(truth, some)[0] < 1.5 * forecasting.mae(truth, whole)[0]
@@ -166,7 +166,7 @@ def test_it_is_the_forecast_of_statsmodels(season, origin):
     fitted = ExponentialSmoothing(
         (column[:TRAINING] - column[:TRAINING].mean()) / column[:TRAINING].std(),
         trend="add", damped_trend=True, initialization_method="heuristic", **seasons,
-    ).fit(use_brute=False)  # fmt: skip
+    ).fit()  # fmt: skip
     scaled = (column[:origin] - column[:TRAINING].mean()) / column[:TRAINING].std()
     known = {"initial_seasonal": fitted.params["initial_seasons"]} if season else {}
     parts = ("level", "trend", "seasonal") if season else ("level", "trend")

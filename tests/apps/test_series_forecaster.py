@@ -44,8 +44,8 @@ def test_forecasts_are_those_of_the_application(forecaster):
 
 def test_the_score_is_the_skill_against_persistence(forecaster):
     """From the forecasts one by one; each reads the rows before it alone."""
-    test = X[120:]
-    origins = range(6, len(test) - 1)
+    test, first = X[100:], forecaster.trained_.settings.rows_read
+    origins = range(first, len(test) - 1)
     model = np.stack([forecaster.predict(test[:origin]) for origin in origins])
     last = np.stack([test[[origin - 1, origin - 1]] for origin in origins])
     truth = np.stack([test[origin : origin + 2] for origin in origins])
@@ -150,16 +150,17 @@ def test_errors_of_fit(params, given, error, message):
 def test_errors_of_predict_and_score(forecaster):
     with pytest.raises(ValueError, match="X has 1 features, but SeriesForecaster is expecting 2"):
         forecaster.predict(LOAD)
+    rows = forecaster.trained_.settings.rows_read
     with pytest.raises(
         ValueError,
-        match=r"X has 5 samples, but a forecast by windows of 6 needs at least 6 .*: pass more ro",
+        match=f"X has 5 samples, but a forecast from {rows} rows needs at least {rows} .*: pass mo",
     ):
         forecaster.predict(X[:5])
     with pytest.raises(
         ValueError,
-        match=r"X has 7 samples, but a forecast by windows of 6 and its comparison with the 2 "
-        r"after it needs at least 8 .*, such as larger folds",
+        match=f"X has 7 samples, but a forecast from {rows} rows and its comparison with the 2 "
+        f"after it needs at least {rows + 2} .*, such as larger folds",
     ):
         forecaster.score(X[:7])
     with pytest.raises(ValueError, match="X has no target that changes, so there is no skill"):
-        forecaster.score(np.ones((20, 2)))
+        forecaster.score(np.ones((rows + 14, 2)))

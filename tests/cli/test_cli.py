@@ -241,15 +241,16 @@ def test_missing_values_and_differences(mode, table, tmp_path):
 def test_rows_that_are_left_out_are_refused_unless_said_otherwise(table, tmp_path):
     table.write_text(GAPPY.replace(",,", ",2,"))
     run = call("fit", table, *SMALL, "--time", "when", "-o", tmp_path / "run")
-    assert_refused(
-        run, "leaves out 1 row in time .the first before 13., .* one every 1: .* --missing forward"
-    )
+    assert_refused(run, "has no row at 12, though rows are 1 apart: .* --missing forward")
 
 
 @pytest.mark.parametrize(
     ("dates", "message"),
     [
-        (["2026-01-01", "2026-01-03", "2026-01-02"], "comes before 2026-01-03, .*: sort the rows"),
+        (
+            ["2026-01-01", "2026-01-03", "2026-01-02"],
+            "comes before 2026-01-03, .*: --sort sorts the rows",
+        ),
         (["2026-01-01", "2026-01-02", "2026-01-02"], "has the same time as the row before"),
     ],
 )
@@ -272,7 +273,13 @@ MISTAKES = {
     "no such file [/b]": (["[/b].csv"], r"[Nn]o (such )?file.*\[/b\].csv"),
     "window too long": (["--window", 8], "window of 8 rows does not fit into 7 rows"),
     "window 0": (["--window", 0], "window must be at least 1, got 0"),
-    "window a word": (["--window", "x"], "'--window'.* valid integer"),
+    "learning rate a word": (["--learning-rate", "x"], "rate': 'x' is not a number"),
+    "a list cut by spaces": (
+        ["a.csv", "--units", 4, 2],
+        "unexpected argument '2': write commas, not spaces, .* --units 4,2",
+    ),
+    "two tables": (["a.csv", "b.csv"], "unexpected argument 'b.csv'"),
+    "window a word": (["--window", "x"], "'--window': 'x' is not a whole number"),
     "no horizon": (["--mode", "prediction", "--horizon", 0], "horizon must be at least 1"),
     "no horizon, composite": (
         ["--mode", "composite", "--horizon", 0],

@@ -12,17 +12,19 @@ from command import Run, call
 from interrupted import interrupt
 from matplotlib import pyplot
 from matplotlib.figure import Figure
+from report_page import figures_in, lines_of
 
 import lstmcore as lc
 from lstmcore.apps.anomalies import metrics, report
-from lstmcore.apps.anomalies.report import summary
+from lstmcore.apps.anomalies.verdict import summary
 from lstmcore.io.staging import CHECKPOINT, staging_of
 from lstmcore.series import Preprocessing
+from lstmcore.study.plots import style
 
 FILES = {
     "model.safetensors", "errors.safetensors", "detector.json", "settings.json", "history.csv",
     "scores.csv", "events.csv", "rivals.csv", "anomalies.png", "loss.png", "report.html",
-    "checkpoint.safetensors", "manifest.json",
+    "checkpoint.safetensors", "last_rows.safetensors", "manifest.json",
 }  # fmt: skip
 
 QUICK = ("--window", 4, "--units", 2, "--epochs", 2, "--batch-size", 512)
@@ -232,11 +234,47 @@ def test_names_are_not_taken_for_html(found):
     assert "<i>" not in words
 
 
+def test_the_row_that_sets_the_threshold_is_marked_and_linked(found, detector):
+    text = (found.folder / "report.html").read_text(encoding="utf-8")
+    row = lc.anomalies.detect(detector, values()).set_by.row
+    assert re.search(r'of the training part: without it .{,99} <a href="#threshold-row">', text)
+    assert text.count(' id="threshold-row"') == 1
+    figure = figures_in(found.folder / "report.html")[0]
+    assert mark_of(figure) == days()[row]
+    first, last = figure["views"][1]["ranges"]["xaxis"]
+    assert first <= days()[row] <= last
+    assert lines_of(figure, "y3")["score"]["line"]["color"] == style.SCORE
+
+
+def mark_of(figure):
+    """Return the day that is marked as the one that sets the threshold."""
+    (entry,) = (e for e in figure["legend"] if e["name"] == "the row that sets the threshold")
+    (shape,) = entry["shapes"]
+    return figure["layout"]["shapes"][shape]["x0"][:10]
+
+
+def test_the_row_of_a_table_of_its_own_is_shown_there(table, tmp_path):
+    normal = tmp_path / "normal.csv"
+    normal.write_text(lines(values(1, None)))
+    run = call("anomalies", table, "--train", normal, *SMALL, "-o", tmp_path / "run")
+    detector = lc.anomalies.Detector.load(run.folder)
+    result = lc.anomalies.detect(detector, values())
+    text = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert "<h2>The training row behind the threshold</h2>" in text
+    assert text.count('"#threshold-row"') == text.count(' id="threshold-row"') == 1
+    first, second, *_ = figures_in(run.folder / "report.html")
+    assert not any("threshold" in entry["name"] for entry in first["legend"])
+    assert mark_of(second) == days()[result.set_by.row]
+    drawn = lines_of(second, "y3")["score"]["y"]
+    scores = result.score(detector.training_errors)
+    np.testing.assert_allclose(np.array(drawn, float), scores, rtol=1e-6)
+
+
 def test_the_page_draws_in_a_browser_without_a_network(browser, found):
     opened = open_file(browser, found.folder / "report.html", ".main-svg")
     titles = opened.locator(".annotation-text").all_text_contents()
     assert titles[:3] == [*NAMES, "score and threshold"]
-    assert titles[3].startswith("simple methods")
+    assert titles[3] == "simple methods, raised in their events"
     legend = opened.locator(".legend").first.text_content()
     words = ("data", "model", "score", "detected", "labelled", "robust z-score")
     assert all(word in legend for word in words)
@@ -531,7 +569,7 @@ TABLES = {
     "empty": ("", "table.csv is empty"),
     "header alone": ("date,load\n", "has column names but no rows"),
     "one row": (lines(values()[:1]), "has 1 row, too few for --window 4"),
-    "eight rows": (lines(values()[:8]), "values has 4 rows, of which 4 are for validation"),
+    "eight rows": (lines(values()[:8]), "values has 4 rows, but training needs at least"),
     "no value at first": (with_cell(0, ""), "'load': no value in the first 1 row, and none before"),
     "infinity": (with_cell(40, "inf"), "line 42, column 'load': inf is not finite"),
     "a word": (with_cell(40, "word"), "line 42, column 'load': 'word' is not a number"),
@@ -544,10 +582,10 @@ TABLES = {
         lines(values(), labels=[*days()[:40], days()[39], *days()[41:]]),
         "line 42, column 'date': 2024-02-09 has the same time .* --duplicates mean",
     ),
-    "unsorted": (lines(values(), labels=days()[::-1]), "sort the rows by time"),
+    "unsorted": (lines(values(), labels=days()[::-1]), "--sort sorts the rows by time"),
     "irregular": (
         lines(values(), labels=[*days()[:40], "2024-02-10T05:00", *days()[41:]]),
-        "but most rows are 1 day apart",
+        "but rows are usually 1 day apart",
     ),
 }
 OPTIONS = {
@@ -560,7 +598,7 @@ OPTIONS = {
     "fraction": (["--train-fraction", 0], "--train-fraction must be above 0 and at most 1, got 0"),
     "small fraction": (
         ["--train-fraction", 0.01],
-        "values has 2 rows, of which 4 are for validation",
+        "values has 2 rows, but training needs at least",
     ),
     "window": (["--window", 500], "has 200 rows, too few for --window 500"),
     "horizon": (["--horizon", 0], "horizon must be at least 1, got 0"),
@@ -572,6 +610,14 @@ OPTIONS = {
     "level": (["--threshold", "quantile", "--level", 2], "level must be between 0 and 1, got 2"),
     "gaussian": (["--threshold", "gaussian"], "a gaussian threshold needs .* 'mahalanobis'"),
     "peaks": (["--threshold", "peaks"], "peaks needs at least 500 rows .* there are 100"),
+    "two ways to say which rows": (
+        ["--train", "normal.csv", "--train-fraction", 0.1],
+        "--train and --train-fraction both say which rows to train on",
+    ),
+    "three ways": (
+        ["--train", "normal.csv", "--train-fraction", 0.1, "--train-until", 50],
+        "--train, --train-fraction and --train-until all say which rows",
+    ),
     "no such column": (["--columns", "wind"], "has no column 'wind'"),
     "no such labels": (["--labels", "wind"], "has no column 'wind'"),
     "labels of words": (["--labels", "date"], "column 'date': '2024-01-01' is not a number"),
@@ -611,7 +657,7 @@ def test_bad_options(options, message, table, tmp_path):
             lines(values(), ("a", "b")),
             "normal.csv has no column 'load': its columns are date, a, b",
         ),
-        (lines(values()[:3]), "values has 3 rows, of which 4 are for validation"),
+        (lines(values()[:3]), "values has 3 rows, but training needs at least"),
         (None, "there is no file .*normal.csv"),
         (with_cell(0, ""), "normal.csv, column 'load': no value in the first 1 row"),
     ],

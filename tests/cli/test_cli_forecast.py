@@ -1,5 +1,6 @@
 """`lstmcore forecast`: what it leaves is what Python gives, and mistakes cost a sentence each."""
 
+import html
 import json
 import re
 import signal
@@ -9,13 +10,17 @@ import numpy as np
 import pytest
 from browsing import assert_sound, open_file
 from command import Run, call
+from hypothesis import given
+from hypothesis import strategies as st
 from interrupted import interrupt
 from matplotlib import pyplot
+from report_page import figures_in, lines_of
 
 import lstmcore as lc
 from lstmcore import reference
-from lstmcore.apps.forecasting import report
-from lstmcore.apps.forecasting.report import summary
+from lstmcore.apps.forecasting import report, rivals
+from lstmcore.apps.forecasting.comparison import Comparison
+from lstmcore.apps.forecasting.verdict import shortcomings, summary
 from lstmcore.io.staging import CHECKPOINT, staging_of
 from lstmcore.series import Preprocessing
 
@@ -99,7 +104,7 @@ def test_it_is_what_python_trains(made, trained):
         quantiles=(0.1, 0.5, 0.9), preprocessing=Preprocessing("forward"),
     )  # fmt: skip
     again = lc.forecasting.train(values(), NAMES, settings)
-    assert trained.settings == settings
+    assert trained.settings == again.settings
     assert jax.tree.all(jax.tree.map(np.array_equal, trained.params, again.params))
     np.testing.assert_allclose(made.column("history.csv", "loss")[:, 0], again.history["loss"])
     folds = lc.forecasting.backtest(values(), NAMES, settings, 2)
@@ -147,9 +152,10 @@ def test_the_settings_tell_how_it_was_made(made):
     assert told["source"].endswith('my "<i>table\'s", é.csv')
 
 
-def test_the_model_runs_without_jax(made):
+def test_the_model_runs_without_jax(made, trained):
     apply, params = reference.load(made.folder / "model.safetensors")
-    assert apply(params, np.zeros((1, 4, 2), np.float32))[0].shape == (1, 2, 2, 3)
+    past = np.zeros((1, trained.settings.rows_read, 2), np.float32)
+    assert apply(params, past)[0].shape == (1, 2, 2, 3)
 
 
 def test_the_figures_show_something(made):
@@ -168,8 +174,9 @@ def test_the_terminal_and_the_page_say_the_same(made, trained):
         assert " ".join(sentence.split()) in made.text
         assert sentence.replace("<b>", "&lt;b&gt;").replace("</b>", "&lt;/b&gt;") in words
     assert words.count('<tr><td class="word">load</td>') == 10  # errors, and those of the folds
-    for heading in ("The forecast", "How good it is", "Backtest", "Lag check", "The gates"):
-        assert f"<h2>{heading}</h2>" in words
+    headings = re.findall("<h2>(.*?)</h2>", words)
+    assert headings == ["How good it is", "The forecast", "The data", "Backtest",
+                        "How to read the errors", "Lag check", "The gates"]  # fmt: skip
     assert "160 rows of load, &lt;b&gt;t$^&lt;/b&gt;, one every day" in words
 
 
@@ -180,13 +187,63 @@ def test_names_are_not_taken_for_html(made):
     assert "<i>" not in words
 
 
+def test_the_page_has_every_row_of_the_test_part_and_the_lines_of_all_rivals(made, trained):
+    found = trained.evaluate(values())
+    figure = figures_in(made.folder / "report.html")[0]
+    shown = {entry["name"]: entry["shown"] for entry in figure["legend"]}
+    assert [view["name"] for view in figure["views"]] == ["the test part", "all rows"]
+    for place in range(2):
+        lines = lines_of(figure, ("y", "y2")[place])
+        for name, points in (
+            ("forecast in the test part", found.forecast.point),
+            *found.baselines.items(),
+        ):
+            assert [x[:10] for x in lines[name]["x"]] == days()[128:]
+            np.testing.assert_allclose(lines[name]["y"], points[::2, :, place].ravel(), rtol=1e-6)
+        assert shown[found.comparisons[NAMES[place]].rival]
+
+
+@given(st.integers(1, 30), st.integers(1, 9), st.integers(0, 99))
+def test_each_row_of_a_test_part_has_one_forecast_on_the_page(forecasts, horizon, first):
+    origins, empty = first + np.arange(forecasts), np.zeros((forecasts, horizon, 1))
+    forecast = lc.forecasting.Forecast(origins, ("load",), empty)
+    found = lc.forecasting.Evaluation(empty, forecast, {}, {}, {}, {}, None, None, None)
+    numbers, steps = report.covering(found)
+    rows = np.arange(first, first + forecasts - 1 + horizon)
+    np.testing.assert_array_equal(origins[numbers] + steps, rows)
+
+
+def test_a_forecast_is_dimmed_where_its_verdict_is_bad(made, trained):
+    bad = shortcomings(trained.evaluate(values()))
+    assert bad  # two epochs make no forecaster
+    figure, words = figures_in(made.folder / "report.html")[0], words_of(made)
+    for place, name in enumerate(NAMES):
+        lines = lines_of(figure, ("y", "y2")[place])
+        for line in ("forecast in the test part", "forecast"):
+            assert (lines[line]["opacity"] < 1) == (name in bad)
+        assert lines["data"]["opacity"] == 1
+        assert (f"{html.escape(name)} {bad.get(name)}" in words) == (name in bad)
+    assert "Forecasts that are no better than a simple one are dimmed: " in words
+
+
+def test_a_forecast_that_beats_its_rivals_is_not_dimmed(trained):
+    found = trained.evaluate(values())
+    better = Comparison(1.0, rivals.NAIVE, 2.0, 4, 0.001, 30)
+    good = found._replace(comparisons=dict.fromkeys(NAMES, better), lag=dict.fromkeys(NAMES, ()))
+    assert shortcomings(good) == {}
+    worse = better._replace(error=3.0)
+    assert shortcomings(good._replace(comparisons={"load": worse})) == {
+        "load": "is worse than the last value repeated"
+    }
+    few = better._replace(p_value=np.nan)
+    assert shortcomings(good._replace(comparisons={"load": few})) == {}
+
+
 def test_the_page_draws_in_a_browser_without_a_network(browser, made):
     opened = open_file(browser, made.folder / "report.html", ".main-svg")
     assert opened.locator(".gtitle, .annotation-text").all_text_contents()[:2] == list(NAMES)
     assert opened.locator(".scatterlayer .trace").count() >= 6
-    first, last = opened.evaluate(
-        "document.querySelector('.plotly-graph-div')._fullLayout.xaxis.range"
-    )
+    first, last = opened.evaluate("document.querySelector('.plot')._fullLayout.xaxis.range")
     assert (first[:10], last[:10]) == (days()[126], days(1, "2024-06-10")[0])
     assert_sound(opened)
 
@@ -197,6 +254,7 @@ HANDLED = {
     "recursive": ["--mode", "recursive"],
     "dropout": ["--dropout", 0.2],
     "dropout and quantiles": ["--dropout", 0.2, "--quantiles"],
+    "ensemble": ["--ensemble", 2, "--no-linear"],
     "differences": ["--difference", "1"],
     "one target, no validation part": ["--targets", "load", "--validation", 0],
 }
@@ -211,13 +269,13 @@ def test_options(options, table, tmp_path):
     trained = lc.forecasting.Trained.load(run.folder)
     targets = trained.targets
     assert targets == (("load",) if "--targets" in options else NAMES)
-    ends = ["low", "high"] if "--dropout" in options else []
-    told = trained.forecast(values(), samples=100 if options[-1] == 0.2 else 0)
-    numbers = floats(run, "forecast.csv", "forecast", *ends)
-    expected = [told.point, *(told.interval() if ends else ())]
+    drops = options[-1] == 0.2 and trained.uses_lstm
+    told = trained.forecast(values(), samples=100 if drops else 0)
+    numbers = floats(run, "forecast.csv", "forecast", "low", "high")
+    expected = [told.point, *told.interval()]
     expected = np.stack([each[0].ravel() for each in expected], -1)
     np.testing.assert_allclose(numbers, expected, rtol=1e-5, atol=1e-6)
-    assert ("interval of 80%" in run.text) == bool(ends)
+    assert "interval of 80%" in run.text
 
 
 @pytest.mark.usefixtures("no_training", "plain_report")
@@ -256,6 +314,40 @@ def test_columns_that_are_not_known_ahead_leave_no_forecast(table, tmp_path):
     assert "plan must be known for the 2 rows after it, and 1 are there" in run.text
     assert not {"forecast.csv", "forecast.png"} & run.files()
     assert "<h2>The gates</h2>" in words_of(run)
+
+
+@pytest.mark.usefixtures("no_training")
+def test_columns_that_are_known_for_longer_than_the_horizon(table, tmp_path):
+    whole = values()
+    whole[-5:, 0] = np.nan
+    table.write_text(lines(whole, ("load", "plan")))
+    run = call("forecast", table, *SMALL, "--future-covariates", "plan", "-o", tmp_path / "run")
+    said = "plan is known for 5 rows after the last, of which the first 2 are forecast (--horizon)"
+    assert said in " ".join(run.text.split())
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_column_of_zeros_and_ones_may_be_known_in_advance(table, tmp_path):
+    whole = values()
+    whole[:, 1] = np.arange(len(whole)) % 7 == 0
+    table.write_text(lines(whole, ("load", "holiday")))
+    run = call("forecast", table, *SMALL, "-o", tmp_path / "run")
+    said = " ".join(run.text.split())
+    assert "holiday holds 0 and 1 alone and is forecast as well: if known in advance" in said
+
+
+@pytest.mark.usefixtures("no_training")
+def test_without_a_test_part_there_are_a_forecast_and_no_errors(table, tmp_path):
+    table.write_text(lines(values()))
+    run = call("forecast", table, *SMALL, "--test", 0, "-o", tmp_path / "run")
+    assert run.exit_code == 0, run.text
+    assert (
+        "trained on the 136 rows up to 2024-05-15; validated on those up to 2024-06-08" in run.text
+    )
+    assert "without a test part, how good the forecast is remains unknown" in run.text
+    assert "forecast.csv" in run.files()
+    assert not {"errors.csv", "test.csv", "lag_check.png"} & run.files()
+    assert "<h2>The forecast</h2>" in words_of(run)
 
 
 # Tables that are not as one wishes.
@@ -371,7 +463,7 @@ TABLES = {
     "unsorted": (with_labels(swap), "line 43, column 'date': .* comes before .* --sort"),
     "irregular": (
         with_labels(lambda labels: labels.__setitem__(40, "2024-02-10T05:00")),
-        "but most rows are 1 day apart",
+        "but rows are usually 1 day apart",
     ),
 }
 OPTIONS = {
@@ -381,7 +473,6 @@ OPTIONS = {
     "difference": (["--difference", "0"], "difference must be at least 1"),
     "horizon 0": (["--horizon", 0], "horizon must be at least 1, got 0"),
     "horizon": (["--horizon", 20, "--test", 0.1], "the test part has 16 rows, but --horizon is 20"),
-    "no test part": (["--test", 0], "the test part has 0 rows"),
     "window": (["--window", 500], "one window of 500 rows and a horizon of 2 need 502"),
     "season": (["--season", 500], "season is 500 rows, but the training part has 112: use a"),
     "folds": (["--folds", 100], "100 forecasts of 2 rows after at least 6 rows need 206 rows"),
@@ -472,3 +563,37 @@ def test_a_failure_after_training_tells_where_the_training_is(table, tmp_path, m
     run = call("forecast", table, *SMALL, "--resume", "-o", tmp_path / "run")
     assert run.exit_code == 0, run.text
     assert json.loads((run.folder / "forecast.json").read_text())["columns"] == list(NAMES)
+
+
+def hourly(rows=24 * 21, seed=0):
+    """A day that the window of a small model does not hold, with its times."""
+    pattern = np.random.default_rng(9).normal(size=24)
+    noise = np.random.default_rng(seed).normal(size=rows)
+    load = np.tile(pattern, rows // 24 + 1)[:rows] * 5 + 0.3 * noise
+    hours = np.datetime64("2024-01-01T00:00") + np.arange(rows).astype("m8[h]")
+    times = [text.replace("T", " ") for text in hours.astype(str).tolist()]
+    return lines(load[:, None].round(3), ["load"], times), load
+
+
+def test_the_calendar_of_the_rows_is_read(tmp_path):
+    """It is said so; a saved model reads it of another table, and needs its times."""
+    path, other, bare = (tmp_path / name for name in ("a.csv", "b.csv", "bare.csv"))
+    text, _ = hourly()
+    path.write_text(text)
+    run = call("forecast", path, *SMALL, "--season", 0, "--output", tmp_path / "run")
+    assert run.exit_code == 0, run.text
+    assert "the calendar, from the times of the rows, is read" in " ".join(run.text.split())
+    trained = lc.forecasting.Trained.load(tmp_path / "run")
+    assert trained.cycles
+    longer, truth = hourly(24 * 21 + 2)
+    next_rows = np.loadtxt(tmp_path / "run" / "forecast.csv", delimiter=",", skiprows=1, usecols=2)
+    by_python = trained.forecast(lc.series.read_csv(path)).point[0, :, 0]
+    np.testing.assert_allclose(next_rows, by_python, rtol=1e-5)
+    other.write_text("".join(longer.splitlines(keepends=True)[:1] + longer.splitlines(True)[30:]))
+    again = call("forecast", other, "--model", tmp_path / "run", "--output", tmp_path / "again")
+    assert again.exit_code == 0, again.text
+    bare.write_text("load\n" + "".join(f"{value}\n" for value in truth))
+    refused = call("forecast", bare, "--model", tmp_path / "run", "--output", tmp_path / "no")
+    assert refused.exit_code == 1
+    text = " ".join(refused.text.split())
+    assert "has no times, but the model reads the time of the week" in text

@@ -19,7 +19,7 @@ PAIRS = "".join(f"{a} {b}\t{b} {a}\n" for a in ("one", "two", "three") for b in 
 SMALL = ("--units", 2, "--epochs", 1)
 COMMANDS = {
     "fit": (("fit", "t.csv", *SMALL, "--window", 4), True),
-    "forecast": (("forecast", "t.csv", *SMALL, "--window", 4, "--horizon", 2), True),
+    "forecast": (("forecast", "t.csv", *SMALL, "--window", 4, "--no-linear"), True),
     "anomalies": (("anomalies", "t.csv", *SMALL, "--window", 4), True),
     "translate": (("translate", "train", "p.tsv", *SMALL, "--embedding", 2), False),
 }

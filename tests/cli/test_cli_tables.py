@@ -33,7 +33,7 @@ def test_options_reach_the_table_and_are_stored(german, tmp_path):
     run = call("fit", german, *SMALL, *OPTIONS, "-o", tmp_path / "run")
     assert run.exit_code == 0, run.text
     assert "14 rows of Last, one every day" in run.text
-    assert "read with ; between cells, decimal commas, times as day.month.year" in run.text
+    assert "cells separated by semicolons, decimal commas, times as day.month.year" in run.text
     assert "read as Windows-1252" in run.text
     assert run.settings()["reading"] == {"series": "Süd", "day_first": True, "time": "Datum"}
     assert {row["Last"] for row in run.rows("output.csv")} == {f"1{n}.5" for n in range(5)}
@@ -106,3 +106,89 @@ def test_labels_may_be_words(tmp_path):
     assert run.exit_code == 1
     assert "state holds text: say which value marks a row, such as --labels 'state=bad'" in run.text
     assert series.read_csv(table, also=["state=bad"]).values[:, 1].sum() == 1
+
+
+def late(tmp_path):
+    path = tmp_path / "late.csv"
+    hours = [f"2024-01-{day:02} {hour:02}:00" for day in range(1, 5) for hour in range(24)]
+    path.write_text(
+        "when,load,temp\n"
+        + "".join(f"{w},{'' if n < 24 else n % 7},{n % 5}\n" for n, w in enumerate(hours))
+    )
+    return path
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_table_is_begun_where_the_message_says(tmp_path):
+    path, out = late(tmp_path), tmp_path / "run"
+    small = ("--window", "3", "--horizon", "2", "--epochs", "1", "--units", "2")
+    run = call("forecast", path, *small, "-o", out)
+    assert run.exit_code == 1
+    assert (
+        "column 'load': no value in the first 24 rows, and none before to fill them with: begin "
+        "after them with --since '2024-01-02 00:00', leave out the column, or use --missing mean"
+    ) in run.text
+    run = call("forecast", path, *small, "--since", "2024-01-02 00:00", "-o", out)
+    assert run.exit_code == 0, run.text
+    assert "72 rows of load, temp, one every hour" in run.text
+    assert "96 rows cut to 72 by --since 2024-01-02 00:00" in run.text
+    again = call("forecast", "--model", out, path, "--missing", "mean", "-o", tmp_path / "again")
+    assert again.exit_code == 1  # of another table, all rows are read
+    again = call("forecast", "--model", out, path, "--since", "24", "-o", tmp_path / "again")
+    assert again.exit_code == 0, again.text
+
+
+@pytest.mark.usefixtures("no_training")
+def test_rows_that_the_times_skip_are_named_by_their_times(tmp_path):
+    path = late(tmp_path)
+    text = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(text[:1] + text[25:40] + text[42:]))
+    run = call("forecast", path, "--window", "3", "--horizon", "2", "--epochs", "1", "--units",
+               "2", "-o", tmp_path / "run")  # fmt: skip
+    assert run.exit_code == 0, run.text
+    assert "the times skip 2 rows, which are added as missing: 2024-01-02 15:00 and 1 more" in (
+        run.text
+    )
+    assert "load: 2 of 72 values missing (2.8%), the first at 2024-01-02 15:00" in run.text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--targets", "laod"], "targets names 'laod' (did you mean 'load'?) but the columns are"),
+        (["--columns", "Temp"], "has no column 'Temp' (did you mean 'temp'?): its columns are"),
+        (["--columns", "when2,load"], "has no column 'when2' (did you mean 'when'?)"),
+        (["--columns", "price"], "has no column 'price': its columns are when, load, temp"),
+    ],
+)
+def test_a_name_that_nearly_exists_is_asked_about(options, message, tmp_path):
+    run = call("forecast", late(tmp_path), "--since", "24", *options, "-o", tmp_path / "run")
+    assert run.exit_code == 1
+    assert message in run.text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--horizon", "twelve"], "Invalid value for '--horizon': 'twelve' is not a whole number"),
+        (["--horizon=twelve"], "Invalid value for '--horizon': 'twelve' is not a whole number"),
+        (["--learning-rate", "fast"], "'--learning-rate': 'fast' is not a number"),
+        (["--missing", "3"], "'--missing': '3' is not one of 'refuse', 'forward', 'mean'"),
+        (["--columns", "load", "temp"], "commas, not spaces, between values: --columns load,temp"),
+        (["--time", "when", "load"], "commas, not spaces, between values: --time when,load"),
+    ],
+)
+def test_mistyped_options_are_answered_in_plain_words(options, message, tmp_path):
+    run = call("forecast", late(tmp_path), *options, "-o", tmp_path / "run")
+    assert run.exit_code == 2
+    assert message in re.sub(r"[\s│]+", " ", run.text)
+    assert "Value error" not in run.text
+    assert "Input should be" not in run.text
+
+
+def test_a_word_among_numbers_names_the_option_that_reads_it(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("year,x\n2020,1\n2021,n.v.\n2022,3\n")
+    run = call("forecast", path, "-o", tmp_path / "run")
+    assert "or take it for a missing value with --na n.v." in run.text
+    assert series.read_csv(path, na=("n.v.",), missing=True).values.shape == (3, 1)

@@ -181,8 +181,8 @@ def test_weights_that_overflow_do_not_end_training(trained, capsys):
     """The losses may be finite all the same, and later epochs may find back."""
     params = jax.tree.map(lambda leaf: leaf * np.float32(np.nan), trained.translator.params)
     translator = replace(trained.translator, params=params)
-    progress = translation.Progress(1, {"loss": 1e30}, translator, trained.validation)
-    translation_progress.ProgressPrinter(translation.Settings(), None)(progress)
+    progress = translation.Progress(1, {"loss": 1e30}, translator, trained.validation, 20)
+    translation_progress.ProgressPrinter(None)(progress)
     assert "epoch  1/20  loss 1.000e+30  no finite logits" in capsys.readouterr().out
 
 
@@ -471,7 +471,8 @@ def test_help_explains_each_option():
 
 def test_what_scores_and_draws_is_loaded_when_it_is_needed():
     code = (
-        "import sys, lstmcore.cli; print([m for m in ('sacrebleu', 'plotly') if m in sys.modules])"
+        "import sys, lstmcore.cli\n"
+        "print([m for m in ('sacrebleu', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -23,7 +23,7 @@ def test_missing_values_of_many_columns_are_counted():
     data = table(values)
     preprocessor = Preprocessing(missing="forward").fit(values)
     sentences = reading.notes(data, None, preprocessor)
-    assert sentences[-1] == "3 more columns with missing values, filled likewise"
+    assert sentences[-1] == "3 more columns with missing values, filled in the same way"
 
 
 def test_columns_of_labels_are_pointed_out():

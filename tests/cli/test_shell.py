@@ -173,7 +173,7 @@ def test_extras_follow_the_commands():
     for command, (extra, needed) in NEEDED.items():
         assert {DISTRIBUTIONS.get(package, package) for package in needed} <= installed[extra]
         assert extra in (command.split()[0], "cli")
-    heavy = {"scikit-learn", "statsmodels", "plotly", "sacrebleu"}
+    heavy = {"scikit-learn", "statsmodels", "sacrebleu"}
     assert not installed["cli"] & heavy
     assert heavy < installed["all"]
     assert set().union(*(installed[extra] for extra, _ in NEEDED.values())) == installed["all"]
@@ -198,7 +198,7 @@ def test_a_missing_package_is_told_before_anything_is_read(command, package, mon
 
 def test_a_reader_that_leaves_and_no_extras_but_its_own(tmp_path):
     """As `lstmcore fit | head -1`: the run ends as it would have, without a word."""
-    code = without("sklearn", "statsmodels", "plotly", "sacrebleu", "keras")
+    code = without("sklearn", "statsmodels", "sacrebleu", "keras")
     folder = tmp_path / "run"
     arguments = ["fit", *SMALL, "-o", str(folder)]
     with subprocess.Popen(
@@ -258,7 +258,7 @@ def test_any_terminal_shows_the_help(environment):
 # Mistakes that no option can foresee.
 
 
-@pytest.mark.parametrize("option", ["--units", "--epochs", "--window", "--difference"])
+@pytest.mark.parametrize("option", ["--units", "--window", "--difference"])
 def test_a_number_too_large_for_any_machine(option, tmp_path):
     run = call("fit", option, 99999999999999999999, "-o", tmp_path / "run")
     assert run.exit_code == 2

@@ -83,7 +83,7 @@ WRONG = {
     "after the table": (["--test-from", "2025-01-01"], "2025-01-01 is after the rows of the table"),
     "before the table": (["--train-until", "2023-06"], "2023-06 is before the rows of the table"),
     "no time": (["--test-from", "noon"], "'noon' is neither a time as in the table, such as 2024"),
-    "no row": (["--test-from", 240], "after the last of 240 rows, which are counted from 0"),
+    "no row": (["--test-from", 240], "nor the number of one of 240 rows, counted from 0"),
     "nothing to train on": (["--test-from", 0], "--test-from 0 leaves none of 240 rows to train"),
     "nothing to test": (["--train-until", 239], "leaves none of 240 rows for the test part"),
     "too few before": (
@@ -111,12 +111,12 @@ def test_what_no_forecast_can_be_made_with(options, message, table):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--train-until", "2025"], "no time of the table, and as the number of a row it is after"),
+        (["--train-until", "2025"], "not a time of the table, nor the number of one of"),
         (
             ["--train-until", 9, "--train-fraction", 0.3],
-            "give --train-until alone, or leave it out",
+            "both say which rows to train on: give only one of them",
         ),
-        (["--train-until", 9, "--train", "load.csv"], "give --train-until alone, or leave it out"),
+        (["--train-until", 9, "--train", "load.csv"], "--train and --train-until both say which"),
         (["--train-until", 2], "values has 3 rows"),
     ],
 )

@@ -74,10 +74,10 @@ def test_forms_of_times(labels, given, text, expected):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("2025", "no time of the table, and as the number of a row it is after the last of 100"),
+        ("2025", "not a time of the table, nor the number of one of 100 rows"),
         ("2025-01-01", "--from 2025-01-01 is after the rows .* to 2024-02-03"),
         ("2023-12-31", "--from 2023-12-31 is before the rows of the table"),
-        ("100", "as the number of a row it is after the last of 100 rows, which are"),
+        ("100", "nor the number of one of 100 rows, counted from 0"),
         ("-1", "'-1' is neither a time as in the table, such as 2024-02-01T02:00, nor the number"),
         ("soon", "'soon' is neither a time as in the table"),
         ("2024-02-31", "is neither a time"),

@@ -76,7 +76,7 @@ def test_study_is_loaded_on_use_and_loads_no_extras():
     code = (
         "import sys, lstmcore as lc; lc.lstm; before = 'lstmcore.study' in sys.modules\n"
         "lc.study.run\n"
-        "extras = ['optax', 'matplotlib', 'plotly', 'pandas']\n"
+        "extras = ['optax', 'matplotlib', 'pandas']\n"
         "print(before, [name for name in extras if name in sys.modules])"
     )
     assert python(code) == "False []"

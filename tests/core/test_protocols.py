@@ -36,7 +36,7 @@ kinds = pytest.mark.parametrize("kind", KINDS, ids=[kind.__name__ for kind in KI
 
 # The keyword arguments of `apply` and `encode`, in the order in which each model takes some.
 OPTIONS = [
-    *("mask", "source_mask", "target_mask", "edits"),
+    *("mask", "source_mask", "target_mask", "edits", "calendar", "static", "series"),
     *("target", "states", "key", "sampling", "ops"),
 ]
 

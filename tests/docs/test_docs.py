@@ -5,6 +5,8 @@ import re
 import shlex
 import subprocess
 import sys
+from glob import glob
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -39,7 +41,8 @@ def run_shell_here(example) -> None:
     for line in re.split(r"\n|&&", example.parsed):
         command, *arguments = shlex.split(line) or [""]
         if command == "lstmcore":
-            run = call(*arguments)
+            files = [sorted(glob(each)) if "*" in each else [each] for each in arguments]
+            run = call(*chain.from_iterable(files))
             assert run.exit_code == 0, run.text
         else:
             subprocess.run(["bash", "-euo", "pipefail", "-c", line], check=True)

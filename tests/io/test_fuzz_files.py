@@ -214,13 +214,13 @@ def trained(number):
 def same_trained(one, other) -> bool:
     known = ("settings", "columns", "model", "split", "stride")
     return all(getattr(one, name) == getattr(other, name) for name in known) and same_trees(
-        *((t.params, t.noise, t.history, t.preprocessor.to_json()) for t in (one, other))
+        *((t.params, t.errors, t.history, t.preprocessor.to_json()) for t in (one, other))
     )
 
 
 def use_trained(loaded):
     assert loaded.model.features == len(loaded.columns) == loaded.preprocessor.features
-    assert loaded.noise.shape[0] == loaded.settings.horizon
+    assert loaded.errors.paths.shape[1] == loaded.settings.horizon
 
 
 @cache

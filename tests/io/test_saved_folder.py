@@ -16,6 +16,7 @@ import lstmcore as lc
 from lstmcore import anomalies, forecasting, series
 from lstmcore.apps import translation
 from lstmcore.apps.anomalies.training import build as detector_model
+from lstmcore.apps.forecasting.errors import Errors
 from lstmcore.apps.forecasting.settings import build as forecaster_model
 from lstmcore.io import manifest, staging
 from lstmcore.io.manifest import MANIFEST, MARKER
@@ -37,9 +38,10 @@ def saved(kind: str, seed: int):
     if kind == "Trained":
         settings = forecasting.Settings(window=3, horizon=2, units=2)
         model = forecaster_model(settings, ("a", "b"))
-        split, noise = series.split(20), np.zeros((2, 2))
+        split, errors = series.split(20), Errors.none(horizon=2, targets=2)
+        whole = params(model, seed)
         return forecasting.Trained(
-            settings, ("a", "b"), model, params(model, seed), preprocessor, history, split, 1, noise
+            settings, ("a", "b"), model, whole, preprocessor, history, split, 1, errors
         )
     if kind == "Detector":
         settings = anomalies.Settings(window=3, units=2)

@@ -1,5 +1,6 @@
 """The forecaster: against a plain loop and NumPy, its traces, noise, losses and errors."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -116,6 +117,27 @@ def test_a_linear_path_is_added_to_the_forecast_of_the_stack(model, rng):
     close(ours[0], expected)
     rows = [line.split()[:2] for line in str(lc.summary(model, timesteps=T)).splitlines()]
     assert rows[2:5] == [["lstm_0", "LSTM"], ["head", "Dense"], ["linear", "Dense"]]
+
+
+def test_lstm_rows_are_all_that_the_stack_reads(rng):
+    whole = lc.Forecaster(2, 3, H)
+    model = replace(whole, lstm_rows=2)
+    params, (x, _) = weights(model), sequences(model, rng)
+    mask = rng.random((B, T)) < 0.7
+    ours = model.apply(params, x, mask=mask)
+    jax.tree.map(close, ours, in_numpy(whole, params, x[:, -2:], mask=mask[:, -2:]))
+    np.testing.assert_array_equal(model.masks(x, mask=mask)["lstm_0"], mask[:, -2:])
+    both = replace(model, linear_rows=T)
+    forecast, traces = in_numpy(both, weights(both), x)
+    assert traces["lstm_0"].h.shape == (B, 2, 3)
+    first = x.copy()
+    first[:, 0] += 1  # which the linear path alone reads
+    other, same = in_numpy(both, weights(both), first)
+    jax.tree.map(np.testing.assert_array_equal, same, traces)
+    assert np.abs(other - forecast).min() > 0
+    assert "(None, 2, 3)" not in str(lc.summary(both, timesteps=T))  # the final state is read
+    deep = lc.Forecaster(2, (4, 3), H, linear_rows=T, lstm_rows=2)
+    assert "(None, 2, 4)" in str(lc.summary(deep, timesteps=T))
 
 
 @pytest.mark.parametrize(
@@ -354,6 +376,16 @@ def masked(model, mask):
             lambda: make(1, mode="recursive", linear_rows=2),
             ValueError,
             "mode='recursive' has no linear path: use mode='direct', or linear_rows=0",
+        ),
+        (
+            lambda: make(1, mode="recursive", lstm_rows=2),
+            ValueError,
+            "mode='recursive' reads all rows of x: use mode='direct', or lstm_rows=None",
+        ),
+        (
+            lambda: make(1, lstm_rows=0),
+            ValueError,
+            "lstm_rows must be at least 1, got 0",
         ),
         (
             lambda: make(1, linear_rows=-1),

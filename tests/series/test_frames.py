@@ -46,6 +46,7 @@ def numbers(frame) -> np.ndarray:
     return np.column_stack([np.asarray(frame[name]) for name in ("load", "temp")])
 
 
+WITH_INTERVALS = ["load", "load 0.1", "load 0.9", "temp", "temp 0.1", "temp 0.9"]
 DIFFERENCED = series.Preprocessing(difference=(1,)).fit(PANDAS)
 ROW_FOR_ROW = {
     "errors": lambda table: detector().errors(table),
@@ -173,7 +174,7 @@ def test_a_forecast_goes_on_where_the_table_ends():
     assert found["hour"].dtype == POLARS["hour"].dtype
     assert found["hour"].to_list() == after.to_pydatetime().tolist()
     np.testing.assert_array_equal(numbers(found), forecast.point[0])
-    assert trained().forecast(ARROW).to_frame().column_names == ["hour", "load", "temp"]
+    assert trained().forecast(ARROW).to_frame().column_names == ["hour", *WITH_INTERVALS]
     assert list(trained().forecast(VALUES).to_frame().index) == [ROWS, ROWS + 1, ROWS + 2]
     assert trained().forecast(VALUES).to_frame("polars")["row"].to_list() == [60, 61, 62]
     with pytest.raises(ValueError, match="library must be 'pandas', 'polars' or 'pyarrow', got 'x"):
@@ -182,7 +183,7 @@ def test_a_forecast_goes_on_where_the_table_ends():
 
 def test_several_forecasts_are_numbered_by_their_steps():
     found = trained().forecast(PANDAS, [30, 58]).to_frame()
-    assert list(found.columns) == ["step", "load", "temp"]
+    assert list(found.columns) == ["step", *WITH_INTERVALS]
     assert found["step"].tolist() == [1, 2, 3, 1, 2, 3]
     assert list(found.index[:3]) == list(HOURS[30:33])
     assert list(found.index[3:5]) == list(HOURS[58:])
@@ -193,7 +194,7 @@ def test_quantiles_and_samples_are_columns():
     quantiles = trained(quantiles=(0.1, 0.5, 0.9))
     forecast = quantiles.forecast(PANDAS)
     found = forecast.to_frame()
-    assert list(found.columns) == ["load", "load 0.1", "load 0.9", "temp", "temp 0.1", "temp 0.9"]
+    assert list(found.columns) == WITH_INTERVALS
     np.testing.assert_array_equal(found["temp 0.9"], forecast.quantiles[0, :, 1, 2])
     forecast = trained(dropout=0.2).forecast(PANDAS, samples=4)
     found = forecast.to_frame(level=0.5)
@@ -293,7 +294,7 @@ def at(*labels: str | None) -> pd.DataFrame:
         (
             at("2024-01-01 00:00", "2024-01-01 00:07", "2024-01-01 00:09"),
             series.IrregularTimesError,
-            r"is 7 minutes after 2024-01-01T00:00, but most rows are 2 minutes apart: resample",
+            r"is 7 minutes after 2024-01-01T00:00, but rows are usually 2 minutes apart: resample",
         ),
         (
             at("2024-01-01", None, "2024-01-03"),
@@ -376,12 +377,12 @@ def test_a_lazy_frame_holds_no_rows():
             use(POLARS.lazy())
 
 
-def test_a_table_of_a_file_is_not_a_frame():
-    table = series.Table(("load", "temp"), VALUES, list(range(ROWS)))
+def test_an_array_function_refuses_the_table_of_a_file():
+    table = series.Table(("load", "temp"), VALUES, range(ROWS))
     with pytest.raises(
         TypeError, match=r"series.Table, whose names would be lost here: pass .*values"
     ):
-        anomalies.train(table)
+        series.fit_scaler(table, "standard")
 
 
 def test_without_narwhals_it_says_what_to_install(monkeypatch):

@@ -38,10 +38,12 @@ def untrained():
         yield
 
 
+SETTINGS = forecasting.Settings(window=6, horizon=2, units=2, epochs=1, batch_size=64)
+
+
 @cache
 def trained():
-    settings = forecasting.Settings(window=6, horizon=2, units=2, epochs=1, batch_size=64)
-    return forecasting.train(FRAME, settings=settings)
+    return forecasting.train(FRAME, settings=SETTINGS)
 
 
 @cache
@@ -103,17 +105,16 @@ def test_a_table_gives_its_names_in_training(kind):
 
 
 def test_names_that_are_given_choose_the_order():
-    settings = trained().settings
-    found = forecasting.train(SWAPPED, ["load", "temp"], settings)
+    found = forecasting.train(SWAPPED, ["load", "temp"], SETTINGS)
     assert found.columns == ("load", "temp")
     np.testing.assert_array_equal(found.forecast(FRAME).point, trained().forecast(FRAME).point)
     with pytest.raises(ValueError, match="columns load, temp, but it also has wind"):
-        forecasting.train(EXTRA, ["load", "temp"], settings)
+        forecasting.train(EXTRA, ["load", "temp"], SETTINGS)
     with pytest.raises(ValueError, match="columns load, price, but it lacks price and also has te"):
-        forecasting.backtest(FRAME, ["load", "price"], settings)
-    plain = forecasting.train(FRAME.to_numpy(), settings=settings)
+        forecasting.backtest(FRAME, ["load", "price"], SETTINGS)
+    plain = forecasting.train(FRAME.to_numpy(), settings=SETTINGS)
     assert plain.columns == ("column_0", "column_1")
-    assert forecasting.train(LOAD, settings=settings).columns == ("column_0",)
+    assert forecasting.train(LOAD, settings=SETTINGS).columns == ("column_0",)
 
 
 def test_columns_known_in_advance_are_matched_by_name():

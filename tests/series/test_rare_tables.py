@@ -80,7 +80,7 @@ def test_points_between_thousands(read):
 def test_rows_at_the_ends_that_fill_no_interval_are_counted(read):
     rows = "".join(f"2024-01-{day:02},{day}\n" for day in range(1, 12))
     notes = read(f"time,a\n{rows}", resample="3d").notes
-    assert "2 rows left out at the ends, where no interval of 3d is filled" in notes
+    assert "2 rows left out at the ends, where they do not fill an interval of 3d" in notes
 
 
 def test_cells_may_end_in_any_white_space(read):
@@ -141,7 +141,7 @@ def test_columns_of_times_are_found(text, name, read):
         (
             "x,y,z,a\n2024,1,1,1\n2024,1,2,2\n",
             {"time": "x,y,z"},
-            "times are made up of a column of dates and one of times of day",
+            "name a column of dates and one of times of day",
         ),
     ],
 )
@@ -161,7 +161,7 @@ def test_text_in_no_common_encoding(content, read):
 
 def test_a_line_without_an_end(read, monkeypatch):
     monkeypatch.setattr(text_file, "LONGEST_RECORD", 1 << 20)
-    with pytest.raises(ValueError, match="has a line of more than 1 MiB: it is no table"):
+    with pytest.raises(ValueError, match="has a line of more than 1 MiB: it is not a table"):
         read("a,b\n" + "1" * (4 << 20))
 
 

@@ -66,7 +66,7 @@ def test_nines_among_other_values_are_values(cells, notes):
 def test_codes_are_pointed_out(name, cells, notes):
     text = table(f"date,{name},v", cells, PLAIN)
     assert notes(text) == (
-        f"{name} may hold codes, which measure nothing: --columns names what is to be learnt from"
+        f"{name} may hold codes, not measurements: --columns names the columns to learn from"
     )
     assert notes(text, [name, "v"]) == ""
     assert notes(table(f"date,{name},v", PLAIN, PLAIN)) == ""  # fractions are no codes
@@ -134,8 +134,7 @@ def test_a_table_without_numbers_says_what_to_do(cells, message, notes):
         ("$7.5", "'$7.5' is not a number: remove the currency sign"),
         ("($7.5)", "'($7.5)' is not a number: remove the currency sign and write a minus sign"),
         ("v", "column 'v': the line repeats the names of the columns; remove it"),
-        ("inf", "inf is not finite; fill in or remove it first, or have it taken as a missing "
-                "value with --na=inf"),
+        ("inf", "inf is not finite: correct it, or take it for a missing value with --na=inf"),
     ],
 )  # fmt: skip
 def test_a_cell_between_numbers_says_what_to_do(cell, message, notes):

@@ -138,17 +138,17 @@ OPEN = {
         "0,5\n1,6\n2,7\n3,8\n", None, {}, [[0, 5], [1, 6], [2, 7], [3, 8]],
     ),
     "numbers that count on": (
-        "0,1\n1,5\n2,6\n", "line 1: 0, 1 may be names .* --header or --no-header",
+        "0,1\n1,5\n2,6\n", "line 1: 0, 1 may be column names .* --header or --no-header",
         {"header": False}, [[0, 1], [1, 5], [2, 6]],
     ),
     "words and numbers": (
-        "Paris,5,6\nRome,7,8\n", "line 1: Paris, 5, 6 may be names .* --header",
+        "Paris,5,6\nRome,7,8\n", "line 1: Paris, 5, 6 may be column names .* --header",
         {"header": False}, [[5, 6], [7, 8]],
     ),
     "-9999": ("a,b\n1,2\n-9999,4\n3,5\n", None, {"na": ("-9999",), "missing": True},
               [[1, 2], [NAN, 4], [3, 5]]),
     "a word for no value": (
-        "a,b\n1,2\noff,4\n3,5\n", "line 3, column 'a': 'off' is not a number; .*--na",
+        "a,b\n1,2\noff,4\n3,5\n", "line 3, column 'a': 'off' is not a number: .*--na off",
         {"na": ("off",), "missing": True}, [[1, 2], [NAN, 4], [3, 5]],
     ),
     "lines above": (
@@ -174,7 +174,7 @@ def test_what_is_open_is_settled_by_an_option(text, refusal, options, expected, 
 WRONG_OPTIONS = {
     "decimal": ({"decimal": "x"}, "--decimal must be one of '.' ','"),
     "both": ({"decimal": ",", "thousands": ","}, "are both ','"),
-    "separator": ({"separator": "ab"}, "--separator must be one character"),
+    "separator": ({"separator": "ab"}, "--separator must be tab, space, or one character"),
     "duplicates": ({"duplicates": "drop"}, "--duplicates must be refuse, mean, first or last"),
     "encoding": ({"encoding": "klingon"}, "there is no encoding 'klingon'"),
     "lines": ({"skip_lines": -1}, "--skip-lines must be at least 0"),
@@ -269,7 +269,7 @@ def test_words_that_are_asked_for_become_categories(read):
     again = read(text, table.columns, missing=True)
     assert again.columns == table.columns
     np.testing.assert_array_equal(again.values, table.values)
-    with pytest.raises(ValueError, match="5 different texts in 5 rows are no categories"):
+    with pytest.raises(ValueError, match="5 different texts in 5 rows are too many for categories"):
         read("a,b\n" + "".join(f"name {i},{i}\n" for i in range(5)), ["a"])
 
 
@@ -277,7 +277,7 @@ def test_columns_that_count_the_rows_are_left_out_and_named(read):
     for text in (",a\n0,5\n1,6\n", "No,a\n1,5\n2,6\n3,7\n", "Unnamed: 0,a\n7,5\n8,6\n"):
         table = read(text)
         assert table.columns == ("a",)
-        assert "for it only counts the rows" in " ".join(table.notes)
+        assert "it only counts the rows" in " ".join(table.notes)
     assert read("No,a\n1,5\n2,6\n3,7\n", ["No"]).columns == ("No",)
     assert read("time,RECORD,a\n2024-01-01,0,5\n2024-01-02,1,6\n2024-01-03,2,7\n").columns == ("a",)
     assert read("a,b\n1,5\n2,6\n3,8\n").columns == ("a", "b")
@@ -302,7 +302,7 @@ def test_names_of_rows_need_no_name_of_their_own(separator, read):
     table = read('"a","b"\n"x",1.5,2\n"y",3,4\n'.replace(",", separator))
     assert (table.columns, table.values.tolist()) == (("a", "b"), [[1.5, 2], [3, 4]])
     assert list(table.labels) == ["x", "y"]
-    assert "line 1 has 2 names for 3 columns: the first was taken for names of rows" in table.notes
+    assert "line 1 has 2 names for 3 columns: the first column was read as row names" in table.notes
 
 
 @pytest.mark.parametrize(
@@ -404,13 +404,13 @@ def test_what_repeats_the_times_is_pointed_out(read):
 def test_one_sentence_says_what_was_understood(read):
     text = "Datum;Uhrzeit;Last\n30.12.2013;09:00;1,5\n30.12.2013;10:00;1,75\n"
     assert read(text).notes == (
-        "read with ; between cells, decimal commas, times as day.month.year hour:minute in "
+        "cells separated by semicolons, decimal commas, times as day.month.year hour:minute in "
         "columns 'Datum' and 'Uhrzeit'",
     )
     assert read("Größe,b\n1,2\n".encode("latin-1")).notes == (
-        "read with , between cells",
-        "the file is not in UTF-8, so it was read as Windows-1252: its first cell beyond ASCII is "
-        "'Größe'; --encoding names another",
+        "cells separated by commas",
+        "the file is not in UTF-8, so it was read as Windows-1252: the first cell that is not "
+        "ASCII is 'Größe'; --encoding names another",
     )
 
 
@@ -488,16 +488,16 @@ BAD_TIMES = {
     "mixed": ("date,a\n2024-01-01,1\nsoon,2\n", "line 3, column 'date': soon"),
     "missing": ("date,a\n2024-01-01,1\n,2\n2024-01-03,3\n", "line 3, column 'date': an empty cell"),
     "newest first": ("date,a\n2024-01-02,1\n2024-01-01,2\n", r"line 3, .* --sort"),
-    "twice": ("date,a\n2024-01-02,1\n2024-01-02,2\n", r"line 3, .* --duplicates mean, first"),
+    "twice": ("date,a\n2024-01-02,1\n2024-01-02,2\n", r"line 3, .*: --duplicates first or last"),
     "irregular": (
         "t,a\n2024-01-01 01:00,1\n2024-01-01 02:00,2\n2024-01-01 03:00,3\n2024-01-01 04:11,4\n",
-        r"line 5, column 't': .* --resample 1h or --consecutive",
+        r"line 5, column 't': .* --resample 1h makes the steps equal, --consecutive",
     ),
     "months in no order": ("month,a\n202311,1\n202305,2\n", r"line 3, .* --sort"),
     "a sum below": ("t,a\n2024-01-01,1\n2024-01-02,2\nTotal,3\n", "line 4, column 't': Total"),
     "two columns": ("start,end,a\n2024-01-01,2024-01-02,1\n", "start and end: say which, --time"),
     "month 13": ("year,month,a\n2010,13,1\n", r"line 2, .* 2010-13"),
-    "a month of words": ("year,month,a\n2010,May,1\n", "'May' is no month"),
+    "a month of words": ("year,month,a\n2010,soon,1\n", "'soon' is not the month of a time"),
 }  # fmt: skip
 
 
@@ -521,7 +521,7 @@ def test_rows_are_put_in_order_if_asked_for(read):
     table = read(uneven, resample="30min", aggregate="rain=sum,level=last")
     assert table.values.tolist() == [[10, 28], [10, 58]]
     assert table.times.interval == "30 minutes"
-    with pytest.raises(ValueError, match=r"--aggregate .* is neither one of mean, sum"):
+    with pytest.raises(ValueError, match=r"--aggregate .* is not one of mean, sum"):
         read(uneven, resample="30min", aggregate="snow=sum")
 
 
@@ -539,7 +539,7 @@ def test_options_of_times_need_times(options, name, read):
         ValueError, match=f"no column of times, which {name} needs: --time names it"
     ):
         read("a,b\n1,2\n3,4\n", **options)
-    with pytest.raises(ValueError, match="--aggregate sum is for --resample"):
+    with pytest.raises(ValueError, match="--aggregate sum needs --resample"):
         read("a,b\n1,2\n3,4\n", aggregate="sum")
 
 
@@ -619,7 +619,7 @@ def test_series_may_be_told_apart_by_two_columns(read):
 def test_words_that_change_are_not_several_series(read):
     text = "date,sky,y\n2024-01-01,dry,1\n2024-01-02,wet,2\n2024-01-03,dry,3\n"
     assert read(text).values.tolist() == [[1], [2], [3]]
-    with pytest.raises(ValueError, match="one series alone: leave out --series"):
+    with pytest.raises(ValueError, match="a single series: leave out --series"):
         read(text, series="dry")
     double = text + "2024-01-03,wet,4\n2024-01-04,dry,5\n"  # as where a clock is put back
     with pytest.raises(ValueError, match=r"line 5, .* --duplicates"):
@@ -639,7 +639,7 @@ def test_a_column_that_may_tell_series_apart_is_pointed_out_and_can_be_asked_for
         lines = [f"2024-01-0{row},{line}" for row, line in enumerate(text.split())]
         text = "\n".join(lines).replace("2024-01-00", "day")
     note = (
-        "store may tell series apart, but all rows are taken for one series: --series NAME reads "
+        "store may tell series apart, but all rows are read as one series: --series NAME reads "
         f"those of one value, such as {names[0]}"
     )
     table = read(text)
@@ -668,7 +668,10 @@ BAD_CELLS = {
     "too large": ("1e999", "line 3, column 'b': 1e999 is too large"),
     "word": ("ten", "line 3, column 'b': 'ten' is not a number"),
     "percent": ("5%", "line 2, column 'b': '2' has no percent sign, but '5%' on line 3"),
-    "decimal comma": ('"5,5"', "line 3, column 'b': '5,5' is not a number as '6.5' on line 4"),
+    "decimal comma": (
+        '"5,5"',
+        "line 3, column 'b': '5,5' has another decimal mark than '6.5' on line 4",
+    ),
     "underscore": ("1_0", "line 3, column 'b': '1_0' is not a number"),
     "hexadecimal": ("0x10", "line 3, column 'b': '0x10' is not a number"),
     "two points": ("1.5.2", "line 3, column 'b': '1.5.2' is not a number"),
@@ -1001,3 +1004,16 @@ def test_sunspots():
 def test_an_unknown_dataset(name):
     with pytest.raises(ValueError, match="use one of tutorial, sunspots"):
         series.read_dataset(name)
+
+
+def test_a_part_of_times_with_several_offsets_is_in_utc_and_the_reader_hears_of_it(tmp_path):
+    """Where the clock changes, the local one would show an hour twice."""
+    hours = ["2025-10-26T01:00:00+02:00", "2025-10-26T02:00:00+02:00", "2025-10-26T02:00:00+01:00"]
+    path = tmp_path / "z.csv"
+    path.write_text("\n".join(["time,a", *(f"{hour},{n}" for n, hour in enumerate(hours))]))
+    part = series.read_csv(path, since="2025-10-26 00:00")
+    assert part.values[:, 0].tolist() == [1, 2]
+    assert any(note.endswith("(--time-zone reads the local clock)") for note in part.notes)
+    local = series.read_csv(path, since="2025-10-26 02:00", time_zone="Europe/Berlin")
+    assert local.values[:, 0].tolist() == [1, 2]
+    assert not any("in UTC" in note for note in local.notes)

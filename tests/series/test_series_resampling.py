@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lstmcore import series
+from lstmcore.series.times.calendar import find_calendar, usual_interval
 
 AGGREGATES = ["mean", "sum", "first", "last", "min", "max"]
 MOMENTS = st.lists(
@@ -116,6 +117,47 @@ def test_each_column_has_its_own_aggregate():
 
 
 COLUMN = series.read_times(["2024-01-01", "2024-01-02", "2024-01-03"])
+START = np.datetime64("2024-01-01", "us")
+INTERVALS = {  # times in their units after the start, and the interval that is usual
+    "one of five is off": ("m", [0, 5, 10, 15, 20, 84], "5min"),
+    "a lost row and a late one": ("h", [0, 1, 2, 4, 5.5], "1h"),
+    "two hours": ("h", [0, 2, 4, 6, 7], "2h"),
+    "seconds of jitter": ("s", [0, 597, 1203, 1801, 2398, 3004], "10min"),
+    "weeks": ("D", [0, 7, 14, 22, 29, 36], "7d"),
+    "months": ("D", [0, 31, 60, 92, 121], "1month"),
+    "of no usual step": ("m", [0, 1, 3, 10, 14, 20], "10min"),
+    "years apart": ("D", [0, 300, 1300], "1y"),
+}
+
+
+@pytest.mark.parametrize(("unit", "after", "interval"), INTERVALS.values(), ids=INTERVALS)
+def test_the_interval_to_resample_irregular_times_at(unit, after, interval):
+    seconds = np.array(after) * np.timedelta64(1, unit).astype("m8[s]").astype(int)
+    times = START + seconds.astype(int).astype("m8[s]")
+    assert usual_interval(times) == interval
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_usual_interval_can_be_resampled_at(seed):
+    rng = np.random.default_rng(seed)
+    steps = rng.integers(1, 10 ** rng.integers(2, 8), 60)
+    times = START + np.concatenate([[0], np.cumsum(steps)]).astype("m8[s]")
+    assume(find_calendar(times) is None)
+    column = series.read_times(times)
+    assume((times[-1] - times[0]) > 4 * np.diff(times).max())  # or no interval is filled
+    resampled = series.resample(column, np.ones(len(times)), usual_interval(times))
+    assert len(resampled.values) <= len(times)
+    assert series.check_times(resampled.column) or len(resampled.values) < 2
+
+
+@pytest.mark.parametrize(
+    ("numbers", "interval"),
+    [([0, 1, 2, 3.5, 4.5], "1"), ([0, 0.1, 0.2, 0.3, 0.33, 0.45], "0.1"), ([0, 1, 4, 9], "5")],
+)
+def test_the_interval_of_plain_numbers(numbers, interval):
+    assert usual_interval(np.array(numbers, float)) == interval
+
+
 WRONG = {
     "another length": (lambda: series.sort_rows(COLUMN, [1]), "values has 1 rows? but there are 3"),
     "aggregate": (

@@ -174,17 +174,23 @@ WRONG = {
         "if the clock was put back there, name its zone, such as time_zone='Europe/Berlin'"),
     "irregular": (
         [*HOURS[:3], "2024-01-01T03:10", "2024-01-01T04:00"],
-        r"row 3 \(2024-01-01T03:10\) is 70 minutes after 2024-01-01T02:00, but most rows are 1 "
-        "hour apart: resample them, or take rows as consecutive",
+        r"row 3 \(2024-01-01T03:10\) is 70 minutes after 2024-01-01T02:00, but rows are usually "
+        "1 hour apart: resample them with every='1h', or pass consecutive=True",
     ),
-    "irregular numbers": ([1, 2, 3, 4.5, 5], r"row 3 \(4.5\) is 1.5 after 3, but most .* 1 apart"),
-    "an odd day": (["2024-01-01", "2024-02-01", "2024-03-02"], "most rows are 30 days apart"),
+    "irregular numbers": (
+        [1, 2, 3, 4.5, 5],
+        r"row 3 \(4.5\) is 1.5 after 3, but .* usually 1 apart: resample them with every='1'",
+    ),
+    "an odd day": (
+        ["2024-01-01", "2024-02-01", "2024-03-02"],
+        "usually 30 days apart: resample them with every='1month'",
+    ),
     "words between": (["2024-01-01", "2024-01-02", "soon"], r"row 2 \('soon'\) is not a date"),
     "a hole": (["2024-01-01", "", "2024-01-03"], r"row 1 \(''\) is not a date"),
     "no such day": (["2024-02-29", "2024-02-30"], r"row 1 \('2024-02-30'\) is not a date"),
     "not a time": (np.array(["2024-01-01", "NaT"], "M8[D]"), r"row 1 \('NaT'\) is not a date"),
     "words among numbers": (["1", "2", "three"], r"row 2 \('three'\) is not a number as the rows"),
-    "not a number": ([1.0, np.nan, 3.0], r"row 1 \('nan'\) is no time"),
+    "not a number": ([1.0, np.nan, 3.0], r"row 1 \('nan'\) is not a time"),
     "months, then days": (["2024-01", "2024-02-01"], r"row 1 \('2024-02-01'\) is not a date"),
     "with a zone and without": (["2024-01-01T00Z", "2024-01-01T01"], "row 1 .* one has an offset"),
     "day or month": (["01/02/2024", "02/02/2024"], r"row 0 \(01/02/2024\) does not say which"),
@@ -241,7 +247,9 @@ def test_consecutive_rows_are_still_in_order():
     with pytest.raises(series.UnsortedTimesError):
         series.check_times(SESSIONS[::-1], consecutive=True)
     with pytest.raises(series.DuplicateTimesError):
-        series.check_times([SESSIONS[0], *SESSIONS], consecutive=True)
+        series.check_times([SESSIONS[0], *SESSIONS])
+    twice = series.check_times([SESSIONS[0], *SESSIONS], consecutive=True)
+    assert (twice.gaps, twice.interval) == (0, "30 minutes (rows taken as consecutive)")
 
 
 def test_sessions_of_a_time_zone_keep_the_hours_of_its_clock():

@@ -310,8 +310,8 @@ def test_an_old_page_stays_until_the_new_one_is_complete(run, path, monkeypatch)
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_plotly_is_asked_for_by_name(run, path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "plotly.offline", None)
-    with pytest.raises(ImportError, match="the inspector needs the package plotly: pip install"):
+def test_matplotlib_is_asked_for_by_name(run, path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lstmcore.study.plots", None)
+    with pytest.raises(ImportError, match="the inspector needs the package matplotlib: pip"):
         study.inspect(run, path)
     assert not path.exists()

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from browsing import assert_sound, open_file
 from playwright.sync_api import expect
-from plotly import colors
 
 import lstmcore as lc
 from lstmcore import study
 from lstmcore.study.names import quantity_of
+from lstmcore.study.plots import style
 
 pytestmark = pytest.mark.thorough
 
@@ -39,6 +39,15 @@ def test_what_is_smuggled_into_a_page_does_not_run(browser, run, tmp_path):
     opened = open_page(browser, path)
     assert opened.title() == "a run"
     assert any("Content Security Policy" in trouble for trouble in opened.troubles)
+
+
+def numbers_of(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", text)]
+
+
+def rgb_of(colour: str) -> list[int]:
+    """Return the channels of a colour like "#d55e00"."""
+    return list(bytes.fromhex(colour[1:]))
 
 
 def open_page(browser, path, **options):
@@ -153,8 +162,8 @@ def test_choosing_a_quantity_shows_it(quantity, scale, page, run):
     low, high = page.evaluate("[heat.plot.data[0].zmin, heat.plot.data[0].zmax]")
     assert (low, high) == ((0, 1) if scale == "gates" else (-high, high))
     colours = page.evaluate("heat.plot.data[0].colorscale[0][1]")
-    first = {"gates": colors.sequential.Viridis, "signed": colors.diverging.RdBu_r}[scale][0]
-    assert colors.convert_colors_to_same_type([first], "rgb")[0] == [colours]
+    name = {"gates": "viridis", "signed": "RdBu_r"}[scale]
+    assert numbers_of(colours) == rgb_of(style.colour_scale(name)[0])
 
 
 def test_colours_can_be_stretched(page, run):
@@ -328,13 +337,13 @@ def test_text_is_coloured_by_the_unit_and_moves_the_cursor(opened, run):
     assert "".join(tokens.all_inner_texts()).replace("\u200b", "") == "ab·c↵\nde⇥<b>&</b>"
     unit = page.evaluate("state.unit")
     forget = np.asarray(run["encoder_0", "forget", 0, :, unit], float)
-    viridis = [colors.hex_to_rgb(colour) for colour in colors.sequential.Viridis]
+    viridis = [rgb_of(colour) for colour in style.colour_scale("viridis")]
     for step in (0, 5, 10):
-        place = forget[step] * 9
+        place = forget[step] * (len(viridis) - 1)
         between = zip(viridis[int(place)], viridis[int(place) + 1], strict=True)
         rgb = [a + (b - a) * (place % 1) for a, b in between]
         background = tokens.nth(step).evaluate("(e) => getComputedStyle(e).backgroundColor")
-        assert [int(n) for n in re.findall(r"\d+", background)] == pytest.approx(rgb, abs=1)
+        assert numbers_of(background) == pytest.approx(rgb, abs=1)
     tokens.nth(3).hover()
     expect(page.locator("#step")).to_have_text("at step 3")
     expect(tokens.nth(3)).to_have_class("here")

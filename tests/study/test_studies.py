@@ -27,6 +27,7 @@ from benchmarks.studies import (
     record,
     reversal,
     spread,
+    training_variants,
     translation,
     translator,
     units,
@@ -36,6 +37,8 @@ from benchmarks.studies import (
 from benchmarks.studies.r_series import Series
 from benchmarks.studies.signals import falls, position_in_line, signals
 from lstmcore import forecasting
+from lstmcore.apps.settings import TrainingSettings
+from lstmcore.apps.training import adam
 from lstmcore.series.events import Event
 from lstmcore.training.epochs import ByExample
 
@@ -67,7 +70,7 @@ def the_last_value(past, horizon, season=1):
 
 
 CASES = {
-    "ablation": {"season": lambda seed: monitored.draw("season", seed)},
+    "ablation": {"season, odd rows": lambda seed: monitored.draw("season, odd rows", seed)},
     "detection": {"a beat": detection.Case(8, a_beat)},
     "forecasts": {
         "a cycle": forecasts.Case(
@@ -743,7 +746,8 @@ def test_each_kind_of_anomaly_is_in_its_labelled_rows_alone():
     for name in monitored.SERIES:
         case = monitored.draw(name, seed=1)
         clean, labels = case.parts[monitored.UNDISTURBED]
-        assert len(case.normal) + len(clean) == monitored.ROWS
+        trained = monitored.FEW if name == "few rows" else monitored.TRAINED
+        assert (len(case.normal), len(clean)) == (trained, monitored.ROWS - monitored.TRAINED)
         assert not labels.any()
         for kind in monitored.KINDS:
             values, labels = case.parts[kind]
@@ -754,6 +758,69 @@ def test_each_kind_of_anomaly_is_in_its_labelled_rows_alone():
     again = monitored.draw("drift", seed=0)
     np.testing.assert_array_equal(again.normal, monitored.draw("drift", seed=0).normal)
     assert (again.normal != monitored.draw("drift", seed=1).normal).any()
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """The arguments of `lc.fit`, which epochs with these validation losses replace."""
+    given: dict = {}
+
+    def fit(loss, params, data, *, callback=None, **options):
+        given.update(options)
+        error = None
+        for epoch, validation_loss in enumerate(given["losses"], 1):
+            try:
+                callback and callback(epoch, epoch, {"validation_loss": validation_loss})
+            except StopIteration as stop:
+                error = stop
+                break
+        result = lc.FitResult("last", {"loss": np.zeros(epoch)})
+        if error is not None:
+            error.result = result
+            raise error
+        return result
+
+    monkeypatch.setattr("lstmcore.apps.training.fit", fit)
+
+    def trained(way, losses=(1.0,), **settings):
+        given["losses"] = losses
+        model = lc.StackedLSTM(1, 2, 1)
+        return way(model, TrainingSettings(**settings), None, np.zeros((64, 3, 1))), given
+
+    return trained
+
+
+def moved(optimizer, *gradients):
+    """Return how far each gradient moves a weight."""
+    state, moves = optimizer.init(jnp.zeros(1)), []
+    with jax.numpy_dtype_promotion("standard"):  # as optax needs it
+        for gradient in gradients:
+            move, state = optimizer.update(jnp.array([float(gradient)]), state)
+            moves.append(float(move[0]))
+    return moves
+
+
+def test_a_large_gradient_shortens_the_next_steps_where_nothing_is_clipped(fits):
+    result, given = fits(training_variants.unclipped)
+    assert (result.params, given["epochs"], given["patience"]) == ("last", 1000, 100)
+    large, small = moved(given["optimizer"], 1, 100), moved(adam(3e-3), 1, 100)
+    assert small == pytest.approx([-3e-3, -3e-3], rel=1e-3)
+    assert large[1] == pytest.approx(-2.25e-3, rel=0.01)
+
+
+def test_the_rate_that_decays_is_0_after_all_epochs(fits):
+    _, given = fits(training_variants.decaying, epochs=2, batch_size=32)
+    moves = moved(given["optimizer"], *[1.0] * 5)
+    assert moves == pytest.approx([-3e-3, -2.56e-3, -1.5e-3, -0.44e-3, 0], abs=1e-5)
+
+
+def test_the_smoothed_loss_chooses_and_stops(fits):
+    losses = (4.0, 2.0, 3.0, 1.0, 3.0, 3.0, 3.0, 0.0)  # means: 4, 3, 3, 2, 2.5, 2.75, ...
+    result, given = fits(training_variants.smoothed, losses, patience=2)
+    assert (result.params, len(result.history["loss"]), given["patience"]) == (4, 6, None)
+    result, _ = fits(training_variants.smoothed, losses, patience=9)
+    assert result.params == 8
+    assert len(result.history["loss"]) == len(losses)
 
 
 def test_false_events_and_flags_are_counted_over_all_parts():

@@ -354,7 +354,10 @@ def test_progress_shows_epochs_and_losses(capsys):
     captured = capsys.readouterr()
     assert "6/6" in captured.err
     assert "loss" in captured.err
+    assert "training" in captured.err
     assert captured.out == ""
+    fit(progress="a second model")
+    assert "a second model" in capsys.readouterr().err
 
 
 def test_training_in_float64_and_bfloat16(x64):

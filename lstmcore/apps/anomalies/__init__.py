@@ -18,11 +18,12 @@ are known, and explains how each number can flatter.
 from lstmcore.apps.anomalies import metrics, rivals, thresholds
 from lstmcore.apps.anomalies.adaptive import AdaptiveScore, fit_adaptive
 from lstmcore.apps.anomalies.comparison import Comparison, compare, same_rule
-from lstmcore.apps.anomalies.detection import DetectionResult, detect
+from lstmcore.apps.anomalies.detection import detect
 from lstmcore.apps.anomalies.detector import Detector
 from lstmcore.apps.anomalies.gates import gate_traces
 from lstmcore.apps.anomalies.online import OnlineDetector
 from lstmcore.apps.anomalies.paired import PairedTest, paired_test
+from lstmcore.apps.anomalies.results import DetectionResult, SeparateResult
 from lstmcore.apps.anomalies.scores import (
     Gaussian,
     contributions,
@@ -44,6 +45,7 @@ __all__ = [
     "Gaussian",
     "OnlineDetector",
     "PairedTest",
+    "SeparateResult",
     "Settings",
     "Threshold",
     "compare",

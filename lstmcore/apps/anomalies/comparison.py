@@ -18,7 +18,7 @@ from lstmcore.apps.anomalies.detector import Detector
 from lstmcore.apps.anomalies.metrics import Eventwise, eventwise
 from lstmcore.apps.anomalies.paired import FEWEST, PairedTest, paired_test
 from lstmcore.apps.anomalies.preprocessing import without_season
-from lstmcore.apps.anomalies.rivals import DESCRIPTIONS, rival_scores
+from lstmcore.apps.anomalies.rivals import DESCRIPTIONS, ZSCORE, rival_scores
 from lstmcore.apps.anomalies.thresholds import Threshold
 from lstmcore.arrays import as_values
 from lstmcore.display.html import table, titled
@@ -185,7 +185,7 @@ def compare(
     result: DetectionResult,
     *,
     labels=None,
-    threshold: Rule | None = None,
+    threshold: Rule | Detection | None = None,
     gap: int = 0,
     minimum: int = 1,
 ) -> Comparison:
@@ -200,18 +200,21 @@ def compare(
       detector: from `train`.
       training: the rows that it was trained on.
       values: the rows that were scored, numbers [rows, F] or [rows], or a data frame.
-      result: from `detect`, of these values.
+      result: from `detect`, of these values, without `before`.
       labels: bool or 0/1 [rows], the rows known to be anomalous; None, or none marked: not known.
-      threshold: function from the scores of normal rows [n] to a `Threshold`, such as
-        `thresholds.quantile`, by which `result` was made; None: that of the defaults of `detect`.
+      threshold: how `result` was made: a `Detection`, or a function from the scores of normal rows
+        [n] to a `Threshold`, such as `thresholds.quantile`; None: the defaults of `detect`. Where a
+        Detection sets the threshold by the largest score, those of a PCA and a forest are at least
+        `thresholds.prediction_limit`: their scores hold the rows of two windows, so that a short
+        training part has few independent ones.
       gap, minimum: of `events`, as for `result`.
 
     Returns:
       Comparison.
 
     Raises:
-      ValueError: arrays of other lengths than those of the detector and the result, or values that
-        the detector refuses.
+      ValueError: arrays of other lengths than those of the detector and the result, a result with
+        rows before, or values that the detector refuses.
       ImportError: scikit-learn is missing.
 
     Examples:
@@ -227,6 +230,11 @@ def compare(
     training, values = detector.table(training), detector.table(values)
     _check_rows("training", training, "detector", len(detector.training_errors))
     _check_rows("values", values, "result", len(result.scores))
+    if result.before.rows:
+        raise ValueError(
+            "result was made with rows before these values, which its rivals do not have: compare "
+            "that of detect without before"
+        )
     if labels is not None:
         labels = as_values("labels", labels)
         _check_rows("labels", labels, "result", len(result.scores))
@@ -236,13 +244,21 @@ def compare(
         for table in (training, values)
     )
     found, notes = rival_scores(normal, rows, detector.settings.window)
-    threshold = threshold or same_rule(Detection(), training.shape[1], detector.settings.window)
+    window = detector.settings.window
+    rule, is_by_largest = threshold, False
+    if not callable(rule):
+        detection = threshold if isinstance(threshold, Detection) else Detection()
+        is_by_largest = detection.threshold in thresholds.SET_BY_ONE
+        rule = same_rule(detection, training.shape[1], window)
     unscored = np.isnan(detector.training_errors).all(axis=1), np.isnan(result.scores)
     methods = {MODEL: _method(result.scores, result.threshold, result.events, result, labels)}
     for name, (normal, scores) in found.items():
         normal, scores = _masked(normal, unscored[0]), _masked(scores, unscored[1])
         try:
-            limit = threshold(normal)
+            limit = rule(normal)
+            if is_by_largest and name != ZSCORE:
+                limit, more = _of_few(limit, normal, 2 * window - 1, DESCRIPTIONS[name])
+                notes = (*notes, *more)
         except ValueError as error:  # of scores without a tail
             reason = f"is left out, as it has no threshold: {error}"
             notes = (*notes, f"{DESCRIPTIONS[name]} {reason}")
@@ -254,6 +270,27 @@ def compare(
         name: paired_test(labels, result.events, rival.events) for name, rival in others.items()
     }
     return Comparison(methods, tests, notes)
+
+
+def _of_few(
+    limit: Threshold, normal: np.ndarray, reads: int, name: str
+) -> tuple[Threshold, list[str]]:
+    """Return a threshold that few independent scores can bear, and a sentence if it is higher.
+
+    limit: by the largest score
+    normal: scores of normal rows, each of which depends on `reads` rows
+    """
+    known = int(np.isfinite(normal).sum())
+    if known < 2 * reads:
+        return limit, []
+    least = thresholds.prediction_limit(normal, reads)
+    if least.value <= limit.value:
+        return limit, []
+    return least, [
+        f"the threshold of {name} is {least.value:.3g} instead of {limit.value:.3g}, by the "
+        f"largest score: only {known // reads:,} of {count(known, 'training score')} have no row "
+        "in common, and the next normal one might well be larger than all of these"
+    ]
 
 
 def same_rule(detection: Detection, features: int, apart: int = 0) -> Rule:

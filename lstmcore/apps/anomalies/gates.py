@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from lstmcore.apps.anomalies.detector import STEPS_AT_ONCE, Detector, scaled_rows
-from lstmcore.apps.anomalies.preprocessing import without_season
+from lstmcore.apps.anomalies.detector import STEPS_AT_ONCE, Detector
 from lstmcore.formatting import count
 from lstmcore.models.streaming import Stream, stream
 from lstmcore.study.record import Run
@@ -18,7 +17,7 @@ from lstmcore.study.run import end_to_end
 
 
 def gate_traces(
-    detector: Detector, values, segments: Sequence[tuple[int, int]]
+    detector: Detector, values, segments: Sequence[tuple[int, int]], id=None
 ) -> Iterator[tuple[np.ndarray, Run]]:
     """Yield the gates over each of some segments of a series.
 
@@ -31,6 +30,7 @@ def gate_traces(
       values: numbers [rows, F] or [rows], in the order of time.
       segments: pairs (first row, row after the last); one that reaches beyond the series, or into
         the rows that season or differencing drop, is cut.
+      id: name of the series, if the detector has `levels`.
 
     Yields:
       (the rows that were read [T], Run of one example [1, T]); for a reconstruction the nearest
@@ -48,8 +48,7 @@ def gate_traces(
       >>> rows[[0, -1]].tolist(), run["lstm_0", "forget"].shape
       ([100, 115], (1, 16, 4))
     """
-    left = without_season(detector.settings, detector.table(values))
-    scaled = scaled_rows(detector.preprocessor, left)
+    scaled = detector.scaled(detector.table(values), id)
     dropped = detector.settings.dropped_rows
     running, read = None, 0
     if detector.settings.method == "prediction":

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstmcore import checks
-from lstmcore.apps.anomalies.adaptive import AdaptiveScore
+from lstmcore.apps.anomalies.adaptive import AdaptiveScore, RunningScore
 from lstmcore.apps.anomalies.detector import Detector, finite, scaled_rows
 from lstmcore.apps.anomalies.scores import mean_absolute
 from lstmcore.io.reading import damaged
@@ -46,7 +46,10 @@ class OnlineDetector:
       detector: of method "prediction".
       threshold: the score above which `is_anomalous` is True.
       score: a function from errors [rows, F] to scores [rows]: `mean_absolute`, `gaussian.score`,
-        or an `AdaptiveScore`, in whose memory are the rows before the last one.
+        or an `AdaptiveScore`.
+      before, running: an `AdaptiveScore` before and after the last row; None of a score without a
+        memory.
+      value: the score of the last row; NaN before the first.
       stream: `lc.Stream` of the model; `stream.traces` holds its gates at the last row.
       past: [k, F], the last rows, as they came, that the seasonal level is taken from.
       recent: [k, F], the last rows, without season and filled, in units of the data; NaN before the
@@ -61,6 +64,9 @@ class OnlineDetector:
     detector: Detector
     threshold: float
     score: Callable[[np.ndarray], np.ndarray]
+    before: RunningScore | None
+    running: RunningScore | None
+    value: float
     stream: Stream
     past: np.ndarray
     recent: np.ndarray
@@ -71,7 +77,7 @@ class OnlineDetector:
     @property
     def is_anomalous(self) -> bool:
         """Return whether the score of the last row is above the threshold."""
-        return bool(np.asarray(self.score(self.errors[None]))[0] > self.threshold)
+        return self.value > self.threshold
 
     @classmethod
     def of(cls, detector: Detector, threshold, score: Callable = mean_absolute) -> OnlineDetector:
@@ -83,12 +89,13 @@ class OnlineDetector:
           score: what the threshold was computed from; `DetectionResult.score` is one.
 
         Raises:
-          ValueError: a detector of method "reconstruction", or a threshold that is NaN.
+          ValueError: a detector of method "reconstruction" or with own levels, or a threshold that
+            is NaN.
           TypeError: a score that is not a function, or a threshold that is not a number.
 
         Examples:
           >>> from lstmcore import anomalies
-          >>> settings = anomalies.Settings(method="prediction", window=8, units=4, epochs=2)
+          >>> settings = anomalies.Settings(method="prediction", window=8, season=0, units=4)
           >>> detector = anomalies.train(np.sin(np.arange(200) / 4), settings)
           >>> score = anomalies.fit_adaptive(detector.training_errors, settings.window)
           >>> online = anomalies.OnlineDetector.of(detector, score.threshold, score)
@@ -103,16 +110,25 @@ class OnlineDetector:
                 f"detector is of method {settings.method!r}, which reads whole windows: train one "
                 'with method="prediction" to read a stream'
             )
+        if detector.levels is not None:
+            raise ValueError(
+                "detector scales each series by its own level, which a stream does not name: train "
+                'it with levels="common" to read a stream'
+            )
         if not callable(score):
             raise TypeError(f"score must be a function of errors, got {type(score).__name__}")
         features = detector.preprocessor.features
         horizon = settings.horizon
+        start = score.start() if isinstance(score, AdaptiveScore) else None
         return cls(
             detector,
             limit_of(threshold),
             score,
+            start,
+            start,
+            np.nan,
             stream(detector.model, detector.params),
-            past=np.full((MEDIAN_OF * settings.season_rows, features), np.nan),
+            past=np.full((MEDIAN_OF * (settings.season_rows or 0), features), np.nan),
             recent=np.full((max(1, detector.preprocessor.dropped_rows), features), np.nan),
             predictions=np.full((horizon, horizon, features), np.nan, np.float32),
             errors=np.full(features, np.nan),
@@ -146,7 +162,7 @@ class OnlineDetector:
         recent = self.recent
         errors = np.full(preprocessor.features, np.nan)
         predictions, running = self.predictions, self.stream
-        read = self.read - settings.season_rows
+        read = self.read - (settings.season_rows or 0)
         if read >= 0:
             table = np.concatenate([recent[max(0, len(recent) - read) :], left[None]])
             filled = preprocessor.filled(table)
@@ -154,7 +170,7 @@ class OnlineDetector:
         position = read - preprocessor.dropped_rows  # among the rows that the model reads
         if position >= 0:
             scaled = scaled_rows(preprocessor, filled)[-1]
-            if position >= settings.window:
+            if position >= self.detector.unread_rows:
                 made = np.arange(min(position, settings.horizon))  # rows since a prediction of it
                 combine = np.mean if settings.combine == "mean" else np.median
                 errors = scaled - combine(predictions[made, made].astype(float), axis=0)
@@ -162,11 +178,12 @@ class OnlineDetector:
             y, running = running.step(jnp.asarray(scaled[None]))
             newest = finite(y).reshape(1, settings.horizon, -1)
             predictions = np.concatenate([newest, predictions])[: settings.horizon]
-        score = self._score_of_next()
-        value = float(np.asarray(score(errors[None]))[0])
+        value, scored = self._scored(self.running, errors)
         after = replace(
             self,
-            score=score,
+            before=self.running,
+            running=scored,
+            value=value,
             stream=running,
             past=past,
             recent=recent,
@@ -188,12 +205,6 @@ class OnlineDetector:
         level = seasonal_level(past[:: settings.season_rows], 1)[-1]
         return row - level, past[1:]
 
-    def _score_of_next(self) -> Callable:
-        """Return the score with the last row in its memory, if it has one."""
-        if self.read and isinstance(self.score, AdaptiveScore):
-            return self.score.after(self.errors[None])
-        return self.score
-
     def save(self, path: str | os.PathLike) -> None:
         """Write the state (not the detector) into a file, to continue in another process.
 
@@ -201,6 +212,8 @@ class OnlineDetector:
           OSError: the file cannot be written.
         """
         description = {"format": FORMAT, "read": self.read, "detector": self._detector_digest()}
+        if self.before is not None:
+            description["scored"] = self.before.read
         write_tensors(path, self._arrays(), {KEY: json.dumps(description)})
 
     def resume(self, path: str | os.PathLike) -> OnlineDetector:
@@ -222,6 +235,9 @@ class OnlineDetector:
                     raise ValueError(f"it is not described in format {FORMAT}")
                 read = checks.check_count("read", description["read"], 0, maximum=2**63 - 1)
                 detector = description.get("detector")  # missing in files of lstmcore 0.1
+                scored = description.get("scored")  # missing in earlier files
+                if scored is not None:
+                    checks.check_count("scored", scored, 0, maximum=read)
             self._check_memory(path, file.kinds)
             if file.kinds != {name: Kind.of(array) for name, array in self._arrays().items()}:
                 raise ValueError(f"{path} belongs to another detector: the sizes differ")
@@ -237,16 +253,19 @@ class OnlineDetector:
             for name in self._arrays().keys() - ARRAYS:
                 if np.isnan(arrays[name]).any():
                     raise ValueError(f"{name} holds NaN, which no state does")
-            score = self.score
-            if isinstance(score, AdaptiveScore):
-                score = score.remembering(arrays["memory"])
+            before = None
+            if isinstance(self.score, AdaptiveScore):
+                before = self.score.remembering(arrays["memory"], scored).start()
+            value, running = self._scored(before, arrays["errors"])
         states = {
             layer: LSTMState(*(jnp.asarray(arrays[f"{layer}/{field}"]) for field in ("h", "c")))
             for layer in self.stream.states
         }
         return replace(
             self,
-            score=score,
+            before=before,
+            running=running,
+            value=value,
             stream=replace(self.stream, states=states),
             read=read,
             past=arrays.get("past", self.past),
@@ -266,13 +285,21 @@ class OnlineDetector:
         arrays = {name: getattr(self, name) for name in ARRAYS}
         if not self.detector.settings.season_rows:
             del arrays["past"]
-        if isinstance(self.score, AdaptiveScore):
-            arrays["memory"] = self.score.memory
+        if self.before is not None:
+            arrays["memory"] = self.before.memory
         return arrays | named(self.stream.states)
+
+    def _scored(
+        self, running: RunningScore | None, errors: np.ndarray
+    ) -> tuple[float, RunningScore | None]:
+        """Return the score of a row of errors [F], and the score after it, if it has a memory."""
+        if running is not None:
+            return running.step(errors)
+        return float(np.asarray(self.score(errors[None]))[0]), None
 
     def _check_memory(self, path: str | os.PathLike, names: Container[str]) -> None:
         """Refuse a state whose score remembered other things than this one's."""
-        remembers = isinstance(self.score, AdaptiveScore)
+        remembers = self.before is not None
         if remembers != ("memory" in names):
             raise ValueError(
                 f"{path} was saved with a score that "
@@ -292,6 +319,7 @@ class OnlineDetector:
         """Return the settings; without a season, those that detectors had before there was one."""
         settings = asdict(self.detector.settings)
         del settings["search"]  # which says what was to be chosen, not what was
+        del settings["levels"]  # of which there are none in a stream
         if not self.detector.settings.season_rows:
             del settings["season"]
         return settings

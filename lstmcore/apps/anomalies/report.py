@@ -1,30 +1,32 @@
 """The results of `lstmcore anomalies`: scores and events as CSV files, figures, an HTML page.
 
-In this order: the data of a report, its files, the sentences that sum it up, the tables of events
-and metrics, the page, and the figures on the page.
+In this order: the data of a report, its files, the tables of events and metrics, the page, and the
+figures on the page. What is said of the events is in `verdict`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from lstmcore.apps import run_folder
-from lstmcore.apps.anomalies import metrics, rival_report
+from lstmcore.apps.anomalies import metrics, rival_report, threshold_report
 from lstmcore.apps.anomalies.comparison import Comparison
-from lstmcore.apps.anomalies.detection import Detection, DetectionResult
+from lstmcore.apps.anomalies.detection import DetectionResult
 from lstmcore.apps.anomalies.detector import Detector
 from lstmcore.apps.anomalies.gates import gate_traces
+from lstmcore.apps.anomalies.verdict import doubts_of, summary, threshold_row, times_threshold
 from lstmcore.apps.report import figures, page, series_data
-from lstmcore.formatting import count, listed
+from lstmcore.formatting import count
 from lstmcore.series import Table
 from lstmcore.series.events import Event
 from lstmcore.study import plots
-from lstmcore.study.plots.style import COLOURS
+from lstmcore.study.plots.style import DETECTED, LABELLED, MODEL
+from lstmcore.study.record import Run
 
 EVENTS = ("first", "last", "rows", "peak", "score", "times_threshold", "column", "contribution")
 HEADINGS = ("first", "last", "rows", "peak", "score", "times the threshold", "mostly in")
@@ -32,12 +34,6 @@ METRICS = ("counted", "precision", "recall", "F1", "")
 SHOWN_COLUMNS = 6  # of a wide table, in figures
 SHOWN_GATES, SHOWN_ROWS = 6, 400  # events whose gates are drawn, and rows around each
 MOST_LISTED = 100  # events in the table
-PARTS = {  # of an adaptive score, for readers
-    "spike": "single rows",
-    "loud": "the mean of a third of a window",
-    "change": "the level of a window",
-}
-DETECTED, LABELLED = COLOURS[1], COLOURS[5]
 
 
 class ReportData(NamedTuple):
@@ -51,6 +47,10 @@ class ReportData(NamedTuple):
       labels: bool [rows], rows that are known to be anomalous, or None.
       notes: sentences about the table and the result.
       comparison: from `compare`; None without rivals.
+      training: the table that the detector was trained on, or None if it is not known.
+      is_own: whether that is the start of `table`.
+      id: name of the series, if it is one of several.
+      before: [n, F], rows right before the table, from which the detector went on; or None.
     """
 
     source: str
@@ -60,15 +60,29 @@ class ReportData(NamedTuple):
     labels: np.ndarray | None
     notes: Sequence[str]
     comparison: Comparison | None = None
+    training: Table | None = None
+    is_own: bool = True
+    id: Any = None
+    before: np.ndarray | None = None
+
+    @property
+    def first(self) -> int:
+        """Return the number of rows before the table."""
+        return 0 if self.before is None else len(self.before)
+
+    def read(self) -> np.ndarray:
+        """Return all rows that the detector has read, [n + rows, F]."""
+        values = self.table.values
+        return values if self.before is None else np.concatenate([self.before, values])
 
 
 def write(folder: Path, data: ReportData) -> None:
     """Write scores.csv, events.csv, rivals.csv, the figures and report.html."""
     table, result = data.table, data.result
-    outputs = data.detector.outputs(table.values)
+    outputs = data.detector.outputs(data.read())[data.first :]
     names = [table.label_name, *table.columns, *(f"{name}_model" for name in table.columns)]
     run_folder.write_csv(
-        folder / "scores.csv", [*names, "score", "flagged", "event"], _score_rows(data, outputs)
+        folder / "scores.csv", [*names, "score", "flagged", "event"], score_rows(data, outputs)
     )
     run_folder.write_csv(folder / "events.csv", EVENTS, event_rows(data))
     if data.comparison is not None:
@@ -92,7 +106,7 @@ def write(folder: Path, data: ReportData) -> None:
     page.write(folder / "report.html", title, parts(data, outputs))
 
 
-def _score_rows(data: ReportData, outputs: np.ndarray) -> Iterator[list]:
+def score_rows(data: ReportData, outputs: np.ndarray) -> Iterator[list]:
     """Yield each row with the model's output, its score and the number of its event, from 1."""
     result = data.result
     numbers = np.zeros(len(result.scores), int)
@@ -104,130 +118,6 @@ def _score_rows(data: ReportData, outputs: np.ndarray) -> Iterator[list]:
     lines = zip(data.table.labels, cells, flags.tolist(), numbers.tolist(), strict=True)
     for label, row, flag, number in lines:
         yield [label, *row, flag, number or ""]
-
-
-def summary(result: DetectionResult, labels: Sequence) -> str:
-    """Return one sentence on the events. labels: names of the rows."""
-    events, threshold = result.events, result.threshold
-    limit = f"above the threshold {threshold.value:.4g} ({threshold.how})"
-    if not events:
-        return f"No event {limit}."
-    peak = max(events, key=lambda event: event.score)
-    times = times_threshold(peak.score, threshold.value)
-    which = "It peaks" if len(events) == 1 else "The most anomalous one peaks"
-    return f"{count(len(events), 'event')} {limit}. {which} at {labels[peak.peak]}" + (
-        f", at {times:.3g} times the threshold." if np.isfinite(times) else "."
-    )
-
-
-def times_threshold(score: float, threshold: float) -> float:
-    """Return a score divided by the threshold; infinity if the threshold is 0."""
-    return score / threshold if threshold else float("inf")
-
-
-def caveats(
-    result: DetectionResult, settings: Detection, normal: int, trained_on_own: bool
-) -> list[str]:
-    """Return sentences on the false alarms and the missed events to expect.
-
-    Args:
-      result: from `detect`.
-      settings: as given to `detect`.
-      normal: rows of the training part, validation rows included.
-      trained_on_own: whether the training part is the start of the series that is scored.
-    """
-    has_score = np.isfinite(result.scores)
-    tested = int(has_score[normal:].sum()) if trained_on_own else int(has_score.sum())
-    notes = []
-    if trained_on_own:
-        notes.append(
-            f"the first {count(normal, 'row')} are taken to be normal: they were trained on and "
-            "set the threshold, so "
-            + (
-                "no event can be found in them, and an anomalous row among them raises the "
-                "threshold"
-                if settings.threshold == "maximum"
-                else "anomalous rows among them are harder to find, and raise the threshold"
-            )
-            + "; --train names a table of normal rows instead"
-        )
-    if tested and settings.threshold != "margin":  # of which `calibration` has figures
-        expected = settings.false_alarm_rate(normal) * tested
-        notes.append(
-            f"if all {count(tested, 'row')} {'after them ' * trained_on_own}were normal as well, "
-            f"about {expected:.2g} of them would still be flagged (more if the model has "
-            "overfitted the training part): a single row just above the threshold means little"
-        )
-    if not has_score.all():
-        notes.append(
-            f"{count(int((~has_score).sum()), 'row')} without a score: a value is missing, or too "
-            "few rows come before"
-        )
-    return notes
-
-
-def calibration(result: DetectionResult) -> list[str]:
-    """Return sentences on how many rows are flagged, and how many normal ones would be."""
-    scored = np.isfinite(result.scores).sum()
-    flagged = (result.scores > result.threshold.value).sum()
-    notes = []
-    if scored:
-        notes.append(
-            f"{flagged:,} of {count(int(scored), 'row')} are flagged ({flagged / scored:.2%})"
-        )
-    held_out = result.held_out
-    if held_out.rows:
-        rate = f"{held_out.flagged:,} ({held_out.flagged / held_out.rows:.2%})"
-        if not held_out.flagged:
-            rate = f"none (so few rows say little of rates below {3 / held_out.rows:.2%})"
-        notes.append(
-            f"false alarms: of the last {count(held_out.rows, 'row')} of the training part, to "
-            f"which no weight was fitted, {rate} would be flagged if the rows before them set the "
-            "threshold"
-        )
-    return notes
-
-
-def threshold_row(result: DetectionResult, labels: Sequence) -> list[str]:
-    """Return a sentence on the normal row that sets the threshold, if one alone does.
-
-    labels: names of the rows of the training part
-    """
-    if result.set_by is None:
-        return []
-    row, without, part = result.set_by
-    limit = result.threshold.value
-    if without > 0.995 * limit:
-        return []
-    of = f" for {PARTS[part]}" if part else ""
-    return [
-        f"the threshold{of} is set by row {labels[row]} of the training part: without it and its "
-        f"neighbours, it would be about {without:.4g} instead of {limit:.4g}"
-    ]
-
-
-def echoes(result: DetectionResult, lags: Sequence[int]) -> list[str]:
-    """Return a sentence on the echo that differencing gives an event, if there is any."""
-    if not result.events or not lags:
-        return []
-    after = listed([count(lag, "row") for lag in lags])
-    return [
-        f"an event may have an echo {after} later, where the rows are compared with those of the "
-        "event"
-    ]
-
-
-def close_together(result: DetectionResult, window: int) -> list[str]:
-    """Return a sentence on events that may be parts of one, if there are any."""
-    events = result.events
-    near = sum(later.start - earlier.stop < window for earlier, later in pairwise(events))
-    if not near:
-        return []
-    begin = "begins" if near == 1 else "begin"
-    return [
-        f"{near} of the {count(len(events), 'event')} {begin} less than a window of "
-        f"{count(window, 'row')} after the previous one: --gap {window} joins such events"
-    ]
 
 
 def event_rows(data: ReportData, events: Sequence[Event] | None = None) -> Iterator[list]:
@@ -257,7 +147,7 @@ def _by_peak(data: ReportData) -> list[Event]:
     return sorted(data.result.events, key=lambda event: -event.score)
 
 
-def _event_cells(data: ReportData) -> list[list[str]]:
+def event_cells(data: ReportData) -> list[list[str]]:
     cells = []
     for row in event_rows(data, most_anomalous(data, MOST_LISTED)):
         first, last, rows, peak, score, times, column, contribution = row
@@ -303,14 +193,17 @@ def parts(data: ReportData, outputs: np.ndarray) -> list[str]:
     axis = series_data.time_axis(table.labels, table.label_name)
     spans, segments = _spans(data), _segments(data)
     verdict = [] if data.comparison is None else [data.comparison.sentence]
+    links = dict.fromkeys(_of_threshold(data), threshold_report.ANCHOR)
     html = [
-        page.summary([summary(result, table.labels), *verdict], good=not result.events),
-        page.listing(data.notes),
+        page.summary(
+            [*doubts_of(result), summary(result, table.labels), *verdict], good=not result.events
+        ),
+        page.listing(data.notes, links),
         page.heading("The series"),
         page.figure(*_series_figure(data, outputs, axis, spans, segments)),
     ]
     if result.events:
-        html += [page.heading("Events"), page.grid(HEADINGS, _event_cells(data))]
+        html += [page.heading("Events"), page.grid(HEADINGS, event_cells(data))]
         hidden = len(result.events) - MOST_LISTED
         if hidden > 0:
             text = f"The {MOST_LISTED} most anomalous; {hidden:,} more are in events.csv."
@@ -329,8 +222,9 @@ def parts(data: ReportData, outputs: np.ndarray) -> list[str]:
         ]
     if data.comparison is not None:
         html += rival_report.parts(data.comparison)
-    traces = gate_traces(data.detector, table.values, [segment for _, segment in segments])
-    for (event, _), (rows, run) in zip(segments, traces, strict=True):
+    if links and not data.is_own:
+        html += _training_parts(data)
+    for (event, _), (rows, run) in zip(segments, _gates(data, segments), strict=True):
         layer = run.layers[0]
         panels = _panels(data, outputs, rows)
         figure = figures.gates(run, layer, 0, rows, axis, _inside(spans, rows), panels)
@@ -339,6 +233,17 @@ def parts(data: ReportData, outputs: np.ndarray) -> list[str]:
             page.figure(figure, _gates_caption(data.detector, layer)),
         ]
     return html
+
+
+def _gates(
+    data: ReportData, segments: Sequence[tuple[Event, tuple[int, int]]]
+) -> Iterator[tuple[np.ndarray, Run]]:
+    """Yield (rows of the table [T], the run over them) of each segment."""
+    places = [(first + data.first, stop + data.first) for _, (first, stop) in segments]
+    for rows, run in gate_traces(data.detector, data.read(), places):
+        cut = int((rows < data.first).sum())  # a window may reach into the rows before
+        own = jax.tree.map(lambda leaf, cut=cut: leaf[:, cut:], run) if cut else run
+        yield rows[cut:] - data.first, own
 
 
 def drawn_columns(data: ReportData) -> list[int]:
@@ -363,30 +268,50 @@ def which_columns(data: ReportData) -> str:
     )
 
 
+def _of_threshold(data: ReportData) -> list[str]:
+    """Return the sentence on the training row that sets the threshold, if it can be shown."""
+    return [] if data.training is None else threshold_row(data.result, data.training.labels)
+
+
+def series_figure(data: ReportData, outputs: np.ndarray) -> tuple:
+    """Return (figure, caption) of one of several series. outputs: [rows, F], of the detector."""
+    axis = series_data.time_axis(data.table.labels, data.table.label_name)
+    return _series_figure(data, outputs, axis, _spans(data), _segments(data))
+
+
 def _series_figure(data: ReportData, outputs, axis, spans, segments) -> tuple:
     """Return (figure, caption) of the series with its scores."""
     table, result = data.table, data.result
     rows = np.arange(len(table.values))
-    scores = series_data.Curve("score", rows, result.scores, COLOURS[6])
-    panels = [
-        *_panels(data, outputs, rows),
-        series_data.Panel("score and threshold", [scores], level=result.threshold.value),
-    ]
+    panels = [*_panels(data, outputs, rows), threshold_report.panel(result.scores, result)]
     if data.comparison is not None:
         panels.append(rival_report.panel(data.comparison))
+    is_marked = data.is_own and bool(_of_threshold(data))
+    window = data.detector.settings.window
+    views, marks = threshold_report.marked(result, window, len(rows)) if is_marked else ([], [])
     detail = [segment for _, segment in segments]
     caption = ["The data and the output of the model; below, the score of each row, with the "
                "threshold as a dashed line. Drag to zoom, double-click to see all."]  # fmt: skip
     if len(table.columns) > SHOWN_COLUMNS:
         caption.append(which_columns(data))
     if len(rows) > series_data.MOST_POINTS:
+        around = ", and in full around the most anomalous events" if detail else ""
         caption.append(
-            "The lines are drawn by their lowest and highest points, and in full around the events "
-            "whose gates are below; all rows are in scores.csv."
+            f"The lines are drawn by their lowest and highest points{around}; all rows are in "
+            "scores.csv."
         )
     if len(spans) > figures.MOST_SPANS:
         caption.append(f"Of {len(spans):,} events {figures.MOST_SPANS} are marked.")
-    return figures.series(panels, axis, spans, detail=detail), " ".join(caption)
+    figure = figures.series(panels, axis, spans, views=views, detail=detail, marks=marks)
+    return figure, " ".join(caption)
+
+
+def _training_parts(data: ReportData) -> list[str]:
+    """Return the row that sets the threshold, where it is in a table of its own."""
+    assert data.training is not None  # as there is a sentence on it
+    scores = data.result.score(data.detector.training_errors)
+    window = data.detector.settings.window
+    return threshold_report.parts(data.result, scores, data.training, drawn_columns(data), window)
 
 
 def _gates_caption(detector: Detector, layer: str) -> str:
@@ -407,7 +332,7 @@ def _panels(data: ReportData, outputs: np.ndarray, rows: np.ndarray) -> list[ser
             data.table.columns[column],
             [
                 series_data.Curve("data", rows, data.table.values[rows, column]),
-                series_data.Curve("model", rows, outputs[rows, column], COLOURS[4], "dot"),
+                series_data.Curve("model", rows, outputs[rows, column], MODEL, "dot"),
             ],
         )
         for column in drawn_columns(data)
@@ -453,15 +378,16 @@ def _segments(data: ReportData) -> list[tuple[Event, tuple[int, int]]]:
         if len(chosen) == SHOWN_GATES:
             break
         if not any(first <= event.peak < stop for _, (first, stop) in chosen):
-            chosen.append((event, _around(event, rows, data.detector)))
+            chosen.append((event, _around(event, rows, data)))
     # In the order of time, so that a model that predicts reads the series once.
     return sorted(chosen)
 
 
-def _around(event: Event, rows: int, detector: Detector) -> tuple[int, int]:
+def _around(event: Event, rows: int, data: ReportData) -> tuple[int, int]:
     """Return an event's rows and those around it; of a long event, those around its peak."""
-    margin = max(20, detector.settings.window // 2)
+    settings = data.detector.settings
+    margin = max(20, settings.window // 2)
     first, stop = event.start - margin, event.stop + margin
     if stop - first > SHOWN_ROWS:
         first, stop = event.peak - SHOWN_ROWS // 2, event.peak + SHOWN_ROWS // 2
-    return max(first, detector.settings.dropped_rows), min(stop, rows)
+    return max(first, settings.dropped_rows - data.first, 0), min(stop, rows)

@@ -8,10 +8,11 @@ import numpy as np
 
 from lstmcore.apps import run_folder
 from lstmcore.apps.anomalies.comparison import Comparison
+from lstmcore.apps.anomalies.rivals import DESCRIPTIONS
 from lstmcore.apps.report import page, series_data
 from lstmcore.series import Table
 from lstmcore.series.events import flags_of
-from lstmcore.study.plots.style import COLOURS
+from lstmcore.study.plots.style import RIVALS
 
 FILE = "rivals.csv"
 METHODS = (
@@ -33,7 +34,7 @@ OVERLAP = (
     "the LSTM. Which method is right is not known without labels."
 )
 HIGH = 0.8  # how far a line rises within the height of 1 that each has
-LINES = (COLOURS[2], COLOURS[3], COLOURS[5])  # COLOURS[0] is the data
+COLOURS = dict(zip(DESCRIPTIONS, RIVALS, strict=False))
 
 
 def write(folder: Path, comparison: Comparison, table: Table) -> None:
@@ -64,5 +65,5 @@ def panel(comparison: Comparison) -> series_data.Panel:
     for place, (name, rival) in enumerate(comparison.rivals.items()):
         rows = np.arange(len(rival.scores))
         heights = place + HIGH * flags_of(rival.events, len(rows))
-        curves.append(series_data.Curve(name, rows, heights, LINES[place % len(LINES)]))
-    return series_data.Panel("simple methods: a line is raised in the events of each", curves)
+        curves.append(series_data.Curve(name, rows, heights, COLOURS[name]))
+    return series_data.Panel("simple methods, raised in their events", curves, has_scale=False)

@@ -12,6 +12,11 @@
 
 The last two are by scikit-learn. Each is fitted to training rows alone. The larger a score, the
 more anomalous the row; a row has the mean score of all windows that hold it.
+
+Windows that a PCA or a forest was fitted to have lower scores than others of the same kind, the
+more so the fewer they are, and a threshold from them would flag normal rows. So training windows
+are scored by cross-fitting: each fifth, in the order of time, by a fit to those that share no row
+with it.
 """
 
 from __future__ import annotations
@@ -33,12 +38,16 @@ NORMAL_MEAN = 1.2533  # the same for the mean absolute deviation
 EXPLAINED = 0.9  # fraction of the variance that the principal components hold
 SMALLEST = 1e-6  # variance that a component may have, relative to the largest
 FEWEST_WINDOWS = 10  # to fit to
+FEWEST_LENGTHS = 20  # of a window, in training rows: with fewer, normal rows are often flagged
+FOLDS = 5  # of the training windows
+MOST_IN_FOLDS = 2_000  # windows that a fit for a fold is of
 MOST_WINDOWS, MOST_NUMBERS = 10_000, 2**21  # windows that are fitted to, and numbers in them
 MOST_WIDTH = 512  # numbers in a window of a PCA, which takes a second or two for as many
 NUMBERS_AT_ONCE = 2**22  # in the windows that are scored together: 32 MiB
 
 Scores = tuple[np.ndarray, np.ndarray]
-Score = Callable[[np.ndarray], np.ndarray]
+Score = Callable[[np.ndarray], np.ndarray]  # of windows [N, window F]
+Fit = Callable[[np.ndarray], Score]
 
 
 def rival_scores(training, values, window: int) -> tuple[dict[str, Scores], tuple[str, ...]]:
@@ -55,7 +64,8 @@ def rival_scores(training, values, window: int) -> tuple[dict[str, Scores], tupl
 
     Returns:
       ({"robust z-score": (scores of training [n], scores of values [rows]), ...}, sentences).
-      "PCA of windows" and "isolation forest" are there if `training` holds at least 10 windows.
+      "PCA of windows" and "isolation forest" are there if `training` has at least 20 times as many
+      rows as a window: with fewer, they flag many rows that are like those of training.
 
     Raises:
       ValueError, TypeError: as `robust_z_score`.
@@ -72,6 +82,12 @@ def rival_scores(training, values, window: int) -> tuple[dict[str, Scores], tupl
     raw, notes = {ZSCORE: robust_z_score(training, values)}, []
     for name, score in ((PCA, pca_of_windows), (FOREST, isolation_forest)):
         try:
+            if len(training) < FEWEST_LENGTHS * window:
+                raise _LeftOutError(
+                    f"with {count(len(training), 'training row')} and a window of "
+                    f"{count(window, 'row')} it would flag many normal rows; it needs "
+                    f"{FEWEST_LENGTHS * window:,}"
+                )
             raw[name] = score(training, values, window)
         except _LeftOutError as error:
             notes.append(f"{DESCRIPTIONS[name]} is left out: {error}")
@@ -133,8 +149,8 @@ def pca_of_windows(training, values, window: int = 24) -> Scores:
       (scores of training [n], scores of values [rows]), at least 0.
 
     Raises:
-      ValueError: fewer than 10 windows of training rows, values of less than a window, more than
-        512 columns, or training rows that never change.
+      ValueError: fewer than 10 windows of training rows in four fifths of them, values of
+        less than a window, more than 512 columns, or training rows that never change.
       ValueError, TypeError: as `robust_z_score`.
       ImportError: scikit-learn is missing.
 
@@ -153,19 +169,22 @@ def pca_of_windows(training, values, window: int = 24) -> Scores:
     if columns > MOST_WIDTH:
         raise _LeftOutError(f"{columns:,} columns are more than {MOST_WIDTH:,}")
     window = min(checks.check_count("window", window), MOST_WIDTH // columns)
-    drawn = _drawn(training, window)
-    fitted = decomposition(EXPLAINED).fit(drawn)
-    smallest = SMALLEST * fitted.explained_variance_[0]
-    variance = np.maximum(fitted.explained_variance_, smallest)
-    noise = max(fitted.noise_variance_, smallest)
 
-    def score(windows: np.ndarray) -> np.ndarray:
-        away = windows - fitted.mean_
-        z = away @ fitted.components_.T
-        error = away - z @ fitted.components_
-        return np.sqrt((z**2 / variance).sum(axis=1) + (error**2).sum(axis=1) / noise)
+    def fit(windows: np.ndarray) -> Score:
+        fitted = decomposition(EXPLAINED).fit(windows)
+        smallest = SMALLEST * fitted.explained_variance_[0] or 1.0  # windows may be all alike
+        variance = np.maximum(fitted.explained_variance_, smallest)
+        noise = max(fitted.noise_variance_, smallest)
 
-    return _by_row(score, training, window), _by_row(score, values, window)
+        def score(windows: np.ndarray) -> np.ndarray:
+            away = windows - fitted.mean_
+            z = away @ fitted.components_.T
+            error = away - z @ fitted.components_
+            return np.sqrt((z**2 / variance).sum(axis=1) + (error**2).sum(axis=1) / noise)
+
+        return score
+
+    return _scores(fit, training, values, window)
 
 
 def isolation_forest(training, values, window: int = 24) -> Scores:
@@ -179,8 +198,8 @@ def isolation_forest(training, values, window: int = 24) -> Scores:
       (scores of training [n], scores of values [rows]), between 0 and 1.
 
     Raises:
-      ValueError: fewer than 10 windows of training rows, values of less than a window, or training
-        rows that never change.
+      ValueError: fewer than 10 windows of training rows in four fifths of them, values of
+        less than a window, or training rows that never change.
       ValueError, TypeError: as `robust_z_score`.
       ImportError: scikit-learn is missing.
 
@@ -195,17 +214,17 @@ def isolation_forest(training, values, window: int = 24) -> Scores:
     forest = _sklearn("ensemble").IsolationForest
     training, values = _pair(training, values)
     window = checks.check_count("window", window)
-    fitted = forest(random_state=0).fit(_drawn(training, window))
 
-    def score(windows: np.ndarray) -> np.ndarray:
-        return -fitted.score_samples(windows)
+    def fit(windows: np.ndarray) -> Score:
+        fitted = forest(random_state=0).fit(windows)
+        return lambda windows: -fitted.score_samples(windows)
 
-    return _by_row(score, training, window), _by_row(score, values, window)
+    return _scores(fit, training, values, window)
 
 
-def _drawn(training: np.ndarray, window: int) -> np.ndarray:
-    """Return windows of the training rows to fit to, [N, window F]: all, or some at random."""
-    number, width = max(0, len(training) - window + 1), window * training.shape[1]
+def _scores(fit: Fit, training: np.ndarray, values: np.ndarray, window: int) -> Scores:
+    """Return the scores of training rows, by fits to others, and of values, by a fit to all."""
+    number = max(0, len(training) - window + 1)
     if number < FEWEST_WINDOWS:
         raise _LeftOutError(
             f"the training rows hold {count(number, 'window')} of {count(window, 'row')}, and it "
@@ -213,17 +232,41 @@ def _drawn(training: np.ndarray, window: int) -> np.ndarray:
         )
     if not np.ptp(training, axis=0).any():
         raise _LeftOutError("no column changes in the training rows")
-    most = min(MOST_WINDOWS, max(FEWEST_WINDOWS, MOST_NUMBERS // width))
-    drawn = draw_windows(number, most)
-    return series.windows(training, window)[drawn].reshape(len(drawn), width)
+    windows = series.windows(training, window)
+    each, place = np.empty(number), np.arange(number)
+    for fold in np.array_split(place, FOLDS):
+        away = np.maximum(fold[0] - place, place - fold[-1])  # folds are contiguous
+        others = np.flatnonzero(away >= window)
+        if len(others) < FEWEST_WINDOWS:
+            raise _LeftOutError(
+                f"with a fifth of the training rows held out for the threshold, the others hold "
+                f"{count(len(others), 'window')} of {count(window, 'row')}, and it needs "
+                f"{FEWEST_WINDOWS}"
+            )
+        score = fit(_drawn(windows, others, MOST_IN_FOLDS))
+        each[fold] = _by_window(score, windows[fold])
+    score = fit(_drawn(windows, place, MOST_WINDOWS))
+    later = _by_window(score, series.windows(values, window))
+    return _by_row(each, window), _by_row(later, window)
 
 
-def _by_row(score: Score, rows: np.ndarray, window: int) -> np.ndarray:
-    """Return for each row the mean score of the windows that hold it, [rows]."""
-    windows = series.windows(rows, window)
+def _drawn(windows: np.ndarray, places: np.ndarray, most: int) -> np.ndarray:
+    """Return windows at some places to fit to, [N, window F]: all, or some at random."""
+    width = windows[0].size
+    most = min(most, max(FEWEST_WINDOWS, MOST_NUMBERS // width))
+    drawn = places[draw_windows(len(places), most)]
+    return windows[drawn].reshape(len(drawn), width)
+
+
+def _by_window(score: Score, windows: np.ndarray) -> np.ndarray:
+    """Return the score of each window, [N]."""
     size = max(1, NUMBERS_AT_ONCE // windows[0].size)
     parts = (windows[start : start + size] for start in range(0, len(windows), size))
-    each = np.concatenate([score(part.reshape(len(part), -1)) for part in parts])
+    return np.concatenate([score(part.reshape(len(part), -1)) for part in parts])
+
+
+def _by_row(each: np.ndarray, window: int) -> np.ndarray:
+    """Return for each row the mean score of the windows that hold it, [rows]."""
     holding = np.convolve(np.ones(len(each)), np.ones(window))
     # Not by differences of a cumulative sum, which a huge score would leave inexact.
     return np.convolve(each, np.ones(window)) / holding

@@ -7,7 +7,6 @@ from typing import Literal
 
 from lstmcore.apps.settings import (
     Activation,
-    Count,
     Deviation,
     Fraction,
     Season,
@@ -34,6 +33,9 @@ class Settings(SeriesSettings):
         none. See `series.seasonal_level`; the first season of a series has no score. None is 0.
       search: take differences of lag 1, unless some are given, if the training part drifts. See
         `preprocessing.choose`.
+      levels: scaling of separate series that have ids: one for all of them (common), or each by
+        mean and standard deviation of its own training rows (own); auto takes the one under which
+        the last fifth of each is likelier, given the rest.
       activation: activation of every layer, such as tanh, relu or sigmoid.
       combine: how several reconstructions or predictions of a row are combined: "mean" or "median".
       masking: fraction of the inputs that is set to 0 in training, against overfitting. 0 is the
@@ -48,29 +50,37 @@ class Settings(SeriesSettings):
         come from before an event began, so the event lasts longer.
       units: sizes of the LSTM layers. For reconstruction those of the encoder; the last is the size
         of the code.
+      epochs: maximum number of passes through the training data; auto is 40, more where these
+        would be fewer than 2,000 steps of the optimizer.
       validation: fraction of the training rows, the last in time, used for early stopping. Nothing
-        is fitted to it, and no window crosses into it. At least a window of rows, if not 0.
+        is fitted to it, and no window crosses into it. At least a window of rows, if not 0. Of
+        separate series it is a fraction of these, drawn at random.
     """
 
     method: Literal["prediction", "reconstruction"] = "prediction"
     season: Season | None = "auto"
     search: bool = True
+    levels: Literal["auto", "common", "own"] = "auto"
     activation: Activation = "tanh"
     combine: Literal["mean", "median"] = "mean"
     masking: Fraction = 0.0
     gaussian: Deviation = 0.0
     units: Sizes = (32, 16)
-    epochs: Count = 40
 
     @property
-    def season_rows(self) -> int:
-        """Return the rows of the season; 0 if there is none, or none has been looked for yet."""
-        return self.season if isinstance(self.season, int) else 0
+    def fewest_epochs(self) -> int:
+        """Return how many epochs "auto" stands for at least."""
+        return 40
+
+    @property
+    def season_rows(self) -> int | None:
+        """Return the rows of the season; None if there is none, or none has been looked for yet."""
+        return self.season if isinstance(self.season, int) else None
 
     @property
     def dropped_rows(self) -> int:
         """Return the number of rows at the start of a table that the model does not read."""
-        return self.season_rows + self.preprocessing.dropped_rows
+        return (self.season_rows or 0) + self.preprocessing.dropped_rows
 
     @property
     def predicted_rows(self) -> int:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.formatting import count
 
 FEWEST_PEAKS = 10  # that two parameters of a distribution are fitted to
 MARGIN = 1.1  # times the largest score of normal rows; half as many false events as without it
@@ -109,7 +110,7 @@ def margin(scores, apart: int = 0) -> Threshold:
       1.843
     """
     peak = highest_peak(scores, apart)
-    of = f"the largest of {np.isfinite(scores).sum()} scores of normal rows"
+    of = f"the largest of {count(int(np.isfinite(scores).sum()), 'score')} of normal rows"
     if peak.limited < peak.value:
         of += f", which counts as {peak.limited:.4g} instead of {peak.value:.4g}"
     return Threshold(MARGIN * peak.limited, f"{MARGIN:g} times {of}")
@@ -131,7 +132,50 @@ def maximum(scores) -> Threshold:
       Threshold(value=2.0, how='the largest of 2 scores of normal rows')
     """
     scores = _scores(scores)
-    return Threshold(float(scores.max()), f"the largest of {len(scores)} scores of normal rows")
+    return Threshold(
+        float(scores.max()), f"the largest of {count(len(scores), 'score')} of normal rows"
+    )
+
+
+def prediction_limit(scores, reads: int, probability: float = 1e-3) -> Threshold:
+    """Return the value that the next normal score exceeds with a given probability, if Gaussian.
+
+    That is the upper end of a prediction interval: mean + t s sqrt(1 + 1/m), with the quantile t of
+    Student's distribution of m - 1 degrees of freedom (Hahn & Meeker 1991, "Statistical Intervals",
+    section 4.7). Of scores that each depend on many rows, few are independent: m is their number
+    divided by `reads`. If all are alike, the largest of m independent scores is exceeded by the
+    next one with a probability of 1 / (m + 1), however many rows there are.
+
+    Args:
+      scores: [rows], of normal rows.
+      reads: rows that a score depends on, side by side; at most half as many as there are scores.
+      probability: between 0 and 1.
+
+    Raises:
+      ValueError: fewer than two independent scores, or a probability that is out of range.
+      ValueError, TypeError: scores as in `maximum`.
+      ImportError: scipy is missing.
+
+    Examples:
+      >>> scores = np.random.default_rng(0).normal(size=1000)
+      >>> [round(prediction_limit(scores, reads).value, 1) for reads in (1, 100)]
+      [3.0, 4.4]
+    """
+    scores = _scores(scores)
+    check_probability("probability", probability)
+    independent = len(scores) // checks.check_count("reads", reads)
+    if independent < 2:
+        raise ValueError(
+            f"{count(len(scores), 'score')} of {count(reads, 'row')} each hold no two independent "
+            "ones: give more rows"
+        )
+    t = _stats().t.isf(probability, independent - 1)
+    away = t * scores.std(ddof=1) * np.sqrt(1 + 1 / independent)
+    return Threshold(
+        float(scores.mean() + away),
+        f"exceeded with probability {probability:g} if scores are Gaussian, of which "
+        f"{count(len(scores), 'score')} hold {independent:,} independent ones",
+    )
 
 
 def quantile(scores, q: float = 0.999) -> Threshold:
@@ -154,7 +198,7 @@ def quantile(scores, q: float = 0.999) -> Threshold:
     if not 0 <= q <= 1:
         raise ValueError(f"q must be a fraction from 0 to 1, got {q}")
     value = float(np.quantile(scores, q))
-    return Threshold(value, f"the {q:g} quantile of {len(scores)} scores of normal rows")
+    return Threshold(value, f"the {q:g} quantile of {count(len(scores), 'score')} of normal rows")
 
 
 def gaussian(features: int, probability: float = 1e-4) -> Threshold:
@@ -254,8 +298,8 @@ def peaks_over_threshold(scores, probability: float = 1e-4, *, initial: float = 
     return Threshold(
         float(t + unit * scale * beyond),
         f"exceeded with probability {probability:g} by a generalised Pareto tail (shape "
-        f"{shape:.3g}, scale {unit * scale:.3g}) fitted to {len(excesses)} of {len(scores)} "
-        f"scores, those above {t:.4g}; the largest is {scores.max():.4g}",
+        f"{shape:.3g}, scale {unit * scale:.3g}) fitted to {len(excesses):,} of "
+        f"{count(len(scores), 'score')}, those above {t:.4g}; the largest is {scores.max():.4g}",
     )
 
 

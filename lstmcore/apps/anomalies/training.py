@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
 import jax.numpy as jnp
 import numpy as np
 
-from lstmcore import series
-from lstmcore.apps.anomalies.detector import Detector, scaled_rows
-from lstmcore.apps.anomalies.preprocessing import choose, limited, without_season
+from lstmcore.apps.anomalies.detector import Detector
+from lstmcore.apps.anomalies.examples import prepare, prepare_separate, settings_for
 from lstmcore.apps.anomalies.settings import Settings, build
 from lstmcore.apps.training import fit_model
-from lstmcore.formatting import count
 from lstmcore.regularization import corrupt
-from lstmcore.series.arguments import as_table, column_names
-from lstmcore.series.row_index import check_row_times
+from lstmcore.series.tables.many import SeveralTables, as_many
 from lstmcore.training.epochs import ByExample
 
 
@@ -26,6 +23,7 @@ def train(
     values,
     settings: Settings | None = None,
     *,
+    id: str | Sequence[str] | None = None,
     start: Detector | None = None,
     callback: Callable | None = None,
     progress: bool = False,
@@ -39,7 +37,10 @@ def train(
         columns, whose names the detector keeps. Times of a data frame must rise by equal steps.
         Anomalies among the rows are learned as normal, and raise the thresholds; a value far from
         all others counts less in training, see `preprocessing.limited`.
-      settings: None takes `Settings()`, or those of `start`.
+      settings: None takes those of `start`, or `Settings()`; for windows of one length, of at most
+        512 rows, with `window` such that the model reads them as a whole.
+      id: column of a data frame, or of a dict of columns, that says which series a row belongs to;
+        or several. The result of `series.read_many` needs none.
       start: an earlier detector to continue from, with normal rows of the same columns: its weights
         and preprocessing are kept. Thresholds follow from the errors of these rows.
       callback, progress, checkpoint, resume: as in `lc.fit`.
@@ -58,34 +59,31 @@ def train(
       >>> detector = anomalies.train(values, anomalies.Settings(window=8, units=4, epochs=2))
       >>> detector.training_errors.shape, detector.validation_start
       ((200, 1), 180)
+      >>> beats = np.sin(np.arange(20) / 3) + 0.1 * np.random.default_rng(0).normal(size=(30, 20))
+      >>> settings = anomalies.Settings(window=19, units=4, epochs=2)
+      >>> detector = anomalies.train(beats[:, :, None], settings)
+      >>> detector.lengths == (20,) * 30, detector.validation_start  # of 27 windows
+      (True, 540)
     """
-    settings = settings or (Settings() if start is None else start.settings)
-    check_row_times(values, "values")
-    table = as_table(values, name="values") if start is None else start.table(values)
-    validation_start = _validation_start(len(table), settings)
-    if start is None:
-        settings = choose(settings, table[:validation_start])
-        validation_start = _validation_start(len(table), settings)
-    trained_rows = validation_start - settings.season_rows
-    left = limited(without_season(settings, table), trained_rows)
-    if start is None:
-        preprocessor = settings.preprocessing.fit(left, rows=trained_rows)
-        preprocessor = preprocessor._replace(columns=column_names(values))
+    groups = as_many(values, id)
+    if settings is None:
+        usual = Settings() if groups is None else settings_for(groups)
+        settings = usual if start is None else start.settings
+    if groups is None:
+        data = prepare(values, settings, start)
     else:
-        preprocessor = start.preprocessor
-    scaled = scaled_rows(preprocessor, left)
-    boundary = validation_start - settings.dropped_rows
-    training = training_windows(scaled[:boundary], settings)
-    validation = training_windows(scaled[boundary:], settings) if settings.validation else None
-    model = build(settings, table.shape[1])
+        has_names = id is not None or isinstance(values, Mapping | SeveralTables)
+        data = prepare_separate(groups, settings, start, has_names=has_names)
+    settings = data.settings
+    model = build(settings, data.preprocessor.features)
     if start is not None:
         _check_start(start, model, settings)
     result = fit_model(
         model,
         settings,
         _loss(model, replace(settings, seed=0)),
-        training,
-        validation,
+        data.training,
+        data.validation,
         start=lambda drawn: drawn if start is None else start.params,
         callback=callback,
         progress=progress,
@@ -95,30 +93,32 @@ def train(
     detector = Detector(
         model,
         result.params,
-        preprocessor,
+        data.preprocessor,
         settings,
         result.history,
         np.zeros((0, 0)),
-        validation_start,
+        data.validation_start,
     )
-    return replace(detector, training_errors=detector.errors(table))
+    if data.levels is not None:
+        detector = replace(detector, levels=data.levels)
+    if groups is None:
+        return replace(detector, training_errors=detector.errors(data.tables[""]))
+    lengths = tuple(len(table) for table in data.tables.values())
+    detector = replace(detector, ids=tuple(map(str, data.tables)), lengths=lengths)
+    return replace(detector, training_errors=np.concatenate(detector.errors_of(data.tables)))
 
 
 def _check_start(start: Detector, model, settings: Settings) -> None:
     """Refuse settings under which the training of `start` cannot go on."""
-    steps = [(each.preprocessing, each.season_rows) for each in (settings, start.settings)]
+    steps = [
+        (each.preprocessing, each.season_rows, each.levels) for each in (settings, start.settings)
+    ]
     if model != start.model or steps[0] != steps[1]:
         raise ValueError(
             "settings describe another model or preprocessing than those of start: leave them out, "
             "or change those of the training alone, as in dataclasses.replace(start.settings, "
             "epochs=5)"
         )
-
-
-def training_windows(scaled: np.ndarray, settings: Settings) -> np.ndarray:
-    """Return windows of `settings.span` rows, float32 [N, span, F]."""
-    stride = settings.stride_for(len(scaled) - settings.span + 1, scaled.shape[1])
-    return np.ascontiguousarray(series.windows(scaled, settings.span, stride=stride))
 
 
 def loss(model, settings: Settings, params, batch):
@@ -146,17 +146,3 @@ def _error(model, settings: Settings, params, read, batch):
         steps = range(1, settings.horizon + 1)
         batch = jnp.concatenate([batch[:, k : k + settings.window] for k in steps], axis=-1)
     return jnp.mean((output - batch) ** 2, axis=(1, 2))
-
-
-def _validation_start(rows: int, settings: Settings) -> int:
-    """Return the first validation row, once both parts are known to hold a window."""
-    validation = settings.validation_rows(rows)
-    needed = settings.span + settings.dropped_rows
-    if rows - validation < needed:
-        raise ValueError(
-            f"values has {count(rows, 'row')}, of which {validation} are for validation, but "
-            f"training needs at least {needed} (a window of {settings.span} and "
-            f"{settings.dropped_rows} dropped by season and differencing): use more data, a "
-            "shorter window or validation=0"
-        )
-    return rows - validation

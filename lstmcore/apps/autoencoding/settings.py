@@ -8,7 +8,6 @@ from typing import Literal, get_args
 from lstmcore.apps.settings import (
     Activation,
     AnyRows,
-    Count,
     Fraction,
     Patience,
     SeriesSettings,
@@ -31,6 +30,8 @@ class Settings(SeriesSettings):
         it, or "composite", both.
       activation: activation of every layer, such as tanh, relu or sigmoid.
       first_row: rows to leave out at the start of the table.
+      epochs: maximum number of passes through the training data; auto is 200, more where these
+        would be fewer than 2,000 steps of the optimizer.
       horizon: rows to predict (modes prediction and composite).
       units: sizes of the layers of the encoder, which the decoder mirrors. The last is that of the
         code.
@@ -42,9 +43,13 @@ class Settings(SeriesSettings):
     activation: Activation = "tanh"
     first_row: AnyRows = 0
     units: Sizes = (64, 32)
-    epochs: Count = 200
     patience: Patience | None = None
     validation: Fraction = 0.0
+
+    @property
+    def fewest_epochs(self) -> int:
+        """Return how many epochs "auto" stands for at least."""
+        return 200
 
     @property
     def predicted_rows(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from lstmcore.apps.anomalies.detection import Detection, detect
+from lstmcore.apps.anomalies.detection import Detection, detect_one
 from lstmcore.apps.anomalies.settings import Settings
 from lstmcore.apps.anomalies.training import train
 from lstmcore.apps.estimators.samples import as_samples, check_samples, names_of, settings_of
@@ -23,7 +23,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     It is `anomalies.train` and `anomalies.detect` with the interface of scikit-learn. X is
     [rows, F] in the order of time, rows at equal distances; the score of a row depends on the rows
-    around it, so shuffled or selected rows give other results. It scales X by itself.
+    around it, so shuffled or selected rows give other results. It scales X by itself. X is one
+    series: for separate windows [N, T, F] use `anomalies.train`.
 
     A row that cannot be scored counts as normal, with the score 0: `detector_.errors(X)` is NaN
     there. These are the rows whose values are all missing, those of the first season, those that
@@ -68,10 +69,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         combine: str = "mean",
         masking: float = 0.0,
         gaussian: float = 0.0,
-        epochs: int = 40,
+        epochs: int | str = "auto",
         batch_size: int = 32,
         learning_rate: float = 3e-3,
-        patience: int | None = 10,
+        patience: int | str | None = "auto",
         validation: float = 0.1,
         seed: int = 0,
         missing: str = "refuse",
@@ -119,7 +120,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
           NonFiniteLossError: as in `lc.fit`.
         """
         settings = settings_of(Settings, self)
-        self._check_detection()
+        detection = self._detection()
         table = as_samples(self, X, fitting=True, missing=self.missing)
         parts = 2 if settings.validation else 1
         check_samples(
@@ -131,13 +132,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         names = names_of(self)
         values = table if names is None else dict(zip(names, table.T, strict=True))
         self.detector_ = train(values, settings)
-        result = detect(
-            self.detector_,
-            table,
-            score=self.row_score,
-            threshold=self.threshold,
-            level=self.level,
-        )
+        result = detect_one(self.detector_, table, detection)
         self.threshold_, self._score_of = result.threshold, result.score
         self.offset_ = -self.threshold_.value
         return self
@@ -181,10 +176,12 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def _check_detection(self) -> None:
-        """Refuse row_score, threshold and level before training, not after it."""
+    def _detection(self) -> Detection:
+        """Return row_score, threshold and level, which are checked before training, not after."""
         score = field_types(Detection)["score"].checked("row_score", self.row_score)
-        Detection.from_json({"score": score, "threshold": self.threshold, "level": self.level})
+        return Detection.from_json(
+            {"score": score, "threshold": self.threshold, "level": self.level}
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

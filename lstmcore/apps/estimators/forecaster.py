@@ -15,6 +15,7 @@ from lstmcore.apps.estimators.samples import as_samples, check_samples, names_of
 from lstmcore.apps.forecasting import metrics
 from lstmcore.apps.forecasting.settings import Settings
 from lstmcore.apps.forecasting.training import train
+from lstmcore.formatting import count
 
 
 class SeriesForecaster(BaseEstimator):
@@ -26,9 +27,9 @@ class SeriesForecaster(BaseEstimator):
     `TimeSeriesSplit` does.
 
     Args:
-      mode, window, horizon, targets, future_covariates, season, linear, search, units, quantiles,
-        dropout, nonnegative: as in `forecasting.Settings`. Columns without names are called
-        column_0, column_1, ...
+      mode, window, horizon, targets, future_covariates, season, linear, linear_rows, search,
+        units, quantiles, dropout, ensemble, nonnegative: as in `forecasting.Settings`. Columns
+        without names are called column_0, column_1, ...
       epochs, batch_size, learning_rate, patience, validation, seed: likewise.
       missing, difference, scaling: as in `series.Preprocessing`.
 
@@ -55,15 +56,17 @@ class SeriesForecaster(BaseEstimator):
         future_covariates: tuple[str, ...] = (),
         season: int | str | None = "auto",
         linear: bool = True,
+        linear_rows: int | str = "auto",
         search: bool = True,
         units: int | tuple[int, ...] = (32,),
         quantiles: tuple[float, ...] = (),
         dropout: float = 0.0,
+        ensemble: int = 1,
         nonnegative: bool = True,
-        epochs: int = 100,
+        epochs: int | str = "auto",
         batch_size: int = 32,
         learning_rate: float = 3e-3,
-        patience: int | None = 10,
+        patience: int | str | None = "auto",
         validation: float = 0.15,
         seed: int = 0,
         missing: str = "refuse",
@@ -77,10 +80,12 @@ class SeriesForecaster(BaseEstimator):
         self.future_covariates = future_covariates
         self.season = season
         self.linear = linear
+        self.linear_rows = linear_rows
         self.search = search
         self.units = units
         self.quantiles = quantiles
         self.dropout = dropout
+        self.ensemble = ensemble
         self.nonnegative = nonnegative
         self.epochs = epochs
         self.batch_size = batch_size
@@ -123,7 +128,8 @@ class SeriesForecaster(BaseEstimator):
         """Forecast the rows after the last row of X.
 
         Args:
-          X: [rows, F] in the order of time, at least a window of them.
+          X: [rows, F] in the order of time, at least as many as the forecaster
+            reads: a window, or more if a linear map looks beyond it (`linear_rows`).
           future: [horizon, covariates], the future covariates of the rows to forecast, in the order
             of `future_covariates` or with names.
 
@@ -181,13 +187,13 @@ class SeriesForecaster(BaseEstimator):
     def _rows_before(self) -> int:
         """Return how many rows there must be before the first one to forecast."""
         settings = self.trained_.settings
-        return settings.window + settings.preprocessing.dropped_rows
+        return settings.rows_read + settings.preprocessing.dropped_rows
 
     def _table(self, X, beyond: int = 0) -> np.ndarray:
         """Return X once it is known to hold a window and `beyond` rows after it."""
         preprocessing = self.trained_.settings.preprocessing
         table = as_samples(self, X, fitting=False, missing=preprocessing.missing)
-        why = f"a forecast by windows of {self.trained_.settings.window}"
+        why = f"a forecast from {count(self._rows_before, 'row')}"
         check_samples(
             table,
             self._rows_before + beyond,

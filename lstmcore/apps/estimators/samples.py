@@ -12,6 +12,7 @@ from lstmcore.apps.settings import SeriesSettings
 from lstmcore.formatting import count, few
 from lstmcore.series import Preprocessing
 from lstmcore.series.arguments import column_names
+from lstmcore.series.arrays import is_table
 from lstmcore.series.frames import is_pandas, narwhals
 from lstmcore.series.row_index import RowIndex
 from lstmcore.series.times.errors import IrregularTimesError
@@ -50,10 +51,13 @@ def as_samples(estimator, X, *, fitting: bool, missing: str) -> np.ndarray:
       missing: NaN is an error if this is "refuse".
 
     Raises:
+      TypeError: X is a `series.Table`.
       ValueError: X of another shape, with other columns than in `fit`, or with names of columns
         that are not texts, infinite, without numbers, with values missing that are refused, or with
         times at irregular steps.
     """
+    if is_table(X):
+        raise TypeError("X is a series.Table, which scikit-learn cannot read: pass X.to_frame()")
     rows = _index_of(X)
     if rows is not None and rows.times_in_column:
         X = narwhals().from_native(X).drop(rows.times.name).to_native()

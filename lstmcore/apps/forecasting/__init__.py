@@ -7,6 +7,8 @@
     trained.save(folder); Trained.load(folder)
     print(backtest(values, columns, settings, folds=5))
 
+    trained = train_many(frame, id="store")    one forecaster of many series, see `many`
+
 `metrics`, `paired`, `rivals` and `lag` need no JAX, and take the forecasts of any model.
 """
 
@@ -15,6 +17,10 @@ from lstmcore.apps.forecasting.comparison import Comparison, compare
 from lstmcore.apps.forecasting.evaluation import Evaluation, Scores
 from lstmcore.apps.forecasting.forecast import Forecast
 from lstmcore.apps.forecasting.lag import LagCheck, lag_check
+from lstmcore.apps.forecasting.many.evaluation import EvaluationOfMany
+from lstmcore.apps.forecasting.many.forecast import ForecastOfMany
+from lstmcore.apps.forecasting.many.predictor import TrainedMany
+from lstmcore.apps.forecasting.many.training import train_many
 from lstmcore.apps.forecasting.metrics import (
     coverage,
     mae,
@@ -41,13 +47,16 @@ __all__ = [
     "Backtest",
     "Comparison",
     "Evaluation",
+    "EvaluationOfMany",
     "Forecast",
+    "ForecastOfMany",
     "LagCheck",
     "PairedTest",
     "RivalInputs",
     "Scores",
     "Settings",
     "Trained",
+    "TrainedMany",
     "backtest",
     "compare",
     "coverage",
@@ -65,4 +74,5 @@ __all__ = [
     "skill",
     "smape",
     "train",
+    "train_many",
 ]

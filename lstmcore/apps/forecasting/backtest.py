@@ -23,7 +23,7 @@ from lstmcore.display.html import titled
 from lstmcore.formatting import count, shorten, text_table
 from lstmcore.series.arguments import as_table
 from lstmcore.series.frames import make_frame
-from lstmcore.series.row_index import check_row_times
+from lstmcore.series.row_index import check_row_times, first_rows
 
 
 class Backtest(NamedTuple):
@@ -145,11 +145,11 @@ def backtest(
     origins = origins_of(len(table), settings, folds, minimum)
     covariates = [columns.index(name) for name in settings.future_covariates]
     actuals, forecasts, by_fold = [], [], []
-    trained = train(table[: origins[0]], columns, settings)
+    trained = train(first_rows(values, int(origins[0])), columns, settings)
     width, season = len(trained.targets), trained.settings.season_rows
     rivals: dict[str, np.ndarray] = {}
     for fold, origin in enumerate(origins.tolist()):
-        past = table[:origin]
+        past = first_rows(values, origin)
         if refit and fold:
             trained = train(past, columns, settings)
         future = table[origin : origin + horizon, covariates] if covariates else None

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lstmcore.formatting import few
-
 
 def never_negative(training: np.ndarray) -> np.ndarray:
     """Return bool [targets]: which columns of [rows, targets] have no value below 0."""
@@ -36,14 +34,3 @@ def lowest(values: np.ndarray, origins, is_bounded: Sequence[bool]) -> np.ndarra
     """
     so_far = np.minimum.accumulate(values, axis=0)[np.asarray(origins) - 1]
     return np.where(np.asarray(is_bounded) & (so_far >= 0), 0.0, -np.inf)
-
-
-def sentences(names: Sequence[str]) -> list[str]:
-    """Return a sentence for the reader of a report on the columns with a bound, if any have one."""
-    if not names:
-        return []
-    are = "is" if len(names) == 1 else "are"
-    return [
-        f"{few(list(names))} {are} never negative before the test part, so no forecast and no end "
-        "of an interval is below 0 (--no-nonnegative lifts this bound)"
-    ]

@@ -15,6 +15,7 @@ from lstmcore.formatting import count
 LEVEL = 0.05  # of significance, two-sided
 BETTER, AS_GOOD, WORSE = "better", "as good", "worse"
 UNDECIDED = f"undecided: fewer than {FEWEST} forecasts"
+SAME = 1e-4  # of an error, by which two that differ by rounding to float32 may differ
 MUCH = 2.0  # times another error, from which on percentages are hard to read
 
 
@@ -31,7 +32,8 @@ class Comparison(NamedTuple):
       rival_error: its mean absolute error.
       rivals: number of rivals that it was chosen from.
       p_value: of the difference, from `paired_test`; NaN with fewer than 20 forecasts.
-      forecasts: number of forecasts whose truth is known.
+      forecasts: number of forecasts whose truth is known; over many series, number of these.
+      unit: "forecast" or "series", what is counted.
     """
 
     error: float
@@ -40,19 +42,26 @@ class Comparison(NamedTuple):
     rivals: int = 1
     p_value: float = np.nan
     forecasts: int = 0
+    unit: str = "forecast"
 
     @property
     def verdict(self) -> str:
         """Return "better", "as good", "worse", or "undecided: fewer than 20 forecasts".
 
+        (Over series: "undecided: too few series".)
+
         The first and the third are significant at 5 %. Where neither is known to differ from the
-        other the model is "as good".
+        other, or the errors are equal but for rounding, the model is "as good".
         """
         if np.isnan(self.p_value):
-            return UNDECIDED
-        if self.p_value >= LEVEL or self.error == self.rival_error:
+            return UNDECIDED if self.unit == "forecast" else f"undecided: too few {self.unit}"
+        if self.p_value >= LEVEL or self._is_same:
             return AS_GOOD
         return BETTER if self.error < self.rival_error else WORSE
+
+    @property
+    def _is_same(self) -> bool:
+        return abs(self.error - self.rival_error) <= SAME * self.rival_error
 
     @property
     def is_better(self) -> bool:
@@ -67,22 +76,27 @@ class Comparison(NamedTuple):
         if other == 0:
             ours = "none either" if error == 0 else f"a mean error of {error:.4g}"
             return f"in the test part, {rival} has no error, and the model {ours}."
-        if self.verdict == BETTER or (self.verdict == UNDECIDED and error < other):
+        is_undecided = np.isnan(self.p_value)
+        if self.verdict == BETTER or (is_undecided and error < other):
             best = f"{rival}, the best of {self.rivals} simple methods" * (self.rivals > 1)
             numbers = f"{error:.4g} against {other:.4g} on average"
             return f"{_ratio(error, other)} {best or rival} ({numbers}{self._proof()})."
         says = "is better" if self.verdict == WORSE else "is as good"
-        if self.verdict == UNDECIDED and other < error:
+        ratio = _ratio(other, error)
+        if is_undecided and other < error and not ratio.startswith("the same"):
             says = "may be better"
         numbers = f"{other:.4g} against {error:.4g} on average"
         first = rival[0].upper() + rival[1:]
-        return f"{first} {says}: {_ratio(other, error)} the model ({numbers}{self._proof()})."
+        return f"{first} {says}: {ratio} the model ({numbers}{self._proof()})."
 
     def _proof(self) -> str:
         """Return the result of the test as words for the end of a bracket."""
-        if self.verdict == UNDECIDED:
-            verb = "is" if self.forecasts == 1 else "are"
-            return f"; {count(self.forecasts, 'forecast')} {verb} too few for a test"
+        if np.isnan(self.p_value):
+            number, verb = self.forecasts, "is" if self.forecasts == 1 else "are"
+            of = f"{number:,} series" if self.unit == "series" else count(number, self.unit)
+            return f"; {of} {verb} too few for a test"
+        if self._is_same:
+            return ""
         confidence = 1 - self.p_value
         if self.verdict == AS_GOOD:
             return f"; no significant difference, confidence {np.floor(100 * confidence):.0f}%"

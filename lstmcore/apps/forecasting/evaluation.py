@@ -110,7 +110,7 @@ class Evaluation(NamedTuple):
         return [str(self.comparisons[target])] if target in self.comparisons else []
 
     def _coverage(self, place: int) -> list[str]:
-        if self.covered is None or self.level is None:
+        if self.covered is None or self.level is None or np.isnan(self.covered[place]):
             return []
         return [f"the interval of {self.level:.0%} covers {self.covered[place]:.0%} of the truth"]
 

@@ -12,7 +12,7 @@ from lstmcore import checks
 from lstmcore.display import displayed
 from lstmcore.display.arrays import number_text
 from lstmcore.display.html import sparkline, table, titled
-from lstmcore.formatting import count, shorten
+from lstmcore.formatting import count, few, shorten
 from lstmcore.series.row_index import RowIndex
 
 MOST_SHOWN = 4  # targets of a forecast in a notebook
@@ -25,9 +25,9 @@ class Forecast(NamedTuple):
     Attributes:
       origins: int [N], the row that each starts with.
       targets: names of the columns that are forecast.
-      point: [N, horizon, targets]: the mean; the median if there are quantiles; with samples, the
-        mean over the dropout masks, without the noise.
-      levels: the Q levels of the quantiles.
+      point: [N, horizon, targets]: the mean; the median of a model that forecasts quantiles; with
+        samples, the mean over the dropout masks, without the errors.
+      levels: the Q levels of the quantiles: those of the model or, around a mean, 0.1 and 0.9.
       quantiles: [N, horizon, targets, Q], or None.
       samples: [N, horizon, targets, S], or None.
       row_index: `series.row_index.RowIndex` of the data frame that was forecast; None of an array.
@@ -67,9 +67,23 @@ class Forecast(NamedTuple):
           >>> trained.forecast(np.sin(np.arange(200) / 5)).to_frame().index.tolist()
           [200, 201, 202]
         """
+        index = self.row_index or RowIndex.numbered()
+        return index.frame(self.columns(level), self.rows, library)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Return the row of the table that each forecast row is, int [N * horizon]."""
+        return (self.origins[:, None] + np.arange(self.point.shape[1])).ravel()
+
+    def columns(self, level: float = 0.8) -> dict[str, np.ndarray]:
+        """Return the columns of `to_frame`, [N * horizon] each.
+
+        Raises:
+          ValueError: two of one name.
+        """
         forecasts, horizon, _ = self.point.shape
-        steps = np.arange(horizon)
-        named = [("step", np.tile(steps + 1, forecasts))] if forecasts > 1 else []
+        steps = np.tile(np.arange(horizon) + 1, forecasts)
+        named = [("step", steps)] if forecasts > 1 else []
         for place, target in enumerate(self.targets):
             named.append((target, self.point[:, :, place].ravel()))
             spread = self._spread(place, level)
@@ -81,8 +95,7 @@ class Forecast(NamedTuple):
                 f"the frame would have two columns {shorten(twice)!r}, since a target has this "
                 "name: rename it and train again, or use point itself"
             )
-        positions = (self.origins[:, None] + steps).ravel()
-        return (self.row_index or RowIndex.numbered()).frame(columns, positions, library)
+        return columns
 
     def _spread(self, place: int, level: float) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (name, [N, horizon]) of a target's quantiles, or of the ends of its interval."""
@@ -124,8 +137,7 @@ class Forecast(NamedTuple):
     def interval(self, level: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
         """Return (low, high), [N, horizon, targets] each, which should cover `level` of the truth.
 
-        An interval from samples covers the uncertainty of the model, from dropout, and the noise of
-        the data, from the validation part; without a validation part it is far too narrow.
+        It is made from errors in rows that were not trained on and, with samples, from dropout.
 
         Raises:
           ValueError: there are neither samples nor quantiles, or not the quantiles of this level.
@@ -137,13 +149,14 @@ class Forecast(NamedTuple):
             return low, high
         if self.quantiles is None:
             raise ValueError(
-                "a point forecast has no interval: train with quantiles=(0.1, 0.5, 0.9), or with "
-                "dropout and forecast with samples=100"
+                "this forecast has no interval: the LSTM forecasts alone, and its errors in rows "
+                "that were not trained on are unknown; train with a validation part"
             )
         places = [np.flatnonzero(np.isclose(self.levels, end)) for end in ends]
         if not all(map(len, places)):
             raise ValueError(
                 f"an interval of {level:.0%} lies between the quantiles {ends[0]:.4g} and "
-                f"{ends[1]:.4g}, but the model was trained for {self.levels}"
+                f"{ends[1]:.4g}, but the forecast has {few(list(map(str, self.levels)))}: train "
+                "with these quantiles, or forecast with samples=500, which have all levels"
             )
         return self.quantiles[..., places[0][0]], self.quantiles[..., places[1][0]]

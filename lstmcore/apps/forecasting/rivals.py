@@ -19,9 +19,9 @@ import numpy as np
 
 from lstmcore import checks
 from lstmcore.apps.forecasting import bounds
+from lstmcore.apps.forecasting.linear import Rows, fit_linear, outputs_of
 from lstmcore.apps.forecasting.metrics import check_numbers, check_origins, naive, seasonal_naive
 from lstmcore.formatting import count, listed
-from lstmcore.series.windowing import draw_windows
 
 NAIVE, SEASONAL, LINEAR, HOLT_WINTERS = "naive", "seasonal naive", "linear map", "Holt-Winters"
 DESCRIPTIONS = {
@@ -31,9 +31,6 @@ DESCRIPTIONS = {
     HOLT_WINTERS: "Holt-Winters smoothing",
 }
 FEWEST_WINDOWS = 10  # to fit a linear map to
-MOST_WINDOWS, MOST_NUMBERS = 10_000, 2**22  # windows, and numbers in them: a second or two
-PENALTIES = np.logspace(-8, 1, 19)  # relative to the largest eigenvalue
-NUMBERS_AT_ONCE = 2**23  # in the windows of one product: 64 MiB
 MOST_FITTED = 2_000  # rows that Holt-Winters is fitted to, or SEASONS_FITTED if those are more
 SEASONS_FITTED = 4
 HEURISTIC = {"initialization_method": "heuristic"}  # of level, trend and season
@@ -53,6 +50,7 @@ class RivalInputs(NamedTuple):
       future_covariates: number of the last columns, which are known in advance.
       season: rows of a season, or None.
       nonnegative: names of targets that are forecast at 0 or above, as by the model.
+      smoothing: whether Holt-Winters runs, which takes longer than all others.
     """
 
     values: np.ndarray
@@ -62,6 +60,7 @@ class RivalInputs(NamedTuple):
     future_covariates: int
     season: int | None
     nonnegative: tuple[str, ...] = ()
+    smoothing: bool = True
 
 
 def rival_forecasts(
@@ -113,6 +112,8 @@ def rival_forecasts(
             f"the linear map is left out: the training part has {count(windows, 'window')}, and it "
             f"needs {FEWEST_WINDOWS}"
         )
+    if not inputs.smoothing:
+        return found, tuple(notes)
     try:
         smoothed, reasons = _holt_winters(values, origins, horizon, inputs.training, season)
     except ImportError:
@@ -195,88 +196,11 @@ def linear_map(
             f"of {window} rows with {horizon} after it: a linear map needs {FEWEST_WINDOWS}; use "
             "more rows or a shorter window"
         )
-    offset, scale = values[:training].mean(axis=0), values[:training].std(axis=0)
-    if not np.isfinite(scale).all():
+    if not np.isfinite(values[:training]).all():
         raise ValueError("values holds NaN or infinity in the training part: fill it first")
-    scale = np.where(scale > 0, scale, 1.0)
-    rows = _Windows((values - offset) / scale, window, horizon, targets, covariates)
-    most = min(MOST_WINDOWS, max(FEWEST_WINDOWS, MOST_NUMBERS // rows.width))
-    predict = _ridge(*rows.examples(window + draw_windows(windows, most)))
-    size = max(1, NUMBERS_AT_ONCE // rows.width)
-    steps = [origins[start : start + size] for start in range(0, len(origins), size)]
-    forecast = [predict(rows.inputs(some)) + rows.last(some) for some in steps]
-    return np.concatenate(forecast) * scale[:targets] + offset[:targets]
-
-
-class _Windows(NamedTuple):
-    """Windows as a linear map reads them: what is above the last row, the last row, what is known.
-
-    values: [rows, F], scaled
-    """
-
-    values: np.ndarray
-    window: int
-    horizon: int
-    targets: int
-    future_covariates: int
-
-    @property
-    def width(self) -> int:
-        """Return the count of numbers in one window."""
-        return self.window * self.values.shape[1] + self.horizon * self.future_covariates
-
-    def last(self, origins: np.ndarray) -> np.ndarray:
-        """Return the last row of the targets, [N, 1, targets]."""
-        return self.values[origins - 1, None, : self.targets]
-
-    def inputs(self, origins: np.ndarray) -> np.ndarray:
-        """Return the windows before some origins, [N, width]."""
-        last = self.values[origins - 1, None]
-        past = self.values[origins[:, None] + np.arange(-self.window, -1)] - last
-        parts = [past, last]
-        if self.future_covariates:
-            places = origins[:, None] + np.arange(self.horizon)
-            parts.append(self.values[places, -self.future_covariates :])
-        return np.concatenate([part.reshape(len(origins), -1) for part in parts], axis=1)
-
-    def examples(self, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (inputs [N, width], the targets above the last row [N, horizon, targets])."""
-        following = self.values[origins[:, None] + np.arange(self.horizon), : self.targets]
-        return self.inputs(origins), following - self.last(origins)
-
-
-def _ridge(x: np.ndarray, y: np.ndarray):
-    """Fit a ridge regression of y [n, horizon, targets] on x [n, width]; return its function."""
-    (rows, width), centre, mean = x.shape, x.mean(axis=0), y.mean(axis=0)
-    x, y = x - centre, y - mean
-    power, vectors = np.linalg.eigh(x.T @ x if width <= rows else x @ x.T)
-    kept = power > 1e-10 * max(power[-1], np.finfo(float).tiny)
-    power, vectors = power[kept], vectors[:, kept]
-    # [width, r], orthonormal: the principal axes of the windows.
-    axes = vectors if width <= rows else x.T @ vectors / np.sqrt(power)
-    along = np.tensordot(x @ axes, y, (0, 0))  # [r, horizon, targets]
-    penalty = _penalty(power, (along**2).sum(axis=1), (y**2).sum(axis=(0, 1)), rows)
-    coefficients = along / (power[:, None, None] + penalty)
-    return lambda new: np.tensordot((new - centre) @ axes, coefficients, (1, 0)) + mean
-
-
-def _penalty(power: np.ndarray, along: np.ndarray, total: np.ndarray, rows: int) -> np.ndarray:
-    """Return for each target the penalty of the least generalised cross-validation error.
-
-    Args:
-      power: [r], eigenvalues.
-      along: [r, targets], squared products of the principal components and the target.
-      total: [targets], sums of squares.
-      rows: number of examples.
-    """
-    penalties = PENALTIES * (power.max() if len(power) else 1.0)
-    errors = []
-    for penalty in penalties:
-        damped = power + penalty
-        explained = ((2 / damped - power / damped**2)[:, None] * along).sum(axis=0)
-        free = 1 - (1 + (power / damped).sum()) / rows  # fraction of degrees of freedom left
-        errors.append(np.maximum(total - explained, 0) / free**2 if free > 0 else total * np.inf)
-    return penalties[np.argmin(np.nan_to_num(errors, nan=np.inf, posinf=np.inf), axis=0)]
+    rows = Rows(values, horizon, targets, covariates)
+    fitted = fit_linear(rows._replace(values=rows.values[:training]), window)
+    return outputs_of(fitted, rows, origins)
 
 
 def holt_winters(
@@ -422,8 +346,9 @@ def _smoothed(
             model = ExponentialSmoothing(
                 column, trend="add", damped_trend=True, **seasonal, **first
             )
-            # Without a search over a grid, which takes ten times as long for the same error.
-            result = model.fit(optimized=known is None, use_brute=False, **(known or {}))
+            # From the best point of a grid: a descent from statsmodels' own start may end in a
+            # minimum that is not the lowest, of the airline passengers with three times the error.
+            result = model.fit(optimized=known is None, **(known or {}))
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
             raise _NotFittedError("statsmodels could not fit it") from error
     if any(issubclass(one.category, ConvergenceWarning) for one in caught):

@@ -1,4 +1,13 @@
-"""Figures of plotly for a report: series over time with marked segments, and gates."""
+"""Figures for a report, as plotly.js draws them: series with marked segments, and gates.
+
+A figure is a dict for JSON:
+
+    data, layout  of plotly.js (https://plotly.com/javascript/reference)
+    legend        names of lines and segments, with the traces and shapes of each
+    views         segments of the time axis, for the buttons above the figure
+
+`page.figure` writes it into a page, with the legend and the views as buttons of HTML.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from lstmcore.apps.report.series_data import Axis, Panel, Span, limits, points
+from lstmcore.apps.report.series_data import Axis, Curve, Mark, Panel, Span, View, limits, points
 from lstmcore.formatting import printable
+from lstmcore.study.plots.style import FRACTION, THRESHOLD, colour_scale, signed_scale
 from lstmcore.study.record import Run
 from lstmcore.study.statistics import time_scale
 
@@ -20,6 +30,8 @@ GATES = {
     "output": "output gate o",
     "c": "cell state c",
 }
+TITLE = 34  # pixels above each panel, for its title
+EDGES = {"l": 10, "r": 10, "t": TITLE, "b": 40}  # pixels around all; labels of axes add to them
 
 
 def series(
@@ -27,29 +39,37 @@ def series(
     axis: Axis,
     spans: Sequence[Span] = (),
     *,
-    shown: tuple[int, int] | None = None,
+    views: Sequence[View] = (),
     detail: Sequence[tuple[int, int]] = (),
+    marks: Sequence[Mark] = (),
     height: int = 220,
-):
+) -> dict[str, Any]:
     """Draw panels below one another, over a common time axis.
 
     Args:
       panels: the panels.
       axis: from `time_axis`.
       spans: segments to mark in every panel.
-      shown: (first row, row after the last) that the figure opens on; None for all.
-      detail: pairs like `shown`: segments in which lines of many points are drawn in more detail.
+      views: segments that the reader can choose; the figure opens on the first. Without any, it
+        shows all rows.
+      detail: pairs (first row, row after the last): more segments in which lines of many points are
+        drawn in more detail, as in all views.
+      marks: single rows to mark in every panel.
       height: of each panel, in pixels.
     """
-    figure = _subplots([panel.title for panel in panels], height, axis.title)
-    detail = [*detail, *([shown] if shown else [])]
+    figure = _stacked([panel.title for panel in panels], height, axis)
+    detail = [*detail, *((view.first, view.stop) for view in views)]
     for place, panel in enumerate(panels, start=1):
         _draw(figure, panel, place, axis.places, detail)
-        if shown:
-            figure.update_yaxes(range=limits(panel, *shown), row=place, col=1)
-    if shown:
-        figure.update_xaxes(range=[axis.places[shown[0]], axis.places[shown[1] - 1]])
-    _mark(figure, axis.places, spans)
+    figure["views"] = [_view(view, panels, axis.places) for view in views]
+    if views:
+        figure["layout"] |= {  # a copy of each axis, with its range
+            name: figure["layout"][name] | {"range": ends, "autorange": ends is None}
+            for name, ends in figure["views"][0]["ranges"].items()
+        }
+    _shade(figure, axis.places, spans)
+    _mark(figure, axis.places, marks)
+    figure["legend"].sort(key=lambda entry: entry["style"] == "area")  # lines come first
     return figure
 
 
@@ -61,7 +81,7 @@ def gates(
     axis: Axis,
     spans: Sequence[Span] = (),
     above: Sequence[Panel] = (),
-):
+) -> dict[str, Any]:
     """Draw the gates and the cell state of a layer over time, a line for each unit.
 
     Units are ordered by `study.time_scale`, the longest memory on top.
@@ -75,128 +95,211 @@ def gates(
     """
     order = np.argsort(-np.asarray(time_scale(run[layer]).half_life), kind="stable")
     titles = [panel.title for panel in above] + [f"{name} of {layer}" for name in GATES.values()]
-    figure = _subplots(titles, 150, axis.title)
+    figure = _stacked(titles, 150, axis)
     for place, panel in enumerate(above, start=1):
         _draw(figure, panel, place, axis.places)
     for place, name in enumerate(GATES, start=1 + len(above)):
+        vertical = figure["layout"][_axis("yaxis", place)]
+        vertical |= {"autorange": "reversed", "showticklabels": False, "ticks": ""}
+        low, high = vertical["domain"]
         values = np.asarray(run[layer, name][example], np.float32).T[order]
-        limit = float(np.abs(values).max()) or 1.0
-        scale = (
-            {"colorscale": "RdBu_r", "zmin": -limit, "zmax": limit}
-            if name == "c"
-            else {"colorscale": "Viridis", "zmin": 0, "zmax": 1}
-        )
-        bar = {"len": 0.8 / len(titles), "y": 1 - (place - 0.5) / len(titles), "thickness": 12}
-        figure.add_heatmap(
-            x=_at(axis.places, rows),
-            y=[f"unit {unit}" for unit in order],
-            z=np.round(values, 3),
-            colorbar=bar,
-            row=place,
-            col=1,
-            **scale,
-        )
-        figure.update_yaxes(autorange="reversed", showticklabels=False, row=place, col=1)
-    _mark(figure, axis.places, spans, filled=False)
-    return figure
-
-
-def _subplots(titles: Sequence[str], height: int, xtitle: str):
-    from plotly.subplots import make_subplots
-
-    total = height * len(titles) + 110
-    figure = make_subplots(
-        len(titles),
-        1,
-        shared_xaxes=True,
-        vertical_spacing=min(0.2, 34 / total),
-        subplot_titles=[_plain(title) for title in titles],
-    )
-    figure.update_layout(
-        template="plotly_white",
-        height=total,
-        margin={"l": 60, "r": 20, "t": 60, "b": 50},
-        hovermode="x unified",
-        legend={"orientation": "h", "y": 1 + 30 / total, "x": 1, "xanchor": "right"},
-    )
-    figure.update_annotations(x=0, xanchor="left", font_size=13)
-    figure.update_xaxes(exponentformat="none")
-    figure.update_xaxes(title_text=_plain(xtitle), row=len(titles), col=1)
-    return figure
-
-
-def _draw(figure, panel: Panel, place: int, places: Sequence, detail=()) -> None:
-    """Draw a panel in row `place` of the figure."""
-    known = {trace.name for trace in figure.data}  # each name is in the legend once
-    for band in panel.bands:
-        name = _plain(band.name)
-        style = {"mode": "lines", "line_width": 0, "hoverinfo": "skip", "row": place, "col": 1}
-        style |= {"x": _at(places, band.rows), "legendgroup": name}
-        figure.add_scatter(y=band.high, showlegend=False, **style)
-        figure.add_scatter(
-            y=band.low,
-            name=name,
-            fill="tonexty",
-            fillcolor=_transparent(band.colour, 0.2),
-            showlegend=name not in known,
-            **style,
-        )
-    for curve in panel.curves:
-        name = _plain(curve.name)
-        chosen = points(curve, detail)
-        figure.add_scatter(
-            x=_at(places, curve.rows[chosen]),
-            y=np.asarray(curve.values, np.float32)[chosen],
-            name=name,
-            mode="lines+markers" if len(curve.rows) == 1 else "lines",
-            line={"color": curve.colour, "width": 1.4, "dash": curve.dash},
-            legendgroup=name,
-            showlegend=name not in known,
-            row=place,
-            col=1,
-        )
-    if panel.level is not None:
-        figure.add_hline(panel.level, line={"color": "#000", "dash": "dash"}, row=place, col=1)
-
-
-def _mark(figure, places: Sequence, spans: Sequence[Span], *, filled: bool = True) -> None:
-    """Shade the spans over every panel, and name their colours in the legend."""
-    colours: dict[str, Any] = {}
-    shapes = []
-    for span in spans[:MOST_SPANS]:
-        shapes.append(
+        figure["data"].append(
             {
-                "type": "rect",
-                "xref": "x",
-                "yref": "paper",
-                "x0": places[span.first],
-                "x1": places[span.last],
-                "y0": 0,
-                "y1": 1,
-                "fillcolor": _transparent(span.colour, 0.25 if filled else 0),
-                "line": {"color": span.colour, "width": 1},
-                "layer": "below" if filled else "above",
+                "type": "heatmap",
+                "x": _at(axis.places, rows),
+                "y": [f"unit {unit}" for unit in order],
+                "z": [_numbers(row, 3) for row in values],
+                "yaxis": _axis("y", place),
+                "colorbar": {
+                    "len": high - low,
+                    "y": (high + low) / 2,
+                    "thickness": 10,
+                    "outlinewidth": 0,
+                },
+                "name": "",
+                **_scale(name, values),
             }
         )
-        colours[span.name] = span.colour
-    figure.update_layout(shapes=[*figure.layout.shapes, *shapes])  # one by one takes seconds
-    for name, colour in colours.items():
-        figure.add_scatter(
-            x=[None],
-            y=[None],
-            mode="markers",
-            marker={"symbol": "square", "size": 12, "color": _transparent(colour, 0.5)},
-            name=_plain(name),
+    _shade(figure, axis.places, spans, filled=False)
+    return figure
+
+
+def _scale(name: str, values: np.ndarray) -> dict[str, Any]:
+    """Return the colours of a gate or of the cell state, those of `study.plots`."""
+    scale = signed_scale(values) if name == "c" else FRACTION
+    colours = colour_scale(scale["cmap"])
+    places = np.linspace(0, 1, len(colours)).tolist()
+    return {
+        "colorscale": [list(pair) for pair in zip(places, colours, strict=True)],
+        "zmin": scale["vmin"],
+        "zmax": scale["vmax"],
+    }
+
+
+def _stacked(titles: Sequence[str], height: int, axis: Axis) -> dict[str, Any]:
+    """Return a figure of empty panels, the first on top, each with its title above it."""
+    inside = height * len(titles) + TITLE * (len(titles) - 1)
+    layout: dict[str, Any] = {
+        "height": inside + EDGES["t"] + EDGES["b"],
+        "margin": EDGES,
+        "hovermode": "x unified",
+        "hoversubplots": "axis",
+        "showlegend": False,
+        "xaxis": {
+            "anchor": _axis("y", len(titles)),
+            "title": {"text": _plain(axis.title)},
+            "exponentformat": "none",
+            "automargin": True,
+        },
+        "annotations": [],
+        "shapes": [],
+    }
+    for place, title in enumerate(titles, start=1):
+        top = 1 - (place - 1) * (height + TITLE) / inside
+        layout[_axis("yaxis", place)] = {
+            "anchor": "x",
+            "domain": [max(0.0, top - height / inside), top],
+            "automargin": True,
+        }
+        layout["annotations"].append(
+            {
+                "text": _plain(title),
+                "x": 0,
+                "y": top,
+                "xref": "paper",
+                "yref": "paper",
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "showarrow": False,
+            }
         )
+    return {"data": [], "layout": layout, "legend": [], "views": []}
+
+
+def _axis(kind: str, place: int) -> str:
+    """Return the name of a vertical axis: "yaxis", "yaxis2", ..., or "y", "y2", ..."""
+    return kind if place == 1 else f"{kind}{place}"
+
+
+def _view(view: View, panels: Sequence[Panel], places: Sequence) -> dict[str, Any]:
+    """Return the range of each axis; None for that of all rows, and where there is no number."""
+    whole = view.first <= 0 and view.stop >= len(places)
+    ranges: dict[str, Any] = {
+        "xaxis": None if whole else [places[view.first], places[view.stop - 1]]
+    }
+    for place, panel in enumerate(panels, start=1):
+        ranges[_axis("yaxis", place)] = None if whole else limits(panel, view.first, view.stop)
+    return {"name": view.name, "anchor": view.anchor, "ranges": ranges}
+
+
+def _draw(figure: dict, panel: Panel, place: int, places: Sequence, detail=()) -> None:
+    """Draw a panel in row `place` of the figure."""
+    if not panel.has_scale:
+        figure["layout"][_axis("yaxis", place)]["showticklabels"] = False
+    for band in panel.bands:
+        style = {
+            "type": "scatter",
+            "mode": "lines",
+            "line": {"width": 0},
+            "hoverinfo": "skip",
+            "x": _at(places, band.rows),
+            "yaxis": _axis("y", place),
+            "name": _plain(band.name),
+        }
+        fill = {"fill": "tonexty", "fillcolor": _transparent(band.colour, 0.2)}
+        entry = _entry(figure, band.name, band.colour, "area")
+        for values, extra in ((band.high, {}), (band.low, fill)):
+            entry["traces"].append(len(figure["data"]))
+            figure["data"].append({**style, "y": _numbers(values), **extra})
+    for curve in panel.curves:
+        entry = _entry(figure, curve.name, curve.colour, curve.dash, shown=curve.shown)
+        entry["shown"] = entry["shown"] or curve.shown
+        entry["traces"].append(len(figure["data"]))
+        figure["data"].append(_line(curve, places, detail) | {"yaxis": _axis("y", place)})
+    if panel.level is not None:
+        line = {"color": THRESHOLD, "dash": "dash", "width": 1.4}
+        ends = {"xref": "paper", "x0": 0, "x1": 1, "y0": panel.level, "y1": panel.level}
+        shape = {"type": "line", "yref": _axis("y", place), "line": line, **ends}
+        figure["layout"]["shapes"].append(shape)
+    for entry in figure["legend"]:  # a line that is shown in one panel is shown in all
+        for trace in entry["traces"]:
+            figure["data"][trace]["visible"] = entry["shown"]
+
+
+def _line(curve: Curve, places: Sequence, detail) -> dict[str, Any]:
+    chosen = points(curve, detail)
+    return {
+        "type": "scatter",
+        "mode": "lines+markers" if len(curve.rows) == 1 else "lines",
+        "x": _at(places, curve.rows[chosen]),
+        "y": _numbers(np.asarray(curve.values)[chosen]),
+        "name": _plain(curve.name),
+        "line": {"color": curve.colour, "width": curve.width, "dash": curve.dash},
+        "opacity": curve.opacity,
+    }
+
+
+def _shade(figure: dict, places: Sequence, spans: Sequence[Span], *, filled: bool = True) -> None:
+    """Shade the spans over every panel, and name their colours in the legend."""
+    for span in spans[:MOST_SPANS]:
+        shape = {
+            "type": "rect",
+            "xref": "x",
+            "yref": "paper",
+            "x0": places[span.first],
+            "x1": places[span.last],
+            "y0": 0,
+            "y1": 1,
+            "fillcolor": _transparent(span.colour, 0.25 if filled else 0),
+            "line": {"color": span.colour, "width": 1},
+            "layer": "below" if filled else "above",
+        }
+        _add_shape(figure, shape, span.name, span.colour, "area")
+
+
+def _mark(figure: dict, places: Sequence, marks: Sequence[Mark]) -> None:
+    """Draw a vertical line over every panel at each mark, named in the legend."""
+    for mark in marks:
+        place = places[mark.row]
+        shape = {"type": "line", "xref": "x", "yref": "paper", "x0": place, "x1": place}
+        shape |= {"y0": 0, "y1": 1, "line": {"color": mark.colour, "width": 2, "dash": "dot"}}
+        _add_shape(figure, shape, mark.name, mark.colour, "dot")
+
+
+def _add_shape(figure: dict, shape: dict, name: str, colour: str, style: str) -> None:
+    shapes = figure["layout"]["shapes"]
+    _entry(figure, name, colour, style)["shapes"].append(len(shapes))
+    shapes.append(shape)
+
+
+def _entry(figure: dict, name: str, colour: str, style: str, *, shown: bool = True) -> dict:
+    """Return the entry of a name in the legend, which has each name once."""
+    for entry in figure["legend"]:
+        if entry["name"] == name:
+            return entry
+    entry = {"name": name, "colour": colour, "style": style, "shown": shown}
+    figure["legend"].append(entry | {"traces": [], "shapes": []})
+    return figure["legend"][-1]
 
 
 def _at(places: Sequence, rows) -> list:
     return [places[row] for row in np.asarray(rows).tolist()]
 
 
+def _numbers(values, decimals: int | None = None) -> list[float | None]:
+    """Return numbers for JSON, which has no NaN: of 32 bits, or with so many decimals."""
+    rounded = np.asarray(values, float)
+    if decimals is not None:
+        rounded = np.round(rounded, decimals)
+    return [
+        (value if decimals is not None else float(f"{value:.8g}")) if finite else None
+        for value, finite in zip(rounded.tolist(), np.isfinite(rounded).tolist(), strict=True)
+    ]
+
+
 def _transparent(colour: str, opacity: float) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red}, {green}, {blue}, {opacity})"
+    """Return a colour like "#D55E00" with its opacity as two more digits."""
+    return f"{colour}{round(255 * opacity):02x}"
 
 
 def _plain(text: str) -> str:

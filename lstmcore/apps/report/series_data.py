@@ -1,4 +1,4 @@
-"""The data of a figure: curves, bands and spans of rows, and the time axis."""
+"""The data of a figure: curves, bands, spans and marks of rows, views, and the time axis."""
 
 from __future__ import annotations
 
@@ -8,19 +8,33 @@ from typing import NamedTuple
 import numpy as np
 
 from lstmcore.series import TimeLabels, read_times
-from lstmcore.study.plots.style import COLOURS
+from lstmcore.study.plots.style import DATA, MODEL
 
 MOST_POINTS = 4000  # of a line; of more, the lowest and highest of each segment are drawn
 
 
 class Curve(NamedTuple):
-    """A line. values: [n], NaN leaves a gap; rows: [n], positions on the time axis."""
+    """A line.
+
+    Attributes:
+      name: in the legend; lines of one name are shown and hidden together.
+      rows: [n], positions on the time axis.
+      values: [n]; NaN leaves a gap.
+      colour: one of `style.COLOURS`, which have a counterpart on dark pages.
+      dash: "solid", "dot" or "dash".
+      width: in pixels.
+      opacity: below 1 for a line that is dimmed.
+      shown: False for a line that the reader has to ask for.
+    """
 
     name: str
     rows: np.ndarray
     values: np.ndarray
-    colour: str = COLOURS[0]
+    colour: str = DATA
     dash: str = "solid"
+    width: float = 1.4
+    opacity: float = 1.0
+    shown: bool = True
 
 
 class Band(NamedTuple):
@@ -30,16 +44,23 @@ class Band(NamedTuple):
     rows: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    colour: str = COLOURS[0]
+    colour: str = MODEL
 
 
 class Panel(NamedTuple):
-    """One of several plots over the same time axis. level: a horizontal line, as of a threshold."""
+    """One of several plots over the same time axis.
+
+    Attributes:
+      title, curves, bands: name and lines.
+      level: height of a horizontal line, as of a threshold.
+      has_scale: False where heights mean nothing, and have no numbers beside them.
+    """
 
     title: str
     curves: Sequence[Curve]
     bands: Sequence[Band] = ()
     level: float | None = None
+    has_scale: bool = True
 
 
 class Span(NamedTuple):
@@ -49,6 +70,29 @@ class Span(NamedTuple):
     last: int
     name: str
     colour: str
+
+
+class Mark(NamedTuple):
+    """A single row to point out."""
+
+    row: int
+    name: str
+    colour: str
+
+
+class View(NamedTuple):
+    """A segment of the time axis that a reader can choose.
+
+    Attributes:
+      name: on its button.
+      first, stop: first row, row after the last.
+      anchor: id of the button, for links; "" for none.
+    """
+
+    name: str
+    first: int
+    stop: int
+    anchor: str = ""
 
 
 class Axis(NamedTuple):

@@ -26,6 +26,8 @@ class Settings(TrainingSettings):
       max_length: largest number of tokens of a text; longer pairs are left out. END is counted.
       buckets: number of groups of pairs of similar length, each padded to its longest pair. Each is
         compiled separately.
+      epochs: number of passes through the training pairs; auto is 20, more where these would be
+        fewer than 2,000 steps of the optimizer.
       batch_size: pairs in a step of the optimizer.
       learning_rate: step size of Adam at first; it decays to 0 along a cosine.
       validation: fraction of the different sources used for validation and not for training.
@@ -41,7 +43,11 @@ class Settings(TrainingSettings):
     clip: Positive = 1.0
     max_length: Count = 100
     buckets: Count = 2
-    epochs: Count = 20
     batch_size: Count = 64
     learning_rate: Positive = 2e-3
     patience: Patience | None = None
+
+    @property
+    def fewest_epochs(self) -> int:
+        """Return how many epochs "auto" stands for at least."""
+        return 20

@@ -8,10 +8,9 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 import numpy as np
-import optax
 
 from lstmcore import vocabulary
-from lstmcore.apps.training import fit_model
+from lstmcore.apps.training import adam, batches_of, fit_model
 from lstmcore.apps.translation.pairs import Pair, split
 from lstmcore.apps.translation.settings import Settings
 from lstmcore.apps.translation.translator import Translator
@@ -31,12 +30,14 @@ class Progress(NamedTuple):
     losses: {"loss": ..., "validation_loss": ...}
     translator: with the current params
     validation: the validation pairs
+    epochs: number of epochs to do
     """
 
     epoch: int
     losses: dict[str, float]
     translator: Translator
     validation: list[Pair]
+    epochs: int
 
 
 @displayed
@@ -101,12 +102,14 @@ def train(
     model = build(settings, vocabularies[0].size, vocabularies[1].size)
     longest = max(part["target"].shape[1] for part in data.parts)
     max_length = min(settings.max_length, longest + longest // 2)
+    batches = batches_of(data, settings.batch_size)
+    epochs = settings.epochs_for(batches)
 
     def translator(params) -> Translator:
         return Translator(model, params, vocabularies[0], vocabularies[1], max_length)
 
     def after_epoch(epoch, params, losses):
-        callback(Progress(epoch, losses, translator(params), validation))
+        callback(Progress(epoch, losses, translator(params), validation, epochs))
 
     stopped: BaseException | None = None
     try:
@@ -116,7 +119,7 @@ def train(
             partial(loss, model),
             data,
             _buckets(validation, vocabularies, settings.batch_size, 1) if validation else None,
-            optimizer=_optimizer(settings, data),
+            optimizer=adam(settings.learning_rate, settings.clip, epochs * batches),
             callback=after_epoch if callback else None,
             progress=progress,
         )
@@ -193,9 +196,3 @@ def _buckets(pairs: list[Pair], vocabularies, batch_size: int, count: int) -> Bu
         for k, (side, vocabulary) in enumerate(zip(("source", "target"), vocabularies, strict=True))
     }
     return buckets(columns, count, batch_size=batch_size)
-
-
-def _optimizer(settings: Settings, data: Buckets):
-    batches = sum(-(-len(part["source"]) // settings.batch_size) for part in data.parts)
-    schedule = optax.cosine_decay_schedule(settings.learning_rate, batches * settings.epochs)
-    return optax.chain(optax.clip_by_global_norm(settings.clip), optax.adam(schedule))

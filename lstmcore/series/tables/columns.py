@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -150,7 +151,7 @@ def numbers(
             raise ValueError(
                 f"{where(sheet, content.bare.row, column)}: {content.bare.text!r} has no percent "
                 f"sign, but {content.percent.text!r} on line {sheet.line(content.percent.row):,} "
-                "has one: write all alike"
+                "has one: write it everywhere, or nowhere"
             )
         value = read_cell(content.percent.text)[0 if decimal == "." else 1]
         sheet.notes.append(
@@ -195,8 +196,8 @@ def _decimal_of(
     if point and comma:
         place, other = (comma, point) if options.decimal_mark != "," else (point, comma)
         raise ValueError(
-            f"{where(sheet, place.row, column)}: {place.text!r} is not a number as {other.text!r} "
-            f"on line {sheet.line(other.row):,} is one: a decimal mark must be the same everywhere"
+            f"{where(sheet, place.row, column)}: {place.text!r} has another decimal mark than "
+            f"{other.text!r} on line {sheet.line(other.row):,}: write the same one everywhere"
         )
     asked = options.decimal_mark
     if asked:
@@ -222,7 +223,7 @@ def _decimal_of(
         first, second = read_cell(unclear.text)[:2]
         raise ValueError(
             f"{where(sheet, unclear.row, column)}: {unclear.text!r} may be {first:.15g} or "
-            f"{second:.15g}: say which, --decimal '.' or --decimal ','"
+            f"{second:.15g}: --decimal '.' or --decimal ',' says which"
         )
     return "."
 
@@ -250,8 +251,8 @@ def categories(sheet: Sheet, column: Column, content: Content, na: Sequence[str]
     if len(found) > min(MOST_CATEGORIES, max(2, rows // 2)):
         raise ValueError(
             f"{where(sheet, content.word.row, column)}: {content.word.text[:40]!r} is not a "
-            f"number, and {len(found):,} different texts in {count(rows, 'row')} are no "
-            "categories; choose other columns"
+            f"number, and {len(found):,} different texts in {count(rows, 'row')} are too many for "
+            "categories: choose other columns"
         )
     return sorted(found)
 
@@ -272,8 +273,8 @@ def _not_a_number(sheet: Sheet, column: Column, place: Place) -> str:
     start = where(sheet, place.row, column)
     if NOT_FINITE.fullmatch(place.text):
         return (
-            f"{start}: {place.text} is not finite; fill in or remove it first, or have it taken as "
-            f"a missing value with --na={place.text}"
+            f"{start}: {place.text} is not finite: correct it, or take it for a missing value with "
+            f"--na={place.text}"
         )
     text = shorten(place.text)
     if to_do := advice(place.text):
@@ -281,8 +282,8 @@ def _not_a_number(sheet: Sheet, column: Column, place: Place) -> str:
     if place.text == column.name:
         return f"{start}: the line repeats the names of the columns; remove it"
     return (
-        f"{start}: {text!r} is not a number; choose other columns, clean it, or have it taken as "
-        "a missing value with --na"
+        f"{start}: {text!r} is not a number: correct it, leave out the column with --columns, or "
+        f"take it for a missing value with --na{'=' if text[0] == '-' else ' '}{shlex.quote(text)}"
     )
 
 

@@ -21,7 +21,7 @@ from lstmcore.series.tables import numbers
 from lstmcore.series.tables.header import has_header, is_row_of_units, is_time_name
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.plain_text import read_plain
-from lstmcore.series.tables.sheet import Column, Row, Sheet
+from lstmcore.series.tables.sheet import Column, EmptyTableError, Row, Sheet
 from lstmcore.series.tables.text_file import LONGEST_RECORD, open_blocks
 
 JUDGED_BY = 50  # lines that decide which separator is used
@@ -105,9 +105,9 @@ class _Widths:
         """Raise ValueError if a blank line precedes this row."""
         if self.blank is not None:
             raise ValueError(
-                f"{self.path}, line {self.blank:,}: 0 cells, a blank line between rows; remove it, "
-                "write the separators of a row without values, or leave out the lines above the "
-                f"table with --skip-lines {self.blank}"
+                f"{self.path}, line {self.blank:,}: 0 cells, a blank line between rows: remove it, "
+                "write the separators of an empty row, or skip the lines above the table with "
+                f"--skip-lines {self.blank}"
             )
 
 
@@ -143,7 +143,7 @@ def _read(
     records = _Records(path, options.skip_lines)
     lines, separator = _without_head(_first_lines(records, blocks), notes)
     if not lines:
-        raise ValueError(f"{path} is empty: expected lines of numbers with a separator")
+        raise EmptyTableError(f"{path} is empty: expected lines of numbers with a separator")
     records.separator = (
         options.separator
         or separator
@@ -161,13 +161,13 @@ def _read(
     _find_numbers(sheet, options, is_text)
     _append_blocks(sheet, blocks, records, widths)
     if not sheet.rows:
-        raise ValueError(f"{path} has column names but no rows of numbers")
+        raise EmptyTableError(f"{path} has column names but no rows of numbers")
     if ends_with_separator:
         _drop_empty_end(sheet)
     if records.comments:
         line, text = records.comments[0]
         sheet.notes.append(
-            f"{count(len(records.comments), 'line')} of comments left out, the first line "
+            f"{count(len(records.comments), 'comment line')} left out, the first on line "
             f"{line:,}: {text.strip()[:40]!r}"
         )
     return sheet
@@ -236,7 +236,7 @@ def _without_head(
 ) -> tuple[list[tuple[int, str]], str | None]:
     """Return the lines without what programs write above a table, and the separator named there."""
     if CAMPBELL.match("".join(text for _, text in lines[:2])):
-        notes.append(f"line {lines[0][0]:,} left out, which describes the logger")
+        notes.append(f"line {lines[0][0]:,} left out: it describes the logger")
         return _from_filled(lines[1:]), None
     if lines and (found := EXCEL_SEPARATOR.fullmatch(lines[0][1])):
         return _from_filled(lines[1:]), found.group(1)
@@ -292,16 +292,16 @@ def _name_columns(
         named = has_header(first.cells, below)
     if named is None:
         raise ValueError(
-            f"{sheet.path}, line {first.line:,}: {few(first.cells)} may be names of columns or "
-            "values of the first row: say which, --header or --no-header"
+            f"{sheet.path}, line {first.line:,}: {few(first.cells)} may be column names or the "
+            "values of the first row: --header or --no-header says which"
         )
     names = first.cells
     if named:
         rows.pop(0)
         if all(numbers.is_number(name) or not name.strip() for name in names):
             sheet.notes.append(
-                f"line {first.line:,} taken for names of columns ({few(names)}); --no-header "
-                "takes it for values"
+                f"line {first.line:,} read as column names ({few(names)}); --no-header reads "
+                "it as values"
             )
     else:
         names = [""] * len(names)
@@ -314,7 +314,7 @@ def _name_columns(
                 words = text.split()
             if len(words) == len(names):
                 names = words
-                sheet.notes.append(f"names of columns taken from the comment {text[:40]!r}")
+                sheet.notes.append(f"column names taken from the comment {text[:40]!r}")
                 comments.pop()
     sheet.has_names = any(name.strip() for name in names)
     sheet.columns = [
@@ -353,7 +353,7 @@ def _add_unnamed(
         rows[0] = rows[0]._replace(cells=["", *names])
         sheet.notes.append(
             f"line {rows[0].line:,} has {count(len(names), 'name')} for "
-            f"{count(len(names) + 1, 'column')}: the first was taken for names of rows"
+            f"{count(len(names) + 1, 'column')}: the first column was read as row names"
         )
     return False
 

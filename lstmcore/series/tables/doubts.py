@@ -62,7 +62,7 @@ def point_out(
             )
     if asked:
         return
-    choose = "--columns names what is to be learnt from"
+    choose = "--columns names the columns to learn from"
     if has_dates and (parts := [name for name in names if name.strip().lower() in CALENDAR]):
         sheet.notes.append(f"{few(parts)} may repeat what the times say: {choose}")
     if numbered := [n for n, v in zip(names, values.T, strict=True) if _numbers_rows(sheet, n, v)]:
@@ -73,7 +73,7 @@ def point_out(
         if name not in numbered and _is_code(name) and _is_whole(column)
     ]
     if coded:
-        sheet.notes.append(f"{few(coded)} may hold codes, which measure nothing: {choose}")
+        sheet.notes.append(f"{few(coded)} may hold codes, not measurements: {choose}")
     if _are_times(names):
         sheet.notes.append(
             f"the columns are named by times ({few(names)}): if each row is a series, swap rows "
@@ -99,8 +99,8 @@ def note_halves(sheet: Sheet, options: ReadOptions) -> None:
         return
     pair = ",".join(numbers[:2])
     sheet.notes.append(
-        f"{pair} was read as two numbers: if it is one with a decimal comma, write other "
-        "characters between cells; --separator ',' says that it is two"
+        f"{pair} was read as two numbers: if it is one with a decimal comma, separate "
+        "the cells by another character; if it is two, --separator ',' says so"
     )
 
 

@@ -10,9 +10,10 @@ from lstmcore.series.tables.numbers import is_missing, is_number
 MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 # Texts written like dates and clock times; whether they exist is checked when they are read.
 TIME = re.compile(
-    rf"\d{{1,4}}[-/._ ]\d{{1,2}}[-/._ ]\d{{1,4}}\b.*|\d{{4}}[-/]\d{{1,2}}|\d{{1,2}}/\d{{4}}"
+    rf"\d{{1,4}}[-/._ ]\d{{1,2}}[-/._ ]\d{{1,4}}(?:T\d|\b).*|\d{{4}}[-/]\d{{1,2}}|\d{{1,2}}/\d{{4}}"
     rf"|\d{{4}}-?(?:[QqWw]\d{{1,2}}(?:-?\d)?|\d{{3}})|[Qq][1-4][- ]?\d{{4}}"
-    rf"|\d{{1,2}}:\d\d.*|\d{{8}}[T ]\d{{4,6}}.*"
+    rf"|\d{{4}}-?(?:W\d\d-?\d|\d{{3}})T\d.*|\d{{4}}-(?:W\d\d-\d|\d{{3}}) \d.*"
+    rf"|\d{{1,2}}:\d\d.*|\d{{8}}(?:T\d\d| \d{{4,6}}).*"
     rf"|(?:[a-z]{{3,9}},? )?(?:\d{{1,2}}(?:st|nd|rd|th)?[-. ]*)?(?:{MONTHS})[a-z]*[-., ]*\d.*",
     re.IGNORECASE,
 )
@@ -36,6 +37,8 @@ def looks_like_time(text: str) -> bool:
     Examples:
       >>> looks_like_time("31.12.2013"), looks_like_time("1 Jan 2024"), looks_like_time("2024")
       (True, True, False)
+      >>> looks_like_time("2024-01-31T06"), looks_like_time("20240131T06Z")
+      (True, True)
     """
     return TIME.fullmatch(text.strip()) is not None
 

@@ -26,6 +26,9 @@ class ReadOptions:
         such as %d.%m.%y.
       series: which of several series in the file to read; list prints their names. A value of the
         column that distinguishes them.
+      since: first row to read: a time as in the table, or the number of a row, counted from 0.
+        2024-03 is the whole month.
+      until: last row to read, likewise.
       sort: sort the rows by time.
       duplicates: rows at the same time: refuse them, or take their mean, the first or the last.
       resample: resample the rows to this interval: 30s, 5min, 1h, 1d, 1w, 1month.
@@ -50,6 +53,8 @@ class ReadOptions:
     time_zone: Annotated[str | None, "ZONE"] = None
     time_format: Annotated[str | None, "FORMAT"] = None
     series: Name = None
+    since: Annotated[str | None, "WHEN"] = None
+    until: Annotated[str | None, "WHEN"] = None
     sort: bool = False
     duplicates: Duplicates = "refuse"
     resample: Annotated[str | None, "INTERVAL"] = None
@@ -69,7 +74,7 @@ class ReadOptions:
                 f"--duplicates must be refuse, mean, first or last, got {self.duplicates!r}"
             )
         if self.aggregate != "mean" and self.resample is None:
-            raise ValueError(f"--aggregate {self.aggregate[:40]} is for --resample")
+            raise ValueError(f"--aggregate {self.aggregate[:40]} needs --resample")
         if self.skip_lines < 0:
             raise ValueError(f"--skip-lines must be at least 0, got {self.skip_lines}")
         separators = {"tab": "\t", "\\t": "\t", "space": " "}
@@ -77,8 +82,8 @@ class ReadOptions:
             chosen = separators.get(self.separator, self.separator)
             if len(chosen) != 1 or chosen in '"\r\n\0' or chosen.isalnum():
                 raise ValueError(
-                    "--separator must be one character that is no letter or digit, tab or space, "
-                    f"got {self.separator!r}"
+                    "--separator must be tab, space, or one character other than a letter or "
+                    f"digit, got {self.separator!r}"
                 )
             object.__setattr__(self, "separator", chosen)
         for option, value, marks in (
@@ -107,6 +112,10 @@ class ReadOptions:
         if first == "day_first":
             return "--day-first" if self.day_first else "--month-first"
         return first and f"--{first.replace('_', '-')}"
+
+    def of_another_table(self) -> ReadOptions:
+        """Return these options for another table, of which no part is chosen."""
+        return replace(self, since=None, until=None)
 
     def updated(self, other: ReadOptions) -> ReadOptions:
         """Return these options, updated with what `other` sets."""

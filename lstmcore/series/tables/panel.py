@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from lstmcore.formatting import shorten
 from lstmcore.series.tables.numbers import is_number
 
 # Columns of these names tell series apart even where no time occurs twice.
@@ -19,6 +21,7 @@ NAMES_OF_THINGS = frozenset(
      "entity", "group", "key", "country", "region", "city", "name", "product", "sku", "meter",
      "meter_id", "device", "device_id", "asset", "location", "site", "code", "asset_id"]
 )  # fmt: skip
+WHOLE = re.compile(r"-?(0|[1-9][0-9]*)(\.0)?")
 MOST_KEYS = 8  # columns that may tell series apart, of which pairs are tried
 
 
@@ -92,14 +95,87 @@ def shared_keys(columns: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def keys_of(columns: Sequence[Sequence[str]]) -> list[str]:
+def keys_of(columns: Sequence[Sequence]) -> list[str]:
     """Return the name of the series that each row belongs to.
+
+    Raises:
+      ValueError: different ids would be joined to the same name.
 
     Examples:
       >>> keys_of([["a", "b"], ["1", "1"]])
       ['a/1', 'b/1']
     """
-    return ["/".join(map(str, cells)) for cells in zip(*columns, strict=True)]
+    names, first = [], dict[str, tuple]()
+    for cells in zip(*columns, strict=True):
+        texts = tuple(map(str, cells))
+        name = "/".join(texts)
+        if first.setdefault(name, texts) != texts:
+            one, other = (" and ".join(map(shorten, each)) for each in (first[name], texts))
+            raise ValueError(
+                f"two series would be called {shorten(name)!r}: that of {one}, and that of "
+                f"{other}: write these ids without a slash"
+            )
+        names.append(name)
+    return names
+
+
+def whole_ids(ids: Sequence) -> list:
+    """Return ids with whole numbers as integers: a column of integers with gaps is one of floats.
+
+    Examples:
+      >>> whole_ids([1.0, 2.5, "x", "1.0"])
+      [1, 2.5, 'x', '1.0']
+    """
+    return [int(id) if isinstance(id, float) and id.is_integer() else id for id in ids]
+
+
+def whole_texts(cells: Sequence[str]) -> list[str]:
+    """Return the ids of a file, without ".0" if all are whole numbers: others may be codes.
+
+    Examples:
+      >>> whole_texts(["1.0", "2"]), whole_texts(["1.0", "1.10"])
+      (['1', '2'], ['1.0', '1.10'])
+    """
+    is_whole = all(map(WHOLE.fullmatch, cells))
+    return [cell.removesuffix(".0") for cell in cells] if is_whole else list(cells)
+
+
+def is_missing(cell: Any) -> bool:
+    """Return whether a cell is None, NaN, or the NA or NaT of pandas."""
+    try:
+        return cell is None or bool(cell != cell)
+    except TypeError:  # NA, of which pandas does not say whether it equals anything
+        return True
+
+
+def is_static(cells: Sequence, rows: Sequence[Sequence[int]]) -> bool:
+    """Return whether a column differs between series, but does not change within any.
+
+    Args:
+      cells: of the column.
+      rows: of each series.
+
+    Examples:
+      >>> rows = [[0, 2], [1, 3]]
+      >>> is_static(["n", "s", "n", "s"], rows), is_static([1, 2, 3, 4], rows)
+      (True, False)
+    """
+    if len(rows) < 2 or all(len(places) < 2 for places in rows):
+        return False
+    firsts = [cells[places[0]] for places in rows]
+    return is_constant(cells, rows) and not all(are_equal(one, firsts[0]) for one in firsts)
+
+
+def is_constant(cells: Sequence, rows: Sequence[Sequence[int]]) -> bool:
+    """Return whether a column does not change within any series."""
+    return all(are_equal(cells[place], cells[places[0]]) for places in rows for place in places)
+
+
+def are_equal(one: Any, other: Any) -> bool:
+    """Return whether two cells are equal; missing ones are."""
+    if is_missing(one) or is_missing(other):
+        return is_missing(one) and is_missing(other)
+    return bool(one == other)
 
 
 def _tells_apart(times: np.ndarray, code: np.ndarray, is_measured: bool, *, named: bool) -> bool:

@@ -11,17 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from lstmcore.formatting import count, few, normalized
+from lstmcore.formatting import count, few, listed, normalized
 from lstmcore.series.row_names import RowNames
 from lstmcore.series.tables import panel
-from lstmcore.series.tables.arranging import arrange
+from lstmcore.series.tables.arranging import arrange, rows_within
 from lstmcore.series.tables.columns import examine, where
 from lstmcore.series.tables.csv import read_sheet
 from lstmcore.series.tables.doubts import note_halves, point_out
 from lstmcore.series.tables.header import may_be_time_name
+from lstmcore.series.tables.one_series import rows_of_one_series
 from lstmcore.series.tables.options import ReadOptions
+from lstmcore.series.tables.parsed import ParsedSheet
+from lstmcore.series.tables.row_notes import RowsNote
 from lstmcore.series.tables.selection import Field, leave_out, leave_out_counts, select, values_of
-from lstmcore.series.tables.sheet import Column, Sheet, column_error
+from lstmcore.series.tables.sheet import Sheet, column_error
 from lstmcore.series.tables.table import Table
 from lstmcore.series.tables.time_role import find_time, texts_of_time
 from lstmcore.series.times.column import TimeColumn, read_times
@@ -34,16 +37,21 @@ ARGUMENTS = {  # of a function, as options of a command
     r"day_first=True": "--day-first",
     r"day_first=False": "--month-first",
     r"time_(zone|format)='([^' ]*)'": r"--time-\1 \2",
+    r"resample them with every='(.*)', or pass consecutive=True": (
+        r"--resample \1 makes the steps equal, --consecutive ignores the times"
+    ),
+    "keep one of them, or their mean": (
+        "--duplicates first or last keeps one of them, --duplicates mean their mean"
+    ),
+    "sort the rows by time": "--sort sorts the rows by time",
 }
 DATASETS = ("tutorial", "sunspots")
-SEPARATORS = {"\t": "tabs", " ": "spaces"}  # others are shown as is
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "spaces", "|": "bars"}
 HINTS = {  # for each kind of TimesError, the options that settle it
     "ambiguous": "--day-first, --month-first or --time-format settles it",
     "impossible": "--time names another column of times",
     "mixed": "--time names another column, --time-format a format",
-    "duplicate": "--duplicates mean, first or last makes one row of them",
-    "unsorted": "--sort sorts them, --time-format tells how they are written if they were misread",
-    "irregular": "--resample 1h or --consecutive does it",
+    "unsorted": "if the times were misread, --time-format says how they are written",
 }
 
 
@@ -108,46 +116,83 @@ def read_csv(
       >>> table.columns, table.values.tolist(), list(table.labels)
       (('Last',), [[1.5], [1.75]], ['30.12.2013', '31.12.2013'])
       >>> print(table.notes[0])
-      read with ; between cells, decimal commas, times as day.month.year in column 'Datum'
+      cells separated by semicolons, decimal commas, times as day.month.year in column 'Datum'
     """
     options = replace(options or ReadOptions(), **given)
-    named = {options.time, *(options.time or "").split(",")}
+    return _table(open_sheet(path, options), columns or (), also, missing, options)
+
+
+def open_sheet(path: str | os.PathLike, options: ReadOptions, keys: Sequence[str] = ()) -> Sheet:
+    """Return the cells of a file. keys: names of columns that are to stay text."""
+    named = {options.time, *(options.time or "").split(","), *keys}
 
     def is_text(name: str) -> bool:  # 2024.10 and 0930 must keep their zeros
         return name in named or may_be_time_name(name) or panel.is_key_name(name)
 
     sheet = read_sheet(path, options, is_text)
     note_halves(sheet, options)
-    return _table(sheet, columns or (), also, missing, options)
+    return sheet
+
+
+def parse(
+    sheet: Sheet,
+    columns: Sequence[str],
+    also: Sequence[str],
+    options: ReadOptions,
+    keys: Sequence[int] = (),
+) -> ParsedSheet:
+    """Return all rows of a sheet. keys: positions of columns that are neither times nor values.
+
+    Raises:
+      ValueError: as `read_csv`.
+    """
+    chosen, beside = places_of(sheet, columns), places_of(sheet, also)
+    taken = {
+        sheet.columns[place].name for place in [*(place for place, _ in chosen + beside), *keys]
+    }
+    places = find_time(sheet, options, taken)
+    fields = select(sheet, chosen, beside, [*places, *keys], options)
+    values = values_of(sheet, fields, options)
+    fields, values = leave_out_counts(sheet, fields, values, asked=bool(chosen))
+    main = sum(not field.is_beside for field in fields)
+    start, stop = _filled(sheet, values[:, :main])
+    rows = np.arange(start, stop)
+    times = _read_times(sheet, places, rows, options)
+    asked = [sheet.names[place] for place, _ in chosen]
+    return ParsedSheet(sheet, fields, values[start:stop], places, rows, times, asked)
 
 
 def _table(
     sheet: Sheet, columns: Sequence[str], also: Sequence[str], missing: bool, options: ReadOptions
 ) -> Table:
-    """Return the table of a sheet, with its times, its labels and the notes on how it was read."""
-    chosen, beside = _resolve(sheet, columns), _resolve(sheet, also)
-    taken = {sheet.columns[place].name for place, _ in chosen + beside}
-    places = find_time(sheet, options, taken)
-    fields = select(sheet, chosen, beside, places, options)
-    values = values_of(sheet, fields, options)
-    fields, values = leave_out_counts(sheet, fields, values, asked=bool(chosen))
-    main = sum(not field.is_beside for field in fields)
-    start, stop = _filled(sheet, values[:, :main])
-    rows, values = np.arange(start, stop), values[start:stop]
-    times = _read_times(sheet, places, rows, options)
-    asked = [sheet.names[place] for place, _ in chosen]
-    one = _one_series(sheet, fields, values, places, times, rows, options, asked)
+    """Return the table of a sheet of one series, or of the series that is asked for."""
+    parsed = parse(sheet, columns, also, options)
+    one = rows_of_one_series(parsed, options)
     if one is not None:
-        places_of, keys = one
-        rows, values = rows[places_of], values[places_of]
-        times = None if times is None else times.take(places_of)
-        fields, values = leave_out(fields, values, () if chosen else keys)
+        chosen, keys = one
+        parsed = parsed.take(chosen)
+        fields, values = leave_out(parsed.fields, parsed.values, () if parsed.asked else keys)
+        parsed = parsed._replace(fields=fields, values=values)
         about_keys = tuple(f"{key}: " for key in keys)
         sheet.notes = [note for note in sheet.notes if not note.startswith(about_keys)]
+    return table_of(parsed, missing, options)
+
+
+def table_of(parsed: ParsedSheet, missing: bool, options: ReadOptions) -> Table:
+    """Return the rows of one series as a table, with times, labels and notes on how it was read.
+
+    Raises:
+      ValueError: as `read_csv`.
+    """
+    sheet, fields, values, places, rows, times, asked = parsed
+    labels, label_name = _labels(sheet, fields, places, times, rows)
+    if (kept := _rows_within(sheet, times, labels, options)) is not None:
+        rows, values = rows[kept], values[kept]
+        times = None if times is None else times.take(kept)
+        labels, label_name = _labels(sheet, fields, places, times, rows)
     _check_missing(sheet, fields, values, rows, missing)
     names = tuple(field.name for field in fields)
-    labels, label_name = _labels(sheet, fields, places, times, rows)
-    point_out(sheet, names, values, times, places, asked=bool(chosen))
+    point_out(sheet, names, values, times, places, asked=bool(asked))
     found = None
     if times is not None:
         values, times, kept, notes = arrange(values, times, names, options)
@@ -166,7 +211,7 @@ def _table(
     )
 
 
-def _resolve(sheet: Sheet, asked: Sequence[str]) -> list[tuple[int, str | None]]:
+def places_of(sheet: Sheet, asked: Sequence[str]) -> list[tuple[int, str | None]]:
     """Return the position of each requested column, and the word in `column=word`, or None."""
     places: dict[str, list[int]] = {}
     for place, name in enumerate(sheet.names):
@@ -240,11 +285,15 @@ def _check_times(
     rows: np.ndarray | None,
     options: ReadOptions,
 ) -> Times | None:
+    if repeated := int((times.times[1:] == times.times[:-1]).sum()) * options.consecutive:
+        sheet.notes.append(RowsNote(repeated, "{have} the time of the row before"))
     try:
         return check_times(times, consecutive=options.consecutive)
     except TimesError as error:
         if rows is None:
-            raise ValueError(f"{sheet.path}, resampled: {error}") from None
+            raise ValueError(
+                f"{sheet.path}, resampled: {error.text} {_with_options(error.reason)}"
+            ) from None
         raise _of_file(error, sheet, places, rows) from None
 
 
@@ -253,107 +302,51 @@ def _of_file(
 ) -> ValueError:
     """Return the same error with the line of the file and the options that settle it."""
     names = "','".join(sheet.names[place][:40] for place in places)
-    reason = error.reason
-    for argument, option in ARGUMENTS.items():
-        reason = re.sub(argument, option, reason)
+    reason = _with_options(error.reason)
     is_settled = error.kind == "ambiguous" and reason != error.reason
-    hint = "" if is_settled else f"; {HINTS[error.kind]}"
+    hint = "" if is_settled else HINTS.get(error.kind, "")
     return ValueError(
         f"{sheet.path}, line {sheet.line(int(rows[error.row])):,}, column '{names}': "
-        f"{error.text or 'an empty cell'} {reason}{hint}"
+        f"{error.text or 'an empty cell'} {reason}{'; ' * bool(hint)}{hint}"
     )
 
 
-def _one_series(
-    sheet: Sheet,
-    fields: Sequence[Field],
-    values: np.ndarray,
-    places: Sequence[int],
-    times: TimeColumn | None,
-    rows: np.ndarray,
-    options: ReadOptions,
-    asked: Sequence[str],
-) -> tuple[np.ndarray, tuple[str, ...]] | None:
-    """Return the rows of the requested series, and the columns that tell series apart.
-
-    None if there is only one series. Rows are positions in `values`; `asked` names the columns that
-    the caller named.
-
-    Raises:
-      ValueError: several series, none of which was requested, or one that does not exist.
-    """
-    moments = None if times is None else times.times
-    is_sorted = moments is None or bool((moments[1:] > moments[:-1]).all())
-    candidates: dict[str, np.ndarray] = {}
-    read = {field.place: values[:, place] for place, field in enumerate(fields)}
-    for place, column in enumerate(sheet.columns):
-        if place in places or (is_sorted and not panel.is_key_name(column.name)):
-            continue
-        if (cells := _cells_of_key(column, read.get(place), rows)) is not None:
-            candidates[column.name] = cells
-    keys = panel.find_keys(moments, candidates) or _shared_key(
-        sheet, candidates, options.series, asked
-    )
-    if not keys:
-        return None
-    chosen = _rows_of_series(sheet, [candidates[key] for key in keys], keys, options.series)
-    known = np.flatnonzero(~np.isnan(values[chosen]).all(axis=1))
-    return (chosen[known[0] : known[-1] + 1] if len(known) else chosen), keys
+def _with_options(reason: str) -> str:
+    """Return the reason of a TimesError with options in place of arguments."""
+    for argument, option in ARGUMENTS.items():
+        reason = re.sub(argument, option, reason)
+    return reason
 
 
-def _cells_of_key(
-    column: Column, numbers: np.ndarray | None, rows: np.ndarray
+def _rows_within(
+    sheet: Sheet, times: TimeColumn | None, labels: Sequence, options: ReadOptions
 ) -> np.ndarray | None:
-    """Return the cells of a column that may tell series apart: texts, or whole numbers."""
-    if column.parts:
-        return np.array(list(column.texts()))[rows]
-    if numbers is None or not np.isfinite(numbers).all() or (numbers != np.trunc(numbers)).any():
+    """Return the positions of the rows that are asked for, or None for all, with a note."""
+    try:
+        kept = rows_within(times, labels, options)
+    except ValueError as error:
+        raise type(error)(f"{sheet.path}: {error}") from None
+    if kept is None:
         return None
-    return numbers.astype(np.int64)
+    in_utc = ", in UTC, as the offsets change (--time-zone reads the local clock)"
+    rest = f"cut to {{kept}} by {limits_of(options)}{in_utc * _is_in_utc(times)}"
+    sheet.notes.append(RowsNote(len(labels), rest, int(kept.sum())))
+    return np.flatnonzero(kept)
 
 
-def _shared_key(
-    sheet: Sheet, candidates: dict[str, np.ndarray], series: str | None, asked: Sequence[str]
-) -> tuple[str, ...]:
-    """Return the column that tells series apart by its name; () if no series is requested.
-
-    Raises:
-      ValueError: a series is requested, but no column may tell series apart.
-    """
-    sharing = panel.shared_keys(candidates)
-    if series is None:
-        if names := [name for name in sharing if name not in asked]:
-            sheet.notes.append(
-                f"{few(names)} may tell series apart, but all rows are taken for one series: "
-                f"--series NAME reads those of one value, such as {sharing[names[0]]}"
-            )
-        return ()
-    if not sharing:
-        raise ValueError(f"{sheet.path} holds one series alone: leave out --series")
-    fitting = [name for name in sharing if series in map(str, candidates[name])]
-    return tuple(fitting or sharing)[:1]
+def limits_of(options: ReadOptions) -> str:
+    """Return the options that say which rows are read, as they were given."""
+    limits = (("since", options.since), ("until", options.until))
+    return " and ".join(f"--{name} {when}" for name, when in limits if when is not None)
 
 
-def _rows_of_series(
-    sheet: Sheet, cells: Sequence[np.ndarray], keys: Sequence[str], series: str | None
-) -> np.ndarray:
-    """Return the positions of the rows of a series; raise if it is not one of those in the file."""
-    names = panel.keys_of([column.tolist() for column in cells])
-    known = list(dict.fromkeys(names))
-    found = f"{len(known):,} series, told apart by {' and '.join(key[:40] for key in keys)}"
-    if series is None:
-        raise panel.SeveralSeriesError(
-            f"{sheet.path} holds {found} ({few(known)}): --series NAME reads one of them, --series "
-            "list names all",
-            known,
-        )
-    chosen = np.flatnonzero(np.array(names) == series)
-    if not len(chosen):
-        raise panel.SeveralSeriesError(
-            f"{sheet.path} has no series {series[:60]!r}: it holds {found} ({few(known)})", known
-        )
-    sheet.notes.append(f"series {series[:60]} of {found}: {count(len(chosen), 'row')}")
-    return chosen
+def _is_in_utc(times: TimeColumn | None) -> bool:
+    """Return whether times of several offsets were converted to UTC."""
+    if times is None or not times.form.parts:
+        return False
+    end = times.form.parts[-1].style
+    ends = (str(times.labels[place]) for place in (0, len(times.labels) - 1))
+    return end in ("+0000", "+00:00") and not all(one.endswith((end, "Z")) for one in ends)
 
 
 def _check_missing(
@@ -390,10 +383,11 @@ def _understood(sheet: Sheet, times: TimeColumn | None, places: Sequence[int]) -
     """Return one sentence on how the file was read."""
     parts = []
     if len(sheet.columns) > 1:
-        parts.append(f"{SEPARATORS.get(sheet.separator, sheet.separator)} between cells")
+        separator = SEPARATORS.get(sheet.separator, repr(sheet.separator))
+        parts.append(f"cells separated by {separator}")
     if sheet.decimal == ",":
         parts.append("decimal commas")
     if times is not None:
-        names = " and ".join(repr(sheet.names[place][:40]) for place in places[:6])
+        names = listed([repr(sheet.names[place][:40]) for place in places[:6]])
         parts.append(f"times as {times.form} in column{'s' * (len(places) > 1)} {names}")
-    return "read with " + ", ".join(parts or ["one number on each line"])
+    return ", ".join(parts or ["one number on each line"])

@@ -22,7 +22,7 @@ from lstmcore.series.tables.columns import (
 from lstmcore.series.tables.numbers import advice
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.tables.panel import is_key_name
-from lstmcore.series.tables.sheet import Column, Sheet, column_error
+from lstmcore.series.tables.sheet import Column, EmptyTableError, Sheet, column_error
 from lstmcore.series.tables.table import Table
 
 ROW_NUMBERS = frozenset(["no", "no.", "nr", "nr.", "#", "index", "row", "id", "number", "record"])
@@ -33,6 +33,9 @@ LABEL_NAMES = frozenset({
     "label", "outlier",
 })  # fmt: skip
 MOST_CLASSES = 20  # different values of a column of labels
+
+
+LEFT_OUT = "without numbers left out"
 
 
 class Field(NamedTuple):
@@ -70,6 +73,7 @@ def select(
       options: how to read the file.
 
     Raises:
+      EmptyTableError: no column of numbers, but some are empty.
       ValueError: no column of numbers, two of one name, or too many words to tell apart.
     """
     others = [place for place, _ in beside]
@@ -79,7 +83,7 @@ def select(
     if not chosen:
         fields = _all_numbers(sheet, [*times, *others], options)
     if not fields:
-        raise ValueError(_no_numbers(sheet, [*times, *others]))
+        raise _no_numbers(sheet, [*times, *others], options)
     for place, category in beside:
         fields += [f._replace(is_beside=True) for f in _chosen(sheet, place, category, options)]
     return fields
@@ -118,20 +122,27 @@ def _all_numbers(sheet: Sheet, others: Sequence[int], options: ReadOptions) -> l
             fields.append(Field(column.name, place, content))
     if left_out and fields:
         sheet.notes.append(
-            f"{count(len(left_out), 'column')} without numbers left out: "
+            f"{count(len(left_out), 'column')} {LEFT_OUT}: "
             f"{few(left_out, longest=60)}; {to_do or '--columns reads words as categories'}"
         )
     return fields
 
 
-def _no_numbers(sheet: Sheet, others: Sequence[int]) -> str:
+def _no_numbers(sheet: Sheet, others: Sequence[int], options: ReadOptions) -> ValueError:
+    """Return the error that no column holds numbers. others: columns that are not values."""
     besides = listed([sheet.names[place][:40] for place in others[:6]])
+    rest = [column for place, column in enumerate(sheet.columns) if place not in others]
+    empty = [column for column in rest if examine(column, options.na).kind == "empty"]
+    message = f"{sheet.path} has no numeric column{' besides ' * bool(others)}{besides}: "
+    if empty and len(empty) == len(rest):
+        verb = "has" if len(empty) == 1 else "have"
+        return EmptyTableError(f"{message}{few([c.name for c in empty])} {verb} no value")
     first = [next(column.texts(), "")[:30] for column in sheet.columns[:6]]
     to_do = next(filter(None, map(advice, first)), "--columns reads words as categories")
-    return (
-        f"{sheet.path} has no numeric column{' besides ' * bool(others)}{besides}: its columns are "
-        f"{few(sheet.names)}, and the first row holds {few([repr(cell) for cell in first])}; "
-        f"{to_do}"
+    kind = EmptyTableError if empty else ValueError
+    return kind(
+        f"{message}its columns are {few(sheet.names)}, and the first row holds "
+        f"{few([repr(cell) for cell in first])}; {to_do}"
     )
 
 
@@ -164,14 +175,19 @@ def leave_out_counts(
     if asked or not counts or len(sheet.columns) == 1:
         return fields, values
     if len(counts) == len(main):
-        raise ValueError(
+        # Columns that are read as numbers or times hold no cells any more.
+        rest = [column for column in sheet.columns if column.parts]
+        is_empty = any(examine(column).kind == "empty" for column in rest)
+        raise (EmptyTableError if is_empty else ValueError)(
             f"{sheet.path} has no numeric column besides {few([fields[p].name for p in counts])}, "
             f"which counts the rows: its columns are {few(sheet.names)}; --columns reads words as "
             "categories"
         )
-    verb = "counts" if len(counts) == 1 else "count"
+    names = few([repr(fields[place].name) for place in counts])
     sheet.notes.append(
-        f"{few([fields[place].name for place in counts])} left out, for it only {verb} the rows"
+        f"column {names} left out: it only counts the rows"
+        if len(counts) == 1
+        else f"columns {names} left out: they only count the rows"
     )
     return leave_out(fields, values, [fields[place].name for place in counts])
 

@@ -9,9 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstmcore.formatting import few
+from lstmcore.formatting import did_you_mean, few
 from lstmcore.series.row_names import as_text
 from lstmcore.series.tables.plain_text import WIDEST_TEXT
+
+
+class EmptyTableError(ValueError):
+    """A file has no rows, or no values where they may be, so that there is nothing to read."""
 
 
 class Row(NamedTuple):
@@ -152,9 +156,8 @@ def _text_array(cells: Sequence[str]) -> np.ndarray:
 
 def column_error(sheet: Sheet, name: str) -> ValueError:
     """Return the error that a file has no column, or more than one, of a name."""
-    problem = "more than one column" if name in sheet.names else "no column"
-    alike = [other for other in sheet.names if other.strip().lower() == name.strip().lower()]
-    meant = f" (did you mean {alike[0][:60]!r}?)" if alike and alike[0] != name else ""
-    return ValueError(
-        f"{sheet.path} has {problem} {name[:60]!r}{meant}: its columns are {few(sheet.names)}"
-    )
+    if name in sheet.names:
+        problem = f"more than one column {name[:60]!r}"
+    else:
+        problem = f"no column {name[:60]!r}{did_you_mean(name, sheet.names)}"
+    return ValueError(f"{sheet.path} has {problem}: its columns are {few(sheet.names)}")

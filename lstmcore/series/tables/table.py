@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lstmcore.display import displayed
+from lstmcore.series.frames import LIBRARIES, make_frame
+from lstmcore.series.row_index import RowIndex, whole_numbers
 from lstmcore.series.tables.options import ReadOptions
 from lstmcore.series.times.timeline import Times, insert_gaps
 
@@ -38,6 +40,62 @@ class Table(NamedTuple):
         """Return the table with the columns at these places, in this order."""
         columns = tuple(self.columns[place] for place in places)
         return self._replace(columns=columns, values=self.values[:, places])
+
+    def to_frame(self, library: str = "pandas") -> Any:
+        """Return the table as a data frame, with its times.
+
+        Args:
+          library: "pandas", "polars" or "pyarrow".
+
+        Returns:
+          A data frame of that library, with NaN where values are missing. The times, or else the
+          labels, are the index in pandas and the first column elsewhere. Times in a zone keep it;
+          others are those of the clock.
+
+        Raises:
+          ImportError: narwhals or the library is not installed.
+          ValueError: an unknown library, or a column with the name of the times.
+
+        Examples:
+          >>> from lstmcore import series
+          >>> frame = series.read_dataset("sunspots").to_frame()
+          >>> frame.tail(2)["sunspots"].to_dict()
+          {2007: 7.5, 2008: 2.9}
+        """
+        if library not in LIBRARIES:
+            raise ValueError(f"library must be 'pandas', 'polars' or 'pyarrow', got {library!r}")
+        columns = dict(zip(self.columns, self.values.T, strict=True))
+        index = RowIndex.of_table(self, library)
+        if index.times is None and index.index is None and not isinstance(self.labels, range):
+            if self.label_name in columns:
+                raise ValueError(
+                    f"the labels of the rows need a column {self.label_name!r}, but another one "
+                    "is called so as well: use library='pandas', where they are the index"
+                )
+            labels = list(self.labels) if self.times is None else whole_numbers(self.moments())
+            return make_frame({self.label_name: labels, **columns}, library)
+        if index.times is None and index.index is None:
+            return make_frame(columns, library)
+        return index.frame(columns, np.arange(len(self.values)), library)
+
+    def moments(self) -> np.ndarray:
+        """Return the time of each row; only of a table that has times.
+
+        Returns:
+          datetime64[us] or float64 [rows], as in `times`.
+        """
+        assert self.times is not None
+        rows = len(self.values)
+        if self.has_own_rows():
+            return self.times.times[:rows]
+        return self.times.calendar.times(np.arange(rows))
+
+    def has_own_rows(self) -> bool:
+        """Return whether the rows are those of `times`, without any that `regular` has inserted."""
+        assert self.times is not None
+        rows, labels = len(self.values), self.times.labels
+        is_within = 0 < rows <= len(labels)
+        return is_within and str(self.labels[rows - 1]) == str(labels[rows - 1])
 
     def first(self, rows: int) -> Table:
         """Return the table with its first rows alone."""

@@ -180,8 +180,8 @@ def _guessed(blocks: Iterator[bytes], path, notes: list[str] | None) -> Iterator
 def _guess(block: bytes) -> str:
     word = next(word for word in re.findall(rb"[^,;\t\"\r\n]+", block) if not word.isascii())
     return (
-        "the file is not in UTF-8, so it was read as Windows-1252: its first cell beyond ASCII is "
-        f"{word.decode(WINDOWS, 'replace').strip()[:40]!r}; --encoding names another"
+        "the file is not in UTF-8, so it was read as Windows-1252: the first cell that is not "
+        f"ASCII is {word.decode(WINDOWS, 'replace').strip()[:40]!r}; --encoding names another"
     )
 
 
@@ -206,7 +206,7 @@ def _cut_at_lines(chunks: Iterator[bytes], path) -> Iterator[bytes]:
             held.append(chunk[end:])
         if sum(map(len, held)) > LONGEST_RECORD:
             raise ValueError(
-                f"{path} has a line of more than {LONGEST_RECORD >> 20} MiB: it is no table"
+                f"{path} has a line of more than {LONGEST_RECORD >> 20} MiB: it is not a table"
             )
     if held:
         yield b"".join(held)

@@ -18,6 +18,21 @@ UNITS = (  # in microseconds
     ("millisecond", 1_000),
     ("microsecond", 1),
 )
+DAY = 86_400_000_000  # microseconds
+SHORT_UNITS = (
+    ("d", DAY), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("ms", 1_000),
+)  # fmt: skip
+PERIODS = (("1month", 26, 33), ("1quarter", 85, 96), ("1y", 360, 370))  # in days
+ROUND_NUMBERS = {
+    "ms": (1, 10, 100), "s": (1, 5, 10, 15, 30), "min": (1, 5, 10, 15, 30), "h": (1, 2, 6, 12),
+    "d": (1, 7),
+}  # fmt: skip
+ROUND_STEPS = (
+    *((f"{n}{unit}", n * size) for unit, size in SHORT_UNITS[::-1] for n in ROUND_NUMBERS[unit]),
+    *(("1month", 31 * DAY), ("1quarter", 92 * DAY)),
+)
+JITTER = 0.1  # of the median, how far apart steps are that are equal but for their noise
+MOST_STEPS = 0.9  # are no longer than the interval at which uneven steps are resampled
 EPOCH = np.datetime64("1970-01-01")
 MOST_ROWS = 0.9  # must be at the usual times of day for these to predict later rows
 UNEVEN = 0.01  # of a step, the largest rounding error of plain numbers
@@ -73,8 +88,10 @@ class Consecutive(NamedTuple):
 
     @property
     def interval(self) -> str:
-        """Return the commonest step as text."""
-        return f"{first_break(self.known)[0]} (rows taken as consecutive)"
+        """Return the commonest step as text; "1" if all times are equal."""
+        times = np.unique(self.known)
+        usual = first_break(times)[0] if len(times) > 1 else "1"
+        return f"{usual} (rows taken as consecutive)"
 
     def times(self, positions: np.ndarray) -> np.ndarray:
         """Return the times of rows, int [n] -> datetime64[us] or float64 [n].
@@ -154,6 +171,50 @@ def first_break(times: np.ndarray) -> tuple[str, int, str]:
     usual = _commonest(steps)
     row = int((steps % usual != 0).argmax())
     return _text("microsecond", int(usual)), row, _text("microsecond", int(steps[row]))
+
+
+def usual_interval(times: np.ndarray) -> str:
+    """Return the interval at which irregular times are best resampled, such as "5min".
+
+    It is the step from one time to the next where most steps are equal, if only roughly, or else a
+    round one that most steps do not exceed.
+
+    Args:
+      times: datetime64[us] or float64 [rows], of which at least two differ.
+
+    Examples:
+      >>> minutes = np.array([0, 5, 10, 15, 22, 27], "m8[m]") + np.datetime64("2024-01-01", "us")
+      >>> usual_interval(minutes), usual_interval(minutes[[0, 1, 3, 5]])
+      ('5min', '15min')
+    """
+    steps = np.diff(np.unique(times))
+    if times.dtype.kind == "f":
+        usual = _usual_number(steps)
+        near = steps[~_uneven(steps / usual) & (steps < 1.5 * usual)]
+        step = np.median(near) if 2 * len(near) >= len(steps) else _mostly(steps)
+        return np.format_float_positional(step, precision=6, fractional=False, trim="-")
+    steps = steps.astype(np.int64)
+    step, median = int(_commonest(steps)), float(np.median(steps))
+    is_exact = 2 * (steps == step).sum() >= max(len(steps), 3)
+    are_weeks = is_exact and step % (7 * DAY) == 0
+    for interval, shortest, longest in PERIODS:
+        fits = (steps >= shortest * DAY) & (steps <= longest * DAY)
+        if 2 * fits.sum() > len(steps) and not are_weeks:
+            return interval
+    for unit, size in SHORT_UNITS:
+        if is_exact and step % size == 0:
+            return f"{step // size}{unit}"
+    if 2 * (np.abs(steps - median) <= JITTER * median).sum() > len(steps):
+        for unit, size in SHORT_UNITS:
+            if abs((number := round(median / size)) * size - median) <= JITTER / 2 * median:
+                return f"{number}{unit}"
+    usual = _mostly(steps)
+    return next((name for name, size in ROUND_STEPS if size >= usual), "1y")
+
+
+def _mostly(steps: np.ndarray):
+    """Return what most steps do not exceed."""
+    return np.quantile(steps, MOST_STEPS, method="higher")
 
 
 def _numbers(times: np.ndarray) -> tuple[Calendar, np.ndarray] | None:

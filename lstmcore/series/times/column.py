@@ -191,6 +191,8 @@ def join_columns(dates: Sequence, clocks: Sequence) -> list[str]:
     dates, clocks = [str(date).strip() for date in dates], [str(text).strip() for text in clocks]
     if len(dates) != len(clocks):
         raise ValueError(f"there are {len(dates)} dates but {len(clocks)} times of day")
+    if all(date.isascii() and date.removesuffix(".0").isdigit() for date in dates):
+        dates = [date.removesuffix(".0") for date in dates]  # floats, for a missing value
     if all(clock.isascii() and clock.removesuffix(".0").isdigit() for clock in clocks):
         clocks = [clock.removesuffix(".0") for clock in clocks]
         are_hours = all(int(clock) <= 24 and len(clock) <= 2 for clock in clocks)
@@ -352,8 +354,8 @@ def _check_one_day(times: np.ndarray, texts: Sequence[str]) -> None:
     if back.any():
         row = int(back.argmax()) + 1
         raise errors.AmbiguousTimesError(
-            f"is a time of day after {texts[row - 1]} that does not say of which day: join the "
-            "column with that of the dates",
+            f"is a time of day without a date, after {texts[row - 1]}: join it with the column of "
+            "dates",
             row,
             texts[row],
         )
@@ -394,7 +396,8 @@ def _with_offsets(
         form = TimeFormat(parts)
     else:
         colon = ":" if ":" in style else ""
-        form = TimeFormat((*parts, *blank, Part("literal", f"+00{colon}00")))
+        of_utc = Part("literal", f"+00{colon}00")
+        form = TimeFormat((*parts, *blank, of_utc), has_several_offsets=True)
     return TimeColumn(times, form, texts)
 
 

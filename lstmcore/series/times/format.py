@@ -60,11 +60,14 @@ class TimeFormat(NamedTuple):
       time_zone: name of the zone whose local clock the column shows; None if it is UTC, one
         constant offset, or unknown.
       by_clock: whether the times are those of the local clock; else, if there is a zone, of UTC.
+      has_several_offsets: whether the column shows several offsets from UTC, to which its times
+        were converted, but not the name of the zone; what its local clock shows later is unknown.
     """
 
     parts: tuple[Part, ...]
     time_zone: str | None = None
     by_clock: bool = False
+    has_several_offsets: bool = False
 
     def write(self, times: np.ndarray) -> list[str]:
         """Write times, datetime64[us] or float64 [rows], as the column is written.

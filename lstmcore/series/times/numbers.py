@@ -78,7 +78,7 @@ def _format_of_digits(cells: np.ndarray, texts: Sequence[str], digits: int) -> s
     """Return the format of numbers of equally many digits."""
     if digits in (4, 6) and _times_of_day(cells, digits):
         raise AmbiguousTimesError(
-            "may be a time of day, which does not say of which day, or a number: join it with the "
+            "may be a time of day without a date, or a number: join it with the "
             "column of dates, or pass time_format='number'",
             0,
             texts[0],
@@ -109,7 +109,7 @@ def _format_of_digits(cells: np.ndarray, texts: Sequence[str], digits: int) -> s
 def _no_compact_time(texts: Sequence[str], row: int, digits: int) -> ImpossibleTimesError:
     others = "'%G%V' of a year and a week, '%y%m%d' of a date, " if digits == 6 else ""
     return ImpossibleTimesError(
-        f"is not a time as the other rows are ({COMPACT[digits]} of strptime): mend it, or pass "
+        f"is not a time as the other rows are ({COMPACT[digits]} of strptime): correct it, or pass "
         f"time_format={others}'number' if it only counts",
         row,
         texts[row],
@@ -130,7 +130,7 @@ def _format_of_decimals(cells: np.ndarray, texts: Sequence[str], *, year_first: 
     if fits.mean() <= MOST:
         return "number"
     form, padded = ("%Y.%m", "2023-10") if year_first else ("%m.%Y", "10/2023")
-    reason = "is not a month as the other rows are: mend it, or pass time_format='number'"
+    reason = "is not a month as the other rows are: correct it, or pass time_format='number'"
     ImpossibleTimesError.refuse(~fits, reason, texts)
     has_zeros = bool(np.strings.startswith(months, b"0").any())
     if (lengths == 2).all() and (year_first or has_zeros):
@@ -295,7 +295,7 @@ def _as_floats(cells: np.ndarray, texts: Sequence[str]) -> np.ndarray:
         row = int(is_number.argmin())
         if texts[row].lower() in ("nan", "nat", "inf", "-inf", ""):
             raise ImpossibleTimesError(
-                "is no time: remove the row, or write its time", row, texts[row]
+                "is not a time: remove the row, or write its time", row, texts[row]
             )
         raise MixedTimesError(
             f"is not a number as the rows before it are, such as {texts[0]}: write all times in "
@@ -303,7 +303,7 @@ def _as_floats(cells: np.ndarray, texts: Sequence[str]) -> np.ndarray:
             row,
             texts[row],
         )
-    reason = "is no time: it is too large a number"
+    reason = "is not a time: it is too large a number"
     ImpossibleTimesError.refuse(~np.isfinite(numbers), reason, texts)
     return numbers
 

@@ -183,7 +183,7 @@ class _Grid(NamedTuple):
         number, unit = parse_interval(every)
         are_numbers = column.times.dtype.kind == "f"
         if are_numbers != (unit == "number"):
-            kind = "plain numbers: give a number" if are_numbers else "dates: give a unit, too"
+            kind = "plain numbers: give a number" if are_numbers else "dates: give a unit as well"
             raise ValueError(f"every={every!r}: the times are {kind}")
         if are_numbers:
             bins = np.ceil(column.times / number).astype(np.int64) - 1

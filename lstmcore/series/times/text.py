@@ -47,7 +47,7 @@ DATES = (  # a time of day may follow these
     r"(?P<year>\d{4})",  # January 8, 2024
     rf"(?P<year>\d{{4}})[-/ ]?{MONTH_NAME}\.?[-/ ]?(?P<day>\d\d?)",  # 2024 Jan 8
     r"(?P<isoyear>\d{4})[- ]?w(?P<week>\d\d)-?(?P<weekday>[1-7])",  # 2024-W02-1
-    r"(?P<year>\d{4})-(?P<yearday>\d{3})",  # 2024-008
+    r"(?P<year>\d{4})(?:-(?P<yearday>\d{3})|(?P<yearday>\d{3})(?=t))",  # 2024-008, 2024008T09
 )
 PERIODS = (
     r"(?P<year>\d{4}) ?[-/._m] ?(?P<month>\d\d?)",  # 2024-01, 2024M01
@@ -358,7 +358,7 @@ def _check_alike(groups: list[_Group], longest: _Group, texts: Sequence[str]) ->
         if own != keys[: len(own)] or missing - TIME_OF_DAY:
             raise _mixed(texts, row)
         if bool(group.tail) != bool(longest.tail):
-            reason = "and row 0: one has an offset from UTC and the other has none"
+            reason = "and the first row differ: one has an offset from UTC, the other has none"
             raise MixedTimesError(reason, row, texts[row])
 
 

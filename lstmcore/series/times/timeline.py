@@ -13,7 +13,13 @@ import numpy as np
 from lstmcore.formatting import count
 from lstmcore.series.arrays import as_rows_of_times
 from lstmcore.series.times import errors
-from lstmcore.series.times.calendar import Calendar, Consecutive, find_calendar, first_break
+from lstmcore.series.times.calendar import (
+    Calendar,
+    Consecutive,
+    find_calendar,
+    first_break,
+    usual_interval,
+)
 from lstmcore.series.times.column import TimeColumn, read_times
 from lstmcore.series.times.format import TimeFormat, TimeLabels
 
@@ -85,8 +91,9 @@ def check_times(
         datetimes, datetime64; or a TimeColumn, for which the next three are ignored.
       day_first, time_zone, time_format: as in `read_times`.
       consecutive: take rows as consecutive steps, however much time lies between them, as between
-        the sessions of a market. Later times then follow the times of day and the weekdays of the
-        rows, or, where these differ from day to day, are counted from the last row.
+        the sessions of a market; several rows may have one time. Later times then follow the times
+        of day and the weekdays of the rows, or, where these differ from day to day, are counted
+        from the last row.
 
     Returns:
       Times; None if the labels are words, not times, or fewer than two.
@@ -115,19 +122,22 @@ def check_times(
         )
     if column is None or len(column.times) < 2:
         return None
-    _check_order(column)
+    _check_order(column, may_repeat=consecutive)
     times, form, texts = column
-    if consecutive:
+    found = find_calendar(times) if (times[1:] > times[:-1]).all() else None
+    are_months = (  # whose order goes on, unlike that of days and hours, which have sessions
+        found is not None and found[0].unit == "month" and found[1][-1] == len(times) - 1
+    )
+    if consecutive and not are_months:
         calendar: Calendar | Consecutive = Consecutive(column.clock())
         form = form._replace(by_clock=form.time_zone is not None)
         positions = np.arange(len(times))
     else:
-        found = find_calendar(times)
         if found is None:
             usual, row, step = first_break(times)
             raise errors.IrregularTimesError(
-                f"is {step} after {texts[row]}, but most rows are {usual} apart: resample them, or "
-                "take rows as consecutive",
+                f"is {step} after {texts[row]}, but rows are usually {usual} apart: resample them "
+                f"with every='{usual_interval(times)}', or pass consecutive=True",
                 row + 1,
                 texts[row + 1],
             )
@@ -179,9 +189,9 @@ def insert_gaps(values, times: Times) -> tuple[np.ndarray, Sequence[str]]:
     return complete, labels
 
 
-def _check_order(column: TimeColumn) -> None:
+def _check_order(column: TimeColumn, *, may_repeat: bool) -> None:
     times, _, texts = column
-    backward = times[1:] <= times[:-1]
+    backward = (times[1:] < times[:-1]) if may_repeat else (times[1:] <= times[:-1])
     if not backward.any():
         return
     row = int(backward.argmax()) + 1

@@ -17,7 +17,9 @@ from pathlib import Path
 
 from lstmcore._version import __version__
 from lstmcore.arrays import check_known
+from lstmcore.display.theme import THEME
 from lstmcore.formatting import printable
+from lstmcore.io import plotlyjs
 from lstmcore.io.atomic import atomic_path
 from lstmcore.io.content_policy import content_policy
 from lstmcore.study.inspector.payload import payload
@@ -45,8 +47,8 @@ def inspect(
 
     It has a heat map of a layer, plots of a unit over time, a search for units that stay above a
     threshold over a span (after LSTMVis, Strobelt et al. 2018), and text coloured by a unit; all
-    follow one cursor. It needs plotly (`lstmcore[inspect]`), whose JavaScript, about 5 MB, becomes
-    part of the page.
+    follow one cursor. It needs matplotlib (`lstmcore[inspect]`) for its colours. plotly.js,
+    1.5 MB, becomes part of the page.
 
     Gates, h and c are stored in 16 bits, evenly over the range of each unit, with an error of at
     most range / 131,068. Units are ordered by `study.time_scale`, the longest memory on top.
@@ -73,7 +75,7 @@ def inspect(
       ValueError: an unknown layer; text, labels or columns of another length than the run; or a
         budget below one example of one layer.
       OSError: a path that is a folder, or in a folder that does not exist.
-      ImportError: plotly is missing.
+      ImportError: matplotlib is missing.
 
     Examples:
       >>> import jax, jax.numpy as jnp, lstmcore as lc, tempfile
@@ -86,20 +88,20 @@ def inspect(
     check_known("run", run)
     path = Path(path)
     _check_place(path)
-    plotlyjs, colours = _plotly()
+    colours = _colours()
     contents = payload(
         run, text=text, labels=labels, columns=columns, layers=layers, max_bytes=max_bytes
     )
     contents |= {"xlabel": xlabel, "colours": colours}
     # In a script, "</script>" would end it even within a string.
     data = json.dumps(contents, allow_nan=False).replace("<", "\\u003c")
-    scripts = {"plotly": plotlyjs, **{name: _file(f"{name}.js") for name in SCRIPTS}}
+    scripts = {"plotly": plotlyjs.source(), **{name: _file(f"{name}.js") for name in SCRIPTS}}
     parts = {
         "policy": content_policy(list(scripts.values())),
         "title": html.escape(printable(title) or "Inspector of an LSTM"),
         "version": __version__,
         "run": data,
-        "css": _file("page.css"),
+        "css": THEME + _file("page.css"),
         **scripts,
     }
     # All at once, so that a part which looks like the name of another is not replaced.
@@ -120,16 +122,16 @@ def _file(name: str) -> str:
     return (resources.files(__name__) / name).read_text(encoding="utf-8")
 
 
-def _plotly() -> tuple[str, dict[str, list[str]]]:
-    """Return (plotly.js, colour scales that colour-blind readers can tell apart)."""
+def _colours() -> dict[str, list[str]]:
+    """Return the colour scales of gates and of signed values, those of `study.plots`."""
     try:
-        import plotly.colors as scales
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise ImportError("the inspector needs the package plotly: pip install plotly") from error
-    chosen = {"gates": scales.sequential.Viridis, "signed": scales.diverging.RdBu_r}
-    as_rgb = {
-        name: scales.convert_colors_to_same_type(list(colours), "rgb")[0]
-        for name, colours in chosen.items()
+        from lstmcore.study.plots import style
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "the inspector needs the package matplotlib: pip install matplotlib"
+        ) from error
+    maps = {"gates": style.FRACTION["cmap"], "signed": style.SIGNED}
+    return {
+        kind: [f"rgb{tuple(bytes.fromhex(colour[1:]))}" for colour in style.colour_scale(name)]
+        for kind, name in maps.items()
     }
-    return get_plotlyjs(), as_rgb

@@ -11,12 +11,20 @@ from matplotlib.figure import Figure
 from lstmcore.arrays import check_known
 from lstmcore.series.arguments import check_column_names, column_names
 from lstmcore.series.events import Event, events, limit_of
-from lstmcore.study.plots.style import COLOURS, drawn_columns, note_omitted_columns, panels, plain
+from lstmcore.study.plots.style import (
+    DATA,
+    DETECTED,
+    LABELLED,
+    MODEL,
+    SCORE,
+    THRESHOLD,
+    drawn_columns,
+    note_omitted_columns,
+    panels,
+    plain,
+)
 from lstmcore.study.plots.timeline import label_steps, legend_above, numbers, row_names
 
-SERIES, SCORE = COLOURS[0], COLOURS[6]
-DETECTED, LABELLED = COLOURS[1], COLOURS[2]
-EXPECTED = COLOURS[4]
 LABEL_BAND = (0.0, 0.04)  # of a panel's height, from the bottom
 
 
@@ -121,26 +129,26 @@ def _check_arrays(values: np.ndarray, scores, labels, outputs) -> None:
 
 
 def _draw_column(panel: Axes, values: np.ndarray, output: np.ndarray | None, name: str) -> None:
-    panel.plot(values, color=SERIES, linewidth=0.9)
+    panel.plot(values, color=DATA, linewidth=0.9)
     if output is not None:
-        panel.plot(output, "--", color=EXPECTED, linewidth=0.9)
+        panel.plot(output, "--", color=MODEL, linewidth=0.9)
     panel.set_ylabel(plain(name))
 
 
 def _draw_scores(panel: Axes, scores: np.ndarray, threshold) -> None:
     panel.plot(scores, color=SCORE, linewidth=0.9)
-    panel.axhline(limit_of(threshold), color=DETECTED, linestyle="--", linewidth=1)
+    panel.axhline(limit_of(threshold), color=THRESHOLD, linestyle="--", linewidth=1)
     panel.set_ylabel("score")
     if how := getattr(threshold, "how", ""):
         panel.set_title(f"threshold: {plain(how)}", loc="left", fontsize="small")
 
 
 def _draw_legend(panel: Axes, *, has_outputs: bool, has_labels: bool) -> None:
-    named: dict[str, dict] = {"series": {"color": SERIES}}
+    named: dict[str, dict] = {"series": {"color": DATA}}
     if has_outputs:
-        named["model"] = {"color": EXPECTED, "linestyle": "--"}
+        named["model"] = {"color": MODEL, "linestyle": "--"}
     named["score"] = {"color": SCORE}
-    named["threshold"] = {"color": DETECTED, "linestyle": "--"}
+    named["threshold"] = {"color": THRESHOLD, "linestyle": "--"}
     named["detected"] = {"color": DETECTED, "linewidth": 7, "alpha": 0.35}
     if has_labels:
         named["labelled"] = {"color": LABELLED, "linewidth": 5}

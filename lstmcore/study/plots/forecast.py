@@ -12,10 +12,10 @@ from matplotlib.ticker import MaxNLocator
 from lstmcore.arrays import check_known, frame_library
 from lstmcore.formatting import shorten
 from lstmcore.series.arguments import column_names
-from lstmcore.study.plots.style import COLOURS, LONGEST_NAME, panels, plain
+from lstmcore.study.plots.style import COLOURS, DATA, LONGEST_NAME, MODEL, RIVALS, panels, plain
 from lstmcore.study.plots.timeline import label_steps, numbers, row_names
 
-TRUTH, FORECAST, OTHER = COLOURS[6], COLOURS[1], COLOURS[0]
+TRUTH, FORECAST, OTHER = DATA, MODEL, COLOURS[1]
 SEGMENT = 80  # steps of the overlay
 
 
@@ -78,7 +78,7 @@ def plot_forecast(
             raise ValueError(f"actual has {len(truth)} steps but the forecast {horizon}")
         _continue(panel, past, truth, color=TRUTH, linewidth=1.2)
     for number, (name, values) in enumerate((others or {}).items()):
-        style = {"color": (COLOURS[0], *COLOURS[2:6])[number % 5], "linestyle": ":"}
+        style = {"color": RIVALS[number % len(RIVALS)], "linestyle": ":"}
         line = _line(f"others[{name!r}]", values, horizon)
         _continue(panel, past, line, **style, linewidth=1, label=plain(name))
     marker = "." if horizon < SEGMENT else None

@@ -1,11 +1,14 @@
-"""Colours, symbols, panels and heat maps that all figures use."""
+"""Colours, symbols, panels and heat maps that all figures use, those of HTML pages included."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -13,7 +16,21 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from lstmcore.formatting import shorten
 from lstmcore.study.plots.fonts import AnyScriptFigure
 
+# Of Okabe & Ito (2008), which colour-blind readers can tell apart; on dark pages they are paler.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DARK = dict(
+    zip(
+        COLOURS,
+        ("#4C9BE8", "#FF8A4C", "#2BC79A", "#E39AC3", "#F0B733", "#8AD4FF", "#E3E6EA"),
+        strict=True,
+    )
+)
+# One thing has one colour, in files and on pages.
+DATA = SCORE = COLOURS[6]  # each in panels of its own
+MODEL = COLOURS[0]
+DETECTED = THRESHOLD = COLOURS[1]
+LABELLED = COLOURS[2]
+RIVALS = (COLOURS[3], COLOURS[5], COLOURS[4], COLOURS[2])
 DASHES = ("-", "--", ":", "-.")
 TITLES = {
     "input": "input gate $i$",
@@ -24,7 +41,8 @@ TITLES = {
     "h": "hidden state $h$",
 }
 GATE_COLOURS = {"input": COLOURS[0], "forget": COLOURS[1], "output": COLOURS[2]}
-FRACTION = {"cmap": "viridis", "vmin": 0.0, "vmax": 1.0}
+FRACTION: dict[str, Any] = {"cmap": "viridis", "vmin": 0.0, "vmax": 1.0}
+SIGNED = "RdBu_r"  # its colour map; `signed_scale` has the range
 MOST_PANELS = 12  # one for each column of a table; of more columns, the first are drawn
 LONGEST_NAME = 60  # letters
 MANY_ROWS = 8  # all are labelled; of more rows, some
@@ -61,6 +79,16 @@ def panels(
     return given[0].get_figure(root=True), given.reshape(rows, columns)
 
 
+def colour_scale(name: str, steps: int = 11) -> list[str]:
+    """Return colours of a map of matplotlib at equal distances, as pages need them.
+
+    Examples:
+      >>> colour_scale("viridis", 3)
+      ['#440154', '#21918c', '#fde725']
+    """
+    return [to_hex(colour) for colour in colormaps[name](np.linspace(0, 1, steps))]
+
+
 def signed_scale(values: np.ndarray, *, clip: bool = False) -> dict:
     """Return colours that diverge from 0, up to the largest magnitude.
 
@@ -70,7 +98,7 @@ def signed_scale(values: np.ndarray, *, clip: bool = False) -> dict:
     sizes = np.abs(values[np.isfinite(values)])
     largest, usual = np.quantile(sizes, [1, 0.995], method="higher") if sizes.size else (0, 0)
     limit = float(usual if clip and largest > 2 * usual > 0 else largest) or 1.0
-    return {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+    return {"cmap": SIGNED, "vmin": -limit, "vmax": limit}
 
 
 def heat_map(axes: Axes, values: np.ndarray, scale: dict) -> AxesImage:

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from lstmcore.arrays import check_known, frame_library
 from lstmcore.formatting import count
 from lstmcore.series.arguments import as_table, check_column_names
+from lstmcore.series.arrays import is_table
 from lstmcore.series.row_index import RowIndex
 from lstmcore.study.names import places
 from lstmcore.study.plots import style
@@ -152,8 +153,9 @@ def label_steps(axes: Axes, xlabel: str, labels: Sequence, steps: int) -> None:
 
 
 def numbers(table) -> np.ndarray:
-    """Return an array as is, and the numbers of a data frame or a series as [rows, F]."""
-    return np.asarray(table) if frame_library(table) is None else as_table(table)
+    """Return an array as is; of a data frame, a series or a `Table` the numbers, [rows, F]."""
+    is_named = is_table(table) or frame_library(table) is not None
+    return as_table(table) if is_named else np.asarray(table)
 
 
 def row_names(table, beyond: int = 0) -> tuple[list[str], bool]:

@@ -12,7 +12,9 @@ from lstmcore.formatting import shorten
 from lstmcore.study.plots.style import (
     COLOURS,
     DASHES,
+    DATA,
     LONGEST_NAME,
+    MODEL,
     drawn_columns,
     note_omitted_columns,
     panels,
@@ -106,7 +108,7 @@ def plot_output(
     segments = np.split(np.arange(len(actual)), breaks)
     # Windows of a single step would be dots without a line: join those.
     segments = segments if max(map(len, segments)) > 1 else [np.arange(len(actual))]
-    curves = (("actual", actual, COLOURS[0], "o-"), ("output", output, COLOURS[1], "x--"))
+    curves = (("actual", actual, DATA, "o-"), ("output", output, MODEL, "x--"))
     for column, (panel, name) in enumerate(zip(grid[:, 0], columns[:count], strict=True)):
         for label, values, colour, style in curves:
             for segment in segments:
