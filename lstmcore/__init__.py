@@ -70,6 +70,7 @@ _MODULES = {
     "chain": "models.chain_parts",
     "estimators": "apps.estimators",
     "forecasting": "apps.forecasting",
+    "interop": "interop",
     "ops": "ops",
     "reference": "reference",
     "series": "series",
@@ -116,7 +117,7 @@ def __dir__():
 
 
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
-    from lstmcore import ops, reference, series, study
+    from lstmcore import interop, ops, reference, series, study
     from lstmcore.apps import anomalies, estimators, forecasting
     from lstmcore.attention import attend, init_attention
     from lstmcore.batching import Buckets, buckets

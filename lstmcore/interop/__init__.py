@@ -1,0 +1,34 @@
+"""Weights and files of other frameworks: in, out, and every gate visible in between.
+
+    model, params, notes = lc.interop.read("model.keras")    # a file: see `files`
+    params = lc.interop.from_torch(module.state_dict())      # weights that are in memory
+
+`read` and `write` take files by their extension; everything else takes and returns arrays. No
+framework is imported, so none needs to be installed: h5py reads Keras's HDF5 (extra `keras`), onnx
+reads ONNX (extra `onnx`). Weights come as NumPy arrays in the dtype of their source.
+"""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+_NAMES = {
+    "files": ("Imported", "read", "write"),
+}
+
+__all__ = [name for names in _NAMES.values() for name in names]
+
+
+def __getattr__(name):
+    for module, names in _NAMES.items():
+        if name in names:
+            globals()[name] = value = getattr(_import_module(f"{__name__}.{module}"), name)
+            return value
+    raise AttributeError(f"module 'lstmcore.interop' has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__
+
+
+if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
+    from lstmcore.interop.files import Imported, read, write
