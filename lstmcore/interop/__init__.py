@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 _NAMES = {
     "files": ("Imported", "read", "write"),
+    "torch": ("from_torch", "to_torch"),
 }
 
 __all__ = [name for names in _NAMES.values() for name in names]
@@ -32,3 +33,4 @@ def __dir__():
 
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
     from lstmcore.interop.files import Imported, read, write
+    from lstmcore.interop.torch import from_torch, to_torch
