@@ -2,6 +2,7 @@
 
 pytest                                         every law and every function, in minutes
 pytest --thorough                              also the tests marked `thorough`, which take long
+pytest --peers -m peers                        those that need `.ci/peers.txt`, which must be there
 HYPOTHESIS_PROFILE=thorough pytest --thorough  the same with many examples of each law, for hours
 """
 
@@ -22,6 +23,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import hypothesis
 import jax
 import numpy as np
+import peers
 import pytest
 import strategies
 
@@ -77,9 +79,21 @@ def pytest_addoption(parser):
     parser.addoption(
         "--thorough", action="store_true", help="also run the tests marked thorough (long)"
     )
+    parser.addoption(
+        "--peers", action="store_true", help="fail where a package of .ci/peers.txt is missing"
+    )
+
+
+def pytest_report_header():
+    """Say which tests are left out; with --peers none may be."""
+    if missing := peers.missing():
+        return f"left out are tests that need {', '.join(missing)}: pip install -r .ci/peers.txt"
+    return None
 
 
 def pytest_configure(config):
+    if config.getoption("--peers") and (missing := peers.missing()):
+        raise pytest.UsageError(f"--peers needs {', '.join(missing)}: pip install -r .ci/peers.txt")
     if PROFILE == "few" and not config.getoption("--thorough"):
         hypothesis.settings.load_profile("quick")
 

@@ -9,6 +9,7 @@ from glob import glob
 from itertools import chain
 from pathlib import Path
 
+import peers
 import pytest
 from command import call
 from matplotlib.figure import Figure
@@ -22,6 +23,17 @@ from lstmcore.study import plots
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
+
+
+def runs(pages: list[Path]) -> list:
+    """Return pages as parameters of a test; some need packages that `.ci/peers.txt` lists."""
+    params = []
+    for page in pages:
+        needed = peers.needed_by(page)
+        missing = peers.missing(needed)
+        left_out = pytest.mark.skipif(bool(missing), reason=f"{page.name} needs {missing}")
+        params.append(pytest.param(page, marks=[pytest.mark.peers, left_out] if needed else []))
+    return params
 
 
 def run_shell(example) -> None:
@@ -82,7 +94,7 @@ def touch(figure, file, *, render=Figure.savefig, **options) -> None:
         render(figure, file, **options)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", runs(PAGES), ids=lambda page: page.name)
 def test_code_blocks_run(page, tmp_path, monkeypatch, capsys):
     """Every block of every page, trained shortly: no block depends on how much is learnt.
 
@@ -97,11 +109,20 @@ def test_code_blocks_run(page, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("page", SHORTENED, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", runs(SHORTENED), ids=lambda page: page.name)
 def test_code_blocks_run_as_they_are(page, tmp_path, monkeypatch, capsys):
     """Those that train for longer, render figures, or call the command as a process."""
     monkeypatch.chdir(tmp_path)
     run_blocks(page, AS_IS, page.read_text(encoding="utf-8"), capsys)
+
+
+def test_packages_that_pages_need_are_installed_by_ci():
+    """Else no run would ever execute the page."""
+    for page in PAGES:
+        assert set(peers.needed_by(page)) <= set(peers.pinned()), page.name
+    run = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "pip install --quiet -r .ci/peers.txt\n" in run
+    assert "pytest --peers -m peers tests/interop tests/docs\n" in run
 
 
 def test_ci_runs_the_two_commands_of_the_readme():
