@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 _NAMES = {
     "files": ("Imported", "read", "write"),
+    "keras": ("from_keras", "to_keras"),
     "torch": ("from_torch", "to_torch"),
 }
 
@@ -33,4 +34,5 @@ def __dir__():
 
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
     from lstmcore.interop.files import Imported, read, write
+    from lstmcore.interop.keras import from_keras, to_keras
     from lstmcore.interop.torch import from_torch, to_torch
