@@ -1,13 +1,13 @@
 """Files of PyTorch's weights as models: '.safetensors', and '.pt', '.pth', '.bin' of torch.save.
 
-Such a file holds tensors by name, and nothing about the network between them. What is made of it:
+Such a file holds tensors by name, and nothing about the network between them. What is read:
 
-- The LSTM, all layers of the one nn.LSTM or nn.LSTMCell in the file, is always read.
-- If the file holds besides it no more than an embedding and a linear layer, and their shapes leave
-  no doubt, these become the first and the last layer: an embedding is a weight [V, F] without a
-  bias, for the F features of the LSTM, and the linear layer has a weight [U, H] and a bias, for all
-  that the LSTM hands on.
-- With any other tensor in the file, the LSTM is read alone, and `notes` names the others.
+- The LSTM: all layers of the one nn.LSTM or nn.LSTMCell in the file.
+- If the file holds besides it no more than one embedding and one linear layer, these too, as the
+  first and the last layer. An embedding is a weight [V, F] without a bias, for the F features of
+  the LSTM; a linear layer is a weight [U, H] with a bias [U], for the H numbers that the LSTM hands
+  on. Their order in the file says nothing, since '.safetensors' sorts by name.
+- With any other tensor in the file, the LSTM alone; `notes` names the others.
 
 Activations, and which steps a linear layer reads, stand in no such file: `notes` says so.
 """
@@ -15,28 +15,43 @@ Activations, and which steps a linear layer reads, stand in no such file: `notes
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from lstmcore.checks import ACTIVATION_ARGUMENTS
 from lstmcore.formatting import few, listed, shorten
 from lstmcore.interop.files import Imported
-from lstmcore.interop.torch import from_torch, prefixes
+from lstmcore.interop.torch import from_torch, prefixes, to_torch, with_dot
+from lstmcore.interop.torch_archive import open_archive
 from lstmcore.io.model_file import KEY, read_model_file
-from lstmcore.io.tensors import open_tensors
+from lstmcore.io.tensors import Kind, open_tensors, write_tensors
 from lstmcore.models.chain import Chain
-from lstmcore.models.chain_parts import LSTM, Dense, Embedding, Part
-from lstmcore.types import DenseParams, EmbeddingParams, LSTMParams
+from lstmcore.models.chain_parts import LSTM, Dense, Dropout, Embedding, Part
+from lstmcore.specs import check_params, direction_names
+from lstmcore.types import DenseParams, EmbeddingParams, LayerNormParams, LSTMParams
 
-__all__ = ["read"]
+__all__ = ["read", "write"]
+
+PYTORCH = {"activation": "tanh", "recurrent_activation": "sigmoid", "output_activation": "tanh"}
 
 
 def read(path: str | os.PathLike, layer: str | None = None) -> Imported:
-    """Read a model from a file of PyTorch's weights, or of lstmcore's own; see `files.read`."""
+    """Read a model from a file of PyTorch's weights, or from one of lstmcore's own.
+
+    See `files.read`; `layer` is the prefix of an nn.LSTM in the file, such as "encoder.lstm", which
+    is then read alone.
+    """
+    if Path(path).suffix.lower() != ".safetensors":
+        with open_archive(path) as archive:
+            return _chain(path, archive.kinds, archive.read, layer)
     with open_tensors(path) as file:
         if KEY not in file.metadata:
-            return chain_of(os.fspath(path), file.read(), layer)
+            every = cache(file.read)  # at once, for which the file has a digest
+            return _chain(path, file.kinds, lambda names: every(), layer)
     if layer is not None:
         raise ValueError(
             f"{path} is a model of lstmcore, which is read as a whole: leave out layer={layer!r}"
@@ -44,88 +59,96 @@ def read(path: str | os.PathLike, layer: str | None = None) -> Imported:
     return Imported(*read_model_file(path))
 
 
-def chain_of(path: str, tensors: Mapping[str, np.ndarray], layer: str | None = None) -> Imported:
+def write(path: str | os.PathLike, model: Any, params: Mapping[str, Any]) -> None:
+    """Write weights into a '.safetensors' file under PyTorch's names.
+
+        module.load_state_dict(safetensors.torch.load_file(path))
+
+    A chain of an embedding, LSTM layers of one size and a dense layer, as `read` returns it, is
+    written as one nn.LSTM "lstm", beside "embedding_0" and "dense_0". Of any other model each layer
+    is a module under its own name, such as an nn.LSTM "encoder_0" and an nn.Linear "head".
+
+    The file does not say how the modules are joined: that is up to the `forward` that loads it. The
+    format of lstmcore, which holds the whole model, is that of `lc.save`.
+
+    Raises:
+      ValueError: params that do not fit the model; an LSTM that PyTorch does not have, with a
+        peephole, other activations or the backward direction alone; a layer that torch.nn does not
+        have, such as an attention.
+    """
+    params = check_params(params, model.layers)
+    for described in _described(model):
+        _check_expressible(path, described)
+    lstm = {name: layer for name, layer in params.items() if isinstance(layer, LSTMParams)}
+    tensors: dict[str, Any] = {}
+    for prefix, stack in _stacks(model, lstm).items():
+        tensors |= to_torch(stack, prefix)
+    for name in params.keys() - lstm.keys():
+        tensors |= _module(path, name, params[name])
+    write_tensors(path, tensors, {"format": "pt"})
+
+
+def _chain(
+    path: str | os.PathLike,
+    kinds: Mapping[str, Kind],
+    read: Callable[[Iterable[str]], Mapping[str, np.ndarray]],
+    layer: str | None,
+) -> Imported:
     """Return the LSTM among some tensors, with what stands before and behind it, as a chain.
 
     Args:
       path: for messages.
-      tensors: {name: array}.
+      kinds: {name: Kind} of all tensors.
+      read: function that returns those of some names, and maybe others.
       layer: the prefix of the LSTM, which is then read alone; None if there is but one.
-
-    Raises:
-      ValueError: no LSTM, several of them, or weights that do not fit; the message names the file.
     """
-    found = prefixes(tensors)
-    if layer is None and len(found) > 1:
-        shown = listed([repr(prefix.removesuffix(".")) for prefix in found])
-        raise ValueError(
-            f"{path} holds {len(found)} stacks of recurrent layers, {shown}, and does not say how "
-            f"they are joined: name one, layer={found[0].removesuffix('.')!r}"
-        )
-    prefix = layer if layer is not None else next(iter(found), "")
-    prefix = prefix.removesuffix(".") + "." * bool(prefix)
-    names = [n for n in tensors if n.startswith(prefix) and prefixes([n]) == [prefix]]
+    prefix = with_dot(_only_prefix(path, kinds) if layer is None else layer)
+    own = [name for name in kinds if prefixes([name]) == [prefix]]
     try:
-        lstm = from_torch({n: tensors[n] for n in names} if names else tensors, prefix)
+        lstm = from_torch(read(own) if own else dict(kinds), prefix)  # which says what is missing
     except ValueError as error:
         advice = str(error).replace("prefix=", "layer=")
         raise ValueError(f"{path}: {advice}") from error
-    parts: list[Part] = _parts(lstm)
-    first = next(iter(lstm.values()))
-    features = first.kernel.shape[0]
-    hidden = first.recurrent_kernel.shape[0] * (2 if _is_bidirectional(lstm) else 1)
-    others = {name: tensors[name] for name in tensors if name not in names}
+    others = {name: kind for name, kind in kinds.items() if name not in own}
+    parts, first = _parts(lstm), next(iter(lstm.values()))
+    features, hidden = first.kernel.shape[0], first.recurrent_kernel.shape[0]
     if layer is not None or not others:
-        return Imported(Chain(parts, features), dict(lstm), ())
+        return Imported(Chain(parts, features), dict(lstm))
+    if parts[0].direction == "bidirectional":
+        hidden *= 2
     around = _around(others, features, hidden)
     if around is None:
-        note = f"Only the LSTM was read; the file also holds {few(list(others))}."
+        note = f"The LSTM alone was read; the file also holds {few(list(others), longest=60)}."
         return Imported(Chain(parts, features), dict(lstm), (note,))
-    params: dict[str, Any] = {}
-    notes = []
-    if around.embedding is not None:
-        table = EmbeddingParams(np.array(others[around.embedding]))
-        params["embedding_0"] = table
-        parts = [Embedding(*table.table.shape), *parts]
-        notes.append(f"{shorten(around.embedding)} was read as the embedding before the LSTM.")
-    params |= lstm
-    if around.linear is not None:
-        weight, bias = (others[f"{around.linear}{name}"] for name in ("weight", "bias"))
-        params["dense_0"] = DenseParams(np.array(weight.T, order="C"), np.array(bias))
-        parts = [*parts, Dense(len(bias))]
-        notes.append(
-            f"{shorten(around.linear + 'weight')} was read as a linear layer on every step of the "
-            "LSTM; the file does not say which steps it reads, nor its activation."
-        )
-    return Imported(Chain(parts, None if around.embedding else features), params, tuple(notes))
+    return _joined(parts, lstm, around, read(list(others)))
 
 
 class Around(NamedTuple):
-    """What stands around the LSTM.
+    """Names of what stands around the LSTM.
 
     Attributes:
-      embedding: name of its weight, or None.
-      linear: prefix of a linear layer behind it, or None.
+      embedding: the weight of an embedding before it, or None.
+      linear: the weight and the bias of a linear layer behind it, or None.
     """
 
     embedding: str | None
-    linear: str | None
+    linear: tuple[str, str] | None
 
 
-def _around(others: Mapping[str, np.ndarray], features: int, hidden: int) -> Around | None:
+def _around(others: Mapping[str, Kind], features: int, hidden: int) -> Around | None:
     """Return what the other tensors are; None if that is in doubt for any of them."""
     embeddings, linears = [], []
-    for name, array in others.items():
-        stem, dot, last = name.rpartition(".")
-        bias = others.get(f"{stem}{dot}bias")
-        if last == "bias" and f"{stem}{dot}weight" in others:
+    for name, (dtype, shape) in others.items():
+        stem = name.removesuffix("weight").removesuffix("bias")
+        weight, bias = f"{stem}weight", f"{stem}bias"
+        if name == bias and weight in others:
             continue
-        if last != "weight" or array.ndim != 2 or 0 in array.shape:
+        if name != weight or len(shape) != 2 or 0 in shape or "float" not in dtype:
             return None
-        if bias is None and array.shape[1] == features:
-            embeddings.append(name)
-        elif bias is not None and array.shape[1] == hidden and bias.shape == array.shape[:1]:
-            linears.append(stem + dot)
+        if bias not in others and shape[1] == features:
+            embeddings.append(weight)
+        elif bias in others and shape[1] == hidden and others[bias] == (dtype, shape[:1]):
+            linears.append((weight, bias))
         else:
             return None
     if len(embeddings) > 1 or len(linears) > 1:
@@ -133,19 +156,117 @@ def _around(others: Mapping[str, np.ndarray], features: int, hidden: int) -> Aro
     return Around(next(iter(embeddings), None), next(iter(linears), None))
 
 
-def _is_bidirectional(lstm: Mapping[str, LSTMParams]) -> bool:
-    return any(name.endswith("_backward") for name in lstm)
+def _joined(
+    parts: list[LSTM],
+    lstm: Mapping[str, LSTMParams],
+    around: Around,
+    tensors: Mapping[str, np.ndarray],
+) -> Imported:
+    """Return the chain of an embedding, LSTM layers and a dense layer, of which one may be none."""
+    every: list[Part] = list(parts)
+    params: dict[str, Any] = dict(lstm)
+    notes = []
+    features = next(iter(lstm.values())).kernel.shape[0]
+    if around.embedding is not None:
+        table = tensors[around.embedding]
+        every.insert(0, Embedding(*table.shape))
+        params = {"embedding_0": EmbeddingParams(table)} | params
+        notes.append(f"{shorten(around.embedding)} was read as an embedding before the LSTM.")
+    if around.linear is not None:
+        weight, bias = (tensors[name] for name in around.linear)
+        every.append(Dense(len(bias)))
+        params["dense_0"] = DenseParams(np.array(weight.T, order="C"), bias)
+        notes.append(
+            f"{shorten(around.linear[0])} was read as a linear layer on every step of the LSTM; "
+            "the file does not say which steps it reads, nor what activation there is."
+        )
+    return Imported(Chain(every, None if around.embedding else features), params, tuple(notes))
 
 
-def _parts(lstm: Mapping[str, LSTMParams]) -> list[Part]:
+def _only_prefix(path: str | os.PathLike, names: Iterable[str]) -> str:
+    """Return the prefix of the one LSTM in a file, "" if there is none."""
+    found = [prefix.removesuffix(".") for prefix in prefixes(names)]
+    if len(found) > 1:
+        raise ValueError(
+            f"{path} holds {len(found)} stacks of recurrent layers, "
+            f"{listed(list(map(repr, found)))}, and does not say how they are joined: name one, "
+            f"layer={found[0]!r}"
+        )
+    return next(iter(found), "")
+
+
+def _parts(lstm: Mapping[str, LSTMParams]) -> list[LSTM]:
     """Return the parts of a chain for the weights of one nn.LSTM."""
-    direction = "bidirectional" if _is_bidirectional(lstm) else "forward"
-    layers = [params for name, params in lstm.items() if not name.endswith("_backward")]
+    both = any(name.endswith("_backward") for name in lstm)
     return [
         LSTM(
             layer.bias.shape[0] // 4,
-            direction=direction,
+            direction="bidirectional" if both else "forward",
             projection=None if layer.projection is None else layer.projection.shape[1],
         )
-        for layer in layers
+        for name, layer in lstm.items()
+        if not name.endswith("_backward")
     ]
+
+
+def _described(model: Any) -> list[Any]:
+    """Return what describes the LSTM layers of a model: the parts of a chain, or the model."""
+    if isinstance(model, Chain):
+        return [part for part in model.parts if isinstance(part, LSTM)]
+    return [model]
+
+
+def _check_expressible(path: str | os.PathLike, described: Any) -> None:
+    """Raise unless nn.LSTM computes what these LSTM layers do."""
+    for argument in ACTIVATION_ARGUMENTS:
+        value = getattr(described, argument, None)
+        name = getattr(value, "__name__", value)
+        if name not in (None, PYTORCH[argument]):
+            raise ValueError(
+                f"{path} cannot hold an LSTM with {argument}={name!r}: an nn.LSTM has "
+                f"{PYTORCH[argument]!r}"
+            )
+    if getattr(described, "direction", None) == "backward":
+        raise ValueError(
+            f"{path} cannot hold {described}: an nn.LSTM runs forward, or in both directions"
+        )
+
+
+def _stacks(model: Any, lstm: Mapping[str, LSTMParams]) -> dict[str, dict[str, LSTMParams]]:
+    """Return {name of an nn.LSTM: its layers, named as `to_torch` takes them}."""
+    stacks: dict[str, dict[str, LSTMParams]] = {}
+    for name, layer in lstm.items():
+        stem = name.removesuffix("_forward").removesuffix("_backward")
+        if set(direction_names(stem)) <= lstm.keys():
+            stacks.setdefault(stem, {})[f"lstm_0{name.removeprefix(stem)}"] = layer
+        else:
+            stacks[name] = {"lstm_0": layer}
+    if not _is_one_stack(model):
+        return stacks
+    every = enumerate(stacks.values())
+    return {"lstm": {n.replace("0", str(k), 1): layer for k, s in every for n, layer in s.items()}}
+
+
+def _is_one_stack(model: Any) -> bool:
+    """Return whether the LSTM layers of a model can be the layers of one nn.LSTM."""
+    if not isinstance(model, Chain):
+        return False
+    parts = [part for part in model.parts if not isinstance(part, Dropout)]
+    parts = parts[isinstance(parts[0], Embedding) :]
+    parts = parts[: len(parts) - isinstance(parts[-1], Dense)]
+    lstms = [part for part in parts if isinstance(part, LSTM) and not part.residual]
+    sizes = {(part.units, part.projection, part.direction, part.merge) for part in lstms}
+    return len(lstms) == len(parts) and len(sizes) == 1
+
+
+def _module(path: str | os.PathLike, name: str, layer: Any) -> dict[str, Any]:
+    """Return the weights of a module of torch.nn that is no LSTM."""
+    if isinstance(layer, EmbeddingParams):
+        return {f"{name}.weight": layer.table}
+    if isinstance(layer, DenseParams):
+        return {f"{name}.weight": layer.kernel.T, f"{name}.bias": layer.bias}
+    if isinstance(layer, LayerNormParams):
+        return {f"{name}.weight": layer.scale, f"{name}.bias": layer.offset}
+    raise ValueError(
+        f"{path} cannot hold the layer {name!r}: torch.nn has nothing like {type(layer).__name__}"
+    )

@@ -108,7 +108,7 @@ def to_torch(
             "an nn.LSTMCell has one layer, one direction and no projection, got "
             f"{listed(list(params))}: leave out cell=True for an nn.LSTM"
         )
-    prefix = _with_dot(prefix)
+    prefix = with_dot(prefix)
     state_dict: dict[str, np.ndarray] = {}
     for k, directions in enumerate(layers):
         for direction, layer in zip(("", "_reverse"), directions, strict=False):
@@ -220,7 +220,7 @@ def _weights(state_dict: Any, prefix: str) -> tuple[str, dict[str, dict[str, np.
             f"state_dict must be a dict of tensors, got {type(state_dict).__name__}: write "
             "from_torch(module.state_dict())"
         )
-    prefix = _with_dot(prefix)
+    prefix = with_dot(prefix)
     names = [name for name in state_dict if isinstance(name, str) and name.startswith(prefix)]
     own = [name for name in names if "." not in name.removeprefix(prefix)]
     matches = {name: NAME.fullmatch(name.removeprefix(prefix)) for name in own}
@@ -330,5 +330,6 @@ def _copy(array: np.ndarray) -> np.ndarray:
     return np.array(array, order="C")
 
 
-def _with_dot(prefix: str) -> str:
+def with_dot(prefix: str) -> str:
+    """Return a prefix as it stands before a name: "" or with a dot at its end."""
     return prefix if prefix.endswith(".") or not prefix else f"{prefix}."
