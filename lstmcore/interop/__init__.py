@@ -12,7 +12,11 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 _NAMES = {
+    "equinox": ("from_equinox", "to_equinox"),
     "files": ("Imported", "read", "write"),
+    "flax": ("from_flax", "to_flax"),
+    "haiku": ("from_haiku", "to_haiku"),
+    "jax_rnn": ("from_jax_rnn", "to_jax_rnn"),
     "keras": ("from_keras", "to_keras"),
     "torch": ("from_torch", "to_torch"),
 }
@@ -33,6 +37,10 @@ def __dir__():
 
 
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
+    from lstmcore.interop.equinox import from_equinox, to_equinox
     from lstmcore.interop.files import Imported, read, write
+    from lstmcore.interop.flax import from_flax, to_flax
+    from lstmcore.interop.haiku import from_haiku, to_haiku
+    from lstmcore.interop.jax_rnn import from_jax_rnn, to_jax_rnn
     from lstmcore.interop.keras import from_keras, to_keras
     from lstmcore.interop.torch import from_torch, to_torch

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lstmcore import checks
+from lstmcore.arrays import as_params, as_values
 from lstmcore.types import LSTMParams
 
 OURS = "ifgo"  # as in Keras, PyTorch, Flax and Equinox
@@ -78,3 +79,23 @@ def lstm_params(
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
     return params
+
+
+def plain_weights(params: LSTMParams, owner: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return copies of kernel, recurrent_kernel and bias as NumPy arrays.
+
+    Args:
+      params: LSTMParams of any arrays.
+      owner: whose weights they become, for messages, such as "a cell of Flax".
+
+    Raises:
+      ValueError: shapes that do not fit together, or a peephole or projection, which `owner` has
+        not.
+      TypeError: something else than LSTMParams.
+    """
+    params = as_params(params, read=as_values)
+    checks.check_lstm_params(params)
+    for field in ("peephole", "projection"):
+        if getattr(params, field) is not None:
+            raise ValueError(f"params.{field} has no place in {owner}, which has none")
+    return np.array(params.kernel), np.array(params.recurrent_kernel), np.array(params.bias)
