@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 _NAMES = {
     "files": ("Imported", "read", "write"),
     "keras": ("from_keras", "to_keras"),
+    "keras_files": ("keras_weights", "read_keras"),
     "torch": ("from_torch", "to_torch"),
 }
 
@@ -35,4 +36,5 @@ def __dir__():
 if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keeps the two equal
     from lstmcore.interop.files import Imported, read, write
     from lstmcore.interop.keras import from_keras, to_keras
+    from lstmcore.interop.keras_files import keras_weights, read_keras
     from lstmcore.interop.torch import from_torch, to_torch
