@@ -1,8 +1,8 @@
 """Activation functions by name, and their derivatives in terms of the value.
 
 A name lets a model be written, printed and saved as text. Only names that mean the same function in
-Keras, PyTorch and JAX are here, and only functions whose derivative follows from their value: that
-is all that the hand-written backward passes keep.
+Keras, PyTorch and JAX are here (but for "hard_sigmoid_keras2"), and only functions whose derivative
+follows from their value: that is all that the hand-written backward passes keep.
 """
 
 from __future__ import annotations
@@ -17,16 +17,28 @@ from lstmcore.checks import check_activation
 
 Activation = str | Callable[[jax.Array], jax.Array]
 
+
+def hard_sigmoid_keras2(z: jax.Array) -> jax.Array:
+    """Return clip(0.2 z + 0.5, 0, 1): `hard_sigmoid` in Keras 2, and the default of ONNX.
+
+    Keras 2 used it for the gates of an LSTM unless told otherwise. In Keras 3, PyTorch and JAX
+    `hard_sigmoid` is clip(z / 6 + 0.5, 0, 1).
+    """
+    return jnp.clip(0.2 * z + 0.5, 0, 1)
+
+
 NAMED: dict[str, Callable] = {
     "tanh": jnp.tanh,
     "sigmoid": jax.nn.sigmoid,
     "hard_sigmoid": jax.nn.hard_sigmoid,
     "relu": jax.nn.relu,
+    "relu6": jax.nn.relu6,
     "elu": jax.nn.elu,
     "selu": jax.nn.selu,
     "softplus": jax.nn.softplus,
     "softsign": jax.nn.soft_sign,
     "linear": jax.nn.identity,
+    "hard_sigmoid_keras2": hard_sigmoid_keras2,
 }
 
 
@@ -72,11 +84,13 @@ DERIVATIVES = {
     "sigmoid": lambda y: y * (1 - y),
     "hard_sigmoid": lambda y: jnp.where((y > 0) & (y < 1), 1 / 6, 0).astype(y.dtype),
     "relu": lambda y: (y > 0).astype(y.dtype),
+    "relu6": lambda y: ((y > 0) & (y < 6)).astype(y.dtype),
     "elu": lambda y: jnp.where(y > 0, 1, y + 1),
     "selu": lambda y: jnp.where(y > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA),
     "softplus": lambda y: -jnp.expm1(-y),
     "softsign": lambda y: (1 - jnp.abs(y)) ** 2,
     "linear": jnp.ones_like,
+    "hard_sigmoid_keras2": lambda y: jnp.where((y > 0) & (y < 1), 0.2, 0).astype(y.dtype),
 }
 
 

@@ -31,8 +31,9 @@ from lstmcore.types import (
     LSTMState,
 )
 
-ACTIVATIONS = (  # the names that mean the same in Keras, PyTorch and JAX
-    "tanh", "sigmoid", "hard_sigmoid", "relu", "elu", "selu", "softplus", "softsign", "linear",
+ACTIVATIONS = (  # the names that mean the same in Keras, PyTorch and JAX, but for the last
+    "tanh", "sigmoid", "hard_sigmoid", "relu", "relu6", "elu", "selu", "softplus", "softsign",
+    "linear", "hard_sigmoid_keras2",
 )  # fmt: skip
 ACTIVATION_ARGUMENTS = ("activation", "recurrent_activation", "output_activation")  # of a layer
 MOST = 2**31 - 1

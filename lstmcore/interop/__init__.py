@@ -18,6 +18,7 @@ _NAMES = {
     "haiku": ("from_haiku", "to_haiku"),
     "jax_rnn": ("from_jax_rnn", "to_jax_rnn"),
     "keras": ("from_keras", "to_keras"),
+    "keras_files": ("keras_weights", "read_keras"),
     "torch": ("from_torch", "to_torch"),
 }
 
@@ -43,4 +44,5 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.interop.haiku import from_haiku, to_haiku
     from lstmcore.interop.jax_rnn import from_jax_rnn, to_jax_rnn
     from lstmcore.interop.keras import from_keras, to_keras
+    from lstmcore.interop.keras_files import keras_weights, read_keras
     from lstmcore.interop.torch import from_torch, to_torch

@@ -31,6 +31,7 @@ from lstmcore.models.chain_parts import (
     Flow,
     Masking,
     Part,
+    Reverse,
     Shape,
 )
 from lstmcore.models.stack import (
@@ -57,7 +58,7 @@ class Chain:
 
     Attributes:
       parts: descriptions of the layers, from `lc.chain`: LSTM, Dense, Embedding, RepeatVector,
-        Dropout, Activation, Masking, LayerNorm.
+        Dropout, Activation, LeakyReLU, Masking, LayerNorm, Reverse.
       features: F, size of the input at each step; None if the first part is an Embedding.
 
     Raises:
@@ -220,8 +221,10 @@ class Chain:
 
     def output_mask(self, x: jax.Array, mask: jax.Array | None = None) -> jax.Array | None:
         """Return where the steps of the output are real, bool [B, T], or None."""
-        leaves_time = any(isinstance(part, LSTM) and part.last for part in self.parts)
-        return None if leaves_time else self.input_mask(x, mask)
+        mask = self.input_mask(x, mask)
+        for part in self.parts:
+            mask = _mask_after(part, mask)
+        return mask
 
     def masks(self, x: jax.Array, *, mask: jax.Array | None = None) -> dict[str, Any]:
         """Return where the steps of each LSTM layer are real, bool [B, T], or None if all are."""
@@ -230,8 +233,7 @@ class Chain:
         for name, part, before, _ in self._walk():
             layers = part.layers(name, before.features).items()
             masks |= {layer: mask for layer, spec in layers if spec.kind is LSTMParams}
-            if isinstance(part, LSTM) and part.last:
-                mask = None
+            mask = _mask_after(part, mask)
         return masks
 
     def summary_rows(self, timesteps: int | None) -> list[tuple[str, str, tuple]]:
@@ -263,6 +265,13 @@ class Chain:
         if mask is not None:
             mask = checks.check_mask(ops.as_array("mask", mask), x.shape[0], x.shape[1])
         return ops.np.asarray(x), mask
+
+
+def _mask_after(part: Part, mask: jax.Array | None) -> jax.Array | None:
+    """Return the mask of the output of a part, given that of its input."""
+    if isinstance(part, LSTM) and part.last:
+        return None
+    return part.mask_after(mask) if isinstance(part, Reverse) else mask
 
 
 def _part(described: Any) -> Part:

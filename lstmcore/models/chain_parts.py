@@ -2,8 +2,9 @@
 
 Embedding, Masking      read the input, and say which steps are real
 LSTM                    in one direction or both, every step or the last state
-Dense, Activation, LayerNorm, Dropout       at each step
+Dense, Activation, LeakyReLU, LayerNorm, Dropout       at each step
 RepeatVector            a vector at each of n steps
+Reverse                 the last step first
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ __all__ = [
     "Dropout",
     "Embedding",
     "LayerNorm",
+    "LeakyReLU",
     "Masking",
     "RepeatVector",
+    "Reverse",
 ]
 
 
@@ -164,6 +167,8 @@ class Embedding(Part):
 class Masking(Part):
     """Mask the steps at which all features have one value, as Keras's layer of this name.
 
+    Masked steps become zeros, so that a layer which knows no mask sees nothing there.
+
     Attributes:
       value: the value that stands for "no step".
     """
@@ -183,7 +188,8 @@ class Masking(Part):
         return real if mask is None else mask & real
 
     def run(self, name: str, x: Any, mask: Any, flow: Flow) -> tuple[Any, Any]:
-        return x, self.mask_of(x, mask)
+        mask = self.mask_of(x, mask)
+        return flow.ops.np.where(mask[:, :, None], x, 0), mask
 
 
 @dataclass(frozen=True, repr=False)
@@ -202,6 +208,9 @@ class LSTM(Part):
       projection: size of the hidden state, if smaller than the cell (Sak et al. 2014).
       recurrent_dropout: rate, on the hidden state that is passed to the next step; the same units
         at every step (Gal & Ghahramani 2016). Applied only if `apply` is given a key.
+      zero_output_for_mask: hand on zeros at masked steps, not the hidden state before; the trace
+        stays as it is. Keras's Bidirectional does so if it returns sequences. With `last`, the
+        output is zeros where the last step taken is masked, as in Keras.
     """
 
     units: int
@@ -215,13 +224,14 @@ class LSTM(Part):
     peephole: bool = False
     projection: int | None = None
     recurrent_dropout: float = 0.0
+    zero_output_for_mask: bool = False
     default_name = "lstm"
 
     def __post_init__(self) -> None:
         check_activations(self)
         checks.check_choice("direction", self.direction, ("forward", "backward", "bidirectional"))
         checks.check_choice("merge", self.merge, tuple(MERGE))
-        for flag in ("last", "residual", "peephole"):
+        for flag in ("last", "residual", "peephole", "zero_output_for_mask"):
             checks.check_choice(flag, getattr(self, flag), (False, True))
             set_plain(self, **{flag: bool(getattr(self, flag))})
         checks.check_rate("recurrent_dropout", self.recurrent_dropout)
@@ -263,18 +273,23 @@ class LSTM(Part):
     def run(self, name: str, x: Any, mask: Any, flow: Flow) -> tuple[Any, Any]:
         np, results = flow.ops.np, []
         for layer in self._names(name):
+            reverse = self.direction == "backward" or layer == f"{name}_backward"
             state, trace = flow.ops.lstm(
                 flow.params[layer],
                 x,
                 flow.states.get(layer),
                 mask=mask,
-                reverse=self.direction == "backward" or layer == f"{name}_backward",
+                reverse=reverse,
                 edit=flow.edits.get(layer),
                 recurrent_dropout=self._dropout_mask(layer, x, flow),
                 **activations_of(self),
             )
             flow.traces[layer] = trace
-            results.append(state.h if self.last else trace.h)
+            h = state.h if self.last else trace.h
+            if self.zero_output_for_mask and mask is not None:
+                real = mask[:, 0 if reverse else -1] if self.last else mask
+                h = np.where(real[..., None], h, 0)
+            results.append(h)
         h = results[0] if len(results) == 1 else MERGE[self.merge](flow.ops, *results)
         if self.residual:
             h = h + np.asarray(x, h.dtype)
@@ -294,7 +309,7 @@ class Dense(Part):
 
     Attributes:
       units: U, size of the output.
-      activation: a name or a function, or "softmax"; None for none.
+      activation: a name or a function, or "softmax", "silu" or "exponential"; None for none.
     """
 
     units: int
@@ -323,7 +338,7 @@ class Activation(Part):
     """An activation by itself.
 
     Attributes:
-      activation: a name or a function, or "softmax".
+      activation: a name or a function, or "softmax", "silu" or "exponential".
     """
 
     activation: ActivationFunction
@@ -334,6 +349,25 @@ class Activation(Part):
 
     def run(self, name: str, x: Any, mask: Any, flow: Flow) -> tuple[Any, Any]:
         return _activated(flow.ops, self.activation, x), mask
+
+
+@dataclass(frozen=True, repr=False)
+class LeakyReLU(Part):
+    """Numbers below 0 are multiplied by a slope (Maas et al. 2013).
+
+    Attributes:
+      slope: Keras's default for its layer; the default is 0.2 for its activation "leaky_relu", and
+        0.01 in PyTorch.
+    """
+
+    slope: float = 0.3
+    default_name = "leaky_relu"
+
+    def __post_init__(self) -> None:
+        set_plain(self, slope=checks.check_number("slope", self.slope))
+
+    def run(self, name: str, x: Any, mask: Any, flow: Flow) -> tuple[Any, Any]:
+        return flow.ops.np.where(x > 0, x, x * self.slope), mask
 
 
 @dataclass(frozen=True, repr=False)
@@ -423,11 +457,51 @@ class RepeatVector(Part):
         return flow.ops.repeat_vector(x, self.steps), None
 
 
+@dataclass(frozen=True, repr=False)
+class Reverse(Part):
+    """Reverse the time axis: the last step comes first.
+
+    After an LSTM of direction "backward" it hands on the steps in the order in which they were
+    taken, as an LSTM of Keras with go_backwards=True does.
+
+    Attributes:
+      reverse_mask: reverse the mask, too, so that it stays with its steps. Keras's go_backwards
+        leaves the mask as it was: False computes the same as its models do.
+    """
+
+    reverse_mask: bool = True
+    default_name = "reverse"
+    causal = False
+
+    def __post_init__(self) -> None:
+        checks.check_choice("reverse_mask", self.reverse_mask, (False, True))
+        set_plain(self, reverse_mask=bool(self.reverse_mask))
+
+    def shape_after(self, name: str, shape: Shape) -> Shape:
+        if not shape.in_time:
+            raise ValueError(
+                f"{name} reverses a sequence, but the layer before it hands on one vector: give "
+                "that LSTM last=False"
+            )
+        return shape
+
+    def mask_after(self, mask: Any) -> Any:
+        """Return the mask of the steps after they are reversed."""
+        return mask if mask is None or not self.reverse_mask else mask[:, ::-1]
+
+    def run(self, name: str, x: Any, mask: Any, flow: Flow) -> tuple[Any, Any]:
+        return x[:, ::-1], self.mask_after(mask)
+
+
 PARTS: dict[str, type] = {name: globals()[name] for name in __all__}
+
+# Not for the inside of an LSTM: the derivative must follow from the value there, and the values of
+# "exponential" outgrow every number.
+BEYOND_LSTM = ("softmax", "silu", "exponential")
 
 
 def _check_activation(activation: Any) -> None:
-    if activation is not None and activation != "softmax":
+    if activation is not None and activation not in BEYOND_LSTM:
         checks.check_activation("activation", activation)
 
 
@@ -437,4 +511,8 @@ def _activated(ops: Any, activation: Any, x: jax.Array) -> jax.Array:
     if activation == "softmax":
         exponentials = ops.np.exp(x - x.max(axis=-1, keepdims=True))
         return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    if activation == "silu":
+        return x * ops.activate("sigmoid", x)
+    if activation == "exponential":
+        return ops.np.exp(x)
     return ops.activate(activation, x)

@@ -41,11 +41,15 @@ NAMED = {
         lambda z: np.clip(z / 6 + 0.5, 0, 1), lambda y: ((y > 0) & (y < 1)) / y.dtype.type(6)
     ),
     "relu": Activation(lambda z: np.maximum(z, 0), lambda y: y > 0),
+    "relu6": Activation(lambda z: np.clip(z, 0, 6), lambda y: (y > 0) & (y < 6)),
     "elu": Activation(_elu, lambda y: np.where(y > 0, 1, y + 1)),
     "selu": Activation(_selu, lambda y: np.where(y > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA)),
     "softplus": Activation(lambda z: np.logaddexp(z, 0), lambda y: -np.expm1(-y)),
     "softsign": Activation(lambda z: z / (1 + np.abs(z)), lambda y: (1 - np.abs(y)) ** 2),
     "linear": Activation(lambda z: z, np.ones_like),
+    "hard_sigmoid_keras2": Activation(
+        lambda z: np.clip(0.2 * z + 0.5, 0, 1), lambda y: ((y > 0) & (y < 1)) / y.dtype.type(5)
+    ),
 }
 
 
