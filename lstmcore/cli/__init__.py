@@ -1,5 +1,5 @@
 """The command `lstmcore`. Each of its commands is a module of this package: `fit.py`, `inspect.py`,
-`forecast.py`, `anomalies.py`, `translate.py`."""
+`summary.py`, `convert.py`, `forecast.py`, `anomalies.py`, `translate.py`."""
 
 from __future__ import annotations
 
@@ -61,10 +61,13 @@ def root(
     [bold]lstmcore inspect lstmcore-run[/bold]
         an HTML page of every gate of the trained model
 
+    [bold]lstmcore inspect model.keras data.npy[/bold]
+        the same of a network of Keras, ONNX or PyTorch (summary, convert)
+
     [bold]lstmcore translate train pairs.tsv[/bold]
         an encoder-decoder with attention, from lines of source, tab, target
 
-    Each command except inspect writes a folder with the model, its outputs and figures.
+    The commands that train write a folder with the model, its outputs and figures.
     To use the model in Python: lstmcore.load("lstmcore-run/model.safetensors").
     """
 

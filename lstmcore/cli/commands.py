@@ -33,11 +33,14 @@ KINDS = {
 LISTS = ("NAMES", "SIZES", "LAGS", "NUMBERS", "TEXTS")  # placeholders of values with commas
 SUMMARIES = {  # the first sentence of each command's help
     "anomalies": "Learn from normal rows, and find the segments of a table that differ from them.",
+    "convert": "Write a network of one framework as a file of another, and check what was written.",
     "fit": "Train an LSTM autoencoder, print its output beside the target values, and draw its "
     "gates.",
     "forecast": "Forecast the rows after the last, and compare with simple forecasts.",
-    "inspect": "Write a page that shows every gate of a trained model, unit by unit and step by "
+    "inspect": "Write a page that shows every gate of a trained network, unit by unit and step by "
     "step.",
+    "summary": "Print the layers of a network, the shapes of their outputs, and the number of "
+    "their weights.",
     "translate": "Train an encoder-decoder with attention on pairs of texts, and translate with "
     "it.",
 }
@@ -79,7 +82,8 @@ class Command(_PlainFlags, TyperCommand):
             raise
 
     def invoke(self, context) -> Any:
-        compile_anew = context.params.pop("no_cache")  # see `options.NoCache`
+        # See `options.NoCache`; a command without this option compiles nothing.
+        compile_anew = context.params.pop("no_cache", True)
         for name, value in context.params.items():
             largest = LARGEST_SEED if name == "seed" else LARGEST
             if isinstance(value, int) and abs(value) > largest:

@@ -1,4 +1,4 @@
-"""`lstmcore inspect`: from a trained model and its table to an HTML page of its gates."""
+"""`lstmcore inspect`: from a trained network and its data to an HTML page of its gates."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from lstmcore import series, study
 from lstmcore.apps import autoencoding, translation
 from lstmcore.apps.autoencoding.folder import Origin, read_settings
 from lstmcore.apps.run_folder import SETTINGS
-from lstmcore.cli import reading
+from lstmcore.cli import array_input, networks, reading
 from lstmcore.cli.intervals import check_intervals
+from lstmcore.cli.networks import File, LayerName, Network
 from lstmcore.cli.options import NoCache, of_data, of_output, reads_table
-from lstmcore.cli.terminal import clear_errors, console
+from lstmcore.cli.terminal import clear_errors, console, print_notes
 from lstmcore.formatting import count, few
 from lstmcore.io import manifest
 from lstmcore.io.description import check_model
@@ -29,25 +30,17 @@ from lstmcore.io.manifest import MANIFEST, PAGE
 from lstmcore.series import ReadOptions, Table
 from lstmcore.series.preprocessing import as_float32
 
-MOST_WINDOWS = 1024  # that the model is run on
+MOST_WINDOWS = 1024  # or examples of arrays, that the model is run on
 MOST_PAIRS = 32  # of a translator
 OTHERS = {"detector.json": "lstmcore anomalies", "forecast.json": "lstmcore forecast"}
 
 
-Model = Annotated[
-    Path,
-    typer.Argument(
-        metavar="MODEL",
-        show_default=False,
-        help="A model.safetensors, or a folder written by lstmcore fit or lstmcore translate "
-        "train.",
-    ),
-]
 Source = Annotated[
     Path | None,
     typer.Argument(
-        metavar="CSV",
-        help="The table to run the model on. [dim]\\[default: the one it was trained on][/dim]",
+        metavar="DATA",
+        help="What to run it on: a table (CSV), or arrays (.npy, .npz) as the network reads them. "
+        "[dim]\\[default: the table that lstmcore trained it on][/dim]",
         show_default=False,
     ),
 ]
@@ -72,43 +65,36 @@ Force = Annotated[
 
 @reads_table
 def inspect(
-    model: Model,
+    file: File,
     source: Source = None,
     window: Window = None,
+    layer: LayerName = None,
     output: Page = None,
     force: Force = False,
     no_cache: NoCache = False,
     *,
     reading_options: ReadOptions,
 ) -> None:
-    """Write a page that shows every gate of a trained model, unit by unit and step by step.
+    """Write a page that shows every gate of a trained network, unit by unit and step by step.
 
-    The table is preprocessed and cut into windows as by lstmcore fit. The page is self-contained:
-    it can be opened, kept and sent without lstmcore and without a network.
+    The network is one that lstmcore trained, or one of Keras, PyTorch or ONNX. The page is
+    self-contained: it can be opened, kept and sent without lstmcore and without the internet.
 
-    For a translator, the page shows the translations of validation pairs.
+    Of a model of lstmcore fit, the table is preprocessed and cut into windows as in training. For a
+    translator, the page shows the translations of validation pairs. Every other network reads a
+    table or arrays as they are: the axes of an array are batch, time and features, those of tokens
+    batch and time. A .npz may hold the input as x and the mask of its steps as mask.
     """
     with clear_errors():
-        path = model / "model.safetensors" if model.is_dir() else model
-        page = path.with_name("inspect.html") if output is None else output
+        page = (file / "model" if file.is_dir() else file).with_name("inspect.html")
+        page = page if output is None else output
         if page.suffix.lower() not in (".html", ".htm"):
             raise ValueError(f"--output {page} is not the name of a page: let it end in .html")
         if not force:
             _check_free(page)
-        if (path.parent / MANIFEST).exists() and path.name in manifest.read(path.parent).parts:
-            manifest.check_parts(path.parent, (path.name,), "lstmcore")
-        lstm, params = lc.load(path)
-        if isinstance(lstm, lc.DenseAutoencoder):
-            raise ValueError(f"{path} holds a dense autoencoder, which has no gates")
-        if not isinstance(lstm, lc.Seq2Seq):
-            shown = _table_run(path, lstm, params, source, window, reading_options)
-        elif source is None and window is None and reading_options == ReadOptions():
-            shown = _translator_run(path.parent)
-        else:
-            raise ValueError(
-                f"{path} is a translator, which reads no table: leave out CSV, --window and the "
-                "options for reading a table"
-            )
+        network = networks.in_float32(networks.read(file, layer))
+        print_notes(network.notes)
+        shown = _shown(network, source, window, reading_options)
         with _page_path(page, force) as place:
             study.inspect(shown.run, place, title=shown.title, **shown.options)
         console.print(
@@ -124,16 +110,59 @@ class _Shown(NamedTuple):
     options: dict[str, Any]
 
 
+def _shown(
+    network: Network, source: Path | None, window: int | None, reading_options: ReadOptions
+) -> _Shown:
+    """Run a network on what it was trained on, or on the data that are given."""
+    path, model = network.file, network.model
+    if isinstance(model, lc.DenseAutoencoder):
+        raise ValueError(f"{path} holds a dense autoencoder, which has no gates")
+    reads_no_table = window is None and reading_options == ReadOptions()
+    if isinstance(model, lc.Seq2Seq):
+        if source is not None or not reads_no_table:
+            raise ValueError(
+                f"{path} is a translator, which reads no table: leave out DATA, --window and the "
+                "options for reading a table"
+            )
+        return _translator_run(path.parent)
+    if source is not None and source.suffix.lower() in array_input.EXTENSIONS:
+        if not reads_no_table:
+            raise ValueError(
+                f"{source} holds arrays, which are read as they are: leave out --window and the "
+                "options for reading a table"
+            )
+        return _array_run(network, source)
+    if source is None and not network.is_own:
+        table = "" if networks.reads_tokens(model) else "a CSV table or "
+        raise ValueError(
+            f"{path} reads {networks.input_of(model)}: give {table}arrays in a .npy file, lstmcore "
+            f"inspect {path} DATA"
+        )
+    if networks.reads_tokens(model):
+        raise ValueError(
+            f"{path} reads {networks.input_of(model)}: give arrays in a .npy file, not a table"
+        )
+    return _table_run(network, source, window, reading_options)
+
+
+def _array_run(network: Network, source: Path) -> _Shown:
+    """Run a network on the arrays of a file."""
+    every, mask = array_input.read(source, network.model)
+    x, mask = every[:MOST_WINDOWS], None if mask is None else mask[:MOST_WINDOWS]
+    run = study.run(network.model, network.params, x, mask)
+    examples, steps = count(len(every), "example"), count(x.shape[1], "step")
+    title = f"{source}: {len(x):,} of {examples} of {steps}"
+    if networks.reads_tokens(network.model):
+        return _Shown(run, title, {"text": [list(map(str, tokens)) for tokens in x]})
+    return _Shown(run, title, {})
+
+
 def _table_run(
-    path: Path,
-    lstm,
-    params: dict,
-    source: Path | None,
-    window: int | None,
-    reading_options: ReadOptions,
+    network: Network, source: Path | None, window: int | None, reading_options: ReadOptions
 ) -> _Shown:
     """Run a model on windows of its table, or of another."""
-    origin = _origin(path, lstm)
+    path, lstm, params = network.file, network.model, network.params
+    origin = _origin(path, lstm) if network.is_own else None
     name = str(source) if source is not None or origin is None else origin.source
     table = _read(path, source, reading_options, origin)
     if len(table.columns) != lstm.features:

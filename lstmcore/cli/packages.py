@@ -12,6 +12,8 @@ NEEDED = {  # by command: its extra, and what it imports; a test keeps it equal 
     "translate train": ("translate", (*BASE, "sacrebleu")),
     "translate run": ("cli", ()),
     "inspect": ("cli", BASE),
+    "convert": ("cli", ()),
+    "summary": ("cli", ()),
 }
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where it differs from the name to import
 

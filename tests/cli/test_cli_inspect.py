@@ -338,5 +338,5 @@ def test_mistakes(damage, arguments, message, folder, monkeypatch):
 
 def test_help():
     text = call("inspect", "--help").text
-    for words in ("MODEL", "CSV", "--window", "--output", "inspect.html beside the model"):
+    for words in ("FILE", "DATA", "--window", "--output", "inspect.html beside the model"):
         assert words in text

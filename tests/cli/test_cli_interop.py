@@ -1,0 +1,287 @@
+"""`lstmcore inspect`, `summary` and `convert` of files of other frameworks, and arrays as data."""
+
+import zipfile
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from command import call
+from inspector_page import contents, decoded, numbers
+from safetensors.numpy import save_file
+
+import lstmcore as lc
+from lstmcore import chain, reference
+from lstmcore.interop import files
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(3, 5, 2)).astype("float32")
+TOKENS = RNG.integers(0, 7, size=(2, 6))
+
+
+def of_torch(path: Path, features=2, units=4, dtype="float32", **more) -> Path:
+    """Weights of an nn.LSTM under PyTorch's names."""
+    shapes = {"weight_ih_l0": (4 * units, features), "weight_hh_l0": (4 * units, units)}
+    shapes |= {"bias_ih_l0": (4 * units,), "bias_hh_l0": (4 * units,)}
+    shapes = {f"rnn.{name}": shape for name, shape in shapes.items()} | more
+    save_file({name: RNG.normal(size=shape).astype(dtype) for name, shape in shapes.items()}, path)
+    return path
+
+
+@pytest.fixture
+def network(tmp_path) -> Path:
+    return of_torch(tmp_path / "my [red] network.safetensors")
+
+
+@pytest.fixture
+def tokens(tmp_path) -> Path:
+    """A network that reads tokens from 0 to 6."""
+    more = {"vectors.weight": (7, 2), "head.weight": (3, 4), "head.bias": (3,)}
+    return of_torch(tmp_path / "tokens.safetensors", **more)
+
+
+@pytest.fixture
+def own(tmp_path) -> Path:
+    model = lc.Chain([chain.LSTM(4), chain.Dense(3)], features=2)
+    lc.save(tmp_path / "own.safetensors", model, model.init(jax.random.key(0)))
+    return tmp_path / "own.safetensors"
+
+
+def saved(path: Path, *arrays, **named) -> Path:
+    """A file of arrays, .npy or .npz."""
+    (np.savez if path.suffix == ".npz" else np.save)(path, *arrays, **named)
+    return path
+
+
+def assert_shows(page: Path, x, layers, mask=None) -> None:
+    """The page shows the gates that the NumPy engine computes."""
+    model, params, _ = layers
+    _, traces = model.apply(params, x, mask=mask, ops=reference)
+    shown = contents(page)
+    for layer in shown["layers"]:
+        trace = traces[layer["name"]]
+        real = slice(None) if mask is None else np.asarray(mask)
+        forget = trace.gates.forget
+        np.testing.assert_allclose(decoded(layer, "forget")[real], forget[real], atol=1e-4)
+
+
+# inspect
+
+
+def test_a_network_of_another_framework_on_an_array(network, tmp_path):
+    run = call("inspect", network, saved(tmp_path / "x.npy", X))
+    assert run.exit_code == 0, run.text
+    assert f"wrote {tmp_path / 'inspect.html'}" in run.text
+    assert f"{tmp_path / 'x.npy'}: 3 of 3 examples of 5 steps" in run.text
+    assert_shows(tmp_path / "inspect.html", X, lc.interop.read(network))
+    np.testing.assert_allclose(numbers(contents(tmp_path / "inspect.html")["inputs"]), X)
+
+
+def test_one_example_and_a_mask(network, tmp_path):
+    mask = np.array([True, True, True, False, False])
+    data = saved(tmp_path / "x.npz", x=X[0], mask=mask)
+    assert call("inspect", network, data).exit_code == 0
+    layers = lc.interop.read(network)
+    assert_shows(tmp_path / "inspect.html", X[:1], layers, mask[None])
+
+
+def test_a_network_that_reads_tokens(tokens, tmp_path):
+    for data in (TOKENS, TOKENS[0]):
+        run = call("inspect", tokens, saved(tmp_path / "ids.npy", data), "--force")
+        assert run.exit_code == 0, run.text
+        assert "vectors.weight was read as the embedding" in run.text  # a note
+        x = np.atleast_2d(data)
+        assert_shows(tmp_path / "inspect.html", x, lc.interop.read(tokens))
+    assert contents(tmp_path / "inspect.html")["text"][0] == list(map(str, TOKENS[0]))
+
+
+def test_a_table_is_cut_into_windows_and_not_preprocessed(network, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("load,temp\n" + "".join(f"{a},{b}\n" for a, b in X.reshape(-1, 2)))
+    run = call("inspect", network, table, "--window", 5)
+    assert run.exit_code == 0, run.text
+    page = contents(tmp_path / "inspect.html")
+    assert page["inputs"]["names"] == ["load", "temp"]
+    windows = lc.windows(X.reshape(-1, 2), length=5)
+    assert_shows(tmp_path / "inspect.html", windows, lc.interop.read(network))
+
+
+def test_arrays_for_a_model_of_lstmcore(own, tmp_path):
+    assert call("inspect", own, saved(tmp_path / "x.npy", X)).exit_code == 0
+    model, params = lc.load(own)
+    params = jax.tree.map(np.asarray, params)
+    assert_shows(tmp_path / "inspect.html", X, (model, params, ()))
+
+
+def test_float64_weights_are_computed_in_float32(tmp_path):
+    network = of_torch(tmp_path / "double.pt.safetensors", dtype="float64")
+    run = call("inspect", network, saved(tmp_path / "x.npy", X.astype("float64")))
+    assert run.exit_code == 0, run.text
+    assert "- the weights are float64; computed in float32" in run.text
+    assert_shows(tmp_path / "inspect.html", X, lc.interop.read(network))
+
+
+def test_one_of_several_lstms(tmp_path):
+    stacks = {
+        f"{name}.weight_{kind}_l0": (16, n) for name in "ab" for kind, n in (("ih", 2), ("hh", 4))
+    }
+    network = of_torch(tmp_path / "two.safetensors", **stacks)
+    data = saved(tmp_path / "x.npy", X)
+    run = call("inspect", network, data)
+    assert run.exit_code == 1
+    assert "holds 3 stacks of recurrent layers" in run.text
+    assert call("inspect", network, data, "--layer", "b").exit_code == 0
+    assert_shows(tmp_path / "inspect.html", X, lc.interop.read(network, "b"))
+
+
+WRONG = {
+    "features.npy": (X[:, :, :1], "has shape .3, 5, 1., but the network reads .*2 features"),
+    "axes.npy": (X[None], "has shape \\(1, 3, 5, 2\\), but the network reads"),
+    "empty.npy": (X[:0], "has shape \\(0, 5, 2\\), which is empty"),
+    "text.npy": (np.array(["a"]), "holds <U1, but the network reads numbers"),
+    "objects.npy": (np.array([{}, 1]), "holds Python objects, which are not read, since"),
+    "objects.npz": ({"x": np.array([{}, 1])}, "holds Python objects, which are not read, since"),
+    "several.npz": ({"a": X, "b": X}, "holds 2 arrays \\(a, b\\): name the input x"),
+    "none.npz": ({"mask": X}, "holds 0 arrays"),
+    "mask.npz": ({"x": X, "mask": X[:, :, 0]}, "mask must be bool .3, 5., .* got float32"),
+    "rows.npz": ({"x": X, "mask": X[:2, :, 0] > 0}, "mask must be bool .3, 5., .* got bool .2, 5."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_arrays_that_the_network_does_not_read(name, network, tmp_path):
+    data, message = WRONG[name]
+    named = data if isinstance(data, dict) else {}
+    path = saved(tmp_path / name, *(() if named else (data,)), **named)
+    assert_refused(message, "inspect", network, path)
+    assert not (tmp_path / "inspect.html").exists()
+
+
+def assert_refused(message: str, *arguments) -> None:
+    run = call(*arguments)
+    assert run.exit_code == 1
+    with pytest.raises(AssertionError, match=f"error: .*{message}"):
+        raise AssertionError(run.text)
+
+
+def test_damaged_files_of_arrays(network, tmp_path):
+    whole = {name: saved(tmp_path / name, X).read_bytes() for name in ("x.npy", "x.npz")}
+    for name, content in whole.items():
+        for part in (b"", content[: len(content) // 2], content[:-3], b"PK" + content[2:40]):
+            (tmp_path / name).write_bytes(part)
+            assert_refused(f"{name} is damaged, or no file of NumPy arrays", "inspect", network,
+                           tmp_path / name)  # fmt: skip
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("x.npy", "no array")
+    assert_refused("x.npz is damaged", "inspect", network, tmp_path / "x.npz")
+    assert_refused("No such file", "inspect", network, tmp_path / "nowhere.npy")
+
+
+def test_an_array_that_claims_to_be_huge_takes_no_memory(network, tmp_path):
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000, 500, 2), }"
+    header = header.ljust(117) + b"\n"
+    start = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
+    (tmp_path / "x.npy").write_bytes(start + header)
+    assert_refused("x.npy is damaged", "inspect", network, tmp_path / "x.npy")
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("x.npy", start + header)
+        archive.filelist[0].file_size = 2**40
+    assert_refused("holds an array of more than 2 GiB", "inspect", network, tmp_path / "x.npz")
+
+
+def test_what_cannot_be_shown_is_told(network, tokens, own, tmp_path):
+    data, table = saved(tmp_path / "x.npy", X), tmp_path / "t.csv"
+    table.write_text("a,b\n1,2\n3,4\n")
+    reads = (
+        r"network.safetensors reads \[batch, time, 2 features\]: give a CSV table or arrays in a"
+    )
+    assert_refused(reads, "inspect", network)
+    reads = (
+        r"tokens.safetensors reads tokens \[batch, time\], integers from 0 to 6: give arrays in a"
+    )
+    assert_refused(reads, "inspect", tokens)
+    assert_refused(f"{reads} .npy file, not a table", "inspect", tokens, table)
+    assert_refused("holds float32, but the network reads integers", "inspect", tokens, data)
+    assert_refused("leave out --window", "inspect", network, data, "--window", "3")
+    assert_refused("leave out --layer", "inspect", own, data, "--layer", "lstm_0")
+    assert_refused("no LSTM|holds no", "inspect", network, data, "--layer", "nowhere")
+    (tmp_path / "model.keras2").touch()
+    assert call("inspect", tmp_path / "model.keras2", data).exit_code == 1
+
+
+# summary
+
+
+def test_summary(network, tokens, own):
+    run = call("summary", network, "--timesteps", 5)
+    assert run.exit_code == 0, run.text
+    assert "lstm_0 LSTM (None, 5, 4) 112" in run.text  # one bias: 4 (2 + 4 + 1) 4
+    assert "reads [batch, time, 2 features]" in run.text
+    run = call("summary", tokens)
+    assert "embedding_0 Embedding" in run.text
+    assert "reads tokens [batch, time], integers from 0 to 6" in run.text
+    assert "- vectors.weight was read as the embedding" in run.text
+    assert "dense_0" in call("summary", own).text
+    assert_refused("leave out --layer", "summary", own, "--layer", "lstm_0")
+
+
+def test_summary_of_the_folder_of_a_run(tmp_path):
+    model = lc.Autoencoder(features=2, units=(3,))
+    lc.save(tmp_path / "model.safetensors", model, model.init(jax.random.key(0)))
+    assert "encoder_0" in call("summary", tmp_path).text
+
+
+# convert
+
+
+def test_to_lstmcore(network, tmp_path):
+    out = tmp_path / "out.safetensors"
+    run = call("convert", network, out, "--format", "lstmcore")
+    assert run.exit_code == 0, run.text
+    assert f"wrote {out}: 112 weights" in run.text
+    assert "checked: read again, its outputs for random input differ by at most 0" in run.text
+    model, params = lc.load(out)
+    read = lc.interop.read(network)
+    assert model == read.model
+    np.testing.assert_array_equal(params["lstm_0"].kernel, read.params["lstm_0"].kernel)
+
+
+def test_a_file_is_replaced_only_by_force(network, own, tmp_path):
+    before = own.read_bytes()
+    refused = "there is a file .*own.safetensors already: --force replaces it"
+    assert_refused(refused, "convert", network, own, "--format", "lstmcore")
+    assert own.read_bytes() == before
+    assert call("convert", network, own, "--format", "lstmcore", "--force").exit_code == 0
+    assert own.read_bytes() != before
+
+
+def test_a_file_that_would_not_hold_the_network_is_not_written(network, tmp_path, monkeypatch):
+    """Whatever was wrong with the writer: the old file stays, and nothing else is left."""
+
+    def with_swapped_gates(path, model, params):
+        swapped = np.roll(params["lstm_0"].kernel, 4, axis=1)
+        lc.save(path, model, params | {"lstm_0": params["lstm_0"]._replace(kernel=swapped)})
+
+    monkeypatch.setattr(lc.interop, "write", with_swapped_gates)
+    out = tmp_path / "out.safetensors"
+    out.write_text("old")
+    refused = "out.safetensors would not hold the same network: its outputs .* nothing was written"
+    assert_refused(refused, "convert", network, out, "--force")
+    assert out.read_text() == "old"
+    assert {path.name for path in tmp_path.iterdir()} == {out.name, network.name}
+
+
+def test_what_cannot_be_converted_is_told(network, tmp_path):
+    assert_refused("x.txt cannot be written: its extension is .txt", "convert", network,
+                   tmp_path / "x.txt")  # fmt: skip
+    assert_refused("end it in .safetensors", "convert", network, tmp_path / "x.onnx", "--format",
+                   "lstmcore")  # fmt: skip
+    assert list(tmp_path.iterdir()) == [network]
+
+
+def test_help_names_what_can_be_read_and_written():
+    for command in ("inspect", "summary", "convert"):
+        text = call(command, "--help").text
+        for extension in files.READERS:
+            assert extension in text, (command, extension)
+    assert all(extension in call("convert", "--help").text for extension in files.WRITERS)
