@@ -19,6 +19,8 @@ _NAMES = {
     "jax_rnn": ("from_jax_rnn", "to_jax_rnn"),
     "keras": ("from_keras", "to_keras"),
     "keras_files": ("keras_weights", "read_keras"),
+    "onnx": ("dequantized", "from_onnx", "to_onnx"),
+    "onnx_lstm": ("OnnxLSTM", "from_onnx_node"),
     "torch": ("from_torch", "to_torch"),
 }
 
@@ -45,4 +47,6 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.interop.jax_rnn import from_jax_rnn, to_jax_rnn
     from lstmcore.interop.keras import from_keras, to_keras
     from lstmcore.interop.keras_files import keras_weights, read_keras
+    from lstmcore.interop.onnx import dequantized, from_onnx, to_onnx
+    from lstmcore.interop.onnx_lstm import OnnxLSTM, from_onnx_node
     from lstmcore.interop.torch import from_torch, to_torch

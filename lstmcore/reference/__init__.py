@@ -1,8 +1,8 @@
 """The NumPy engine: the same LSTM to read, to test against, and to run where JAX is not installed.
 
 Each function has the name, the arguments and the result of its counterpart in lstmcore; beside
-each stands its backward pass, written by hand. Read `cell` first. Activations are given by name,
-weights are float32 or float64, and nothing here imports JAX.
+each stands its backward pass, written by hand. Read `cell` first. The backward passes take
+activations by name. Weights are float32 or float64, and nothing here imports JAX.
 
 A model runs in NumPy when its `apply` is given this module, `model.apply(params, x,
 ops=reference)`; `load` reads one from a file.

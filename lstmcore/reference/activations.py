@@ -6,7 +6,7 @@ In that form the backward pass needs nothing but the gates.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -53,8 +53,13 @@ NAMED = {
 }
 
 
-def resolve(name: str, activation: str) -> Activation:
-    """Return the activation of this name; `name` is the argument's name in errors."""
+def resolve(name: str, activation: str | Callable) -> Activation:
+    """Return an activation by its name; `name` is the argument's name in errors.
+
+    A function of the caller's own runs forward alone: its derivative is not known.
+    """
+    if callable(activation):
+        return _of_function(activation)
     if activation not in NAMED:
         raise ValueError(
             f"{name} {activation!r} is not known to the NumPy engine: use one of {', '.join(NAMED)}"
@@ -62,6 +67,16 @@ def resolve(name: str, activation: str) -> Activation:
     return NAMED[activation]
 
 
-def activate(activation: str, z: np.ndarray) -> np.ndarray:
-    """Apply an activation, given by name."""
+def _of_function(function: Callable) -> Activation:
+    def no_derivative(y: np.ndarray) -> NoReturn:
+        raise ValueError(
+            "the backward pass of the NumPy engine needs activations by name: it does not know the "
+            f"derivative of {function!r}"
+        )
+
+    return Activation(function, no_derivative)
+
+
+def activate(activation: str | Callable, z: np.ndarray) -> np.ndarray:
+    """Apply an activation, given by name or as a function."""
     return resolve("activation", activation).value(z)

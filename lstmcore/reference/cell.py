@@ -72,9 +72,9 @@ def lstm_step(
     x_t: np.ndarray,
     state: LSTMState,
     *,
-    activation: str = "tanh",
-    recurrent_activation: str = "sigmoid",
-    output_activation: str | None = None,
+    activation: str | Callable = "tanh",
+    recurrent_activation: str | Callable = "sigmoid",
+    output_activation: str | Callable | None = None,
     edit: Callable | None = None,
     t: int | None = None,
 ) -> tuple[LSTMState, Gates]:
@@ -187,7 +187,9 @@ def _edited(edit: Callable, gates: Gates, t: int | None) -> Gates:
 
 
 def _resolved(
-    activation: str, recurrent_activation: str, output_activation: str | None
+    activation: str | Callable,
+    recurrent_activation: str | Callable,
+    output_activation: str | Callable | None,
 ) -> tuple[Activation, Activation, Activation]:
     """Return the activations of the candidate, of the gates and of the output."""
     return (
