@@ -7,6 +7,7 @@ https://docs.pytorch.org/docs/stable/notes/serialization.html
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import zipfile
@@ -91,7 +92,11 @@ def _faults(path: str | os.PathLike) -> Iterator[None]:
         yield
     except NotWeights as error:
         raise ValueError(f"{path} {error}") from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, struct.error, *FAULTS) as error:
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise ValueError(f"{path} is damaged: an entry begins before the file") from error
+    except (zipfile.BadZipFile, EOFError, RuntimeError, struct.error, *FAULTS) as error:
         reason = excerpt(error, 300) or type(error).__name__
         raise ValueError(f"{path} is damaged: {reason}") from error
 
@@ -161,7 +166,7 @@ class _Entries:
 def _tensors(saved: Any) -> dict[str, Tensor]:
     """Return {name: Tensor} of a state dict, or of those that a checkpoint holds."""
     if not isinstance(saved, dict):
-        kind = saved.name if isinstance(saved, Other) else type(saved).__name__.lower()
+        kind = saved.name if isinstance(saved, Other) else type(saved).__name__
         raise NotWeights(f"holds a {kind}, not a dict of tensors by name: {SAVE_WEIGHTS}")
     if found := _named(saved):
         return found
