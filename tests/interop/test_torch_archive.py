@@ -138,9 +138,15 @@ SAVE = r".*torch\.save\(model\.state_dict\(\), path\) saves the weights alone"
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (Call(Global("os", "system"), ("true",)), rf"holds an object of os\.system, whose .*{SAVE}"),
+        (
+            Call(Global("os", "system"), ("true",)),
+            rf"holds an object of os\.system, whose .*{SAVE}",
+        ),
         (Call(Global("builtins", "eval"), ("1",)), r"holds an object of builtins\.eval"),
-        (Global("torch.nn.modules.rnn", "LSTM"), r"holds an object of torch\.nn\.modules\.rnn\.LST"),
+        (
+            Global("torch.nn.modules.rnn", "LSTM"),
+            r"holds an object of torch\.nn\.modules\.rnn\.LST",
+        ),
         (Global("torch._utils", "_rebuild_tensor_v2\r"), "holds an object of torch"),
         (Global("torch", "float32.__class__"), r"holds an object of torch\.float32\.__class__"),
         (Raw(pickle.dumps(Bomb(), 2)[2:-1]), r"holds an object of (io|_io|__builtin__)\.open"),
@@ -148,19 +154,25 @@ SAVE = r".*torch\.save\(model\.state_dict\(\), path\) saves the weights alone"
         (Raw(b"\x82\x01"), "uses the instruction EXT1 of pickle"),
         (Raw(b"I01\n"), "uses the instruction INT of pickle"),
         (Raw(b"R"), "is damaged: its pickle takes from an empty stack"),
-        (Raw(b"t"), "is damaged: "),
-        (Raw(b"h\x05"), "is damaged: "),
-        (Raw(b"q\x05"), "is damaged: "),
+        (Raw(b"t"), "is damaged: its pickle takes what is not there"),
+        (Raw(b"h\x05"), "is damaged: its pickle takes what is not there"),
+        (Raw(b"q\x05"), "is damaged: its pickle takes what is not there"),
         (Raw(b"]K\x01K\x02s"), "is damaged: its pickle sets items of something else than a dict"),
         (Raw(b"}K\x01a"), "is damaged: its pickle appends to something else than a list"),
-        (Raw(b"}(K\x01u"), "is damaged: "),
-        (Raw(b"K\x01K\x02"), "is damaged: too many values"),
+        (Raw(b"}(K\x01u"), "is damaged: its pickle sets a key without a value"),
+        (Raw(b"K\x01K\x02"), "is damaged: its pickle describes 2 objects"),
         (Raw(b"\x8c\xffx"), "is damaged: "),
         (Raw(b"\x8e" + b"\xff" * 8), "is damaged: "),
         ({(1, 2): 3}, "is damaged: the key of a dict is a tuple"),
         (Call("text", ()), "is damaged: its pickle calls what is no function"),
-        (Call(ORDERED_DICT.function, ([],)), r"is damaged: its pickle calls collections\.OrderedDi"),
-        (Call(torch_files.REBUILD, (1, 2)), "is damaged: its pickle calls torch._utils._rebuild_te"),
+        (
+            Call(ORDERED_DICT.function, ([],)),
+            r"is damaged: its pickle calls collections\.OrderedDi",
+        ),
+        (
+            Call(torch_files.REBUILD, (1, 2)),
+            "is damaged: its pickle calls torch._utils._rebuild_te",
+        ),
         (Persistent("text"), "is damaged: its pickle names something else than a storage"),
         (Persistent(("module", 1, 2, 3, 4)), "is damaged: its pickle names something else"),
         (storage(7, 4), "is damaged: a storage has no type and key"),
@@ -184,7 +196,12 @@ def test_hostile_pickles(path, value, message):
         (1, (16, 3), (3, 1), "needs more than the 48 numbers"),
         (0, (2, 3), (46, 1), "needs more than the 48 numbers"),
         (0, (10**12,), (0,), "needs more than the 48 numbers"),
-        (0, (2**40, 0), (1, 1), r"weight_ih_l0 \(1099511627776, 0\) and weight_hh_l0 .* do not fit"),
+        (
+            0,
+            (2**40, 0),
+            (1, 1),
+            r"weight_ih_l0 \(1099511627776, 0\) and weight_hh_l0 .* do not fit",
+        ),
         (0, (-16, 3), (3, 1), "a tensor has a shape and strides that are no small whole numbers"),
         (0, (16, 3), (-3, 1), "no small whole numbers"),
         (-1, (16, 3), (3, 1), "no small whole numbers"),
@@ -209,7 +226,7 @@ def test_a_storage_that_is_shorter_than_it_says(path, rng):
     torch_files.write(path, saved, storages | {"1": storages["1"][:-4]})
     refused(path, "is damaged: the storage of weight_hh_l0 has 252 bytes")
     torch_files.write(path, saved, {key: storages[key] for key in "012"})
-    refused(path, "is damaged: .*archive/data/3")
+    refused(path, "is damaged: it has no entry archive/data/3")
 
 
 def test_one_storage_many_times(path):
@@ -218,6 +235,19 @@ def test_one_storage_many_times(path):
     saved = {f"weight_{k}": tensor(stored, 0, (100_000,), (1,)) for k in range(100)}
     torch_files.write(path, saved, {"0": bytes(400_000)})
     refused(path, r"is damaged: its tensors take 40,000,000 bytes, but the file has 4\d\d,\d\d\d")
+
+
+def test_entries_that_overlap(path, rng):
+    """Each storage begins with the one before, in a zip whose directory is written anew."""
+    saved, storages = torch_files.state_dict(lstm_weights(rng))
+    saved["more"] = tensor(storage("more", 4), 0, (4,), (1,))
+    torch_files.write(path, saved, storages | {"more": bytes(16)})
+    data = bytearray(path.read_bytes())
+    place = data.rindex(b"PK\x01\x02")
+    for size in (20, 24):  # up to the end of the file, over the directory
+        data[place + size : place + size + 4] = (len(data) - 500).to_bytes(4, "little")
+    path.write_bytes(data)
+    refused(path, "is damaged: its entries overlap")
 
 
 def test_nested_tuples_are_not_printed(path):
@@ -265,7 +295,9 @@ def test_zips_of_another_kind(path, sound):
 
 def test_what_is_no_zip(path):
     path.write_bytes(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.")
-    refused(path, r"is in the format of torch\.save before PyTorch 1\.6, which is not read: load it")
+    refused(
+        path, r"is in the format of torch\.save before PyTorch 1\.6, which is not read: load it"
+    )
     path.write_bytes(pickle.dumps({"weight_ih_l0": 1}))
     refused(path, r"is not a file of torch\.save, which is a zip: was it cut off")
     path.write_bytes(b"")
@@ -288,7 +320,7 @@ def test_truncated(tmp_path_factory, cut):
 def test_changed_bytes_are_read_or_refused(path, sound):
     """A changed byte of a storage is found by the checksum of the zip, others by what they say."""
     rng = np.random.default_rng(0)
-    outcomes = set()
+    messages = []
     for _ in range(300):
         changed = bytearray(sound)
         for place in rng.integers(len(sound), size=rng.integers(1, 4)):
@@ -296,8 +328,7 @@ def test_changed_bytes_are_read_or_refused(path, sound):
         path.write_bytes(changed)
         try:
             read(path)
-            outcomes.add("read")
         except ValueError as error:
-            assert str(error).startswith(f"{path}")
-            outcomes.add("refused")
-    assert outcomes == {"read", "refused"}
+            messages.append(str(error))
+    assert 0 < len(messages) < 300
+    assert all(message.startswith(f"{path}") for message in messages)
