@@ -104,8 +104,9 @@ def _chain(
     """
     prefix = with_dot(_only_prefix(path, kinds) if layer is None else layer)
     own = [name for name in kinds if prefixes([name]) == [prefix]]
+    weights = read(own) if own else kinds  # of which there are none: the error says what there is
     try:
-        lstm = from_torch(read(own) if own else dict(kinds), prefix)  # which says what is missing
+        lstm = from_torch({name: weights[name] for name in own or kinds}, prefix)
     except ValueError as error:
         advice = str(error).replace("prefix=", "layer=")
         raise ValueError(f"{path}: {advice}") from error

@@ -137,8 +137,9 @@ def described_by(pickle: bytes) -> Any:
             _Machine.INSTRUCTIONS[opcode.name](machine, argument)
         else:
             raise NotWeights(f"uses the instruction {opcode.name} of pickle: {SAVE_WEIGHTS}")
-    (described,) = machine.stack
-    return described
+    if len(machine.stack) != 1:
+        raise ValueError(f"its pickle describes {len(machine.stack)} objects")
+    return machine.stack[0]
 
 
 class _Machine:
@@ -186,6 +187,8 @@ class _Machine:
             return
         if not isinstance(target, dict):
             raise ValueError("its pickle sets items of something else than a dict")
+        if len(items) % 2:
+            raise ValueError("its pickle sets a key without a value")
         for key, value in zip(items[::2], items[1::2], strict=True):
             if not isinstance(key, str | int | float | None):
                 raise ValueError(f"the key of a dict is a {type(key).__name__}")

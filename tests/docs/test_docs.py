@@ -122,7 +122,7 @@ def test_packages_that_pages_need_are_installed_by_ci():
         assert set(peers.needed_by(page)) <= set(peers.pinned()), page.name
     run = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "pip install --quiet -r .ci/peers.txt\n" in run
-    assert "pytest --peers -m peers tests/interop tests/docs\n" in run
+    assert "pytest --peers --thorough -m peers tests/interop tests/docs\n" in run
 
 
 def test_ci_runs_the_two_commands_of_the_readme():
