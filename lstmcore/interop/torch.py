@@ -27,7 +27,9 @@ from lstmcore.types import LSTMParams
 
 __all__ = ["from_torch", "to_torch"]
 
-NAME = re.compile(r"(weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)((?:_l\d{1,4}(?:_reverse)?)?)")
+NAME = re.compile(
+    r"(weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)((?:_l(?:0|[1-9]\d{0,3})(?:_reverse)?)?)"
+)
 LAYER = re.compile(r"(.+)_(0|[1-9]\d{0,3})(|_forward|_backward)")
 
 
