@@ -3,8 +3,8 @@
 A pickle is a program for a stack machine, and a program may call any function that Python can
 import. The interpreter here knows dicts, lists, tuples, plain values and tensors. It looks up no
 name and calls nothing that the file names: a function is a name to it, and the "call" of one that
-builds a tensor is a `Tensor`, a note of where the numbers are. It takes what
-`torch.load(weights_only=True)` takes, and refuses anything else.
+builds a tensor is a `Tensor`, a note of where the numbers are. Like `torch.load(weights_only=True)`
+it takes what files of weights contain, and refuses any other name.
 """
 
 from __future__ import annotations

@@ -250,6 +250,13 @@ def test_one_of_several_stacks(tmp_path, rng):
         read_back(tmp_path, tensors, "rnn")
 
 
+def test_names_cannot_command_a_terminal(tmp_path, rng):
+    _, _, (note,) = read_back(tmp_path, stack(rng) | {"\x1b[2Jscale": ones(4)})
+    assert note.endswith(r"also holds \x1b[2Jscale.")
+    with pytest.raises(ValueError, match=r"^[^\x1b]* there is \\x1b\[2Jscale$"):
+        read_back(tmp_path, {"\x1b[2Jscale": ones(4)})
+
+
 def test_files_without_an_lstm(tmp_path):
     with pytest.raises(
         ValueError, match=r"no LSTM under the prefix '': .* but there is fc\.weight"
