@@ -15,7 +15,9 @@ from strategies import mask_kinds, random_mask, seeds
 
 import lstmcore as lc
 from lstmcore import chain, reference
-from lstmcore.interop import onnx_graph
+from lstmcore.interop import onnx_layers
+from lstmcore.interop.onnx_activations import OnnxActivation
+from lstmcore.interop.onnx_lstm import OnnxLSTM
 from lstmcore.types import LSTMParams
 
 many = settings(max_examples=8 * settings.default.max_examples)  # NumPy has nothing to compile
@@ -23,9 +25,9 @@ SIZES = [(1, 1), (3, 1), (1, 4), (2, 7)]  # batch and time, from one file
 
 directions = st.sampled_from(["forward", "backward", "bidirectional"])
 merges = st.sampled_from(["concat", "sum", "mean", "mul"])
-inside_lstm = st.sampled_from(sorted(onnx_graph.LSTM_ACTIVATIONS))
+inside_lstm = st.sampled_from(sorted(onnx_layers.LSTM_ACTIVATIONS))
 bounded = st.sampled_from(["tanh", "sigmoid", "softsign", "hard_sigmoid", "hard_sigmoid_keras2"])
-elsewhere = st.sampled_from([None, *onnx_graph.NODES, "linear", "relu6", "silu"])
+elsewhere = st.sampled_from([None, *onnx_layers.NODES, "linear", "relu6", "silu"])
 
 
 def drawn(model, seed, dtype=np.float32):
@@ -162,6 +164,35 @@ def test_activations_of_an_lstm(path, activation, recurrent, output, direction, 
     params = drawn(model, seed)
     lc.interop.write(path, model, params)
     x = np.random.default_rng(seed).normal(size=(2, 3, 2)).astype(np.float32)
+    assert_same_output(path, model, params, {"x": x})
+
+
+@many
+@given(
+    st.sampled_from(["forward", "reverse", "bidirectional"]),
+    st.sampled_from([None, 0.5]),
+    st.booleans(),
+    st.booleans(),
+    seeds,
+)
+def test_a_node_of_onnx(path, direction, clip, coupled, peephole, seed):
+    activations = [("HardSigmoid", (0.3, 0.4)), ("Tanh", ()), ("LeakyRelu", (0.1,))]
+    activations += [("Sigmoid", ()), ("ScaledTanh", (1.7, 0.6)), ("Affine", (0.5, 0.1))]
+    count = 6 if direction == "bidirectional" else 3
+    model = OnnxLSTM(2, 3, direction, tuple(activations[:count]), clip, coupled, peephole)
+    params = drawn(model, seed)
+    lc.interop.write(path, model, params)
+    assert lstm_nodes(path) == ["lstm_0"]
+    x = np.random.default_rng(seed).normal(size=(2, 4, 2)).astype(np.float32)
+    assert_same_output(path, model, params, {"x": x})
+
+
+def test_activations_of_onnx_in_a_chain(path):
+    part = chain.LSTM(3, OnnxActivation("ScaledTanh", (1.7, 0.6)), direction="bidirectional")
+    model = lc.Chain([part], 2)
+    params = drawn(model, 0)
+    lc.interop.write(path, model, params)
+    x = np.random.default_rng(0).normal(size=(2, 4, 2)).astype(np.float32)
     assert_same_output(path, model, params, {"x": x})
 
 
@@ -311,6 +342,9 @@ REFUSED = {
     ),
     "lstm_0 has the activation 'relu6'": lc.StackedLSTM(2, 3, 1, output_activation="relu6"),
     "lstm_0 has an activation of its own": lc.StackedLSTM(2, 3, 1, own),
+    "lstm_0 has an activation of its own, OnnxActivation": lc.Chain(
+        [chain.LSTM(3, OnnxActivation("Tanh", clip=1.0))], 2
+    ),
     "dense_0 has an activation of its own": lc.Chain([chain.Dense(3, own)], 2),
     "decoder of an Autoencoder with conditional=True reads its own output": lc.Autoencoder(
         2, 3, conditional=True
