@@ -70,6 +70,16 @@ def read_keras(
       ValueError: the file is damaged, the model is no chain, or a layer is not supported.
       FileNotFoundError: there is no such file.
       ImportError: h5py is not installed.
+
+    Examples:
+      >>> import jax, tempfile, lstmcore as lc
+      >>> model = lc.Chain([lc.chain.LSTM(4, name="reader"), lc.chain.Dense(1)], features=2)
+      >>> path = tempfile.mkdtemp() + "/model.keras"
+      >>> lc.interop.write(path, model, model.init(jax.random.key(0)))
+      >>> lc.interop.read_keras(path).model == model
+      True
+      >>> lc.interop.read_keras(path, layer="reader").model
+      Chain([LSTM(name='reader', units=4)], features=2)
     """
     where = os.fspath(path)
     file, size = open_file(path)
@@ -95,6 +105,14 @@ def keras_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
 
     Raises:
       ValueError: the file is damaged, or the weights are larger than it allows.
+
+    Examples:
+      >>> import jax, tempfile, lstmcore as lc
+      >>> model = lc.Chain([lc.chain.LSTM(4), lc.chain.Dense(1)], features=2)
+      >>> path = tempfile.mkdtemp() + "/model.keras"
+      >>> lc.interop.write(path, model, model.init(jax.random.key(0)))
+      >>> [array.shape for array in keras_weights(path)["dense"]]
+      [(4, 1), (1,)]
     """
     where = os.fspath(path)
     file, size = open_file(path)
@@ -289,7 +307,8 @@ def _paths(layer: KerasLayer, weights: WeightFile) -> list[str]:
     """Return the paths of the weights of a layer in the layout of Keras 3."""
     paths = []
     for place, number in weight_places(layer, weights.where):
-        group = f"{weights.root()}/{layer.group}/{place}vars"
+        root = weights.root()
+        group = f"{root}/{layer.group}/{place}vars".replace("/layers/", f"/{root}/")
         found = [name for name, is_group in weights.children(group).items() if not is_group]
         expected = [str(i) for i in range(number)]
         if sorted(found) != expected:

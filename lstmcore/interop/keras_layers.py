@@ -37,6 +37,8 @@ class Converted(NamedTuple):
 def weight_places(layer: KerasLayer, file: str) -> list[tuple[str, int]]:
     """Return where a layer keeps its weights in the layout of Keras 3, and how many at a place."""
     where, config = layer.where(file), layer.config
+    if layer.kind not in SUPPORTED:
+        raise ValueError(f"{where} is not supported; these are: {', '.join(SUPPORTED)}")
     bias = int(config.get("use_bias", True) is not False)
     match layer.kind:
         case "LSTM" | "CuDNNLSTM":
@@ -83,8 +85,8 @@ class Converter:
           ValueError: a layer or an option of it that is not supported, or weights that do not fit.
         """
         self.where, self.config = layer.where(self.file), layer.config
-        if layer.kind not in SUPPORTED:
-            raise ValueError(f"{self.where} is not supported; these are: {', '.join(SUPPORTED)}")
+        if _policy(layer.config).startswith("mixed"):
+            self.note("computed in lower precision in Keras; here in that of its weights")
         name = layer.name.replace("/", "_")
         try:
             return SUPPORTED[layer.kind](self, layer, name, weights)
@@ -355,6 +357,14 @@ def _inner(layer: KerasLayer, name: str, file: str) -> KerasLayer:
     described = field(layer.config, name, dict, where)
     config = field(described, "config", dict, where)
     return layer._replace(kind=kind_of(described, where), config=config)
+
+
+def _policy(config: dict[str, Any]) -> str:
+    """Return the name of the dtype policy of a layer, such as "float32" or "mixed_bfloat16"."""
+    policy = config.get("dtype")
+    if isinstance(policy, dict) and isinstance(policy.get("config"), dict):
+        policy = policy["config"].get("name")
+    return policy if isinstance(policy, str) else ""
 
 
 def _is_vector(target: Any) -> bool:

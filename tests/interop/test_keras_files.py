@@ -5,6 +5,8 @@ writes in that layout.
 """
 
 import json
+import subprocess
+import sys
 import zipfile
 
 import h5py
@@ -138,6 +140,110 @@ def test_one_layer_of_a_model_that_is_no_chain(tmp_path):
             lc.interop.read(path, layer="joined")
         with pytest.raises(ValueError, match=r"'x' is not there; the LSTM layers are both, top"):
             lc.interop.read(path, layer="x")
+
+
+def functional(name):
+    """Return a functional model that is no chain, or calls a layer as no chain does."""
+    x, ids = keras.Input((5, 2), name="x"), keras.Input((5,), name="ids")
+    y, shared = L.LSTM(2, name="a")(x), L.LSTM(2, return_sequences=True, name="shared")
+    embedding = L.Embedding(5, 3, mask_zero=True, name="e")
+    make = {
+        "two inputs": lambda: ([x, ids], y),
+        "two outputs": lambda: (x, [y, L.LSTM(3, name="b")(x)]),
+        "shared": lambda: (x, shared(shared(x))),
+        "state": lambda: (x, L.LSTM(2, return_state=True, name="s")(x)[0]),
+        "initial state": lambda: (x, L.LSTM(2, name="b")(x, initial_state=[y, y])),
+        "operation": lambda: (x, keras.ops.tanh(y)),
+        "mask": lambda: (ids, L.LSTM(2)(embedding(ids), mask=keras.ops.not_equal(ids, 2))),
+        "other mask": lambda: (ids, L.LSTM(2)(L.Embedding(5, 3)(ids), mask=ids > 2)),
+        "vectors": lambda: ((v := keras.Input((3,))), L.Dense(2, name="d")(v)),
+        "class": lambda: (x, L.GRU(2, name="g")(x)),
+    }
+    return keras.Model(*make[name]())
+
+
+@pytest.mark.parametrize("extension", ["keras", "h5"])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("two inputs", r"has 2 inputs \(x, ids\), expected one. One LSTM of it can be read by its"),
+        ("two outputs", r"has 2 outputs \(a, b\), expected one"),
+        ("shared", r"layer 'shared' \(LSTM\) of .* is used 2 times, expected once"),
+        ("state", r"layer 's' \(LSTM\) of .*: return_state=True is not supported"),
+        ("initial state", r"layer 'b' \(LSTM\) of .* is called with initial_state, which is not"),
+        ("operation", r"layer 'tanh.*' \(Tanh\) of .* is not supported; these are: InputLayer"),
+        ("mask", r"'not_equal.*' .* computes a mask that is not Masking's or an Embedding's"),
+        ("other mask", r"is no chain: layer '.*' \(Greater\) is on no path|given a mask that"),
+        ("vectors", r"layer 'd' \(Dense\) of .* reads an input of 2 axes, .* a chain reads a seq"),
+        ("class", r"layer 'g' \(GRU\) of .* is not supported; these are: InputLayer, LSTM"),
+    ],
+)
+def test_models_that_are_no_chain(name, extension, message, tmp_path):
+    with keras_promotion():
+        path = saved(functional(name), tmp_path / f"m.{extension}")
+    with pytest.raises(ValueError, match=message):
+        lc.interop.read(path)
+
+
+def test_notes(tmp_path):
+    with keras_promotion():
+        layers = [
+            L.LSTM(3, stateful=True, return_sequences=True, name="a"),
+            L.GaussianNoise(0.1, name="b"),
+            L.LSTM(3, dtype="mixed_bfloat16", name="c"),
+        ]
+        model = keras.Sequential([keras.Input(batch_shape=(1, 5, 2)), *layers])
+    chain, _, notes = lc.interop.read(saved(model, tmp_path / "m.keras"))
+    assert chain == lc.Chain([C.LSTM(3, name="a"), C.LSTM(3, last=True, name="c")], 2)
+    assert [note.partition(".keras: ")[2] for note in notes] == [
+        "stateful in Keras; here each call starts from zeros, and lc.stream goes on",
+        "left out, since it has an effect in training alone",
+        "computed in lower precision in Keras; here in that of its weights",
+    ]
+
+
+def test_the_layout_of_keras_2_13(tmp_path):
+    """Its weights lie under another name, in models within models, too."""
+    with keras_promotion():
+        inner = keras.Sequential([L.LSTM(3, return_sequences=True), L.LSTM(3)])
+        model = keras.Sequential([keras.Input((5, 2)), inner, L.Dense(1)])
+        model.save_weights(tmp_path / "m.weights.h5")
+        (tmp_path / "m.json").write_text(model.to_json())
+    expected = lc.interop.read(tmp_path / "m.weights.h5")
+    with h5py.File(tmp_path / "m.weights.h5", "a") as file:
+        file.move("layers/sequential/layers", "layers/sequential/_layer_checkpoint_dependencies")
+        file.move("layers", "_layer_checkpoint_dependencies")
+    loaded = lc.interop.read(tmp_path / "m.weights.h5")
+    assert loaded.model == expected.model
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, expected.params)
+
+
+def test_h5py_is_named_where_it_is_missing(tmp_path, monkeypatch):
+    model = lc.Chain([C.LSTM(3)], 2)
+    params = model.init(jax.random.key(0))
+    lc.interop.write(tmp_path / "m.keras", model, params)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    for run in (
+        lambda: lc.interop.read(tmp_path / "m.keras"),
+        lambda: lc.interop.write(tmp_path / "m.keras", model, params),
+    ):
+        with pytest.raises(ImportError, match=r"needs h5py: pip install 'lstmcore\[keras\]'"):
+            run()
+
+
+def test_neither_jax_nor_keras_is_needed(tmp_path):
+    model = lc.Chain([C.LSTM(3)], 2)
+    lc.interop.write(tmp_path / "m.keras", model, model.init(jax.random.key(0)))
+    code = f"""if True:
+        import sys
+        sys.modules |= dict.fromkeys(["jax", "keras", "tensorflow"])
+        import numpy as np, lstmcore as lc
+        from lstmcore import reference
+        model, params, _ = lc.interop.read({str(tmp_path / "m.keras")!r})
+        print(model.apply(params, np.ones((1, 4, 2), "float32"), ops=reference)[0].shape)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(1, 4, 3)"
 
 
 # Weights alone
