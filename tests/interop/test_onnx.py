@@ -264,6 +264,8 @@ def test_weights_that_do_not_fit(changed, message):
         ({"activations": ["Sigmoid", "Tanh", "Tanh"], "activation_alpha": [1.0]}, "has 1 more"),
         ({"clip": -1.0}, "clip must be above 0, got -1.0"),
         ({"clip": float("nan")}, "clip"),
+        ({"activations": [1, 2, 3]}, "activation 1 is not known: ONNX has"),
+        ({"layout": 2}, "layout must be one of 0, 1"),
         ({"output_sequence": 1}, "the attribute 'output_sequence' is not known: an LSTM has"),
     ],
 )
