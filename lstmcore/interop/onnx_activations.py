@@ -106,7 +106,7 @@ def spelled(
     remaining = [list(alphas), list(betas)]
     result = []
     for given in names:
-        if (name := SPELLED.get(given.lower())) is None:
+        if (name := SPELLED.get(str(given).lower())) is None:
             raise ValueError(
                 f"activation {given!r} is not known: ONNX has {listed(list(DEFAULTS))}"
             )

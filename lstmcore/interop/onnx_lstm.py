@@ -275,6 +275,7 @@ def from_onnx_node(
     if given["hidden_size"] not in (None, units):
         raise ValueError(f"{where}: hidden_size is {given['hidden_size']}, but R has {units} units")
     try:
+        checks.check_choice("layout", given["layout"], (0, 1))
         names = given["activations"]
         activations = None
         if names:

@@ -264,6 +264,8 @@ def test_weights_that_do_not_fit(changed, message):
         ({"activations": ["Sigmoid", "Tanh", "Tanh"], "activation_alpha": [1.0]}, "has 1 more"),
         ({"clip": -1.0}, "clip must be above 0, got -1.0"),
         ({"clip": float("nan")}, "clip"),
+        ({"activations": [1, 2, 3]}, "activation 1 is not known: ONNX has"),
+        ({"layout": 2}, "layout must be one of 0, 1"),
         ({"output_sequence": 1}, "the attribute 'output_sequence' is not known: an LSTM has"),
     ],
 )
@@ -300,6 +302,28 @@ def test_quantized_weights(dtype, columns):
         at = (d, column) if columns else d
         expected = (int(quantized[d, row, column]) - int(zero_point[at])) * scale[at]
         assert weights[d, column, row] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("columns", [False, True])
+@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
+def test_quantized_weights_beside_onnxruntime(direction, columns):
+    """onnxruntime rounds x and h, too: near, and further from the layer before quantization."""
+    rng = np.random.default_rng(0)
+    directions, units, features = 1 + (direction == "bidirectional"), 16, 8
+    attributes = {"hidden_size": units, "direction": direction}
+    draw = lambda *shape: rng.normal(size=shape).astype(np.float32)  # noqa: E731
+    W, R = draw(directions, 4 * units, features) / 3, draw(directions, 4 * units, units) / 4
+    B, X = draw(directions, 8 * units) / 10, draw(20, 4, features)
+    quantized = onnx_cases.quantized(W, columns) + onnx_cases.quantized(R, columns)
+    theirs = onnx_cases.quantized_outputs(attributes, X, B, *quantized)
+
+    def run(W, R):
+        model, params = from_onnx_node(attributes, W, R, B)
+        return model.outputs(params, X, ops=reference)[0]
+
+    ours, before = run(dequantized(*quantized[:3]), dequantized(*quantized[3:])), run(W, R)
+    assert 1e-4 < np.abs(ours - theirs).max() < 0.03
+    assert np.square(ours - before).mean() < np.square(theirs - before).mean()
 
 
 def test_quantized_weights_that_do_not_fit():

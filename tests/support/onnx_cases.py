@@ -114,6 +114,48 @@ def onnxruntime_outputs(case: Case) -> list[np.ndarray]:
     return [y, y_h, y_c]
 
 
+def quantized(weights: np.ndarray, columns: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return weights [D, 4H, F] in 8 bits as [D, F, 4H], with scales and zero points."""
+    weights = weights.transpose(0, 2, 1)
+    scale = np.abs(weights).max(axis=1 if columns else (1, 2), keepdims=True) / 127
+    shape = (len(weights), -1) if columns else (len(weights),)
+    rounded, scale = np.round(weights / scale).astype(np.int8), scale.reshape(shape)
+    return rounded, scale, np.zeros(scale.shape, np.int8)
+
+
+def quantized_outputs(
+    attributes: dict[str, Any],
+    X: np.ndarray,
+    B: np.ndarray,
+    W: np.ndarray,
+    W_scale: np.ndarray,
+    W_zero_point: np.ndarray,
+    R: np.ndarray,
+    R_scale: np.ndarray,
+    R_zero_point: np.ndarray,
+) -> np.ndarray:
+    """Return Y of onnxruntime's DynamicQuantizeLSTM."""
+    constants = {"W": W, "R": R, "B": B, "W_scale": W_scale, "W_zero_point": W_zero_point}
+    constants |= {"R_scale": R_scale, "R_zero_point": R_zero_point}
+    names = ["X", "W", "R", "B", *4 * [""], *list(constants)[3:]]
+    node = helper.make_node(
+        "DynamicQuantizeLSTM", names, ["Y"], domain="com.microsoft", **attributes
+    )
+    graph = helper.make_graph(
+        [node],
+        "one node",
+        [helper.make_tensor_value_info("X", onnx.TensorProto.FLOAT, X.shape)],
+        [helper.make_tensor_value_info("Y", onnx.TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, {"X": X})[0]
+
+
 def collected_cases() -> list:
     """Return the LSTM cases of onnx's own collection of node tests."""
     from onnx.backend.test.case.node import collect_testcases
