@@ -1,0 +1,82 @@
+"""ONNX files that torch.onnx.export wrote, read as chains: they compute what the modules do."""
+
+import numpy as np
+import pytest
+
+import lstmcore as lc
+from lstmcore.interop import from_torch, read
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+
+
+class Network(torch.nn.Module):
+    """An LSTM as people put it into modules: behind an embedding, before a linear layer."""
+
+    def __init__(self, tokens, batch_first, both, layers, taken, activation):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(11, 3) if tokens else torch.nn.Identity()
+        self.lstm = torch.nn.LSTM(3, 4, layers, batch_first=batch_first, bidirectional=both)
+        self.linear = torch.nn.Linear(8 if both and taken != "h[-1]" else 4, 5)
+        self.batch_first, self.taken, self.activation = batch_first, taken, activation
+
+    def forward(self, x):
+        y, (h, _) = self.lstm(self.embedding(x))
+        match self.taken:
+            case "last step":
+                y = y[:, -1] if self.batch_first else y[-1]
+            case "last slice":
+                y = (y[:, -1:] if self.batch_first else y[-1:]).squeeze(int(self.batch_first))
+            case "h[-1]":
+                y = h[-1]
+            case "both h":
+                y = torch.cat([h[-2], h[-1]], dim=-1)
+            case "halves":
+                first, last = (y[:, 0], y[:, -1]) if self.batch_first else (y[0], y[-1])
+                y = torch.cat([last[:, :4], first[:, 4:]], dim=1)
+        return self.activation(self.linear(y))
+
+
+ACTIVATIONS = [torch.nn.Identity(), torch.nn.ReLU(), torch.nn.Softmax(-1), torch.nn.SiLU()]
+TAKEN = ["every step", "last step", "last slice", "h[-1]", "both h", "halves"]
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("taken", TAKEN)
+@pytest.mark.parametrize("layers", [1, 2])
+def test_exported_modules(tmp_path, dynamic, batch_first, taken, layers):
+    torch.manual_seed(TAKEN.index(taken))
+    for both in [False, True] if taken not in ("both h", "halves") else [True]:
+        activation = ACTIVATIONS[(layers + both + dynamic) % 4]
+        tokens = (layers + both) % 2 == 0
+        module = Network(tokens, batch_first, both, layers, taken, activation).eval()
+        shape = (2, 6) if batch_first else (6, 2)
+        x = torch.randint(0, 11, shape) if tokens else torch.randn(*shape, 3)
+        path = tmp_path / "module.onnx"
+        axes = {"x": {0: "a", 1: "b"}} if dynamic else None
+        torch.onnx.export(module, (x,), path, dynamo=False, input_names=["x"], dynamic_axes=axes)
+        model, params, notes = read(path)
+        mine = x.numpy() if batch_first else x.numpy().swapaxes(0, 1)
+        output, _ = model.apply(params, mine, ops=lc.reference)
+        if any("take output[:, -1]" in note for note in notes):
+            output = output[:, -1]
+        if any("returns [time" in note for note in notes):
+            output = output.swapaxes(0, 1)
+        expected = module(x).detach().numpy()
+        assert output.shape == expected.shape
+        np.testing.assert_allclose(output, expected, atol=1e-5, rtol=0)
+        for name, weights in from_torch(module.lstm.state_dict()).items():
+            if name in params:  # not where one direction of both is all that the module reads
+                np.testing.assert_allclose(params[name].kernel, weights.kernel, atol=1e-6)
+
+
+def test_lstm_by_itself(tmp_path):
+    module = torch.nn.LSTM(3, 4, batch_first=True)
+    x, path = torch.randn(2, 6, 3), tmp_path / "module.onnx"
+    torch.onnx.export(module, (x,), path, dynamo=False)
+    model, params, notes = read(path)
+    assert model == lc.Chain([lc.chain.LSTM(4)], 3)
+    assert "Not computed: the outputs" in notes[0]
+    output, _ = model.apply(params, x.numpy(), ops=lc.reference)
+    np.testing.assert_allclose(output, module(x)[0].detach().numpy(), atol=1e-5)
