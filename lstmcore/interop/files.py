@@ -28,7 +28,7 @@ READERS = {
 }
 WRITERS = {
     ".keras": "keras_files",
-    ".onnx": "onnx_files",
+    ".onnx": "onnx_export",
     ".safetensors": "tensor_files",
 }
 
