@@ -43,9 +43,8 @@ def write(path: str | os.PathLike, model: Any, params: Mapping[str, Any]) -> Non
     """
     where = os.fspath(path)
     if type(model) not in MODELS:
-        raise ValueError(
-            f"{where}: {_refused(model)}: ONNX is written of {', '.join(m.__name__ for m in MODELS)}"
-        )
+        known = ", ".join(kind.__name__ for kind in MODELS)
+        raise ValueError(f"{where}: {_refused(model)}. Models that can: {known}")
     try:
         import onnx  # noqa: F401
     except ImportError as error:
@@ -100,7 +99,9 @@ def _write_chain(graph: Graph, model: Chain, params: dict) -> None:
         x = graph.input("x", "int64", "batch", "time")
     else:
         x = graph.input("x", "float32", "batch", "time", model.features)
-    mask, axes, time = None, ("batch",), "time"
+    mask: str | None = None
+    axes: tuple = ()
+    time: Any = "time"
     for name, part, _, after in model._walk():
         x, mask = CHAIN_PARTS[type(part)](graph, name, part, params, x, mask)
         time = part.steps_after(time)
@@ -241,9 +242,11 @@ def _concatenated(graph: Graph, name: str, values: list[str]) -> str:
 
 
 def _beside(graph: Graph, model: Forecaster, params: dict) -> tuple[list[str], list[str]]:
-    """Add the inputs of a forecaster beside x, and return what is known and what tells series apart.
+    """Add the inputs of a forecaster beside x.
 
-    Both as `Forecaster.apply` has them beside the last hidden state: values [B, ...].
+    Returns:
+      (what is known of the rows to forecast, what tells the series apart): values [B, ...], in the
+      order in which the head reads them.
     """
     known, of_series = [], []
     if size := model.future_covariates:

@@ -15,6 +15,7 @@ import numpy as np
 
 from lstmcore._version import __version__
 from lstmcore.interop.onnx import to_onnx
+from lstmcore.interop.onnx_activations import OnnxActivation
 from lstmcore.types import DenseParams, LSTMParams
 
 OPSET, IR_VERSION = 18, 8  # of ONNX 1.13 (2022); onnxruntime reads both since 1.14
@@ -35,17 +36,16 @@ NODES: dict[str, tuple[str, dict[str, Any]]] = {
     "softmax": ("Softmax", {"axis": -1}),
     "exponential": ("Exp", {}),
 }
-# Name, alpha and beta of each activation that an LSTM node may have.
-LSTM_ACTIVATIONS: dict[str, tuple[str, tuple[float, ...], tuple[float, ...]]] = {
-    "tanh": ("Tanh", (), ()),
-    "sigmoid": ("Sigmoid", (), ()),
-    "hard_sigmoid": ("HardSigmoid", (1 / 6,), (0.5,)),
-    "hard_sigmoid_keras2": ("HardSigmoid", (0.2,), (0.5,)),
-    "relu": ("Relu", (), ()),
-    "elu": ("Elu", (1.0,), ()),
-    "softplus": ("Softplus", (), ()),
-    "softsign": ("Softsign", (), ()),
-    "linear": ("Affine", (1.0,), (0.0,)),
+LSTM_ACTIVATIONS: dict[str, tuple[str, tuple[float, ...]]] = {  # with alpha, or alpha and beta
+    "tanh": ("Tanh", ()),
+    "sigmoid": ("Sigmoid", ()),
+    "hard_sigmoid": ("HardSigmoid", (1 / 6, 0.5)),
+    "hard_sigmoid_keras2": ("HardSigmoid", (0.2, 0.5)),
+    "relu": ("Relu", ()),
+    "elu": ("Elu", (1.0,)),
+    "softplus": ("Softplus", ()),
+    "softsign": ("Softsign", ()),
+    "linear": ("Affine", (1.0, 0.0)),
 }
 MERGING = {"sum": "ReduceSum", "mean": "ReduceMean", "mul": "ReduceProd"}
 
@@ -191,13 +191,12 @@ def lstm(
     Raises:
       ValueError: an activation or a projection, which an LSTM node does not have.
     """
-    for one in params:
-        if one.projection is not None:
-            raise ValueError(
-                f"{graph.where}: {layer} has a projection, which the LSTM of ONNX does not have"
-            )
+    if any(one.projection is not None for one in params):
+        raise ValueError(
+            f"{graph.where}: {layer} has a projection, which the LSTM of ONNX does not have"
+        )
     both = len(params) == 2
-    weights = zip("WRBP", to_onnx(tuple(params) if both else params[0]), strict=True)
+    weights = zip("WRBP", to_onnx(_alike(params)), strict=True)
     names = {key: graph.constant(f"{layer}/{key}", w) for key, w in weights if w is not None}
     inputs = [names["W"], names["R"], names["B"]]
     steps = None if mask is None else RealSteps(graph, layer, mask)
@@ -221,6 +220,17 @@ def lstm(
     if steps and zero_output_for_mask:
         h = steps.zeroed(h, direction, last)
     return _merged(graph, layer, h, merge if both else None, last)
+
+
+def _alike(params: Sequence[LSTMParams]) -> list[LSTMParams]:
+    """Return both directions of a layer with peepholes if one has: of zeros, which is as none."""
+    peepholes = [one.peephole for one in params if one.peephole is not None]
+    return [
+        one._replace(peephole=np.zeros_like(peepholes[0]))
+        if peepholes and one.peephole is None
+        else one
+        for one in params
+    ]
 
 
 class RealSteps:
@@ -276,7 +286,7 @@ class RealSteps:
         return self.add("Transpose", h, perm=[0, 2, 1, 3])
 
     def zeroed(self, h: str, direction: str, last: bool) -> str:
-        """Return h with zeros where its step, [B, T, D, H], or the last step [B, D, H] is masked."""
+        """Return h [B, T, D, H] with zeros at masked steps, or [B, D, H] if the last is masked."""
         if last:
             places = {"forward": [-1], "backward": [0], "bidirectional": [-1, 0]}[direction]
             mask = self.add("Gather", self.mask, self.graph.integers(*places), axis=1)
@@ -306,23 +316,28 @@ def _activations(
 
     The alphas of those that have one stand in a list of their own, in this order; the betas, too.
     """
-    names = {
-        key: name_of_activation(graph, layer, value)
-        for key, value in activations.items()
-        if value is not None
-    }
-    output = names.get("output_activation", names["activation"])
-    used = [names["recurrent_activation"], names["activation"], output]
-    for name in used:
-        if name not in LSTM_ACTIVATIONS:
-            raise ValueError(
-                f"{graph.where}: {layer} has the activation {name!r}, which the LSTM of ONNX does "
-                f"not have: it has {', '.join(LSTM_ACTIVATIONS)}"
-            )
-    described = [LSTM_ACTIVATIONS[name] for name in used] * directions
-    attributes = {
-        "activations": [name for name, _, _ in described],
-        "activation_alpha": [alpha for _, alphas, _ in described for alpha in alphas],
-        "activation_beta": [beta for _, _, betas in described for beta in betas],
+    given = {key: value for key, value in activations.items() if value is not None}
+    output = given.get("output_activation", given["activation"])
+    described = [
+        _lstm_activation(graph, layer, activation)
+        for activation in (given["recurrent_activation"], given["activation"], output)
+    ] * directions
+    attributes: dict[str, list] = {
+        "activations": [name for name, _ in described],
+        "activation_alpha": [alpha for _, constants in described for alpha in constants[:1]],
+        "activation_beta": [beta for _, constants in described for beta in constants[1:]],
     }
     return {key: values for key, values in attributes.items() if values}
+
+
+def _lstm_activation(graph: Graph, layer: str, activation: Any) -> tuple[str, tuple[float, ...]]:
+    """Return the name that ONNX has for an activation inside an LSTM, and its constants."""
+    if isinstance(activation, OnnxActivation) and activation.clip is None:
+        return activation.name, activation.constants
+    name = name_of_activation(graph, layer, activation)
+    if name not in LSTM_ACTIVATIONS:
+        raise ValueError(
+            f"{graph.where}: {layer} has the activation {name!r}, which the LSTM of ONNX does not "
+            f"have: it has {', '.join(LSTM_ACTIVATIONS)}"
+        )
+    return LSTM_ACTIVATIONS[name]
