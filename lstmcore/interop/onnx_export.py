@@ -42,9 +42,14 @@ def write(path: str | os.PathLike, model: Any, params: Mapping[str, Any]) -> Non
       ImportError: onnx is not installed.
     """
     where = os.fspath(path)
+    if isinstance(model, Seq2Seq):
+        raise ValueError(
+            f"{where}: a Seq2Seq cannot be written: its decoder reads the tokens that it chose "
+            "itself, and an LSTM node reads a sequence that is complete"
+        )
     if type(model) not in MODELS:
         known = ", ".join(kind.__name__ for kind in MODELS)
-        raise ValueError(f"{where}: {_refused(model)}. Models that can: {known}")
+        raise ValueError(f"{where}: {type(model).__name__} cannot be written: only {known} can")
     try:
         import onnx  # noqa: F401
     except ImportError as error:
@@ -54,16 +59,6 @@ def write(path: str | os.PathLike, model: Any, params: Mapping[str, Any]) -> Non
     contents = graph.model().SerializeToString()
     with atomic_path(path) as temporary:
         temporary.write_bytes(contents)
-
-
-def _refused(model: Any) -> str:
-    """Return why a model cannot be written."""
-    if isinstance(model, Seq2Seq):
-        return (
-            "a Seq2Seq cannot be written, because its decoder reads the tokens that it chose "
-            "itself, and an LSTM node reads a sequence that is complete"
-        )
-    return f"a {type(model).__name__} cannot be written, because its apply may compute anything"
 
 
 def _values(where: str, model: Any, params: Mapping[str, Any]) -> dict[str, Any]:

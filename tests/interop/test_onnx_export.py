@@ -1,7 +1,9 @@
 """Models as files of ONNX: onnxruntime computes from them what the models compute themselves."""
 
+import sys
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import onnx
@@ -102,7 +104,7 @@ def assert_same_output(path, model, params, inputs, tolerance=1e-5):
     outputs = session(path).run(None, inputs)
     assert len(outputs) == len(expected)
     for output, each in zip(outputs, expected, strict=True):
-        assert output.shape == each.shape and output.dtype == np.float32
+        assert (output.shape, output.dtype) == (each.shape, np.float32)
         np.testing.assert_allclose(output, each, rtol=tolerance, atol=tolerance)
 
 
@@ -150,3 +152,229 @@ def test_a_chain_skips_masked_steps_wherever_they_are(path, model, kind, seed):
         if (mask := random_mask(rng, kind, batch, steps)) is not None:
             x[~mask] = model.parts[0].value
         assert_same_output(path, model, params, {"x": x})
+
+
+@many
+@given(inside_lstm, inside_lstm, st.one_of(st.none(), inside_lstm), directions, seeds)
+def test_activations_of_an_lstm(path, activation, recurrent, output, direction, seed):
+    part = chain.LSTM(3, activation, recurrent, output, direction=direction)
+    model = lc.Chain([part], features=2)
+    params = drawn(model, seed)
+    lc.interop.write(path, model, params)
+    x = np.random.default_rng(seed).normal(size=(2, 3, 2)).astype(np.float32)
+    assert_same_output(path, model, params, {"x": x})
+
+
+MODELS = [
+    lc.Autoencoder(2, (4, 3)),
+    lc.Autoencoder(2, 3, steps=5, activation="relu", recurrent_activation="hard_sigmoid"),
+    lc.CompositeAutoencoder(2, (4, 3), steps=3),
+    lc.StackedLSTM(2, (4, 4, 3), outputs=2),
+    lc.StackedLSTM(4, (4, 4, 3, 3), outputs=1, residual=True),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_a_model_in_onnxruntime(path, model):
+    params = drawn(model, 0)
+    lc.interop.write(path, model, params)
+    assert lstm_nodes(path) == layers_of(model)
+    for batch, steps in SIZES:
+        x = np.random.default_rng(steps).normal(size=(batch, steps, model.features))
+        assert_same_output(path, model, params, {"x": x.astype(np.float32)})
+
+
+@pytest.mark.parametrize(
+    "model",
+    [lc.DenseAutoencoder(6, (4, 2)), lc.DenseAutoencoder(6, (4, 2), "selu", tied=True)],
+    ids=str,
+)
+def test_a_dense_autoencoder_in_onnxruntime(path, model):
+    params = drawn(model, 0)
+    lc.interop.write(path, model, params)
+    for batch in (1, 3):
+        x = np.random.default_rng(batch).normal(size=(batch, 6)).astype(np.float32)
+        assert_same_output(path, model, params, {"x": x})
+
+
+FORECASTERS = [
+    lc.Forecaster(3, (4, 3), horizon=2),
+    lc.Forecaster(3, 4, horizon=5, targets=1, future_covariates=1, quantiles=(0.1, 0.5, 0.9)),
+    lc.Forecaster(3, 4, horizon=2, targets=2, linear_rows=3, lstm_rows=2, calendar=2),
+    lc.Forecaster(
+        3, 4, horizon=2, future_covariates=2, linear_rows=1, calendar=1, static=2, series=4,
+        embedding=3, quantiles=(0.2, 0.8),
+    ),
+    lc.Forecaster(1, 4, horizon=1, lstm_rows=20, series=1, embedding=1, dropout=0.5),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("model", FORECASTERS, ids=range(len(FORECASTERS)))
+def test_a_forecaster_in_onnxruntime(path, model):
+    params = drawn(model, 0)
+    lc.interop.write(path, model, params)
+    assert lstm_nodes(path) == layers_of(model)
+    rng = np.random.default_rng(0)
+    for batch, steps in ((1, 3), (4, 8)):
+        shapes = {"x": (batch, steps, model.features)}
+        if model.future_covariates:
+            shapes["future"] = batch, model.horizon, model.future_covariates
+        if model.calendar:
+            shapes["calendar"] = batch, model.calendar
+        if model.static:
+            shapes["static"] = batch, model.static
+        inputs = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+        if model.series:
+            inputs["series"] = rng.integers(-1, model.series, batch)  # -1: a series not trained on
+            inputs["series"][0] = -1
+        assert_same_output(path, model, params, inputs)
+
+
+def test_through_jax(path):
+    model = lc.Chain([chain.LSTM(4, direction="bidirectional"), chain.LSTM(3, last=True)], 2)
+    params = drawn(model, 0)
+    lc.interop.write(path, model, params)
+    x = np.random.default_rng(0).normal(size=(2, 5, 2)).astype(np.float32)
+    expected, _ = model.apply(params, jnp.asarray(x))
+    np.testing.assert_allclose(session(path).run(None, {"x": x})[0], expected, atol=1e-5)
+
+
+def test_functions_of_jax_have_names(path):
+    model = lc.Chain([chain.LSTM(3, jnp.tanh), chain.Dense(2, jax.nn.relu)], 2)
+    named = lc.Chain([chain.LSTM(3), chain.Dense(2, "relu")], 2)
+    params = drawn(model, 0)
+    lc.interop.write(path, model, params)
+    assert_same_output(path, named, params, {"x": np.ones((2, 3, 2), np.float32)})
+
+
+def test_weights_of_jax(path):
+    model = lc.StackedLSTM(2, 3, 1)
+    params = model.init(jax.random.key(0))
+    lc.interop.write(path, model, params)
+    assert_same_output(path, model, params, {"x": np.ones((2, 3, 2), np.float32)})
+
+
+def test_a_peephole_in_one_direction_alone(path):
+    model = lc.Chain([chain.LSTM(3, direction="bidirectional")], 2)
+    params = drawn(model, 0)
+    peephole = np.random.default_rng(1).normal(size=(3, 3)).astype(np.float32)
+    params["lstm_0_forward"] = params["lstm_0_forward"]._replace(peephole=None)
+    params["lstm_0_backward"] = params["lstm_0_backward"]._replace(peephole=peephole)
+    lc.interop.write(path, model, params)
+    x = np.random.default_rng(2).normal(size=(2, 5, 2)).astype(np.float32)
+    assert_same_output(path, model, params, {"x": x})
+
+
+def test_layers_may_be_named_as_anything(path):
+    parts = [chain.LSTM(3, name="x"), chain.Dense(3, name="output"), chain.LSTM(3, name="integers")]
+    model = lc.Chain([*parts, chain.Dense(2, "relu6", name="output/Add".replace("/", "."))], 2)
+    params = drawn(model, 0)
+    lc.interop.write(path, model, params)
+    assert lstm_nodes(path) == ["x", "integers"]
+    assert_same_output(path, model, params, {"x": np.ones((2, 3, 2), np.float32)})
+
+
+def test_what_the_file_says(path):
+    model = lc.Autoencoder(2, (4, 3))
+    lc.interop.write(path, model, drawn(model, 0))
+    proto = onnx.load(path)
+    assert (proto.producer_name, proto.producer_version) == ("lstmcore", lc.__version__)
+    assert [(i.domain, i.version) for i in proto.opset_import] == [("", 18)]
+    (x,), (output,) = session(path).get_inputs(), session(path).get_outputs()
+    assert (x.name, x.type, x.shape) == ("x", "tensor(float)", ["batch", "time", 2])
+    assert (output.name, output.type, output.shape) == (
+        "output", "tensor(float)", ["batch", "time", 2]
+    )  # fmt: skip
+
+
+def test_outputs_of_a_composite_autoencoder_have_names(path):
+    model = lc.CompositeAutoencoder(2, 3, steps=4)
+    lc.interop.write(path, model, drawn(model, 0))
+    shapes = {output.name: output.shape for output in session(path).get_outputs()}
+    assert shapes == {"reconstruction": ["batch", "time", 2], "prediction": ["batch", 4, 2]}
+
+
+def own(z):
+    return z
+
+
+class OwnModel(lc.StackedLSTM):
+    pass
+
+
+REFUSED = {
+    "lstm_1 has a projection, which the LSTM of ONNX does not have": lc.Chain(
+        [chain.LSTM(3), chain.LSTM(3, projection=2)], 2
+    ),
+    "lstm_0 has the activation 'selu', which the LSTM of ONNX does not have: it has tanh": lc.Chain(
+        [chain.LSTM(3, "selu")], 2
+    ),
+    "lstm_0 has the activation 'relu6'": lc.StackedLSTM(2, 3, 1, output_activation="relu6"),
+    "lstm_0 has an activation of its own": lc.StackedLSTM(2, 3, 1, own),
+    "dense_0 has an activation of its own": lc.Chain([chain.Dense(3, own)], 2),
+    "decoder of an Autoencoder with conditional=True reads its own output": lc.Autoencoder(
+        2, 3, conditional=True
+    ),
+    "Forecaster with mode='recursive' reads its own forecasts": lc.Forecaster(
+        2, 3, 2, mode="recursive"
+    ),
+    "OwnModel cannot be written: only Chain, Autoencoder, ": OwnModel(2, 3, 1),
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_what_onnx_cannot_express(path, message):
+    model = REFUSED[message]
+    with pytest.raises(ValueError, match=message) as caught:
+        lc.interop.write(path, model, drawn(model, 0))
+    assert str(path) in str(caught.value)
+
+
+def test_seq2seq_is_refused(path):
+    model = lc.Seq2Seq(5, 6, 3)
+    with pytest.raises(ValueError, match="its decoder reads the tokens that it chose itself"):
+        lc.interop.write(path, model, {})
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_float32_alone(path, dtype):
+    model = lc.StackedLSTM(2, 3, 1)
+    message = rf"params\['lstm_0'\]\.kernel is {dtype}, expected float32"
+    with pytest.raises(ValueError, match=message):
+        lc.interop.write(path, model, drawn(model, 0, dtype))
+
+
+def test_params_of_another_model(path):
+    with pytest.raises(ValueError, match="were they made by another model"):
+        lc.interop.write(path, lc.StackedLSTM(2, 3, 1), drawn(lc.StackedLSTM(2, 4, 1), 0))
+
+
+def test_weights_beyond_the_limit_of_a_file(path):
+    model = lc.Chain([chain.Embedding(2**28, 2), chain.LSTM(1)])
+    params = drawn(lc.Chain([chain.Embedding(1, 2), chain.LSTM(1)]), 0)
+    table = np.broadcast_to(np.float32(0), (2**28, 2))  # takes no memory
+    params["embedding_0"] = params["embedding_0"]._replace(table=table)
+    with pytest.raises(
+        ValueError, match=r"the weights have 2,147,483,\d+ bytes, and a file of ONNX"
+    ):
+        lc.interop.write(path, model, params)
+
+
+def test_a_file_is_replaced_only_by_a_complete_one(tmp_path):
+    path = tmp_path / "model.onnx"
+    model = lc.StackedLSTM(2, 3, 1)
+    lc.interop.write(path, model, drawn(model, 0))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="selu"):
+        lc.interop.write(path, refused := lc.StackedLSTM(2, 3, 1, "selu"), drawn(refused, 0))
+    assert path.read_bytes() == before
+    lc.interop.write(path, model, drawn(model, 1))
+    assert path.read_bytes() != before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_onnx_is_named_where_it_is_missing(path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    model = lc.StackedLSTM(2, 3, 1)
+    with pytest.raises(ImportError, match=r'pip install "lstmcore\[onnx\]"'):
+        lc.interop.write(path, model, drawn(model, 0))
