@@ -3,9 +3,9 @@
 Those that lstmcore knows by name, without a clip, become that name and so take the fast path. Any
 other is an `OnnxActivation`, a function for both engines.
 
-https://onnx.ai/onnx/operators/onnx__LSTM.html lists them. Their defaults of alpha and beta are those
-of the operators of the same names; Affine and ScaledTanh have none. (Without them, onnxruntime
-computes Affine, ScaledTanh and ThresholdedRelu with 0.)
+https://onnx.ai/onnx/operators/onnx__LSTM.html lists them. Their defaults of alpha and beta are
+those of the operators of the same names; Affine and ScaledTanh have none. (Without them,
+onnxruntime computes Affine, ScaledTanh and ThresholdedRelu with 0.)
 """
 
 from __future__ import annotations
@@ -107,7 +107,9 @@ def spelled(
     result = []
     for given in names:
         if (name := SPELLED.get(given.lower())) is None:
-            raise ValueError(f"activation {given!r} is not known: ONNX has {listed(list(DEFAULTS))}")
+            raise ValueError(
+                f"activation {given!r} is not known: ONNX has {listed(list(DEFAULTS))}"
+            )
         constants = []
         for kind, default in zip(remaining, DEFAULTS[name], strict=False):
             constant = kind.pop(0) if kind else default
@@ -117,10 +119,11 @@ def spelled(
                 )
             constants.append(float(constant))
         result.append((name, tuple(constants)))
-    for kind, rest in zip(("activation_alpha", "activation_beta"), remaining, strict=True):
+    for argument, rest in zip(("activation_alpha", "activation_beta"), remaining, strict=True):
         if rest:
             raise ValueError(
-                f"{kind} has {len(rest)} more values than the activations {listed(list(names))} take"
+                f"{argument} has {len(rest)} more values than the activations "
+                f"{listed(list(names))} take"
             )
     return tuple(result)
 

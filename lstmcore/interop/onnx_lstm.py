@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import lstmcore as lc
 from lstmcore import checks
 from lstmcore.display.text import given_fields
@@ -54,7 +52,7 @@ class OnnxLSTM:
       units: H.
       direction: "forward", "reverse" or "bidirectional".
       activations: (name, constants) of the gates, the candidate and the output of each direction,
-        as `onnx_activations.spelled` returns them.
+        as `onnx_activations.spelled` returns them; None for Sigmoid, Tanh, Tanh.
       clip: the activations are applied to numbers limited to [-clip, clip]; None for no limit.
       input_forget: couple the gates, f = 1 - i.
       peephole: let the gates see the cell.
@@ -89,17 +87,17 @@ class OnnxLSTM:
             peephole=bool(self.peephole),
         )
         if self.clip is not None:
-            if (clip := checks.check_number("clip", self.clip)) <= 0:
+            if not (clip := checks.check_number("clip", self.clip)) > 0:
                 raise ValueError(f"clip must be above 0, got {clip}")
             set_plain(self, clip=clip)
-        count = 3 * len(self._names())
-        activations = THREE * (count // 3) if self.activations is None else self.activations
-        if len(activations) != count:
-            raise ValueError(
-                f"activations must be {count}, three to a direction (of the gates, of the "
-                f"candidate, of the output), got {len(activations)}"
-            )
-        set_plain(self, activations=tuple((name, tuple(each)) for name, each in activations))
+        if self.activations is not None:
+            if len(self.activations) != (count := 3 * len(self._names())):
+                raise ValueError(
+                    f"activations must be {count}, three to a direction (of the gates, of the "
+                    f"candidate, of the output), got {len(self.activations)}"
+                )
+            plain = tuple((name, tuple(each)) for name, each in self.activations)
+            set_plain(self, activations=plain)
 
     def _names(self) -> list[str]:
         return direction_names("lstm_0") if self.direction == "bidirectional" else ["lstm_0"]
@@ -213,7 +211,7 @@ class OnnxLSTM:
         check_edits(states, self.layers, "states")
         finals, traces = [], {}
         for place, name in enumerate(self._names()):
-            of_gates, of_candidate, of_output = self.activations[3 * place : 3 * place + 3]  # type: ignore[index]
+            of_gates, of_candidate, of_output = (self.activations or 2 * THREE)[3 * place :][:3]
             final, traces[name] = ops.lstm(
                 params[name],
                 x,
@@ -275,9 +273,7 @@ def from_onnx_node(
     weights = from_onnx(W, R, B, P, where)
     units = weights[0].recurrent_kernel.shape[0]
     if given["hidden_size"] not in (None, units):
-        raise ValueError(
-            f"{where}: hidden_size is {given['hidden_size']}, but R has {units} units"
-        )
+        raise ValueError(f"{where}: hidden_size is {given['hidden_size']}, but R has {units} units")
     try:
         names = given["activations"]
         activations = None

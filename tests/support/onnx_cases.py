@@ -69,9 +69,7 @@ def random_case(rng: np.random.Generator, *, plain: bool = False) -> Case:
 
 
 def _activations(rng, directions):
-    names = [
-        str(rng.choice(names)) for names in (ACTIVATIONS, ACTIVATIONS, OF_OUTPUT) * directions
-    ]
+    names = [str(rng.choice(names)) for names in (ACTIVATIONS, ACTIVATIONS, OF_OUTPUT) * directions]
     takes_two = {"HardSigmoid", "ScaledTanh", "Affine"}
     takes_one = {*takes_two, "LeakyRelu", "Elu", "ThresholdedRelu"}
     drawn = {"activations": names}
