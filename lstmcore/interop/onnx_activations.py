@@ -35,6 +35,7 @@ NAMES = {  # that lstmcore has for some of them
     ("Affine", (1.0, 0.0)): "linear",
     ("Elu", (1.0,)): "elu",
     ("HardSigmoid", (0.2, 0.5)): "hard_sigmoid_keras2",
+    ("HardSigmoid", (0.166667, 0.5)): "hard_sigmoid",
     ("Relu", ()): "relu",
     ("Sigmoid", ()): "sigmoid",
     ("Softplus", ()): "softplus",

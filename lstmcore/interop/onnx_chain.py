@@ -1,0 +1,357 @@
+"""Graphs of ONNX as chains: each node, in order, moves the axes of what flows, or adds a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lstmcore.formatting import excerpt
+from lstmcore.interop import onnx_stream as flow
+from lstmcore.interop.onnx_folding import FOLDED, as_numbers, axes_of, fold, slices_of
+from lstmcore.interop.onnx_layers import layer_after
+from lstmcore.interop.onnx_reading import Graph, GraphError, Node, array_of
+from lstmcore.interop.onnx_recurrent import lstm_step
+from lstmcore.interop.onnx_stream import Factor, Misfit, Step, Stream
+from lstmcore.models import chain_parts as parts
+
+WHOLE = 2**30  # a slice that ends behind it ends with its axis
+
+
+class Zeros:
+    """Zeros of some shape, as an LSTM starts from."""
+
+
+class Lengths:
+    """The lengths of the sequences, an input of the graph."""
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """A value that no chain can hand on, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Last states side by side along the first axis, as PyTorch's nn.LSTM returns them."""
+
+    streams: tuple[Stream, ...]
+
+
+def walk(graph: Graph, letters: str) -> list[Any]:
+    """Return what each output of a graph is: a Stream, or an Unfit that says why not.
+
+    Args:
+      graph: of the whole network.
+      letters: what the axes of its input stand for, such as "BTF".
+    """
+    values: dict[str, Any] = {}
+    tensors = graph.tensors
+    for name, value in inputs_of(graph, letters).items():
+        values[name] = value
+    for node in graph.nodes:
+        for name in filter(None, node.inputs):
+            if name in tensors and name not in values:
+                values[name] = _constant(tensors[name], graph)
+            if name not in values:
+                raise GraphError(
+                    f"{graph.where}: {node} reads {excerpt(name)!r}, which nothing before it writes"
+                )
+        outputs = _outputs(node, [values[name] if name else None for name in node.inputs], graph)
+        values |= zip(node.outputs, outputs, strict=False)
+    missing = Unfit("nothing writes it")
+    return [values.get(name, missing) for name in graph.outputs]
+
+
+def inputs_of(graph: Graph, letters: str) -> dict[str, Any]:
+    """Return what each input of a graph is: the first is the data, another may be the lengths."""
+    found: dict[str, Any] = {}
+    for name, (dtype, shape) in graph.inputs.items():
+        rank = None if shape is None else len(shape)
+        whole = dtype is not None and dtype.kind in "iu"
+        if not found:
+            sizes = shape or [None] * len(letters)
+            if len(sizes) != len(letters):
+                found[name] = Unfit(f"the input {excerpt(name)!r} has {rank} axes")
+                continue
+            axes = tuple((Factor(*pair),) for pair in zip(letters, sizes, strict=True))
+            found[name] = Stream(axes, tokens="F" not in letters)
+        elif whole and rank in (1, None):
+            found[name] = Lengths()
+        else:
+            found[name] = Unfit(
+                f"the input {excerpt(name)!r} is read besides "
+                f"{excerpt(next(iter(graph.inputs)))!r}: a chain has one input, and starts from "
+                "states of zeros"
+            )
+    return found
+
+
+def _constant(tensor: Any, graph: Graph) -> Any:
+    """Return an array that the file holds; a damaged one matters only if it is read."""
+    return array_of(tensor, graph.where)
+
+
+def _outputs(node: Node, inputs: list[Any], graph: Graph) -> Sequence[Any]:
+    """Return what a node makes of its inputs."""
+    blank = [None] * len(node.outputs)
+    for value in inputs:
+        if isinstance(value, Unfit):
+            return [value for _ in blank]
+    try:
+        constant = all(value is None or isinstance(value, np.ndarray) for value in inputs)
+        if constant and node.kind in FOLDED and not _varies(node, inputs):
+            return [as_numbers(fold(node, inputs, graph))]
+        made = _made(node, inputs, graph)
+        return made if isinstance(made, tuple) else (made,)
+    except GraphError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        what = "" if isinstance(error, Misfit) else f"{type(error).__name__} "
+        return [Unfit(f"{node}: {what}{excerpt(error, 300)}") for _ in blank]
+
+
+def _made(node: Node, inputs: list[Any], graph: Graph) -> Any:
+    """Return the output of a node that reads more than constants, or a tuple of all outputs."""
+    if node.kind in ("LSTM", "com.microsoft.DynamicQuantizeLSTM"):
+        if not inputs or not isinstance(inputs[0], Stream):
+            raise Misfit("its input is not what flows through the chain")
+        starts = inputs[5:7]
+        if not all(s is None or isinstance(s, Zeros) or is_zero(s) for s in starts):
+            raise Misfit(f"it starts from a state that is not zeros: {_ALONE}")
+        lengths = inputs[4] if len(inputs) > 4 else None
+        if lengths is not None and not isinstance(lengths, Lengths):
+            raise Misfit(f"its lengths are no input of the graph: {_ALONE}")
+        return lstm_step(node, flow.settled(inputs[0]), inputs, lengths is not None)
+    first = next((v for v in inputs if not isinstance(v, np.ndarray | None)), None)
+    if isinstance(first, Zeros) or node.kind in ("ConstantOfShape", "Expand"):
+        return _zeros(node, inputs)
+    if isinstance(first, Lengths):
+        if node.kind in ("Cast", "Identity", "Squeeze", "Unsqueeze", "Reshape"):
+            return first
+        raise Misfit("it computes with the lengths of the sequences")
+    if isinstance(first, Stack):
+        return _of_stack(node, first, inputs)
+    if not isinstance(first, Stream):
+        raise Misfit("a chain has no such node")
+    if node.kind == "Concat":
+        return _joined(node, inputs)
+    if sum(isinstance(value, Stream) for value in inputs) > 1:
+        return _of_two(node, inputs)
+    if inputs[0] is first:
+        moved = _moved(node, first, inputs)
+        if moved is not None:
+            return moved
+    return layer_after(node, inputs, flow.settled(first))
+
+
+def _varies(node: Node, inputs: list[Any]) -> bool:
+    """Return whether a node makes an array of a size that varies."""
+    return node.kind in ("ConstantOfShape", "Expand") and inputs[-1].dtype == object
+
+
+_ALONE = "read it alone, layer="
+
+
+def is_zero(value: Any) -> bool:
+    """Return whether a value is an array of zeros."""
+    return isinstance(value, np.ndarray) and value.dtype != object and not value.any()
+
+
+def _zeros(node: Node, inputs: list[Any]) -> Any:
+    """Return zeros that are moved about, or made for a batch of any size."""
+    if isinstance(inputs[0], Stream):
+        return _repeated(node, flow.settled(inputs[0]), inputs)
+    structural = FOLDED - {"Add", "Sub", "Div", "Equal", "Where", "Shape", "Constant"}
+    if node.kind == "ConstantOfShape":
+        value = node.attributes.get("value")
+        if value is None or is_zero(array_of(value, "")):
+            return Zeros()
+    elif node.kind in structural and all(
+        isinstance(value, Zeros) or is_zero(value) for value in inputs[: _data_inputs(node)]
+    ):
+        return Zeros()
+    raise Misfit("it computes with zeros of a size that varies")
+
+
+def _data_inputs(node: Node) -> int | None:
+    return None if node.kind in ("Concat", "Mul") else 1
+
+
+# Where axes move.
+
+
+def _moved(node: Node, stream: Stream, inputs: list[Any]) -> Any:
+    """Return what a node hands on that only rearranges; None if it computes."""
+    attributes = node.attributes
+    match node.kind:
+        case "Identity":
+            return stream
+        case "Dropout":
+            if len(inputs) > 2 and inputs[2] is not None and np.any(inputs[2]):
+                raise Misfit("it drops numbers in training mode")
+            return stream
+        case "Cast":
+            return _cast(node, stream)
+        case "Shape":
+            sizes = flow.sizes_of(stream)[slice(attributes.get("start"), attributes.get("end"))]
+            array = np.empty(len(sizes), object)
+            array[:] = sizes
+            return as_numbers(array)
+        case "Transpose":
+            return flow.transposed(stream, attributes.get("perm"))
+        case "Squeeze":
+            return flow.squeezed(stream, axes_of(node, inputs))
+        case "Unsqueeze":
+            return flow.unsqueezed(stream, axes_of(node, inputs) or [])
+        case "Reshape":
+            sizes = [n if isinstance(n, flow.Size) else int(n) for n in inputs[1].tolist()]
+            return flow.reshaped(stream, sizes, bool(attributes.get("allowzero")))
+        case "Flatten":
+            axis = attributes.get("axis", 1)
+            parted = (stream.axes[:axis], stream.axes[axis:])
+            axes = tuple(flow.plain([f for a in some for f in a]) for some in parted)
+            return replace(stream, axes=axes)
+        case "Gather":
+            return _gathered(node, stream, inputs[1])
+        case "Slice":
+            return _sliced(stream, slices_of(node, inputs, len(stream.axes)))
+    return None
+
+
+def _cast(node: Node, stream: Stream) -> Stream:
+    """Return the stream if the dtype that it is cast to does not change its values much."""
+    import onnx
+
+    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(node.attributes["to"]))
+    real = dtype.kind == "f" or dtype.name == "bfloat16"
+    if not real and not (stream.tokens and dtype.kind in "iu"):
+        raise Misfit(f"it rounds numbers to {dtype}")
+    return stream
+
+
+def _gathered(node: Node, stream: Stream, index: np.ndarray) -> Stream:
+    """Return the stream at one index of an axis."""
+    axis = node.attributes.get("axis", 0)
+    if index.dtype.kind not in "iu" or index.size != 1 or index.ndim > 1:
+        raise Misfit(f"it takes several places of axis {axis} of {stream.described()}")
+    return flow.at(stream, axis, int(index.item()), keep=index.ndim == 1)
+
+
+def _sliced(stream: Stream, slices: Sequence[slice]) -> Stream:
+    """Return the stream where an axis is cut to its first or last place, or to one direction."""
+    for number, cut in enumerate(slices):
+        letters = stream.letters()[number]
+        start, end, step = cut.start or 0, cut.stop, cut.step or 1
+        size = flow.sizes_of(stream)[number]
+        length = size if isinstance(size, int) else None
+        whole = end is None or end >= WHOLE or (length is not None and end >= length)
+        if step == 1 and whole and (start == 0 or (length and start <= -length)):
+            continue
+        if length is not None and step == 1:
+            start, end, _ = cut.indices(length)
+        if step == 1 and (end - start == 1 if not whole or length is not None else start == -1):
+            stream = flow.at(stream, number, -1 if start == -1 else start, keep=True)
+        elif step == 1 and letters == "DF" and stream.picked is None:
+            units = stream.axes[number][-1].size or 0
+            if (start, end) not in ((0, units), (units, 2 * units)):
+                raise Misfit(f"it takes features {start} to {end} of {stream.described()}")
+            axes = list(stream.axes)
+            axes[number] = (Factor("F", units),)
+            stream = replace(stream, axes=tuple(axes), picked=int(start > 0))
+        elif step == -1 and letters == "T" and end is None and start in (-1, WHOLE * 2 - 1):
+            stream = flow.settled(stream).then(Step(parts.Reverse(), (), "Slice"))
+        else:
+            raise Misfit(f"it cuts axis {number} of {stream.described()}")
+    return stream
+
+
+def _joined(node: Node, inputs: list[Any]) -> Any:
+    """Return streams side by side: both directions of one LSTM, or a stack of last states."""
+    if len(inputs) == 1:
+        return inputs[0]
+    axis = node.attributes.get("axis", 0)
+    if all(isinstance(value, Stream) for value in inputs):
+        streams = [flow.with_moment(stream) for stream in inputs]
+        number = streams[0].axis(axis)
+        letters = [stream.letters()[number] for stream in streams]
+        if len(streams) == 2 and letters == ["F", "F"] and flow.both_directions(*streams):
+            axes = list(streams[0].axes)
+            axes[number] = (Factor("D", 2), *axes[number])
+            return replace(streams[0], axes=tuple(axes), picked=None)
+        if number == 0 and all(letter in ("D", "") for letter in letters):
+            return Stack(
+                tuple(
+                    flow.at(stream, 0, k, keep=False)
+                    for stream in streams
+                    for k in range(2 if stream.letters()[0] == "D" else 1)
+                )
+            )
+    raise Misfit("it joins values that are not the two directions of one LSTM, forward first")
+
+
+def _of_stack(node: Node, stack: Stack, inputs: list[Any]) -> Any:
+    """Return one of the last states in a stack, or some of them."""
+    some = stack.streams
+    if node.kind == "Identity":
+        return stack
+    if node.kind == "Gather" and inputs[1].size == 1 and not node.attributes.get("axis", 0):
+        one = some[int(inputs[1].item())]
+        return one if inputs[1].ndim == 0 else flow.unsqueezed(one, [0])
+    if node.kind == "Slice":
+        first, *others = slices_of(node, inputs, 1 + len(some[0].axes))
+        if all(cut == slice(None) for cut in others):
+            some = some[first]
+            return Stack(some) if len(some) > 1 else flow.unsqueezed(some[0], [0])
+    raise Misfit("it computes with the last states of several layers or directions")
+
+
+def _repeated(node: Node, stream: Stream, inputs: list[Any]) -> Stream:
+    """Return a vector repeated at each of n steps."""
+    sizes = inputs[1].tolist()
+    if len(sizes) > len(stream.axes):
+        stream = flow.unsqueezed(stream, range(len(sizes) - len(stream.axes)))
+    new = [k for k, n in enumerate(sizes) if isinstance(n, int) and n > 1 and not stream.axes[k]]
+    others = [k for k in range(len(sizes)) if k not in new]
+    given = flow.sizes_of(stream)
+    kept = (1,) if node.kind == "Tile" else (1, -1)
+    if (
+        len(new) == 1
+        and "T" not in "".join(stream.letters())
+        and all(sizes[k] in kept or (node.kind != "Tile" and sizes[k] == given[k]) for k in others)
+    ):
+        axes = list(stream.axes)
+        axes[new[0]] = (Factor("T", sizes[new[0]]),)
+        part = parts.RepeatVector(sizes[new[0]])
+        return replace(stream, axes=tuple(axes)).then(Step(part, (), str(node)))
+    raise Misfit(f"it repeats {stream.described()} as {excerpt(sizes)}")
+
+
+def _of_two(node: Node, inputs: list[Any]) -> Stream:
+    """Return the sum or product of two streams: both directions, a residual, or x sigmoid(x)."""
+    one, other = (flow.with_moment(stream) for stream in inputs)
+    merge = {"Add": "sum", "Mul": "mul"}.get(node.kind)
+    for a, b in ((one, other), (other, one)):
+        if not (merge and a.axes == b.axes and b.steps):
+            continue
+        last = b.steps[-1]
+        if flow.both_directions(a, b):
+            step = replace(last, part=replace(last.part, merge=merge))
+            return replace(a, steps=(*a.steps[:-1], step), picked=None)
+        if (
+            a.picked is not None
+            or b.picked is not None
+            or not flow.same_steps(a.steps, b.steps[:-1])
+        ):
+            continue
+        if merge == "sum" and isinstance(last.part, parts.LSTM) and not last.part.last:
+            step = replace(last, part=replace(last.part, residual=True))
+            return replace(b, steps=(*b.steps[:-1], step))
+        if merge == "mul" and last.part == parts.Activation("sigmoid"):
+            step = replace(last, part=parts.Activation("silu"))
+            return replace(b, steps=(*b.steps[:-1], step))
+    raise Misfit("it joins two branches, and a chain has none")

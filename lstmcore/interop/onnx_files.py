@@ -1,0 +1,222 @@
+"""Models in ONNX files: a network that is a chain, or one LSTM out of any network.
+
+    model, params, notes = lc.interop.read("model.onnx")
+    lstm, params, _ = lc.interop.read("vad.onnx", layer="decoder.rnn")     # one LSTM of a file
+
+A network is read as a whole if one layer follows the other from its input to its output: LSTM,
+embeddings (Gather), dense layers (MatMul, Gemm), activations, layer normalisation, and the nodes
+between them that only rearrange. Of any other network each LSTM can be read alone, wherever it is:
+by the name of its node, of one of its outputs, or the prefix of its weights.
+
+onnx is needed (extra `onnx`), onnxruntime is not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+import lstmcore as lc
+from lstmcore.formatting import excerpt, few
+from lstmcore.interop.files import Imported
+from lstmcore.interop.onnx_chain import Unfit, is_zero, walk
+from lstmcore.interop.onnx_folding import constants
+from lstmcore.interop.onnx_reading import Graph, GraphError, Node, read_graph
+from lstmcore.interop.onnx_recurrent import KINDS, QUANTIZED, chain_part, lstm_node
+from lstmcore.interop.onnx_stream import Misfit, Stream, settled
+from lstmcore.interop.torch import from_torch, prefixes
+from lstmcore.models import chain_parts as parts
+from lstmcore.specs import check_params, direction_names
+from lstmcore.types import LSTMParams
+
+__all__ = ["read"]
+
+ROUNDED = (
+    "{}: its weights are whole numbers in the file. onnxruntime rounds the inputs and the hidden "
+    "state at each step, too, which is not done here."
+)
+
+
+def read(path: str | os.PathLike, layer: str | None = None) -> Imported:
+    """Read a model from an ONNX file; see `lc.interop.read`.
+
+    Args:
+      path: the file.
+      layer: read one LSTM alone: the name of its node or of one of its outputs, or what the names
+        of its weights begin with.
+    """
+    graph = read_graph(path)
+    if layer is not None:
+        return _one_layer(graph, layer)
+    return _chain(graph)
+
+
+def _chain(graph: Graph) -> Imported:
+    """Return the chain that a graph is."""
+    stream, letters = _stream(graph)
+    where = graph.where
+    recurrent = [step for step in stream.steps if isinstance(step.part, parts.LSTM)]
+    notes = []
+    if any(step.lengths for step in recurrent):
+        if not all(step.lengths for step in recurrent):
+            raise GraphError(
+                f"{where}: some LSTMs read the lengths of the sequences, others do not"
+            )
+        notes.append(
+            "The lengths of the sequences are an input of the file; here they are the mask, "
+            "mask=lc.length_mask(lengths, steps)."
+        )
+    if letters.startswith("T"):
+        notes.append("The file reads [time, batch, ...]; the chain reads [batch, time, ...].")
+    if stream.letters()[:1] == ["T"]:
+        notes.append("The file returns [time, batch, ...]; the chain returns [batch, time, ...].")
+    notes += [ROUNDED.format(step.node) for step in recurrent if step.node.startswith(QUANTIZED)]
+    if others := graph.outputs[1:]:
+        notes.append(f"Not computed: the outputs {few(others)} of the file.")
+    counts: dict[str, int] = {}
+    params: dict[str, Any] = {}
+    for step in stream.steps:
+        kind = step.part.default_name
+        place = counts[kind] = counts.get(kind, -1) + 1
+        both = getattr(step.part, "direction", None) == "bidirectional"
+        names = direction_names(f"{kind}_{place}") if both else [f"{kind}_{place}"]
+        params |= zip(names, step.weights, strict=False)
+    features = None
+    if not isinstance(stream.steps[0].part, parts.Embedding):
+        features = next(iter(params.values()))[0].shape[0]
+    try:
+        model = lc.Chain([step.part for step in stream.steps], features)
+        return Imported(model, check_params(params, model.layers), tuple(notes))
+    except (TypeError, ValueError) as error:
+        raise GraphError(f"{where}: {error}") from error
+
+
+def _stream(graph: Graph) -> tuple[Stream, str]:
+    """Return what the first output of a graph is, and the axes of its input."""
+    if not graph.inputs or not graph.outputs:
+        raise GraphError(f"{graph.where}: the network has no input, or no output")
+    _, shape = next(iter(graph.inputs.values()))
+    ranks = {2: ["BT", "TB"], 3: ["BTF", "TBF"]}
+    tried = ranks.get(len(shape), ["BTF"]) if shape is not None else ranks[3] + ranks[2]
+    found: list[Unfit] = []
+    for letters in tried:
+        value = walk(graph, letters)[0]
+        if not isinstance(value, Stream):
+            found.append(value if isinstance(value, Unfit) else Unfit("it is no sequence"))
+            continue
+        try:
+            value = settled(value)
+            axes = "".join(value.letters()).replace("D", "")
+            value.features()
+            if axes in ("BTF", "TBF", "BF") and value.steps:
+                return value, letters
+            found.append(Unfit(f"its output has the axes {value.described()}"))
+        except Misfit as error:
+            found.append(Unfit(str(error)))
+    raise GraphError(f"{graph.where} is no chain of layers: {found[0].reason}; {_known(graph)}")
+
+
+# One LSTM alone.
+
+
+def _one_layer(graph: Graph, layer: str) -> Imported:
+    """Return the LSTM of this name, wherever it is in the graph."""
+    nodes = list(_lstm_nodes(graph))
+    found = [(at, node) for at, node in nodes if layer in (node.name, *node.outputs)]
+    tensors = _torch_names(graph)
+    prefix = f"{layer.removesuffix('.')}."
+    if not found and prefix in prefixes(tensors):
+        return _torch_layer(graph.where, prefix, tensors)
+    if not found:
+        found = [(at, node) for at, node in nodes if _has_weights(node, layer)]
+    if len(found) != 1:
+        problem = "is not there" if not found else f"may be any of {len(found)} LSTMs"
+        raise GraphError(f"{graph.where}: layer {excerpt(layer, 60)!r} {problem}; {_known(graph)}")
+    return _node_alone(*found[0])
+
+
+def _lstm_nodes(graph: Graph) -> Iterator[tuple[Graph, Node]]:
+    """Yield each LSTM, with the graph or the branch that it is in."""
+    for branch in graph.branches():
+        for node in branch.nodes:
+            if node.kind in KINDS:
+                yield branch, node
+
+
+def _has_weights(node: Node, prefix: str) -> bool:
+    """Return whether the names of a node's weights begin with a prefix."""
+    ends = (f"{prefix}.", f"{prefix}/", f"{prefix}_")
+    return any(name == prefix or name.startswith(ends) for name in node.inputs[1:4])
+
+
+def _known(graph: Graph) -> str:
+    """Return what layer= can take, for messages."""
+    names = [node.name for _, node in _lstm_nodes(graph)]
+    twice = [name for name in names if names.count(name) > 1]
+    names = [
+        next(iter(node.outputs), "") if node.name in twice else node.name
+        for _, node in _lstm_nodes(graph)
+    ]
+    names += [prefix.removesuffix(".") for prefix in prefixes(_torch_names(graph))]
+    known = ", ".join(repr(name) for name in dict.fromkeys(names))
+    return f"layer= can be {excerpt(known, 300)}" if known else "it holds no LSTM"
+
+
+def _node_alone(graph: Graph, node: Node) -> Imported:
+    """Return one LSTM node, as a chain if there is one that computes the same."""
+    where = f"{graph.where}: {node}"
+    known = constants(graph, [name for name in node.inputs if name])
+    inputs = [known.get(name, name) if name else None for name in node.inputs]
+    model, params = lstm_node(node, inputs, where)
+    notes = [ROUNDED.format(node)] if node.kind == QUANTIZED else []
+    if any(state is not None and not is_zero(state) for state in inputs[5:7]):
+        notes.append(
+            f"{node} starts from a state that the network gives it; here it starts from zeros, or "
+            "from states="
+        )
+    try:
+        part = chain_part(model, lengths=len(inputs) > 4 and inputs[4] is not None)
+    except Misfit:
+        return Imported(model, params, tuple(notes))
+    return Imported(lc.Chain([part], model.features), params, tuple(notes))
+
+
+def _torch_names(graph: Graph) -> dict[str, Graph]:
+    """Return {name: the graph that holds it} of all weights that are named as PyTorch's."""
+    found: dict[str, Graph] = {}
+    for branch in graph.branches():
+        names = [*branch.tensors]
+        names += [out for node in branch.nodes for out in node.outputs if node.kind == "Constant"]
+        found |= {name: branch for name in names if prefixes([name]) and name not in found}
+    return found
+
+
+def _torch_layer(where: str, prefix: str, tensors: Mapping[str, Graph]) -> Imported:
+    """Return an LSTM whose weights are in the layout of PyTorch."""
+    own = {name: graph for name, graph in tensors.items() if prefixes([name]) == [prefix]}
+    weights: dict[str, np.ndarray] = {}
+    for name, graph in own.items():
+        weights |= constants(graph, [name])
+    try:
+        lstm = from_torch(weights, prefix)
+    except ValueError as error:
+        raise GraphError(f"{where}: {error}") from error
+    both = any(name.endswith("_backward") for name in lstm)
+    chain = lc.Chain(_torch_parts(lstm, both), next(iter(lstm.values())).kernel.shape[0])
+    return Imported(chain, check_params(lstm, chain.layers))
+
+
+def _torch_parts(lstm: Mapping[str, LSTMParams], both: bool) -> list[parts.LSTM]:
+    """Return the parts of a chain for the layers of an nn.LSTM."""
+    return [
+        parts.LSTM(
+            layer.bias.shape[0] // 4,
+            direction="bidirectional" if both else "forward",
+            projection=None if layer.projection is None else layer.projection.shape[1],
+        )
+        for name, layer in lstm.items()
+        if not name.endswith("_backward")
+    ]
