@@ -17,6 +17,7 @@ from lstmcore.interop.onnx_recurrent import lstm_step
 from lstmcore.interop.onnx_stream import Factor, Misfit, Step, Stream
 from lstmcore.models import chain_parts as parts
 
+REDUCED = {"ReduceSum": "sum", "ReduceMean": "mean", "ReduceProd": "mul"}
 WHOLE = 2**30  # a slice that ends behind it ends with its axis
 
 
@@ -30,9 +31,10 @@ class Lengths:
 
 @dataclass(frozen=True)
 class Unfit:
-    """A value that no chain can hand on, and why."""
+    """A value that no chain can hand on, why, and the place of the node that made it."""
 
     reason: str
+    place: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,7 @@ def walk(graph: Graph, letters: str) -> list[Any]:
     tensors = graph.tensors
     for name, value in inputs_of(graph, letters).items():
         values[name] = value
-    for node in graph.nodes:
+    for place, node in enumerate(graph.nodes):
         for name in filter(None, node.inputs):
             if name in tensors and name not in values:
                 values[name] = _constant(tensors[name], graph)
@@ -61,7 +63,8 @@ def walk(graph: Graph, letters: str) -> list[Any]:
                 raise GraphError(
                     f"{graph.where}: {node} reads {excerpt(name)!r}, which nothing before it writes"
                 )
-        outputs = _outputs(node, [values[name] if name else None for name in node.inputs], graph)
+        inputs = [values[name] if name else None for name in node.inputs]
+        outputs = _outputs(node, inputs, graph, place)
         values |= zip(node.outputs, outputs, strict=False)
     missing = Unfit("nothing writes it")
     return [values.get(name, missing) for name in graph.outputs]
@@ -96,7 +99,7 @@ def _constant(tensor: Any, graph: Graph) -> Any:
     return array_of(tensor, graph.where)
 
 
-def _outputs(node: Node, inputs: list[Any], graph: Graph) -> Sequence[Any]:
+def _outputs(node: Node, inputs: list[Any], graph: Graph, place: int) -> Sequence[Any]:
     """Return what a node makes of its inputs."""
     blank = [None] * len(node.outputs)
     for value in inputs:
@@ -112,7 +115,7 @@ def _outputs(node: Node, inputs: list[Any], graph: Graph) -> Sequence[Any]:
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         what = "" if isinstance(error, Misfit) else f"{type(error).__name__} "
-        return [Unfit(f"{node}: {what}{excerpt(error, 300)}") for _ in blank]
+        return [Unfit(f"{node}: {what}{excerpt(error, 300)}", place) for _ in blank]
 
 
 def _made(node: Node, inputs: list[Any], graph: Graph) -> Any:
@@ -128,7 +131,7 @@ def _made(node: Node, inputs: list[Any], graph: Graph) -> Any:
             raise Misfit(f"its lengths are no input of the graph: {_ALONE}")
         return lstm_step(node, flow.settled(inputs[0]), inputs, lengths is not None)
     first = next((v for v in inputs if not isinstance(v, np.ndarray | None)), None)
-    if isinstance(first, Zeros) or node.kind in ("ConstantOfShape", "Expand"):
+    if isinstance(first, Zeros) or node.kind in ("ConstantOfShape", "Expand", "Tile"):
         return _zeros(node, inputs)
     if isinstance(first, Lengths):
         if node.kind in ("Cast", "Identity", "Squeeze", "Unsqueeze", "Reshape"):
@@ -140,6 +143,8 @@ def _made(node: Node, inputs: list[Any], graph: Graph) -> Any:
         raise Misfit("a chain has no such node")
     if node.kind == "Concat":
         return _joined(node, inputs)
+    if node.kind in REDUCED:
+        return _merged(node, first, inputs)
     if sum(isinstance(value, Stream) for value in inputs) > 1:
         return _of_two(node, inputs)
     if inputs[0] is first:
@@ -254,20 +259,40 @@ def _sliced(stream: Stream, slices: Sequence[slice]) -> Stream:
             continue
         if length is not None and step == 1:
             start, end, _ = cut.indices(length)
-        if step == 1 and (end - start == 1 if not whole or length is not None else start == -1):
-            stream = flow.at(stream, number, -1 if start == -1 else start, keep=True)
-        elif step == 1 and letters == "DF" and stream.picked is None:
+        if step == 1 and letters == "DF" and stream.picked is None:
             units = stream.axes[number][-1].size or 0
             if (start, end) not in ((0, units), (units, 2 * units)):
                 raise Misfit(f"it takes features {start} to {end} of {stream.described()}")
             axes = list(stream.axes)
             axes[number] = (Factor("F", units),)
             stream = replace(stream, axes=tuple(axes), picked=int(start > 0))
+        elif step == 1 and (end - start == 1 if not whole or length is not None else start == -1):
+            stream = flow.at(stream, number, -1 if start == -1 else start, keep=True)
         elif step == -1 and letters == "T" and end is None and start in (-1, WHOLE * 2 - 1):
             stream = flow.settled(stream).then(Step(parts.Reverse(), (), "Slice"))
         else:
             raise Misfit(f"it cuts axis {number} of {stream.described()}")
     return stream
+
+
+def _merged(node: Node, stream: Stream, inputs: list[Any]) -> Stream:
+    """Return the sum, mean or product of both directions of an LSTM."""
+    axes = axes_of(node, inputs)
+    letters = stream.letters()
+    if axes is None or len(axes) != 1 or letters[(number := stream.axis(axes[0]))] != "D":
+        raise Misfit(f"it joins other axes than the directions of an LSTM: {stream.described()}")
+    step = _with_merge(stream, REDUCED[node.kind])
+    kept = ((),) if node.attributes.get("keepdims", 1) else ()
+    axes_after = (*stream.axes[:number], *kept, *stream.axes[number + 1 :])
+    return replace(stream, axes=axes_after, steps=(*stream.steps[:-1], step))
+
+
+def _with_merge(stream: Stream, merge: str) -> Step:
+    """Return the last step, an LSTM in both directions, which merges them in some way."""
+    last = stream.steps[-1]
+    if not isinstance(last.part, parts.LSTM):
+        raise Misfit("it joins the directions of an LSTM behind another layer")
+    return replace(last, part=replace(last.part, merge=merge))
 
 
 def _joined(node: Node, inputs: list[Any]) -> Any:
@@ -340,8 +365,7 @@ def _of_two(node: Node, inputs: list[Any]) -> Stream:
             continue
         last = b.steps[-1]
         if flow.both_directions(a, b):
-            step = replace(last, part=replace(last.part, merge=merge))
-            return replace(a, steps=(*a.steps[:-1], step), picked=None)
+            return replace(a, steps=(*a.steps[:-1], _with_merge(a, merge)), picked=None)
         if (
             a.picked is not None
             or b.picked is not None

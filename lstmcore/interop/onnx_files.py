@@ -22,7 +22,7 @@ import numpy as np
 import lstmcore as lc
 from lstmcore.formatting import excerpt, few
 from lstmcore.interop.files import Imported
-from lstmcore.interop.onnx_chain import Unfit, is_zero, walk
+from lstmcore.interop.onnx_chain import WHOLE, Unfit, is_zero, walk
 from lstmcore.interop.onnx_folding import constants
 from lstmcore.interop.onnx_reading import Graph, GraphError, Node, read_graph
 from lstmcore.interop.onnx_recurrent import KINDS, QUANTIZED, chain_part, lstm_node
@@ -57,13 +57,36 @@ def read(path: str | os.PathLike, layer: str | None = None) -> Imported:
 def _chain(graph: Graph) -> Imported:
     """Return the chain that a graph is."""
     stream, letters = _stream(graph)
-    where = graph.where
+    notes = _notes(graph, stream, letters)
+    counts: dict[str, int] = {}
+    params: dict[str, Any] = {}
+    for step in stream.steps:
+        kind = step.part.default_name
+        place = counts[kind] = counts.get(kind, -1) + 1
+        both = getattr(step.part, "direction", None) == "bidirectional"
+        names = direction_names(f"{kind}_{place}") if both else [f"{kind}_{place}"]
+        params |= zip(names, step.weights, strict=False)
+    if not params:
+        raise GraphError(f"{graph.where} holds no layer with weights")
+    features = None
+    if not isinstance(stream.steps[0].part, parts.Embedding):
+        features = next(iter(params.values()))[0].shape[0]
+    try:
+        model = lc.Chain([step.part for step in stream.steps], features)
+        return Imported(model, check_params(params, model.layers), notes)
+    except (TypeError, ValueError) as error:
+        raise GraphError(f"{graph.where}: {error}") from error
+
+
+def _notes(graph: Graph, stream: Stream, letters: str) -> tuple[str, ...]:
+    """Return what the chain does otherwise than the graph."""
     recurrent = [step for step in stream.steps if isinstance(step.part, parts.LSTM)]
-    notes = []
+    notes = [ROUNDED.format(step.node) for step in recurrent if step.node.startswith(QUANTIZED)]
     if any(step.lengths for step in recurrent):
         if not all(step.lengths for step in recurrent):
             raise GraphError(
-                f"{where}: some LSTMs read the lengths of the sequences, others do not"
+                f"{graph.where}: some LSTMs read the lengths of the sequences, others do not, but "
+                f"a chain has one mask for all; {_known(graph)}"
             )
         notes.append(
             "The lengths of the sequences are an input of the file; here they are the mask, "
@@ -73,25 +96,17 @@ def _chain(graph: Graph) -> Imported:
         notes.append("The file reads [time, batch, ...]; the chain reads [batch, time, ...].")
     if stream.letters()[:1] == ["T"]:
         notes.append("The file returns [time, batch, ...]; the chain returns [batch, time, ...].")
-    notes += [ROUNDED.format(step.node) for step in recurrent if step.node.startswith(QUANTIZED)]
+    if stream.sampled is not None:
+        which = "first" if stream.sampled == 0 else "last"
+        notes.append(
+            f"The file returns the {which} step alone; the chain returns every step: take "
+            f"output[:, {0 if stream.sampled == 0 else -1}]."
+        )
+    if stream.letters()[-1] in ("B", "T"):
+        notes.append("The file returns no axis of features; the chain returns one of size 1.")
     if others := graph.outputs[1:]:
         notes.append(f"Not computed: the outputs {few(others)} of the file.")
-    counts: dict[str, int] = {}
-    params: dict[str, Any] = {}
-    for step in stream.steps:
-        kind = step.part.default_name
-        place = counts[kind] = counts.get(kind, -1) + 1
-        both = getattr(step.part, "direction", None) == "bidirectional"
-        names = direction_names(f"{kind}_{place}") if both else [f"{kind}_{place}"]
-        params |= zip(names, step.weights, strict=False)
-    features = None
-    if not isinstance(stream.steps[0].part, parts.Embedding):
-        features = next(iter(params.values()))[0].shape[0]
-    try:
-        model = lc.Chain([step.part for step in stream.steps], features)
-        return Imported(model, check_params(params, model.layers), tuple(notes))
-    except (TypeError, ValueError) as error:
-        raise GraphError(f"{where}: {error}") from error
+    return tuple(notes)
 
 
 def _stream(graph: Graph) -> tuple[Stream, str]:
@@ -104,19 +119,28 @@ def _stream(graph: Graph) -> tuple[Stream, str]:
     found: list[Unfit] = []
     for letters in tried:
         value = walk(graph, letters)[0]
-        if not isinstance(value, Stream):
-            found.append(value if isinstance(value, Unfit) else Unfit("it is no sequence"))
-            continue
-        try:
-            value = settled(value)
-            axes = "".join(value.letters()).replace("D", "")
-            value.features()
-            if axes in ("BTF", "TBF", "BF") and value.steps:
-                return value, letters
-            found.append(Unfit(f"its output has the axes {value.described()}"))
-        except Misfit as error:
-            found.append(Unfit(str(error)))
-    raise GraphError(f"{graph.where} is no chain of layers: {found[0].reason}; {_known(graph)}")
+        if isinstance(value, Stream):
+            value = _output(value)
+        if isinstance(value, Stream):
+            return value, letters
+        found.append(value if isinstance(value, Unfit) else Unfit("its output is no sequence"))
+    furthest = max(found, key=lambda unfit: unfit.place)
+    raise GraphError(f"{graph.where} is no chain of layers: {furthest.reason}; {_known(graph)}")
+
+
+def _output(stream: Stream) -> Stream | Unfit:
+    """Return what a graph hands on, if a chain can."""
+    try:
+        stream = settled(stream)
+        letters = stream.letters()
+        if letters in (["B", "T"], ["T", "B"], ["B"]) and stream.steps:  # of one feature
+            return stream
+        stream.features()
+    except Misfit as error:
+        return Unfit(f"its output does not fit: {error}", WHOLE)
+    if letters[:-1] in (["B", "T"], ["T", "B"], ["B"]) and stream.steps:
+        return stream
+    return Unfit(f"its output has the axes {stream.described()}", WHOLE)
 
 
 # One LSTM alone.

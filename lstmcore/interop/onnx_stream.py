@@ -16,6 +16,7 @@ from lstmcore.formatting import excerpt
 from lstmcore.interop.onnx_folding import Size
 from lstmcore.models.chain_parts import LSTM
 
+ONLY = 1  # the step that was taken is the only one
 NAMES = {"B": "batch", "T": "time", "D": "direction", "F": "features"}
 
 
@@ -57,7 +58,9 @@ class Stream:
       axes: what each axis is made of.
       steps: the parts so far.
       picked: 0 or 1 where one direction was taken out of the last LSTM.
-      moment: 0 or -1 where the first or the last step was taken.
+      moment: 0 or -1 where the first or the last step was taken, ONLY where there is but one.
+      sampled: 0 or -1 where a step was taken that no LSTM of a chain hands on alone: the chain keeps
+        them all.
       tokens: whether the values are ids of tokens.
     """
 
@@ -65,6 +68,7 @@ class Stream:
     steps: tuple[Step, ...] = ()
     picked: int | None = None
     moment: int | None = None
+    sampled: int | None = None
     tokens: bool = False
 
     def letters(self) -> list[str]:
@@ -111,10 +115,11 @@ def sizes_of(stream: Stream) -> list[int | Size]:
 
 
 def plain(factors: Sequence[Factor]) -> Axis:
-    """Return an axis without factors of size 1 beside others."""
+    """Return an axis without factors of size 1 beside others; features stay with directions."""
     if len(factors) < 2:
         return tuple(factors)
-    return tuple(factor for factor in factors if factor.size != 1)
+    kept = "F" if any(factor.letter == "D" for factor in factors) else ""
+    return tuple(factor for factor in factors if factor.size != 1 or factor.letter == kept)
 
 
 def transposed(stream: Stream, order: Sequence[int] | None) -> Stream:
@@ -134,7 +139,8 @@ def squeezed(stream: Stream, axes: Sequence[int] | None) -> Stream:
     for k in gone:
         if any(factor.size != 1 for factor in stream.axes[k]):
             raise Misfit(f"it drops axis {k} of {stream.described()}")
-    return replace(stream, axes=tuple(a for k, a in enumerate(stream.axes) if k not in gone))
+    left = tuple(axis for k, axis in enumerate(stream.axes) if k not in gone)
+    return _still_in_time(stream, replace(stream, axes=left))
 
 
 def unsqueezed(stream: Stream, axes: Sequence[int]) -> Stream:
@@ -172,7 +178,7 @@ def reshaped(stream: Stream, sizes: Sequence[int | Size], keep_zero: bool) -> St
     if front is None or (not middle and any(factor.size != 1 for factor in left)):
         shape = ", ".join(map(str, sizes))
         raise Misfit(f"it makes [{excerpt(shape)}] of {stream.described()}")
-    return replace(stream, axes=(*front, *middle, *back))
+    return _still_in_time(stream, replace(stream, axes=(*front, *middle, *back)))
 
 
 def _taken(left: list[Factor], size: Any, end: int) -> Axis:
@@ -202,6 +208,13 @@ def _taken(left: list[Factor], size: Any, end: int) -> Axis:
 # One step, one direction.
 
 
+def _still_in_time(before: Stream, after: Stream) -> Stream:
+    """Return a stream that took the only step there is, if its axis of time was dropped."""
+    if "T" in "".join(before.letters()) and "T" not in "".join(after.letters()):
+        return replace(after, moment=ONLY)
+    return after
+
+
 def at(stream: Stream, number: int, index: int, keep: bool) -> Stream:
     """Return a stream at one index of an axis; `keep` leaves an axis of size 1."""
     number = stream.axis(number)
@@ -212,7 +225,7 @@ def at(stream: Stream, number: int, index: int, keep: bool) -> Stream:
     axes = (*stream.axes[:number], *([()] if keep else []), *stream.axes[number + 1 :])
     taken = replace(stream, axes=axes)
     if size == 1:
-        return taken
+        return _still_in_time(stream, taken)
     if letters == "D" and stream.picked is None:
         return replace(taken, picked=index % 2)
     if letters == "T" and stream.moment is None:
@@ -240,7 +253,11 @@ def settled(stream: Stream) -> Stream:
 
 
 def with_moment(stream: Stream) -> Stream:
-    """Return a stream whose LSTM hands on just the step that was taken."""
+    """Return a stream whose LSTM hands on just the step that was taken.
+
+    The last step of both directions is not what an LSTM hands on: its backward direction ends at
+    the first one.
+    """
     if stream.moment is None:
         return stream
     steps = list(stream.steps)
@@ -252,12 +269,8 @@ def with_moment(stream: Stream) -> Stream:
     if stream.picked is not None:
         direction = ("forward", "backward")[stream.picked]
     expected = {"forward": -1, "backward": 0}.get(direction)
-    if stream.moment != expected or part.residual:
-        which = "the last step" if stream.moment == -1 else "the first step"
-        raise Misfit(
-            f"it takes {which} of {steps[place].node}, direction {direction!r}: an LSTM of a chain "
-            "hands on the state after the last step that it takes, and both directions together"
-        )
+    if stream.moment not in (expected, ONLY) or part.residual:
+        return replace(stream, moment=None, sampled=stream.moment)
     steps[place] = replace(steps[place], part=replace(part, last=True))
     return replace(stream, steps=tuple(steps), moment=None)
 
