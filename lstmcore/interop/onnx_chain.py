@@ -79,7 +79,11 @@ def inputs_of(graph: Graph, letters: str) -> dict[str, Any]:
         if not found:
             sizes = shape or [None] * len(letters)
             if len(sizes) != len(letters):
-                found[name] = Unfit(f"the input {excerpt(name)!r} has {rank} axes")
+                found[name] = Unfit(
+                    f"the input {excerpt(name)!r} has {rank} axes, expected [batch, time] of "
+                    "tokens, or [batch, time, features]",
+                    -1,
+                )
                 continue
             axes = tuple((Factor(*pair),) for pair in zip(letters, sizes, strict=True))
             found[name] = Stream(axes, tokens="F" not in letters)
@@ -89,7 +93,8 @@ def inputs_of(graph: Graph, letters: str) -> dict[str, Any]:
             found[name] = Unfit(
                 f"the input {excerpt(name)!r} is read besides "
                 f"{excerpt(next(iter(graph.inputs)))!r}: a chain has one input, and starts from "
-                "states of zeros"
+                "states of zeros",
+                -1,
             )
     return found
 
@@ -103,6 +108,8 @@ def _outputs(node: Node, inputs: list[Any], graph: Graph, place: int) -> Sequenc
     """Return what a node makes of its inputs."""
     blank = [None] * len(node.outputs)
     for value in inputs:
+        if isinstance(value, Unfit) and value.place < 0:  # an input of the graph
+            return [Unfit(f"{node}: {value.reason}", place) for _ in blank]
         if isinstance(value, Unfit):
             return [value for _ in blank]
     try:

@@ -169,13 +169,13 @@ def _attribute(attribute: Any, node: Node, graph: Graph) -> Any:
     kinds = onnx.AttributeProto
     match attribute.type:
         case kinds.FLOAT:
-            return attribute.f
+            return _decimal(attribute.f)
         case kinds.INT:
             return attribute.i
         case kinds.STRING:
             return attribute.s.decode("utf-8", "replace")
         case kinds.FLOATS:
-            return list(attribute.floats)
+            return list(map(_decimal, attribute.floats))
         case kinds.INTS:
             return list(attribute.ints)
         case kinds.STRINGS:
@@ -185,6 +185,11 @@ def _attribute(attribute: Any, node: Node, graph: Graph) -> Any:
         case kinds.GRAPH:
             return _graph(attribute.g, graph.where, graph.opset, graph, graph.limit)
     return None
+
+
+def _decimal(number: float) -> float:
+    """Return the shortest decimal number for one that the file holds as float32: 0.1 for 0.1."""
+    return float(str(np.float32(number)))
 
 
 def array_of(tensor: Any, where: str) -> np.ndarray:
