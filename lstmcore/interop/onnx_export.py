@@ -15,7 +15,15 @@ from typing import Any
 import numpy as np
 
 from lstmcore.arrays import as_params, as_values
-from lstmcore.interop.onnx_graph import INT64, Graph, activated, dense, lstm
+from lstmcore.interop.onnx_graph import INT64, Graph
+from lstmcore.interop.onnx_lstm import OnnxLSTM
+from lstmcore.interop.onnx_nodes import (
+    activated,
+    activation_attributes,
+    dense,
+    listed_activations,
+    lstm,
+)
 from lstmcore.io.atomic import atomic_path
 from lstmcore.models import chain_parts as parts
 from lstmcore.models.autoencoders import Autoencoder, CompositeAutoencoder
@@ -124,7 +132,7 @@ def _write_stacked(graph: Graph, model: StackedLSTM, params: dict) -> None:
     width = model.features
     for place, units in enumerate(model.units):
         below, name = h, f"lstm_{place}"
-        h = lstm(graph, name, [params[name]], h, activations_of(model))
+        h = _layer(graph, model, params, name, h)
         if model.residual and place and units == width:
             h = graph.node("Add", f"{name}/residual", h, below)
         width = units
@@ -177,7 +185,26 @@ def _write_forecaster(graph: Graph, model: Forecaster, params: dict) -> None:
     graph.output("output", forecast, "batch", *shape)
 
 
+def _write_lstm(graph: Graph, model: OnnxLSTM, params: dict) -> None:
+    x = graph.input("x", "float32", "batch", "time", model.features)
+    attributes: dict[str, Any] = listed_activations(model.activations or ())
+    if model.clip is not None:
+        attributes["clip"] = model.clip
+    if model.input_forget:
+        attributes["input_forget"] = 1
+    direction = "backward" if model.direction == "reverse" else model.direction
+    weights = list(params.values())
+    output = lstm(graph, "lstm_0", weights, x, attributes, direction=direction)
+    graph.output("output", output, "batch", "time", len(weights) * model.units)
+
+
 # What the models share
+
+
+def _layer(graph: Graph, model: Any, params: dict, name: str, x: str, *, last: bool = False) -> str:
+    """Return the output of one LSTM layer of a model, whose layers all have its activations."""
+    attributes = activation_attributes(graph, name, activations_of(model))
+    return lstm(graph, name, [params[name]], x, attributes, last=last)
 
 
 def _final(graph: Graph, model: Any, params: dict, name: str, x: str) -> str:
@@ -185,7 +212,7 @@ def _final(graph: Graph, model: Any, params: dict, name: str, x: str) -> str:
     last = len(model.units) - 1
     for place in range(len(model.units)):
         layer = f"{name}_{place}"
-        x = lstm(graph, layer, [params[layer]], x, activations_of(model), last=place == last)
+        x = _layer(graph, model, params, layer, x, last=place == last)
     return x
 
 
@@ -205,7 +232,7 @@ def _decoded(graph: Graph, model: Any, params: dict, name: str, code: str, steps
     h = _repeated(graph, f"{name}_repeat", code, steps)
     for place in range(len(model.units)):
         layer = f"{name}_{place}"
-        h = lstm(graph, layer, [params[layer]], h, activations_of(model))
+        h = _layer(graph, model, params, layer, h)
     head = "head" if name == "decoder" else f"{name}_head"
     return dense(graph, head, params[head], h)
 
@@ -276,7 +303,7 @@ def _lstm(graph: Graph, name: str, part: parts.LSTM, params: dict, x: str, mask:
         name,
         [params[layer] for layer in layers],
         x,
-        activations_of(part),
+        activation_attributes(graph, name, activations_of(part), len(layers)),
         direction=part.direction,
         merge=part.merge,
         last=part.last,
@@ -373,4 +400,5 @@ MODELS: dict[type, Callable[[Graph, Any, dict], None]] = {
     StackedLSTM: _write_stacked,
     DenseAutoencoder: _write_dense_autoencoder,
     Forecaster: _write_forecaster,
+    OnnxLSTM: _write_lstm,
 }
