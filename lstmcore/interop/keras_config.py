@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from lstmcore.formatting import excerpt
 
-__all__ = ["KerasLayer", "all_layers", "field", "kind_of", "ordered_layers"]
+__all__ = ["KerasLayer", "all_layers", "field", "kind_of", "ordered_layers", "snake_case"]
 
 MODELS = {"Sequential": "Sequential", "Functional": "Functional", "Model": "Functional"}
 LIBRARIES = ("keras", "tf_keras", "tensorflow")
@@ -100,7 +100,7 @@ def _walk(model: Any, where: str, group: str, top: str, *, ordered: bool) -> Ite
             continue
         place = ""
         if functional or kind != "InputLayer":  # a Sequential does not count its own
-            snake = _snake_case(kind)
+            snake = snake_case(kind)
             counts[snake] = place_of_kind = counts.get(snake, -1) + 1
             place = f"{group}{snake}{f'_{place_of_kind}' if place_of_kind else ''}"
         config_of = inner if isinstance(inner, dict) else {}
@@ -131,7 +131,7 @@ def kind_of(entry: Any, where: str) -> str:
     return kind
 
 
-def _snake_case(kind: str) -> str:
+def snake_case(kind: str) -> str:
     """Return the name of a class among the weights in HDF5, such as "time_distributed".
 
     They are numbered by class there, lstm, lstm_1, ..., whatever the layers are called.

@@ -192,8 +192,9 @@ def _imported(weights: WeightFile, model: Any, version: str, layer: str | None) 
     converter = Converter(where, keras_2=version.startswith(("1.", "2.")))
     if layer is None:
         layers = ordered_layers(model, where)
-        _check_input(model, layers, where)
+        expected = _input_features(layers, where)
     else:
+        expected = None
         layers = [_named(all_layers(model, where), layer, where)]
     legacy = weights.root() is None
     groups = _legacy_groups(weights) if legacy else {}
@@ -208,17 +209,27 @@ def _imported(weights: WeightFile, model: Any, version: str, layer: str | None) 
         params |= converted.params
     if layer is None:
         _check_all_used(weights, groups, used)
-    return _chain(where, made, params, converter.notes)
+    return _chain(where, made, params, converter.notes, expected)
 
 
-def _chain(where: str, made: list[parts.Part], params: dict, notes: list[str]) -> Imported:
-    """Return a chain of these parts, which the weights must fit."""
+def _chain(
+    where: str,
+    made: list[parts.Part],
+    params: dict,
+    notes: list[str],
+    expected: int | None = None,
+) -> Imported:
+    """Return a chain of these parts, which the weights must fit, for so many features."""
     if not params:
         raise ValueError(f"{where} holds no layer with weights")
     features = None
     if not isinstance(made[0], parts.Embedding):
-        first = next(iter(params.values()))
+        name, first = next(iter(params.items()))
         features = first[0].shape[0]
+        if expected not in (None, features):
+            raise ValueError(
+                f"layer {name!r} of {where} reads {features} features, but the input has {expected}"
+            )
     try:
         model = lc.Chain(_without_default_names(made), features)
         # In the order of the chain, as `init` returns them.
@@ -253,8 +264,8 @@ def _named(layers: list[KerasLayer], name: str, where: str) -> KerasLayer:
     )
 
 
-def _check_input(model: Any, layers: list[KerasLayer], where: str) -> None:
-    """Raise unless the input, where the file tells its shape, is a sequence."""
+def _input_features(layers: list[KerasLayer], where: str) -> int | None:
+    """Return the features of the input, where the file tells its shape, which is a sequence."""
     if not layers:
         raise ValueError(f"{where} holds no layers")
     first = layers[0].config
@@ -267,6 +278,8 @@ def _check_input(model: Any, layers: list[KerasLayer], where: str) -> None:
             f"{real.where(where)} reads an input of {len(shape)} axes, {excerpt(shape, 60)}, but a "
             f"chain reads a sequence, {expected}"
         )
+    features = shape[-1] if isinstance(shape, list) and axes == 3 else None
+    return features if isinstance(features, int) else None
 
 
 # Where weights lie: in Keras 3 by class and number, in Keras 2 by the name of the layer.

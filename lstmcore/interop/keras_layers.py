@@ -100,9 +100,9 @@ class Converter:
         """Return an option of the layer."""
         return field(self.config, name, kinds, self.where, *default)
 
-    def activation(self, name: str, *, inside: bool) -> str:
+    def activation(self, name: str, *, inside: bool, default: str | None = None) -> str:
         """Return the name of an activation here; `inside` an LSTM there are fewer."""
-        value = self.get(name, (str, type(None), dict), None)
+        value = self.get(name, (str, type(None), dict), default)
         value = "linear" if value is None else value
         if value == "hard_sigmoid" and self.keras_2:
             return "hard_sigmoid_keras2"
@@ -250,7 +250,7 @@ class Converter:
         made: list[parts.Part] = self.input_dropout(name)
         made.append(parts.LSTM(**options, direction=direction, name=name))
         if backwards and not options["last"]:
-            made.append(parts.Reverse(reverse_mask=False, name=f"{name}_reverse"))
+            made.append(parts.Reverse(reverse_mask=False))
         return Converted(made, {name: self.of_units(params, options["units"])})
 
     def bidirectional(self, layer: KerasLayer, name: str, weights: list) -> Converted:
@@ -294,7 +294,10 @@ class Converter:
             self.note("stateful in Keras; here each call starts from zeros, and lc.stream goes on")
         activations = {"activation": "tanh", "recurrent_activation": "sigmoid"}
         if kind == "LSTM":
-            activations = {name: self.activation(name, inside=True) for name in activations}
+            activations = {
+                name: self.activation(name, inside=True, default=default)
+                for name, default in activations.items()
+            }
         self.in_time = self.get("return_sequences", bool, False)
         zero = self.get("zero_output_for_mask", bool, False)
         return {

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstmcore.checks import ACTIVATION_ARGUMENTS
-from lstmcore.formatting import few, listed, shorten
+from lstmcore.formatting import excerpt, few, listed, printable
 from lstmcore.interop.files import Imported
 from lstmcore.interop.torch import from_torch, prefixes, to_torch, with_dot
 from lstmcore.interop.torch_archive import open_archive
@@ -104,12 +104,14 @@ def _chain(
     """
     prefix = with_dot(_only_prefix(path, kinds) if layer is None else layer)
     own = [name for name in kinds if prefixes([name]) == [prefix]]
+    weights = read(own) if own else kinds  # of which there are none: the error says what there is
     try:
-        lstm = from_torch(read(own) if own else dict(kinds), prefix)  # which says what is missing
+        lstm = from_torch({name: weights[name] for name in own or kinds}, prefix)
     except ValueError as error:
-        advice = str(error).replace("prefix=", "layer=")
-        raise ValueError(f"{path}: {advice}") from error
-    others = {name: kind for name, kind in kinds.items() if name not in own}
+        reason = excerpt(error, 400).replace("prefix=", "layer=")
+        raise ValueError(f"{path}: {reason}") from error
+    taken = set(own)
+    others = {name: kind for name, kind in kinds.items() if name not in taken}
     parts, first = _parts(lstm), next(iter(lstm.values()))
     features, hidden = first.kernel.shape[0], first.recurrent_kernel.shape[0]
     if layer is not None or not others:
@@ -118,7 +120,8 @@ def _chain(
         hidden *= 2
     around = _around(others, features, hidden)
     if around is None:
-        note = f"The LSTM alone was read; the file also holds {few(list(others), longest=60)}."
+        names = printable(few(list(others), longest=60))
+        note = f"The LSTM alone was read; the file also holds {names}."
         return Imported(Chain(parts, features), dict(lstm), (note,))
     return _joined(parts, lstm, around, read(list(others)))
 
@@ -171,13 +174,13 @@ def _joined(
         table = tensors[around.embedding]
         every.insert(0, Embedding(*table.shape))
         params = {"embedding_0": EmbeddingParams(table)} | params
-        notes.append(f"{shorten(around.embedding)} was read as an embedding before the LSTM.")
+        notes.append(f"{excerpt(around.embedding)} was read as an embedding before the LSTM.")
     if around.linear is not None:
         weight, bias = (tensors[name] for name in around.linear)
         every.append(Dense(len(bias)))
         params["dense_0"] = DenseParams(np.array(weight.T, order="C"), bias)
         notes.append(
-            f"{shorten(around.linear[0])} was read as a linear layer on every step of the LSTM; "
+            f"{excerpt(around.linear[0])} was read as a linear layer on every step of the LSTM; "
             "the file does not say which steps it reads, nor what activation there is."
         )
     return Imported(Chain(every, None if around.embedding else features), params, tuple(notes))

@@ -27,7 +27,9 @@ from lstmcore.types import LSTMParams
 
 __all__ = ["from_torch", "to_torch"]
 
-NAME = re.compile(r"(weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)((?:_l\d{1,4}(?:_reverse)?)?)")
+NAME = re.compile(
+    r"(weight_ih|weight_hh|weight_hr|bias_ih|bias_hh)((?:_l(?:0|[1-9]\d{0,3})(?:_reverse)?)?)"
+)
 LAYER = re.compile(r"(.+)_(0|[1-9]\d{0,3})(|_forward|_backward)")
 
 
@@ -151,43 +153,43 @@ def stack(params: Any, called: Any = None) -> list[list[LSTMParams]]:
     """
     called = called or (lambda name, field: f"params[{name!r}].{field}")
     named = _by_number(params)
-    layers: list[list[LSTMParams]] = []
-    for names in named:
-        layers.append([as_params(params[n], f"params[{n!r}]", as_values) for n in names])
-        for name, layer in zip(names, layers[-1], strict=True):
+    layers = [[as_params(params[n], f"params[{n!r}]", as_values) for n in names] for names in named]
+    first = layers[0][0]
+    for k, names in enumerate(named):
+        for name, layer in zip(names, layers[k], strict=True):
             check_lstm_params(layer, f"params[{name!r}]")
-            if layer.peephole is not None:
-                raise ValueError(
-                    f"{called(name, 'peephole')} has no place in an nn.LSTM, whose gates do not "
-                    "see the cell"
-                )
-    first, names = layers[0][0], [name for pair in named for name in pair]
-    hidden = first.recurrent_kernel.shape[0]
-    for name, layer in zip(names, (one for pair in layers for one in pair), strict=True):
-        above = name not in named[0]
-        features = len(named[0]) * hidden if above else first.kernel.shape[0]
-        for field, shape in (
-            ("recurrent_kernel", first.recurrent_kernel.shape),
-            ("kernel", (features, first.kernel.shape[1])),
-        ):
-            if getattr(layer, field).shape != shape:
-                raise ValueError(
-                    f"{called(name, field)} is of {_sizes(layer)}, but {called(names[0], field)} "
-                    f"of {_sizes(first)}: all layers of an nn.LSTM have the same units, and each "
-                    "reads all that the one before hands on"
-                )
-        if (layer.projection is None) != (first.projection is None):
-            raise ValueError(
-                f"{called(name, 'projection')} and {called(names[0], 'projection')} must both be "
-                "there or both not: all layers of an nn.LSTM have the same projection"
-            )
-        if layer.kernel.dtype != first.kernel.dtype:
-            raise ValueError(
-                f"{called(name, 'kernel')} is {layer.kernel.dtype}, but "
-                f"{called(names[0], 'kernel')} {first.kernel.dtype}: all layers of an nn.LSTM have "
-                "the same dtype"
-            )
+            features = len(names) * first.recurrent_kernel.shape[0] if k else first.kernel.shape[0]
+            _check_alike(name, layer, named[0][0], first, features, called)
     return layers
+
+
+def _check_alike(
+    name: str, layer: LSTMParams, first_name: str, first: LSTMParams, features: int, called: Any
+) -> None:
+    """Raise unless a layer reads so many features and is like the first of its nn.LSTM."""
+    if layer.peephole is not None:
+        raise ValueError(
+            f"{called(name, 'peephole')} has no place in an nn.LSTM, whose gates do not see the "
+            "cell"
+        )
+    recurrent, kernel = first.recurrent_kernel.shape, (features, first.kernel.shape[1])
+    for field, shape in (("recurrent_kernel", recurrent), ("kernel", kernel)):
+        if getattr(layer, field).shape != shape:
+            raise ValueError(
+                f"{called(name, field)} is of {_sizes(layer)}, but {called(first_name, field)} of "
+                f"{_sizes(first)}: all layers of an nn.LSTM have the same units, and each reads "
+                "all that the one before hands on"
+            )
+    if (layer.projection is None) != (first.projection is None):
+        raise ValueError(
+            f"{called(name, 'projection')} and {called(first_name, 'projection')} must both be "
+            "there or both not: all layers of an nn.LSTM have the same projection"
+        )
+    if layer.kernel.dtype != first.kernel.dtype:
+        raise ValueError(
+            f"{called(name, 'kernel')} is {layer.kernel.dtype}, but {called(first_name, 'kernel')} "
+            f"{first.kernel.dtype}: all layers of an nn.LSTM have the same dtype"
+        )
 
 
 def _by_number(params: Any) -> list[list[str]]:
@@ -321,9 +323,8 @@ def _as_numpy(name: str, tensor: Any) -> np.ndarray:
     if str(getattr(tensor, "dtype", "")) == "torch.bfloat16":
         import ml_dtypes
 
-        return np.asarray(tensor.float()).astype(ml_dtypes.bfloat16)
-    array = as_values(name, tensor)
-    return np.asarray(array)
+        return np.asarray(as_values(name, tensor.float())).astype(ml_dtypes.bfloat16)
+    return np.asarray(as_values(name, tensor))
 
 
 def _copy(array: np.ndarray) -> np.ndarray:

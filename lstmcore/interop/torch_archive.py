@@ -7,10 +7,11 @@ https://docs.pytorch.org/docs/stable/notes/serialization.html
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -68,18 +69,13 @@ def open_archive(path: str | os.PathLike) -> Iterator[Archive]:
             )
         with _faults(path), zipfile.ZipFile(file) as archive:
             entries = _Entries(archive, size)
-            tensors = _tensors(described_by(entries.bytes("data.pkl", MAX_PICKLE)))
+            tensors = _tensors(described_by(entries.contents("data.pkl", MAX_PICKLE)))
             kinds = {name: tensor.kind for name, tensor in tensors.items()}
-            for name, tensor in tensors.items():
-                entries.check(name, tensor)
-            total = sum(kind.nbytes for kind in kinds.values())
-            if total > MAX_SHARING * size:
-                raise ValueError(f"its tensors take {total:,} bytes, but the file has {size:,}")
+            entries.check(tensors)
 
         def read(names: Iterable[str]) -> dict[str, np.ndarray]:
             with _faults(path), zipfile.ZipFile(file) as archive:
-                entries = _Entries(archive, size)
-                return {name: entries.read(tensors[name]) for name in names}
+                return _Entries(archive, size).read({name: tensors[name] for name in names})
 
         yield Archive(kinds, read)
 
@@ -91,7 +87,13 @@ def _faults(path: str | os.PathLike) -> Iterator[None]:
         yield
     except NotWeights as error:
         raise ValueError(f"{path} {error}") from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, struct.error, *FAULTS) as error:
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise ValueError(f"{path} is damaged: an entry begins before the file") from error
+    except LookupError as error:
+        raise ValueError(f"{path} is damaged: its pickle takes what is not there") from error
+    except (zipfile.BadZipFile, EOFError, RuntimeError, struct.error, *FAULTS) as error:
         reason = excerpt(error, 300) or type(error).__name__
         raise ValueError(f"{path} is damaged: {reason}") from error
 
@@ -113,14 +115,19 @@ class _Entries:
                 "is a program of TorchScript: load it with torch.jit.load, and save its "
                 "state_dict() with torch.save"
             )
-        order = self.bytes("byteorder", 8) if f"{self.root}byteorder" in names else b"little"
+        order = self.contents("byteorder", 8) if f"{self.root}byteorder" in names else b"little"
         if order not in (b"little", b"big"):
             raise ValueError(f"its byte order is {excerpt(order)}, expected little or big")
         self.order = "<" if order == b"little" else ">"
 
-    def bytes(self, name: str, most: int) -> bytes:
+    def entry(self, name: str) -> zipfile.ZipInfo:
+        if self.root + name not in self.archive.NameToInfo:
+            raise ValueError(f"it has no entry {excerpt(self.root + name)}")
+        return self.archive.getinfo(self.root + name)
+
+    def contents(self, name: str, most: int) -> bytes:
         """Return the contents of an entry of at most so many bytes."""
-        entry = self.archive.getinfo(self.root + name)
+        entry = self.entry(name)
         if entry.compress_type != zipfile.ZIP_STORED:  # what is not compressed, cannot grow
             raise ValueError(
                 f"{excerpt(entry.filename)} is compressed, which torch.save never does"
@@ -132,24 +139,35 @@ class _Entries:
             raise ValueError(f"{excerpt(entry.filename)} was cut off")
         return data
 
-    def check(self, name: str, tensor: Tensor) -> None:
-        """Raise unless the file holds the numbers of a tensor."""
-        storage = tensor.storage
-        entry = self.archive.getinfo(f"{self.root}data/{storage.key}")
-        if entry.file_size < Kind(storage.dtype, (storage.size,)).nbytes:
-            raise ValueError(f"the storage of {excerpt(name)} has {entry.file_size:,} bytes")
+    def check(self, tensors: Mapping[str, Tensor]) -> None:
+        """Raise unless the file holds the numbers of these tensors, in about as many bytes."""
+        stored = {}
+        for name, tensor in tensors.items():
+            storage = tensor.storage
+            stored[storage.key] = held = self.entry(f"data/{storage.key}").file_size
+            if held < Kind(storage.dtype, (storage.size,)).nbytes:
+                raise ValueError(f"the storage of {excerpt(name)} has {held:,} bytes")
+        if sum(stored.values()) > self.size:
+            raise ValueError("its entries overlap")
+        total = sum(tensor.kind.nbytes for tensor in tensors.values())
+        if total > MAX_SHARING * self.size:
+            raise ValueError(f"its tensors take {total:,} bytes, but the file has {self.size:,}")
 
-    def read(self, tensor: Tensor) -> np.ndarray:
-        """Return a tensor as an array of its own."""
-        storage, kind = tensor.storage, tensor.kind
-        data = self.bytes(f"data/{storage.key}", self.size)
+    def read(self, tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+        """Return tensors as arrays of their own; each storage is read once."""
+        keys = {tensor.storage.key for tensor in tensors.values()}
+        stored = {key: self.contents(f"data/{key}", self.size) for key in keys}
+        return {name: self.array(t, stored[t.storage.key]) for name, t in tensors.items()}
+
+    def array(self, tensor: Tensor, data: bytes) -> np.ndarray:
+        """Return a tensor whose storage is `data`."""
+        kind = tensor.kind
         number = np.dtype("u2" if kind.dtype == "bfloat16" else kind.dtype).newbyteorder(self.order)
         if 0 in kind.shape:
             view = np.empty(kind.shape, number)
         else:
             strides = tuple(number.itemsize * stride for stride in tensor.strides)
-            start = number.itemsize * tensor.offset
-            view = np.ndarray(kind.shape, number, data, start, strides)
+            view = np.ndarray(kind.shape, number, data, number.itemsize * tensor.offset, strides)
         array = np.array(view, number.newbyteorder("="), order="C")
         if kind.dtype != "bfloat16":
             return array
@@ -161,7 +179,7 @@ class _Entries:
 def _tensors(saved: Any) -> dict[str, Tensor]:
     """Return {name: Tensor} of a state dict, or of those that a checkpoint holds."""
     if not isinstance(saved, dict):
-        kind = saved.name if isinstance(saved, Other) else type(saved).__name__.lower()
+        kind = saved.name if isinstance(saved, Other) else type(saved).__name__
         raise NotWeights(f"holds a {kind}, not a dict of tensors by name: {SAVE_WEIGHTS}")
     if found := _named(saved):
         return found

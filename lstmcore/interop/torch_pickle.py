@@ -3,8 +3,8 @@
 A pickle is a program for a stack machine, and a program may call any function that Python can
 import. The interpreter here knows dicts, lists, tuples, plain values and tensors. It looks up no
 name and calls nothing that the file names: a function is a name to it, and the "call" of one that
-builds a tensor is a `Tensor`, a note of where the numbers are. It takes what
-`torch.load(weights_only=True)` takes, and refuses anything else.
+builds a tensor is a `Tensor`, a note of where the numbers are. Like `torch.load(weights_only=True)`
+it takes what files of weights contain, and refuses any other name.
 """
 
 from __future__ import annotations
@@ -137,8 +137,9 @@ def described_by(pickle: bytes) -> Any:
             _Machine.INSTRUCTIONS[opcode.name](machine, argument)
         else:
             raise NotWeights(f"uses the instruction {opcode.name} of pickle: {SAVE_WEIGHTS}")
-    (described,) = machine.stack
-    return described
+    if len(machine.stack) != 1:
+        raise ValueError(f"its pickle describes {len(machine.stack)} objects")
+    return machine.stack[0]
 
 
 class _Machine:
@@ -186,6 +187,8 @@ class _Machine:
             return
         if not isinstance(target, dict):
             raise ValueError("its pickle sets items of something else than a dict")
+        if len(items) % 2:
+            raise ValueError("its pickle sets a key without a value")
         for key, value in zip(items[::2], items[1::2], strict=True):
             if not isinstance(key, str | int | float | None):
                 raise ValueError(f"the key of a dict is a {type(key).__name__}")

@@ -136,6 +136,10 @@ class Chain:
             yield name, part, shape, after
             shape = after
 
+    def named_parts(self) -> list[tuple[str, Part]]:
+        """Return (name, part) of each part, in order."""
+        return [(name, part) for name, part, _, _ in self._walk()]
+
     @property
     def layers(self) -> dict[str, Layer]:
         """Return {name: Layer} of all layers that have weights, in reading order."""

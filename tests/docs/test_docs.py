@@ -119,10 +119,12 @@ def test_code_blocks_run_as_they_are(page, tmp_path, monkeypatch, capsys):
 def test_packages_that_pages_need_are_installed_by_ci():
     """Else no run would ever execute the page."""
     for page in PAGES:
-        assert set(peers.needed_by(page)) <= set(peers.pinned()), page.name
+        needed = peers.needed_by(page)
+        assert set(needed) <= set(peers.pinned()), page.name
+        assert bool(needed) == ("<!-- needs:" in page.read_text(encoding="utf-8")), page.name
     run = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "pip install --quiet -r .ci/peers.txt\n" in run
-    assert "pytest --peers -m peers tests/interop tests/docs\n" in run
+    assert "pytest --peers --thorough -m peers tests/interop tests/docs\n" in run
 
 
 def test_ci_runs_the_two_commands_of_the_readme():

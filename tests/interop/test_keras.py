@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from keras_models import cudnn_layout
 from keras_parity import built, call, fresh_weights, keras_promotion
 from strategies import features, random_params, seeds, units
 
@@ -13,17 +14,6 @@ import lstmcore as lc
 from lstmcore import reference
 
 dtypes = st.sampled_from(["float32", "float64"])
-
-
-def cudnn_layout(params):
-    """Return the weights as CuDNNLSTM stores them, by Keras 2's own formula for saving them.
-
-    Its `_convert_rnn_weights` keeps the numbers of `gate.T`, row by row, in the shape of the gate,
-    and gives each of two biases one half.
-    """
-    kernels = [gate.T.reshape(gate.shape) for gate in np.split(params.kernel, 4, axis=1)]
-    recurrent = [gate.T for gate in np.split(params.recurrent_kernel, 4, axis=1)]
-    return [np.hstack(kernels), np.hstack(recurrent), np.tile(params.bias / 2, 2)]
 
 
 def drawn(seed, features, units, dtype="float32"):

@@ -127,6 +127,14 @@ def without(name, weights):
             r"^encoder\.peephole is no weight of an nn\.LSTM, which has encoder\.weight_ih_l0",
         ),
         (
+            lambda w: w | {"encoder.weight_ih_l01": np.ones((16, 3))},
+            r"^encoder\.weight_ih_l01 is no weight of an nn\.LSTM",
+        ),
+        (
+            lambda w: w | {"encoder.weight_ih_l9999": np.ones((16, 3))},
+            r"^encoder\.weight_ih_l2 is missing",
+        ),
+        (
             lambda w: w | {"encoder.weight_ih": np.ones((16, 3))},
             r"^encoder\.weight_ih is of an nn\.LSTMCell and encoder\.weight_ih_l0 of an nn\.LSTM",
         ),

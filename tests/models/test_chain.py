@@ -321,3 +321,101 @@ def test_params_of_numpy_in_float64_are_cast_quietly():
     wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
     x = np.ones((2, 4, 2), np.float32)
     np.testing.assert_allclose(model.apply(wide, x)[0], model.apply(params, x)[0], rtol=1e-5)
+
+
+# What networks of Keras need
+
+
+MASK = jnp.array([[True, True, False, True, False], [False, True, True, True, True], [True] * 5])
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward", "bidirectional"])
+def test_zero_output_for_mask(direction):
+    def output(last, zero):
+        part = C.LSTM(3, direction=direction, last=last, zero_output_for_mask=zero)
+        chain = lc.Chain([part], 2)
+        return chain.apply(weights(chain), X, mask=MASK)
+
+    (carried, traces), (zeroed, same) = output(False, False), output(False, True)
+    np.testing.assert_array_equal(zeroed, jnp.where(MASK[..., None], carried, 0))
+    jax.tree.map(np.testing.assert_array_equal, same, traces)
+    (carried, _), (zeroed, _) = output(True, False), output(True, True)
+    masked = {"forward": MASK[:, -1:], "backward": MASK[:, :1]}
+    of_both = [jnp.repeat(masked[name], 3, axis=1) for name in ("forward", "backward")]
+    masked["bidirectional"] = jnp.concatenate(of_both, axis=1)
+    np.testing.assert_array_equal(zeroed, jnp.where(masked[direction], carried, 0))
+
+
+def test_zero_output_for_mask_in_a_stream():
+    chain = lc.Chain([C.LSTM(3, zero_output_for_mask=True)], 2)
+    params = weights(chain)
+    stream, outputs = lc.stream(chain, params, batch=3), []
+    for t in range(5):
+        y, stream = stream.step(X[:, t], MASK[:, t])
+        outputs.append(y)
+    close(np.stack(outputs, axis=1), chain.apply(params, X, mask=MASK)[0])
+
+
+@pytest.mark.parametrize("reverse_mask", [True, False])
+def test_reverse(reverse_mask, model_path):
+    chain = lc.Chain([C.LSTM(3), C.Reverse(reverse_mask), C.LSTM(2)], 2)
+    params = weights(chain)
+    _, first = lc.lstm(params["lstm_0"], X, mask=MASK)
+    mask = MASK[:, ::-1] if reverse_mask else MASK
+    _, second = lc.lstm(params["lstm_1"], first.h[:, ::-1], mask=mask)
+    y, traces = chain.apply(params, X, mask=MASK)
+    close(y, second.h)
+    np.testing.assert_array_equal(chain.masks(X, mask=MASK)["lstm_1"], mask)
+    np.testing.assert_array_equal(chain.output_mask(X, MASK), mask)
+    numpy = chain.apply(params, np.asarray(X), mask=np.asarray(MASK), ops=reference)
+    jax.tree.map(close, numpy, jax.tree.map(np.asarray, (y, traces)))
+    lc.save(model_path, chain, params)
+    assert lc.load(model_path)[0] == chain
+    assert "reverse_0  Reverse  (None, 5, 3)" in str(lc.summary(chain, timesteps=5))
+    with pytest.raises(TypeError, match="its layer 'reverse_0' reads later steps"):
+        lc.stream(chain, params)
+
+
+def test_an_lstm_that_goes_backwards_and_reverses_hands_on_the_steps_as_taken():
+    chain = lc.Chain([C.LSTM(3, direction="backward"), C.Reverse()], 2)
+    params = weights(chain)
+    close(chain.apply(params, X)[0], lc.lstm(params["lstm_0"], X[:, ::-1])[1].h)
+
+
+def test_reverse_needs_a_sequence():
+    with pytest.raises(ValueError, match=r"reverse_0 reverses a sequence, but .* last=False"):
+        lc.Chain([C.LSTM(3, last=True), C.Reverse()], 2)
+
+
+def test_masking_hands_on_zeros_at_masked_steps():
+    x = X.at[1, 2].set(9.0)
+    y, _ = lc.Chain([C.Masking(9.0), C.Activation("linear")], 2).apply({}, x)
+    np.testing.assert_array_equal(y, X.at[1, 2].set(0.0))
+
+
+def test_activations_beyond_the_lstm():
+    parts = {
+        "silu": (C.Activation("silu"), lambda x: x / (1 + np.exp(-x))),
+        "exponential": (C.Activation("exponential"), np.exp),
+        "leaky": (C.LeakyReLU(0.1), lambda x: np.where(x > 0, x, 0.1 * x)),
+    }
+    for part, function in parts.values():
+        for ops in (lc.ops, reference):
+            close(lc.Chain([part], 2).apply({}, np.asarray(X), ops=ops)[0], function(np.asarray(X)))
+    with pytest.raises(ValueError, match="activation 'silu' is not known: use one of tanh"):
+        C.LSTM(3, "silu")
+
+
+def test_hard_sigmoid_of_keras_2():
+    z = np.array([-3.0, -2.5, -1.0, 0.0, 1.0, 2.5, 3.0], np.float32)
+    for ops in (lc.ops, reference):
+        close(ops.activate("hard_sigmoid_keras2", z), [0, 0, 0.3, 0.5, 0.7, 1, 1])
+
+
+def test_chains_described_before_there_were_these_options_load():
+    """As a file of lstmcore 0.1 describes them: without the fields that came later."""
+    lstm = {"part": "LSTM", "units": 3, "activation": "tanh", "recurrent_activation": "sigmoid"}
+    lstm |= {"output_activation": None, "direction": "forward", "merge": "concat", "last": False}
+    lstm |= {"residual": False, "peephole": False, "projection": None, "recurrent_dropout": 0.0}
+    loaded = lc.Chain([{"part": "Masking", "value": 0.0}, lstm | {"name": None}], 2)
+    assert loaded == lc.Chain([C.Masking(), C.LSTM(3)], 2)

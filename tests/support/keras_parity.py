@@ -17,6 +17,7 @@ import lstmcore as lc
 
 VALUE_TOLERANCE = 1e-5  # float32; absolute, and relative where a number is large
 GRADIENT_TOLERANCE = 1e-4
+FLOAT64_TOLERANCE = 1e-10
 
 keras_promotion = partial(jax.numpy_dtype_promotion, "standard")
 
@@ -42,9 +43,13 @@ def assert_parity(ours, theirs, params, x) -> None:
     with keras_promotion():
         their_outputs, their_gradients = _outputs_and_gradients(theirs, params, x, weights)
 
-    _assert_close("output", our_outputs, their_outputs, VALUE_TOLERANCE)
+    exact = any(s.dtype == "float64" for s in jax.tree.leaves(shapes))
+    of_values, of_gradients = (
+        (FLOAT64_TOLERANCE,) * 2 if exact else (VALUE_TOLERANCE, GRADIENT_TOLERANCE)
+    )
+    _assert_close("output", our_outputs, their_outputs, of_values)
     for argument, mine, other in zip(("params", "x"), our_gradients, their_gradients, strict=True):
-        _assert_close(f"gradient of {argument}", mine, other, GRADIENT_TOLERANCE)
+        _assert_close(f"gradient of {argument}", mine, other, of_gradients)
 
 
 @partial(jax.jit, static_argnums=0)

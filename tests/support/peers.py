@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PINNED = Path(__file__).parents[2] / ".ci" / "peers.txt"
-PAGE = re.compile(r"\A<!-- needs: ([\w. -]+) -->\n")  # the first line of a page that needs some
+PAGE = re.compile(r"\A(?:# .*\n)?<!-- needs: ([\w. -]+) -->\n")  # before or after the heading
 
 
 def pinned() -> dict[str, str]:
@@ -27,6 +27,6 @@ def missing(packages=None) -> list[str]:
 
 
 def needed_by(page: Path) -> list[str]:
-    """Return the packages that the first line of a page names: <!-- needs: flax equinox -->."""
+    """Return the packages that the head of a page names: <!-- needs: flax equinox -->."""
     found = PAGE.match(page.read_text(encoding="utf-8"))
     return found[1].split() if found else []

@@ -267,7 +267,7 @@ def saved_otherwise(tmp_path, saved, **options):
             "holds weight as a tensor of 8 bits or of unsigned integers",
         ),
         (lambda: [torch.ones(2)], "holds a list, not a dict of tensors by name"),
-        (lambda: torch.ones(2), "holds a tensor, not a dict of tensors by name"),
+        (lambda: torch.ones(2), "holds a Tensor, not a dict of tensors by name"),
         (lambda: {"epoch": 3}, r"holds no dict of tensors by name: .* torch\.save\(model\.state_d"),
         (lambda: torch.nn.GRU(3, 4).state_dict(), r"weight_ih_l0 \(12, 3\) and .* of an nn\.GRU"),
         (

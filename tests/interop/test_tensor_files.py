@@ -1,0 +1,295 @@
+"""Files of PyTorch's weights as chains, and models as such files."""
+
+import json
+
+import ml_dtypes
+import numpy as np
+import pytest
+import strategies
+import torch_files
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lstmcore as lc
+from lstmcore.interop import from_torch, read, to_torch, write
+from lstmcore.io.tensors import read_tensors, write_tensors
+
+
+def random_weights(model, seed=0, dtype=np.float32):
+    """Return weights for a model, drawn anew for each gate."""
+    rng = np.random.default_rng(seed)
+    return {
+        name: layer.kind(
+            **{f: rng.normal(0, 0.5, s).astype(dtype) for f, s in layer.shapes().items()}
+        )
+        for name, layer in model.layers.items()
+    }
+
+
+def stack(rng, prefix="lstm", features=3, units=4):
+    """Return the state dict of an nn.LSTM in a larger module."""
+    return to_torch({"lstm_0": strategies.random_params(rng, features, units)}, prefix)
+
+
+def read_back(tmp_path, tensors, layer=None):
+    write_tensors(tmp_path / "weights.safetensors", tensors, {"format": "pt"})
+    return read(tmp_path / "weights.safetensors", layer)
+
+
+def ones(*shape):
+    return np.ones(shape, np.float32)
+
+
+@given(
+    seed=strategies.seeds,
+    layers=st.integers(1, 3),
+    direction=st.sampled_from(["forward", "bidirectional"]),
+    projection=st.sampled_from([None, 2]),
+    embedding=st.booleans(),
+    dense=st.booleans(),
+    dtype=st.sampled_from([np.float16, ml_dtypes.bfloat16, np.float32, np.float64]),
+)
+def test_a_written_chain_is_read_again(
+    tmp_path_factory, seed, layers, direction, projection, embedding, dense, dtype
+):
+    parts = [lc.chain.Embedding(7, 3)] if embedding else []
+    parts += [lc.chain.LSTM(4, direction=direction, projection=projection)] * layers
+    parts += [lc.chain.Dense(5)] if dense else []
+    model = lc.Chain(parts, None if embedding else 3)
+    params = random_weights(model, seed, dtype)
+    path = tmp_path_factory.mktemp("chain") / "chain.safetensors"
+    write(path, model, params)
+    again, weights, notes = read(path)
+    assert again == model
+    assert list(weights) == list(params)
+    assert len(notes) == embedding + dense
+    for name, layer in params.items():
+        for field, array in layer._asdict().items():
+            if array is not None:
+                np.testing.assert_array_equal(getattr(weights[name], field), array, strict=True)
+
+
+def test_names_and_metadata_for_pytorch(tmp_path):
+    """What torch.nn calls its weights; Hugging Face's loaders look for the format."""
+    parts = [lc.chain.Embedding(7, 3), lc.chain.LSTM(4), lc.chain.Dropout(0.5), lc.chain.LSTM(4)]
+    model = lc.Chain([*parts, lc.chain.Dense(5)])
+    params = random_weights(model)
+    write(tmp_path / "model.safetensors", model, params)
+    metadata, tensors = read_tensors(tmp_path / "model.safetensors")
+    assert metadata == {"format": "pt"}
+    lstm = [
+        f"lstm.{kind}_{to}_l{k}"
+        for k in (0, 1)
+        for kind in ("weight", "bias")
+        for to in ("ih", "hh")
+    ]
+    dense = ["dense_0.weight", "dense_0.bias"]
+    assert sorted(tensors) == sorted(["embedding_0.weight", *lstm, *dense])
+    assert (tensors["dense_0.weight"] == params["dense_0"].kernel.T).all()
+    assert (tensors["embedding_0.weight"] == params["embedding_0"].table).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [
+        (lc.Autoencoder(2, (4, 3)), ["encoder_0", "encoder_1", "decoder_0", "decoder_1", "head"]),
+        (
+            lc.Chain([lc.chain.LSTM(4), lc.chain.LSTM(3, direction="bidirectional")], 2),
+            ["lstm_0", "lstm_1"],
+        ),
+        (lc.Chain([lc.chain.LSTM(2), lc.chain.LSTM(2, residual=True)], 2), ["lstm_0", "lstm_1"]),
+        (
+            lc.Chain([lc.chain.LSTM(4), lc.chain.LayerNorm(), lc.chain.LSTM(4)], 4),
+            ["lstm_0", "layer_norm_0", "lstm_1"],
+        ),
+    ],
+)
+def test_other_models_have_a_module_for_each_layer(tmp_path, model, names):
+    params = random_weights(model)
+    write(tmp_path / "model.safetensors", model, params)
+    tensors = read_tensors(tmp_path / "model.safetensors")[1]
+    assert {name.split(".")[0] for name in tensors} == set(names)
+    lstms = {name: layer for name, layer in params.items() if isinstance(layer, lc.LSTMParams)}
+    for name, layer in lstms.items():
+        stem = name.removesuffix("_forward").removesuffix("_backward")
+        found = from_torch({n: a for n, a in tensors.items() if n.startswith(f"{stem}.")}, stem)
+        assert (found[f"lstm_0{name.removeprefix(stem)}"].kernel == layer.kernel).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            lc.Autoencoder(2, (3,), activation="relu"),
+            "an LSTM with activation='relu': an nn.LSTM h",
+        ),
+        (
+            lc.Chain([lc.chain.LSTM(3, recurrent_activation="hard_sigmoid")], 2),
+            "an LSTM with recurrent_activation='hard_sigmoid': an nn.LSTM has 'sigmoid'",
+        ),
+        (
+            lc.Chain([lc.chain.LSTM(3, output_activation="linear")], 2),
+            "an LSTM with output_activation='linear'",
+        ),
+        (
+            lc.Chain([lc.chain.LSTM(3, direction="backward")], 2),
+            r"LSTM\(units=3, direction='backward'\): an nn\.LSTM runs forward, or in both d",
+        ),
+        (
+            lc.Chain([lc.chain.LSTM(3, peephole=True)], 2),
+            r"params\['lstm_0'\]\.peephole has no place in an nn\.LSTM",
+        ),
+        (
+            lc.Seq2Seq(5, 5, embedding=2, units=3, attention="general"),
+            "the layer 'attention': torch.nn has nothing like GeneralAttention",
+        ),
+    ],
+)
+def test_models_that_pytorch_cannot_hold(tmp_path, model, message):
+    with pytest.raises(ValueError, match=message):
+        write(tmp_path / "model.safetensors", model, random_weights(model))
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_functions_that_pytorch_has_are_written(tmp_path):
+    model = lc.Chain([lc.chain.LSTM(3, activation=np.tanh, output_activation="tanh")], 2)
+    write(tmp_path / "model.safetensors", model, random_weights(model))
+    assert read(tmp_path / "model.safetensors").model == lc.Chain([lc.chain.LSTM(3)], 2)
+
+
+def test_params_of_another_model_are_refused(tmp_path):
+    model = lc.Chain([lc.chain.LSTM(3)], 2)
+    with pytest.raises(ValueError, match="params has the layers lstm_0 but the model has"):
+        write(tmp_path / "m.safetensors", lc.Autoencoder(2, (3,)), random_weights(model))
+    with pytest.raises(ValueError, match=r"m\.pt cannot be written: its extension is \.pt"):
+        write(tmp_path / "m.pt", model, random_weights(model))
+
+
+def test_our_own_files(tmp_path):
+    model = lc.Autoencoder(2, (3,))
+    lc.save(tmp_path / "model.safetensors", model, random_weights(model))
+    again, params, notes = read(tmp_path / "model.safetensors")
+    assert (again, notes) == (model, ())
+    assert (params["head"].kernel == random_weights(model)["head"].kernel).all()
+    with pytest.raises(
+        ValueError, match="is a model of lstmcore, which is read as a whole: leave o"
+    ):
+        read(tmp_path / "model.safetensors", "encoder_0")
+
+
+def test_a_file_of_another_program(tmp_path, rng):
+    """No digest, other metadata, and the arrays in the order of their names."""
+    weights = stack(rng)
+    header, body = {"__metadata__": {"format": "pt"}}, b""
+    for name in sorted(weights):
+        data = weights[name].tobytes()
+        offsets = [len(body), len(body) + len(data)]
+        header[name] = {"dtype": "F32", "shape": list(weights[name].shape), "data_offsets": offsets}
+        body += data
+    text = json.dumps(header).encode()
+    (tmp_path / "w.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + body)
+    params = read(tmp_path / "w.safetensors").params
+    assert (params["lstm_0"].kernel == weights["lstm.weight_ih_l0"].T).all()
+
+
+def test_what_the_notes_say(tmp_path, rng):
+    embedding, linear = {"table.weight": ones(9, 3)}, {"fc.weight": ones(2, 4), "fc.bias": ones(2)}
+    model, params, notes = read_back(tmp_path, stack(rng) | embedding | linear)
+    assert model == lc.Chain([lc.chain.Embedding(9, 3), lc.chain.LSTM(4), lc.chain.Dense(2)])
+    assert list(params) == ["embedding_0", "lstm_0", "dense_0"]
+    assert notes == (
+        "table.weight was read as an embedding before the LSTM.",
+        "fc.weight was read as a linear layer on every step of the LSTM; the file does not say "
+        "which steps it reads, nor what activation there is.",
+    )
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"table.weight": ones(9, 4)},
+        {"a.weight": ones(9, 3), "b.weight": ones(9, 3)},
+        {"fc.weight": ones(2, 3), "fc.bias": ones(2)},
+        {"fc.weight": ones(2, 4), "fc.bias": ones(3)},
+        {"fc.weight": ones(2, 4), "fc.bias": ones(2).astype(np.float64)},
+        {"a.weight": ones(2, 4), "a.bias": ones(2), "b.weight": ones(2, 4), "b.bias": ones(2)},
+        {"norm.weight": ones(4), "norm.bias": ones(4)},
+        {"conv.weight": ones(2, 4, 1), "conv.bias": ones(2)},
+        {"table.weight": np.ones((9, 3), np.int64)},
+        {"table.weight": ones(0, 3)},
+        {"bias": ones(4)},
+        {"scale": ones(4)},
+        {"lstm.attention": ones(4)},
+    ],
+    ids=lambda others: ", ".join(others),
+)
+def test_what_is_in_doubt_is_left_out(tmp_path, rng, others):
+    model, params, notes = read_back(tmp_path, stack(rng) | others)
+    assert model == lc.Chain([lc.chain.LSTM(4)], 3)
+    assert list(params) == ["lstm_0"]
+    (note,) = notes
+    assert note.startswith("The LSTM alone was read; the file also holds ")
+    assert all(name in note for name in others)
+
+
+def test_one_of_several_stacks(tmp_path, rng):
+    tensors = stack(rng, "encoder.rnn") | stack(rng, "decoder", 4) | {"fc.weight": ones(2, 4)}
+    with pytest.raises(
+        ValueError, match="holds 2 stacks of recurrent layers, 'decoder' and 'encode"
+    ):
+        read_back(tmp_path, tensors)
+    with pytest.raises(ValueError, match=r"how they are joined: name one, layer='decoder'$"):
+        read_back(tmp_path, tensors)
+    for layer in ("encoder.rnn", "encoder.rnn."):
+        model, params, notes = read_back(tmp_path, tensors, layer)
+        assert (model, notes) == (lc.Chain([lc.chain.LSTM(4)], 3), ())
+        assert (params["lstm_0"].kernel == tensors["encoder.rnn.weight_ih_l0"].T).all()
+    with pytest.raises(
+        ValueError, match=r"safetensors: there is no LSTM under the prefix 'rnn': the"
+    ):
+        read_back(tmp_path, tensors, "rnn")
+
+
+def test_names_cannot_command_a_terminal(tmp_path, rng):
+    _, _, (note,) = read_back(tmp_path, stack(rng) | {"\x1b[2Jscale": ones(4)})
+    assert note.endswith(r"also holds \x1b[2Jscale.")
+    with pytest.raises(ValueError, match=r"^[^\x1b]* there is \\x1b\[2Jscale$"):
+        read_back(tmp_path, {"\x1b[2Jscale": ones(4)})
+
+
+def test_files_without_an_lstm(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"no LSTM under the prefix '': .* but there is fc\.weight"
+    ):
+        read_back(tmp_path, {"fc.weight": ones(2, 2)})
+    gru = {"weight_ih_l0": ones(12, 3), "weight_hh_l0": ones(12, 4)}
+    with pytest.raises(
+        ValueError, match=r"weights\.safetensors: weight_ih_l0 \(12, 3\) .* nn\.GRU"
+    ):
+        read_back(tmp_path, gru)
+    (tmp_path / "cut.safetensors").write_bytes(b"\0" * 7)
+    with pytest.raises(ValueError, match=r"cut\.safetensors is not a complete safetensors file"):
+        read(tmp_path / "cut.safetensors")
+
+
+def test_a_checkpoint_of_several_dicts(tmp_path, rng):
+    first, second = stack(rng), stack(rng)
+    storages, saved = {}, {"step": 7}
+    for name, weights in (("model", first), ("average", second)):
+        tensors, arrays = torch_files.state_dict(weights)
+        shift = len(storages)
+        saved[name] = {
+            key: torch_files.tensor(
+                torch_files.storage(str(shift + place), weights[key].size),
+                0, weights[key].shape, tensors[key].arguments[3],
+            )
+            for place, key in enumerate(tensors)
+        }  # fmt: skip
+        storages |= {str(shift + int(key)): data for key, data in arrays.items()}
+    torch_files.write(tmp_path / "last.pt", saved, storages)
+    with pytest.raises(
+        ValueError, match=r"'model\.lstm' and 'average.lstm', .* layer='model\.lstm'"
+    ):
+        read(tmp_path / "last.pt")
+    params = read(tmp_path / "last.pt", "average.lstm").params
+    assert (params["lstm_0"].kernel == second["lstm.weight_ih_l0"].T).all()
