@@ -1,9 +1,12 @@
 """Models as files of ONNX, in which each LSTM layer is one LSTM node of the same name.
 
 The batch and the time axis are of any size; inputs and outputs are batch-major, as those of `apply`
-are, and named as its arguments. There is no input for a mask: an Embedding with padding and a
-Masking find the steps to skip themselves, wherever these are. onnxruntime, among others, runs such
-files. https://onnx.ai
+are, and inputs are named as its arguments. There is no input for a mask: an Embedding with padding
+and a Masking find the steps to leave out themselves, wherever these are. Weights are float32, for
+which alone onnxruntime has an LSTM. What reads its own output step by step is refused: a
+conditional decoder, a recursive forecaster, a Seq2Seq.
+
+onnxruntime, among others, runs such files: https://onnxruntime.ai
 """
 
 from __future__ import annotations
@@ -16,14 +19,14 @@ import numpy as np
 
 from lstmcore.arrays import as_params, as_values
 from lstmcore.interop.onnx_graph import INT64, Graph
-from lstmcore.interop.onnx_layers import (
+from lstmcore.interop.onnx_lstm import OnnxLSTM
+from lstmcore.interop.onnx_nodes import (
     activated,
     activation_attributes,
     dense,
     listed_activations,
     lstm,
 )
-from lstmcore.interop.onnx_lstm import OnnxLSTM
 from lstmcore.io.atomic import atomic_path
 from lstmcore.models import chain_parts as parts
 from lstmcore.models.autoencoders import Autoencoder, CompositeAutoencoder
@@ -37,8 +40,6 @@ from lstmcore.specs import check_params
 from lstmcore.types import DenseParams
 
 __all__ = ["write"]
-
-MOST_BYTES = 2**31 - 2**20  # a message of protobuf has at most 2 GiB, nodes included
 
 
 def write(path: str | os.PathLike, model: Any, params: Mapping[str, Any]) -> None:
@@ -75,22 +76,14 @@ def _values(where: str, model: Any, params: Mapping[str, Any]) -> dict[str, Any]
         name: as_params(weights, f"params[{name!r}]", read=as_values)
         for name, weights in check_params(params, model.layers).items()
     }
-    size = 0
     for name, weights in checked.items():
         for field, array in zip(weights._fields, weights, strict=True):
-            if array is None:
-                continue
-            size += array.nbytes
-            if array.dtype != np.float32:
+            if array is not None and array.dtype != np.float32:
                 raise ValueError(
                     f"{where}: params[{name!r}].{field} is {array.dtype}, expected float32, for "
                     "which alone onnxruntime has an LSTM: round them first, "
                     'jax.tree.map(lambda w: w.astype("float32"), params)'
                 )
-    if size > MOST_BYTES:
-        raise ValueError(
-            f"{where}: the weights have {size:,} bytes, and a file of ONNX at most {MOST_BYTES:,}"
-        )
     return checked
 
 

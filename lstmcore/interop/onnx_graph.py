@@ -12,6 +12,7 @@ from lstmcore._version import __version__
 __all__ = ["INT32", "INT64", "Graph"]
 
 OPSET, IR_VERSION = 18, 8  # of ONNX 1.13 (2022); onnxruntime reads both since 1.14
+MOST_BYTES = 2**31 - 2**20  # of all constants: a file has at most 2 GiB, with the nodes
 INT32, INT64 = 6, 7  # of onnx.TensorProto
 
 
@@ -25,7 +26,8 @@ class Graph:
         self.constants: dict[str, np.ndarray] = {}
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
-        self.names: set[str] = set()
+        self.names: set[str] = set()  # of nodes and constants
+        self.bytes = 0  # of the constants
 
     def input(self, name: str, dtype: str, *axes: str | int) -> str:
         """Add an input; an axis of any size has a name."""
@@ -42,8 +44,14 @@ class Graph:
         self.nodes.append(helper.make_node("Identity", [value], [name], name=f"{name}/Identity"))
         self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, axes))
 
-    def constant(self, name: str, array: Any) -> str:
-        """Add a constant, and return its name."""
+    def constant(self, name: str, array: np.ndarray | np.generic) -> str:
+        """Add a constant, and return its name; raise ValueError if it is too large for a file."""
+        self.bytes += array.nbytes
+        if self.bytes > MOST_BYTES:
+            raise ValueError(
+                f"{self.where}: the weights have {self.bytes:,} bytes and more, but a file of ONNX "
+                f"holds at most {MOST_BYTES:,}"
+            )
         name = self._unique(name)
         self.constants[name] = np.ascontiguousarray(array)
         return name

@@ -11,11 +11,11 @@ import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import mask_kinds, random_mask, seeds
+from strategies import assert_same, mask_kinds, random_mask, seeds
 
 import lstmcore as lc
 from lstmcore import chain, reference
-from lstmcore.interop import onnx_layers
+from lstmcore.interop import onnx_nodes
 from lstmcore.interop.onnx_activations import OnnxActivation
 from lstmcore.interop.onnx_lstm import OnnxLSTM
 from lstmcore.types import LSTMParams
@@ -25,17 +25,17 @@ SIZES = [(1, 1), (3, 1), (1, 4), (2, 7)]  # batch and time, from one file
 
 directions = st.sampled_from(["forward", "backward", "bidirectional"])
 merges = st.sampled_from(["concat", "sum", "mean", "mul"])
-inside_lstm = st.sampled_from(sorted(onnx_layers.LSTM_ACTIVATIONS))
+inside_lstm = st.sampled_from(sorted(onnx_nodes.LSTM_ACTIVATIONS))
 bounded = st.sampled_from(["tanh", "sigmoid", "softsign", "hard_sigmoid", "hard_sigmoid_keras2"])
-elsewhere = st.sampled_from([None, *onnx_layers.NODES, "linear", "relu6", "silu"])
+elsewhere = st.sampled_from([None, *onnx_nodes.NODES, "linear", "relu6", "silu"])
 
 
-def drawn(model, seed, dtype=np.float32):
-    """Return random params; an LSTM that may have a peephole has one now and then."""
+def drawn(model, seed, dtype=np.float32, optional=0.3):
+    """Return random params; `optional` is the rate of peepholes that a layer need not have."""
     rng = np.random.default_rng(seed)
     params = {}
     for name, layer in model.layers.items():
-        shapes = layer.shapes() | (layer.optional_shapes() if rng.random() < 0.3 else {})
+        shapes = layer.shapes() | (layer.optional_shapes() if rng.random() < optional else {})
         weights = {key: rng.normal(0, 0.5, shape) for key, shape in shapes.items()}
         params[name] = layer.kind(**{key: w.astype(dtype) for key, w in weights.items()})
     return params
@@ -74,12 +74,12 @@ def lstm_parts(draw, last=False, residual=False):
 
 
 @st.composite
-def chains(draw, first=()):
+def chains(draw, first=(), activations=elsewhere):
     """Draw a chain of all kinds of parts; `first` comes before them and masks steps."""
     in_time = st.one_of(
         lstm_parts(),
-        st.builds(chain.Dense, st.just(3), elsewhere),
-        st.builds(chain.Activation, elsewhere.filter(bool)),
+        st.builds(chain.Dense, st.just(3), activations),
+        st.builds(chain.Activation, activations.filter(bool)),
         st.builds(chain.LeakyReLU, st.sampled_from([0.01, 0.3])),
         st.builds(chain.LayerNorm, st.sampled_from([1e-3, 1e-6])),
         st.just(chain.Dropout(0.5)),
@@ -154,6 +154,50 @@ def test_a_chain_skips_masked_steps_wherever_they_are(path, model, kind, seed):
         if (mask := random_mask(rng, kind, batch, steps)) is not None:
             x[~mask] = model.parts[0].value
         assert_same_output(path, model, params, {"x": x})
+
+
+@many
+@given(chains(activations=st.sampled_from([None, "relu", "softmax", "hard_sigmoid"])), seeds)
+def test_there_and_back(path, model, seed):
+    params = drawn(model, seed, optional=0)
+    lc.interop.write(path, model, params)
+    read, read_params, notes = lc.interop.read(path)
+    assert notes == ()
+    assert_same(read_params, params)
+    x = np.random.default_rng(seed).normal(size=(2, 4, 2)).astype(np.float32)
+    expected, _ = model.apply(params, x, ops=reference)
+    np.testing.assert_allclose(read.apply(read_params, x, ops=reference)[0], expected, atol=1e-6)
+
+
+@many
+@given(chains([chain.Embedding(5, 3)], st.just("tanh")), seeds)
+def test_a_chain_of_tokens(path, model, seed):
+    params = drawn(model, seed, optional=0)
+    lc.interop.write(path, model, params)
+    for batch, steps in SIZES:
+        tokens = np.random.default_rng(seed).integers(0, 5, (batch, steps))
+        assert_same_output(path, model, params, {"x": tokens})
+    assert_same(lc.interop.read(path).params, params)
+
+
+def test_a_masked_step_has_the_value_in_every_feature_and_becomes_zeros(path):
+    model = lc.Chain([chain.Masking(-1.5), chain.Dense(3)], 2)
+    params = drawn(model, 0)
+    lc.interop.write(path, model, params)
+    x = np.array([[[-1.5, -1.5], [-1.5, 1.0], [2.0, -1.5], [0.0, 0.0]]], np.float32)
+    assert_same_output(path, model, params, {"x": x})
+
+
+@pytest.mark.parametrize("reverse_mask", [True, False])
+@pytest.mark.parametrize("direction", ["forward", "backward", "bidirectional"])
+def test_a_mask_is_reversed_with_its_steps_or_not(path, reverse_mask, direction):
+    parts = [chain.Masking(0.0), chain.Dense(3), chain.Reverse(reverse_mask)]
+    model = lc.Chain([*parts, chain.LSTM(3, direction=direction)], 2)
+    params = drawn(model, 0)
+    lc.interop.write(path, model, params)
+    x = np.random.default_rng(0).normal(size=(2, 5, 2)).astype(np.float32)
+    x[0, 3:] = x[1, :1] = x[1, 2] = 0
+    assert_same_output(path, model, params, {"x": x})
 
 
 @many
@@ -389,7 +433,7 @@ def test_weights_beyond_the_limit_of_a_file(path):
     table = np.broadcast_to(np.float32(0), (2**28, 2))  # takes no memory
     params["embedding_0"] = params["embedding_0"]._replace(table=table)
     with pytest.raises(
-        ValueError, match=r"the weights have 2,147,483,\d+ bytes, and a file of ONNX"
+        ValueError, match=r"the weights have 2,147,483,\d+ bytes and more, but a file of ONNX"
     ):
         lc.interop.write(path, model, params)
 
