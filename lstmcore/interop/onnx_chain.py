@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lstmcore.checks import MOST_LAYERS
 from lstmcore.formatting import excerpt
 from lstmcore.interop import onnx_stream as flow
 from lstmcore.interop.onnx_folding import FOLDED, as_numbers, axes_of, fold, slices_of
@@ -18,6 +19,7 @@ from lstmcore.interop.onnx_stream import Factor, Misfit, Step, Stream
 from lstmcore.models import chain_parts as parts
 
 REDUCED = {"ReduceSum": "sum", "ReduceMean": "mean", "ReduceProd": "mul"}
+MOST_NODES = 20 * MOST_LAYERS  # each value knows the layers before it
 WHOLE = 2**30  # a slice that ends behind it ends with its axis
 
 
@@ -51,6 +53,12 @@ def walk(graph: Graph, letters: str) -> list[Any]:
       graph: of the whole network.
       letters: what the axes of its input stand for, such as "BTF".
     """
+    count = sum(len(each.nodes) for each in graph.branches())
+    if count > MOST_NODES:
+        raise GraphError(
+            f"{graph.where} is no chain of layers: it has {count:,} nodes, expected at most "
+            f"{MOST_NODES:,}"
+        )
     return _run(graph, dict(inputs_of(graph, letters)))
 
 
@@ -136,7 +144,7 @@ def _outputs(node: Node, inputs: list[Any], graph: Graph, place: int) -> Sequenc
     except GraphError:
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        what = "" if isinstance(error, Misfit) else f"{type(error).__name__} "
+        what = "" if isinstance(error, ValueError) else f"{type(error).__name__} "
         return [Unfit(f"{node}: {what}{excerpt(error, 300)}", place) for _ in blank]
 
 

@@ -93,6 +93,7 @@ def constants(graph: Graph, names: Sequence[str]) -> dict[str, np.ndarray]:
     return {name: found[name] for name in names if name in found}
 
 
+@np.errstate(all="ignore")  # a file may divide by 0
 def fold(node: Node, inputs: Sequence[Any], graph: Graph) -> np.ndarray:
     """Return what a node of `FOLDED` computes from constants.
 

@@ -127,9 +127,9 @@ def _bias(bias: np.ndarray, units: int) -> np.ndarray:
 
 def _biased(inputs: Sequence[Any], stream: Stream) -> Stream:
     """Return the stream after the bias of a dense layer."""
-    bias = next(value for value in inputs if isinstance(value, np.ndarray))
+    bias = next((value for value in inputs if isinstance(value, np.ndarray)), None)
     last = stream.steps[-1] if stream.steps else None
-    if last is None or not last.open or stream.letters()[-1] != "F":
+    if bias is None or last is None or not last.open or stream.letters()[-1] != "F":
         raise Misfit("it adds numbers to what is no dense layer without a bias")
     (weights,) = last.weights
     bias = _bias(bias, last.part.units).astype(weights.kernel.dtype)

@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, NamedTuple
 
+from lstmcore.checks import MOST_LAYERS
 from lstmcore.formatting import excerpt
 from lstmcore.interop.onnx_folding import Size
 from lstmcore.models.chain_parts import LSTM
 
 ONLY = 1  # the step that was taken is the only one
+MOST_AXES = 16  # networks have 5
 NAMES = {"B": "batch", "T": "time", "D": "direction", "F": "features"}
 
 
@@ -70,6 +72,13 @@ class Stream:
     moment: int | None = None
     sampled: int | None = None
     tokens: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.axes) > MOST_AXES or len(self.steps) > MOST_LAYERS:
+            raise Misfit(
+                f"it makes {len(self.axes)} axes behind {len(self.steps):,} layers, a chain has at "
+                f"most {MOST_AXES} and {MOST_LAYERS:,}"
+            )
 
     def letters(self) -> list[str]:
         """Return the letters of each axis, such as ["B", "T", "DF"]; "" for an axis of size 1."""
