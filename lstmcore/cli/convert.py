@@ -63,21 +63,38 @@ def convert(
         if os.path.lexists(out) and not force:
             raise FileExistsError(f"there is a file {out} already: --force replaces it")
         network = networks.read(file, layer)
+        if is_own and network.is_own:
+            raise ValueError(f"{network.file} is a model of lstmcore already: copy it")
         with atomic_path(out) as temporary:
             write = lc.save if is_own else lc.interop.write
             try:
                 write(temporary, network.model, network.params)
-                written = networks.read(temporary)
             except ValueError as error:
                 raise ValueError(str(error).replace(str(temporary), str(out))) from error
-            difference = _check(network, written._replace(file=out))
-        print_notes(dict.fromkeys((*network.notes, *written.notes)))
+            difference = _check(network, _read_again(temporary, out))
+        print_notes(network.notes)
         weights = sum(row[3] for row in lc.summary(network.model).rows)
         console.print(f"wrote [bold]{escape(str(out))}[/bold]: {weights:,} weights", soft_wrap=True)
         console.print(
             f"checked: read again, its outputs for random input differ by at most {difference:.1g}",
             soft_wrap=True,
         )
+
+
+def _read_again(temporary: Path, out: Path) -> Network:
+    """Return the network that was written.
+
+    Raises:
+      ValueError: the file does not say how its layers are joined, as is the case with PyTorch.
+    """
+    try:
+        return networks.read(temporary)._replace(file=out)
+    except ValueError as error:
+        reason = str(error).replace(str(temporary), "it")
+        raise ValueError(
+            f"{out} cannot be checked, and was not written: {reason}. In Python, lc.interop.write "
+            "writes it unchecked"
+        ) from error
 
 
 def _check(network: Network, written: Network) -> float:
