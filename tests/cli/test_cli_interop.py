@@ -264,8 +264,10 @@ def test_to_pytorch_and_back(tokens, tmp_path):
             np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("extension", [".keras"])
-def test_to_a_framework_and_back(extension, tmp_path):
+@pytest.mark.parametrize(
+    ("extension", "checked"), [(".keras", "read again"), (".onnx", "run by onnxruntime")]
+)
+def test_to_a_framework_and_back(extension, checked, tmp_path):
     """Keras and ONNX hold the whole network, which is then shown as any other."""
     parts = [chain.LSTM(4, direction="bidirectional"), chain.LSTM(3, last=True)]
     model = lc.Chain([*parts, chain.Dense(2, "softmax")], features=2)
@@ -274,7 +276,7 @@ def test_to_a_framework_and_back(extension, tmp_path):
     run = call("convert", tmp_path, out)
     assert run.exit_code == 0, run.text
     assert f"wrote {out}: {sum(row[3] for row in lc.summary(model).rows)} weights" in run.text
-    assert "checked: read again" in run.text
+    assert f"checked: {checked}, its outputs for random input differ by at most" in run.text
     model, params, _ = lc.interop.read(out)
     apply, weights = reference.load(tmp_path / "model.safetensors")
     expected, _ = apply(weights, X)
@@ -284,6 +286,23 @@ def test_to_a_framework_and_back(extension, tmp_path):
     assert call("convert", out, back, "--format", "lstmcore").exit_code == 0
     assert_shows_same(out, back, tmp_path)
     assert "reads [batch, time, 2 features]" in call("summary", out).text
+
+
+@pytest.mark.parametrize("kind", [lc.CompositeAutoencoder, lc.DenseAutoencoder])
+def test_models_that_are_no_chains_run_in_onnxruntime(kind, tmp_path):
+    options = {"steps": 4} if kind is lc.CompositeAutoencoder else {}
+    model = kind(features=2, units=(3,), **options)
+    lc.save(tmp_path / "model.safetensors", model, model.init(jax.random.key(0)))
+    run = call("convert", tmp_path, tmp_path / "out.onnx")
+    assert run.exit_code == 0, run.text
+    assert "checked: run by onnxruntime" in run.text
+
+
+def test_onnx_without_onnxruntime_is_read_again(network, tmp_path, monkeypatch):
+    monkeypatch.setattr("lstmcore.cli.convert.find_spec", lambda name: None)
+    run = call("convert", network, tmp_path / "out.onnx")
+    assert run.exit_code == 0, run.text
+    assert "checked: read again" in run.text
 
 
 def assert_shows_same(one: Path, other: Path, folder: Path) -> None:
