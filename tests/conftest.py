@@ -87,13 +87,13 @@ def pytest_addoption(parser):
 def pytest_report_header():
     """Say which tests are left out; with --peers none may be."""
     if missing := peers.missing():
-        return f"left out are tests that need {', '.join(missing)}: pip install -r .ci/peers.txt"
+        return f"left out are tests that need {', '.join(missing)}: see .ci/run"
     return None
 
 
 def pytest_configure(config):
     if config.getoption("--peers") and (missing := peers.missing()):
-        raise pytest.UsageError(f"--peers needs {', '.join(missing)}: pip install -r .ci/peers.txt")
+        raise pytest.UsageError(f"--peers needs {', '.join(missing)}: see the end of .ci/run")
     if PROFILE == "few" and not config.getoption("--thorough"):
         hypothesis.settings.load_profile("quick")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import jax
 import numpy as np
 import typer
 from rich.markup import escape
@@ -16,6 +18,7 @@ from lstmcore.cli import networks
 from lstmcore.cli.networks import File, LayerName, Network
 from lstmcore.cli.options import of_output
 from lstmcore.cli.terminal import clear_errors, console, print_notes
+from lstmcore.formatting import listed
 from lstmcore.interop.files import WRITERS
 from lstmcore.io.atomic import atomic_path
 
@@ -51,8 +54,9 @@ def convert(
 ) -> None:
     """Write a network of one framework as a file of another, and check what was written.
 
-    Before the file gets its name, it is read again, and both networks run on random input: their
-    outputs must agree. What the other format cannot express is refused.
+    Before the file gets its name, it is read again (ONNX: run by onnxruntime, if that is
+    installed), and both networks run on random input: their outputs must agree. What the other
+    format cannot express is refused.
     """
     with clear_errors():
         is_own = format == "lstmcore"
@@ -63,66 +67,86 @@ def convert(
         if os.path.lexists(out) and not force:
             raise FileExistsError(f"there is a file {out} already: --force replaces it")
         network = networks.read(file, layer)
+        if is_own and network.is_own:
+            raise ValueError(f"{network.file} is a model of lstmcore already: copy it")
         with atomic_path(out) as temporary:
             write = lc.save if is_own else lc.interop.write
             try:
                 write(temporary, network.model, network.params)
-                written = networks.read(temporary)
             except ValueError as error:
                 raise ValueError(str(error).replace(str(temporary), str(out))) from error
-            difference = _check(network, written._replace(file=out))
-        print_notes(dict.fromkeys((*network.notes, *written.notes)))
+            x = _random_input(network.model)
+            again, how = _written_outputs(temporary, out, x)
+            difference = _check(network, out, _outputs(network, x), again)
+        print_notes(network.notes)
         weights = sum(row[3] for row in lc.summary(network.model).rows)
         console.print(f"wrote [bold]{escape(str(out))}[/bold]: {weights:,} weights", soft_wrap=True)
         console.print(
-            f"checked: read again, its outputs for random input differ by at most {difference:.1g}",
+            f"checked: {how}, its outputs for random input differ by at most {difference:.1g}",
             soft_wrap=True,
         )
 
 
-def _check(network: Network, written: Network) -> float:
+def _written_outputs(temporary: Path, out: Path, x: np.ndarray) -> tuple[list[np.ndarray], str]:
+    """Return the outputs of what was written, and how they were computed.
+
+    Raises:
+      ValueError: the file does not say how its layers are joined, as is the case with PyTorch.
+    """
+    if out.suffix.lower() == ".onnx" and find_spec("onnxruntime"):
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(temporary)
+        if len(inputs := session.get_inputs()) == 1:
+            dtype = np.int64 if "int64" in inputs[0].type else np.float32
+            return session.run(None, {inputs[0].name: x.astype(dtype)}), "run by onnxruntime"
+    try:
+        return _outputs(networks.read(temporary), x), "read again"
+    except ValueError as error:
+        reason = str(error).replace(str(temporary), "it")
+        raise ValueError(
+            f"{out} cannot be checked, and was not written: {reason}. In Python, lc.interop.write "
+            "writes it unchecked"
+        ) from error
+
+
+def _check(network: Network, out: Path, before: list[np.ndarray], after: list[np.ndarray]) -> float:
     """Return the largest difference between the outputs of two networks.
 
     Raises:
       ValueError: they do not agree.
     """
-    x = _random_input(network.model)
-    before, after = _outputs(network, x), _outputs(written, x)
-    if before.shape != after.shape:
+    shapes, found = (listed([str(y.shape) for y in outputs]) for outputs in (before, after))
+    if shapes != found:
         raise ValueError(
-            f"{written.file} would not hold the same network: its output has shape {after.shape}, "
-            f"that of {network.file} {before.shape}; nothing was written"
+            f"{out} would not hold the same network: its output has shape {found}, that of "
+            f"{network.file} {shapes}; nothing was written"
         )
-    difference = float(np.abs(before - after).max())
-    least_precise = max(TOLERANCE[str(dtype)] for dtype in _dtypes(network) | _dtypes(written))
-    if not difference <= least_precise * max(1.0, float(np.abs(before).max())):
+    pairs = list(zip(before, after, strict=True))
+    difference = max(float(np.abs(one - other).max()) for one, other in pairs)
+    arrays = [*jax.tree.leaves(network.params), *after]
+    least_precise = max(TOLERANCE[str(array.dtype)] for array in arrays)
+    largest = max(1.0, *(float(np.abs(array).max()) for array in before))
+    if not difference <= least_precise * largest:
         raise ValueError(
-            f"{written.file} would not hold the same network: its outputs for random input differ "
-            f"from those of {network.file} by {difference:.1g}; nothing was written"
+            f"{out} would not hold the same network: its outputs for random input differ from "
+            f"those of {network.file} by {difference:.1g}; nothing was written"
         )
     return difference
 
 
-def _outputs(network: Network, x: np.ndarray) -> np.ndarray:
+def _outputs(network: Network, x: np.ndarray) -> list[np.ndarray]:
     """Return the outputs of a network, by NumPy, which compiles nothing."""
-    params = {
-        name: type(layer)(
-            *(
-                None if a is None else np.asarray(a, np.promote_types(a.dtype, np.float32))
-                for a in layer
-            )
-        )
-        for name, layer in network.params.items()
-    }
-    return np.asarray(network.model.apply(params, x, ops=reference)[0])
+    params = jax.tree.map(
+        lambda a: np.asarray(a, np.promote_types(a.dtype, np.float32)), network.params
+    )
+    outputs = network.model.apply(params, x, ops=reference)[0]
+    return [np.asarray(y) for y in (outputs if isinstance(outputs, tuple) else (outputs,))]
 
 
 def _random_input(model: Any) -> np.ndarray:
     rng = np.random.default_rng(0)
     if networks.reads_tokens(model):
         return rng.integers(0, model.parts[0].vocabulary, size=(2, STEPS))
-    return rng.normal(size=(2, STEPS, model.features))
-
-
-def _dtypes(network: Network) -> set[str]:
-    return {str(a.dtype) for layer in network.params.values() for a in layer if a is not None}
+    steps = () if isinstance(model, lc.DenseAutoencoder) else (STEPS,)
+    return rng.normal(size=(2, *steps, model.features))

@@ -69,7 +69,10 @@ def read(path: Path, layer: str | None = None) -> Network:
     """
     file = path / "model.safetensors" if path.is_dir() else path
     if not _is_own(file):
-        return Network(file, *lc.interop.read(file, layer), is_own=False)
+        try:
+            return Network(file, *lc.interop.read(file, layer), is_own=False)
+        except ValueError as error:
+            raise ValueError(_as_option(str(error))) from error
     if layer is not None:
         raise ValueError(
             f"{file} is one of lstmcore's own, which is read as a whole: leave out --layer"
@@ -103,6 +106,13 @@ def input_of(model: Any) -> str:
     if reads_tokens(model):
         return f"tokens [batch, time], integers from 0 to {model.parts[0].vocabulary - 1}"
     return f"[batch, time, {count(model.features, 'feature')}]"
+
+
+def _as_option(message: str) -> str:
+    """Return a message with `--layer` for the argument `layer=` of Python."""
+    for argument, option in (("layer= ", "--layer "), ("layer=:", "--layer:")):
+        message = message.replace(argument, option)
+    return message.replace("layer=", "--layer ")
 
 
 def _is_own(file: Path) -> bool:

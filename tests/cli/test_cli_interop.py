@@ -1,5 +1,6 @@
 """`lstmcore inspect`, `summary` and `convert` of files of other frameworks, and arrays as data."""
 
+import sys
 import zipfile
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from command import call
 from inspector_page import contents, decoded, numbers
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import lstmcore as lc
@@ -89,7 +91,7 @@ def test_a_network_that_reads_tokens(tokens, tmp_path):
     for data in (TOKENS, TOKENS[0]):
         run = call("inspect", tokens, saved(tmp_path / "ids.npy", data), "--force")
         assert run.exit_code == 0, run.text
-        assert "vectors.weight was read as the embedding" in run.text  # a note
+        assert f"- {lc.interop.read(tokens).notes[0]}" in run.text
         x = np.atleast_2d(data)
         assert_shows(tmp_path / "inspect.html", x, lc.interop.read(tokens))
     assert contents(tmp_path / "inspect.html")["text"][0] == list(map(str, TOKENS[0]))
@@ -130,6 +132,7 @@ def test_one_of_several_lstms(tmp_path):
     run = call("inspect", network, data)
     assert run.exit_code == 1
     assert "holds 3 stacks of recurrent layers" in run.text
+    assert "name one, --layer '" in run.text
     assert call("inspect", network, data, "--layer", "b").exit_code == 0
     assert_shows(tmp_path / "inspect.html", X, lc.interop.read(network, "b"))
 
@@ -220,7 +223,7 @@ def test_summary(network, tokens, own):
     run = call("summary", tokens)
     assert "embedding_0 Embedding" in run.text
     assert "reads tokens [batch, time], integers from 0 to 6" in run.text
-    assert "- vectors.weight was read as the embedding" in run.text
+    assert f"- {lc.interop.read(tokens).notes[0]}" in run.text
     assert "dense_0" in call("summary", own).text
     assert_refused("leave out --layer", "summary", own, "--layer", "lstm_0")
 
@@ -244,6 +247,81 @@ def test_to_lstmcore(network, tmp_path):
     read = lc.interop.read(network)
     assert model == read.model
     np.testing.assert_array_equal(params["lstm_0"].kernel, read.params["lstm_0"].kernel)
+
+
+def test_to_pytorch_and_back(tokens, tmp_path):
+    """A .safetensors is written under PyTorch's names unless --format says otherwise."""
+    out = tmp_path / "out.safetensors"
+    run = call("convert", tokens, out)
+    assert run.exit_code == 0, run.text
+    assert f"- {lc.interop.read(tokens).notes[0]}" in run.text
+    with safe_open(out, "numpy") as written:
+        assert any(name.endswith("weight_ih_l0") for name in written.keys())  # noqa: SIM118
+    first, second = lc.interop.read(tokens), lc.interop.read(out)
+    assert first.model == second.model
+    for name, layer in first.params.items():
+        for one, other in zip(layer, second.params[name], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("extension", "checked"), [(".keras", "read again"), (".onnx", "run by onnxruntime")]
+)
+def test_to_a_framework_and_back(extension, checked, tmp_path):
+    """Keras and ONNX hold the whole network, which is then shown as any other."""
+    parts = [chain.LSTM(4, direction="bidirectional"), chain.LSTM(3, last=True)]
+    model = lc.Chain([*parts, chain.Dense(2, "softmax")], features=2)
+    lc.save(tmp_path / "model.safetensors", model, model.init(jax.random.key(0)))
+    out = tmp_path / f"out{extension}"
+    run = call("convert", tmp_path, out)
+    assert run.exit_code == 0, run.text
+    assert f"wrote {out}: {sum(row[3] for row in lc.summary(model).rows)} weights" in run.text
+    assert f"checked: {checked}, its outputs for random input differ by at most" in run.text
+    model, params, _ = lc.interop.read(out)
+    apply, weights = reference.load(tmp_path / "model.safetensors")
+    expected, _ = apply(weights, X)
+    np.testing.assert_allclose(model.apply(params, X, ops=reference)[0], expected, atol=1e-6)
+
+    back = tmp_path / "back.safetensors"
+    assert call("convert", out, back, "--format", "lstmcore").exit_code == 0
+    assert_shows_same(out, back, tmp_path)
+    assert "reads [batch, time, 2 features]" in call("summary", out).text
+
+
+@pytest.mark.parametrize("kind", [lc.CompositeAutoencoder, lc.DenseAutoencoder])
+def test_models_that_are_no_chains_run_in_onnxruntime(kind, tmp_path):
+    options = {"steps": 4} if kind is lc.CompositeAutoencoder else {}
+    model = kind(features=2, units=(3,), **options)
+    lc.save(tmp_path / "model.safetensors", model, model.init(jax.random.key(0)))
+    run = call("convert", tmp_path, tmp_path / "out.onnx")
+    assert run.exit_code == 0, run.text
+    assert "checked: run by onnxruntime" in run.text
+
+
+def test_onnx_without_onnxruntime_is_read_again(network, tmp_path, monkeypatch):
+    monkeypatch.setattr("lstmcore.cli.convert.find_spec", lambda name: None)
+    run = call("convert", network, tmp_path / "out.onnx")
+    assert run.exit_code == 0, run.text
+    assert "checked: read again" in run.text
+
+
+def assert_shows_same(one: Path, other: Path, folder: Path) -> None:
+    """The pages of two files show the same gates."""
+    data, pages = saved(folder / "x.npy", X), []
+    for file in (one, other):
+        page = folder / f"{file.stem}.html"
+        run = call("inspect", file, data, "--output", page)
+        assert run.exit_code == 0, run.text
+        pages.append(contents(page)["layers"])
+    assert len(pages[0]) == len(pages[1]) == 3
+    for first, second in zip(*pages, strict=True):
+        np.testing.assert_allclose(decoded(first, "c"), decoded(second, "c"), atol=1e-4)
+
+
+def test_without_the_package_that_reads_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    (tmp_path / "weights.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    assert_refused("pip install .lstmcore.keras", "summary", tmp_path / "weights.h5")
 
 
 def test_a_file_is_replaced_only_by_force(network, own, tmp_path):
@@ -271,12 +349,23 @@ def test_a_file_that_would_not_hold_the_network_is_not_written(network, tmp_path
     assert {path.name for path in tmp_path.iterdir()} == {out.name, network.name}
 
 
-def test_what_cannot_be_converted_is_told(network, tmp_path):
+def test_weights_that_do_not_say_how_they_are_joined_are_not_written(tmp_path):
+    """PyTorch's names do not say which LSTM of an autoencoder comes first."""
+    model = lc.Autoencoder(features=2, units=(4,))
+    lc.save(tmp_path / "model.safetensors", model, model.init(jax.random.key(0)))
+    refused = "out.safetensors cannot be checked, and was not written: it holds 2 stacks"
+    assert_refused(refused, "convert", tmp_path, tmp_path / "out.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_what_cannot_be_converted_is_told(network, own, tmp_path):
+    assert_refused("is a model of lstmcore already", "convert", own, tmp_path / "x.safetensors",
+                   "--format", "lstmcore")  # fmt: skip
     assert_refused("x.txt cannot be written: its extension is .txt", "convert", network,
                    tmp_path / "x.txt")  # fmt: skip
     assert_refused("end it in .safetensors", "convert", network, tmp_path / "x.onnx", "--format",
                    "lstmcore")  # fmt: skip
-    assert list(tmp_path.iterdir()) == [network]
+    assert set(tmp_path.iterdir()) == {network, own}
 
 
 def test_help_names_what_can_be_read_and_written():

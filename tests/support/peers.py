@@ -1,16 +1,18 @@
-"""The packages that only some tests need, of `.ci/peers.txt`, and which of them are missing."""
+"""The packages that only some tests need, of `.ci/peers.txt` and `.ci/weights.txt`, and which are
+missing."""
 
 import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PINNED = Path(__file__).parents[2] / ".ci" / "peers.txt"
+CI = Path(__file__).parents[2] / ".ci"
+PINNED = (CI / "peers.txt", CI / "weights.txt")
 PAGE = re.compile(r"\A(?:# .*\n)?<!-- needs: ([\w. -]+) -->\n")  # before or after the heading
 
 
 def pinned() -> dict[str, str]:
     """Return {package: version}."""
-    lines = PINNED.read_text(encoding="utf-8").splitlines()
+    lines = [line for file in PINNED for line in file.read_text(encoding="utf-8").splitlines()]
     return dict(line.split("==") for line in lines if line and not line.startswith("#"))
 
 
