@@ -326,6 +326,37 @@ def test_attributes_of_keras_2(attribute, value, message, tmp_path):
     refused(tmp_path / "m.h5", message)
 
 
+def heaps(path):
+    """Return the bytes of a file with a heap of texts, and where the first entry's size lies."""
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = "{}"
+    data = bytearray(path.read_bytes())
+    return data, data.index(b"GCOL") + 16
+
+
+def test_a_heap_that_hdf5_would_read_for_ever(tmp_path):
+    """An entry of no size, counted as free space: HDF5 does not come back."""
+    data, at = heaps(tmp_path / "m.h5")
+    data[at : at + 2], data[at + 8 : at + 16] = bytes(2), bytes(8)
+    (tmp_path / "m.h5").write_bytes(data)
+    refused(tmp_path / "m.h5", "m.h5 is damaged: a heap has an entry of no size")
+
+
+def test_heaps_that_overlap_take_no_time(tmp_path):
+    data, _ = heaps(tmp_path / "m.h5")
+    heap = b"GCOL\x01\0\0\0" + (2**40).to_bytes(8, "little")
+    over_the_next_heap = b"\1" + bytes(7) + (16).to_bytes(8, "little")
+    (tmp_path / "m.h5").write_bytes(bytes(data) + (heap + over_the_next_heap) * 50_000)
+    refused(tmp_path / "m.h5", "m.h5 is damaged: its heaps overlap")
+
+
+def test_sizes_of_another_width(tmp_path):
+    data, _ = heaps(tmp_path / "m.h5")
+    data[14] = 4
+    (tmp_path / "m.h5").write_bytes(data)
+    refused(tmp_path / "m.h5", "has sizes of other than 8 bytes")
+
+
 # Chance
 
 
