@@ -360,6 +360,21 @@ def test_sizes_of_another_width(tmp_path):
 # Chance
 
 
+def keras_2(path):
+    """Return the bytes of a sound file in the layout of Keras 2, whose texts lie in heaps."""
+    config = {"name": "lstm_0", "units": 3, "return_sequences": True}
+    layers = [{"class_name": "LSTM", "config": config}]
+    names = [f"lstm_0/{field}:0" for field in PARAMS["lstm_0"]._fields[:3]]
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": layers})
+        file.attrs["keras_version"] = "2.11.0"
+        file.create_group("model_weights/lstm_0").attrs["weight_names"] = names
+        file["model_weights"].attrs["layer_names"] = ["lstm_0"]
+        for name, array in zip(names, PARAMS["lstm_0"], strict=False):
+            file[f"model_weights/lstm_0/{name}"] = array
+    return path.read_bytes()
+
+
 def assert_read_or_refused(path, layer=None):
     message, model, params = path.name, None, {}
     try:
@@ -380,9 +395,11 @@ def test_random_damage(seed, count, sound, tmp_path):
     rng = np.random.default_rng(seed)
     whole = packed(tmp_path / "m.keras", sound).read_bytes()
     config, weights = json.loads(sound["config.json"]), sound["model.weights.h5"]
-    path, read = tmp_path / "x.keras", 0
+    legacy, read = keras_2(tmp_path / "m.h5"), 0
+    assert lc.interop.read(tmp_path / "m.h5").model == lc.Chain([C.LSTM(3)], 2)
     for _ in range(count):
-        match rng.integers(3):
+        path = tmp_path / "x.keras"
+        match rng.integers(4):
             case 0:
                 path.write_bytes(mutated_bytes(rng, whole, weights))
             case 1:
@@ -390,5 +407,8 @@ def test_random_damage(seed, count, sound, tmp_path):
                 packed(path, {**sound, "config.json": text})
             case 2:
                 packed(path, {**sound, "model.weights.h5": mutated_bytes(rng, weights, whole)})
+            case 3:
+                path = tmp_path / "x.h5"
+                path.write_bytes(mutated_bytes(rng, legacy, weights))
         read += assert_read_or_refused(path, "lstm_1" if rng.integers(3) == 0 else None)
     assert 0 < read < count
