@@ -14,7 +14,9 @@ MOST_EXPANSION times as large as the file, and all together, too.
 
 from __future__ import annotations
 
+import io
 import math
+import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -29,6 +31,7 @@ MOST_EXPANSION = 20  # numbers in a file of Keras are hardly ever compressed, an
 SMALL = 2**20  # bytes that may always be read
 MOST_TEXT = 16 * 2**20  # bytes of an attribute
 MOST_GROUPS, MOST_DEPTH = 100_000, 20
+SIGNATURE, HEAP = b"\x89HDF\r\n\x1a\n", b"GCOL\x01"
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}  # which h5py always reads
 ROOTS = ("layers", "_layer_checkpoint_dependencies")  # of the weights of Keras 3; of Keras 2.13
 
@@ -51,6 +54,7 @@ class WeightFile:
         self.where, self.size = where, size
         self._h5py, self._budget = h5py, max(MOST_EXPANSION * size, SMALL)
         with self._damage():
+            _check_heaps(file, size)
             self._file = h5py.File(file, "r")
 
     def close(self) -> None:
@@ -214,6 +218,37 @@ class FileError(ValueError):
 
 class Refused(Exception):
     """Something in a file that is not read, and why."""
+
+
+def _check_heaps(file: BinaryIO, size: int) -> None:
+    """Raise if HDF5 would read a heap of texts for ever: it does at an entry of no size, number 0.
+
+    Layout: HDF5 File Format Specification, version 3.0, "Global Heap". A collection is "GCOL", its
+    version, its size [8 bytes at 8] and entries: number [2], uses [2], reserved [4], size [8].
+    """
+    data: bytes | mmap.mmap = b""
+    if size:
+        data = (
+            file.getvalue()
+            if isinstance(file, io.BytesIO)
+            else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        )
+    if data[:8] != SIGNATURE:
+        raise Refused("is damaged, or no HDF5: it does not begin as HDF5 does")
+    if data[14 if data[8] < 2 else 10] != 8:
+        raise Refused("is damaged, or has sizes of other than 8 bytes")
+    start, steps = data.find(HEAP), size // 16  # sound collections do not overlap
+    while start >= 0:
+        at, end = start + 16, start + int.from_bytes(data[start + 8 : start + 16], "little")
+        while at + 16 <= min(end, size):
+            number = int.from_bytes(data[at : at + 2], "little")
+            bytes_ = int.from_bytes(data[at + 8 : at + 16], "little")
+            if (steps := steps - 1) < 0:
+                raise Refused("is damaged: its heaps overlap")
+            if number == 0 and bytes_ == 0:
+                raise Refused("is damaged: a heap has an entry of no size")
+            at += bytes_ if number == 0 else 16 + (bytes_ + 7) // 8 * 8
+        start = data.find(HEAP, start + 1)
 
 
 def _text(value: Any) -> str:
