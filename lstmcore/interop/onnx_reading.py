@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstmcore.formatting import excerpt
-from lstmcore.io.reading import read_bytes
+from lstmcore.io.reading import FAULTS, read_bytes
 
 MOST_BYTES = 2**31 - 1  # of a message of Protobuf
 OLDEST = 7  # the version of ONNX's operators since which an LSTM means what it does today
@@ -244,7 +244,10 @@ def array_of(tensor: Any, where: str) -> np.ndarray:
             f"{where}: the weight {name!r} has shape {excerpt(list(shape), 60)} of {dtype}, but "
             f"its data has {held:,} {'bytes' if tensor.raw_data else 'numbers'}"
         )
-    array = onnx.numpy_helper.to_array(tensor)
+    try:
+        array = onnx.numpy_helper.to_array(tensor)
+    except FAULTS as error:
+        raise GraphError(f"{where}: the weight {name!r}: {excerpt(error, 200)}") from error
     return array.astype(np.float32) if is_half(array.dtype) else array
 
 

@@ -195,6 +195,13 @@ def test_shapes_of_weights(tmp_path, place, shape, expected):
     refused(tmp_path, net.model(net.node("Squeeze", y, net.integers(1))), expected)
 
 
+def test_more_axes_than_numpy_has(tmp_path):
+    net, y = one_lstm()
+    model = net.model(y)
+    model.graph.initializer[0].dims[:] = [1] * 97 + [12, 2]
+    refused(tmp_path, model, "the weight 'tensor_0': maximum supported dimension")
+
+
 def test_weights_of_whole_numbers(tmp_path):
     net, y = one_lstm()
     net.tensors[0] = numpy_helper.from_array(np.ones((1, 12, 2), "i4"), net.tensors[0].name)
@@ -374,6 +381,15 @@ def test_branches_in_thousands_of_branches(tmp_path):
     model.opset_import.add(version=17)
     whole = model.SerializeToString() + within(7, data)
     refused(tmp_path, whole, "damaged, or no ONNX file")
+
+
+def test_networks_without_an_lstm_node(tmp_path):
+    """As Keras writes them with PyTorch behind it: each step by itself."""
+    net = Network()
+    step = net.node("Slice", net.input("x", FLOAT, "b", 5, 2), *map(net.integers, (0, 1, 1)))
+    value = net.node("Sigmoid", net.node("MatMul", step, net.weights(2, 12)))
+    value = net.node("Mul", value, net.node("Tanh", value))
+    refused(tmp_path, net.model(value), "no LSTM node: some exporters unroll an LSTM into")
 
 
 @pytest.mark.parametrize("kind", ["Loop", "Scan"])
