@@ -177,6 +177,8 @@ def _made(node: Node, inputs: list[Any], graph: Graph) -> Any:
         return _merged(node, first, inputs)
     if sum(isinstance(value, Stream) for value in inputs) > 1:
         return _of_two(node, inputs)
+    if not all(value is first or isinstance(value, np.ndarray | None) for value in inputs):
+        raise Misfit("it joins what flows with what is no weight")
     if inputs[0] is first:
         moved = _moved(node, first, inputs)
         if moved is not None:

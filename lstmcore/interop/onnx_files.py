@@ -28,6 +28,7 @@ from lstmcore.interop.onnx_reading import Graph, GraphError, Node, read_graph
 from lstmcore.interop.onnx_recurrent import KINDS, QUANTIZED, chain_part, lstm_node
 from lstmcore.interop.onnx_stream import Misfit, Stream, settled
 from lstmcore.interop.torch import from_torch, prefixes
+from lstmcore.io.reading import FAULTS
 from lstmcore.models import chain_parts as parts
 from lstmcore.specs import check_params, direction_names
 from lstmcore.types import LSTMParams
@@ -37,6 +38,10 @@ __all__ = ["read"]
 ROUNDED = (
     "{}: its weights are whole numbers in the file. onnxruntime rounds the inputs and the hidden "
     "state at each step, too, which is not done here."
+)
+NONE = (
+    "it holds no LSTM node: some exporters unroll an LSTM into its steps, so read the file of the "
+    "framework itself, such as .keras or .pt"
 )
 
 
@@ -49,9 +54,12 @@ def read(path: str | os.PathLike, layer: str | None = None) -> Imported:
         of its weights begin with.
     """
     graph = read_graph(path)
-    if layer is not None:
-        return _one_layer(graph, layer)
-    return _chain(graph)
+    try:
+        return _chain(graph) if layer is None else _one_layer(graph, layer)
+    except GraphError:
+        raise
+    except FAULTS as error:
+        raise GraphError(f"{graph.where} is damaged: {excerpt(error, 200)}") from error
 
 
 def _chain(graph: Graph) -> Imported:
@@ -186,7 +194,7 @@ def _known(graph: Graph) -> str:
     ]
     names += [prefix.removesuffix(".") for prefix in prefixes(_torch_names(graph))]
     known = ", ".join(repr(name) for name in dict.fromkeys(names))
-    return f"layer= can be {excerpt(known, 300)}" if known else "it holds no LSTM"
+    return f"layer= can be {excerpt(known, 300)}" if known else NONE
 
 
 def _node_alone(graph: Graph, node: Node) -> Imported:
@@ -194,7 +202,10 @@ def _node_alone(graph: Graph, node: Node) -> Imported:
     where = f"{graph.where}: {node}"
     known = constants(graph, [name for name in node.inputs if name])
     inputs = [known.get(name, name) if name else None for name in node.inputs]
-    model, params = lstm_node(node, inputs, where)
+    try:
+        model, params = lstm_node(node, inputs, where)
+    except ValueError as error:
+        raise GraphError(str(error)) from error
     notes = [ROUNDED.format(node)] if node.kind == QUANTIZED else []
     if any(state is not None and not is_zero(state) for state in inputs[5:7]):
         notes.append(

@@ -70,12 +70,12 @@ def lstm_step(node: Node, stream: Stream, inputs: Sequence[Any], lengths: bool) 
     model, params = lstm_node(node, inputs, "its weights")
     features, letters = stream.features(), stream.letters()[:-1]
     batch_first = bool(node.attributes.get("layout"))
-    if letters != (["B", "T"] if batch_first else ["T", "B"]):
-        expected = "batch, time" if batch_first else "time, batch"
-        raise Misfit(f"it reads {stream.described()}, expected [{expected}, features]")
     if features != model.features:
         raise Misfit(f"its W is for {model.features} features, but it reads {features}")
     part = chain_part(model, lengths)
+    if letters != (["B", "T"] if batch_first else ["T", "B"]):
+        expected = "batch, time" if batch_first else "time, batch"
+        raise Misfit(f"it reads {stream.described()}, expected [{expected}, features]")
     step = Step(part, tuple(params.values()), str(node), lengths)
     last = replace(step, part=replace(part, last=True, zero_output_for_mask=False))
     ways: Axis = (Factor("D", 2),) if len(params) == 2 else ()

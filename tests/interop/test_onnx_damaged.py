@@ -1,16 +1,18 @@
 """Damaged and hostile ONNX files: a ValueError that names file and node, and little memory."""
 
+import tracemalloc
+
 import numpy as np
 import onnx
+import pytest
 from fuzzing import mutated_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx_networks import INT64, Network, in_branches, lstm_layer
+from onnx import TensorProto, helper, numpy_helper
+from onnx_networks import FLOAT, INT32, INT64, Network, in_branches, lstm_layer
 from strategies import seeds
 
 from lstmcore.interop import read
-
-HALF = 2**20
 
 
 def sound(seed=0):
@@ -101,3 +103,333 @@ def test_other_fields(tmp_path_factory, seed, layer, which):
         mutated_message(rng, model.graph)
     path.write_bytes(model.SerializeToString())
     check_refused_or_read(path, layer)
+
+
+# Each error by its text.
+
+
+def refused(tmp_path, model, expected, layer=None):
+    """Raise unless a model is refused by an error that matches and names its file."""
+    path = tmp_path / "network.onnx"
+    path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+    with pytest.raises(ValueError, match=expected) as caught:
+        read(path, layer=layer)
+    assert str(path) in str(caught.value)
+
+
+def one_lstm(**attributes):
+    """Return a network of one LSTM, and its output."""
+    net = Network()
+    y, _ = net.lstm(net.input("x", FLOAT, "t", "b", 2), 2, 3, **attributes)
+    return net, y
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", "damaged, or no ONNX file"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "damaged, or no ONNX file"),
+        (FILES[0][:-20], "damaged, or no ONNX file"),
+    ],
+)
+def test_no_onnx(tmp_path, data, expected):
+    refused(tmp_path, data, expected)
+
+
+@pytest.mark.parametrize(
+    ("opset", "expected"),
+    [(6, "version 6 .* expected 7 to .*version_converter"), (10_000, "pip install -U onnx")],
+)
+def test_versions(tmp_path, opset, expected):
+    net, y = one_lstm()
+    model = net.model(y)
+    model.opset_import[0].version = opset
+    refused(tmp_path, model, expected)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"clip": 2.0}, "LSTM_0': it has clip 2.0.*read it alone, layer=.*can be 'LSTM_0'"),
+        ({"input_forget": 1}, "input_forget True, which no LSTM of a chain has"),
+        ({"activations": ["Sigmoid", "LeakyRelu", "Tanh"]}, "the activation LeakyRelu 0.01"),
+        ({"activations": ["Sigmoid", "Sinh", "Tanh"]}, "activation 'Sinh' is not known"),
+        ({"activations": ["Sigmoid"]}, "activations must be 3"),
+        ({"direction": "sideways"}, "direction must be .*'sideways'"),
+        ({"output_sequence": 1}, "the attribute 'output_sequence' is not known"),
+        ({"layout": 1}, r"it reads \[time, batch, features\]|no chain"),
+        ({"hidden_size": 4}, "hidden_size is 4, but R has 3 units"),
+        (
+            {
+                "directions": 2,
+                "activations": ["Sigmoid", "Tanh", "Tanh", "Sigmoid", "Relu", "Tanh"],
+            },
+            "its directions have different activations",
+        ),
+    ],
+)
+def test_attributes(tmp_path, attributes, expected):
+    units = attributes.pop("hidden_size", 3)
+    net, y = one_lstm(**attributes)
+    model = net.model(y)
+    for attribute in model.graph.node[0].attribute:
+        if attribute.name == "hidden_size":
+            attribute.i = units
+    refused(tmp_path, model, expected)
+
+
+@pytest.mark.parametrize(
+    ("place", "shape", "expected"),
+    [
+        (0, (1, 12, 5), "its W is for 5 features, but it reads 2"),
+        (0, (1, 8, 2), r"W has shape \[1, 8, 2\], expected \[1, 12, 2\]"),
+        (0, (12, 2), "must have three axes"),
+        (1, (1, 12, 4), r"W has shape|R has shape"),
+        (2, (1, 12), r"B has shape \[1, 12\], expected \[1, 24\]"),
+        (0, (1, 0, 2), "W has shape"),
+    ],
+)
+def test_shapes_of_weights(tmp_path, place, shape, expected):
+    net, y = one_lstm()
+    net.tensors[place] = numpy_helper.from_array(np.ones(shape, "f4"), net.tensors[place].name)
+    refused(tmp_path, net.model(net.node("Squeeze", y, net.integers(1))), expected)
+
+
+def test_more_axes_than_numpy_has(tmp_path):
+    net, y = one_lstm()
+    model = net.model(y)
+    model.graph.initializer[0].dims[:] = [1] * 97 + [12, 2]
+    refused(tmp_path, model, "the weight 'tensor_0': maximum supported dimension")
+
+
+def test_weights_of_whole_numbers(tmp_path):
+    net, y = one_lstm()
+    net.tensors[0] = numpy_helper.from_array(np.ones((1, 12, 2), "i4"), net.tensors[0].name)
+    refused(tmp_path, net.model(y), "its weights W are no constant numbers, but int32")
+
+
+def test_weights_that_the_network_computes(tmp_path):
+    net = Network()
+    x, w = net.input("x", FLOAT, "t", "b", 2), net.input("w", FLOAT, 1, 12, 2)
+    y, _ = net.node("LSTM", x, w, net.weights(1, 12, 3), outputs=2, hidden_size=3)
+    refused(tmp_path, net.model(y), "the input 'w' is read besides 'x'")
+    computed = "its weights W are no constant numbers, but computed as the network runs"
+    refused(tmp_path, net.model(y), computed, layer="LSTM_0")
+
+
+@pytest.mark.parametrize("kind", ["input", "weights"])
+def test_states_that_are_not_zeros(tmp_path, kind):
+    net = Network()
+    x = net.input("x", FLOAT, "t", "b", 2)
+    h = net.input("h", FLOAT, 1, "b", 3) if kind == "input" else net.weights(1, 1, 3)
+    y, _ = net.lstm(x, 2, 3, "", h, h)
+    expected = {"input": "'h' is read besides 'x'", "weights": "a state that is not zeros"}[kind]
+    refused(tmp_path, net.model(y), f"LSTM_.*: .*{expected}.*layer= can be 'LSTM_")
+
+
+def last_node(kind, *more, **attributes):
+    """Return a network whose last node reads the steps of an LSTM, [time, batch, 3]."""
+    net, y = one_lstm()
+    y = net.node("Squeeze", y, net.integers(1))
+    inputs = [item(net) if callable(item) else item for item in more]
+    return net.model(net.node(kind, y, *inputs, **attributes))
+
+
+NODES = {
+    "a chain has no such node": lambda: last_node("Erf"),
+    "a chain has no such node with alpha 0.3": lambda: last_node("Elu", alpha=0.3),
+    "axis 1 of .time, batch, features., expected the last": lambda: last_node("Softmax", axis=1),
+    "it adds numbers to what is no dense": lambda: last_node("Add", lambda net: net.weights(3)),
+    "its weights have shape .4, 2., but it reads 3": lambda: last_node(
+        "MatMul", lambda net: net.weights(4, 2)
+    ),
+    "its second input is no matrix": lambda: last_node("MatMul", lambda net: net.weights(3, 3, 1)),
+    "it takes step 1: a chain": lambda: last_node(
+        "Gather", lambda net: net.tensor(np.array(1)), axis=0
+    ),
+    "it takes index 0 of axis 2": lambda: last_node(
+        "Gather", lambda net: net.tensor(np.array(0)), axis=2
+    ),
+    "several places of axis 0": lambda: last_node("Gather", lambda net: net.integers(0, 1), axis=0),
+    "it drops axis 0": lambda: last_node("Squeeze", lambda net: net.integers(0)),
+    r"it makes \[7, -1\] of": lambda: last_node("Reshape", lambda net: net.integers(7, -1)),
+    "it orders .* as .0, 0, 1.": lambda: last_node("Transpose", perm=[0, 0, 1]),
+    "it rounds numbers to int32": lambda: last_node("Cast", to=INT32),
+    "it cuts axis 0": lambda: last_node(
+        "Slice", *(lambda net, n=n: net.integers(n) for n in (1, 5, 0))
+    ),
+    "its output has the axes .time, 1, batch, features.": lambda: last_node(
+        "Unsqueeze", lambda net: net.integers(1)
+    ),
+    "not the two directions of one LSTM": lambda: last_node(
+        "Concat", lambda net: net.nodes[1].output[0], axis=2
+    ),
+    "it joins two branches": lambda: last_node("Mul", lambda net: net.nodes[1].output[0]),
+}
+
+
+@pytest.mark.parametrize("expected", NODES)
+def test_nodes_that_do_not_fit(tmp_path, expected):
+    refused(
+        tmp_path, NODES[expected](), f"no chain of layers: .*{expected}.*layer= can be 'LSTM_0'"
+    )
+
+
+# Hostile.
+
+
+def test_sizes_without_data(tmp_path):
+    net, y = one_lstm()
+    model = net.model(y)
+    model.graph.initializer[0].dims[:] = [2**31, 2**31, 2**31]
+    refused(tmp_path, model, "its data has 96 bytes")
+
+
+def test_weights_in_other_files(tmp_path):
+    net, y = one_lstm()
+    model, secret = net.model(y), tmp_path / "secret"
+    secret.write_bytes(bytes(96))
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=str(secret))
+    refused(tmp_path, model, "lies in another file, which is not read: write all into one")
+
+
+@pytest.mark.parametrize("kind", ["Concat", "Expand", "ConstantOfShape", "Gather", "Mul"])
+def test_constants_that_grow(tmp_path, kind):
+    """Each file is small, and what it asks for is not."""
+    net = Network()
+    x = net.input("x", FLOAT, "t", "b", 2)
+    value = net.tensor(np.ones((1, 12, 2), np.float32))
+    huge = net.integers(2**20, 2**10, 2**10)
+    match kind:
+        case "Concat":
+            for _ in range(40):
+                value = net.node("Concat", value, value, axis=1)
+        case "Expand":
+            value = net.node("Expand", net.tensor(np.ones(1, np.float32)), huge)
+        case "ConstantOfShape":
+            one = numpy_helper.from_array(np.ones(1, np.float32))
+            value = net.node("ConstantOfShape", huge, value=one)
+        case "Gather":
+            for _ in range(8):
+                value = net.node("Gather", value, net.integers(*[0] * 100), axis=1)
+                value = net.node("Unsqueeze", value, net.integers(1))
+        case "Mul":
+            sides = [net.tensor(np.ones(s, np.float32)) for s in ((2**14, 1), (1, 2**14))]
+            value = net.node("Mul", *sides)
+    y, _ = net.node("LSTM", x, value, net.weights(1, 12, 3), outputs=2, hidden_size=3)
+    model = net.model(y)
+    for layer in (None, net.nodes[-1].name):
+        tracemalloc.start()
+        expected = "more than a file of this|shape|as it runs"
+        refused(tmp_path, model, expected, layer=layer)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 2**26 + 40 * model.ByteSize()
+
+
+def test_values_written_by_later_nodes(tmp_path):
+    net = Network()
+    net.input("x", FLOAT, "t", "b", 2)
+    net.node("Relu", "second/0", name="first")
+    value = net.node("Relu", "first/0", name="second")
+    refused(tmp_path, net.model(value), "Relu 'first' reads 'second/0', which nothing before it")
+
+
+def test_names_written_twice(tmp_path):
+    net, y = one_lstm()
+    net.node("Relu", y, name="LSTM_0")
+    refused(tmp_path, net.model(y), "Relu 'LSTM_0' writes 'LSTM_0/0', which is there")
+
+
+def test_names_that_are_no_text(tmp_path):
+    net, y = one_lstm()
+    data = net.model(y).SerializeToString().replace(b"LSTM_0/0", b"LSTM\xff_0/"[:8])
+    refused(tmp_path, data, "damaged")
+
+
+def test_branches_in_branches(tmp_path):
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "inner", [], [])
+    for level in range(10):
+        node = helper.make_node("If", ["c"], [f"y{level}"], then_branch=graph)
+        value = helper.make_tensor_value_info(f"y{level}", FLOAT, None)
+        graph = helper.make_graph([node], "level", [], [value])
+    net = Network()
+    net.input("x", FLOAT, "t", "b", 2)
+    net.input("c", TensorProto.BOOL)
+    net.nodes.append(node)
+    refused(tmp_path, net.model(node.output[0]), "If 'y9': the input 'c' is read")
+
+
+def within(field, data):
+    """Return a message as a field of another one, as Protobuf writes it."""
+    size, length = len(data), b""
+    while size > 127:
+        length += bytes([size & 127 | 128])
+        size >>= 7
+    return bytes([field << 3 | 2]) + length + bytes([size]) + data
+
+
+def test_branches_in_thousands_of_branches(tmp_path):
+    data = b""
+    for _ in range(3000):
+        for field in (6, 5, 1):  # of an attribute the graph, of a node the attribute, the node
+            data = within(field, data)
+    model = onnx.ModelProto(ir_version=8)
+    model.opset_import.add(version=17)
+    whole = model.SerializeToString() + within(7, data)
+    refused(tmp_path, whole, "damaged, or no ONNX file")
+
+
+def test_networks_without_an_lstm_node(tmp_path):
+    """As Keras writes them with PyTorch behind it: each step by itself."""
+    net = Network()
+    step = net.node("Slice", net.input("x", FLOAT, "b", 5, 2), *map(net.integers, (0, 1, 1)))
+    value = net.node("Sigmoid", net.node("MatMul", step, net.weights(2, 12)))
+    value = net.node("Mul", value, net.node("Tanh", value))
+    refused(tmp_path, net.model(value), "no LSTM node: some exporters unroll an LSTM into")
+
+
+@pytest.mark.parametrize("kind", ["Loop", "Scan"])
+def test_loops(tmp_path, kind):
+    inner, y = one_lstm()
+    body = helper.make_graph(
+        inner.nodes, "body", [], [helper.make_tensor_value_info(y, FLOAT, None)], inner.tensors
+    )
+    net = Network()
+    x = net.input("x", FLOAT, "t", "b", 2)
+    value = net.node(kind, x, body=body)
+    refused(tmp_path, net.model(value), f"{kind} '{kind}_0': a chain has no such node.*'LSTM_0'")
+    (tmp_path / "network.onnx").write_bytes(net.model(value).SerializeToString())
+    assert read(tmp_path / "network.onnx", layer="LSTM_0").model.features == 2
+
+
+@pytest.mark.parametrize("which", ["no input", "no output", "four axes", "no weights"])
+def test_networks_that_read_no_sequence(tmp_path, which):
+    net = Network()
+    shape = ["b", "t", 2] + [2] * (which == "four axes")
+    x = "x" if which == "no input" else net.input("x", FLOAT, *shape)
+    if which == "no input":
+        net.tensor(np.ones((3, 2, 2), np.float32), "x")
+    value = net.node("Relu", x)
+    model = net.model(*[] if which == "no output" else [value])
+    expected = {
+        "four axes": "'x' has 4 axes, expected .batch, time. of tokens",
+        "no weights": "holds no layer with weights",
+    }
+    refused(tmp_path, model, expected.get(which, "the network has no input, or no output"))
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_lengths_that_some_lstms_do_not_read(tmp_path, layers):
+    net = Network()
+    x, lengths = net.input("x", FLOAT, "t", "b", 2), net.input("lengths", INT32, "b")
+    value = net.node("Squeeze", net.lstm(x, 2, 3, lengths)[0], net.integers(1))
+    if layers == 2:
+        value = net.node("Squeeze", net.lstm(value, 3, 3)[0], net.integers(1))
+        refused(tmp_path, net.model(value), "some LSTMs read the lengths.*one mask for all")
+    else:
+        value = net.node("Add", value, net.node("Cast", lengths, to=FLOAT))
+        refused(tmp_path, net.model(value), "Add .*it computes with|joins what flows with")
