@@ -22,8 +22,8 @@ import lstmcore as lc
 from lstmcore import reference
 
 C = lc.chain
-VALUES, QUICK_VALUES = 200, 8
-GRADIENTS, QUICK_GRADIENTS = 30, 3
+VALUES, QUICK_VALUES = 200, 5
+GRADIENTS, QUICK_GRADIENTS = 30, 2
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras
