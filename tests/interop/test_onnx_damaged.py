@@ -264,6 +264,14 @@ NODES = {
     "not the two directions of one LSTM": lambda: last_node(
         "Concat", lambda net: net.nodes[1].output[0], axis=2
     ),
+    "it normalises several axes": lambda: last_node(
+        "LayerNormalization", lambda net: net.weights(2, 3), axis=1
+    ),
+    "it drops numbers in training mode": lambda: last_node(
+        "Dropout",
+        lambda net: net.tensor(np.float32(0.5)),
+        lambda net: net.tensor(np.array(True)),
+    ),
     "it joins two branches": lambda: last_node("Mul", lambda net: net.nodes[1].output[0]),
 }
 
@@ -273,6 +281,35 @@ def test_nodes_that_do_not_fit(tmp_path, expected):
     refused(
         tmp_path, NODES[expected](), f"no chain of layers: .*{expected}.*layer= can be 'LSTM_0'"
     )
+
+
+def both_directions(kind):
+    """Return a network that puts both directions of an LSTM together as no chain does."""
+    net = Network()
+    y, _ = net.lstm(net.input("x", FLOAT, 4, 2, 6), 6, 3, directions=2)
+    if kind == "backward first":
+        pair = [net.node("Gather", y, net.tensor(np.array(k)), axis=1) for k in (1, 0)]
+        return net.model(net.node("Concat", *pair, axis=2))
+    if kind == "one feature of each":
+        value = net.node("Transpose", y, perm=[0, 2, 3, 1])
+        return net.model(net.node("Reshape", value, net.integers(0, 0, -1)))
+    value = net.node("Reshape", net.node("Transpose", y, perm=[0, 2, 1, 3]), net.integers(0, 0, -1))
+    if kind == "times the input":
+        return net.model(net.node("Mul", value, "x"))
+    return net.model(net.node("Reshape", value, net.integers(3, 16)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("backward first", "not the two directions of one LSTM, forward first"),
+        ("one feature of each", "needs the features in the last axis"),
+        ("times the input", "it joins two branches"),
+        ("other sizes", r"it makes \[3, 16\] of \[time, batch, direction × features\]"),
+    ],
+)
+def test_directions_that_do_not_fit(tmp_path, kind, expected):
+    refused(tmp_path, both_directions(kind), expected)
 
 
 # Hostile.

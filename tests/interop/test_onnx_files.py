@@ -8,7 +8,7 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from onnx_networks import FLOAT, INT32, INT64, Network, in_branches, lstm_layer, theirs
 from strategies import seeds
 
@@ -326,25 +326,41 @@ def test_dense_over_all_steps_at_once(tmp_path):
     assert_equal(ours(path, x), theirs(path, x=x))
 
 
-def test_branch_that_is_known_to_be_taken(tmp_path):
+@pytest.mark.parametrize("other", [False, True])
+def test_branch_that_is_known_to_be_taken(tmp_path, other):
     """As PyTorch writes squeeze of an axis whose size it does not know: If it is 1, Squeeze."""
     net = Network()
     x = net.input("x", FLOAT, "t", "b", 2)
     y, _ = net.lstm(x, 2, 3)
     size = net.node("Gather", net.node("Shape", y), net.tensor(np.array(1)), axis=0)
-    taken = net.node("Equal", size, net.tensor(np.array(1)))
+    taken = net.node("Equal", size, net.tensor(np.array(2 if other else 1)))
     axis = net.integers(1)
     branches = []
     for name, nodes in {
-        "then": [helper.make_node("Squeeze", [y, axis], ["then/0"])],
-        "else": [helper.make_node("Identity", [y], ["else/0"])],
+        "a": [helper.make_node("Squeeze", [y, axis], ["a/0"])],
+        "b": [helper.make_node("Identity", [y], ["b/0"])],
     }.items():
         value = helper.make_tensor_value_info(f"{name}/0", FLOAT, None)
         branches.append(helper.make_graph(nodes, name, [], [value]))
-    value = net.node("If", taken, then_branch=branches[0], else_branch=branches[1])
+    one, two = branches[::-1] if other else branches
+    value = net.node("If", taken, then_branch=one, else_branch=two)
     path = net.save(tmp_path, value)
     x = sequences(0, 4, 3, 2)
     assert_equal(ours(path, x, time_major=True), theirs(path, x=x))
+
+
+def test_nodes_around_a_dense_layer(tmp_path):
+    net = Network()
+    value = net.node("Cast", net.input("x", TensorProto.DOUBLE, "b", "t", 2), to=FLOAT)
+    value = net.node("Transpose", net.node("Dropout", value), perm=[1, 0, 2])
+    _, y_h = net.lstm(value, 2, 3)
+    value = net.node("Flatten", net.node("Transpose", y_h, perm=[1, 0, 2]))
+    value = net.node("Dropout", value, net.tensor(np.float32(0.5)), net.tensor(np.array(False)))
+    kernel, bias = net.weights(4, 3), net.weights(1, 4)
+    value = net.node("Gemm", value, kernel, bias, transB=1, alpha=0.5, beta=2.0)
+    path = net.save(tmp_path, value)
+    x = sequences(0, 3, 5, 2)
+    assert_equal(ours(path, x), theirs(path, x=x.astype(np.float64)))
 
 
 def test_one_number_without_an_axis(tmp_path):
