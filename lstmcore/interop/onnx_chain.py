@@ -395,7 +395,7 @@ def _of_two(node: Node, inputs: list[Any]) -> Stream:
     for a, b in ((one, other), (other, one)):
         if merge and flow.both_directions(a, b):
             return replace(a, steps=(*a.steps[:-1], _with_merge(a, merge)), picked=None)
-        if a.axes == b.axes and a.picked is None and b.picked is None and b.steps:
+        if flow.alike(a, b) and a.picked is None and b.picked is None and b.steps:
             part = _joining(node.kind, a.steps, b.steps)
             if part is not None:
                 return replace(b, steps=(*b.steps[:-1], replace(b.steps[-1], part=part)))

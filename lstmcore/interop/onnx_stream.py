@@ -299,3 +299,9 @@ def both_directions(one: Stream, other: Stream) -> bool:
         and one.axes == other.axes
         and same_steps(one.steps, other.steps)
     )
+
+
+def alike(one: Stream, other: Stream) -> bool:
+    """Return whether two streams have the same axes; those of both directions are features."""
+    letters = [[axis.replace("D", "") for axis in stream.letters()] for stream in (one, other)]
+    return letters[0] == letters[1] and sizes_of(one) == sizes_of(other)

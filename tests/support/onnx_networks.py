@@ -5,6 +5,9 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from lstmcore import reference
+from lstmcore.interop import read
+
 FLOAT, INT64, INT32 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT32
 OPSET = 17
 
@@ -111,3 +114,20 @@ def session(path):
 
 def theirs(path, **inputs):
     return session(path).run(None, inputs)[0]
+
+
+def ours(path, x, *, time_major=False, mask=None, ops=reference):
+    """Return the output of a file, read as a chain; x and the output in the file's order."""
+    model, params, notes = read(path)
+    assert any("file reads [time" in note for note in notes) == time_major
+    y, _ = model.apply(params, np.swapaxes(x, 0, 1) if time_major else x, mask=mask, ops=ops)
+    return np.swapaxes(y, 0, 1) if any("returns [time" in note for note in notes) else y
+
+
+def assert_equal(actual, expected, atol=1e-5):
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, atol=atol, rtol=0)
+
+
+def sequences(seed, *shape):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
