@@ -17,11 +17,11 @@ _NAMES = {
     "flax": ("from_flax", "to_flax"),
     "haiku": ("from_haiku", "to_haiku"),
     "jax_rnn": ("from_jax_rnn", "to_jax_rnn"),
-    "keras": ("from_keras", "to_keras"),
-    "keras_files": ("keras_weights", "read_keras"),
-    "onnx": ("dequantized", "from_onnx", "to_onnx"),
-    "onnx_lstm": ("OnnxLSTM", "from_onnx_node"),
-    "torch": ("from_torch", "to_torch"),
+    "keras.weights": ("from_keras", "to_keras"),
+    "keras.reading": ("keras_weights", "read_keras"),
+    "onnx.weights": ("dequantized", "from_onnx", "to_onnx"),
+    "onnx.lstm": ("OnnxLSTM", "from_onnx_node"),
+    "torch.weights": ("from_torch", "to_torch"),
 }
 
 __all__ = [name for names in _NAMES.values() for name in names]
@@ -45,8 +45,8 @@ if _TYPE_CHECKING:  # the same names, for editors and type checkers; a test keep
     from lstmcore.interop.flax import from_flax, to_flax
     from lstmcore.interop.haiku import from_haiku, to_haiku
     from lstmcore.interop.jax_rnn import from_jax_rnn, to_jax_rnn
-    from lstmcore.interop.keras import from_keras, to_keras
-    from lstmcore.interop.keras_files import keras_weights, read_keras
-    from lstmcore.interop.onnx import dequantized, from_onnx, to_onnx
-    from lstmcore.interop.onnx_lstm import OnnxLSTM, from_onnx_node
-    from lstmcore.interop.torch import from_torch, to_torch
+    from lstmcore.interop.keras.reading import keras_weights, read_keras
+    from lstmcore.interop.keras.weights import from_keras, to_keras
+    from lstmcore.interop.onnx.lstm import OnnxLSTM, from_onnx_node
+    from lstmcore.interop.onnx.weights import dequantized, from_onnx, to_onnx
+    from lstmcore.interop.torch.weights import from_torch, to_torch

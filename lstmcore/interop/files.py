@@ -17,19 +17,19 @@ __all__ = ["Imported", "read", "write"]
 
 # The module of each extension has read(path, layer), and write(path, model, params) if it writes.
 READERS = {
-    ".keras": "keras_files",
-    ".h5": "keras_files",
-    ".hdf5": "keras_files",
-    ".onnx": "onnx_files",
-    ".safetensors": "tensor_files",
-    ".pt": "tensor_files",
-    ".pth": "tensor_files",
-    ".bin": "tensor_files",
+    ".keras": "keras.reading",
+    ".h5": "keras.reading",
+    ".hdf5": "keras.reading",
+    ".onnx": "onnx.reading",
+    ".safetensors": "torch.state_dicts",
+    ".pt": "torch.state_dicts",
+    ".pth": "torch.state_dicts",
+    ".bin": "torch.state_dicts",
 }
 WRITERS = {
-    ".keras": "keras_files",
-    ".onnx": "onnx_export",
-    ".safetensors": "tensor_files",
+    ".keras": "keras.writing",
+    ".onnx": "onnx.writing",
+    ".safetensors": "torch.state_dicts",
 }
 
 

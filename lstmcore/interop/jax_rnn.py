@@ -15,7 +15,7 @@ import numpy as np
 
 from lstmcore.arrays import as_values
 from lstmcore.checks import MOST_LAYERS, check_count
-from lstmcore.interop.torch import from_torch, to_torch
+from lstmcore.interop.torch.weights import from_torch, to_torch
 from lstmcore.types import LSTMParams
 
 __all__ = ["from_jax_rnn", "to_jax_rnn"]

@@ -10,7 +10,11 @@ import pytest
 import lstmcore as lc
 
 SOURCE = Path(lc.interop.__file__)
-MODULES = sorted(path.stem for path in SOURCE.parent.glob("*.py") if path.stem != "__init__")
+MODULES = sorted(
+    ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
+    for path in SOURCE.parent.rglob("*.py")
+    if path.stem != "__init__"
+)
 
 
 def test_type_checkers_see_the_same_names():

@@ -12,7 +12,7 @@ from onnx_cases import Case, onnxruntime_outputs, random_case
 import lstmcore as lc
 from lstmcore import reference, study
 from lstmcore.interop import OnnxLSTM, dequantized, from_onnx, from_onnx_node, to_onnx
-from lstmcore.interop.onnx_activations import DEFAULTS, OnnxActivation, spelled
+from lstmcore.interop.onnx.activations import DEFAULTS, OnnxActivation, spelled
 from lstmcore.types import LSTMParams
 
 SEEDS = st.integers(0, 2**32 - 1)

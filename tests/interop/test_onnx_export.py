@@ -15,9 +15,9 @@ from strategies import assert_same, mask_kinds, random_mask, seeds
 
 import lstmcore as lc
 from lstmcore import chain, reference
-from lstmcore.interop import onnx_nodes
-from lstmcore.interop.onnx_activations import OnnxActivation
-from lstmcore.interop.onnx_lstm import OnnxLSTM
+from lstmcore.interop.onnx import nodes as onnx_nodes
+from lstmcore.interop.onnx.activations import OnnxActivation
+from lstmcore.interop.onnx.lstm import OnnxLSTM
 from lstmcore.types import LSTMParams
 
 many = settings(max_examples=8 * settings.default.max_examples)  # NumPy has nothing to compile

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from lstmcore.interop.onnx import dequantized
-from lstmcore.interop.onnx_activations import activation_of
-from lstmcore.interop.onnx_lstm import OnnxLSTM, from_onnx_node
-from lstmcore.interop.onnx_reading import Node
-from lstmcore.interop.onnx_stream import Axis, Factor, Misfit, Step, Stream
+from lstmcore.interop.onnx.activations import activation_of
+from lstmcore.interop.onnx.graphs import Node
+from lstmcore.interop.onnx.lstm import OnnxLSTM, from_onnx_node
+from lstmcore.interop.onnx.stream import Axis, Factor, Misfit, Step, Stream
+from lstmcore.interop.onnx.weights import dequantized
 from lstmcore.models.chain_parts import LSTM
 from lstmcore.types import LSTMParams
 

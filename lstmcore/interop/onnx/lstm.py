@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import lstmcore as lc
 from lstmcore import checks
 from lstmcore.display.text import given_fields
-from lstmcore.interop.onnx import from_onnx
-from lstmcore.interop.onnx_activations import activation_of, spelled
+from lstmcore.interop.onnx.activations import activation_of, spelled
+from lstmcore.interop.onnx.weights import from_onnx
 from lstmcore.models.stack import Edits, States, check_edits, not_called, set_plain, summary_html
 from lstmcore.specs import Layer, check_params, direction_names
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
@@ -52,7 +52,7 @@ class OnnxLSTM:
       units: H.
       direction: "forward", "reverse" or "bidirectional".
       activations: (name, constants) of the gates, the candidate and the output of each direction,
-        as `onnx_activations.spelled` returns them; None for Sigmoid, Tanh, Tanh.
+        as `activations.spelled` returns them; None for Sigmoid, Tanh, Tanh.
       clip: the activations are applied to numbers limited to [-clip, clip]; None for no limit.
       input_forget: couple the gates, f = 1 - i.
       peephole: let the gates see the cell.

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from lstmcore.arrays import as_params, as_values
-from lstmcore.interop.onnx_graph import INT64, Graph
-from lstmcore.interop.onnx_lstm import OnnxLSTM
-from lstmcore.interop.onnx_nodes import (
+from lstmcore.interop.onnx.builder import INT64, Graph
+from lstmcore.interop.onnx.lstm import OnnxLSTM
+from lstmcore.interop.onnx.nodes import (
     activated,
     activation_attributes,
     dense,

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from lstmcore.formatting import excerpt
-from lstmcore.interop.onnx_reading import Node
-from lstmcore.interop.onnx_stream import Factor, Misfit, Step, Stream
+from lstmcore.interop.onnx.graphs import Node
+from lstmcore.interop.onnx.stream import Factor, Misfit, Step, Stream
 from lstmcore.models import chain_parts as parts
 from lstmcore.types import DenseParams, EmbeddingParams, LayerNormParams
 

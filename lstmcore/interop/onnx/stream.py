@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from lstmcore.checks import MOST_LAYERS
 from lstmcore.formatting import excerpt
-from lstmcore.interop.onnx_folding import Size
+from lstmcore.interop.onnx.folding import Size
 from lstmcore.models.chain_parts import LSTM
 
 ONLY = 1  # the step that was taken is the only one

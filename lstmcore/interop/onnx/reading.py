@@ -22,12 +22,12 @@ import numpy as np
 import lstmcore as lc
 from lstmcore.formatting import excerpt, few
 from lstmcore.interop.files import Imported
-from lstmcore.interop.onnx_chain import WHOLE, Unfit, is_zero, walk
-from lstmcore.interop.onnx_folding import constants
-from lstmcore.interop.onnx_reading import Graph, GraphError, Node, read_graph
-from lstmcore.interop.onnx_recurrent import KINDS, QUANTIZED, chain_part, lstm_node
-from lstmcore.interop.onnx_stream import Misfit, Stream, settled
-from lstmcore.interop.torch import from_torch, prefixes
+from lstmcore.interop.onnx.chain import WHOLE, Unfit, is_zero, walk
+from lstmcore.interop.onnx.folding import constants
+from lstmcore.interop.onnx.graphs import Graph, GraphError, Node, read_graph
+from lstmcore.interop.onnx.recurrent import KINDS, QUANTIZED, chain_part, lstm_node
+from lstmcore.interop.onnx.stream import Misfit, Stream, settled
+from lstmcore.interop.torch.weights import from_torch, prefixes
 from lstmcore.io.reading import FAULTS
 from lstmcore.models import chain_parts as parts
 from lstmcore.specs import check_params, direction_names

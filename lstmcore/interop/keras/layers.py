@@ -9,8 +9,8 @@ import numpy as np
 
 from lstmcore import checks
 from lstmcore.formatting import excerpt
-from lstmcore.interop.keras import from_keras
-from lstmcore.interop.keras_config import KerasLayer, field, kind_of
+from lstmcore.interop.keras.config import KerasLayer, field, kind_of
+from lstmcore.interop.keras.weights import from_keras
 from lstmcore.models import chain_parts as parts
 from lstmcore.types import DenseParams, EmbeddingParams, LayerNormParams, LSTMParams
 

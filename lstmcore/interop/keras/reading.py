@@ -27,16 +27,16 @@ import numpy as np
 import lstmcore as lc
 from lstmcore.formatting import excerpt
 from lstmcore.interop.files import Imported
-from lstmcore.interop.keras import from_keras
-from lstmcore.interop.keras_config import KerasLayer, all_layers, field, ordered_layers
-from lstmcore.interop.keras_hdf5 import MOST_EXPANSION, SMALL, WeightFile
-from lstmcore.interop.keras_layers import LSTM_KINDS, Converter, weight_places
+from lstmcore.interop.keras.config import KerasLayer, all_layers, field, ordered_layers
+from lstmcore.interop.keras.hdf5 import MOST_EXPANSION, SMALL, WeightFile
+from lstmcore.interop.keras.layers import LSTM_KINDS, Converter, weight_places
+from lstmcore.interop.keras.weights import from_keras
 from lstmcore.io.json_text import MAX_BYTES, parse_json, read_json
 from lstmcore.io.reading import open_file
 from lstmcore.models import chain_parts as parts
 from lstmcore.specs import check_params, direction_names
 
-__all__ = ["keras_weights", "read", "read_keras", "write"]
+__all__ = ["keras_weights", "read", "read_keras"]
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 MOST_ENTRIES = 10_000  # of an archive: Keras writes three, and the files of a vocabulary
@@ -465,10 +465,3 @@ def _layers_with_weights(weights: WeightFile) -> int:
         return sum(map(bool, _legacy_groups(weights).values()))
     paths = [path.removeprefix(f"{root}/") for path in weights.datasets(root)]
     return len({path.split("/")[0] for path in paths if "seed_generator" not in path})
-
-
-def write(path: str | os.PathLike, model: Any, params: Mapping[str, Any]) -> None:
-    """Write a model to a `.keras` file; see `lc.interop.write`."""
-    from lstmcore.interop.keras_writing import write_keras
-
-    write_keras(path, model, params)

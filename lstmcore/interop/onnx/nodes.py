@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from lstmcore.interop.onnx import to_onnx
-from lstmcore.interop.onnx_activations import OnnxActivation
-from lstmcore.interop.onnx_graph import INT32, INT64, Graph
+from lstmcore.interop.onnx.activations import OnnxActivation
+from lstmcore.interop.onnx.builder import INT32, INT64, Graph
+from lstmcore.interop.onnx.weights import to_onnx
 from lstmcore.types import DenseParams, LSTMParams
 
 __all__ = ["activated", "activation_attributes", "dense", "listed_activations", "lstm"]

@@ -25,8 +25,8 @@ import numpy as np
 from lstmcore.checks import ACTIVATION_ARGUMENTS
 from lstmcore.formatting import excerpt, few, listed, printable
 from lstmcore.interop.files import Imported
-from lstmcore.interop.torch import from_torch, prefixes, to_torch, with_dot
-from lstmcore.interop.torch_archive import open_archive
+from lstmcore.interop.torch.archive import open_archive
+from lstmcore.interop.torch.weights import from_torch, prefixes, to_torch, with_dot
 from lstmcore.io.model_file import KEY, read_model_file
 from lstmcore.io.tensors import Kind, open_tensors, write_tensors
 from lstmcore.models.chain import Chain

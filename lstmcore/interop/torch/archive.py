@@ -1,7 +1,7 @@
 """The tensors in a file of torch.save, read without PyTorch and without running the file's pickle.
 
 The file is a zip: `data.pkl` says in the language of pickle how to build the object that was saved
-(`torch_pickle`), and `data/0`, `data/1`, ... hold the numbers.
+(`pickled`), and `data/0`, `data/1`, ... hold the numbers.
 https://docs.pytorch.org/docs/stable/notes/serialization.html
 """
 
@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstmcore.formatting import excerpt
-from lstmcore.interop.torch import prefixes
-from lstmcore.interop.torch_pickle import SAVE_WEIGHTS, NotWeights, Other, Tensor, described_by
+from lstmcore.interop.torch.pickled import SAVE_WEIGHTS, NotWeights, Other, Tensor, described_by
+from lstmcore.interop.torch.weights import prefixes
 from lstmcore.io.reading import FAULTS, open_file
 from lstmcore.io.tensors import Kind
 

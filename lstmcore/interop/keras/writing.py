@@ -18,13 +18,13 @@ import numpy as np
 
 import lstmcore as lc
 from lstmcore.interop.as_chain import as_chain
-from lstmcore.interop.keras import to_keras
-from lstmcore.interop.keras_config import snake_case
+from lstmcore.interop.keras.config import snake_case
+from lstmcore.interop.keras.weights import to_keras
 from lstmcore.io.atomic import atomic_path
 from lstmcore.models import chain_parts as parts
 from lstmcore.specs import check_params, direction_names
 
-__all__ = ["write_keras"]
+__all__ = ["write"]
 
 MERGES = {"concat": "concat", "sum": "sum", "mean": "ave", "mul": "mul"}
 VERSION = "3.0.0"  # the oldest Keras that has all of this
@@ -33,8 +33,8 @@ OLDEST_DATE = (1980, 1, 1, 0, 0, 0)  # so that equal models make equal files
 Weights = dict[str, list[np.ndarray]]  # by the place within the group of the layer
 
 
-def write_keras(path: str | os.PathLike, model: Any, params: Mapping[str, Any]) -> None:
-    """Write a model to a `.keras` file.
+def write(path: str | os.PathLike, model: Any, params: Mapping[str, Any]) -> None:
+    """Write a model to a `.keras` file; see `lc.interop.write`.
 
     Args:
       path: the file; an existing one is replaced, in one step, once the new one is complete.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lstmcore.formatting import excerpt, few
-from lstmcore.interop.onnx_reading import Graph, GraphError, Node, array_of, is_half
+from lstmcore.interop.onnx.graphs import Graph, GraphError, Node, array_of, is_half
 from lstmcore.io.reading import FAULTS
 
 # Sizes that are known once the network runs.

@@ -10,12 +10,12 @@ import numpy as np
 
 from lstmcore.checks import MOST_LAYERS
 from lstmcore.formatting import excerpt
-from lstmcore.interop import onnx_stream as flow
-from lstmcore.interop.onnx_folding import FOLDED, as_numbers, axes_of, fold, slices_of
-from lstmcore.interop.onnx_reading import Graph, GraphError, Node, array_of
-from lstmcore.interop.onnx_recurrent import lstm_step
-from lstmcore.interop.onnx_steps import layer_after
-from lstmcore.interop.onnx_stream import Factor, Misfit, Step, Stream
+from lstmcore.interop.onnx import stream as flow
+from lstmcore.interop.onnx.folding import FOLDED, as_numbers, axes_of, fold, slices_of
+from lstmcore.interop.onnx.graphs import Graph, GraphError, Node, array_of
+from lstmcore.interop.onnx.layers import layer_after
+from lstmcore.interop.onnx.recurrent import lstm_step
+from lstmcore.interop.onnx.stream import Factor, Misfit, Step, Stream
 from lstmcore.models import chain_parts as parts
 
 REDUCED = {"ReduceSum": "sum", "ReduceMean": "mean", "ReduceProd": "mul"}
