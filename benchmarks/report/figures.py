@@ -1,7 +1,8 @@
 """Draw the figures of the docs with the code on their pages: `python -m benchmarks figures`.
 
 The code blocks of a page are run one after the other in an empty folder; the figures that they save
-there are copied into docs/assets.
+there are copied into docs/assets. `inside.md` needs the packages that it opens, and is drawn when it
+is named: `python -m benchmarks figures inside.md`.
 """
 
 from __future__ import annotations
@@ -33,10 +34,13 @@ def draw(page: Path, folder: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Draw the figures of all pages."""
+    """Draw the figures of the given pages."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks figures", description=__doc__)
-    parser.parse_args(arguments)
-    for page in PAGES:
+    every = (*PAGES, "inside.md")
+    parser.add_argument("pages", nargs="*", default=PAGES, metavar="PAGE", help=", ".join(every))
+    for page in parser.parse_args(arguments).pages:
+        if page not in every:
+            parser.error(f"{page} is not one of {', '.join(every)}")
         with TemporaryDirectory() as folder:
             draw(DOCS / page, Path(folder))
             for figure in Path(folder).glob("*.png"):
