@@ -54,7 +54,7 @@ def test_100_random_nodes_agree_through_jax():
 @pytest.mark.filterwarnings("ignore")  # cases of all operators are made, and some of them warn
 def test_the_cases_of_onnx(ops):
     cases = onnx_cases.collected_cases()
-    assert len(cases) >= 6
+    assert len(cases) >= 4  # 6 in newer versions
     for collected in cases:
         (node,) = collected.model.graph.node
         ((arrays, expected),) = collected.data_sets
