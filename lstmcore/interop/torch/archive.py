@@ -47,8 +47,9 @@ def open_archive(path: str | os.PathLike) -> Iterator[Archive]:
     """Open a file of torch.save to read the shapes of its tensors, and then the tensors.
 
     The file holds a dict of tensors, or a dict of such dicts and other things, as a checkpoint
-    does: {"epoch": 3, "state_dict": {...}}. If several of these dicts hold a recurrent layer, each
-    name begins with the key of its dict.
+    does: {"epoch": 3, "loss": tensor, "state_dict": {...}}. Of several dicts, the one with a
+    recurrent layer is read; if there are several of those, each name begins with the key of its
+    dict.
 
     Raises:
       ValueError: a damaged file, or one that holds anything else than weights.
@@ -181,16 +182,21 @@ def _tensors(saved: Any) -> dict[str, Tensor]:
     if not isinstance(saved, dict):
         kind = saved.name if isinstance(saved, Other) else type(saved).__name__
         raise NotWeights(f"holds a {kind}, not a dict of tensors by name: {SAVE_WEIGHTS}")
-    if found := _named(saved):
-        return found
-    inner = {str(key): _named(value) for key, value in saved.items() if isinstance(value, dict)}
-    inner = {key: tensors for key, tensors in inner.items() if tensors}
-    inner = {key: tensors for key, tensors in inner.items() if prefixes(tensors)} or inner
-    if len(inner) == 1:
-        return next(iter(inner.values()))
-    if not inner:
+    every = {path: tensors for path, tensors in _state_dicts(saved) if tensors}
+    chosen = {path: tensors for path, tensors in every.items() if prefixes(tensors)} or every
+    if not chosen:
         raise NotWeights(f"holds no dict of tensors by name: {SAVE_WEIGHTS}")
-    return {f"{key}.{n}": tensor for key, tensors in inner.items() for n, tensor in tensors.items()}
+    if len(chosen) == 1:
+        return next(iter(chosen.values()))
+    return {path + n: tensor for path, tensors in chosen.items() for n, tensor in tensors.items()}
+
+
+def _state_dicts(values: dict, path: str = "", depth: int = 3) -> Iterator[tuple[str, dict]]:
+    """Yield the tensors of a dict and of the dicts in it, with what their names begin with."""
+    yield path, _named(values)
+    for key, value in values.items():
+        if isinstance(value, dict) and depth:
+            yield from _state_dicts(value, f"{path}{key}.", depth - 1)
 
 
 def _named(values: dict) -> dict[str, Tensor]:

@@ -270,8 +270,7 @@ def _result(function: str, arguments: tuple) -> Any:
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, bits: Any = None) -> Any:
     """Return a view of a storage; `bits` are set for a view that PyTorch computes when it is read.
 
-    A view may repeat numbers, but one with more of them than its storage would take more memory
-    than the file.
+    A view may repeat numbers, as those of `expand` do.
     """
     if bits:
         return Other("conjugate or negative view", is_tensor=True)
@@ -284,7 +283,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, bits: Any = Non
         raise ValueError("a tensor has a shape and strides that are no small whole numbers")
     numbers = math.prod(shape)
     last = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
-    if numbers > storage.size or (numbers and last >= storage.size):
+    if numbers and last >= storage.size:
         raise ValueError(
             f"a tensor of the shape {excerpt(shape)} needs more than the {storage.size:,} numbers "
             "of its storage"
