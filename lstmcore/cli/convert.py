@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +27,7 @@ from lstmcore.io.atomic import atomic_path
 from lstmcore.io.tensors import open_tensors
 
 STEPS = 9  # of the random input that a file is checked with
+STEPS_IN_PYTHON = "make it with steps=, to which the weights fit as well"  # of interop.as_chain
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-1, "bfloat16": 1e-1}
 
 
@@ -40,7 +43,7 @@ Format = Annotated[
     Literal["pytorch", "lstmcore"],
     of_output(
         "--format",
-        help="Of a .safetensors: weights under PyTorch's names, or a model of lstmcore's own, "
+        help="For a .safetensors: weights under PyTorch's names, or a model of lstmcore's own, "
         "which lstmcore.load reads.",
     ),
 ]
@@ -70,9 +73,11 @@ def convert(
         if os.path.lexists(out) and not force:
             raise FileExistsError(f"there is a file {out} already: --force replaces it")
         network = networks.read(file, layer)
+        if out.suffix.lower() == ".onnx":  # onnxruntime has the LSTM in float32 alone
+            network = networks.in_float32(network, "written")
         if is_own and network.is_own:
             raise ValueError(f"{network.file} is a model of lstmcore already: copy it")
-        with atomic_path(out) as temporary:
+        with atomic_path(out) as temporary, _advice(network, out, is_own):
             write = lc.save if is_own else lc.interop.write
             try:
                 write(temporary, network.model, network.params)
@@ -86,6 +91,20 @@ def convert(
         weights = sum(row[3] for row in lc.summary(network.model).rows)
         console.print(f"wrote [bold]{escape(str(out))}[/bold]: {weights:,} weights", soft_wrap=True)
         console.print(f"checked: {checked}", soft_wrap=True)
+
+
+@contextmanager
+def _advice(network: Network, out: Path, is_own: bool) -> Iterator[None]:
+    """Add to the error of a network that a file cannot hold the format that can hold it."""
+    try:
+        yield
+    except ValueError as error:
+        message = str(error)
+        if not network.is_own and not is_own and out.suffix.lower() == ".safetensors":
+            message += ". With --format lstmcore it holds any network"
+        if message.endswith(STEPS_IN_PYTHON):
+            message = message.removesuffix(STEPS_IN_PYTHON) + "convert it to .onnx"
+        raise ValueError(message) from error
 
 
 def _check_weights(network: Network, temporary: Path, out: Path) -> str:
@@ -116,12 +135,12 @@ def _check_outputs(network: Network, temporary: Path, out: Path) -> str:
       ValueError: they do not agree.
     """
     x = _random_input(network.model)
-    again, how = _written_outputs(temporary, x)
+    again, how = _written_outputs(temporary, out, x)
     difference = _difference(network, out, _outputs(network, x), again)
     return f"{how}, its outputs for random input differ by at most {difference:.1g}"
 
 
-def _written_outputs(temporary: Path, x: np.ndarray) -> tuple[list[np.ndarray], str]:
+def _written_outputs(temporary: Path, out: Path, x: np.ndarray) -> tuple[list[np.ndarray], str]:
     """Return the outputs of what was written, and how they were computed."""
     if temporary.suffix.lower() == ".onnx" and find_spec("onnxruntime"):
         import onnxruntime
@@ -130,7 +149,11 @@ def _written_outputs(temporary: Path, x: np.ndarray) -> tuple[list[np.ndarray], 
         if len(inputs := session.get_inputs()) == 1:
             dtype = np.int64 if "int64" in inputs[0].type else np.float32
             return session.run(None, {inputs[0].name: x.astype(dtype)}), "run by onnxruntime"
-    return _outputs(networks.read(temporary), x), "read again"
+    try:
+        return _outputs(networks.read(temporary), x), "read again"
+    except ValueError as error:
+        reason = str(error).replace(str(temporary), "it")
+        raise ValueError(f"{out} cannot be checked, and was not written: {reason}") from error
 
 
 def _difference(

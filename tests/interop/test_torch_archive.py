@@ -195,7 +195,7 @@ def test_hostile_pickles(path, value, message):
         (0, (16, 4), (4, 1), r"a tensor of the shape \(16, 4\) needs more than the 48 numbers"),
         (1, (16, 3), (3, 1), "needs more than the 48 numbers"),
         (0, (2, 3), (46, 1), "needs more than the 48 numbers"),
-        (0, (10**12,), (0,), "needs more than the 48 numbers"),
+        (0, (10**12,), (0,), "its tensors take 4,000,000,"),
         (
             0,
             (2**40, 0),
@@ -219,6 +219,30 @@ def test_hostile_shapes(path, rng, offset, shape, strides, message):
     saved["weight_ih_l0"] = tensor(storage("0", 48), offset, shape, strides)
     torch_files.write(path, saved, storages)
     refused(path, f".*{message}")
+
+
+def test_expanded_tensors(path, rng):
+    """`expand` repeats numbers by a stride of 0, and torch.save stores them once."""
+    weights = lstm_weights(rng)
+    weights["bias_ih_l0"] = np.full(16, 0.5, np.float32)
+    saved, storages = torch_files.state_dict(weights)
+    storages["9"] = np.full(1, 0.5, np.float32).tobytes()
+    saved["bias_ih_l0"] = tensor(storage("9", 1), 0, (16,), (0,))
+    torch_files.write(path, saved, storages)
+    check_read(path, weights)
+
+
+@pytest.mark.parametrize("depth", range(4))
+def test_checkpoints(path, rng, depth):
+    """The state dict is found beside other tensors and some levels down."""
+    weights = lstm_weights(rng)
+    saved, storages = torch_files.state_dict(weights)
+    for level in range(depth):
+        saved = {"epoch": 3, f"level {level}": saved}
+        storages |= {f"loss {level}": np.ones(1, np.float32).tobytes()}
+        saved["loss"] = tensor(storage(f"loss {level}", 1), 0, (), ())
+    torch_files.write(path, saved, storages)
+    check_read(path, weights)
 
 
 def test_a_storage_that_is_shorter_than_it_says(path, rng):
