@@ -118,14 +118,20 @@ def _check_weights(network: Network, temporary: Path, out: Path) -> str:
     stacks = [lc.interop.from_torch(tensors, prefix) for prefix in prefixes(tensors)]
     found = [layer for stack in stacks for layer in stack.values()]
     expected = [layer for layer in network.params.values() if isinstance(layer, lc.LSTMParams)]
-    equal = jax.tree.structure(found) == jax.tree.structure(expected) and all(
-        map(np.array_equal, jax.tree.leaves(found), jax.tree.leaves(expected))
-    )
-    if not equal:
+    for layer in expected:  # in the file they are in the order of their names
+        place = next((n for n, other in enumerate(found) if _equal(layer, other)), None)
+        if place is not None:
+            found.pop(place)
+            continue
         raise ValueError(
             f"{out} would not hold the LSTM layers of {network.file}; nothing was written"
         )
     return "read again, the weights are equal; how the layers are joined is up to your module"
+
+
+def _equal(one: lc.LSTMParams, other: lc.LSTMParams) -> bool:
+    arrays, others = jax.tree.leaves(one), jax.tree.leaves(other)
+    return len(arrays) == len(others) and all(map(np.array_equal, arrays, others))
 
 
 def _check_outputs(network: Network, temporary: Path, out: Path) -> str:

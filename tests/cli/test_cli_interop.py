@@ -396,7 +396,6 @@ def test_weights_for_pytorch_are_compared_as_weights(tmp_path):
     np.testing.assert_array_equal(decoder.kernel, params["decoder_0"].kernel)
 
 
-
 def test_what_cannot_be_converted_is_told(network, own, tmp_path):
     assert_refused("is a model of lstmcore already", "convert", own, tmp_path / "x.safetensors",
                    "--format", "lstmcore")  # fmt: skip
@@ -408,7 +407,7 @@ def test_what_cannot_be_converted_is_told(network, own, tmp_path):
 
 
 def test_a_refusal_names_the_format_that_holds_the_network(tmp_path):
-    parts = [chain.LSTM(4, last=True), chain.Dense(2, "softmax")]
+    parts = [chain.LSTM(4, activation="relu"), chain.Dense(2, "softmax")]
     model = lc.Chain(parts, features=2)
     lc.interop.write(tmp_path / "clf.keras", model, model.init(jax.random.key(0)))
     convert = ("convert", tmp_path / "clf.keras", tmp_path / "out.safetensors")

@@ -26,6 +26,7 @@ from lstmcore.io.tensors import Kind
 __all__ = ["open_archive"]
 
 MAX_PICKLE = 2**25  # bytes of data.pkl, which has some 200 for each tensor
+MAX_DEPTH = 4  # of dicts within one another
 MAX_SHARING = 4  # tensors share storages; all of them may take so many times the size of the file
 LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # how files of torch.save began before 1.6
 
@@ -191,12 +192,15 @@ def _tensors(saved: Any) -> dict[str, Tensor]:
     return {path + n: tensor for path, tensors in chosen.items() for n, tensor in tensors.items()}
 
 
-def _state_dicts(values: dict, path: str = "", depth: int = 3) -> Iterator[tuple[str, dict]]:
+def _state_dicts(
+    values: dict, path: str = "", outer: tuple[int, ...] = ()
+) -> Iterator[tuple[str, dict]]:
     """Yield the tensors of a dict and of the dicts in it, with what their names begin with."""
     yield path, _named(values)
+    outer = (*outer, id(values))  # of the dicts around; one may hold itself
     for key, value in values.items():
-        if isinstance(value, dict) and depth:
-            yield from _state_dicts(value, f"{path}{key}.", depth - 1)
+        if isinstance(value, dict) and id(value) not in outer and len(outer) < MAX_DEPTH:
+            yield from _state_dicts(value, f"{path}{key}.", outer)
 
 
 def _named(values: dict) -> dict[str, Tensor]:
