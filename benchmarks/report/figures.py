@@ -1,8 +1,8 @@
 """Draw the figures of the docs with the code on their pages: `python -m benchmarks figures`.
 
 The code blocks of a page are run one after the other in an empty folder; the figures that they save
-there are copied into docs/assets. `inside.md` needs the packages that it opens, and is drawn if it is
-named: `python -m benchmarks figures inside.md`.
+there are copied into docs/assets. `inside.md` needs the packages that it opens; it is drawn if it
+is named, `python -m benchmarks figures inside.md`.
 """
 
 from __future__ import annotations

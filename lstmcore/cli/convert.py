@@ -120,12 +120,11 @@ def _check_weights(network: Network, temporary: Path, out: Path) -> str:
     expected = [layer for layer in network.params.values() if isinstance(layer, lc.LSTMParams)]
     for layer in expected:  # in the file they are in the order of their names
         place = next((n for n, other in enumerate(found) if _equal(layer, other)), None)
-        if place is not None:
-            found.pop(place)
-            continue
-        raise ValueError(
-            f"{out} would not hold the LSTM layers of {network.file}; nothing was written"
-        )
+        if place is None:
+            raise ValueError(
+                f"{out} would not hold the LSTM layers of {network.file}; nothing was written"
+            )
+        found.pop(place)
     return "read again, the weights are equal; how the layers are joined is up to your module"
 
 
