@@ -440,7 +440,7 @@ def test_inspect_needs_a_translator_with_validation_pairs(folder):
     for arguments, message in (
         (
             ["table.csv"],
-            "is a translator, which reads no table: leave out CSV, --window and the",
+            "is a translator, which reads no table: leave out DATA, --window and the",
         ),
         (["--window", 3], "which reads no table"),
     ):
