@@ -220,10 +220,10 @@ def test_what_cannot_be_shown_is_told(network, tokens, own, tmp_path):
 def test_summary(network, tokens, own):
     run = call("summary", network, "--timesteps", 5)
     assert run.exit_code == 0, run.text
-    assert "lstm_0 LSTM (None, 5, 4) 112" in run.text  # one bias: 4 (2 + 4 + 1) 4
+    assert "rnn_0 LSTM (None, 5, 4) 112" in run.text  # one bias: 4 (2 + 4 + 1) 4
     assert "reads [batch, time, 2 features]" in run.text
     run = call("summary", tokens)
-    assert "embedding_0 Embedding" in run.text
+    assert "vectors Embedding" in run.text
     assert "reads tokens [batch, time], integers from 0 to 6" in run.text
     assert f"- {lc.interop.read(tokens).notes[0]}" in run.text
     run = call("summary", own)
@@ -270,7 +270,7 @@ def test_to_lstmcore(network, tmp_path):
     model, params = lc.load(out)
     read = lc.interop.read(network)
     assert model == read.model
-    np.testing.assert_array_equal(params["lstm_0"].kernel, read.params["lstm_0"].kernel)
+    np.testing.assert_array_equal(params["rnn_0"].kernel, read.params["rnn_0"].kernel)
 
 
 def test_to_pytorch_and_back(tokens, tmp_path):
@@ -372,8 +372,8 @@ def test_a_file_that_would_not_hold_the_network_is_not_written(
     write = lc.interop.write
 
     def with_swapped_gates(path, model, params):
-        swapped = np.roll(params["lstm_0"].kernel, 4, axis=1)
-        write(path, model, params | {"lstm_0": params["lstm_0"]._replace(kernel=swapped)})
+        swapped = np.roll(params["rnn_0"].kernel, 4, axis=1)
+        write(path, model, params | {"rnn_0": params["rnn_0"]._replace(kernel=swapped)})
 
     monkeypatch.setattr(lc.interop, "write", with_swapped_gates)
     out = tmp_path / f"out{extension}"

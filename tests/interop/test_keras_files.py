@@ -166,16 +166,28 @@ def functional(name):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("two inputs", r"has 2 inputs \(x, ids\), expected one. One LSTM of it can be read by its"),
-        ("two outputs", r"has 2 outputs \(a, b\), expected one"),
+        ("two inputs", r"has 2 inputs \(x, ids\), expected one; read one LSTM: layer='a'$"),
+        (
+            "two outputs",
+            r"has 2 outputs \(a, b\), expected one; read one LSTM: layer='a' or layer='b'$",
+        ),
         ("shared", r"layer 'shared' \(LSTM\) of .* is used 2 times, expected once"),
         ("state", r"layer 's' \(LSTM\) of .*: return_state=True is not supported"),
         ("initial state", r"layer 'b' \(LSTM\) of .* is called with initial_state, which is not"),
-        ("operation", r"layer 'tanh.*' \(Tanh\) of .* is not supported; these are: InputLayer"),
+        (
+            "operation",
+            r"layer 'tanh.*' \(Tanh\) of .* is not supported; .*; read one LSTM: layer='a'$",
+        ),
         ("mask", r"'not_equal.*' .* computes a mask that is not Masking's or an Embedding's"),
-        ("other mask", r"is no chain: layer '.*' \(Greater\) is on no path|given a mask that"),
+        (
+            "other mask",
+            r"is not a chain: layer '.*' \(Greater\) is not on the path|given a mask that",
+        ),
         ("vectors", r"layer 'd' \(Dense\) of .* reads an input of 2 axes, .* a chain reads a seq"),
-        ("class", r"layer 'g' \(GRU\) of .* is not supported; these are: InputLayer, LSTM"),
+        (
+            "class",
+            r"layer 'g' \(GRU\) of .* is not supported; these are: InputLayer, .*; there is no",
+        ),
     ],
 )
 def test_models_that_are_no_chain(name, extension, message, tmp_path):
@@ -257,7 +269,9 @@ def test_weights_alone_need_an_architecture(tmp_path):
     with keras_promotion():
         model.save_weights(tmp_path / "m.weights.h5")
         text = model.to_json()
-    with pytest.raises(ValueError, match=r"m.weights.h5 holds weights alone.*architecture="):
+    with pytest.raises(
+        ValueError, match=r"m.weights.h5 holds only weights.* to .*/m.json(, or|; there)"
+    ):
         lc.interop.read(tmp_path / "m.weights.h5")
     chain, params, _ = lc.interop.read_keras(
         tmp_path / "m.weights.h5", architecture=json.loads(text)
@@ -281,7 +295,9 @@ def test_one_layer_of_weights_alone(tmp_path):
         params["a_backward"].kernel, layers[1].backward_layer.cell.kernel.value
     )
     assert "the activations are Keras's defaults, tanh and sigmoid" in notes[0]
-    with pytest.raises(ValueError, match=r"no LSTM called 'c'; .*layer=: b, a"):
+    with pytest.raises(
+        ValueError, match=r"no LSTM called 'c'; .*m.json, or read one LSTM: layer='b' or layer='a'$"
+    ):
         lc.interop.read(tmp_path / "m.weights.h5", layer="c")
     weights = lc.interop.keras_weights(tmp_path / "m.weights.h5")
     assert {name: len(arrays) for name, arrays in weights.items()} == {

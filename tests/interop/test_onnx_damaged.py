@@ -227,6 +227,18 @@ def test_states_that_are_not_zeros(tmp_path, kind):
     refused(tmp_path, net.model(y), f"LSTM_.*: .*{expected}.*layer= can be 'LSTM_")
 
 
+def test_an_input_of_samples(tmp_path):
+    """As of a network that reads sound: an input of two axes is taken for tokens."""
+    net = Network()
+    x = net.input("x", FLOAT, "b", 512)
+    y, _ = net.lstm(net.node("Unsqueeze", net.node("Abs", x), net.integers(0)), 512, 3)
+    expected = (
+        r"Abs '.*': it computes with the input of the network, which is \[\?, 512\] float32, "
+        r"expected \[batch, time\] of integer tokens for an embedding, or \[batch, time, features\]"
+    )
+    refused(tmp_path, net.model(y), expected)
+
+
 def last_node(kind, *more, **attributes):
     """Return a network whose last node reads the steps of an LSTM, [time, batch, 3]."""
     net, y = one_lstm()
@@ -236,8 +248,9 @@ def last_node(kind, *more, **attributes):
 
 
 NODES = {
-    "a chain has no such node": lambda: last_node("Erf"),
-    "a chain has no such node with alpha 0.3": lambda: last_node("Elu", alpha=0.3),
+    "Erf is not a layer of a chain": lambda: last_node("Erf"),
+    "a convolution is not a layer of a chain": lambda: last_node("ConvInteger", group=1),
+    "no activation of a chain has alpha 0.3": lambda: last_node("Elu", alpha=0.3),
     "axis 1 of .time, batch, features., expected the last": lambda: last_node("Softmax", axis=1),
     "it adds numbers to what is no dense": lambda: last_node("Add", lambda net: net.weights(3)),
     "its weights have shape .4, 2., but it reads 3": lambda: last_node(
@@ -438,7 +451,9 @@ def test_loops(tmp_path, kind):
     net = Network()
     x = net.input("x", FLOAT, "t", "b", 2)
     value = net.node(kind, x, body=body)
-    refused(tmp_path, net.model(value), f"{kind} '{kind}_0': a chain has no such node.*'LSTM_0'")
+    refused(
+        tmp_path, net.model(value), f"{kind} '{kind}_0': {kind} is not a layer of a chain.*'LSTM_0'"
+    )
     (tmp_path / "network.onnx").write_bytes(net.model(value).SerializeToString())
     assert read(tmp_path / "network.onnx", layer="LSTM_0").model.features == 2
 

@@ -249,7 +249,10 @@ def test_an_lstm_alone_does_not_compute_them(file):
         ([make("LSTM", [], ["y"], "bare")], "LSTM 'bare': its input is not"),
         ([make("Relu", ["x"], ["y"]), make("Tanh", ["x"], ["y"])], "Tanh 'y' writes 'y', which is"),
         ([make("Relu", ["x"], ["W"])], "Relu 'W' writes 'W', which is there"),
-        ([make("Foo", ["x"], ["y"], "foo", domain="my.own")], "my.own.Foo 'foo': a chain has no"),
+        (
+            [make("Foo", ["x"], ["y"], "foo", domain="my.own")],
+            "my.own.Foo 'foo': my.own.Foo is not a layer",
+        ),
         ([make("Transpose", ["x"], ["y"], perm=[0, 0, 5])], r"Transpose 'y': it orders"),
         ([make("Gather", ["x", "one"], ["y"], axis=9)], "Gather 'y': it names axis 9"),
         ([make("Add", ["x"], ["y"])], "Add 'y': it adds numbers to what is no dense layer"),

@@ -61,6 +61,10 @@ def test_weights_that_are_computed(tmp_path):
     assert_equal(ours(path, x, time_major=True), theirs(path, x=x))
 
 
+def as_value(number):
+    return numpy_helper.from_array(np.array([number], np.float32))
+
+
 def start(net, kind):
     """Return the name of an initial state of zeros, or of something else."""
     if kind == "Constant":
@@ -81,10 +85,28 @@ def test_states_of_zeros(tmp_path, kind):
     net = Network()
     x = net.input("x", FLOAT, "t", "b", 2)
     h, c = start(net, kind), start(net, kind)
-    y, _ = net.lstm(x, 2, 3, "", h, c)
+    y, _ = net.lstm(x, 2, 3, "", h, c, name="cell")
     path = net.save(tmp_path, net.node("Squeeze", y, net.integers(1)))
     x = sequences(0, 4, 3, 2)
     assert_equal(ours(path, x, time_major=True), theirs(path, x=x))
+    assert read(path, layer="cell").notes == ()
+
+
+@pytest.mark.parametrize("kind", ["input", "weights", "ones", "joined"])
+def test_states_that_one_lstm_starts_from(tmp_path, kind):
+    """What only looks like zeros."""
+    net = Network()
+    x = net.input("x", FLOAT, "t", "b", 2)
+    if kind == "ones":
+        h = net.node("ConstantOfShape", net.node("Shape", x), value=as_value(1))
+        h = net.node("Slice", h, net.integers(0), net.integers(1), net.integers(0))
+    else:
+        h = net.input("h", FLOAT, 1, "b", 3) if kind == "input" else net.weights(1, 1, 3)
+    if kind == "joined":
+        h = net.node("Concat", start(net, "Constant"), h, axis=1)
+    y, _ = net.lstm(x, 2, 3, "", start(net, "Expand"), h, name="cell")
+    (note,) = read(net.save(tmp_path, y), layer="cell").notes
+    assert "starts from a state that the network gives it" in note
 
 
 # One LSTM alone.
@@ -130,11 +152,15 @@ def test_one_lstm_with_the_names_of_pytorch(tmp_path):
             net.weights(12, name=f"model.rnn.bias_{name}_l{k}")
     path = net.save(tmp_path, net.node("Relu", x))
     model, params, _ = read(path, layer="model.rnn")
-    assert model == lc.Chain([chain.LSTM(3), chain.LSTM(3)], 2)
+    assert model == lc.Chain([chain.LSTM(3, name=f"model.rnn_{k}") for k in (0, 1)], 2)
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in net.tensors}
-    np.testing.assert_array_equal(params["lstm_1"].kernel, arrays["model.rnn.weight_ih_l1"].T)
+    np.testing.assert_array_equal(params["model.rnn_1"].kernel, arrays["model.rnn.weight_ih_l1"].T)
     with pytest.raises(ValueError, match=r"layer 'other' is not there; layer= can be 'model.rnn'"):
         read(path, layer="other")
+    net.lstm(net.input("z", FLOAT, "t", "b", 2), 2, 3, name="cell")
+    expected = r"layer= can be 'cell' \(a node\), 'model.rnn' \(the prefix of weights\)"
+    with pytest.raises(ValueError, match=expected):
+        read(net.save(tmp_path, net.node("Relu", x)), layer="other")
 
 
 def test_one_lstm_by_the_names_of_its_weights(tmp_path):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import lstmcore as lc
 from lstmcore.interop import from_torch, read, to_torch, write
 from lstmcore.io.tensors import read_tensors, write_tensors
+from lstmcore.specs import direction_names
 
 
 def random_weights(model, seed=0, dtype=np.float32):
@@ -195,13 +196,83 @@ def test_a_file_of_another_program(tmp_path, rng):
 def test_what_the_notes_say(tmp_path, rng):
     embedding, linear = {"table.weight": ones(9, 3)}, {"fc.weight": ones(2, 4), "fc.bias": ones(2)}
     model, params, notes = read_back(tmp_path, stack(rng) | embedding | linear)
-    assert model == lc.Chain([lc.chain.Embedding(9, 3), lc.chain.LSTM(4), lc.chain.Dense(2)])
-    assert list(params) == ["embedding_0", "lstm_0", "dense_0"]
+    layers = [lc.chain.Embedding(9, 3, name="table"), lc.chain.LSTM(4)]
+    assert model == lc.Chain([*layers, lc.chain.Dense(2, name="fc")])
+    assert list(params) == ["table", "lstm_0", "fc"]
     assert notes == (
         "table.weight was read as an embedding before the LSTM.",
         "fc.weight was read as a linear layer on every step of the LSTM; the file does not say "
         "which steps it reads, nor what activation there is.",
     )
+
+
+def test_layers_are_named_after_their_modules(tmp_path, rng):
+    """And named back, whatever the depth of a module and the number of its layers."""
+    one = {name: strategies.random_params(rng, 3, 4) for name in direction_names("lstm_0")}
+    two = {name: strategies.random_params(rng, 8, 4) for name in direction_names("lstm_1")}
+    embedding = {"table.weight": ones(9, 3)}
+    linear = {"head.out.weight": ones(2, 8), "head.out.bias": ones(2)}
+    tensors = to_torch(one | two, "encoder.rnn") | embedding | linear
+    model, params, _ = read_back(tmp_path, tensors)
+    lstms = [direction_names(f"encoder.rnn_{k}") for k in (0, 1)]
+    assert list(params) == list(model.layers) == ["table", *lstms[0], *lstms[1], "head.out"]
+    write(tmp_path / "again.safetensors", model, params)
+    again = read_tensors(tmp_path / "again.safetensors")[1]
+    assert again.keys() == tensors.keys()
+    assert all((again[name] == tensors[name]).all() for name in tensors)
+
+
+def test_weights_of_no_module(tmp_path, rng):
+    model, params, notes = read_back(tmp_path, stack(rng, ""))
+    assert (model, list(params)) == (lc.Chain([lc.chain.LSTM(4)], 3), ["lstm_0"])
+    assert notes == (
+        "The weights in the file belong to no module; `write` puts them into one, names such as "
+        "lstm.weight_ih_l0.",
+    )
+    write(tmp_path / "again.safetensors", model, params)
+    again = read_tensors(tmp_path / "again.safetensors")[1]
+    assert sorted(again) == sorted(stack(rng))
+
+
+def test_names_that_no_module_has(tmp_path, rng):
+    """They would be printed as names of layers."""
+    model, params, _ = read_back(tmp_path, stack(rng, "\x1b[2J") | {"a b.weight": ones(9, 3)})
+    assert list(params) == list(model.layers) == ["embedding_0", "lstm_0"]
+
+
+def test_two_modules_of_which_a_layer_has_the_name(tmp_path, rng):
+    linear = {"rnn_0.weight": ones(2, 4), "rnn_0.bias": ones(2)}
+    with pytest.raises(ValueError, match=r"s: two layers are named 'rnn_0'.*LSTM, layer='rnn'$"):
+        read_back(tmp_path, stack(rng, "rnn") | linear)
+    assert list(read_back(tmp_path, stack(rng, "rnn") | linear, "rnn").params) == ["rnn_0"]
+
+
+def test_an_nn_lstm_is_named_after_its_layers(tmp_path):
+    for layers, expected in [
+        (["reader"], "reader"),
+        (["a.b_0", "a.b_1"], "a.b"),
+        (["lstm", "lstm_1"], "lstm"),
+        (["a_1", "a_0"], "lstm"),
+    ]:
+        model = lc.Chain([lc.chain.LSTM(3, name=name) for name in layers], 3)
+        write(tmp_path / "m.safetensors", model, random_weights(model))
+        tensors = read_tensors(tmp_path / "m.safetensors")[1]
+        assert {name.rpartition(".")[0] for name in tensors} == {expected}
+
+
+def test_layers_whose_names_have_dots(tmp_path, rng):
+    tensors = stack(rng, "encoder.rnn") | {"head.weight": ones(2, 4), "head.bias": ones(2)}
+    model, params, _ = read_back(tmp_path, tensors)
+    lc.save(tmp_path / "own.safetensors", model, params)
+    again, loaded = lc.load(tmp_path / "own.safetensors")
+    assert again == model
+    x = rng.normal(size=(2, 5, 3)).astype(np.float32)
+    closed = {"encoder.rnn_0": lambda gates, t: gates._replace(output=0 * gates.output)}
+    y, traces = model.apply(loaded, x, edits=closed)
+    assert not traces["encoder.rnn_0"].h.any()
+    assert (y == 1).all()
+    assert "encoder.rnn_0" in lc.summary(model)
+    assert list(lc.study.run(model, loaded, x).traces) == ["encoder.rnn_0"]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +299,7 @@ def test_what_is_in_doubt_is_left_out(tmp_path, rng, others):
     assert model == lc.Chain([lc.chain.LSTM(4)], 3)
     assert list(params) == ["lstm_0"]
     (note,) = notes
-    assert note.startswith("The LSTM alone was read; the file also holds ")
+    assert note.startswith("Only the LSTM was read; the file also holds ")
     assert all(name in note for name in others)
 
 
@@ -242,8 +313,8 @@ def test_one_of_several_stacks(tmp_path, rng):
         read_back(tmp_path, tensors)
     for layer in ("encoder.rnn", "encoder.rnn."):
         model, params, notes = read_back(tmp_path, tensors, layer)
-        assert (model, notes) == (lc.Chain([lc.chain.LSTM(4)], 3), ())
-        assert (params["lstm_0"].kernel == tensors["encoder.rnn.weight_ih_l0"].T).all()
+        assert (model, notes) == (lc.Chain([lc.chain.LSTM(4, name="encoder.rnn_0")], 3), ())
+        assert (params["encoder.rnn_0"].kernel == tensors["encoder.rnn.weight_ih_l0"].T).all()
     with pytest.raises(
         ValueError, match=r"safetensors: there is no LSTM under the prefix 'rnn': the"
     ):
@@ -292,4 +363,4 @@ def test_a_checkpoint_of_several_dicts(tmp_path, rng):
     ):
         read(tmp_path / "last.pt")
     params = read(tmp_path / "last.pt", "average.lstm").params
-    assert (params["lstm_0"].kernel == second["lstm.weight_ih_l0"].T).all()
+    assert (params["average.lstm_0"].kernel == second["lstm.weight_ih_l0"].T).all()

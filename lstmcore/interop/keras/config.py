@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 
 from lstmcore.formatting import excerpt
 
-__all__ = ["KerasLayer", "all_layers", "field", "kind_of", "ordered_layers", "snake_case"]
+__all__ = [
+    "KerasLayer",
+    "NotAChain",
+    "all_layers",
+    "field",
+    "kind_of",
+    "ordered_layers",
+    "snake_case",
+]
 
 MODELS = {"Sequential": "Sequential", "Functional": "Functional", "Model": "Functional"}
 LIBRARIES = ("keras", "tf_keras", "tensorflow")
@@ -69,7 +77,8 @@ def ordered_layers(model: Any, where: str) -> list[KerasLayer]:
     """Return the layers of a model in the order of the data.
 
     Raises:
-      ValueError: the layers are no chain; the message names the one that branches.
+      NotAChain: it branches; the message names the layer.
+      ValueError: the file is damaged.
     """
     return list(_walk(model, where, "", "", ordered=True))
 
@@ -155,15 +164,16 @@ def _chain(config: Any, entries: dict[str, Any], where: str) -> list[str]:
         name = _source(entries, name, where)
     for other, entry in entries.items():
         if other not in order and kind_of(entry, where) not in MASK_OPERATIONS:
-            raise ValueError(
-                f"{where} is no chain: layer {excerpt(other, 60)!r} ({entry['class_name']}) is on "
-                f"no path from the input to the output alone. {READ_ONE}"
+            raise NotAChain(
+                f"{where} is not a chain: layer {excerpt(other, 60)!r} ({entry['class_name']}) is "
+                "not on the path from the input to the output"
             )
     _check_masks(entries, order, where)
     return order[::-1]
 
 
-READ_ONE = "One LSTM of it can be read by its name, layer=..."
+class NotAChain(ValueError):
+    """A network that cannot be read as a whole, though single layers of it may be."""
 
 
 def _ends(config: Any, name: str, where: str) -> list[str]:
@@ -174,9 +184,8 @@ def _ends(config: Any, name: str, where: str) -> list[str]:
     names = [end[0] for end in ends if isinstance(end, list) and end and isinstance(end[0], str)]
     if len(names) != 1 or len(ends) != 1:
         kind = name.split("_")[0]
-        raise ValueError(
-            f"{where} has {len(ends)} {kind}s ({excerpt(', '.join(names), 80)}), expected one. "
-            f"{READ_ONE}"
+        raise NotAChain(
+            f"{where} has {len(ends)} {kind}s ({excerpt(', '.join(names), 80)}), expected one"
         )
     return names
 
@@ -186,13 +195,13 @@ def _source(entries: dict[str, Any], name: str, where: str) -> str:
     at = f"layer {excerpt(name, 60)!r} ({entries[name]['class_name']}) of {where}"
     nodes = field(entries[name], "inbound_nodes", list, at)
     if len(nodes) != 1:
-        raise ValueError(f"{at} is used {len(nodes)} times, expected once. {READ_ONE}")
+        raise NotAChain(f"{at} is used {len(nodes)} times, expected once")
     sources, options = _inputs(nodes[0], at)
     if len(sources) != 1:
-        raise ValueError(f"{at} reads {len(sources)} layers, expected one: it branches. {READ_ONE}")
+        raise NotAChain(f"{at} reads {len(sources)} layers, expected one: it branches")
     for option, value in options.items():
         if option != "mask" and value not in (None, False):
-            raise ValueError(f"{at} is called with {excerpt(option, 40)}, which is not supported")
+            raise NotAChain(f"{at} is called with {excerpt(option, 40)}, which is not supported")
     return sources[0]
 
 
@@ -213,7 +222,7 @@ def _inputs(node: Any, at: str) -> tuple[list[str], dict[str, Any]]:
     options: dict[str, Any] = {}
     for entry in node:
         if not isinstance(entry, list) or len(entry) < 3 or entry[2] != 0:
-            raise ValueError(f"{at} does not read the one output of a layer. {READ_ONE}")
+            raise NotAChain(f"{at} does not read the one output of a layer")
         names.append(str(entry[0]))
         options |= entry[3] if len(entry) > 3 and isinstance(entry[3], dict) else {}
     return names, options

@@ -9,7 +9,7 @@ import numpy as np
 
 from lstmcore import checks
 from lstmcore.formatting import excerpt
-from lstmcore.interop.keras.config import KerasLayer, field, kind_of
+from lstmcore.interop.keras.config import KerasLayer, NotAChain, field, kind_of
 from lstmcore.interop.keras.weights import from_keras
 from lstmcore.models import chain_parts as parts
 from lstmcore.types import DenseParams, EmbeddingParams, LayerNormParams, LSTMParams
@@ -38,7 +38,7 @@ def weight_places(layer: KerasLayer, file: str) -> list[tuple[str, int]]:
     """Return where a layer keeps its weights in the layout of Keras 3, and how many at a place."""
     where, config = layer.where(file), layer.config
     if layer.kind not in SUPPORTED:
-        raise ValueError(f"{where} is not supported; these are: {', '.join(SUPPORTED)}")
+        raise NotAChain(f"{where} is not supported; these are: {', '.join(SUPPORTED)}")
     bias = int(config.get("use_bias", True) is not False)
     match layer.kind:
         case "LSTM" | "CuDNNLSTM":

@@ -4,9 +4,9 @@
     model, params, _ = lc.interop.read("weights.hdf5", layer="lstm_1")     # one LSTM of a file
     model, params, _ = lc.interop.read_keras("m.weights.h5", architecture="m.json")
 
-A file of weights alone does not say how its layers are connected. `model.to_json()` of Keras does:
-it is read from the argument `architecture`, or from a file beside the weights, `m.json`. Without
-it one LSTM can be read by its name.
+A file that holds only weights does not say how its layers are connected. `model.to_json()` of Keras
+does: it is read from the argument `architecture`, or from a file beside the weights, `m.json`.
+Without it one LSTM can be read by its name.
 
 Keras is not needed, h5py is (extra `keras`). Nothing in a file is imported or executed.
 """
@@ -27,7 +27,13 @@ import numpy as np
 import lstmcore as lc
 from lstmcore.formatting import excerpt
 from lstmcore.interop.files import Imported
-from lstmcore.interop.keras.config import KerasLayer, all_layers, field, ordered_layers
+from lstmcore.interop.keras.config import (
+    KerasLayer,
+    NotAChain,
+    all_layers,
+    field,
+    ordered_layers,
+)
 from lstmcore.interop.keras.hdf5 import MOST_EXPANSION, SMALL, WeightFile
 from lstmcore.interop.keras.layers import LSTM_KINDS, Converter, weight_places
 from lstmcore.interop.keras.weights import from_keras
@@ -58,16 +64,16 @@ def read_keras(
 
     Args:
       path: `.keras`, `.weights.h5`, or `.h5` or `.hdf5` of Keras 2.
-      layer: read the LSTM, CuDNNLSTM or Bidirectional layer of this name alone.
-      architecture: for a file of weights alone, `model.to_json()`: the path of the file that holds
-        it, or what it says as a dict. None looks for a file beside the weights with the ending
-        `.json`.
+      layer: read only the LSTM, CuDNNLSTM or Bidirectional layer of this name.
+      architecture: `model.to_json()`, for a file that holds only weights: the path of the file with
+        it, or what it says as a dict. None looks for a file beside the weights: `m.json` for
+        `m.weights.h5`.
 
     Returns:
       Imported(lc.Chain, params, notes).
 
     Raises:
-      ValueError: the file is damaged, the model is no chain, or a layer is not supported.
+      ValueError: the file is damaged, the model is not a chain, or a layer is not supported.
       FileNotFoundError: there is no such file.
       ImportError: h5py is not installed.
 
@@ -95,7 +101,7 @@ def read_keras(
 
 
 def keras_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
-    """Return all weights in a file of Keras as they lie there, by the name of the layer.
+    """Return all weights in a file of Keras as stored, by the name of the layer.
 
     For what no chain can express, such as the layers around an LSTM that `layer=` reads.
 
@@ -196,15 +202,35 @@ def _architecture(
     elif given is not None:
         model = read_json(given)
     else:
-        stem = path.name.removesuffix(path.suffix).removesuffix(".weights")
-        beside = path.with_name(f"{stem}.json")
+        beside = _beside(path)
         model = read_json(beside) if beside.is_file() else None
     if isinstance(model, Mapping):
         version = version or str(model.get("keras_version", ""))
     return model, version
 
 
+def _beside(path: Path) -> Path:
+    """Return where the architecture for a file of weights is looked for."""
+    stem = path.name.removesuffix(path.suffix).removesuffix(".weights")
+    return path.with_name(f"{stem}.json")
+
+
 def _imported(weights: WeightFile, model: Any, version: str, layer: str | None) -> Imported:
+    """Return the chain of an architecture with its weights; or say which LSTMs can be read."""
+    try:
+        return _chain_of(weights, model, version, layer)
+    except NotAChain as error:
+        names = _lstm_names(all_layers(model, weights.where))
+        known = " or ".join(f"layer={name!r}" for name in names)
+        advice = f"read one LSTM: {excerpt(known, 300)}" if names else "there is no LSTM in it"
+        raise ValueError(f"{error}; {advice}") from error
+
+
+def _lstm_names(layers: list[KerasLayer]) -> list[str]:
+    return [layer.name for layer in layers if layer.kind in LSTM_KINDS]
+
+
+def _chain_of(weights: WeightFile, model: Any, version: str, layer: str | None) -> Imported:
     """Return the chain of an architecture with its weights."""
     where = weights.where
     converter = Converter(where, keras_2=version.startswith(("1.", "2.")))
@@ -273,7 +299,7 @@ def _named(layers: list[KerasLayer], name: str, where: str) -> KerasLayer:
     found = [layer for layer in layers if layer.name == name]
     if len(found) == 1 and found[0].kind in LSTM_KINDS:
         return found[0]
-    known = [layer.name for layer in layers if layer.kind in LSTM_KINDS]
+    known = _lstm_names(layers)
     problem = "is no LSTM" if found else "is not there"
     problem = f"is there {len(found)} times" if len(found) > 1 else problem
     raise ValueError(
@@ -292,7 +318,7 @@ def _input_features(layers: list[KerasLayer], where: str) -> int | None:
     axes = 2 if real.kind == "Embedding" else 3
     if isinstance(shape, list) and len(shape) != axes:
         expected = "[batch, time]" if axes == 2 else "[batch, time, features]"
-        raise ValueError(
+        raise NotAChain(
             f"{real.where(where)} reads an input of {len(shape)} axes, {excerpt(shape, 60)}, but a "
             f"chain reads a sequence, {expected}"
         )
@@ -400,19 +426,18 @@ def _number(path: str) -> tuple[int, str]:
 
 
 def _one_layer(weights: WeightFile, layer: str | None, version: str) -> Imported:
-    """Return one LSTM of a file of weights alone, with Keras's default activations."""
+    """Return one LSTM of a file that holds only weights, with Keras's default activations."""
     where = weights.where
     found = _lstm_groups(weights)
     if layer is None and len(found) == 1 and len(found) == _layers_with_weights(weights):
         (layer,) = found
     if layer not in found:
+        known = " or ".join(f"layer={name!r}" for name in found)
+        one = f", or read one LSTM: {excerpt(known, 200)}" if found else "; there is no LSTM in it"
         missing = "" if layer is None else f"it has no LSTM called {excerpt(layer, 60)!r}; "
         raise ValueError(
-            f"{where} holds weights alone, which do not say how the layers are connected: {missing}"
-            "pass what model.to_json() of Keras returns, lc.interop.read_keras(path, "
-            "architecture=), put it beside the weights with the ending .json, or read one LSTM, "
-            "layer=: "
-            f"{excerpt(', '.join(found) or 'there is none', 200)}"
+            f"{where} holds only weights, which do not say how the layers are connected: {missing}"
+            f"write what model.to_json() of Keras returns to {_beside(Path(where))}{one}"
         )
     arrays = [weights.array(path) for path in found[layer]]
     at = f"layer {excerpt(layer, 60)!r} of {where}"
@@ -421,8 +446,8 @@ def _one_layer(weights: WeightFile, layer: str | None, version: str) -> Imported
     old = version.split(".")[:2] in (["2", "0"], ["2", "1"], ["2", "2"]) and "tf" not in version
     gates = "hard_sigmoid_keras2" if old and not cudnn else "sigmoid"
     note = (
-        f"{at}: the file holds weights alone; the activations are Keras's defaults, tanh and "
-        f"{gates}, and every step is handed on"
+        f"{at}: the file holds only weights; the activations are Keras's defaults, tanh and "
+        f"{gates}, and every step is returned"
     )
     name = layer.replace("/", "_")
     units = (loaded if isinstance(loaded, lc.LSTMParams) else loaded[0]).recurrent_kernel.shape[0]

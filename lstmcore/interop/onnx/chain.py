@@ -11,7 +11,17 @@ import numpy as np
 from lstmcore.checks import MOST_LAYERS
 from lstmcore.formatting import excerpt
 from lstmcore.interop.onnx import stream as flow
-from lstmcore.interop.onnx.folding import FOLDED, as_numbers, axes_of, fold, slices_of
+from lstmcore.interop.onnx.folding import (
+    FOLDED,
+    KEEP_ZEROS,
+    as_numbers,
+    axes_of,
+    fold,
+    is_zero,
+    makes_zeros,
+    moved_inputs,
+    slices_of,
+)
 from lstmcore.interop.onnx.graphs import Graph, GraphError, Node, array_of
 from lstmcore.interop.onnx.layers import layer_after
 from lstmcore.interop.onnx.recurrent import lstm_step
@@ -114,7 +124,9 @@ def inputs_of(graph: Graph, letters: str) -> dict[str, Any]:
                 )
                 continue
             axes = tuple((Factor(*pair),) for pair in zip(letters, sizes, strict=True))
-            found[name] = Stream(axes, tokens="F" not in letters)
+            known = ", ".join("?" if size is None else str(size) for size in sizes)
+            source = f"[{known}] {'of unknown dtype' if dtype is None else dtype}"
+            found[name] = Stream(axes, tokens="F" not in letters, source=excerpt(source, 80))
         elif whole and rank in (1, None):
             found[name] = Lengths()
         else:
@@ -194,29 +206,18 @@ def _varies(node: Node, inputs: list[Any]) -> bool:
 _ALONE = "read it alone, layer="
 
 
-def is_zero(value: Any) -> bool:
-    """Return whether a value is an array of zeros."""
-    return isinstance(value, np.ndarray) and value.dtype != object and not value.any()
-
-
 def _zeros(node: Node, inputs: list[Any]) -> Any:
     """Return zeros that are moved about, or made for a batch of any size."""
     if isinstance(inputs[0], Stream):
         return _repeated(node, flow.settled(inputs[0]), inputs)
-    structural = FOLDED - {"Add", "Sub", "Div", "Equal", "Where", "Shape", "Constant"}
     if node.kind == "ConstantOfShape":
-        value = node.attributes.get("value")
-        if value is None or is_zero(array_of(value, "")):
+        if makes_zeros(node, ""):
             return Zeros()
-    elif node.kind in structural and all(
-        isinstance(value, Zeros) or is_zero(value) for value in inputs[: _data_inputs(node)]
+    elif node.kind in KEEP_ZEROS and all(
+        isinstance(value, Zeros) or is_zero(value) for value in moved_inputs(node, inputs)
     ):
         return Zeros()
     raise Misfit("it computes with zeros of a size that varies")
-
-
-def _data_inputs(node: Node) -> int | None:
-    return None if node.kind in ("Concat", "Mul") else 1
 
 
 # Where axes move.

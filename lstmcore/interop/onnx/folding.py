@@ -58,6 +58,7 @@ ARITHMETIC = {
     "Mul": np.multiply,
     "Equal": np.equal,
 }
+KEEP_ZEROS = REARRANGING | {"Mul"}  # zeros in, zeros out
 FOLDED = REARRANGING | {*ARITHMETIC, "Div", "Where", "Shape", "ConstantOfShape", "Constant"}
 
 
@@ -91,6 +92,54 @@ def constants(graph: Graph, names: Sequence[str]) -> dict[str, np.ndarray]:
             except FAULTS as error:
                 raise GraphError(f"{graph.where}: {node}: {excerpt(error, 200)}") from error
     return {name: found[name] for name in names if name in found}
+
+
+def are_zeros(graph: Graph, name: str) -> bool:
+    """Return whether a value in a graph is zeros whatever the network reads, of any size.
+
+    Raises:
+      ValueError: a tensor that it is computed from is damaged.
+    """
+    scopes = [graph]
+    while scopes[-1].outer is not None:
+        scopes.append(scopes[-1].outer)
+    needed = {name}
+    nodes: list[Node] = []
+    for scope in scopes:
+        for node in reversed(scope.nodes):
+            if needed.intersection(node.outputs) and (
+                node.kind in KEEP_ZEROS or node.kind == "ConstantOfShape"
+            ):
+                needed.update(moved_inputs(node, node.inputs))
+                nodes.append(node)
+    known = constants(graph, list(needed))
+    zeros = {name for name, array in known.items() if is_zero(array)}
+    for node in reversed(nodes):
+        if node.kind == "ConstantOfShape":
+            same = makes_zeros(node, graph.where)
+        else:
+            same = zeros.issuperset(moved_inputs(node, node.inputs))
+        if same and node.outputs:
+            zeros.add(node.outputs[0])
+    return name in zeros
+
+
+def is_zero(value: Any) -> bool:
+    """Return whether a value is an array of zeros."""
+    return isinstance(value, np.ndarray) and value.dtype != object and not value.any()
+
+
+def makes_zeros(node: Node, where: str) -> bool:
+    """Return whether a ConstantOfShape node fills its output with zeros."""
+    value = node.attributes.get("value")
+    return value is None or is_zero(array_of(value, where))
+
+
+def moved_inputs(node: Node, inputs: Sequence[Any]) -> Sequence[Any]:
+    """Return those inputs of a node in KEEP_ZEROS whose numbers it hands on; of Shape none."""
+    if node.kind == "ConstantOfShape":
+        return []
+    return inputs if node.kind in ("Concat", "Mul") else inputs[:1]
 
 
 @np.errstate(all="ignore")  # a file may divide by 0

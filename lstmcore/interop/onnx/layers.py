@@ -29,7 +29,10 @@ def layer_after(node: Node, inputs: Sequence[Any], stream: Stream) -> Stream:
     """Return the stream after a layer that computes each step by itself."""
     attributes = node.attributes
     if stream.tokens and node.kind != "Gather":
-        raise Misfit("it computes with tokens, where a chain has an embedding")
+        raise Misfit(
+            f"it computes with the input of the network, which is {stream.source}, expected "
+            "[batch, time] of integer tokens for an embedding, or [batch, time, features]"
+        )
     match node.kind:
         case "Gather":
             return _embedded(node, inputs, stream)
@@ -90,10 +93,13 @@ def activation(node: Node, stream: Stream) -> str:
         if axis in (-1, rank - 1) or axis is None:
             return "softmax"
         raise Misfit(f"it is over axis {axis} of {stream.described()}, expected the last")
+    if node.kind not in ("HardSigmoid", "Elu", "Selu"):
+        kind = "a convolution" if node.kind.startswith("Conv") else excerpt(node.kind, 60)
+        raise Misfit(f"{kind} is not a layer of a chain")
     numbers = ", ".join(
         f"{k} {v}" for k, v in node.attributes.items() if isinstance(v, int | float)
     )
-    raise Misfit(f"a chain has no such node{numbers and ' with '}{excerpt(numbers)}")
+    raise Misfit(f"no activation of a chain has {excerpt(numbers) or 'its default constants'}")
 
 
 def _embedded(node: Node, inputs: Sequence[Any], stream: Stream) -> Stream:

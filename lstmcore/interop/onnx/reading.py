@@ -22,16 +22,16 @@ import numpy as np
 import lstmcore as lc
 from lstmcore.formatting import excerpt, few
 from lstmcore.interop.files import Imported
-from lstmcore.interop.onnx.chain import WHOLE, Unfit, is_zero, walk
-from lstmcore.interop.onnx.folding import constants
+from lstmcore.interop.onnx.chain import WHOLE, Unfit, walk
+from lstmcore.interop.onnx.folding import are_zeros, constants
 from lstmcore.interop.onnx.graphs import Graph, GraphError, Node, read_graph
 from lstmcore.interop.onnx.recurrent import KINDS, QUANTIZED, chain_part, lstm_node
 from lstmcore.interop.onnx.stream import Misfit, Stream, settled
-from lstmcore.interop.torch.weights import from_torch, prefixes
+from lstmcore.interop.torch.state_dicts import lstm_layers
+from lstmcore.interop.torch.weights import prefixes
 from lstmcore.io.reading import FAULTS
 from lstmcore.models import chain_parts as parts
 from lstmcore.specs import check_params, direction_names
-from lstmcore.types import LSTMParams
 
 __all__ = ["read"]
 
@@ -192,8 +192,11 @@ def _known(graph: Graph) -> str:
         next(iter(node.outputs), "") if node.name in twice else node.name
         for _, node in _lstm_nodes(graph)
     ]
-    names += [prefix.removesuffix(".") for prefix in prefixes(_torch_names(graph))]
-    known = ", ".join(repr(name) for name in dict.fromkeys(names))
+    stacks = [prefix.removesuffix(".") for prefix in prefixes(_torch_names(graph))]
+    both = bool(names and stacks)
+    every = [f"{name!r}{' (a node)' * both}" for name in dict.fromkeys(names)]
+    every += [f"{prefix!r}{' (the prefix of weights)' * both}" for prefix in stacks]
+    known = ", ".join(every)
     return f"layer= can be {excerpt(known, 300)}" if known else NONE
 
 
@@ -207,7 +210,7 @@ def _node_alone(graph: Graph, node: Node) -> Imported:
     except ValueError as error:
         raise GraphError(str(error)) from error
     notes = [ROUNDED.format(node)] if node.kind == QUANTIZED else []
-    if any(state is not None and not is_zero(state) for state in inputs[5:7]):
+    if any(state and not are_zeros(graph, state) for state in node.inputs[5:7]):
         notes.append(
             f"{node} starts from a state that the network gives it; here it starts from zeros, or "
             "from states="
@@ -236,22 +239,8 @@ def _torch_layer(where: str, prefix: str, tensors: Mapping[str, Graph]) -> Impor
     for name, graph in own.items():
         weights |= constants(graph, [name])
     try:
-        lstm = from_torch(weights, prefix)
+        layers, lstm = lstm_layers(weights, prefix)
     except ValueError as error:
         raise GraphError(f"{where}: {error}") from error
-    both = any(name.endswith("_backward") for name in lstm)
-    chain = lc.Chain(_torch_parts(lstm, both), next(iter(lstm.values())).kernel.shape[0])
+    chain = lc.Chain(layers, next(iter(lstm.values())).kernel.shape[0])
     return Imported(chain, check_params(lstm, chain.layers))
-
-
-def _torch_parts(lstm: Mapping[str, LSTMParams], both: bool) -> list[parts.LSTM]:
-    """Return the parts of a chain for the layers of an nn.LSTM."""
-    return [
-        parts.LSTM(
-            layer.bias.shape[0] // 4,
-            direction="bidirectional" if both else "forward",
-            projection=None if layer.projection is None else layer.projection.shape[1],
-        )
-        for name, layer in lstm.items()
-        if not name.endswith("_backward")
-    ]

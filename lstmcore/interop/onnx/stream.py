@@ -64,6 +64,7 @@ class Stream:
       sampled: 0 or -1 where a step was taken that no LSTM of a chain hands on alone: the chain
         keeps them all.
       tokens: whether the values are ids of tokens.
+      source: the input of the network, for messages: "[batch, time] int64".
     """
 
     axes: tuple[Axis, ...]
@@ -72,6 +73,7 @@ class Stream:
     moment: int | None = None
     sampled: int | None = None
     tokens: bool = False
+    source: str = ""
 
     def __post_init__(self) -> None:
         if len(self.axes) > MOST_AXES or len(self.steps) > MOST_LAYERS:

@@ -3,11 +3,15 @@
 Such a file holds tensors by name, and nothing about the network between them. What is read:
 
 - The LSTM: all layers of the one nn.LSTM or nn.LSTMCell in the file.
-- If the file holds besides it no more than one embedding and one linear layer, these too, as the
-  first and the last layer. An embedding is a weight [V, F] without a bias, for the F features of
-  the LSTM; a linear layer is a weight [U, H] with a bias [U], for the H numbers that the LSTM hands
-  on. Their order in the file says nothing, since '.safetensors' sorts by name.
-- With any other tensor in the file, the LSTM alone; `notes` names the others.
+- If the only other tensors are those of at most one embedding and one linear layer, these too, as
+  the first and the last layer. An embedding is a weight [V, F] without a bias, for the F features
+  of the LSTM; a linear layer is a weight [U, H] with a bias [U], for the H numbers that the LSTM
+  returns. Their order in the file says nothing, since '.safetensors' sorts by name.
+- With any other tensor in the file, only the LSTM; `notes` names the others.
+
+Layers are named after their modules: "embedding", "encoder.rnn_0", "encoder.rnn_1", "out". `write`
+turns these names back into those of the modules. Names without a module, "weight_ih_l0", become
+"lstm_0".
 
 Activations, and which steps a linear layer reads, stand in no such file: `notes` says so.
 """
@@ -15,6 +19,7 @@ Activations, and which steps a linear layer reads, stand in no such file: `notes
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -36,14 +41,19 @@ from lstmcore.types import DenseParams, EmbeddingParams, LayerNormParams, LSTMPa
 
 __all__ = ["read", "write"]
 
+MODULE = re.compile(r"(\w{1,200}\.){1,20}")
+BARE = (
+    "The weights in the file belong to no module; `write` puts them into one, names such as "
+    "lstm.weight_ih_l0."
+)
 PYTORCH = {"activation": "tanh", "recurrent_activation": "sigmoid", "output_activation": "tanh"}
 
 
 def read(path: str | os.PathLike, layer: str | None = None) -> Imported:
     """Read a model from a file of PyTorch's weights, or from one of lstmcore's own.
 
-    See `files.read`; `layer` is the prefix of an nn.LSTM in the file, such as "encoder.lstm", which
-    is then read alone.
+    See `files.read`; `layer` is the prefix of an nn.LSTM in the file, such as "encoder.lstm"; only
+    this one is then read.
     """
     if Path(path).suffix.lower() != ".safetensors":
         with open_archive(path) as archive:
@@ -64,16 +74,18 @@ def write(path: str | os.PathLike, model: Any, params: Mapping[str, Any]) -> Non
 
         module.load_state_dict(safetensors.torch.load_file(path))
 
-    A chain of an embedding, LSTM layers of one size and a dense layer, as `read` returns it, is
-    written as one nn.LSTM "lstm", beside "embedding_0" and "dense_0". Of any other model each layer
-    is a module under its own name, such as an nn.LSTM "encoder_0" and an nn.Linear "head".
+    A chain of an embedding, LSTM layers of one size and a dense layer, as `read` returns it, has
+    one nn.LSTM: layers "encoder.rnn_0", "encoder.rnn_1" become "encoder.rnn", "lstm_0" becomes
+    "lstm". Every other layer, and each LSTM of any other model, is a module under its own name,
+    such as an nn.LSTM "encoder_0" and an nn.Linear "head". An nn.LSTMCell, and an nn.LSTM without
+    biases, come back as an nn.LSTM with biases.
 
     The file does not say how the modules are joined: that is up to the `forward` that loads it. The
     format of lstmcore, which holds the whole model, is that of `lc.save`.
 
     Raises:
       ValueError: params that do not fit the model; an LSTM that PyTorch does not have, with a
-        peephole, other activations or the backward direction alone; a layer that torch.nn does not
+        peephole, other activations or only the backward direction; a layer that torch.nn does not
         have, such as an attention.
     """
     params = check_params(params, model.layers)
@@ -94,36 +106,78 @@ def _chain(
     read: Callable[[Iterable[str]], Mapping[str, np.ndarray]],
     layer: str | None,
 ) -> Imported:
-    """Return the LSTM among some tensors, with what stands before and behind it, as a chain.
+    """Return the LSTM among some tensors, with what stands before and after it, as a chain.
 
     Args:
       path: for messages.
       kinds: {name: Kind} of all tensors.
       read: function that returns those of some names, and maybe others.
-      layer: the prefix of the LSTM, which is then read alone; None if there is but one.
+      layer: the prefix of the LSTM, of which nothing else is then read; None if there is but one.
     """
     prefix = with_dot(_only_prefix(path, kinds) if layer is None else layer)
     own = [name for name in kinds if prefixes([name]) == [prefix]]
     weights = read(own) if own else kinds  # of which there are none: the error says what there is
     try:
-        lstm = from_torch({name: weights[name] for name in own or kinds}, prefix)
+        parts, lstm = lstm_layers({name: weights[name] for name in own or kinds}, prefix)
     except ValueError as error:
         reason = excerpt(error, 400).replace("prefix=", "layer=")
         raise ValueError(f"{path}: {reason}") from error
     taken = set(own)
     others = {name: kind for name, kind in kinds.items() if name not in taken}
-    parts, first = _parts(lstm), next(iter(lstm.values()))
+    first = next(iter(lstm.values()))
     features, hidden = first.kernel.shape[0], first.recurrent_kernel.shape[0]
+    notes = () if prefix else (BARE,)
     if layer is not None or not others:
-        return Imported(Chain(parts, features), dict(lstm))
+        return Imported(Chain(parts, features), lstm, notes)
     if parts[0].direction == "bidirectional":
         hidden *= 2
     around = _around(others, features, hidden)
     if around is None:
         names = printable(few(list(others), longest=60))
-        note = f"The LSTM alone was read; the file also holds {names}."
-        return Imported(Chain(parts, features), dict(lstm), (note,))
-    return _joined(parts, lstm, around, read(list(others)))
+        note = f"Only the LSTM was read; the file also holds {names}."
+        return Imported(Chain(parts, features), lstm, (*notes, note))
+    try:
+        joined = _joined(parts, lstm, around, read(list(others)))
+    except ValueError as error:  # such as an nn.LSTM "rnn" and an nn.Linear "rnn_0"
+        raise ValueError(f"{path}: {error}; name the LSTM, layer={prefix[:-1]!r}") from error
+    return joined._replace(notes=(*notes, *joined.notes))
+
+
+def lstm_layers(
+    state_dict: Mapping[str, Any], prefix: str
+) -> tuple[list[LSTM], dict[str, LSTMParams]]:
+    """Return the parts of a chain for one nn.LSTM and their weights, named after its module.
+
+    Args:
+      state_dict: as for `from_torch`.
+      prefix: "encoder.rnn." names the layers "encoder.rnn_0", "encoder.rnn_1", ...; "" and what
+        cannot name a module of PyTorch "lstm_0", ...
+
+    Raises:
+      ValueError: as `from_torch`.
+    """
+    stem = _module_name(prefix) or "lstm"
+    lstm = {
+        f"{stem}{name.removeprefix('lstm')}": layer
+        for name, layer in from_torch(state_dict, prefix).items()
+    }
+    both = any(name.endswith("_backward") for name in lstm)
+    layers = [layer for name, layer in lstm.items() if not name.endswith("_backward")]
+    parts = [
+        LSTM(
+            layer.bias.shape[0] // 4,
+            direction="bidirectional" if both else "forward",
+            projection=None if layer.projection is None else layer.projection.shape[1],
+            name=None if stem == "lstm" else f"{stem}_{k}",
+        )
+        for k, layer in enumerate(layers)
+    ]
+    return parts, lstm
+
+
+def _module_name(prefix: str) -> str | None:
+    """Return the name of the module whose weights begin with a prefix; None if it has none."""
+    return prefix[:-1] if MODULE.fullmatch(prefix) else None
 
 
 class Around(NamedTuple):
@@ -131,7 +185,7 @@ class Around(NamedTuple):
 
     Attributes:
       embedding: the weight of an embedding before it, or None.
-      linear: the weight and the bias of a linear layer behind it, or None.
+      linear: the weight and the bias of a linear layer after it, or None.
     """
 
     embedding: str | None
@@ -148,6 +202,8 @@ def _around(others: Mapping[str, Kind], features: int, hidden: int) -> Around | 
             continue
         if name != weight or len(shape) != 2 or 0 in shape or "float" not in dtype:
             return None
+        if features == hidden and (bias not in others or shape[0] == features):
+            return None  # it may stand before the LSTM or after it
         if bias not in others and shape[1] == features:
             embeddings.append(weight)
         elif bias in others and shape[1] == hidden and others[bias] == (dtype, shape[:1]):
@@ -172,16 +228,18 @@ def _joined(
     features = next(iter(lstm.values())).kernel.shape[0]
     if around.embedding is not None:
         table = tensors[around.embedding]
-        every.insert(0, Embedding(*table.shape))
-        params = {"embedding_0": EmbeddingParams(table)} | params
+        name = _module_name(around.embedding.removesuffix("weight"))
+        every.insert(0, Embedding(*table.shape, name=None if name == "embedding_0" else name))
+        params = {name or "embedding_0": EmbeddingParams(table)} | params
         notes.append(f"{excerpt(around.embedding)} was read as an embedding before the LSTM.")
     if around.linear is not None:
         weight, bias = (tensors[name] for name in around.linear)
-        every.append(Dense(len(bias)))
-        params["dense_0"] = DenseParams(np.array(weight.T, order="C"), bias)
+        name = _module_name(around.linear[0].removesuffix("weight"))
+        every.append(Dense(len(bias), name=None if name == "dense_0" else name))
+        params[name or "dense_0"] = DenseParams(np.array(weight.T, order="C"), bias)
         notes.append(
             f"{excerpt(around.linear[0])} was read as a linear layer on every step of the LSTM; "
-            "the file does not say which steps it reads, nor what activation there is."
+            "the file does not say where it is, which steps it reads, or what its activation is."
         )
     return Imported(Chain(every, None if around.embedding else features), params, tuple(notes))
 
@@ -196,20 +254,6 @@ def _only_prefix(path: str | os.PathLike, names: Iterable[str]) -> str:
             f"layer={found[0]!r}"
         )
     return next(iter(found), "")
-
-
-def _parts(lstm: Mapping[str, LSTMParams]) -> list[LSTM]:
-    """Return the parts of a chain for the weights of one nn.LSTM."""
-    both = any(name.endswith("_backward") for name in lstm)
-    return [
-        LSTM(
-            layer.bias.shape[0] // 4,
-            direction="bidirectional" if both else "forward",
-            projection=None if layer.projection is None else layer.projection.shape[1],
-        )
-        for name, layer in lstm.items()
-        if not name.endswith("_backward")
-    ]
 
 
 def _described(model: Any) -> list[Any]:
@@ -246,8 +290,11 @@ def _stacks(model: Any, lstm: Mapping[str, LSTMParams]) -> dict[str, dict[str, L
             stacks[name] = {"lstm_0": layer}
     if not _is_one_stack(model):
         return stacks
-    every = enumerate(stacks.values())
-    return {"lstm": {n.replace("0", str(k), 1): layer for k, s in every for n, layer in s.items()}}
+    names, every = list(stacks), enumerate(stacks.values())
+    common = names[0].removesuffix("_0")
+    if names != [f"{common}_{k}" for k in range(len(names))]:
+        common = names[0] if len(names) == 1 else "lstm"
+    return {common: {n.replace("0", str(k), 1): layer for k, s in every for n, layer in s.items()}}
 
 
 def _is_one_stack(model: Any) -> bool:
@@ -258,12 +305,13 @@ def _is_one_stack(model: Any) -> bool:
     parts = parts[isinstance(parts[0], Embedding) :]
     parts = parts[: len(parts) - isinstance(parts[-1], Dense)]
     lstms = [part for part in parts if isinstance(part, LSTM) and not part.residual]
-    sizes = {(part.units, part.projection, part.direction, part.merge) for part in lstms}
-    return len(lstms) == len(parts) and len(sizes) == 1
+    sizes = {(part.units, part.projection, part.direction) for part in lstms}
+    joined = all(p.merge == "concat" for p in lstms if p.direction == "bidirectional")
+    return len(lstms) == len(parts) and len(sizes) == 1 and joined
 
 
 def _module(path: str | os.PathLike, name: str, layer: Any) -> dict[str, Any]:
-    """Return the weights of a module of torch.nn that is no LSTM."""
+    """Return the weights of a module of torch.nn that is not an LSTM."""
     if isinstance(layer, EmbeddingParams):
         return {f"{name}.weight": layer.table}
     if isinstance(layer, DenseParams):

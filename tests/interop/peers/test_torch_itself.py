@@ -216,14 +216,40 @@ def test_a_written_network_is_loaded(tmp_path, projection):
     torch.save(tagger.state_dict(), tmp_path / "tagger.pt")
     model, params, _ = read(tmp_path / "tagger.pt")
     write(tmp_path / "tagger.safetensors", model, params)
-    names = {"embedding_0": "embedding", "lstm": "rnn", "dense_0": "head"}
-    loaded = safetensors.load_file(tmp_path / "tagger.safetensors")
     again = Tagger(projection)
-    again.load_state_dict(
-        {names[n.split(".")[0]] + n[n.index(".") :]: tensor for n, tensor in loaded.items()}
-    )
+    again.load_state_dict(safetensors.load_file(tmp_path / "tagger.safetensors"), strict=True)
     ids = torch.arange(6)[None]
     torch.testing.assert_close(again(ids), tagger(ids), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_names_come_back(tmp_path, depth):
+    """Of a network within other modules, at any depth."""
+    safetensors = pytest.importorskip("safetensors.torch")
+
+    def network():
+        module = Tagger()
+        for _ in range(depth):
+            module = torch.nn.ModuleDict({"model": module})
+        return module
+
+    first, again = network(), network()
+    torch.save(first.state_dict(), tmp_path / "network.pt")
+    model, params, _ = read(tmp_path / "network.pt")
+    assert next(iter(params)) == "model." * depth + "embedding"
+    write(tmp_path / "network.safetensors", model, params)
+    again.load_state_dict(safetensors.load_file(tmp_path / "network.safetensors"), strict=True)
+    lstm, summed = (
+        dict(module.named_modules())["model." * depth + "rnn"] for module in (first, again)
+    )
+    for direction in ("", "_reverse"):
+        for k in (0, 1):
+            end = f"_l{k}{direction}"
+            for name in (f"weight_ih{end}", f"weight_hh{end}"):
+                assert torch.equal(getattr(lstm, name), getattr(summed, name))
+            both = getattr(lstm, f"bias_ih{end}") + getattr(lstm, f"bias_hh{end}")
+            assert torch.equal(getattr(summed, f"bias_ih{end}"), both)
+            assert not getattr(summed, f"bias_hh{end}").any()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
@@ -241,7 +267,7 @@ def test_views_of_one_storage(tmp_path, dtype):
     for field, array in from_torch(weights)["lstm_0"]._asdict().items():
         if array is not None:
             np.testing.assert_array_equal(getattr(params["lstm_0"], field), array, strict=True)
-    assert notes == ("The LSTM alone was read; the file also holds none.",)
+    assert notes[1:] == ("Only the LSTM was read; the file also holds none.",)
     assert model.features == 3
 
 
