@@ -150,7 +150,10 @@ def test_versions(tmp_path, opset, expected):
 @pytest.mark.parametrize(
     ("attributes", "expected"),
     [
-        ({"clip": 2.0}, "LSTM_0': it has clip 2.0.*read it alone, layer=.*can be 'LSTM_0'"),
+        (
+            {"clip": 2.0},
+            "LSTM_0': it has clip 2.0, which no LSTM of a chain has; layer= can be 'LSTM_0'",
+        ),
         ({"input_forget": 1}, "input_forget True, which no LSTM of a chain has"),
         ({"activations": ["Sigmoid", "LeakyRelu", "Tanh"]}, "the activation LeakyRelu 0.01"),
         ({"activations": ["Sigmoid", "Sinh", "Tanh"]}, "activation 'Sinh' is not known"),
@@ -227,6 +230,35 @@ def test_states_that_are_not_zeros(tmp_path, kind):
     refused(tmp_path, net.model(y), f"LSTM_.*: .*{expected}.*layer= can be 'LSTM_")
 
 
+def two_lstms(reads_cell):
+    """Return a network whose second LSTM, or an output that is not the first, reads Y_c."""
+    net = Network()
+    x = net.input("x", FLOAT, "t", "b", 2)
+    arrays = net.weights(1, 12, 2), net.weights(1, 12, 3)
+    y, h, c = net.node("LSTM", x, *arrays, outputs=3, hidden_size=3, name="encoder")
+    states = ("", "", h, c) if reads_cell else ()
+    y, _ = net.node("LSTM", x, *arrays, *states, outputs=2, hidden_size=3, name="decoder")
+    return net.model(net.node("Squeeze", y, net.integers(1)), net.node("Relu", c))
+
+
+def test_the_last_cell_state(tmp_path):
+    expected = "LSTM 'encoder': the network reads its last cell state, which a chain does not"
+    refused(tmp_path, two_lstms(reads_cell=True), f"{expected} return; layer= can be 'encoder', ")
+    net = Network()
+    w, r = net.weights(1, 12, 2), net.weights(1, 12, 3)
+    x = net.input("x", FLOAT, "t", "b", 2)
+    *_, c = net.node("LSTM", x, w, r, outputs=3, hidden_size=3, name="encoder")
+    refused(tmp_path, net.model(net.node("Squeeze", c, net.integers(0))), expected)
+
+
+def test_the_last_cell_state_beside_the_output(tmp_path):
+    path = tmp_path / "network.onnx"
+    onnx.save(two_lstms(reads_cell=False), path)
+    model, _, notes = read(path)
+    assert len(model.parts) == 1
+    assert notes[-1] == "Not computed: the outputs Relu_3/0 of the file."
+
+
 def last_node(kind, *more, **attributes):
     """Return a network whose last node reads the steps of an LSTM, [time, batch, 3]."""
     net, y = one_lstm()
@@ -236,7 +268,15 @@ def last_node(kind, *more, **attributes):
 
 
 NODES = {
-    "a chain has no such node": lambda: last_node("Erf"),
+    "Erf_.': a chain has no such node;": lambda: last_node("Erf"),
+    "LogSoftmax_.': a chain has no such node;": lambda: last_node("LogSoftmax", axis=-1),
+    "BatchNormalization_.': a chain has no such node;": lambda: last_node(
+        "BatchNormalization", *[lambda net: net.weights(3)] * 4, epsilon=1e-5
+    ),
+    "it limits numbers, which a chain does to 0 and 6 alone": lambda: last_node(
+        "Clip", *(lambda net, n=n: net.tensor(np.float32(n)) for n in (-1, 1))
+    ),
+    "it limits numbers, which": lambda: last_node("Clip", "", lambda net: net.tensor(np.int64(6))),
     "a chain has no such node with alpha 0.3": lambda: last_node("Elu", alpha=0.3),
     "axis 1 of .time, batch, features., expected the last": lambda: last_node("Softmax", axis=1),
     "it adds numbers to what is no dense": lambda: last_node("Add", lambda net: net.weights(3)),

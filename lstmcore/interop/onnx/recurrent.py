@@ -20,7 +20,6 @@ QUANTIZED = "com.microsoft.DynamicQuantizeLSTM"
 KINDS = ("LSTM", QUANTIZED)
 WEIGHTS = {"W": 1, "R": 2, "B": 3, "P": 7}  # places among the inputs of a node
 SCALES = {"W": (8, 9), "R": (10, 11)}  # and of the scales and zero points of a quantised one
-ALONE = "read it alone, layer="
 
 
 def lstm_node(
@@ -100,10 +99,10 @@ def chain_part(model: OnnxLSTM, lengths: bool) -> LSTM:
     """
     for name in ("clip", "input_forget"):
         if value := getattr(model, name):
-            raise Misfit(f"it has {name} {value}, which no LSTM of a chain has: {ALONE}")
+            raise Misfit(f"it has {name} {value}, which no LSTM of a chain has")
     spelled = [_named(*each) for each in model.activations or ()]
     if spelled[3:] not in ([], spelled[:3]):
-        raise Misfit(f"its directions have different activations: {ALONE}")
+        raise Misfit("its directions have different activations")
     gates, candidate, output = spelled[:3] or ["sigmoid", "tanh", "tanh"]
     return LSTM(
         model.units,
@@ -122,4 +121,4 @@ def _named(name: str, constants: tuple[float, ...]) -> str:
     if isinstance(activation, str):
         return activation
     given = " ".join(map(str, (name, *constants)))
-    raise Misfit(f"no LSTM of a chain has the activation {given}: {ALONE}")
+    raise Misfit(f"no LSTM of a chain has the activation {given}")
