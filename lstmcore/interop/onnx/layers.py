@@ -22,6 +22,7 @@ ACTIVATIONS = {
     "Softsign": "softsign",
     "Exp": "exponential",
 }
+NUMBERED = ("Elu", "HardSigmoid", "Selu")  # which a chain has for some numbers alone
 SELU = {"alpha": 1.6732632, "gamma": 1.050701}
 
 
@@ -55,7 +56,7 @@ def layer_after(node: Node, inputs: Sequence[Any], stream: Stream) -> Stream:
         case "LeakyRelu":
             part = parts.LeakyReLU(attributes.get("alpha", 0.01))
             return stream.then(Step(part, (), str(node)))
-    name = activation(node, stream)
+    name = activation(node, inputs, stream)
     last = stream.steps[-1] if stream.steps else None
     if last and isinstance(last.part, parts.Dense) and last.part.activation is None:
         step = replace(last, part=replace(last.part, activation=name), open=False)
@@ -63,7 +64,7 @@ def layer_after(node: Node, inputs: Sequence[Any], stream: Stream) -> Stream:
     return stream.then(Step(parts.Activation(name), (), str(node)))
 
 
-def activation(node: Node, stream: Stream) -> str:
+def activation(node: Node, inputs: Sequence[Any], stream: Stream) -> str:
     """Return the name of the activation that a node applies.
 
     Raises:
@@ -83,6 +84,11 @@ def activation(node: Node, stream: Stream) -> str:
         given = SELU | {k: v for k, v in node.attributes.items() if k in SELU}
         if np.allclose(list(given.values()), list(SELU.values()), rtol=1e-6):
             return "selu"
+    if node.kind == "Clip":
+        limits = [None if limit is None else limit.tolist() for limit in inputs[1:]]
+        if (limits or [node.attributes.get(name) for name in ("min", "max")]) == [0, 6]:
+            return "relu6"
+        raise Misfit("it limits numbers, which a chain does to 0 and 6 alone")
     if node.kind == "Softmax":
         axis = node.attributes.get("axis")
         rank = len(stream.axes)
@@ -90,9 +96,8 @@ def activation(node: Node, stream: Stream) -> str:
         if axis in (-1, rank - 1) or axis is None:
             return "softmax"
         raise Misfit(f"it is over axis {axis} of {stream.described()}, expected the last")
-    numbers = ", ".join(
-        f"{k} {v}" for k, v in node.attributes.items() if isinstance(v, int | float)
-    )
+    attributes = node.attributes if node.kind in NUMBERED else {}
+    numbers = ", ".join(f"{k} {v}" for k, v in attributes.items() if isinstance(v, int | float))
     raise Misfit(f"a chain has no such node{numbers and ' with '}{excerpt(numbers)}")
 
 
