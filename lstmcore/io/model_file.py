@@ -12,7 +12,7 @@ from lstmcore.io.reading import damaged
 from lstmcore.io.tensors import open_tensors
 from lstmcore.specs import Layer, check_params
 
-__all__ = ["FORMAT", "KEY", "is_model", "read_model_file"]
+__all__ = ["FORMAT", "KEY", "class_named", "is_model", "read_model_file"]
 
 FORMAT = 1
 KEY = "lstmcore"  # of the one entry in the file's metadata
@@ -44,6 +44,14 @@ def is_model(kind: Any) -> bool:
     )
 
 
+def class_named(kind: str) -> type | None:
+    """Return the model of lstmcore's with this name, or None if there is none."""
+    for place in (lstmcore, lstmcore.interop):  # the latter has those of other formats
+        if kind in place.__all__ and is_model(found := getattr(place, kind)):
+            return found
+    return None
+
+
 def _parse(description: Any) -> tuple[str, dict]:
     """Return (name of the class, hyperparameters)."""
     if not isinstance(description, dict) or description.get("format") != FORMAT:
@@ -72,8 +80,8 @@ def _class_of(path: str | os.PathLike, kind: str, given: type | None) -> type:
         if given.__name__ != kind:
             raise ValueError(f"{path} holds a model of the class {kind}, not {given.__name__}")
         return given
-    found: Any = getattr(lstmcore, kind) if kind in lstmcore.__all__ else None
-    if not is_model(found):
+    found = class_named(kind)
+    if found is None:
         raise ValueError(
             f"{path} holds a model of the class {kind!r}, which is not lstmcore's: if it is yours, "
             "name it, load(path, model=...)"

@@ -14,11 +14,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-import lstmcore as lc
 from lstmcore.activations import name_of
 from lstmcore.arrays import check_known
 from lstmcore.dtypes import floating_dtype
-from lstmcore.io.model_file import FORMAT, KEY, is_model, read_model_file
+from lstmcore.io.model_file import FORMAT, KEY, class_named, is_model, read_model_file
 from lstmcore.io.tensors import write_tensors
 from lstmcore.models.chain_parts import PARTS, Part
 from lstmcore.specs import check_params
@@ -58,7 +57,7 @@ def save(path: str | os.PathLike, model: Any, params: dict) -> None:
     check_known("params", params)
     params = check_params(params, model.layers)
     kind = type(model).__name__
-    if is_model(getattr(lc, kind, None)) and getattr(lc, kind) is not type(model):
+    if class_named(kind) not in (None, type(model)):
         raise ValueError(
             f"lstmcore has a {kind} of its own, which would be loaded in place of yours: rename "
             "the class"
