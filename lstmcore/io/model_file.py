@@ -12,7 +12,7 @@ from lstmcore.io.reading import damaged
 from lstmcore.io.tensors import open_tensors
 from lstmcore.specs import Layer, check_params
 
-__all__ = ["FORMAT", "KEY", "class_named", "is_model", "read_model_file"]
+__all__ = ["FORMAT", "KEY", "class_named", "is_model", "model_of", "read_model_file"]
 
 FORMAT = 1
 KEY = "lstmcore"  # of the one entry in the file's metadata
@@ -24,15 +24,21 @@ def read_model_file(path: str | os.PathLike, model: type | None = None) -> tuple
         described = file.description(
             KEY, "holds weights, but was not written by lstmcore: files come from lc.save"
         )
+        described_model = model_of(path, described, model)
         with damaged(path):
-            kind, hyperparameters = _parse(described)
-        found = _class_of(path, kind, model)
-        with damaged(path):
-            described_model = found(**hyperparameters)
             layers = described_model.layers
             check_params(_params(layers, file.kinds), layers)  # before anything is read
         tensors = file.read()
     return described_model, _params(layers, tensors)
+
+
+def model_of(path: str | os.PathLike, description: Any, model: type | None = None) -> Any:
+    """Return the model that a file describes; errors as `read_model_file`."""
+    with damaged(path):
+        kind, hyperparameters = _parse(description)
+    found = _class_of(path, kind, model)
+    with damaged(path):
+        return found(**hyperparameters)
 
 
 def is_model(kind: Any) -> bool:

@@ -19,6 +19,7 @@ import numpy as np
 
 from lstmcore.arrays import as_params, as_values
 from lstmcore.interop.onnx.builder import INT64, Graph
+from lstmcore.interop.onnx.described import describe
 from lstmcore.interop.onnx.lstm import OnnxLSTM
 from lstmcore.interop.onnx.nodes import (
     activated,
@@ -65,7 +66,9 @@ def write(path: str | os.PathLike, model: Any, params: Mapping[str, Any]) -> Non
         raise ImportError('files of ONNX need onnx: pip install "lstmcore[onnx]"') from error
     graph = Graph(where)
     MODELS[type(model)](graph, model, _values(where, model, params))
-    contents = graph.model().SerializeToString()
+    proto = graph.model()
+    describe(proto, model)
+    contents = proto.SerializeToString()
     with atomic_path(path) as temporary:
         temporary.write_bytes(contents)
 
