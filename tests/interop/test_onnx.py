@@ -252,8 +252,8 @@ def test_weights_that_do_not_fit(changed, message):
     if "R" in changed and changed["R"].shape == (1, 9, 3):
         message = r"W has shape \[1, 12, 2\], expected|R has shape \[1, 9, 3\], expected"
     with pytest.raises(ValueError, match=message) as raised:
-        from_onnx(**weights, where="node 'a' of x.onnx")
-    assert str(raised.value).startswith("node 'a' of x.onnx: ")
+        from_onnx(**weights)
+    assert str(raised.value).startswith("the LSTM node: ")
 
 
 @pytest.mark.parametrize(
@@ -275,8 +275,8 @@ def test_weights_that_do_not_fit(changed, message):
 )
 def test_attributes_that_are_refused(attributes, message):
     with pytest.raises(ValueError, match=message) as raised:
-        from_onnx_node(attributes, np.ones((1, 12, 2)), np.ones((1, 12, 3)), where="node 'a'")
-    assert str(raised.value).startswith("node 'a': ")
+        from_onnx_node(attributes, np.ones((1, 12, 2)), np.ones((1, 12, 3)))
+    assert str(raised.value).startswith("the LSTM node: ")
 
 
 def test_weights_that_onnx_cannot_hold():

@@ -10,7 +10,7 @@ import numpy as np
 
 from lstmcore.interop.onnx.activations import activation_of
 from lstmcore.interop.onnx.graphs import Node
-from lstmcore.interop.onnx.lstm import OnnxLSTM, from_onnx_node
+from lstmcore.interop.onnx.lstm import OnnxLSTM, node_model
 from lstmcore.interop.onnx.stream import Axis, Factor, Misfit, Step, Stream
 from lstmcore.interop.onnx.weights import dequantized
 from lstmcore.models.chain_parts import LSTM
@@ -47,7 +47,7 @@ def lstm_node(
     if node.kind == QUANTIZED:
         for name, places in SCALES.items():
             arrays[name] = dequantized(arrays[name], *(inputs[place] for place in places))
-    return from_onnx_node(node.attributes, **arrays, where=where)
+    return node_model(where, node.attributes, **arrays)
 
 
 def _are_weights(value: Any, whole: bool) -> bool:
