@@ -12,7 +12,7 @@ from lstmcore.io.reading import damaged
 from lstmcore.io.tensors import open_tensors
 from lstmcore.specs import Layer, check_params
 
-__all__ = ["FORMAT", "KEY", "is_model", "read_model_file"]
+__all__ = ["FORMAT", "KEY", "class_named", "is_model", "model_of", "read_model_file"]
 
 FORMAT = 1
 KEY = "lstmcore"  # of the one entry in the file's metadata
@@ -24,15 +24,21 @@ def read_model_file(path: str | os.PathLike, model: type | None = None) -> tuple
         described = file.description(
             KEY, "holds weights, but was not written by lstmcore: files come from lc.save"
         )
+        described_model = model_of(path, described, model)
         with damaged(path):
-            kind, hyperparameters = _parse(described)
-        found = _class_of(path, kind, model)
-        with damaged(path):
-            described_model = found(**hyperparameters)
             layers = described_model.layers
             check_params(_params(layers, file.kinds), layers)  # before anything is read
         tensors = file.read()
     return described_model, _params(layers, tensors)
+
+
+def model_of(path: str | os.PathLike, description: Any, model: type | None = None) -> Any:
+    """Return the model that a file describes; errors as `read_model_file`."""
+    with damaged(path):
+        kind, hyperparameters = _parse(description)
+    found = _class_of(path, kind, model)
+    with damaged(path):
+        return found(**hyperparameters)
 
 
 def is_model(kind: Any) -> bool:
@@ -42,6 +48,14 @@ def is_model(kind: Any) -> bool:
         and is_dataclass(kind)
         and all(hasattr(kind, name) for name in ("layers", "apply"))
     )
+
+
+def class_named(kind: str) -> type | None:
+    """Return the model of lstmcore's with this name, or None if there is none."""
+    for place in (lstmcore, lstmcore.interop):  # the latter has those of other formats
+        if kind in place.__all__ and is_model(found := getattr(place, kind)):
+            return found
+    return None
 
 
 def _parse(description: Any) -> tuple[str, dict]:
@@ -72,8 +86,8 @@ def _class_of(path: str | os.PathLike, kind: str, given: type | None) -> type:
         if given.__name__ != kind:
             raise ValueError(f"{path} holds a model of the class {kind}, not {given.__name__}")
         return given
-    found: Any = getattr(lstmcore, kind) if kind in lstmcore.__all__ else None
-    if not is_model(found):
+    found = class_named(kind)
+    if found is None:
         raise ValueError(
             f"{path} holds a model of the class {kind!r}, which is not lstmcore's: if it is yours, "
             "name it, load(path, model=...)"

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import fields
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-import lstmcore as lc
-from lstmcore.activations import name_of
 from lstmcore.arrays import check_known
 from lstmcore.dtypes import floating_dtype
-from lstmcore.io.model_file import FORMAT, KEY, is_model, read_model_file
+from lstmcore.io.model_file import KEY, class_named, is_model, read_model_file
 from lstmcore.io.tensors import write_tensors
-from lstmcore.models.chain_parts import PARTS, Part
+from lstmcore.models.description import described
 from lstmcore.specs import check_params
 
 __all__ = ["load", "save"]
@@ -58,54 +55,19 @@ def save(path: str | os.PathLike, model: Any, params: dict) -> None:
     check_known("params", params)
     params = check_params(params, model.layers)
     kind = type(model).__name__
-    if is_model(getattr(lc, kind, None)) and getattr(lc, kind) is not type(model):
+    if class_named(kind) not in (None, type(model)):
         raise ValueError(
             f"lstmcore has a {kind} of its own, which would be loaded in place of yours: rename "
             "the class"
         )
-    hyperparameters = {
-        field.name: _plain(model, field.name) for field in fields(model) if field.init
-    }
+    description = json.dumps(described(model))
     tensors = {
         f"{name}/{field}": getattr(params[name], field)
         for name, layer in model.layers.items()
         for field in (*layer.shapes(), *layer.optional_shapes())
         if getattr(params[name], field) is not None
     }
-    description = {
-        "format": FORMAT,
-        "model": kind,
-        "hyperparameters": hyperparameters,
-    }
-    write_tensors(path, tensors, {KEY: json.dumps(description)})
-
-
-def _plain(model: Any, name: str) -> Any:
-    """Return a hyperparameter as JSON can hold it: the name of an activation for its function."""
-    return _as_json(name, getattr(model, name))
-
-
-def _as_json(name: str, value: Any) -> Any:
-    if isinstance(value, Part) and type(value) in PARTS.values():
-        plain = {f.name: _as_json(f.name, getattr(value, f.name)) for f in fields(value)}
-        return {"part": type(value).__name__} | plain
-    if isinstance(value, tuple):
-        return [_as_json(name, each) for each in value]
-    if callable(value):
-        if (value := name_of(value)) is None:
-            raise ValueError(
-                f"{name} is a function of your own, which a file cannot hold: use one of the names "
-                "that lstmcore knows, such as 'tanh'"
-            )
-        return value
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"{name} is {type(value).__name__}, which a file cannot hold: a hyperparameter must be "
-            "a number, a text, None or a tuple of them"
-        ) from error
-    return value
+    write_tensors(path, tensors, {KEY: description})
 
 
 def load(path: str | os.PathLike, model: type | None = None) -> tuple[Any, dict]:

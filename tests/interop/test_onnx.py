@@ -1,5 +1,7 @@
 """LSTM nodes of ONNX: weights both ways, every attribute, in both engines, beside onnxruntime."""
 
+import json
+
 import jax
 import numpy as np
 import onnx_cases
@@ -8,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from laws import numeric_derivative
 from onnx_cases import Case, onnxruntime_outputs, random_case
+from strategies import assert_same
 
 import lstmcore as lc
 from lstmcore import reference, study
 from lstmcore.interop import OnnxLSTM, dequantized, from_onnx, from_onnx_node, to_onnx
 from lstmcore.interop.onnx.activations import DEFAULTS, OnnxActivation, spelled
+from lstmcore.io.tensors import write_tensors
 from lstmcore.types import LSTMParams
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -248,8 +252,8 @@ def test_weights_that_do_not_fit(changed, message):
     if "R" in changed and changed["R"].shape == (1, 9, 3):
         message = r"W has shape \[1, 12, 2\], expected|R has shape \[1, 9, 3\], expected"
     with pytest.raises(ValueError, match=message) as raised:
-        from_onnx(**weights, where="node 'a' of x.onnx")
-    assert str(raised.value).startswith("node 'a' of x.onnx: ")
+        from_onnx(**weights)
+    assert str(raised.value).startswith("the LSTM node: ")
 
 
 @pytest.mark.parametrize(
@@ -271,8 +275,8 @@ def test_weights_that_do_not_fit(changed, message):
 )
 def test_attributes_that_are_refused(attributes, message):
     with pytest.raises(ValueError, match=message) as raised:
-        from_onnx_node(attributes, np.ones((1, 12, 2)), np.ones((1, 12, 3)), where="node 'a'")
-    assert str(raised.value).startswith("node 'a': ")
+        from_onnx_node(attributes, np.ones((1, 12, 2)), np.ones((1, 12, 3)))
+    assert str(raised.value).startswith("the LSTM node: ")
 
 
 def test_weights_that_onnx_cannot_hold():
@@ -336,3 +340,47 @@ def test_quantized_weights_that_do_not_fit():
 def test_constants_are_taken_in_order():
     found = spelled(["LeakyRelu", "Tanh", "HardSigmoid"], alphas=[0.3, 0.4], betas=[0.6])
     assert found == (("LeakyRelu", (0.3,)), ("Tanh", ()), ("HardSigmoid", (0.4, 0.6)))
+
+
+def saved_node(path):
+    W, R = np.random.default_rng(0).normal(size=(2, 2, 12, 3)).astype(np.float32)
+    attributes = {
+        "direction": "bidirectional",
+        "activations": ["HardSigmoid", "Tanh", "LeakyRelu"] * 2,
+        "activation_alpha": [0.3, 0.1, 0.2, 0.01],
+        "clip": 0.5,
+        "input_forget": 1,
+    }
+    model, params = from_onnx_node(attributes, W, R)
+    lc.save(path, model, params)
+    return model, params
+
+
+@pytest.mark.parametrize("load", [lc.load, lc.interop.read])
+def test_a_node_that_is_saved_and_loaded(tmp_path, load):
+    model, params = saved_node(path := tmp_path / "node.safetensors")
+    again, weights, *_ = load(path)
+    assert again == model
+    assert_same(weights, params)
+
+
+def test_a_saved_node_without_jax(tmp_path):
+    model, params = saved_node(path := tmp_path / "node.safetensors")
+    apply, weights = reference.load(path)
+    x = np.random.default_rng(1).normal(size=(2, 5, 3)).astype(np.float32)
+    np.testing.assert_array_equal(apply(weights, x)[0], model.apply(params, x, ops=reference)[0])
+
+
+def test_a_model_of_ones_own_with_the_name_of_a_node(tmp_path):
+    own = type("OnnxLSTM", (lc.StackedLSTM,), {})(2, 3, 1)
+    with pytest.raises(ValueError, match="lstmcore has a OnnxLSTM of its own"):
+        lc.save(tmp_path / "own.safetensors", own, own.init(jax.random.key(0)))
+
+
+@pytest.mark.parametrize("name", ["from_onnx", "Imported", "read", "files", "os"])
+def test_a_file_names_no_other_class(tmp_path, name):
+    path = tmp_path / "other.safetensors"
+    description = {"format": 1, "model": name, "hyperparameters": {}}
+    write_tensors(path, {}, {"lstmcore": json.dumps(description)})
+    with pytest.raises(ValueError, match=f"holds a model of the class '{name}', which is not"):
+        lc.load(path)

@@ -1,6 +1,8 @@
 """Damaged and hostile ONNX files: a ValueError that names file and node, and little memory."""
 
 import tracemalloc
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -12,7 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx_networks import FLOAT, INT32, INT64, Network, in_branches, lstm_layer
 from strategies import seeds
 
-from lstmcore.interop import read
+import lstmcore as lc
+from lstmcore.interop import read, write
 
 
 def sound(seed=0):
@@ -24,7 +27,20 @@ def sound(seed=0):
     value = net.node("Softmax", net.node("Gemm", value, net.weights(size, 2), net.weights(2)))
     first = net.model(value)
     second, value = in_branches(seed)
-    return [first.SerializeToString(), second.model(value).SerializeToString()]
+    third = written(lc.Chain([lc.chain.Embedding(5, 3, padding=0), lc.chain.LSTM(4)]))
+    return [first.SerializeToString(), second.model(value).SerializeToString(), third]
+
+
+def written(model):
+    """Return the bytes that lstmcore writes, which describe the model."""
+    rng = np.random.default_rng(0)
+    params = {
+        name: layer.kind(*(rng.normal(size=s).astype("f4") for s in layer.shapes().values()))
+        for name, layer in model.layers.items()
+    }
+    with TemporaryDirectory() as folder:
+        write(path := Path(folder) / "written.onnx", model, params)
+        return path.read_bytes()
 
 
 FILES = sound()
@@ -45,11 +61,11 @@ def check_refused_or_read(path, layer):
 
 
 @settings(max_examples=20 * settings.default.max_examples)
-@given(seed=seeds, layer=st.sampled_from([None, *KNOWN]), which=st.integers(0, 1))
+@given(seed=seeds, layer=st.sampled_from([None, *KNOWN]), which=st.integers(0, 2))
 def test_random_damage(tmp_path_factory, seed, layer, which):
     path = tmp_path_factory.getbasetemp() / "damaged.onnx"
     rng = np.random.default_rng(seed)
-    data = mutated_bytes(rng, FILES[which], FILES[1 - which])
+    data = mutated_bytes(rng, FILES[which], FILES[which - 1])
     path.write_bytes(data)
     check_refused_or_read(path, layer)
 
@@ -94,7 +110,7 @@ def mutated_message(rng, message):
 
 
 @settings(max_examples=40 * settings.default.max_examples)
-@given(seed=seeds, layer=st.sampled_from([None, *KNOWN]), which=st.integers(0, 1))
+@given(seed=seeds, layer=st.sampled_from([None, *KNOWN]), which=st.integers(0, 2))
 def test_other_fields(tmp_path_factory, seed, layer, which):
     path = tmp_path_factory.getbasetemp() / "damaged.onnx"
     rng = np.random.default_rng(seed)
@@ -150,7 +166,10 @@ def test_versions(tmp_path, opset, expected):
 @pytest.mark.parametrize(
     ("attributes", "expected"),
     [
-        ({"clip": 2.0}, "LSTM_0': it has clip 2.0.*read it alone, layer=.*can be 'LSTM_0'"),
+        (
+            {"clip": 2.0},
+            "LSTM_0': it has clip 2.0, which no LSTM of a chain has; layer= can be 'LSTM_0'",
+        ),
         ({"input_forget": 1}, "input_forget True, which no LSTM of a chain has"),
         ({"activations": ["Sigmoid", "LeakyRelu", "Tanh"]}, "the activation LeakyRelu 0.01"),
         ({"activations": ["Sigmoid", "Sinh", "Tanh"]}, "activation 'Sinh' is not known"),
@@ -239,6 +258,35 @@ def test_an_input_of_samples(tmp_path):
     refused(tmp_path, net.model(y), expected)
 
 
+def two_lstms(reads_cell):
+    """Return a network whose second LSTM, or an output that is not the first, reads Y_c."""
+    net = Network()
+    x = net.input("x", FLOAT, "t", "b", 2)
+    arrays = net.weights(1, 12, 2), net.weights(1, 12, 3)
+    y, h, c = net.node("LSTM", x, *arrays, outputs=3, hidden_size=3, name="encoder")
+    states = ("", "", h, c) if reads_cell else ()
+    y, _ = net.node("LSTM", x, *arrays, *states, outputs=2, hidden_size=3, name="decoder")
+    return net.model(net.node("Squeeze", y, net.integers(1)), net.node("Relu", c))
+
+
+def test_the_last_cell_state(tmp_path):
+    expected = "LSTM 'encoder': the network reads its last cell state, which a chain does not"
+    refused(tmp_path, two_lstms(reads_cell=True), f"{expected} return; layer= can be 'encoder', ")
+    net = Network()
+    w, r = net.weights(1, 12, 2), net.weights(1, 12, 3)
+    x = net.input("x", FLOAT, "t", "b", 2)
+    *_, c = net.node("LSTM", x, w, r, outputs=3, hidden_size=3, name="encoder")
+    refused(tmp_path, net.model(net.node("Squeeze", c, net.integers(0))), expected)
+
+
+def test_the_last_cell_state_beside_the_output(tmp_path):
+    path = tmp_path / "network.onnx"
+    onnx.save(two_lstms(reads_cell=False), path)
+    model, _, notes = read(path)
+    assert len(model.parts) == 1
+    assert notes[-1] == "Not computed: the outputs Relu_3/0 of the file."
+
+
 def last_node(kind, *more, **attributes):
     """Return a network whose last node reads the steps of an LSTM, [time, batch, 3]."""
     net, y = one_lstm()
@@ -249,7 +297,15 @@ def last_node(kind, *more, **attributes):
 
 NODES = {
     "Erf is not a layer of a chain": lambda: last_node("Erf"),
+    "LogSoftmax is not a layer of a chain": lambda: last_node("LogSoftmax", axis=-1),
+    "BatchNormalization is not a layer of a chain": lambda: last_node(
+        "BatchNormalization", *[lambda net: net.weights(3)] * 4, epsilon=1e-5
+    ),
     "a convolution is not a layer of a chain": lambda: last_node("ConvInteger", group=1),
+    "it limits numbers, which a chain does to only 0 and 6": lambda: last_node(
+        "Clip", *(lambda net, n=n: net.tensor(np.float32(n)) for n in (-1, 1))
+    ),
+    "it limits numbers, which": lambda: last_node("Clip", "", lambda net: net.tensor(np.int64(6))),
     "no activation of a chain has alpha 0.3": lambda: last_node("Elu", alpha=0.3),
     "axis 1 of .time, batch, features., expected the last": lambda: last_node("Softmax", axis=1),
     "it adds numbers to what is no dense": lambda: last_node("Add", lambda net: net.weights(3)),

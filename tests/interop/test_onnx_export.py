@@ -1,5 +1,6 @@
 """Models as files of ONNX: onnxruntime computes from them what the models compute themselves."""
 
+import json
 import sys
 from dataclasses import replace
 
@@ -303,6 +304,81 @@ def test_a_forecaster_in_onnxruntime(path, model):
             inputs["series"] = rng.integers(-1, model.series, batch)  # -1: a series not trained on
             inputs["series"][0] = -1
         assert_same_output(path, model, params, inputs)
+
+
+MASKED = [
+    lc.Chain([chain.Embedding(7, 3, padding=0), chain.LSTM(4, last=True), chain.Dense(2, "relu6")]),
+    lc.Chain([chain.Masking(0.5), chain.LSTM(4, direction="bidirectional", merge="sum")], 2),
+    lc.Chain([chain.LSTM(3, jnp.tanh, direction="backward"), chain.LayerNorm()], 2),
+    lc.DenseAutoencoder(6, (4, 2), tied=True),
+    OnnxLSTM(2, 3, "bidirectional", 2 * (*2 * (("Tanh", ()),), ("Elu", (0.5,))), 2.0, True, True),
+]
+
+
+@pytest.mark.parametrize("model", [*MODELS, *FORECASTERS, *MASKED], ids=str)
+def test_a_model_is_read_back(path, model):
+    params = drawn(model, 0)
+    lc.interop.write(path, model, params)
+    again, weights, notes = lc.interop.read(path)
+    assert (type(again), again.layers, notes) == (type(model), model.layers, ())
+    lc.save(path.with_suffix(".safetensors"), model, params)
+    assert again == lc.load(path.with_suffix(".safetensors"))[0]
+    assert_same(weights, params)
+
+
+def test_an_edited_file_is_not_what_was_written(path):
+    """Another tool keeps the metadata: what counts is the graph."""
+    model = lc.Chain([chain.LSTM(3), chain.Dense(2)], 2)
+    lc.interop.write(path, model, drawn(model, 0))
+    proto = onnx.load(path)
+    end = proto.graph.node[-1]
+    proto.graph.node.insert(
+        len(proto.graph.node) - 1, onnx.helper.make_node("Tanh", end.input, ["t"])
+    )
+    end.input[0] = "t"
+    onnx.save(proto, path)
+    assert lc.interop.read(path).model == lc.Chain([chain.LSTM(3), chain.Dense(2, "tanh")], 2)
+
+
+DESCRIPTIONS = {
+    "no JSON": lambda given: "{",
+    "a list": lambda given: "[1]",
+    "no hash": lambda given: json.dumps({**given, "graph": None}),
+    "another class": lambda given: json.dumps({**given, "model": "os"}),
+    "another model": lambda given: json.dumps(
+        {
+            **given,
+            "model": "StackedLSTM",
+            "hyperparameters": {"features": 2, "units": 3, "outputs": 2},
+        }
+    ),
+    "other sizes": lambda given: json.dumps(
+        {**given, "model": "OnnxLSTM", "hyperparameters": {"features": 2, "units": 4}}
+    ),
+    "no number": lambda given: json.dumps(
+        {**given, "model": "OnnxLSTM", "hyperparameters": {"features": "a", "units": []}}
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DESCRIPTIONS)
+def test_a_description_that_does_not_fit(path, kind):
+    """The graph is read as one of another tool is."""
+    model = lc.Chain([chain.LSTM(3), chain.Dense(2)], 2)
+    lc.interop.write(path, model, drawn(model, 0))
+    proto = onnx.load(path)
+    (entry,) = proto.metadata_props
+    entry.value = DESCRIPTIONS[kind](json.loads(entry.value))
+    onnx.save(proto, path)
+    again, weights, _ = lc.interop.read(path)
+    assert again == model
+    assert_same(weights, drawn(model, 0))
+
+
+def test_an_activation_without_a_name_is_not_described(path):
+    model = lc.Chain([chain.LSTM(3, OnnxActivation("ScaledTanh", (1.7, 0.6)))], 2)
+    lc.interop.write(path, model, drawn(model, 0))
+    assert not onnx.load(path).metadata_props
 
 
 def test_through_jax(path):

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -244,6 +245,23 @@ def test_activations(tmp_path, name, behind):
     assert_equal(ours(path, x), theirs(path, x=x))
 
 
+@pytest.mark.parametrize("opset", [10, 17])
+def test_clip_is_relu6(tmp_path, opset):
+    """Its limits were attributes before version 11."""
+    net = Network()
+    value = net.node("Transpose", net.input("x", FLOAT, "b", "t", 2), perm=[1, 0, 2])
+    value = net.node("Flatten", net.lstm(value, 2, 3)[1], axis=2)
+    value = net.node("Gemm", value, net.weights(3, 4), net.weights(4), alpha=40.0)
+    limits = [net.tensor(np.float32(n)) for n in (0, 6)] if opset > 10 else []
+    value = net.node("Clip", value, *limits, **({} if limits else {"min": 0.0, "max": 6.0}))
+    path = net.save(tmp_path, value, opset=opset)
+    assert read(path).model.parts[-1] == chain.Dense(4, "relu6")
+    x = sequences(0, 9, 5, 2)
+    expected = theirs(path, x=x)
+    assert {0, 6} <= set(expected.ravel().tolist())
+    assert_equal(ours(path, x), expected)
+
+
 LSTM_ACTIVATIONS = [
     (["Sigmoid", "Relu", "Tanh"], [], []),
     (["HardSigmoid", "Softsign", "Softsign"], [], []),
@@ -386,6 +404,9 @@ def test_what_write_wrote(tmp_path):
         for name, layer in model.layers.items()
     }
     write(tmp_path / "model.onnx", model, params)
+    proto = onnx.load(tmp_path / "model.onnx")
+    del proto.metadata_props[:]  # which hold the model, too
+    onnx.save(proto, tmp_path / "model.onnx")
     again = read(tmp_path / "model.onnx")
     assert (again.model, again.notes) == (model, ())
     for name, weights in params.items():

@@ -1,7 +1,9 @@
 """Files of PyTorch's weights as chains, and models as such files."""
 
 import json
+from functools import partial
 
+import jax
 import ml_dtypes
 import numpy as np
 import pytest
@@ -202,7 +204,7 @@ def test_what_the_notes_say(tmp_path, rng):
     assert notes == (
         "table.weight was read as an embedding before the LSTM.",
         "fc.weight was read as a linear layer on every step of the LSTM; the file does not say "
-        "which steps it reads, nor what activation there is.",
+        "where it is, which steps it reads, or what its activation is.",
     )
 
 
@@ -364,3 +366,32 @@ def test_a_checkpoint_of_several_dicts(tmp_path, rng):
         read(tmp_path / "last.pt")
     params = read(tmp_path / "last.pt", "average.lstm").params
     assert (params["average.lstm_0"].kernel == second["lstm.weight_ih_l0"].T).all()
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"fc.weight": (2, 4)},  # an embedding of 2 tokens, or a linear layer without a bias
+        {"proj.weight": (4, 4), "proj.bias": (4,)},  # before the LSTM, or after it
+    ],
+    ids=["no bias", "square"],
+)
+def test_what_may_stand_on_either_side_is_left_out(tmp_path, rng, others):
+    shapes = {"rnn.weight_ih_l0": (16, 4), "rnn.weight_hh_l0": (16, 4)} | others
+    weights = {name: rng.normal(size=shape).astype("f4") for name, shape in shapes.items()}
+    write_tensors(tmp_path / "x.safetensors", weights, {})
+    model, params, notes = read(tmp_path / "x.safetensors")
+    assert [type(part).__name__ for part in model.parts] == ["LSTM"]
+    assert list(params) == ["rnn_0"]
+    assert next(iter(others)) in notes[-1]
+
+
+def test_directions_that_are_added_are_no_stack_of_pytorch(tmp_path):
+    """Each layer is then a module of its own, whose directions your module adds."""
+    layer = partial(lc.chain.LSTM, 3, direction="bidirectional", merge="sum")
+    model = lc.Chain([layer(), layer(), lc.chain.Dense(1)], features=2)
+    params = model.init(jax.random.key(0))
+    write(tmp_path / "x.safetensors", model, params)
+    for name in ("lstm_0", "lstm_1"):
+        found = read(tmp_path / "x.safetensors", layer=name).params
+        assert (found[f"{name}_0_backward"].kernel == params[f"{name}_backward"].kernel).all()

@@ -24,7 +24,7 @@ from lstmcore.interop.onnx.folding import (
 )
 from lstmcore.interop.onnx.graphs import Graph, GraphError, Node, array_of
 from lstmcore.interop.onnx.layers import layer_after
-from lstmcore.interop.onnx.recurrent import lstm_step
+from lstmcore.interop.onnx.recurrent import KINDS, lstm_step
 from lstmcore.interop.onnx.stream import Factor, Misfit, Step, Stream
 from lstmcore.models import chain_parts as parts
 
@@ -92,11 +92,19 @@ def _run(graph: Graph, values: dict[str, Any]) -> list[Any]:
             outputs: Sequence[Any] = _branch(node, inputs[0], values)
         else:
             outputs = _outputs(node, inputs, graph, place)
-        values |= zip(node.outputs, outputs, strict=False)
+        lacking = [_not_returned(node, place)] * (len(node.outputs) - len(outputs))
+        values |= zip(node.outputs, [*outputs, *lacking], strict=False)
     return [
         values.get(name, Unfit(f"nothing writes its output {excerpt(name)!r}"))
         for name in graph.outputs
     ]
+
+
+def _not_returned(node: Node, place: int) -> Unfit:
+    """Return what stands for an output that `_outputs` does not follow, such as Y_c of an LSTM."""
+    cell = "last cell state, which a chain does not return"
+    what = cell if node.kind in KINDS else "other output"
+    return Unfit(f"{node}: the network reads its {what}", place + 1)  # the node itself fits
 
 
 def _branch(node: Node, condition: np.ndarray, values: dict[str, Any]) -> list[Any]:
@@ -162,15 +170,15 @@ def _outputs(node: Node, inputs: list[Any], graph: Graph, place: int) -> Sequenc
 
 def _made(node: Node, inputs: list[Any], graph: Graph) -> Any:
     """Return the output of a node that reads more than constants, or a tuple of all outputs."""
-    if node.kind in ("LSTM", "com.microsoft.DynamicQuantizeLSTM"):
+    if node.kind in KINDS:
         if not inputs or not isinstance(inputs[0], Stream):
             raise Misfit("its input is not what flows through the chain")
         starts = inputs[5:7]
         if not all(s is None or isinstance(s, Zeros) or is_zero(s) for s in starts):
-            raise Misfit(f"it starts from a state that is not zeros: {_ALONE}")
+            raise Misfit("it starts from a state that is not zeros")
         lengths = inputs[4] if len(inputs) > 4 else None
         if lengths is not None and not isinstance(lengths, Lengths):
-            raise Misfit(f"its lengths are no input of the graph: {_ALONE}")
+            raise Misfit("its lengths are no input of the graph")
         return lstm_step(node, flow.settled(inputs[0]), inputs, lengths is not None)
     first = next((v for v in inputs if not isinstance(v, np.ndarray | None)), None)
     if isinstance(first, Zeros) or node.kind in ("ConstantOfShape", "Expand", "Tile"):
@@ -201,9 +209,6 @@ def _made(node: Node, inputs: list[Any], graph: Graph) -> Any:
 def _varies(node: Node, inputs: list[Any]) -> bool:
     """Return whether a node makes an array of a size that varies."""
     return node.kind in ("ConstantOfShape", "Expand") and inputs[-1].dtype == object
-
-
-_ALONE = "read it alone, layer="
 
 
 def _zeros(node: Node, inputs: list[Any]) -> Any:

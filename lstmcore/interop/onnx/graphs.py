@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstmcore.formatting import excerpt
+from lstmcore.interop.onnx.described import description_of
 from lstmcore.io.reading import FAULTS, read_bytes
 
 MOST_BYTES = 2**31 - 1  # of a message of Protobuf
@@ -63,6 +64,7 @@ class Graph:
       outputs: names.
       outer: the graph around the node that this one is a branch of.
       limit: the bytes that constants may take once they are computed.
+      description: of the model that lstmcore wrote, if it did; see `described`.
     """
 
     where: str
@@ -74,6 +76,7 @@ class Graph:
     outer: Graph | None
     limit: int
     spent: int = field(default=0)
+    description: Any = None
 
     def tensor(self, name: str) -> Any:
         """Return a tensor of the file that this graph can read, or None."""
@@ -124,7 +127,9 @@ def read_graph(path: str | os.PathLike) -> Graph:
             f"{where} uses version {opset} of ONNX's operators, expected {OLDEST} to {newest}: "
             f"{advice}"
         )
-    return _graph(model.graph, where, opset, None, 16 * len(data) + 2**24)
+    graph = _graph(model.graph, where, opset, None, 16 * len(data) + 2**24)
+    graph.description = description_of(model, where)
+    return graph
 
 
 def _graph(proto: Any, where: str, opset: int, outer: Graph | None, limit: int) -> Graph:

@@ -22,6 +22,7 @@ ACTIVATIONS = {
     "Softsign": "softsign",
     "Exp": "exponential",
 }
+NUMBERED = ("Elu", "HardSigmoid", "Selu")  # which a chain has for some numbers only
 SELU = {"alpha": 1.6732632, "gamma": 1.050701}
 
 
@@ -58,7 +59,7 @@ def layer_after(node: Node, inputs: Sequence[Any], stream: Stream) -> Stream:
         case "LeakyRelu":
             part = parts.LeakyReLU(attributes.get("alpha", 0.01))
             return stream.then(Step(part, (), str(node)))
-    name = activation(node, stream)
+    name = activation(node, inputs, stream)
     last = stream.steps[-1] if stream.steps else None
     if last and isinstance(last.part, parts.Dense) and last.part.activation is None:
         step = replace(last, part=replace(last.part, activation=name), open=False)
@@ -66,7 +67,7 @@ def layer_after(node: Node, inputs: Sequence[Any], stream: Stream) -> Stream:
     return stream.then(Step(parts.Activation(name), (), str(node)))
 
 
-def activation(node: Node, stream: Stream) -> str:
+def activation(node: Node, inputs: Sequence[Any], stream: Stream) -> str:
     """Return the name of the activation that a node applies.
 
     Raises:
@@ -86,6 +87,11 @@ def activation(node: Node, stream: Stream) -> str:
         given = SELU | {k: v for k, v in node.attributes.items() if k in SELU}
         if np.allclose(list(given.values()), list(SELU.values()), rtol=1e-6):
             return "selu"
+    if node.kind == "Clip":
+        limits = [None if limit is None else limit.tolist() for limit in inputs[1:]]
+        if (limits or [node.attributes.get(name) for name in ("min", "max")]) == [0, 6]:
+            return "relu6"
+        raise Misfit("it limits numbers, which a chain does to only 0 and 6")
     if node.kind == "Softmax":
         axis = node.attributes.get("axis")
         rank = len(stream.axes)
@@ -93,7 +99,7 @@ def activation(node: Node, stream: Stream) -> str:
         if axis in (-1, rank - 1) or axis is None:
             return "softmax"
         raise Misfit(f"it is over axis {axis} of {stream.described()}, expected the last")
-    if node.kind not in ("HardSigmoid", "Elu", "Selu"):
+    if node.kind not in NUMBERED:
         kind = "a convolution" if node.kind.startswith("Conv") else excerpt(node.kind, 60)
         raise Misfit(f"{kind} is not a layer of a chain")
     numbers = ", ".join(

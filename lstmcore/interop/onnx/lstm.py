@@ -19,7 +19,7 @@ import lstmcore as lc
 from lstmcore import checks
 from lstmcore.display.text import given_fields
 from lstmcore.interop.onnx.activations import activation_of, spelled
-from lstmcore.interop.onnx.weights import from_onnx
+from lstmcore.interop.onnx.weights import node_params
 from lstmcore.models.stack import Edits, States, check_edits, not_called, set_plain, summary_html
 from lstmcore.specs import Layer, check_params, direction_names
 from lstmcore.types import Gates, LSTMParams, LSTMState, Trace
@@ -244,7 +244,6 @@ def from_onnx_node(
     R: Any,
     B: Any = None,
     P: Any = None,
-    where: str = "the LSTM node",
 ) -> tuple[OnnxLSTM, dict[str, LSTMParams]]:
     """Return an LSTM node as a model and its weights.
 
@@ -252,7 +251,6 @@ def from_onnx_node(
       attributes: of the node, by name, such as {"hidden_size": 3, "direction": "reverse"}. Its
         layout is that of its inputs, which the model does not have: see `OnnxLSTM.outputs`.
       W, R, B, P: its weights, as in `from_onnx`.
-      where: the node and its file, for messages.
 
     Raises:
       ValueError: unknown attributes, activations or directions, or weights that do not fit.
@@ -264,13 +262,20 @@ def from_onnx_node(
       >>> model
       OnnxLSTM(features=2, units=3, direction='reverse')
     """
+    return node_model("the LSTM node", attributes, W, R, B, P)
+
+
+def node_model(
+    where: str, attributes: Mapping[str, Any], W: Any, R: Any, B: Any, P: Any
+) -> tuple[OnnxLSTM, dict[str, LSTMParams]]:
+    """Return what `from_onnx_node` does; `where` is the node and its file, for messages."""
     for name in attributes:
         if name not in ATTRIBUTES:
             raise ValueError(
                 f"{where}: the attribute {name!r} is not known: an LSTM has {', '.join(ATTRIBUTES)}"
             )
     given = ATTRIBUTES | dict(attributes)
-    weights = from_onnx(W, R, B, P, where)
+    weights = node_params(where, W, R, B, P)
     units = weights[0].recurrent_kernel.shape[0]
     if given["hidden_size"] not in (None, units):
         raise ValueError(f"{where}: hidden_size is {given['hidden_size']}, but R has {units} units")

@@ -6,7 +6,8 @@
 A network is read as a whole if one layer follows the other from its input to its output: LSTM,
 embeddings (Gather), dense layers (MatMul, Gemm), activations, layer normalisation, and the nodes
 between them that only rearrange. Of any other network each LSTM can be read alone, wherever it is:
-by the name of its node, of one of its outputs, or the prefix of its weights.
+by the name of its node, of one of its outputs, or the prefix of its weights. A file that `write`
+wrote is read as the model that it was, masks included, as long as no other tool has edited it.
 
 onnx is needed (extra `onnx`), onnxruntime is not.
 """
@@ -24,14 +25,17 @@ from lstmcore.formatting import excerpt, few
 from lstmcore.interop.files import Imported
 from lstmcore.interop.onnx.chain import WHOLE, Unfit, walk
 from lstmcore.interop.onnx.folding import are_zeros, constants
-from lstmcore.interop.onnx.graphs import Graph, GraphError, Node, read_graph
+from lstmcore.interop.onnx.graphs import Graph, GraphError, Node, array_of, read_graph
 from lstmcore.interop.onnx.recurrent import KINDS, QUANTIZED, chain_part, lstm_node
 from lstmcore.interop.onnx.stream import Misfit, Stream, settled
+from lstmcore.interop.onnx.weights import from_onnx
 from lstmcore.interop.torch.state_dicts import lstm_layers
 from lstmcore.interop.torch.weights import prefixes
+from lstmcore.io.model_file import model_of
 from lstmcore.io.reading import FAULTS
 from lstmcore.models import chain_parts as parts
-from lstmcore.specs import check_params, direction_names
+from lstmcore.specs import Layer, check_params, direction_names
+from lstmcore.types import LSTMParams
 
 __all__ = ["read"]
 
@@ -55,11 +59,40 @@ def read(path: str | os.PathLike, layer: str | None = None) -> Imported:
     """
     graph = read_graph(path)
     try:
-        return _chain(graph) if layer is None else _one_layer(graph, layer)
+        if layer is not None:
+            return _one_layer(graph, layer)
+        return _as_written(graph) or _chain(graph)
     except GraphError:
         raise
     except FAULTS as error:
         raise GraphError(f"{graph.where} is damaged: {excerpt(error, 200)}") from error
+
+
+def _as_written(graph: Graph) -> Imported | None:
+    """Return the model that lstmcore wrote, or None if it did not write this graph."""
+    if graph.description is None:
+        return None
+    try:
+        model = model_of(graph.where, graph.description)
+        params = {name: _written(graph, name, layer) for name, layer in model.layers.items()}
+        return Imported(model, check_params(params, model.layers))
+    except FAULTS:  # described by something else
+        return None
+
+
+def _written(graph: Graph, name: str, layer: Layer) -> Any:
+    """Return the weights of a layer, which `writing` has named after it."""
+    if layer.kind is LSTMParams:
+        node, direction = name, "forward"
+        if f"{name}/W" not in graph.tensors:  # both directions are one node
+            node, _, direction = name.rpartition("_")
+        found = {key: graph.tensors.get(f"{node}/{key}") for key in "WRBP"}
+        weights = from_onnx(
+            **{key: array_of(each, graph.where) for key, each in found.items() if each is not None}
+        )
+        return weights[("forward", "backward").index(direction)]
+    fields = {field: graph.tensors[f"{name}/{field}"] for field in layer.shapes()}
+    return layer.kind(**{field: array_of(each, graph.where) for field, each in fields.items()})
 
 
 def _chain(graph: Graph) -> Imported:

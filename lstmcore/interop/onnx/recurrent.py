@@ -10,7 +10,7 @@ import numpy as np
 
 from lstmcore.interop.onnx.activations import activation_of
 from lstmcore.interop.onnx.graphs import Node
-from lstmcore.interop.onnx.lstm import OnnxLSTM, from_onnx_node
+from lstmcore.interop.onnx.lstm import OnnxLSTM, node_model
 from lstmcore.interop.onnx.stream import Axis, Factor, Misfit, Step, Stream
 from lstmcore.interop.onnx.weights import dequantized
 from lstmcore.models.chain_parts import LSTM
@@ -20,7 +20,6 @@ QUANTIZED = "com.microsoft.DynamicQuantizeLSTM"
 KINDS = ("LSTM", QUANTIZED)
 WEIGHTS = {"W": 1, "R": 2, "B": 3, "P": 7}  # places among the inputs of a node
 SCALES = {"W": (8, 9), "R": (10, 11)}  # and of the scales and zero points of a quantised one
-ALONE = "read it alone, layer="
 
 
 def lstm_node(
@@ -48,7 +47,7 @@ def lstm_node(
     if node.kind == QUANTIZED:
         for name, places in SCALES.items():
             arrays[name] = dequantized(arrays[name], *(inputs[place] for place in places))
-    return from_onnx_node(node.attributes, **arrays, where=where)
+    return node_model(where, node.attributes, **arrays)
 
 
 def _are_weights(value: Any, whole: bool) -> bool:
@@ -100,10 +99,10 @@ def chain_part(model: OnnxLSTM, lengths: bool) -> LSTM:
     """
     for name in ("clip", "input_forget"):
         if value := getattr(model, name):
-            raise Misfit(f"it has {name} {value}, which no LSTM of a chain has: {ALONE}")
+            raise Misfit(f"it has {name} {value}, which no LSTM of a chain has")
     spelled = [_named(*each) for each in model.activations or ()]
     if spelled[3:] not in ([], spelled[:3]):
-        raise Misfit(f"its directions have different activations: {ALONE}")
+        raise Misfit("its directions have different activations")
     gates, candidate, output = spelled[:3] or ["sigmoid", "tanh", "tanh"]
     return LSTM(
         model.units,
@@ -122,4 +121,4 @@ def _named(name: str, constants: tuple[float, ...]) -> str:
     if isinstance(activation, str):
         return activation
     given = " ".join(map(str, (name, *constants)))
-    raise Misfit(f"no LSTM of a chain has the activation {given}: {ALONE}")
+    raise Misfit(f"no LSTM of a chain has the activation {given}")

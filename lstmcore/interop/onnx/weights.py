@@ -27,9 +27,7 @@ ORDER = "iofg"  # ONNX calls our candidate g "c"
 PEEPHOLES = [0, 2, 1]  # i, o, f from i, f, o, and back
 
 
-def from_onnx(
-    W: Any, R: Any, B: Any = None, P: Any = None, where: str = "the LSTM node"
-) -> tuple[LSTMParams, ...]:
+def from_onnx(W: Any, R: Any, B: Any = None, P: Any = None) -> tuple[LSTMParams, ...]:
     """Return the weights of each direction of an ONNX LSTM node.
 
     Args:
@@ -37,7 +35,6 @@ def from_onnx(
       R: [D, 4H, H].
       B: [D, 8H], or None for zeros.
       P: [D, 3H], or None.
-      where: the node and its file, for messages.
 
     Returns:
       A tuple of D LSTMParams: forward (or the only direction), backward.
@@ -51,6 +48,11 @@ def from_onnx(
       >>> params.kernel.shape, params.recurrent_kernel.shape
       ((2, 12), (3, 12))
     """
+    return node_params("the LSTM node", W, R, B, P)
+
+
+def node_params(where: str, W: Any, R: Any, B: Any, P: Any) -> tuple[LSTMParams, ...]:
+    """Return what `from_onnx` does; `where` is the node and its file, for messages."""
     W, R = np.asarray(W), np.asarray(R)
     B, P = (None if a is None else np.asarray(a) for a in (B, P))
     if W.ndim != 3 or R.ndim != 3:

@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from lstmcore.arrays import as_params, as_values
+from lstmcore.interop.as_chain import as_chain
 from lstmcore.interop.onnx.builder import INT64, Graph
+from lstmcore.interop.onnx.described import describe
 from lstmcore.interop.onnx.lstm import OnnxLSTM
 from lstmcore.interop.onnx.nodes import (
     activated,
@@ -67,7 +69,9 @@ def write(path: str | os.PathLike, model: Any, params: Mapping[str, Any]) -> Non
         ) from error
     graph = Graph(where)
     MODELS[type(model)](graph, model, _values(where, model, params))
-    contents = graph.model().SerializeToString()
+    proto = graph.model()
+    describe(proto, model)
+    contents = proto.SerializeToString()
     with atomic_path(path) as temporary:
         temporary.write_bytes(contents)
 
@@ -123,15 +127,7 @@ def _write_composite(graph: Graph, model: CompositeAutoencoder, params: dict) ->
 
 
 def _write_stacked(graph: Graph, model: StackedLSTM, params: dict) -> None:
-    h = graph.input("x", "float32", "batch", "time", model.features)
-    width = model.features
-    for place, units in enumerate(model.units):
-        below, name = h, f"lstm_{place}"
-        h = _layer(graph, model, params, name, h)
-        if model.residual and place and units == width:
-            h = graph.node("Add", f"{name}/residual", h, below)
-        width = units
-    graph.output("output", dense(graph, "head", params["head"], h), "batch", "time", model.outputs)
+    _write_chain(graph, as_chain(model), params)
 
 
 def _write_dense_autoencoder(graph: Graph, model: DenseAutoencoder, params: dict) -> None:

@@ -79,3 +79,37 @@ def test_lstm_by_itself(tmp_path):
     assert "Not computed: the outputs" in notes[0]
     output, _ = model.apply(params, x.numpy(), ops=lc.reference)
     np.testing.assert_allclose(output, module(x)[0].detach().numpy(), atol=1e-5)
+
+
+class Cell(torch.nn.Module):
+    """What reads the last cell state: the output, or a decoder that starts from it."""
+
+    def __init__(self, decodes):
+        super().__init__()
+        self.encoder, self.decoder = torch.nn.LSTM(3, 4), torch.nn.LSTM(3, 4)
+        self.decodes = decodes
+
+    def forward(self, x):
+        _, state = self.encoder(x)
+        return self.decoder(x, state)[0] if self.decodes else state[1]
+
+
+@pytest.mark.parametrize("decodes", [False, True])
+def test_the_last_cell_state(tmp_path, decodes):
+    path = tmp_path / "module.onnx"
+    torch.onnx.export(Cell(decodes), (torch.randn(6, 2, 3),), path, dynamo=False)
+    with pytest.raises(ValueError, match=r"its last cell state, which.*; layer= can be '/encoder/"):
+        read(path)
+
+
+def test_relu6(tmp_path):
+    module = Network(False, True, False, 1, "h[-1]", torch.nn.ReLU6()).eval()
+    torch.nn.init.normal_(module.linear.weight, 0, 20)
+    x, path = torch.randn(9, 6, 3), tmp_path / "module.onnx"
+    torch.onnx.export(module, (x,), path, dynamo=False)
+    model, params, _ = read(path)
+    assert model.parts[-1] == lc.chain.Dense(5, "relu6")
+    expected = module(x).detach().numpy()
+    assert {0, 6} <= set(expected.ravel().tolist())
+    output, _ = model.apply(params, x.numpy(), ops=lc.reference)
+    np.testing.assert_allclose(output, expected, atol=1e-4)
