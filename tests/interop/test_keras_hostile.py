@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from functools import partial
 
@@ -324,6 +327,26 @@ def test_attributes_of_keras_2(attribute, value, message, tmp_path):
         file.create_dataset(f"d/{attribute}", data=np.ones(1))
         file.attrs.create(attribute, value)
     refused(tmp_path / "m.h5", message)
+
+
+KINDS_OF_VARYING_LENGTH = [0, 2, 3, 255]  # 1 is text
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_VARYING_LENGTH)
+def test_a_name_of_varying_length_that_is_no_text(kind, tmp_path):
+    """One changed byte, on which HDF5 crashed: read in another process, lest the tests end."""
+    path = tmp_path / "m.weights.h5"
+    with h5py.File(path, "w") as file:
+        for place, shape in enumerate(((3, 8), (2, 8), (8,))):
+            file[f"layers/lstm/cell/vars/{place}"] = np.ones(shape, "f4")
+        file.create_group("layers/lstm/vars").attrs["name"] = "lstm"
+    data = bytearray(path.read_bytes())
+    data[data.index(b"\x19\x01", data.index(b"name\0")) + 1] = kind
+    path.write_bytes(data)
+    code = f"import lstmcore as lc; lc.interop.read({os.fspath(path)!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "the attribute name of layers/lstm/vars holds object, expected text" in done.stderr
 
 
 def heaps(path):
