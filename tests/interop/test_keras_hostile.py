@@ -119,6 +119,7 @@ def other_class(place, kind, **entry):
         (replace(1, units=4), "'lstm_0' .* the weights are of 3 units, expected 4"),
         (replace(1, units=10**15), "'lstm_0' .*: units must be at most 2,147,483,647"),
         (replace(1, activation="mish"), "'lstm_0' .*: activation mish is not supported; these are"),
+        (replace(1, activation="swish"), "'lstm_0' .*: activation swish is not supported"),
         (replace(1, activation="softmax"), "'lstm_0' .*: activation softmax is not supported"),
         (
             replace(1, activation={"class_name": "function", "config": "f"}),
@@ -133,14 +134,27 @@ def other_class(place, kind, **entry):
         (replace(3, units=2), r"params\['dense_0'\].kernel has shape \(4, 1\) but the model needs"),
         (lambda layers, c: layers.pop(1), "holds weights of no layer of its architecture: layers/"),
         (
-            lambda layers, c: layers[2]["config"]["layer"].update(class_name="GRU"),
+            lambda layers, c: [
+                layers[2]["config"][name].update(class_name="GRU")
+                for name in ("layer", "backward_layer")
+            ],
             "'lstm_1' .GRU. of .* is not supported; these are: InputLayer",
         ),
         (
             lambda layers, c: layers[2]["config"]["backward_layer"]["config"].update(
                 activation="relu"
             ),
-            "'lstm_1' .*: its two directions differ",
+            "'lstm_1' .*: its two directions differ in activation, which is not supported",
+        ),
+        (
+            lambda layers, c: layers[2]["config"]["backward_layer"]["config"].update(
+                use_bias=False
+            ),
+            "'lstm_1' .*: its two directions differ in use_bias, which is not supported",
+        ),
+        (
+            lambda layers, c: layers[2]["config"]["backward_layer"].update(class_name="CuDNNLSTM"),
+            "'lstm_1' .*: its two directions differ in class, which is not supported",
         ),
         (
             lambda layers, c: layers.append(
