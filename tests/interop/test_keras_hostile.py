@@ -10,10 +10,13 @@ from functools import partial
 
 import h5py
 import jax
+import keras
 import numpy as np
 import pytest
 from fuzzing import dump as dump_json
 from fuzzing import mutated_bytes, mutated_json
+from keras_models import L
+from keras_parity import keras_promotion
 from strategies import random_like
 
 import lstmcore as lc
@@ -371,6 +374,39 @@ def heaps(path):
     return data, data.index(b"GCOL") + 16
 
 
+def test_a_text_that_is_said_to_be_longer_than_the_file(tmp_path):
+    """HDF5 would reserve 4 GiB for it."""
+    path = tmp_path / "m.h5"
+    data, _ = heaps(path)
+    at = data.index((2).to_bytes(4, "little") + data.index(b"GCOL").to_bytes(8, "little"))
+    data[at : at + 4] = b"\xff" * 4
+    path.write_bytes(data)
+    refused(path, "the attribute model_config is said to hold 4,294,967,295 bytes in a file of ")
+
+
+def test_one_long_text_many_times_cannot_fill_the_memory(tmp_path):
+    path = tmp_path / "m.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs.create("layer_names", ["a" * 50_000, *["b"] * 1_000])
+    data = path.read_bytes()
+    first = data.index((50_000).to_bytes(4, "little"), data.index(b"layer_names"))
+    same = data[first : first + 16] * 1_001
+    path.write_bytes(data[:first] + same + data[first + len(same) :])
+    refused(path, "the attribute layer_names is said to hold 50,050,000 bytes in a file of ")
+
+
+@pytest.mark.parametrize("libver", ["earliest", "v108", "latest"])
+@pytest.mark.parametrize("more", [0, 20])
+def test_texts_of_each_format_of_hdf5_are_found(libver, more, tmp_path):
+    path = tmp_path / "m.h5"
+    keras_2(path)
+    with h5py.File(path) as old, h5py.File(tmp_path / "n.h5", "w", libver=libver) as new:
+        old.copy("model_weights", new)
+        for name, value in [*old.attrs.items(), *((f"{i}", "x") for i in range(more))]:
+            new.attrs[name] = value
+    assert lc.interop.read(tmp_path / "n.h5").model == lc.Chain([C.LSTM(3)], 2)
+
+
 def test_a_heap_that_hdf5_would_read_for_ever(tmp_path):
     """An entry of no size, counted as free space: HDF5 does not come back."""
     data, at = heaps(tmp_path / "m.h5")
@@ -412,6 +448,19 @@ def keras_2(path):
     return path.read_bytes()
 
 
+def by_keras(folder):
+    """Return {extension: bytes} of one model as Keras writes it, with all of its attributes."""
+    with keras_promotion():
+        layers = [L.LSTM(3, name="lstm_1"), L.Dense(1)]
+        model = keras.Sequential([keras.Input((4, 2)), *layers])
+        model.compile("adam", "mse")
+        paths = {name: folder / f"by_keras.{name}" for name in ("keras", "h5", "weights.h5")}
+        model.save(paths["keras"])
+        model.save(paths["h5"])
+        model.save_weights(paths["weights.h5"])
+    return {name: path.read_bytes() for name, path in paths.items()}
+
+
 def assert_read_or_refused(path, layer=None):
     message, model, params = path.name, None, {}
     try:
@@ -423,6 +472,8 @@ def assert_read_or_refused(path, layer=None):
     return model is not None
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 @pytest.mark.parametrize(
     ("seed", "count"),
     [(1, MUTANTS), pytest.param(2, MANY_MUTANTS, marks=pytest.mark.thorough)],
@@ -433,10 +484,11 @@ def test_random_damage(seed, count, sound, tmp_path):
     whole = packed(tmp_path / "m.keras", sound).read_bytes()
     config, weights = json.loads(sound["config.json"]), sound["model.weights.h5"]
     legacy, read = keras_2(tmp_path / "m.h5"), 0
+    written = by_keras(tmp_path)
     assert lc.interop.read(tmp_path / "m.h5").model == lc.Chain([C.LSTM(3)], 2)
     for _ in range(count):
         path = tmp_path / "x.keras"
-        match rng.integers(4):
+        match rng.integers(5):
             case 0:
                 path.write_bytes(mutated_bytes(rng, whole, weights))
             case 1:
@@ -447,5 +499,9 @@ def test_random_damage(seed, count, sound, tmp_path):
             case 3:
                 path = tmp_path / "x.h5"
                 path.write_bytes(mutated_bytes(rng, legacy, weights))
+            case 4:
+                extension, data = list(written.items())[rng.integers(len(written))]
+                path = tmp_path / f"x.{extension}"
+                path.write_bytes(mutated_bytes(rng, data, legacy))
         read += assert_read_or_refused(path, "lstm_1" if rng.integers(3) == 0 else None)
     assert 0 < read < count
