@@ -202,15 +202,19 @@ def test_notes(tmp_path):
         layers = [
             L.LSTM(3, stateful=True, return_sequences=True, name="a"),
             L.GaussianNoise(0.1, name="b"),
-            L.LSTM(3, dtype="mixed_bfloat16", name="c"),
+            L.LSTM(3, dtype="mixed_bfloat16", return_sequences=True, name="c"),
+            L.Bidirectional(L.LSTM(3, stateful=True), dtype="mixed_bfloat16", name="d"),
         ]
         model = keras.Sequential([keras.Input(batch_shape=(1, 5, 2)), *layers])
     chain, _, notes = lc.interop.read(saved(model, tmp_path / "m.keras"))
-    assert chain == lc.Chain([C.LSTM(3, name="a"), C.LSTM(3, last=True, name="c")], 2)
+    both = C.LSTM(3, last=True, direction="bidirectional", name="d")
+    assert chain == lc.Chain([C.LSTM(3, name="a"), C.LSTM(3, name="c"), both], 2)
+    stateful = "stateful in Keras; here each call starts from zeros, and lc.stream goes on"
     assert [note.partition(".keras: ")[2] for note in notes] == [
-        "stateful in Keras; here each call starts from zeros, and lc.stream goes on",
+        stateful,
         "left out, since it has an effect in training alone",
-        "computed in lower precision in Keras; here in that of its weights",
+        "computed in lower precision in Keras, mixed_bfloat16; here in that of the weights",
+        stateful,
     ]
 
 
@@ -499,16 +503,22 @@ BACKWARD = "hands on its steps in the order in which it took them"
 )
 def test_what_keras_cannot_express(model, message, tmp_path):
     params = model.init(jax.random.key(0))
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=rf"m\.keras: .*{message}"):
         lc.interop.write(tmp_path / "m.keras", model, params)
     assert not list(tmp_path.iterdir())
+
+
+def test_params_of_a_wrong_kind_name_the_file(tmp_path):
+    model = lc.Chain([C.LSTM(3)], 2)
+    with pytest.raises(TypeError, match=r"m\.keras: params"):
+        lc.interop.write(tmp_path / "m.keras", model, {"lstm_0": 3})
 
 
 def test_weights_of_several_dtypes_cannot_be_written(tmp_path):
     model = lc.Chain([C.LSTM(3), C.LayerNorm()], 2)
     params = model.init(jax.random.key(0))
     params["layer_norm_0"] = lc.types.LayerNormParams(*np.ones((2, 3)))
-    with pytest.raises(ValueError, match="the weights are of float32, float64: a "):
+    with pytest.raises(ValueError, match=r"m\.keras: the weights are of float32, float64: a "):
         lc.interop.write(tmp_path / "m.keras", model, params)
 
 

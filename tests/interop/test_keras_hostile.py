@@ -2,15 +2,21 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from functools import partial
 
 import h5py
 import jax
+import keras
 import numpy as np
 import pytest
 from fuzzing import dump as dump_json
 from fuzzing import mutated_bytes, mutated_json
+from keras_models import L
+from keras_parity import keras_promotion
 from strategies import random_like
 
 import lstmcore as lc
@@ -116,6 +122,7 @@ def other_class(place, kind, **entry):
         (replace(1, units=4), "'lstm_0' .* the weights are of 3 units, expected 4"),
         (replace(1, units=10**15), "'lstm_0' .*: units must be at most 2,147,483,647"),
         (replace(1, activation="mish"), "'lstm_0' .*: activation mish is not supported; these are"),
+        (replace(1, activation="swish"), "'lstm_0' .*: activation swish is not supported"),
         (replace(1, activation="softmax"), "'lstm_0' .*: activation softmax is not supported"),
         (
             replace(1, activation={"class_name": "function", "config": "f"}),
@@ -130,14 +137,27 @@ def other_class(place, kind, **entry):
         (replace(3, units=2), r"params\['dense_0'\].kernel has shape \(4, 1\) but the model needs"),
         (lambda layers, c: layers.pop(1), "holds weights of no layer of its architecture: layers/"),
         (
-            lambda layers, c: layers[2]["config"]["layer"].update(class_name="GRU"),
+            lambda layers, c: [
+                layers[2]["config"][name].update(class_name="GRU")
+                for name in ("layer", "backward_layer")
+            ],
             "'lstm_1' .GRU. of .* is not supported; these are: InputLayer",
         ),
         (
             lambda layers, c: layers[2]["config"]["backward_layer"]["config"].update(
                 activation="relu"
             ),
-            "'lstm_1' .*: its two directions differ",
+            "'lstm_1' .*: its two directions differ in activation, which is not supported",
+        ),
+        (
+            lambda layers, c: layers[2]["config"]["backward_layer"]["config"].update(
+                use_bias=False
+            ),
+            "'lstm_1' .*: its two directions differ in use_bias, which is not supported",
+        ),
+        (
+            lambda layers, c: layers[2]["config"]["backward_layer"].update(class_name="CuDNNLSTM"),
+            "'lstm_1' .*: its two directions differ in class, which is not supported",
         ),
         (
             lambda layers, c: layers.append(
@@ -326,12 +346,65 @@ def test_attributes_of_keras_2(attribute, value, message, tmp_path):
     refused(tmp_path / "m.h5", message)
 
 
+KINDS_OF_VARYING_LENGTH = [0, 2, 3, 255]  # 1 is text
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_VARYING_LENGTH)
+def test_a_name_of_varying_length_that_is_no_text(kind, tmp_path):
+    """One changed byte, on which HDF5 crashed: read in another process, lest the tests end."""
+    path = tmp_path / "m.weights.h5"
+    with h5py.File(path, "w") as file:
+        for place, shape in enumerate(((3, 8), (2, 8), (8,))):
+            file[f"layers/lstm/cell/vars/{place}"] = np.ones(shape, "f4")
+        file.create_group("layers/lstm/vars").attrs["name"] = "lstm"
+    data = bytearray(path.read_bytes())
+    data[data.index(b"\x19\x01", data.index(b"name\0")) + 1] = kind
+    path.write_bytes(data)
+    code = f"import lstmcore as lc; lc.interop.read({os.fspath(path)!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "the attribute name of layers/lstm/vars holds object, expected text" in done.stderr
+
+
 def heaps(path):
     """Return the bytes of a file with a heap of texts, and where the first entry's size lies."""
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = "{}"
     data = bytearray(path.read_bytes())
     return data, data.index(b"GCOL") + 16
+
+
+def test_a_text_that_is_said_to_be_longer_than_the_file(tmp_path):
+    """HDF5 would reserve 4 GiB for it."""
+    path = tmp_path / "m.h5"
+    data, _ = heaps(path)
+    at = data.index((2).to_bytes(4, "little") + data.index(b"GCOL").to_bytes(8, "little"))
+    data[at : at + 4] = b"\xff" * 4
+    path.write_bytes(data)
+    refused(path, "the attribute model_config is said to hold 4,294,967,295 bytes in a file of ")
+
+
+def test_one_long_text_many_times_cannot_fill_the_memory(tmp_path):
+    path = tmp_path / "m.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs.create("layer_names", ["a" * 50_000, *["b"] * 1_000])
+    data = path.read_bytes()
+    first = data.index((50_000).to_bytes(4, "little"), data.index(b"layer_names"))
+    same = data[first : first + 16] * 1_001
+    path.write_bytes(data[:first] + same + data[first + len(same) :])
+    refused(path, "the attribute layer_names is said to hold 50,050,000 bytes in a file of ")
+
+
+@pytest.mark.parametrize("libver", ["earliest", "v108", "latest"])
+@pytest.mark.parametrize("more", [0, 20])
+def test_texts_of_each_format_of_hdf5_are_found(libver, more, tmp_path):
+    path = tmp_path / "m.h5"
+    keras_2(path)
+    with h5py.File(path) as old, h5py.File(tmp_path / "n.h5", "w", libver=libver) as new:
+        old.copy("model_weights", new)
+        for name, value in [*old.attrs.items(), *((f"{i}", "x") for i in range(more))]:
+            new.attrs[name] = value
+    assert lc.interop.read(tmp_path / "n.h5").model == lc.Chain([C.LSTM(3)], 2)
 
 
 def test_a_heap_that_hdf5_would_read_for_ever(tmp_path):
@@ -375,6 +448,19 @@ def keras_2(path):
     return path.read_bytes()
 
 
+def by_keras(folder):
+    """Return {extension: bytes} of one model as Keras writes it, with all of its attributes."""
+    with keras_promotion():
+        layers = [L.LSTM(3, name="lstm_1"), L.Dense(1)]
+        model = keras.Sequential([keras.Input((4, 2)), *layers])
+        model.compile("adam", "mse")
+        paths = {name: folder / f"by_keras.{name}" for name in ("keras", "h5", "weights.h5")}
+        model.save(paths["keras"])
+        model.save(paths["h5"])
+        model.save_weights(paths["weights.h5"])
+    return {name: path.read_bytes() for name, path in paths.items()}
+
+
 def assert_read_or_refused(path, layer=None):
     message, model, params = path.name, None, {}
     try:
@@ -386,6 +472,8 @@ def assert_read_or_refused(path, layer=None):
     return model is not None
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 @pytest.mark.parametrize(
     ("seed", "count"),
     [(1, MUTANTS), pytest.param(2, MANY_MUTANTS, marks=pytest.mark.thorough)],
@@ -396,10 +484,11 @@ def test_random_damage(seed, count, sound, tmp_path):
     whole = packed(tmp_path / "m.keras", sound).read_bytes()
     config, weights = json.loads(sound["config.json"]), sound["model.weights.h5"]
     legacy, read = keras_2(tmp_path / "m.h5"), 0
+    written = by_keras(tmp_path)
     assert lc.interop.read(tmp_path / "m.h5").model == lc.Chain([C.LSTM(3)], 2)
     for _ in range(count):
         path = tmp_path / "x.keras"
-        match rng.integers(4):
+        match rng.integers(5):
             case 0:
                 path.write_bytes(mutated_bytes(rng, whole, weights))
             case 1:
@@ -410,5 +499,9 @@ def test_random_damage(seed, count, sound, tmp_path):
             case 3:
                 path = tmp_path / "x.h5"
                 path.write_bytes(mutated_bytes(rng, legacy, weights))
+            case 4:
+                extension, data = list(written.items())[rng.integers(len(written))]
+                path = tmp_path / f"x.{extension}"
+                path.write_bytes(mutated_bytes(rng, data, legacy))
         read += assert_read_or_refused(path, "lstm_1" if rng.integers(3) == 0 else None)
     assert 0 < read < count

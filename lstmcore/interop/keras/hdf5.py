@@ -54,18 +54,18 @@ class WeightFile:
         self.where, self.size = where, size
         self._h5py, self._budget = h5py, max(MOST_EXPANSION * size, SMALL)
         with self._damage():
-            _check_heaps(file, size)
+            self._bytes = _bytes_of(file, size)
+            self._text_bytes: dict[tuple[str, int], int | None] = {}
+            _check_heaps(self._bytes, size)
             self._file = h5py.File(file, "r")
-
-    def close(self) -> None:
-        with self._damage():
-            self._file.close()
 
     def __enter__(self) -> WeightFile:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._file.close()
+        if isinstance(self._bytes, mmap.mmap):
+            self._bytes.close()
 
     @contextmanager
     def _damage(self, name: str = "") -> Iterator[None]:
@@ -177,12 +177,28 @@ class WeightFile:
                 return None
             kind = owner.attrs.get_id(name)
             number = math.prod((0,) if kind.shape is None else kind.shape)
-            if number > MOST_GROUPS or number * max(kind.dtype.itemsize, 1) > MOST_TEXT:
+            if not number:  # Keras 2 stores an empty list as one of numbers
+                return []
+            # Before it is read: HDF5 crashes on a type of varying length that is no text.
+            stored = kind.get_type()
+            if not isinstance(stored, self._h5py.h5t.TypeStringID):
+                raise Refused(f"holds {excerpt(stored.dtype, 60)}, expected text")
+            if number > MOST_GROUPS or number * stored.get_size() > MOST_TEXT:
                 raise Refused(f"holds {number:,} values, expected at most {MOST_GROUPS:,}")
-            if kind.dtype.kind not in "SO" and number:
-                raise Refused(f"holds {kind.dtype}, expected text")
+            if stored.is_variable_str():
+                self._check_text_bytes(name, number)
             values = np.atleast_1d(np.asarray(owner.attrs[name], object)).ravel()
             return [v.decode("utf-8") if isinstance(v, bytes) else _text(v) for v in values]
+
+    def _check_text_bytes(self, name: str, number: int) -> None:
+        """Raise if so many texts are said to be longer than the file."""
+        key = name, number
+        if key not in self._text_bytes:
+            self._text_bytes[key] = _text_bytes(self._bytes, name, number)
+        if (bytes_ := self._text_bytes[key]) is None:
+            raise Refused("is stored in another way than Keras stores texts")
+        if bytes_ > self.size:
+            raise Refused(f"is said to hold {bytes_:,} bytes in a file of {self.size:,}")
 
     def _read(self, dataset: Any) -> np.ndarray:
         """Return the numbers of a dataset, whose size and kind are checked first."""
@@ -220,19 +236,19 @@ class Refused(Exception):
     """Something in a file that is not read, and why."""
 
 
-def _check_heaps(file: BinaryIO, size: int) -> None:
+def _bytes_of(file: BinaryIO, size: int) -> bytes | mmap.mmap:
+    """Return what is in a file, without reading it into memory."""
+    if isinstance(file, io.BytesIO):
+        return file.getvalue()
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+
+
+def _check_heaps(data: bytes | mmap.mmap, size: int) -> None:
     """Raise if HDF5 would read a heap of texts for ever: it does at an entry of no size, number 0.
 
     Layout: HDF5 File Format Specification, version 3.0, "Global Heap". A collection is "GCOL", its
     version, its size [8 bytes at 8] and entries: number [2], uses [2], reserved [4], size [8].
     """
-    data: bytes | mmap.mmap = b""
-    if size:
-        data = (
-            file.getvalue()
-            if isinstance(file, io.BytesIO)
-            else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        )
     if data[:8] != SIGNATURE:
         raise Refused("is damaged, or no HDF5: it does not begin as HDF5 does")
     if data[14 if data[8] < 2 else 10] != 8:
@@ -249,6 +265,41 @@ def _check_heaps(file: BinaryIO, size: int) -> None:
                 raise Refused("is damaged: a heap has an entry of no size")
             at += bytes_ if number == 0 else 16 + (bytes_ + 7) // 8 * 8
         start = data.find(HEAP, start + 1)
+
+
+def _text_bytes(data: bytes | mmap.mmap, name: str, number: int) -> int | None:
+    """Return how long all texts of an attribute are said to be, or None where it is not found.
+
+    HDF5 reserves as much, up to 4 GiB for each text, before it looks whether there is such a text.
+    Of several attributes of this name and number the largest counts.
+
+    Layout: the same, "Attribute Message". It is its version, flags, the sizes of name, type and
+    space [2 bytes each], in version 3 an encoding, and then name, type, space and values; in
+    version 1 name, type and space are each filled up to 8 bytes. A text is its length [4 bytes]
+    and its place in a heap [12].
+    """
+
+    def integer(at: int, bytes_: int) -> int:
+        return int.from_bytes(data[at : at + bytes_], "little")
+
+    most = None
+    key = name.encode() + b"\0"
+    at = data.find(key)
+    while at >= 0:
+        for version, before in ((1, 8), (2, 8), (3, 9)):
+            start = at - before
+            if start < 0 or data[start] != version or integer(start + 2, 2) != len(key):
+                continue
+            sizes = [integer(start + place, 2) for place in (2, 4, 6)]
+            sizes = [(size + 7) // 8 * 8 for size in sizes] if version == 1 else sizes
+            space, values = at + sum(sizes[:2]), at + sum(sizes)
+            axes = space + (8 if integer(space, 1) == 1 else 4)
+            shape = [integer(axes + 8 * axis, 8) for axis in range(integer(space + 1, 1))]
+            if math.prod(shape) == number:
+                lengths = [integer(values + 16 * place, 4) for place in range(number)]
+                most = max(sum(lengths), most or 0)
+        at = data.find(key, at + 1)
+    return most
 
 
 def _text(value: Any) -> str:

@@ -36,7 +36,7 @@ from lstmcore.interop.keras.config import (
 )
 from lstmcore.interop.keras.hdf5 import MOST_EXPANSION, SMALL, WeightFile
 from lstmcore.interop.keras.layers import LSTM_KINDS, Converter, weight_places
-from lstmcore.interop.keras.weights import from_keras
+from lstmcore.interop.keras.weights import lstm_weights
 from lstmcore.io.json_text import MAX_BYTES, parse_json, read_json
 from lstmcore.io.reading import open_file
 from lstmcore.models import chain_parts as parts
@@ -441,7 +441,7 @@ def _one_layer(weights: WeightFile, layer: str | None, version: str) -> Imported
         )
     arrays = [weights.array(path) for path in found[layer]]
     at = f"layer {excerpt(layer, 60)!r} of {where}"
-    loaded = from_keras(arrays, at)
+    loaded = lstm_weights(arrays, at)
     cudnn = arrays[-1].ndim == 1 and arrays[-1].shape[0] == 2 * arrays[0].shape[1]
     old = version.split(".")[:2] in (["2", "0"], ["2", "1"], ["2", "2"]) and "tf" not in version
     gates = "hard_sigmoid_keras2" if old and not cudnn else "sigmoid"

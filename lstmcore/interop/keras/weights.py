@@ -18,14 +18,12 @@ import numpy as np
 from lstmcore.interop.gates import lstm_params
 from lstmcore.types import LSTMParams
 
-__all__ = ["from_keras", "to_keras"]
+__all__ = ["from_keras", "lstm_weights", "to_keras"]
 
 LSTMPair = tuple[LSTMParams, LSTMParams]
 
 
-def from_keras(
-    layer_or_weights: Any, where: str = "the weights of the Keras layer"
-) -> LSTMParams | LSTMPair:
+def from_keras(layer_or_weights: Any) -> LSTMParams | LSTMPair:
     """Return the weights of a Keras LSTM layer.
 
     Args:
@@ -33,7 +31,6 @@ def from_keras(
         that its `get_weights()` returns: kernel [F, 4H], recurrent_kernel [H, 4H] and, unless it
         was made with use_bias=False, bias [4H]. A bias of [8H] is the mark of CuDNNLSTM; its
         kernels are then converted, too.
-      where: the layer, for messages.
 
     Returns:
       LSTMParams; of a Bidirectional layer a pair, (forward, backward). A missing bias is zeros.
@@ -47,7 +44,11 @@ def from_keras(
       >>> from_keras([np.ones((2, 12)), np.ones((3, 12))]).bias.shape  # use_bias=False
       (12,)
     """
-    weights = _weights_of(layer_or_weights)
+    return lstm_weights(_weights_of(layer_or_weights), "the weights of the Keras layer")
+
+
+def lstm_weights(weights: Sequence[np.ndarray], where: str) -> LSTMParams | LSTMPair:
+    """Return what `from_keras` does, of the layer that messages call `where`."""
     shapes = ", ".join(str(list(array.shape)) for array in weights) or "none"
     if len(weights) not in (2, 3, 4, 6):
         raise ValueError(

@@ -43,21 +43,28 @@ def write(path: str | os.PathLike, model: Any, params: Mapping[str, Any]) -> Non
 
     Raises:
       ValueError: a part or an option that Keras cannot express, or params that do not fit.
+      TypeError: params of a wrong kind.
       ImportError: h5py is not installed.
     """
+    where = os.fspath(path)
     try:
         import h5py
     except ImportError as error:
         raise ImportError(
-            f'{os.fspath(path)} needs the package h5py: pip install "lstmcore[keras]"'
+            f'{where} needs the package h5py: pip install "lstmcore[keras]"'
         ) from error
-    chain = as_chain(model)
-    params = {
-        name: type(layer)(*(None if leaf is None else np.asarray(leaf) for leaf in layer))
-        for name, layer in check_params(params, chain.layers).items()
-    }
-    dtype = _dtype_of(params)
-    layers = list(_layers(chain, params, dtype))
+    try:
+        chain = as_chain(model)
+        params = {
+            name: type(layer)(*(None if leaf is None else np.asarray(leaf) for leaf in layer))
+            for name, layer in check_params(params, chain.layers).items()
+        }
+        dtype = _dtype_of(params)
+        layers = list(_layers(chain, params, dtype))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    except TypeError as error:
+        raise TypeError(f"{where}: {error}") from error
     config = {
         "module": "keras",
         "class_name": "Sequential",
