@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections.abc import Sequence
@@ -46,8 +47,15 @@ SUMMARIES = {  # the first sentence of each command's help
 }
 
 
-class _PlainFlags:
-    """A command or group whose help shows no placeholder for a flag, which takes no value."""
+class _PlainHelp:
+    """A command or group whose help fills its paragraphs to the width of the terminal.
+
+    Lines that are indented are kept. A flag, which takes no value, has no placeholder.
+    """
+
+    def __init__(self, *args: Any, help: str | None = None, **options: Any) -> None:
+        filled = re.sub(r"(?<=\S)\n(?=\S)", " ", inspect.cleandoc(help or ""))
+        super().__init__(*args, help=filled or None, **options)
 
     def get_params(self, context) -> list:
         params = super().get_params(context)  # type: ignore[misc]
@@ -57,7 +65,7 @@ class _PlainFlags:
         return params
 
 
-class Command(_PlainFlags, TyperCommand):
+class Command(_PlainHelp, TyperCommand):
     """A command that first checks its packages, the devices of JAX and the size of numbers.
 
     Programs that it compiles are kept for the next time, unless there is --no-cache.
@@ -150,7 +158,7 @@ def _cut_list(text: str, params: Sequence[Any], given: Sequence[str]) -> str | N
     return None
 
 
-class Group(_PlainFlags, TyperGroup):
+class Group(_PlainHelp, TyperGroup):
     """A group of commands that prints its help when none is named."""
 
     def parse_args(self, context, arguments) -> list[str]:

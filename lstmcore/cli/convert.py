@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +25,7 @@ from lstmcore.interop.files import WRITERS
 from lstmcore.io.atomic import atomic_path
 
 STEPS = 9  # of the random input that a file is checked with
+STEPS_IN_PYTHON = "make it with steps=, to which the weights fit as well"  # of interop.as_chain
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-1, "bfloat16": 1e-1}
 
 
@@ -38,7 +41,7 @@ Format = Annotated[
     Literal["pytorch", "lstmcore"],
     of_output(
         "--format",
-        help="Of a .safetensors: weights under PyTorch's names, or a model of lstmcore's own, "
+        help="For a .safetensors: weights under PyTorch's names, or a model of lstmcore's own, "
         "which lstmcore.load reads.",
     ),
 ]
@@ -67,9 +70,11 @@ def convert(
         if os.path.lexists(out) and not force:
             raise FileExistsError(f"there is a file {out} already: --force replaces it")
         network = networks.read(file, layer)
+        if out.suffix.lower() == ".onnx":  # onnxruntime has the LSTM in float32 alone
+            network = networks.in_float32(network, "written")
         if is_own and network.is_own:
             raise ValueError(f"{network.file} is a model of lstmcore already: copy it")
-        with atomic_path(out) as temporary:
+        with atomic_path(out) as temporary, _advice(network, out, is_own):
             write = lc.save if is_own else lc.interop.write
             try:
                 write(temporary, network.model, network.params)
@@ -85,6 +90,20 @@ def convert(
             f"checked: {how}, its outputs for random input differ by at most {difference:.1g}",
             soft_wrap=True,
         )
+
+
+@contextmanager
+def _advice(network: Network, out: Path, is_own: bool) -> Iterator[None]:
+    """Add to the error of a network that a file cannot hold the format that can hold it."""
+    try:
+        yield
+    except ValueError as error:
+        message = str(error)
+        if not network.is_own and not is_own and out.suffix.lower() == ".safetensors":
+            message += ". With --format lstmcore it holds any network"
+        if message.endswith(STEPS_IN_PYTHON):
+            message = message.removesuffix(STEPS_IN_PYTHON) + "convert it to .onnx"
+        raise ValueError(message) from error
 
 
 def _written_outputs(temporary: Path, out: Path, x: np.ndarray) -> tuple[list[np.ndarray], str]:
@@ -104,10 +123,7 @@ def _written_outputs(temporary: Path, out: Path, x: np.ndarray) -> tuple[list[np
         return _outputs(networks.read(temporary), x), "read again"
     except ValueError as error:
         reason = str(error).replace(str(temporary), "it")
-        raise ValueError(
-            f"{out} cannot be checked, and was not written: {reason}. In Python, lc.interop.write "
-            "writes it unchecked"
-        ) from error
+        raise ValueError(f"{out} cannot be checked, and was not written: {reason}") from error
 
 
 def _check(network: Network, out: Path, before: list[np.ndarray], after: list[np.ndarray]) -> float:

@@ -82,8 +82,11 @@ def read(path: Path, layer: str | None = None) -> Network:
     return Network(file, *lc.load(file), notes=(), is_own=True)
 
 
-def in_float32(network: Network) -> Network:
-    """Return a network of another framework with weights in float32, in which JAX computes."""
+def in_float32(network: Network, done: str = "computed") -> Network:
+    """Return a network of another framework with weights in float32, in which JAX computes.
+
+    A note says so if they were of another dtype, with the word for what is done in float32.
+    """
     arrays = [a for layer in network.params.values() for a in layer if a is not None]
     if network.is_own or all(a.dtype == np.float32 for a in arrays):
         return network
@@ -92,7 +95,7 @@ def in_float32(network: Network) -> Network:
         name: type(layer)(*(None if a is None else np.asarray(a, np.float32) for a in layer))
         for name, layer in network.params.items()
     }
-    note = f"the weights are {' and '.join(dtypes)}; computed in float32"
+    note = f"the weights are {' and '.join(dtypes)}; {done} in float32"
     return network._replace(params=params, notes=(*network.notes, note))
 
 
@@ -105,6 +108,12 @@ def input_of(model: Any) -> str:
     """Return what a model reads, for messages: "[batch, time, 3 features]"."""
     if reads_tokens(model):
         return f"tokens [batch, time], integers from 0 to {model.parts[0].vocabulary - 1}"
+    if isinstance(model, lc.DenseAutoencoder):
+        return f"[batch, {count(model.features, 'feature')}]"
+    if isinstance(model, lc.Seq2Seq):
+        if model.embedding[0] is None:
+            return f"[batch, time, {count(model.source, 'feature')}]"
+        return f"tokens [batch, time], integers from 0 to {model.source - 1}"
     return f"[batch, time, {count(model.features, 'feature')}]"
 
 

@@ -27,6 +27,5 @@ def summary(file: File, layer: LayerName = None, timesteps: Timesteps = None) ->
     with clear_errors():
         network = networks.read(file, layer)
         console.print(escape(str(lc.summary(network.model, timesteps))), soft_wrap=True)
-        if isinstance(network.model, lc.Chain):
-            console.print(f"reads {escape(networks.input_of(network.model))}", soft_wrap=True)
+        console.print(f"reads {escape(networks.input_of(network.model))}", soft_wrap=True)
         print_notes(network.notes)

@@ -96,7 +96,8 @@ def places(axis: str, chosen: Places, size: int) -> np.ndarray | None:
     indices = whole_numbers(axis, chosen)
     outside = indices[(indices < -size) | (indices >= size)]
     if outside.size:
-        raise ValueError(f"{axis} names {outside[0]} but there are {size}: 0 to {size - 1}")
+        one = axis.removesuffix("s")
+        raise ValueError(f"there is no {one} {outside[0]}: {one}s are 0 to {size - 1}")
     return indices % size
 
 

@@ -11,9 +11,11 @@ from command import call
 from inspector_page import contents, decoded, numbers
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from typer.testing import CliRunner
 
 import lstmcore as lc
 from lstmcore import chain, reference
+from lstmcore.cli import app
 from lstmcore.interop import files
 
 RNG = np.random.default_rng(0)
@@ -224,14 +226,36 @@ def test_summary(network, tokens, own):
     assert "embedding_0 Embedding" in run.text
     assert "reads tokens [batch, time], integers from 0 to 6" in run.text
     assert f"- {lc.interop.read(tokens).notes[0]}" in run.text
-    assert "dense_0" in call("summary", own).text
+    run = call("summary", own)
+    assert "dense_0" in run.text
+    assert run.text.endswith("reads [batch, time, 2 features]")
     assert_refused("leave out --layer", "summary", own, "--layer", "lstm_0")
 
 
 def test_summary_of_the_folder_of_a_run(tmp_path):
     model = lc.Autoencoder(features=2, units=(3,))
     lc.save(tmp_path / "model.safetensors", model, model.init(jax.random.key(0)))
-    assert "encoder_0" in call("summary", tmp_path).text
+    run = call("summary", tmp_path)
+    assert "encoder_0" in run.text
+    assert run.text.endswith("reads [batch, time, 2 features]")
+
+
+@pytest.mark.parametrize(
+    ("model", "reads"),
+    [
+        (lc.DenseAutoencoder(features=3, units=2), "[batch, 3 features]"),
+        (lc.Forecaster(features=3, units=2, horizon=2), "[batch, time, 3 features]"),
+        (lc.Seq2Seq(3, 4, 2), "[batch, time, 3 features]"),
+        (
+            lc.Seq2Seq(source=30, target=12, units=2, embedding=2),
+            "tokens [batch, time], integers from 0 to 29",
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_summary_says_what_every_model_of_lstmcore_reads(model, reads, tmp_path):
+    lc.save(tmp_path / "model.safetensors", model, model.init(jax.random.key(0)))
+    assert call("summary", tmp_path).text.endswith(f"reads {reads}")
 
 
 # convert
@@ -366,6 +390,43 @@ def test_what_cannot_be_converted_is_told(network, own, tmp_path):
     assert_refused("end it in .safetensors", "convert", network, tmp_path / "x.onnx", "--format",
                    "lstmcore")  # fmt: skip
     assert set(tmp_path.iterdir()) == {network, own}
+
+
+def test_a_refusal_names_the_format_that_holds_the_network(tmp_path):
+    parts = [chain.LSTM(4, last=True), chain.Dense(2, "softmax")]
+    model = lc.Chain(parts, features=2)
+    lc.interop.write(tmp_path / "clf.keras", model, model.init(jax.random.key(0)))
+    convert = ("convert", tmp_path / "clf.keras", tmp_path / "out.safetensors")
+    assert_refused("out.safetensors .* With --format lstmcore it holds any network", *convert)
+    assert call(*convert, "--format", "lstmcore").exit_code == 0
+
+
+def test_an_autoencoder_that_no_chain_holds_goes_to_onnx(tmp_path):
+    model = lc.Autoencoder(features=2, units=(3,))
+    lc.save(tmp_path / "model.safetensors", model, model.init(jax.random.key(0)))
+    refused = "as its input has, which no chain does: convert it to .onnx"
+    assert_refused(refused, "convert", tmp_path, tmp_path / "out.keras")
+    run = call("convert", tmp_path, tmp_path / "out.onnx")
+    assert run.exit_code == 0, run.text
+
+
+def test_float64_weights_are_rounded_for_onnx(tmp_path):
+    network = of_torch(tmp_path / "double.safetensors", dtype="float64")
+    run = call("convert", network, tmp_path / "out.onnx")
+    assert run.exit_code == 0, run.text
+    assert "- the weights are float64; written in float32" in run.text
+    double = lc.interop.read(network).params["lstm_0"].kernel
+    found = lc.interop.read(tmp_path / "out.onnx").params["lstm_0"].kernel
+    np.testing.assert_allclose(found, double, atol=1e-6)
+
+
+def test_paragraphs_of_the_help_fill_the_width(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    for command in ("inspect", "fit"):
+        result = CliRunner().invoke(app, [command, "--help"], env={"TERM": "dumb"})
+        text = result.output.partition("Arguments")[0]
+        long = [line for line in text.splitlines() if len(line.strip()) > 100]
+        assert len(long) >= 2, text
 
 
 def test_help_names_what_can_be_read_and_written():

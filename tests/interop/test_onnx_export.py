@@ -454,5 +454,7 @@ def test_a_file_is_replaced_only_by_a_complete_one(tmp_path):
 def test_onnx_is_named_where_it_is_missing(path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     model = lc.StackedLSTM(2, 3, 1)
-    with pytest.raises(ImportError, match=r'pip install "lstmcore\[onnx\]"'):
+    with pytest.raises(
+        ImportError, match=r'needs the package onnx: pip install "lstmcore\[onnx\]"'
+    ):
         lc.interop.write(path, model, drawn(model, 0))

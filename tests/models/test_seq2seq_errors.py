@@ -172,7 +172,7 @@ def test_errors_of_hyperparameters(options, error, message):
                 edits={"decoder_0": study.clamp("forget", 0, steps=[5])},
             ),
             ValueError,
-            "steps names 5 but there are 5: 0 to 4",
+            "there is no step 5: steps are 0 to 4",
         ),
         (
             lambda: PLAIN.apply(PARAMS | {"head": PARAMS["encoder_0"]}, TOKENS, TARGETS),

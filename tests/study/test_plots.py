@@ -432,13 +432,13 @@ def test_what_is_not_in_the_run_is_refused(rng):
     ):
         with pytest.raises(ValueError, match="there is no layer 'lstm_1': use one of lstm_0"):
             draw(run, "lstm_1")
-        with pytest.raises(ValueError, match="example names 2 but there are 2: 0 to 1"):
+        with pytest.raises(ValueError, match="there is no example 2: examples are 0 to 1"):
             draw(run, "lstm_0", 2)
         with pytest.raises(ValueError, match=r"example must be one number, got \[0, 1\]"):
             draw(run, "lstm_0", [0, 1])
         with pytest.raises(ValueError, match="example must be one number, got None"):
             draw(run, "lstm_0", None)
-    with pytest.raises(ValueError, match="unit names 3 but there are 3: 0 to 2"):
+    with pytest.raises(ValueError, match="there is no unit 3: units are 0 to 2"):
         plots.plot_unit(run, "lstm_0", 3)
 
 
@@ -470,7 +470,7 @@ def test_a_projected_h_is_drawn_as_it_is(rng):
         assert_drawable(figure)
     assert unit.get_suptitle() == "lstm_0, unit 3"
     np.testing.assert_array_equal(unit.axes[3].lines[0].get_ydata()[:4], run["lstm_0"].c[1, :4, 3])
-    with pytest.raises(ValueError, match="unit names 4 but there are 4"):
+    with pytest.raises(ValueError, match="there is no unit 4: units are 0 to 3"):
         plots.plot_unit(run, "lstm_0", 4)
 
 

@@ -95,7 +95,7 @@ def test_errors_of_drawing_attention(run):
     for options, message in (
         ({"source": "ab"}, "source has 2 names but the last step drawn is number 3"),
         ({"target": "abc"}, "target has 3 names but the last step drawn is number 4"),
-        ({"example": 4}, "example names 4 but there are 4"),
+        ({"example": 4}, "there is no example 4: examples are 0 to 3"),
     ):
         with pytest.raises(ValueError, match=message):
             plots.plot_attention(run, **{"example": 1, "source": "abc", "target": "abcd"} | options)

@@ -138,7 +138,7 @@ def test_errors_are_those_of_lstm(rng):
         study.gradient_flow(params, x[..., :1])
     with pytest.raises(ValueError, match="mask must be bool"):
         study.gradient_flow(params, x, state, mask=np.ones((B, T)))
-    with pytest.raises(ValueError, match="steps names 5 but there are 5"):
+    with pytest.raises(ValueError, match="there is no step 5: steps are 0 to 4"):
         study.gradient_flow(params, x, edit=study.clamp("forget", 0.0, steps=5))
 
 

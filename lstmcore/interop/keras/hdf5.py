@@ -49,7 +49,7 @@ class WeightFile:
             import h5py
         except ImportError as error:
             raise ImportError(
-                f"{where} holds HDF5, which needs h5py: pip install 'lstmcore[keras]'"
+                f'{where} needs the package h5py: pip install "lstmcore[keras]"'
             ) from error
         self.where, self.size = where, size
         self._h5py, self._budget = h5py, max(MOST_EXPANSION * size, SMALL)

@@ -48,7 +48,9 @@ def write(path: str | os.PathLike, model: Any, params: Mapping[str, Any]) -> Non
     try:
         import h5py
     except ImportError as error:
-        raise ImportError(f"{os.fspath(path)} needs h5py: pip install 'lstmcore[keras]'") from error
+        raise ImportError(
+            f'{os.fspath(path)} needs the package h5py: pip install "lstmcore[keras]"'
+        ) from error
     chain = as_chain(model)
     params = {
         name: type(layer)(*(None if leaf is None else np.asarray(leaf) for leaf in layer))

@@ -105,7 +105,7 @@ def read_graph(path: str | os.PathLike) -> Graph:
         import onnx
     except ImportError as error:
         raise ImportError(
-            'reading .onnx files needs the package onnx: pip install "lstmcore[onnx]"'
+            f'{os.fspath(path)} needs the package onnx: pip install "lstmcore[onnx]"'
         ) from error
     where = os.fspath(path)
     data = read_bytes(path, MOST_BYTES)

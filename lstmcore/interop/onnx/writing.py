@@ -62,7 +62,9 @@ def write(path: str | os.PathLike, model: Any, params: Mapping[str, Any]) -> Non
     try:
         import onnx  # noqa: F401
     except ImportError as error:
-        raise ImportError('files of ONNX need onnx: pip install "lstmcore[onnx]"') from error
+        raise ImportError(
+            f'{where} needs the package onnx: pip install "lstmcore[onnx]"'
+        ) from error
     graph = Graph(where)
     MODELS[type(model)](graph, model, _values(where, model, params))
     contents = graph.model().SerializeToString()
