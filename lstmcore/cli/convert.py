@@ -74,6 +74,11 @@ def convert(
             network = networks.in_float32(network, "written")
         if is_own and network.is_own:
             raise ValueError(f"{network.file} is a model of lstmcore already: copy it")
+        if is_own and not isinstance(network.model, lc.Chain):
+            raise ValueError(
+                f"{out} cannot hold this LSTM of {file}, since no LSTM of a chain is like it: "
+                "convert it to .onnx"
+            )
         with atomic_path(out) as temporary, _advice(network, out, is_own):
             write = lc.save if is_own else lc.interop.write
             try:
@@ -99,8 +104,9 @@ def _advice(network: Network, out: Path, is_own: bool) -> Iterator[None]:
         yield
     except ValueError as error:
         message = str(error)
-        if not network.is_own and not is_own and out.suffix.lower() == ".safetensors":
-            message += ". With --format lstmcore it holds any network"
+        is_savable = isinstance(network.model, lc.Chain) and not network.is_own
+        if is_savable and not is_own and out.suffix.lower() == ".safetensors":
+            message += ". With --format lstmcore it can hold the network"
         if message.endswith(STEPS_IN_PYTHON):
             message = message.removesuffix(STEPS_IN_PYTHON) + "convert it to .onnx"
         raise ValueError(message) from error

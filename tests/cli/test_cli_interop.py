@@ -5,6 +5,7 @@ import zipfile
 from functools import partial
 from pathlib import Path
 
+import h5py
 import jax
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ import lstmcore as lc
 from lstmcore import chain, reference, study
 from lstmcore.cli import app
 from lstmcore.interop import files
+from lstmcore.interop.onnx.lstm import OnnxLSTM
 from lstmcore.study.inspector.payload import fitting_examples
 
 RNG = np.random.default_rng(0)
@@ -479,8 +481,33 @@ def test_a_refusal_names_the_format_that_holds_the_network(tmp_path):
     model = lc.Chain(parts, features=2)
     lc.interop.write(tmp_path / "clf.keras", model, model.init(jax.random.key(0)))
     convert = ("convert", tmp_path / "clf.keras", tmp_path / "out.safetensors")
-    assert_refused("out.safetensors .* With --format lstmcore it holds any network", *convert)
+    assert_refused("out.safetensors .* With --format lstmcore it can hold the network", *convert)
     assert call(*convert, "--format", "lstmcore").exit_code == 0
+
+
+def test_an_lstm_of_onnx_alone_goes_to_onnx_alone(tmp_path):
+    """Clipping, which neither a chain nor PyTorch has."""
+    model = OnnxLSTM(features=2, units=3, clip=5.0)
+    lc.interop.write(tmp_path / "clip.onnx", model, model.init(jax.random.key(0)))
+    assert_refused("read it alone, --layer; --layer can be 'lstm_0'", "summary",
+                   tmp_path / "clip.onnx")  # fmt: skip
+    convert = ("convert", tmp_path / "clip.onnx", tmp_path / "out.safetensors", "--layer", "lstm_0")
+    assert_refused("out.safetensors cannot hold an LSTM with clip=5.0: an nn.LSTM has none",
+                   *convert)  # fmt: skip
+    assert "--format" not in call(*convert).text
+    assert_refused("out.safetensors cannot hold this LSTM of .*clip.onnx, .* convert it to .onnx",
+                   *convert, "--format", "lstmcore")  # fmt: skip
+    assert call(*convert[:2], tmp_path / "out.onnx", *convert[3:]).exit_code == 0
+
+
+def test_weights_of_keras_alone_ask_for_a_file_beside_them(tmp_path):
+    with h5py.File(tmp_path / "m.weights.h5", "w") as file:
+        for name, units in (("one", 3), ("two", 4)):
+            arrays = [np.ones((units, 4 * units)), np.ones((units, 4 * units)), np.ones(4 * units)]
+            for number, array in enumerate(arrays):
+                file[f"layers/{name}/cell/vars/{number}"] = array.astype("float32")
+    refused = "put what model.to_json.. of Keras returns beside the weights with the ending .json"
+    assert_refused(f"{refused}, or read one LSTM, --layer:", "summary", tmp_path / "m.weights.h5")
 
 
 def test_an_autoencoder_that_no_chain_holds_goes_to_onnx(tmp_path):
