@@ -156,8 +156,10 @@ class _Shown(NamedTuple):
 
 
 def _default_page(network: Network) -> Path:
-    """Return the page of a model of lstmcore, beside it, or of another file, which may lie in a
-    folder that is not the user's."""
+    """Return the page beside a model of lstmcore, or in the current folder.
+
+    Another file may lie in a folder that is not the user's, such as that of a package.
+    """
     if network.is_own:
         return network.file.with_name(PAGE)
     return Path(f"{network.file.stem}.{PAGE}")
