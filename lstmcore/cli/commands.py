@@ -55,7 +55,7 @@ class _PlainHelp:
 
     def __init__(self, *args: Any, help: str | None = None, **options: Any) -> None:
         filled = re.sub(r"(?<=\S)\n(?=\S)", " ", inspect.cleandoc(help or ""))
-        super().__init__(*args, help=filled or None, **options)
+        super().__init__(*args, help=filled or None, **options)  # type: ignore[call-arg]
 
     def get_params(self, context) -> list:
         params = super().get_params(context)  # type: ignore[misc]

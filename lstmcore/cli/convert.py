@@ -93,20 +93,6 @@ def convert(
         console.print(f"checked: {checked}", soft_wrap=True)
 
 
-@contextmanager
-def _advice(network: Network, out: Path, is_own: bool) -> Iterator[None]:
-    """Add to the error of a network that a file cannot hold the format that can hold it."""
-    try:
-        yield
-    except ValueError as error:
-        message = str(error)
-        if not network.is_own and not is_own and out.suffix.lower() == ".safetensors":
-            message += ". With --format lstmcore it holds any network"
-        if message.endswith(STEPS_IN_PYTHON):
-            message = message.removesuffix(STEPS_IN_PYTHON) + "convert it to .onnx"
-        raise ValueError(message) from error
-
-
 def _check_weights(network: Network, temporary: Path, out: Path) -> str:
     """Return how the weights under PyTorch's names were checked; how they are joined is not there.
 
@@ -143,6 +129,20 @@ def _check_outputs(network: Network, temporary: Path, out: Path) -> str:
     again, how = _written_outputs(temporary, out, x)
     difference = _difference(network, out, _outputs(network, x), again)
     return f"{how}, its outputs for random input differ by at most {difference:.1g}"
+
+
+@contextmanager
+def _advice(network: Network, out: Path, is_own: bool) -> Iterator[None]:
+    """Add to the error of a network that a file cannot hold the format that can hold it."""
+    try:
+        yield
+    except ValueError as error:
+        message = str(error)
+        if not network.is_own and not is_own and out.suffix.lower() == ".safetensors":
+            message += ". With --format lstmcore it can hold the network"
+        if message.endswith(STEPS_IN_PYTHON):
+            message = message.removesuffix(STEPS_IN_PYTHON) + "convert it to .onnx"
+        raise ValueError(message) from error
 
 
 def _written_outputs(temporary: Path, out: Path, x: np.ndarray) -> tuple[list[np.ndarray], str]:

@@ -38,6 +38,12 @@ LayerName = Annotated[
 ]
 
 
+ARCHITECTURE = (  # of `interop.read_keras`
+    "pass what model.to_json() of Keras returns, lc.interop.read_keras(path, architecture=), put "
+    "it beside"
+)
+
+
 class Network(NamedTuple):
     """A network that was read from a file.
 
@@ -118,9 +124,10 @@ def input_of(model: Any) -> str:
 
 
 def _as_option(message: str) -> str:
-    """Return a message with `--layer` for the argument `layer=` of Python."""
-    for argument, option in (("layer= ", "--layer "), ("layer=:", "--layer:")):
-        message = message.replace(argument, option)
+    """Return a message with what the command line has for the arguments of Python."""
+    message = message.replace(ARCHITECTURE, "put what model.to_json() of Keras returns beside")
+    for end in (" ", ":", ";", "..."):
+        message = message.replace(f"layer={end}", f"--layer{end}")
     return message.replace("layer=", "--layer ")
 
 

@@ -51,7 +51,8 @@ def test_a_page_beside_the_model(named, folder, csv):
     run = call("inspect", folder if named == "folder" else folder / "model.safetensors")
     assert run.exit_code == 0, run.text
     assert f"wrote {folder / 'inspect.html'}" in run.text
-    assert f"{csv}: 8 of 36 windows of 5 rows" in run.text
+    name = "run" if named == "folder" else "model.safetensors"
+    assert f"{name} on {csv.name}: 8 of 36 windows of 5 rows" in run.text
     page = contents(folder / "inspect.html")
     assert page["inputs"]["names"] == ["load", "temp"]
     assert page["xlabel"] == "name"
@@ -204,7 +205,7 @@ def test_a_model_without_settings_reads_the_table_as_it_is(csv, tmp_path):
     np.testing.assert_allclose(numbers(page["inputs"]), values, rtol=1e-6)
     expected = jax.jit(model.apply)(params, values.astype("float32"))[1]["lstm_0"].h
     np.testing.assert_allclose(decoded(page["layers"][0], "h"), expected, atol=1e-4)
-    call("inspect", tmp_path / "m.safetensors", csv, "--window", 10, "--force")
+    call("inspect", tmp_path / "m.safetensors", csv, "--window", 10)
     assert contents(tmp_path / "inspect.html")["examples"] == 4
 
 
@@ -338,5 +339,5 @@ def test_mistakes(damage, arguments, message, folder, monkeypatch):
 
 def test_help():
     text = call("inspect", "--help").text
-    for words in ("FILE", "DATA", "--window", "--output", "inspect.html beside the model"):
+    for words in ("FILE", "DATA", "--window", "--output", "inspect.html beside a model"):
         assert words in text

@@ -2,8 +2,10 @@
 
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
+import h5py
 import jax
 import numpy as np
 import pytest
@@ -14,9 +16,11 @@ from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 import lstmcore as lc
-from lstmcore import chain, reference
+from lstmcore import chain, reference, study
 from lstmcore.cli import app
 from lstmcore.interop import files
+from lstmcore.interop.onnx.lstm import OnnxLSTM
+from lstmcore.study.inspector.payload import fitting_examples
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 5, 2)).astype("float32")
@@ -30,6 +34,17 @@ def of_torch(path: Path, features=2, units=4, dtype="float32", **more) -> Path:
     shapes = {f"rnn.{name}": shape for name, shape in shapes.items()} | more
     save_file({name: RNG.normal(size=shape).astype(dtype) for name, shape in shapes.items()}, path)
     return path
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """The current folder, where pages go, is not that of the networks."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+def page_of(network: Path) -> Path:
+    return Path(f"{network.stem}.inspect.html")
 
 
 @pytest.fixture
@@ -75,10 +90,10 @@ def assert_shows(page: Path, x, layers, mask=None) -> None:
 def test_a_network_of_another_framework_on_an_array(network, tmp_path):
     run = call("inspect", network, saved(tmp_path / "x.npy", X))
     assert run.exit_code == 0, run.text
-    assert f"wrote {tmp_path / 'inspect.html'}" in run.text
-    assert f"{tmp_path / 'x.npy'}: 3 of 3 examples of 5 steps" in run.text
-    assert_shows(tmp_path / "inspect.html", X, lc.interop.read(network))
-    np.testing.assert_allclose(numbers(contents(tmp_path / "inspect.html")["inputs"]), X)
+    assert "my [red] network.safetensors on x.npy: 3 examples of 5 steps" in run.text
+    assert f"wrote {page_of(network)}" in run.text
+    assert_shows(page_of(network), X, lc.interop.read(network))
+    np.testing.assert_allclose(numbers(contents(page_of(network))["inputs"]), X)
 
 
 def test_one_example_and_a_mask(network, tmp_path):
@@ -86,17 +101,17 @@ def test_one_example_and_a_mask(network, tmp_path):
     data = saved(tmp_path / "x.npz", x=X[0], mask=mask)
     assert call("inspect", network, data).exit_code == 0
     layers = lc.interop.read(network)
-    assert_shows(tmp_path / "inspect.html", X[:1], layers, mask[None])
+    assert_shows(page_of(network), X[:1], layers, mask[None])
 
 
 def test_a_network_that_reads_tokens(tokens, tmp_path):
     for data in (TOKENS, TOKENS[0]):
-        run = call("inspect", tokens, saved(tmp_path / "ids.npy", data), "--force")
+        run = call("inspect", tokens, saved(tmp_path / "ids.npy", data))
         assert run.exit_code == 0, run.text
         assert f"- {lc.interop.read(tokens).notes[0]}" in run.text
         x = np.atleast_2d(data)
-        assert_shows(tmp_path / "inspect.html", x, lc.interop.read(tokens))
-    assert contents(tmp_path / "inspect.html")["text"][0] == list(map(str, TOKENS[0]))
+        assert_shows(page_of(tokens), x, lc.interop.read(tokens))
+    assert contents(page_of(tokens))["text"][0] == list(map(str, TOKENS[0]))
 
 
 def test_a_table_is_cut_into_windows_and_not_preprocessed(network, tmp_path):
@@ -104,10 +119,10 @@ def test_a_table_is_cut_into_windows_and_not_preprocessed(network, tmp_path):
     table.write_text("load,temp\n" + "".join(f"{a},{b}\n" for a, b in X.reshape(-1, 2)))
     run = call("inspect", network, table, "--window", 5)
     assert run.exit_code == 0, run.text
-    page = contents(tmp_path / "inspect.html")
+    page = contents(page_of(network))
     assert page["inputs"]["names"] == ["load", "temp"]
     windows = lc.windows(X.reshape(-1, 2), length=5)
-    assert_shows(tmp_path / "inspect.html", windows, lc.interop.read(network))
+    assert_shows(page_of(network), windows, lc.interop.read(network))
 
 
 def test_arrays_for_a_model_of_lstmcore(own, tmp_path):
@@ -122,7 +137,7 @@ def test_float64_weights_are_computed_in_float32(tmp_path):
     run = call("inspect", network, saved(tmp_path / "x.npy", X.astype("float64")))
     assert run.exit_code == 0, run.text
     assert "- the weights are float64; computed in float32" in run.text
-    assert_shows(tmp_path / "inspect.html", X, lc.interop.read(network))
+    assert_shows(page_of(network), X, lc.interop.read(network))
 
 
 def test_one_of_several_lstms(tmp_path):
@@ -136,7 +151,7 @@ def test_one_of_several_lstms(tmp_path):
     assert "holds 3 stacks of recurrent layers" in run.text
     assert "name one, --layer '" in run.text
     assert call("inspect", network, data, "--layer", "b").exit_code == 0
-    assert_shows(tmp_path / "inspect.html", X, lc.interop.read(network, "b"))
+    assert_shows(page_of(network), X, lc.interop.read(network, "b"))
 
 
 WRONG = {
@@ -159,7 +174,7 @@ def test_arrays_that_the_network_does_not_read(name, network, tmp_path):
     named = data if isinstance(data, dict) else {}
     path = saved(tmp_path / name, *(() if named else (data,)), **named)
     assert_refused(message, "inspect", network, path)
-    assert not (tmp_path / "inspect.html").exists()
+    assert not (page_of(network)).exists()
 
 
 def assert_refused(message: str, *arguments) -> None:
@@ -212,6 +227,75 @@ def test_what_cannot_be_shown_is_told(network, tokens, own, tmp_path):
     assert_refused("no LSTM|holds no", "inspect", network, data, "--layer", "nowhere")
     (tmp_path / "model.keras2").touch()
     assert call("inspect", tmp_path / "model.keras2", data).exit_code == 1
+
+
+def test_a_page_of_lstmcore_is_replaced_and_no_other_file(network, own, tmp_path):
+    for model, page in ((network, page_of(network)), (own, tmp_path / "inspect.html")):
+        command = ("inspect", model, saved(tmp_path / "x.npy", X))
+        page.write_text("mine")
+        assert_refused("there is a file .*inspect.html already: --force replaces it", *command)
+        assert page.read_text() == "mine"
+        assert call(*command, "--force").exit_code == 0
+        saved(tmp_path / "x.npy", X + 1)
+        assert call(*command).exit_code == 0
+        np.testing.assert_allclose(numbers(contents(page)["inputs"]), X + 1, rtol=1e-6)
+    page_of(network).write_text("mine")
+    wrong = saved(tmp_path / "wrong.npy", X[:, :, :1])
+    assert_refused("wrong.npy has shape", "inspect", network, wrong)
+
+
+def test_as_many_examples_as_asked_for_or_as_fit(network, tmp_path, monkeypatch):
+    command = ("inspect", network, saved(tmp_path / "x.npy", X))
+    run = call(*command, "--examples", 2)
+    assert "network.safetensors on x.npy: 2 of 3 examples of 5 steps" in run.text
+    assert contents(page_of(network))["examples"] == 2
+    assert "<title>my [red] network.safetensors on x.npy: 2 of 3" in page_of(network).read_text()
+
+    monkeypatch.setattr(study, "inspect", partial(study.inspect, max_bytes=500))
+    monkeypatch.setattr(
+        "lstmcore.cli.inspect.fitting_examples", partial(fitting_examples, max_bytes=500)
+    )
+    assert "on x.npy: 1 of 3 examples of 5 steps" in call(*command).text
+    assert contents(page_of(network))["examples"] == 1
+
+
+def test_text_of_the_steps(network, tokens, tmp_path):
+    text, data = tmp_path / "text.txt", saved(tmp_path / "x.npy", X)
+    text.write_text("a b c d e\nabcde\nä b c\n", encoding="utf-8")
+    run = call("inspect", network, data, "--text", text)
+    assert run.exit_code == 0, run.text
+    assert contents(page_of(network))["text"] == [list("abcde"), list("abcde"), list("ä b c")]
+    mask = np.arange(5) < np.array([[5], [2], [1]])
+    masked = saved(tmp_path / "x.npz", x=X, mask=mask)
+    text.write_text("one two 3 4 5\nfirst second\nx")
+    call("inspect", network, masked, "--text", text, "--examples", 2)
+    assert contents(page_of(network))["text"][1] == ["first", "second"]
+
+    assert_refused("text.txt, line 2: 2 tokens or 12 characters for 5 steps", "inspect", network,
+                   data, "--text", text)  # fmt: skip
+    text.write_text("abcde\n")
+    assert_refused("text.txt has 1 line, but x.npy has 3 examples: write a line", "inspect",
+                   network, data, "--text", text)  # fmt: skip
+    text.write_bytes(b"\xff")
+    assert_refused("text.txt is not text in UTF-8", "inspect", network, data, "--text", text)
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,4\n")
+    assert_refused("--text .* names the steps of arrays: leave it out", "inspect", network,
+                   tmp_path / "t.csv", "--text", text)  # fmt: skip
+
+
+def test_values_that_are_not_finite_are_counted(network, tmp_path):
+    x = X.copy()
+    x[1, 3, 0] = np.nan
+    run = call("inspect", network, saved(tmp_path / "x.npy", x))
+    assert "the input has 1 value that is NaN or infinite, the first in example 1 at step 3" in (
+        run.text
+    )
+    x[2, 0] = np.inf
+    mask = np.ones((3, 5), bool)
+    mask[1, 3:] = False
+    run = call("inspect", network, saved(tmp_path / "x.npz", x=x, mask=mask))
+    assert "2 values that are NaN or infinite, the first in example 2 at step 0" in run.text
+    assert "NaN" not in call("inspect", network, saved(tmp_path / "x.npy", X)).text
 
 
 # summary
@@ -380,7 +464,7 @@ def test_a_file_that_would_not_hold_the_network_is_not_written(
     out.write_text("old")
     assert_refused(refused, "convert", network, out, "--force")
     assert out.read_text() == "old"
-    assert {path.name for path in tmp_path.iterdir()} == {out.name, network.name}
+    assert {path for path in tmp_path.iterdir() if path.is_file()} == {out, network}
 
 
 def test_weights_for_pytorch_are_compared_as_weights(tmp_path):
@@ -392,7 +476,7 @@ def test_weights_for_pytorch_are_compared_as_weights(tmp_path):
     run = call("convert", tmp_path, out)
     assert run.exit_code == 0, run.text
     assert "checked: read again, the weights are equal; how the layers are joined is up" in run.text
-    decoder = lc.interop.read(out, layer="decoder_0").params["lstm_0"]
+    decoder = lc.interop.read(out, layer="decoder_0").params["decoder_0_0"]
     np.testing.assert_array_equal(decoder.kernel, params["decoder_0"].kernel)
 
 
@@ -403,7 +487,7 @@ def test_what_cannot_be_converted_is_told(network, own, tmp_path):
                    tmp_path / "x.txt")  # fmt: skip
     assert_refused("end it in .safetensors", "convert", network, tmp_path / "x.onnx", "--format",
                    "lstmcore")  # fmt: skip
-    assert set(tmp_path.iterdir()) == {network, own}
+    assert {path for path in tmp_path.iterdir() if path.is_file()} == {network, own}
 
 
 def test_a_refusal_names_the_format_that_holds_the_network(tmp_path):
@@ -411,8 +495,30 @@ def test_a_refusal_names_the_format_that_holds_the_network(tmp_path):
     model = lc.Chain(parts, features=2)
     lc.interop.write(tmp_path / "clf.keras", model, model.init(jax.random.key(0)))
     convert = ("convert", tmp_path / "clf.keras", tmp_path / "out.safetensors")
-    assert_refused("out.safetensors .* With --format lstmcore it holds any network", *convert)
+    assert_refused("out.safetensors .* With --format lstmcore it can hold the network", *convert)
     assert call(*convert, "--format", "lstmcore").exit_code == 0
+
+
+def test_an_lstm_of_onnx_goes_to_onnx_and_lstmcore(tmp_path):
+    """Clipping, which neither a chain nor PyTorch has."""
+    model = OnnxLSTM(features=2, units=3, clip=5.0)
+    lc.interop.write(tmp_path / "clip.onnx", model, model.init(jax.random.key(0)))
+    convert = ("convert", tmp_path / "clip.onnx", tmp_path / "out.safetensors", "--layer", "lstm_0")
+    assert_refused("out.safetensors cannot hold an LSTM with clip=5.0: an nn.LSTM has none",
+                   *convert)  # fmt: skip
+    assert call(*convert, "--format", "lstmcore").exit_code == 0
+    assert lc.load(tmp_path / "out.safetensors")[0] == model
+    assert call(*convert[:2], tmp_path / "out.onnx", *convert[3:]).exit_code == 0
+
+
+def test_weights_of_keras_alone_ask_for_a_file_beside_them(tmp_path):
+    with h5py.File(tmp_path / "m.weights.h5", "w") as file:
+        for name, units in (("one", 3), ("two", 4)):
+            arrays = [np.ones((units, 4 * units)), np.ones((units, 4 * units)), np.ones(4 * units)]
+            for number, array in enumerate(arrays):
+                file[f"layers/{name}/cell/vars/{number}"] = array.astype("float32")
+    refused = "put what model.to_json.. of Keras returns beside the weights with the ending .json"
+    assert_refused(f"{refused}, or read one LSTM, --layer:", "summary", tmp_path / "m.weights.h5")
 
 
 def test_an_autoencoder_that_no_chain_holds_goes_to_onnx(tmp_path):
@@ -429,8 +535,8 @@ def test_float64_weights_are_rounded_for_onnx(tmp_path):
     run = call("convert", network, tmp_path / "out.onnx")
     assert run.exit_code == 0, run.text
     assert "- the weights are float64; written in float32" in run.text
-    double = lc.interop.read(network).params["lstm_0"].kernel
-    found = lc.interop.read(tmp_path / "out.onnx").params["lstm_0"].kernel
+    double = lc.interop.read(network).params["rnn_0"].kernel
+    found = lc.interop.read(tmp_path / "out.onnx").params["rnn_0"].kernel
     np.testing.assert_allclose(found, double, atol=1e-6)
 
 

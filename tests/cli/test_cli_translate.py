@@ -425,7 +425,7 @@ def test_mistakes_in_translating(damage, options, message, folder):
 def test_inspect_shows_validation_pairs(folder):
     run = call("inspect", folder)
     assert run.exit_code == 0, run.text
-    assert "9 of 9 validation pairs" in run.text
+    assert f"{folder.name} on validation.tsv: 9 validation pairs" in run.text
     page = contents(folder / "inspect.html")
     assert [" ".join(tokens[:-1]) for tokens in page["text"]] == [
         row[0] for row in validation_pairs(folder)
@@ -433,7 +433,8 @@ def test_inspect_shows_validation_pairs(folder):
     assert [layer["name"] for layer in page["layers"]] == ["encoder_0", "decoder_0"]
     assert numbers(page["outputs"][0]).shape[0] == 9
     (folder / "validation.tsv").rename(folder / "held_out.tsv")  # the name in 0.1.0.dev0
-    assert "9 of 9 validation pairs" in call("inspect", folder, "--force").text
+    run = call("inspect", folder, "--examples", 4)
+    assert f"{folder.name} on held_out.tsv: 4 of 9 validation pairs" in run.text
 
 
 def test_inspect_needs_a_translator_with_validation_pairs(folder):

@@ -13,6 +13,7 @@ from strategies import weights
 
 import lstmcore as lc
 from lstmcore import study
+from lstmcore.study.inspector import is_page
 from lstmcore.study.names import QUANTITIES, quantity_of
 
 MODEL = lc.CompositeAutoencoder(features=2, units=(5, 3), steps=4)
@@ -141,8 +142,16 @@ def test_a_model_with_outputs_of_another_kind(rng, path):
 
     params = lc.init_lstm(jax.random.key(0), 2, 3)
     page = contents(study.inspect(study.run(Classifier(), params, np.ones((2, 4, 2))), path))
-    assert page["outputs"] == []
-    assert "Not shown: an output of shape (2, 3)" in page["notes"][0]
+    assert page["outputs"] == page["notes"] == []
+    (result,) = page["results"]
+    expected = study.run(Classifier(), params, np.ones((2, 4, 2))).outputs
+    np.testing.assert_allclose(result, expected, rtol=1e-6)
+
+
+def test_an_output_of_other_axes_is_not_shown(run, path):
+    page = contents(study.inspect(replace(run, outputs=np.ones((3, 6, 2, 1))), path))
+    assert page["outputs"] == page["results"] == []
+    assert "Not shown: an output of shape (3, 6, 2, 1), which is neither" in page["notes"][0]
 
 
 @pytest.mark.thorough
@@ -160,6 +169,18 @@ def test_tokens_are_one_column(run, path):
     tokens = np.arange(18, dtype="int32").reshape(3, 6)
     page = contents(study.inspect(replace(run, inputs=tokens), path))
     np.testing.assert_array_equal(numbers(page["inputs"])[:, :, 0], tokens)
+    assert page["inputs"]["names"] == ["token id"]
+    assert page["inputs"]["holds_ids"]
+    one = replace(run, inputs=tokens, outputs=np.zeros((3, 6, 1), "float32"))
+    page = contents(study.inspect(one, path))
+    assert page["outputs"][0]["names"] == ["0"]  # which are no tokens
+    assert not contents(study.inspect(run, path))["inputs"]["holds_ids"]
+
+
+def test_a_page_is_recognised_by_its_head(run, path):
+    path.write_text("<!doctype html>\n<meta name=generator content=other>")
+    assert not is_page(path)
+    assert is_page(study.inspect(run, path, title="x" * 5000))
 
 
 @pytest.mark.parametrize("per_example", [True, False])

@@ -456,3 +456,32 @@ def test_a_projected_h_cannot_be_chosen(opened):
     expect(page.locator("#heat h2")).to_contain_text("forget f")
     assert page.evaluate("story.plot.data.length") == 5
     expect(page.locator("#notes li")).to_contain_text("it is a projection to 2 numbers")
+
+
+def test_token_ids_are_points_and_whole_numbers_and_a_classifier_shows_its_output(opened):
+    parts = [lc.chain.Embedding(2000, 3), lc.chain.LSTM(4, last=True), lc.chain.Dense(2, "softmax")]
+    model = lc.Chain(parts)
+    ids = np.array([[5, 1234, 7], [1999, 0, 1]], "int32")
+    run = study.run(model, model.init(jax.random.key(0)), ids)
+    page = opened(run)
+    expect(page.locator("#input h2")).to_have_text("input: token id")
+    assert page.evaluate("document.querySelector('#input .plot').data[0].mode") == "markers"
+    for example in (0, 1):
+        page.fill("#example", str(example))
+        page.locator("#plots").focus()
+        page.keyboard.press("Home")
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("#values tr:nth-child(2) td")).to_have_text(str(ids[example, 1]))
+        shown = page.locator("#results").inner_text()
+        assert shown.startswith(f"output of example {example}:")
+        numbers = [float(number) for number in re.findall(r"\d\.\d+", shown)]
+        np.testing.assert_allclose(numbers, run.outputs[example], atol=EXACT)
+
+
+def test_of_a_long_output_the_largest_numbers_are_listed(opened, run):
+    outputs = np.random.default_rng(1).permuted(np.arange(400.0).reshape(4, 100), axis=1)
+    page = opened(replace(run, outputs=outputs))
+    listed = page.locator("#results").inner_text()
+    assert listed.startswith("output of example 0, the largest of 100:")
+    places = [int(place) for place in re.findall(r"(\d+):", listed.partition("of 100:")[2])]
+    assert places == np.argsort(-outputs[0])[:10].tolist()

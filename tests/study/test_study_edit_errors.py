@@ -63,7 +63,7 @@ _, TRACE = lc.lstm(PARAMS, X[:2])
         (
             lambda: study.compose(study.coupled, study.clamp("input", 1, 9)),
             ValueError,
-            "units names 9",
+            "there is no unit 9",
         ),
         (lambda: study.compose(lambda g, t: None), TypeError, "must return Gates, got NoneType"),
         (

@@ -245,7 +245,7 @@ def run_with(edit=None, **changed):
         (lambda _: run_with(model=STACK_WEIGHTS), TypeError, "got dict: .* study.SingleLayer"),
         (lambda _: run_with(x=X[..., :1]), ValueError, "x has 1 feature but"),
         (lambda _: run_with(mask=MASK[:2]), ValueError, r"mask has shape \(2, 5\)"),
-        (lambda _: run_with(study.clamp("input", 0, units=4)), ValueError, "units names 4"),
+        (lambda _: run_with(study.clamp("input", 0, units=4)), ValueError, "there is no unit 4"),
         (
             lambda _: run_with(lambda g, t: g._replace(input=g.input[0])),
             ValueError,

@@ -273,7 +273,12 @@ def _check_expressible(path: str | os.PathLike, described: Any) -> None:
                 f"{path} cannot hold an LSTM with {argument}={name!r}: an nn.LSTM has "
                 f"{PYTORCH[argument]!r}"
             )
-    if getattr(described, "direction", None) == "backward":
+    for argument in ("activations", "clip", "input_forget"):  # of an LSTM node of ONNX
+        if value := getattr(described, argument, None):
+            raise ValueError(
+                f"{path} cannot hold an LSTM with {argument}={value!r}: an nn.LSTM has none"
+            )
+    if getattr(described, "direction", None) in ("backward", "reverse"):
         raise ValueError(
             f"{path} cannot hold {described}: an nn.LSTM runs forward, or in both directions"
         )

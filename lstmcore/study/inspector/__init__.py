@@ -22,11 +22,12 @@ from lstmcore.formatting import printable
 from lstmcore.io import plotlyjs
 from lstmcore.io.atomic import atomic_path
 from lstmcore.io.content_policy import content_policy
-from lstmcore.study.inspector.payload import payload
+from lstmcore.study.inspector.payload import MAX_BYTES, payload
 from lstmcore.study.record import Run
 
 __all__ = ["inspect"]
 
+GENERATOR = '<meta name="generator" content="lstmcore inspector">'
 SCRIPTS = ("data", "panels", "controls")
 
 
@@ -41,7 +42,7 @@ def inspect(
     columns: Sequence[str] | None = None,
     xlabel: str = "time step",
     layers: Sequence[str] | None = None,
-    max_bytes: int = 40_000_000,
+    max_bytes: int = MAX_BYTES,
 ) -> Path:
     """Write a page that shows a run: every gate of every unit at every step.
 
@@ -97,6 +98,7 @@ def inspect(
     data = json.dumps(contents, allow_nan=False).replace("<", "\\u003c")
     scripts = {"plotly": plotlyjs.source(), **{name: _file(f"{name}.js") for name in SCRIPTS}}
     parts = {
+        "generator": GENERATOR,
         "policy": content_policy(list(scripts.values())),
         "title": html.escape(printable(title) or "Inspector of an LSTM"),
         "version": __version__,
@@ -109,6 +111,16 @@ def inspect(
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
+
+
+def is_page(path: str | os.PathLike) -> bool:
+    """Return whether a file is a page that `inspect` wrote, by its head.
+
+    Raises:
+      OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return GENERATOR.encode() in file.read(1000)
 
 
 def _check_place(path: Path) -> None:

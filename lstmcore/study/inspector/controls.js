@@ -2,6 +2,7 @@
 // What the reader can do: choose, move, search, read the text; by mouse and by keys.
 
 const MOST_FOUND = 200; // units listed
+const MOST_LISTED = 10; // numbers of an output without steps
 let found = []; // by the search: [{unit, least}]
 
 // Cursor, unit, span.
@@ -93,8 +94,9 @@ function showValues() {
     if (many) chosen = chosen.filter((k) => rows[k][t]).sort((a, b) => Math.abs(rows[b][t]) - Math.abs(rows[a][t])).slice(0, 3);
     const masked = maskOf(series)?.[t] ? "masked" : "";
     line(title, masked || (many ? `largest of ${names.length}` : ""), null, "head");
+    const value = (number) => (series.holds_ids ? String(number) : shown(number));
     for (const k of chosen)
-      line(nameOf(names[k]), t < steps ? shown(rows[k][t]) : "–", many ? null : COLOURS[k]);
+      line(nameOf(names[k]), t < steps ? value(rows[k][t]) : "–", many ? null : COLOURS[k]);
   };
   series(run.inputs);
   line(`unit ${state.unit}`, maskOf(layer())?.[t] ? "masked" : "", null, "head");
@@ -147,6 +149,20 @@ for (const [kind, wait] of [["mouseover", true], ["click", false]])
     moveTo(Number(step));
   });
 
+/** Outputs that are one row for an example: their numbers, of many the largest. */
+function showResults() {
+  $("results").replaceChildren();
+  for (const result of run.results) {
+    const row = result[state.example];
+    const isLong = row.length > MOST_LISTED;
+    const places = [...row.keys()];
+    if (isLong) places.sort((a, b) => row[b] - row[a]).splice(MOST_LISTED);
+    const numbers = places.map((k) => `${k}: ${shown(row[k] ?? NaN)}`).join(",  ");
+    const of = isLong ? `, the largest of ${row.length}` : "";
+    element("p", $("results"), { textContent: `output of example ${state.example}${of}:  ${numbers}` });
+  }
+}
+
 // Choices.
 
 function showAll() {
@@ -154,6 +170,7 @@ function showAll() {
   find();
   drawAll();
   showText();
+  showResults();
   moveTo(state.step);
 }
 

@@ -102,6 +102,7 @@ function seriesFigure(series) {
   }
   const data = rows.map((y, k) => ({
     ...line(y, COLOURS[k]), name: plain(names[k]),
+    ...(series.holds_ids && { mode: "markers", marker: { size: 4 } }), // nothing lies between ids
   }));
   const title = rows.length > 1 ? series.title : `${series.title}: ${names[0]}`;
   return { title, data, layout: { yaxis: { nticks: 5 } } };

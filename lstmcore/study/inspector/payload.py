@@ -25,6 +25,7 @@ from lstmcore.study.names import QUANTITIES, check_layer, quantity_of
 from lstmcore.study.record import Run
 from lstmcore.study.statistics import time_scale
 
+MAX_BYTES = 40_000_000
 BYTES_PER_CODE, BYTES_PER_NUMBER = 8 / 3, 16 / 3  # 2 and 4 bytes, in base64
 
 
@@ -38,19 +39,23 @@ def payload(
     max_bytes: int,
 ) -> dict[str, Any]:
     """Return the content of the page, and in `notes` what it leaves out; see `inspect`."""
+    holds_ids = run.inputs.ndim == 2 if isinstance(run, Run) else False
     run = _checked(run)
     count, steps, features = run.inputs.shape
     names = _layer_names(layers, run)
     tokens = _tokens(text, run)
     step_labels = _labels(labels, count, steps)
-    titles = _column_names(columns, features)
+    titles = _column_names(["token id"] if holds_ids and columns is None else columns, features)
     examples, kept, notes = _within_budget(run, names, max_bytes)
     # Time-scales are those of the whole run, even if the page shows only a part of it.
     scales = {name: time_scale(run[name], run.masks[name]) for name in kept}
     run = run.examples(slice(examples))
-    outputs, unknown = _outputs(run)
+    outputs, rows, unknown = _outputs(run)
     if unknown:
-        notes.append(f"Not shown: {unknown}, which is not [examples, steps, columns].")
+        notes.append(
+            f"Not shown: {unknown}, which is neither [examples, steps, columns] nor [examples, "
+            "columns]."
+        )
     content = [_layer(name, run, scales[name]) for name in kept]
     for layer in content:
         notes += _notes_on(layer, run)
@@ -59,10 +64,23 @@ def payload(
         "labels": None if step_labels is None else step_labels[:examples],
         "text": None if tokens is None else tokens[:examples],
         "notes": notes,
-        "inputs": _series("input", titles, run.inputs, run.mask),
-        "outputs": [_output(title, titles, output, run) for title, output in outputs],
+        "inputs": _series("input", titles, run.inputs, run.mask) | {"holds_ids": holds_ids},
+        "outputs": [
+            _output(title, [] if holds_ids else titles, output, run) for title, output in outputs
+        ],
+        "results": [[encoding.finite_or_none(row) for row in result] for result in rows],
         "layers": content,
     }
+
+
+def fitting_examples(run: Run, max_bytes: int = MAX_BYTES) -> int:
+    """Return the number of examples that `payload` keeps.
+
+    Raises:
+      ValueError: not even one fits.
+    """
+    run = _checked(run)
+    return _within_budget(run, list(run.layers), max_bytes)[0]
 
 
 # Arguments.
@@ -185,15 +203,16 @@ def _size(size: float) -> str:
 # Content.
 
 
-def _outputs(run: Run) -> tuple[list[tuple[str, np.ndarray]], str]:
-    """Return ([(title, [B, T', U])], a description of outputs with other axes)."""
+def _outputs(run: Run) -> tuple[list[tuple[str, np.ndarray]], list[np.ndarray], str]:
+    """Return ([(title, [B, T', U])], [[B, U]], a description of outputs with other axes)."""
     leaves = jax.tree.leaves(run.outputs)
     sequences = [leaf for leaf in leaves if leaf.ndim == 3]
-    others = [f"an output of shape {leaf.shape}" for leaf in leaves if leaf.ndim != 3]
+    rows = [np.asarray(leaf, float) for leaf in leaves if leaf.ndim == 2]
+    others = [f"an output of shape {leaf.shape}" for leaf in leaves if leaf.ndim not in (2, 3)]
     titles = ["output"] if len(sequences) == 1 else [f"output {k}" for k in range(len(sequences))]
     if len(sequences) == 2 and "prediction_0" in run.layers:
         titles = ["reconstruction", "prediction"]
-    return list(zip(titles, sequences, strict=True)), ", ".join(others)
+    return list(zip(titles, sequences, strict=True)), rows, ", ".join(others)
 
 
 def _mask_of_output(run: Run, output, steps: int):
