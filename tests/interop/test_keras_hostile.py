@@ -395,6 +395,24 @@ def test_one_long_text_many_times_cannot_fill_the_memory(tmp_path):
     refused(path, "the attribute layer_names is said to hold 50,050,000 bytes in a file of ")
 
 
+def test_attributes_that_overlap_take_no_time(tmp_path):
+    path = tmp_path / "m.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs.create("layer_names", ["a"] * 3_000)
+    data = path.read_bytes()
+    message = data[data.index(b"layer_names\0") - 8 :][:80]
+    path.write_bytes(data + message * 50_000)
+    refused(path, "the attribute layer_names is damaged: it overlaps with others")
+
+
+def test_attributes_of_too_many_names(tmp_path):
+    path = tmp_path / "m.h5"
+    with h5py.File(path, "w") as file:
+        for place in range(100):
+            file.attrs[f"layer_names{place}"] = f"layer_{place}"
+    refused(path, "layer_names20 is one of more than 20 attributes of varying length")
+
+
 @pytest.mark.parametrize("libver", ["earliest", "v108", "latest"])
 @pytest.mark.parametrize("more", [0, 20])
 def test_texts_of_each_format_of_hdf5_are_found(libver, more, tmp_path):

@@ -31,7 +31,9 @@ MOST_EXPANSION = 20  # numbers in a file of Keras are hardly ever compressed, an
 SMALL = 2**20  # bytes that may always be read
 MOST_TEXT = 16 * 2**20  # bytes of an attribute
 MOST_GROUPS, MOST_DEPTH = 100_000, 20
+MOST_NAMES = 20  # of attributes for which the file is searched
 SIGNATURE, HEAP = b"\x89HDF\r\n\x1a\n", b"GCOL\x01"
+VARYING_LENGTH, MOST_RESERVED = 9, 2**32  # class of such a type; bytes for each value
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}  # which h5py always reads
 ROOTS = ("layers", "_layer_checkpoint_dependencies")  # of the weights of Keras 3; of Keras 2.13
 
@@ -55,7 +57,7 @@ class WeightFile:
         self._h5py, self._budget = h5py, max(MOST_EXPANSION * size, SMALL)
         with self._damage():
             self._bytes = _bytes_of(file, size)
-            self._text_bytes: dict[tuple[str, int], int | None] = {}
+            self._text_bytes: dict[str, dict[int, int]] = {}
             _check_heaps(self._bytes, size)
             self._file = h5py.File(file, "r")
 
@@ -192,11 +194,11 @@ class WeightFile:
 
     def _check_text_bytes(self, name: str, number: int) -> None:
         """Raise if so many texts are said to be longer than the file."""
-        key = name, number
-        if key not in self._text_bytes:
-            self._text_bytes[key] = _text_bytes(self._bytes, name, number)
-        if (bytes_ := self._text_bytes[key]) is None:
-            raise Refused("is stored in another way than Keras stores texts")
+        if name not in self._text_bytes:
+            if len(self._text_bytes) == MOST_NAMES:
+                raise Refused(f"is one of more than {MOST_NAMES} attributes of varying length")
+            self._text_bytes[name] = _text_bytes(self._bytes, name)
+        bytes_ = self._text_bytes[name].get(number, number * MOST_RESERVED)  # if not found
         if bytes_ > self.size:
             raise Refused(f"is said to hold {bytes_:,} bytes in a file of {self.size:,}")
 
@@ -267,11 +269,11 @@ def _check_heaps(data: bytes | mmap.mmap, size: int) -> None:
         start = data.find(HEAP, start + 1)
 
 
-def _text_bytes(data: bytes | mmap.mmap, name: str, number: int) -> int | None:
-    """Return how long all texts of an attribute are said to be, or None where it is not found.
+def _text_bytes(data: bytes | mmap.mmap, name: str) -> dict[int, int]:
+    """Return {number of texts: their bytes in all, as stated} of the attributes of one name.
 
     HDF5 reserves as much, up to 4 GiB for each text, before it looks whether there is such a text.
-    Of several attributes of this name and number the largest counts.
+    Of several attributes with as many texts the largest counts.
 
     Layout: the same, "Attribute Message". It is its version, flags, the sizes of name, type and
     space [2 bytes each], in version 3 an encoding, and then name, type, space and values; in
@@ -282,8 +284,8 @@ def _text_bytes(data: bytes | mmap.mmap, name: str, number: int) -> int | None:
     def integer(at: int, bytes_: int) -> int:
         return int.from_bytes(data[at : at + bytes_], "little")
 
-    most = None
-    key = name.encode() + b"\0"
+    most: dict[int, int] = {}
+    key, left = name.encode() + b"\0", len(data)  # sound attributes do not overlap
     at = data.find(key)
     while at >= 0:
         for version, before in ((1, 8), (2, 8), (3, 9)):
@@ -292,12 +294,17 @@ def _text_bytes(data: bytes | mmap.mmap, name: str, number: int) -> int | None:
                 continue
             sizes = [integer(start + place, 2) for place in (2, 4, 6)]
             sizes = [(size + 7) // 8 * 8 for size in sizes] if version == 1 else sizes
-            space, values = at + sum(sizes[:2]), at + sum(sizes)
+            kind, space, values = (at + sum(sizes[:count]) for count in (1, 2, 3))
+            if data[start + 1] == 0 and integer(kind, 1) % 16 != VARYING_LENGTH:
+                continue
             axes = space + (8 if integer(space, 1) == 1 else 4)
-            shape = [integer(axes + 8 * axis, 8) for axis in range(integer(space + 1, 1))]
-            if math.prod(shape) == number:
-                lengths = [integer(values + 16 * place, 4) for place in range(number)]
-                most = max(sum(lengths), most or 0)
+            number = math.prod(integer(axes + 8 * axis, 8) for axis in range(integer(space + 1, 1)))
+            if values + 16 * number > len(data):
+                continue
+            if (left := left - 16 * number) < 0:
+                raise Refused("is damaged: it overlaps with others")
+            lengths = (integer(values + 16 * place, 4) for place in range(number))
+            most[number] = max(sum(lengths), most.get(number, 0))
         at = data.find(key, at + 1)
     return most
 
