@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lstmcore.interop.gates import lstm_params
+from lstmcore.interop.gates import lstm_params, refuse_path
 from lstmcore.types import LSTMParams
 
 __all__ = ["from_keras", "to_keras"]
@@ -40,13 +40,14 @@ def from_keras(
 
     Raises:
       ValueError: weights of another layer, such as a GRU, or shapes that do not fit.
-      TypeError: neither a layer nor a list of arrays.
+      TypeError: neither a layer nor a list of arrays, such as the path of a file.
 
     Examples:
       >>> import numpy as np
       >>> from_keras([np.ones((2, 12)), np.ones((3, 12))]).bias.shape  # use_bias=False
       (12,)
     """
+    refuse_path("from_keras", layer_or_weights)
     weights = _weights_of(layer_or_weights)
     shapes = ", ".join(str(list(array.shape)) for array in weights) or "none"
     if len(weights) not in (2, 3, 4, 6):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from lstmcore.checks import check_lstm_params
-from lstmcore.interop.gates import OURS, lstm_params, reorder
+from lstmcore.interop.gates import OURS, lstm_params, refuse_path, reorder
 from lstmcore.types import LSTMParams
 
 __all__ = ["dequantized", "from_onnx", "to_onnx"]
@@ -28,7 +28,7 @@ PEEPHOLES = [0, 2, 1]  # i, o, f from i, f, o, and back
 
 
 def from_onnx(
-    W: Any, R: Any, B: Any = None, P: Any = None, where: str = "the LSTM node"
+    W: Any, R: Any = None, B: Any = None, P: Any = None, where: str = "the LSTM node"
 ) -> tuple[LSTMParams, ...]:
     """Return the weights of each direction of an ONNX LSTM node.
 
@@ -44,6 +44,7 @@ def from_onnx(
 
     Raises:
       ValueError: shapes or dtypes that do not fit.
+      TypeError: the path of a file, or no R.
 
     Examples:
       >>> import numpy as np
@@ -51,6 +52,9 @@ def from_onnx(
       >>> params.kernel.shape, params.recurrent_kernel.shape
       ((2, 12), (3, 12))
     """
+    refuse_path("from_onnx", W)
+    if R is None:
+        raise TypeError("R is missing: from_onnx takes the weights W, R, B and P of an LSTM node")
     W, R = np.asarray(W), np.asarray(R)
     B, P = (None if a is None else np.asarray(a) for a in (B, P))
     if W.ndim != 3 or R.ndim != 3:
