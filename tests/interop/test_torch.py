@@ -214,5 +214,7 @@ def test_a_cell_is_one_layer(rng):
 def test_params_of_another_kind(rng):
     with pytest.raises(TypeError, match=r'got LSTMParams: write \{"lstm_0": params\}'):
         to_torch(strategies.random_params(rng, 3, 4))
-    with pytest.raises(TypeError, match=r"params\['lstm_0'\] must be LSTMParams, got DenseParams: pass only the L"):
+    with pytest.raises(
+        TypeError, match=r"params\['lstm_0'\] must be LSTMParams, got DenseParams: pass only the L"
+    ):
         to_torch({"lstm_0": lc.DenseParams(np.ones((2, 2)), np.ones(2))})

@@ -20,7 +20,7 @@ QUANTIZED = "com.microsoft.DynamicQuantizeLSTM"
 KINDS = ("LSTM", QUANTIZED)
 WEIGHTS = {"W": 1, "R": 2, "B": 3, "P": 7}  # places among the inputs of a node
 SCALES = {"W": (8, 9), "R": (10, 11)}  # and of the scales and zero points of a quantised one
-ALONE = "read it alone, layer="
+ALONE = "read it by itself"
 
 
 def lstm_node(
@@ -34,7 +34,7 @@ def lstm_node(
       where: the node, for messages.
 
     Raises:
-      ValueError: weights that are no constants, or do not fit; an unknown attribute.
+      ValueError: weights that are not constants, or do not fit; an unknown attribute.
     """
     arrays = {}
     for name, place in WEIGHTS.items():
@@ -43,7 +43,7 @@ def lstm_node(
             raise Misfit(f"{where}: it has no weights {name}")
         if value is not None and not _are_weights(value, node.kind == QUANTIZED and name in SCALES):
             what = getattr(value, "dtype", "computed as the network runs")
-            raise Misfit(f"{where}: its weights {name} are no constant numbers, but {what}")
+            raise Misfit(f"{where}: its weights {name} are not constant numbers, but {what}")
         arrays[name] = value
     if node.kind == QUANTIZED:
         for name, places in SCALES.items():
