@@ -18,7 +18,7 @@ def as_chain(model: Any) -> lc.Chain:
       model: an lc.Chain, lc.Autoencoder or lc.StackedLSTM.
 
     Raises:
-      ValueError: the model is none, or has an option that no chain has.
+      ValueError: the model is not a chain, or has an option that no chain has.
 
     Examples:
       >>> import lstmcore as lc
@@ -32,7 +32,7 @@ def as_chain(model: Any) -> lc.Chain:
     if isinstance(model, lc.StackedLSTM):
         return _stack(model)
     raise ValueError(
-        f"{type(model).__name__} is no chain of layers: lc.Chain, lc.Autoencoder and "
+        f"{type(model).__name__} is not a chain of layers: lc.Chain, lc.Autoencoder and "
         "lc.StackedLSTM are"
     )
 
@@ -50,12 +50,12 @@ def _stack(model: lc.StackedLSTM) -> lc.Chain:
 def _autoencoder(model: lc.Autoencoder) -> lc.Chain:
     if model.conditional:
         raise ValueError(
-            "an Autoencoder with conditional=True feeds its output back, which no chain does"
+            "an Autoencoder with conditional=True feeds its output back, which a chain cannot do"
         )
     if model.steps is None:
         raise ValueError(
-            "this Autoencoder decodes as many steps as its input has, which no chain does: make it "
-            "with steps=, to which the weights fit as well"
+            "this Autoencoder decodes as many steps as its input has, which a chain cannot do: "
+            "make it with steps=, to which the weights fit as well"
         )
     options = activations_of(model)
     depth = len(model.units)

@@ -31,6 +31,7 @@ WRITERS = {
     ".onnx": "onnx.writing",
     ".safetensors": "torch.state_dicts",
 }
+FLAX = "; of Flax, pass the tree of weights to lc.interop.from_flax"
 
 
 class Imported(NamedTuple):
@@ -54,8 +55,9 @@ def read(path: str | os.PathLike, layer: str | None = None) -> Imported:
 
     Args:
       path: the file; its extension says what it is.
-      layer: read the LSTM of this name alone, out of a network that cannot be read as a whole: the
-        name of a node in ONNX, the prefix of its weights in PyTorch, the name of a layer in Keras.
+      layer: read only the LSTM of this name, out of a network that cannot be read as a whole: the
+        name of a layer in Keras; in PyTorch the prefix of the weights of an nn.LSTM, which may have
+        several layers; in ONNX the name of a node, which is one layer, in one direction or both.
 
     Returns:
       Imported(model, params, notes).
@@ -93,6 +95,6 @@ def _module_of(path: str | os.PathLike, modules: Mapping[str, str], done: str) -
         known = ", ".join(modules)
         raise ValueError(
             f"{path} cannot be {done}: its extension is {extension or 'missing'}, expected one of "
-            f"{known}"
+            f"{known}{FLAX if extension == '.msgpack' else ''}"
         )
     return import_module(f"lstmcore.interop.{modules[extension]}")

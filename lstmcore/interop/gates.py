@@ -6,6 +6,7 @@ own. It is written as four letters: i (input), f (forget), g (candidate), o (out
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,13 @@ def lstm_params(
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
     return params
+
+
+def refuse_path(name: str, weights: Any) -> None:
+    """Raise TypeError if a function that takes weights was given the path of a file."""
+    if isinstance(weights, str | os.PathLike):
+        path = os.fspath(weights)
+        raise TypeError(f"{name} takes weights, not a path: lc.interop.read({path!r}) reads a file")
 
 
 def plain_weights(params: LSTMParams, owner: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -56,7 +56,7 @@ def from_haiku(params: Mapping[str, Any], name: str = "lstm/linear") -> LSTMPara
         raise ValueError(f"there is no module {name!r}, but {few(list(map(str, params)))}: name=")
     module = params[name]
     if not isinstance(module, Mapping) or not {"w", "b"} <= module.keys():
-        raise ValueError(f"{name!r} is no linear layer: it has no 'w' and 'b'")
+        raise ValueError(f"{name!r} is not a linear layer: it has no 'w' and 'b'")
     w, b = (np.asarray(as_values(f"{name}/{leaf}", module[leaf])) for leaf in ("w", "b"))
     units = w.shape[-1] // 4 if w.ndim else 0
     if w.ndim != 2 or b.shape != (4 * units,) or w.shape[1] != 4 * units or len(w) <= units:

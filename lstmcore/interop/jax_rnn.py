@@ -66,7 +66,7 @@ def from_jax_rnn(
 def to_jax_rnn(params: Mapping[str, LSTMParams]) -> np.ndarray:
     """Return the vector of weights of a stack of layers.
 
-    jax.experimental.rnn computes in float32 alone.
+    jax.experimental.rnn computes only in float32.
 
     Args:
       params: {name: LSTMParams} as `from_jax_rnn` returns them, all of the same number of units.

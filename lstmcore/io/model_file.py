@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import is_dataclass
+from pathlib import Path
 from typing import Any
 
 import lstmcore
 from lstmcore.io.reading import damaged
-from lstmcore.io.tensors import open_tensors
+from lstmcore.io.tensors import NotTensors, open_tensors
 from lstmcore.specs import Layer, check_params
 
 __all__ = ["FORMAT", "KEY", "class_named", "is_model", "model_of", "read_model_file"]
 
 FORMAT = 1
 KEY = "lstmcore"  # of the one entry in the file's metadata
+OTHERS = (".keras", ".h5", ".hdf5", ".onnx", ".pt", ".pth", ".bin")  # which lc.interop.read reads
 
 
 def read_model_file(path: str | os.PathLike, model: type | None = None) -> tuple[Any, dict]:
     """Return a model and its weights as NumPy arrays; arguments and errors as `lstmcore.load`."""
-    with open_tensors(path) as file:
+    with _named_for_what_it_is(path), open_tensors(path) as file:
         described = file.description(
             KEY, "holds weights, but was not written by lstmcore: files come from lc.save"
         )
@@ -39,6 +42,28 @@ def model_of(path: str | os.PathLike, description: Any, model: type | None = Non
     found = _class_of(path, kind, model)
     with damaged(path):
         return found(**hyperparameters)
+
+
+@contextmanager
+def _named_for_what_it_is(path: str | os.PathLike) -> Iterator[None]:
+    """Say of a file that is not one of safetensors what its extension makes of it."""
+    try:
+        yield
+    except NotTensors as error:
+        extension = Path(path).suffix.lower()
+        if extension in OTHERS:
+            raise ValueError(
+                f"{path} was not written by lc.save: lc.interop.read reads files of other "
+                "frameworks"
+            ) from error
+        if extension in ("", ".safetensors"):
+            raise
+        flax = "; of Flax, pass the tree of weights to lc.interop.from_flax"
+        raise ValueError(
+            f"{path} is not a safetensors file, as lc.save writes, and of other frameworks "
+            f"{', '.join(OTHERS)} are read, not {extension}"
+            f"{flax if extension == '.msgpack' else ''}"
+        ) from error
 
 
 def is_model(kind: Any) -> bool:

@@ -111,12 +111,17 @@ class TensorFile(NamedTuple):
         return parse_json(self.metadata[key], self.path)
 
 
+class NotTensors(ValueError):
+    """A file that is not a complete safetensors file."""
+
+
 @contextmanager
 def open_tensors(path: str | os.PathLike) -> Iterator[TensorFile]:
     """Open a file to read its metadata, the dtypes and shapes of its arrays, and then the arrays.
 
     Raises:
-      ValueError: it is not a complete safetensors file, or not a regular file.
+      NotTensors: it is not a complete safetensors file.
+      ValueError: it is not a regular file.
       OSError: it does not exist, or cannot be read.
     """
     file, size = open_file(path)
@@ -124,7 +129,7 @@ def open_tensors(path: str | os.PathLike) -> Iterator[TensorFile]:
         try:
             metadata, kinds = _read_header(file, size)
         except ValueError as error:
-            raise ValueError(
+            raise NotTensors(
                 f"{path} is not a complete safetensors file ({error}): was it cut off, or is it of "
                 "another kind?"
             ) from error

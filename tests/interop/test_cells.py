@@ -168,7 +168,7 @@ def test_wrong_weights_of_haiku():
         ValueError, match=r"^there is no module 'lstm/linear', but net/~/lstm/linea"
     ):
         from_haiku(weights)
-    with pytest.raises(ValueError, match=r"^'lstm/linear' is no linear layer"):
+    with pytest.raises(ValueError, match=r"^'lstm/linear' is not a linear layer"):
         from_haiku({"lstm/linear": {"scale": np.ones(3)}})
     for w, b in (((7, 13), 13), ((4, 16), 16), ((7, 16), 12), ((7,), 7)):
         with pytest.raises(ValueError, match=r"^'lstm/linear' has w \(.*expected \(F \+ H, 4H\)"):

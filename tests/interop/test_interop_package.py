@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import lstmcore as lc
+from lstmcore.interop.files import READERS
+from lstmcore.io.model_file import OTHERS
 
 SOURCE = Path(lc.interop.__file__)
 MODULES = sorted(
@@ -38,3 +40,41 @@ def test_numpy_is_enough():
     code = f"import sys, {imports}; print([p for p in {packages} if p in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["from_keras", "from_torch", "from_onnx"])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_path_in_place_of_weights(name, kind):
+    message = rf"^{name} takes weights, not a path: lc.interop.read\('tagger.x'\) reads a file$"
+    with pytest.raises(TypeError, match=message):
+        getattr(lc.interop, name)(kind("tagger.x"))
+
+
+def test_half_of_the_weights_of_a_node():
+    with pytest.raises(TypeError, match=r"R is missing: from_onnx takes the weights W, R, B and P"):
+        lc.interop.from_onnx([[[1.0]]])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("clf.keras", r"clf\.keras was not written by lc\.save: lc\.interop\.read reads files"),
+        ("clf.pt", r"clf\.pt was not written by lc\.save"),
+        ("a.msgpack", r"of other frameworks \.keras, .* are read, not \.msgpack; of Flax, .*tree"),
+        ("a.xyz", r"not a safetensors file.* and of other frameworks \.keras, .* not \.xyz$"),
+    ],
+)
+def test_files_that_lc_load_does_not_read(tmp_path, name, message):
+    (tmp_path / name).write_bytes(b"\x81\xa6params\x80" * 9)
+    with pytest.raises(ValueError, match=message):
+        lc.load(tmp_path / name)
+
+
+def test_the_weights_of_flax_in_a_file():
+    with pytest.raises(ValueError, match=r"extension is \.msgpack, .*\.bin; of Flax, pass the tr"):
+        lc.interop.read("flax.msgpack")
+
+
+def test_extensions_that_are_read():
+    """The message of lc.load has them, too, where no module of interop is imported."""
+    assert {*OTHERS, ".safetensors"} == READERS.keys()

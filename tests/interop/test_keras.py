@@ -1,4 +1,4 @@
-"""Weights of Keras layers in and out: exact both ways, and every layer that is no LSTM refused."""
+"""Weights of Keras layers in and out: exact both ways, and all other layers refused."""
 
 import jax
 import keras
@@ -110,8 +110,10 @@ def test_weights_that_do_not_fit(weights, message):
 
 
 def test_what_is_neither_a_layer_nor_weights():
-    with pytest.raises(TypeError, match=r"takes a Keras layer or the list of its weights.*got str"):
-        lc.interop.from_keras("lstm.h5")
+    with pytest.raises(
+        TypeError, match=r"takes a Keras layer or the list of its weights.*got dict"
+    ):
+        lc.interop.from_keras({"kernel": np.ones((2, 12))})
     with pytest.raises(TypeError, match="got LSTMParams"):
         lc.interop.from_keras(drawn(0, 2, 3))
     with pytest.raises(TypeError, match=r"must be LSTMParams, or a pair of them.*got list"):

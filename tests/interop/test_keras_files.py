@@ -136,14 +136,16 @@ def test_one_layer_of_a_model_that_is_no_chain(tmp_path):
         assert chain == lc.Chain([part], 2)
         value = inner.backward_layer.cell.recurrent_kernel.value
         np.testing.assert_array_equal(params["both_backward"].recurrent_kernel, value)
-        with pytest.raises(ValueError, match=r"'joined' is no LSTM; the LSTM layers are both, top"):
+        with pytest.raises(
+            ValueError, match=r"'joined' is not an LSTM; the LSTM layers are both, top"
+        ):
             lc.interop.read(path, layer="joined")
         with pytest.raises(ValueError, match=r"'x' is not there; the LSTM layers are both, top"):
             lc.interop.read(path, layer="x")
 
 
 def functional(name):
-    """Return a functional model that is no chain, or calls a layer as no chain does."""
+    """Return a functional model that is not a chain, or calls a layer as a chain cannot."""
     x, ids = keras.Input((5, 2), name="x"), keras.Input((5,), name="ids")
     y, shared = L.LSTM(2, name="a")(x), L.LSTM(2, return_sequences=True, name="shared")
     embedding = L.Embedding(5, 3, mask_zero=True, name="e")
@@ -212,7 +214,7 @@ def test_notes(tmp_path):
     stateful = "stateful in Keras; here each call starts from zeros, and lc.stream goes on"
     assert [note.partition(".keras: ")[2] for note in notes] == [
         stateful,
-        "left out, since it has an effect in training alone",
+        "left out, since it has an effect only in training",
         "computed in lower precision in Keras, mixed_bfloat16; here in that of the weights",
         stateful,
     ]
@@ -464,7 +466,7 @@ def test_keras_loads_what_is_written(model, tmp_path, rng):
     assert (tmp_path / "m.keras").read_bytes() == first
 
 
-BACKWARD = "hands on its steps in the order in which it took them"
+BACKWARD = "returns its steps in the order in which it took them"
 
 
 @pytest.mark.parametrize(
@@ -483,7 +485,7 @@ BACKWARD = "hands on its steps in the order in which it took them"
         (lc.Chain([C.LSTM(2), C.Reverse(False)], 2), "reverse_0 cannot be written: Keras has no"),
         (
             lc.Chain([C.Masking(), C.LSTM(2, direction="bidirectional")], 2),
-            "hands on zeros at masked steps. Give it zero_output_for_mask=True",
+            "returns zeros at masked steps. Give it zero_output_for_mask=True",
         ),
         (
             lc.Chain(
@@ -498,7 +500,7 @@ BACKWARD = "hands on its steps in the order in which it took them"
         (lc.Autoencoder(2, 3), "decodes as many steps as its input has"),
         (lc.Autoencoder(2, 3, steps=2, conditional=True), "feeds its output back"),
         (lc.StackedLSTM(2, (3, 3), 1, residual=True), "lstm_1 cannot be written"),
-        (lc.CompositeAutoencoder(2, 3, 2), "CompositeAutoencoder is no chain of layers"),
+        (lc.CompositeAutoencoder(2, 3, 2), "CompositeAutoencoder is not a chain of layers"),
     ],
 )
 def test_what_keras_cannot_express(model, message, tmp_path):

@@ -176,7 +176,7 @@ def test_versions(tmp_path, opset, expected):
         ({"activations": ["Sigmoid"]}, "activations must be 3"),
         ({"direction": "sideways"}, "direction must be .*'sideways'"),
         ({"output_sequence": 1}, "the attribute 'output_sequence' is not known"),
-        ({"layout": 1}, r"it reads \[time, batch, features\]|no chain"),
+        ({"layout": 1}, r"it reads \[time, batch, features\]|not a chain"),
         ({"hidden_size": 4}, "hidden_size is 4, but R has 3 units"),
         (
             {
@@ -224,15 +224,15 @@ def test_more_axes_than_numpy_has(tmp_path):
 def test_weights_of_whole_numbers(tmp_path):
     net, y = one_lstm()
     net.tensors[0] = numpy_helper.from_array(np.ones((1, 12, 2), "i4"), net.tensors[0].name)
-    refused(tmp_path, net.model(y), "its weights W are no constant numbers, but int32")
+    refused(tmp_path, net.model(y), "its weights W are not constant numbers, but int32")
 
 
 def test_weights_that_the_network_computes(tmp_path):
     net = Network()
     x, w = net.input("x", FLOAT, "t", "b", 2), net.input("w", FLOAT, 1, 12, 2)
     y, _ = net.node("LSTM", x, w, net.weights(1, 12, 3), outputs=2, hidden_size=3)
-    refused(tmp_path, net.model(y), "the input 'w' is read besides 'x'")
-    computed = "its weights W are no constant numbers, but computed as the network runs"
+    refused(tmp_path, net.model(y), "the input 'w' is read in addition to 'x'")
+    computed = "its weights W are not constant numbers, but computed as the network runs"
     refused(tmp_path, net.model(y), computed, layer="LSTM_0")
 
 
@@ -242,7 +242,9 @@ def test_states_that_are_not_zeros(tmp_path, kind):
     x = net.input("x", FLOAT, "t", "b", 2)
     h = net.input("h", FLOAT, 1, "b", 3) if kind == "input" else net.weights(1, 1, 3)
     y, _ = net.lstm(x, 2, 3, "", h, h)
-    expected = {"input": "'h' is read besides 'x'", "weights": "a state that is not zeros"}[kind]
+    expected = {"input": "'h' is read in addition to 'x'", "weights": "a state that is not zeros"}[
+        kind
+    ]
     refused(tmp_path, net.model(y), f"LSTM_.*: .*{expected}.*layer= can be 'LSTM_")
 
 
@@ -308,11 +310,13 @@ NODES = {
     "it limits numbers, which": lambda: last_node("Clip", "", lambda net: net.tensor(np.int64(6))),
     "no activation of a chain has alpha 0.3": lambda: last_node("Elu", alpha=0.3),
     "axis 1 of .time, batch, features., expected the last": lambda: last_node("Softmax", axis=1),
-    "it adds numbers to what is no dense": lambda: last_node("Add", lambda net: net.weights(3)),
+    "it adds numbers to what is not a dense": lambda: last_node("Add", lambda net: net.weights(3)),
     "its weights have shape .4, 2., but it reads 3": lambda: last_node(
         "MatMul", lambda net: net.weights(4, 2)
     ),
-    "its second input is no matrix": lambda: last_node("MatMul", lambda net: net.weights(3, 3, 1)),
+    "its second input is not a matrix": lambda: last_node(
+        "MatMul", lambda net: net.weights(3, 3, 1)
+    ),
     "it takes step 1: a chain": lambda: last_node(
         "Gather", lambda net: net.tensor(np.array(1)), axis=0
     ),
@@ -348,12 +352,12 @@ NODES = {
 @pytest.mark.parametrize("expected", NODES)
 def test_nodes_that_do_not_fit(tmp_path, expected):
     refused(
-        tmp_path, NODES[expected](), f"no chain of layers: .*{expected}.*layer= can be 'LSTM_0'"
+        tmp_path, NODES[expected](), f"not a chain of layers: .*{expected}.*layer= can be 'LSTM_0'"
     )
 
 
 def both_directions(kind):
-    """Return a network that puts both directions of an LSTM together as no chain does."""
+    """Return a network that puts both directions of an LSTM together as a chain cannot."""
     net = Network()
     y, _ = net.lstm(net.input("x", FLOAT, 4, 2, 6), 6, 3, directions=2)
     if kind == "backward first":
@@ -490,7 +494,7 @@ def test_branches_in_thousands_of_branches(tmp_path):
 
 
 def test_networks_without_an_lstm_node(tmp_path):
-    """As Keras writes them with PyTorch behind it: each step by itself."""
+    """As Keras writes them with PyTorch as its backend: each step by itself."""
     net = Network()
     step = net.node("Slice", net.input("x", FLOAT, "b", 5, 2), *map(net.integers, (0, 1, 1)))
     value = net.node("Sigmoid", net.node("MatMul", step, net.weights(2, 12)))

@@ -232,12 +232,12 @@ ACTIVATIONS = {
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-@pytest.mark.parametrize("behind", ["LSTM", "dense"])
-def test_activations(tmp_path, name, behind):
+@pytest.mark.parametrize("after", ["LSTM", "dense"])
+def test_activations(tmp_path, name, after):
     net = Network()
     value = net.node("Transpose", net.input("x", FLOAT, "b", "t", 2), perm=[1, 0, 2])
     value = net.node("Squeeze", net.lstm(value, 2, 3)[0], net.integers(1))
-    if behind == "dense":
+    if after == "dense":
         value = net.node("Add", net.node("MatMul", value, net.weights(3, 4)), net.weights(4))
     value = net.node(name.split()[0], value, **ACTIVATIONS[name])
     path = net.save(tmp_path, net.node("Transpose", value, perm=[1, 0, 2]))

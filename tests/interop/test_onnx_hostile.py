@@ -92,7 +92,7 @@ def test_a_file_cut_anywhere(file, layer):
     data = network(lstm())
     for length in range(0, len(data), 7):
         file.write_bytes(data[:length])
-        assert read_or_refused(file, layer) or length > len(data) - 40  # behind all of the graph
+        assert read_or_refused(file, layer) or length > len(data) - 40  # after all of the graph
 
 
 @given(seeds, st.sampled_from([None, "lstm"]), st.integers(1, 20))
@@ -122,10 +122,10 @@ BROKEN = {
     "too short": (written([1, 12, 2], bytes(95)), "but its data has 95 bytes"),
     "no kind": (written([1, 12, 2], bytes(96), kind=99), "holds no numbers of a known kind"),
     "texts": (written([1], kind=TensorProto.STRING), "holds no numbers of a known kind"),
-    "integers": (tensor("W", np.ones((1, 12, 2), np.int32)), "weights W are no .* but int32"),
+    "integers": (tensor("W", np.ones((1, 12, 2), np.int32)), "weights W are not .* but int32"),
     "two axes": (tensor("W", np.ones((12, 2), "f4")), "must have three axes"),
     "units": (tensor("W", np.ones((1, 8, 2), "f4")), r"\[1, 8, 2\], expected \[1, 12, 2\]"),
-    "missing": (None, "reads 'W', which nothing before it writes|no constant numbers"),
+    "missing": (None, "reads 'W', which nothing before it writes|not constant numbers"),
 }
 
 
@@ -255,8 +255,8 @@ def test_an_lstm_alone_does_not_compute_them(file):
         ),
         ([make("Transpose", ["x"], ["y"], perm=[0, 0, 5])], r"Transpose 'y': it orders"),
         ([make("Gather", ["x", "one"], ["y"], axis=9)], "Gather 'y': it names axis 9"),
-        ([make("Add", ["x"], ["y"])], "Add 'y': it adds numbers to what is no dense layer"),
-        ([make("Relu", ["x"], ["z"])], "no chain of layers: nothing writes its output 'y'"),
+        ([make("Add", ["x"], ["y"])], "Add 'y': it adds numbers to what is not a dense layer"),
+        ([make("Relu", ["x"], ["z"])], "not a chain of layers: nothing writes its output 'y'"),
     ],
 )
 def test_broken_graphs(file, nodes, message):
@@ -285,7 +285,7 @@ def test_no_network(file):
 def test_names_that_are_no_text(file):
     for name in (b"steps", b"lstm", b"one", b"LSTM"):
         data = network(lstm()).replace(name, b"\xff" * len(name))
-        refused(file, data, "lstm", "is damaged: .* is no text")
+        refused(file, data, "lstm", "is damaged: .* is not text")
 
 
 def test_weights_that_are_no_numbers(file):

@@ -1,4 +1,4 @@
-"""LSTMs of ONNX files read alone; weights that are computed, quantised, or in branches."""
+"""LSTMs of ONNX files read by themselves; weights that are computed, quantised, or in branches."""
 
 from itertools import pairwise
 
@@ -109,7 +109,7 @@ def test_states_that_one_lstm_starts_from(tmp_path, kind):
     assert "starts from a state that the network gives it" in note
 
 
-# One LSTM alone.
+# One LSTM by itself.
 
 
 def test_one_lstm_with_what_no_chain_has(tmp_path):
@@ -137,7 +137,7 @@ def test_one_lstm_in_a_branch(tmp_path):
         expected = theirs(path, x=x, choice=np.array(bool(k)))[:, 0]
         assert_equal(y.swapaxes(0, 1), expected)
     with pytest.raises(
-        ValueError, match=r"no chain.*: If 'If_0': the input 'choice'.*layer= can be 'branch_0'"
+        ValueError, match=r"not a chain.*: If 'If_0': the input 'choice'.*layer= can be 'branch_0'"
     ):
         read(path)
 

@@ -124,11 +124,11 @@ def without(name, weights):
         ),
         (
             lambda w: w | {"encoder.peephole": np.ones(4)},
-            r"^encoder\.peephole is no weight of an nn\.LSTM, which has encoder\.weight_ih_l0",
+            r"^encoder\.peephole is not a weight of an nn\.LSTM, which has encoder\.weight_ih_l0",
         ),
         (
             lambda w: w | {"encoder.weight_ih_l01": np.ones((16, 3))},
-            r"^encoder\.weight_ih_l01 is no weight of an nn\.LSTM",
+            r"^encoder\.weight_ih_l01 is not a weight of an nn\.LSTM",
         ),
         (
             lambda w: w | {"encoder.weight_ih_l9999": np.ones((16, 3))},
@@ -214,5 +214,7 @@ def test_a_cell_is_one_layer(rng):
 def test_params_of_another_kind(rng):
     with pytest.raises(TypeError, match=r'got LSTMParams: write \{"lstm_0": params\}'):
         to_torch(strategies.random_params(rng, 3, 4))
-    with pytest.raises(TypeError, match=r"params\['lstm_0'\] must be LSTMParams.*got DenseParams"):
+    with pytest.raises(
+        TypeError, match=r"params\['lstm_0'\] must be LSTMParams, got DenseParams: pass only the L"
+    ):
         to_torch({"lstm_0": lc.DenseParams(np.ones((2, 2)), np.ones(2))})

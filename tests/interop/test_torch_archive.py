@@ -132,7 +132,7 @@ def refused(path, message):
         tracemalloc.stop()
 
 
-SAVE = r".*torch\.save\(model\.state_dict\(\), path\) saves the weights alone"
+SAVE = r".*torch\.save\(model\.state_dict\(\), path\) saves only the weights"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ SAVE = r".*torch\.save\(model\.state_dict\(\), path\) saves the weights alone"
         (Raw(b"\x8c\xffx"), "is damaged: "),
         (Raw(b"\x8e" + b"\xff" * 8), "is damaged: "),
         ({(1, 2): 3}, "is damaged: the key of a dict is a tuple"),
-        (Call("text", ()), "is damaged: its pickle calls what is no function"),
+        (Call("text", ()), "is damaged: its pickle calls what is not a function"),
         (
             Call(ORDERED_DICT.function, ([],)),
             r"is damaged: its pickle calls collections\.OrderedDi",
@@ -202,14 +202,14 @@ def test_hostile_pickles(path, value, message):
             (1, 1),
             r"weight_ih_l0 \(1099511627776, 0\) and weight_hh_l0 .* do not fit",
         ),
-        (0, (-16, 3), (3, 1), "a tensor has a shape and strides that are no small whole numbers"),
-        (0, (16, 3), (-3, 1), "no small whole numbers"),
-        (-1, (16, 3), (3, 1), "no small whole numbers"),
-        (0, (16, 3), (3,), "no small whole numbers"),
-        (0, (1,) * 40, (1,) * 40, "no small whole numbers"),
-        (0, (2**80,), (1,), "no small whole numbers"),
-        (0, (16.0, 3), (3, 1), "no small whole numbers"),
-        (0, (True, 3), (3, 1), "no small whole numbers"),
+        (0, (-16, 3), (3, 1), "a tensor has a shape and strides that are not small whole numbers"),
+        (0, (16, 3), (-3, 1), "not small whole numbers"),
+        (-1, (16, 3), (3, 1), "not small whole numbers"),
+        (0, (16, 3), (3,), "not small whole numbers"),
+        (0, (1,) * 40, (1,) * 40, "not small whole numbers"),
+        (0, (2**80,), (1,), "not small whole numbers"),
+        (0, (16.0, 3), (3, 1), "not small whole numbers"),
+        (0, (True, 3), (3, 1), "not small whole numbers"),
         (0, 16, 1, "a tensor has no storage, shape and strides"),
         (0, "ab", "ab", "a tensor has no storage, shape and strides"),
     ],
@@ -278,7 +278,7 @@ def test_nested_tuples_are_not_printed(path):
     """Each is twice as long as the one before: as text they would fill the memory."""
     doubled = Raw(b"K\x01" + b"q\x00h\x00\x86" * 60)
     torch_files.write(path, {"x": tensor(storage("0", 4), 0, (doubled,), (1,))}, {"0": bytes(16)})
-    refused(path, "is damaged: a tensor has a shape and strides that are no small whole numbers")
+    refused(path, "is damaged: a tensor has a shape and strides that are not small whole numbers")
 
 
 def test_a_deep_tuple_is_no_key(path):

@@ -68,7 +68,7 @@ class Network:
 
 
 def in_branches(seed=0):
-    """Return a network whose LSTM is in a branch, with weights there, and which is no chain."""
+    """Return a network whose LSTM is in a branch, with weights there, and which is not a chain."""
     branches = []
     for k in (0, 1):
         inner = Network(seed + k)

@@ -157,7 +157,7 @@ def _chain(config: Any, entries: dict[str, Any], where: str) -> list[str]:
     order: list[str] = []
     while True:
         if name not in entries or name in order:
-            raise ValueError(f"{where}: {excerpt(name, 60)!r} is no layer, or part of a circle")
+            raise ValueError(f"{where}: {excerpt(name, 60)!r} is not a layer, or part of a cycle")
         order.append(name)
         if name == first:
             break
@@ -237,7 +237,7 @@ def _history(tensor: Any, at: str) -> str:
 
 
 def _check_masks(entries: dict[str, Any], order: list[str], where: str) -> None:
-    """Raise unless every mask in a functional model is the one that its layers hand on anyway."""
+    """Raise unless every mask in a functional model is the one that its layers pass on anyway."""
     values = {"Embedding": 0, "Masking": None}
     makers = [name for name in order if entries[name]["class_name"] in values]
     expected = None

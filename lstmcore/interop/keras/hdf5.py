@@ -5,7 +5,7 @@ Three layouts are known:
 layers/lstm_1/cell/vars/0       Keras 3, in a .keras file or in .weights.h5; Keras 2.13 has another
                                 name for "layers"
 model_weights/lstm_7/...        a whole model of Keras 2 in .h5: its attributes list the names
-lstm_7/...                      its weights alone
+lstm_7/...                      only its weights
 
 A file may say anything of itself, and HDF5 would follow: links into other files, datasets made of
 other datasets, or a shape that would fill the memory. Only plain datasets are read, each at most
@@ -118,7 +118,7 @@ class WeightFile:
         """Return one dataset of floating-point numbers, by its path.
 
         Raises:
-          ValueError: it is missing, is no plain dataset, or is larger than the file allows.
+          ValueError: it is missing, is not a plain dataset, or is larger than the file allows.
         """
         with self._damage(path):
             found = self._child("", path)

@@ -133,9 +133,9 @@ class Converter:
     # One method for each kind of layer: (layer, name, weights) -> Converted.
 
     def nothing(self, layer: KerasLayer, name: str, weights: list) -> Converted:
-        """A layer that hands on its input."""
+        """A layer that returns its input."""
         if layer.kind in NO_EFFECT:
-            self.note(self.where(layer), "left out, since it has an effect in training alone")
+            self.note(self.where(layer), "left out, since it has an effect only in training")
         return Converted([], {})
 
     def identity(self, layer: KerasLayer, name: str, weights: list) -> Converted:
@@ -144,7 +144,7 @@ class Converter:
         if self.in_time or (layer.kind == "Reshape" and not _is_vector(target)):
             raise ValueError(
                 f"{self.where(layer)} changes the shape of its input, which is not supported: it "
-                "can be read where it hands on one vector as it is"
+                "can be read where it returns one vector unchanged"
             )
         return Converted([], {})
 

@@ -103,7 +103,7 @@ def read_keras(
 def keras_weights(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
     """Return all weights in a file of Keras as stored, by the name of the layer.
 
-    For what no chain can express, such as the layers around an LSTM that `layer=` reads.
+    For what a chain cannot express, such as the layers around an LSTM that `layer=` reads.
 
     Returns:
       {name: what the layer's get_weights() returns}, without layers that have none; in a file of
@@ -300,7 +300,7 @@ def _named(layers: list[KerasLayer], name: str, where: str) -> KerasLayer:
     if len(found) == 1 and found[0].kind in LSTM_KINDS:
         return found[0]
     known = _lstm_names(layers)
-    problem = "is no LSTM" if found else "is not there"
+    problem = "is not an LSTM" if found else "is not there"
     problem = f"is there {len(found)} times" if len(found) > 1 else problem
     raise ValueError(
         f"{where}: layer {excerpt(name, 60)!r} {problem}; the LSTM layers are "

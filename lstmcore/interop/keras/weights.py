@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lstmcore.interop.gates import lstm_params
+from lstmcore.interop.gates import lstm_params, refuse_path
 from lstmcore.types import LSTMParams
 
 __all__ = ["from_keras", "lstm_weights", "to_keras"]
@@ -37,13 +37,14 @@ def from_keras(layer_or_weights: Any) -> LSTMParams | LSTMPair:
 
     Raises:
       ValueError: weights of another layer, such as a GRU, or shapes that do not fit.
-      TypeError: neither a layer nor a list of arrays.
+      TypeError: neither a layer nor a list of arrays, such as the path of a file.
 
     Examples:
       >>> import numpy as np
       >>> from_keras([np.ones((2, 12)), np.ones((3, 12))]).bias.shape  # use_bias=False
       (12,)
     """
+    refuse_path("from_keras", layer_or_weights)
     return lstm_weights(_weights_of(layer_or_weights), "the weights of the Keras layer")
 
 

@@ -162,7 +162,7 @@ def _layers(
 
 
 _BACKWARD = (
-    "{} cannot be written: an LSTM of Keras that goes backwards hands on its steps in the order in "
+    "{} cannot be written: an LSTM of Keras that goes backwards returns its steps in the order in "
     "which it took them: put Reverse(reverse_mask=False) after it, or give it last=True"
 )
 
@@ -243,7 +243,7 @@ def _check_lstm(name: str, part: parts.LSTM, masked: bool) -> None:
     if masked and part.direction == "bidirectional" and part.zero_output_for_mask != zero:
         raise ValueError(
             f"{name} cannot be written as it is: a Bidirectional layer of Keras "
-            f"{'hands on zeros' if zero else 'repeats the state'} at masked steps. Give it "
+            f"{'returns zeros' if zero else 'repeats the state'} at masked steps. Give it "
             f"zero_output_for_mask={zero}"
         )
 

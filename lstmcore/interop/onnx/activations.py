@@ -94,7 +94,7 @@ def spelled(
     Args:
       names: of the activations, in any case.
       alphas: in the order of the activations that have one; the defaults stand for the rest.
-      betas: likewise.
+      betas: the same for the second constant.
 
     Raises:
       ValueError: an unknown activation, a missing constant that has no default, or more constants

@@ -30,7 +30,7 @@ from lstmcore.models import chain_parts as parts
 
 REDUCED = {"ReduceSum": "sum", "ReduceMean": "mean", "ReduceProd": "mul"}
 MOST_NODES = 20 * MOST_LAYERS  # each value knows the layers before it
-WHOLE = 2**30  # a slice that ends behind it ends with its axis
+WHOLE = 2**30  # a slice that ends after it ends with its axis
 
 
 class Zeros:
@@ -43,7 +43,7 @@ class Lengths:
 
 @dataclass(frozen=True)
 class Unfit:
-    """A value that no chain can hand on, why, and the place of the node that made it."""
+    """A value that a chain cannot pass on, why, and the place of the node that made it."""
 
     reason: str
     place: int = 0
@@ -66,7 +66,7 @@ def walk(graph: Graph, letters: str) -> list[Any]:
     count = sum(len(each.nodes) for each in graph.branches())
     if count > MOST_NODES:
         raise GraphError(
-            f"{graph.where} is no chain of layers: it has {count:,} nodes, expected at most "
+            f"{graph.where} is not a chain of layers: it has {count:,} nodes, expected at most "
             f"{MOST_NODES:,}"
         )
     return _run(graph, dict(inputs_of(graph, letters)))
@@ -139,7 +139,7 @@ def inputs_of(graph: Graph, letters: str) -> dict[str, Any]:
             found[name] = Lengths()
         else:
             found[name] = Unfit(
-                f"the input {excerpt(name)!r} is read besides "
+                f"the input {excerpt(name)!r} is read in addition to "
                 f"{excerpt(next(iter(graph.inputs)))!r}: a chain has one input, and starts from "
                 "states of zeros",
                 -1,
@@ -178,7 +178,7 @@ def _made(node: Node, inputs: list[Any], graph: Graph) -> Any:
             raise Misfit("it starts from a state that is not zeros")
         lengths = inputs[4] if len(inputs) > 4 else None
         if lengths is not None and not isinstance(lengths, Lengths):
-            raise Misfit("its lengths are no input of the graph")
+            raise Misfit("its lengths are not an input of the graph")
         return lstm_step(node, flow.settled(inputs[0]), inputs, lengths is not None)
     first = next((v for v in inputs if not isinstance(v, np.ndarray | None)), None)
     if isinstance(first, Zeros) or node.kind in ("ConstantOfShape", "Expand", "Tile"):
@@ -198,7 +198,7 @@ def _made(node: Node, inputs: list[Any], graph: Graph) -> Any:
     if sum(isinstance(value, Stream) for value in inputs) > 1:
         return _of_two(node, inputs)
     if not all(value is first or isinstance(value, np.ndarray | None) for value in inputs):
-        raise Misfit("it joins what flows with what is no weight")
+        raise Misfit("it joins what flows with what is not a weight")
     if inputs[0] is first:
         moved = _moved(node, first, inputs)
         if moved is not None:
@@ -329,7 +329,7 @@ def _with_merge(stream: Stream, merge: str) -> Step:
     """Return the last step, an LSTM in both directions, which merges them in some way."""
     last = stream.steps[-1]
     if not isinstance(last.part, parts.LSTM):
-        raise Misfit("it joins the directions of an LSTM behind another layer")
+        raise Misfit("it joins the directions of an LSTM after another layer")
     return replace(last, part=replace(last.part, merge=merge))
 
 

@@ -279,5 +279,5 @@ def slices_of(node: Node, inputs: Sequence[Any], rank: int) -> tuple[slice, ...]
 
 def _indices(indices: np.ndarray) -> np.ndarray:
     if indices.dtype.kind not in "iu":
-        raise TypeError("indices are no whole numbers")
+        raise TypeError("indices are not whole numbers")
     return indices

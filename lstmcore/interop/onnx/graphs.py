@@ -170,10 +170,10 @@ def _node(message: Any, graph: Graph) -> Node:
 
 
 def _check_texts(where: str, texts: list[Any]) -> None:
-    """Raise if a name is no UTF-8, for which Protobuf returns bytes."""
+    """Raise if a name is not UTF-8, for which Protobuf returns bytes."""
     for text in texts:
         if not isinstance(text, str):
-            raise GraphError(f"{where} is damaged: a name in it is no text, {excerpt(text)}")
+            raise GraphError(f"{where} is damaged: a name in it is not text, {excerpt(text)}")
 
 
 def _input(value: Any) -> Input:
@@ -225,7 +225,8 @@ def array_of(tensor: Any, where: str) -> np.ndarray:
     """Return the numbers of a tensor; float16 and bfloat16 become float32.
 
     Raises:
-      ValueError: the data does not fit its shape, lies in another file, or is no array of numbers.
+      ValueError: the data does not fit its shape, lies in another file, or is not an array of
+        numbers.
     """
     import onnx
 

@@ -122,7 +122,7 @@ def _embedded(node: Node, inputs: Sequence[Any], stream: Stream) -> Stream:
 def _dense(node: Node, stream: Stream, kernel: Any, bias: Any, open_: bool = True) -> Stream:
     """Return the stream after a dense layer."""
     if not isinstance(kernel, np.ndarray) or kernel.ndim != 2 or kernel.dtype.kind != "f":
-        raise Misfit("its second input is no matrix of weights")
+        raise Misfit("its second input is not a matrix of weights")
     if (features := stream.features()) != kernel.shape[0]:
         raise Misfit(f"its weights have shape {kernel.shape}, but it reads {features} features")
     units = kernel.shape[1]
@@ -142,7 +142,7 @@ def _biased(inputs: Sequence[Any], stream: Stream) -> Stream:
     bias = next((value for value in inputs if isinstance(value, np.ndarray)), None)
     last = stream.steps[-1] if stream.steps else None
     if bias is None or last is None or not last.open or stream.letters()[-1] != "F":
-        raise Misfit("it adds numbers to what is no dense layer without a bias")
+        raise Misfit("it adds numbers to what is not a dense layer without a bias")
     (weights,) = last.weights
     bias = _bias(bias, last.part.units).astype(weights.kernel.dtype)
     step = replace(last, weights=(weights._replace(bias=bias),), open=False)

@@ -207,7 +207,7 @@ def _alike(params: Sequence[LSTMParams]) -> list[LSTMParams]:
 class RealSteps:
     """The steps that an LSTM takes where a mask leaves some out, wherever these are.
 
-    An LSTM node can leave out steps at the end alone, so it reads the real ones first.
+    An LSTM node can leave out steps only at the end, so it reads the real ones first.
 
     Attributes:
       lengths: int32 [B], the number of real steps.
@@ -234,7 +234,7 @@ class RealSteps:
         return self.add("GatherND", x, order, batch_dims=1)
 
     def back(self, h: str, direction: str) -> str:
-        """Return h [B, T, D, H] of the real steps alone at the steps of the input.
+        """Return h [B, T, D, H] of only the real steps at the steps of the input.
 
         At a step that was left out stands the state that is carried through it: that after the
         last real step before it, in the order in which they are taken, or zeros if there is none.

@@ -5,8 +5,8 @@
 
 A network is read as a whole if one layer follows the other from its input to its output: LSTM,
 embeddings (Gather), dense layers (MatMul, Gemm), activations, layer normalisation, and the nodes
-between them that only rearrange. Of any other network each LSTM can be read alone, wherever it is:
-by the name of its node, of one of its outputs, or the prefix of its weights. A file that `write`
+between them that only rearrange. Of any other network each LSTM can be read by itself, wherever it
+is: by the name of its node, of one of its outputs, or the prefix of its weights. A file that `write`
 wrote is read as the model that it was, masks included, as long as no other tool has edited it.
 
 onnx is needed (extra `onnx`), onnxruntime is not.
@@ -54,7 +54,7 @@ def read(path: str | os.PathLike, layer: str | None = None) -> Imported:
 
     Args:
       path: the file.
-      layer: read one LSTM alone: the name of its node or of one of its outputs, or what the names
+      layer: read only one LSTM: the name of its node or of one of its outputs, or what the names
         of its weights begin with.
     """
     graph = read_graph(path)
@@ -120,7 +120,7 @@ def _chain(graph: Graph) -> Imported:
 
 
 def _notes(graph: Graph, stream: Stream, letters: str) -> tuple[str, ...]:
-    """Return what the chain does otherwise than the graph."""
+    """Return where the chain differs from the graph."""
     recurrent = [step for step in stream.steps if isinstance(step.part, parts.LSTM)]
     notes = [ROUNDED.format(step.node) for step in recurrent if step.node.startswith(QUANTIZED)]
     if any(step.lengths for step in recurrent):
@@ -140,7 +140,7 @@ def _notes(graph: Graph, stream: Stream, letters: str) -> tuple[str, ...]:
     if stream.sampled is not None:
         which = "first" if stream.sampled == 0 else "last"
         notes.append(
-            f"The file returns the {which} step alone; the chain returns every step: take "
+            f"The file returns only the {which} step; the chain returns every step: take "
             f"output[:, {0 if stream.sampled == 0 else -1}]."
         )
     if stream.letters()[-1] in ("B", "T"):
@@ -164,13 +164,13 @@ def _stream(graph: Graph) -> tuple[Stream, str]:
             value = _output(value)
         if isinstance(value, Stream):
             return value, letters
-        found.append(value if isinstance(value, Unfit) else Unfit("its output is no sequence"))
+        found.append(value if isinstance(value, Unfit) else Unfit("its output is not a sequence"))
     furthest = max(found, key=lambda unfit: unfit.place)
-    raise GraphError(f"{graph.where} is no chain of layers: {furthest.reason}; {_known(graph)}")
+    raise GraphError(f"{graph.where} is not a chain of layers: {furthest.reason}; {_known(graph)}")
 
 
 def _output(stream: Stream) -> Stream | Unfit:
-    """Return what a graph hands on, if a chain can."""
+    """Return what a graph returns, if a chain can."""
     try:
         stream = settled(stream)
         letters = stream.letters()
@@ -184,7 +184,7 @@ def _output(stream: Stream) -> Stream | Unfit:
     return Unfit(f"its output has the axes {stream.described()}", WHOLE)
 
 
-# One LSTM alone.
+# One LSTM by itself.
 
 
 def _one_layer(graph: Graph, layer: str) -> Imported:

@@ -33,7 +33,7 @@ def lstm_node(
       where: the node, for messages.
 
     Raises:
-      ValueError: weights that are no constants, or do not fit; an unknown attribute.
+      ValueError: weights that are not constants, or do not fit; an unknown attribute.
     """
     arrays = {}
     for name, place in WEIGHTS.items():
@@ -42,7 +42,7 @@ def lstm_node(
             raise Misfit(f"{where}: it has no weights {name}")
         if value is not None and not _are_weights(value, node.kind == QUANTIZED and name in SCALES):
             what = getattr(value, "dtype", "computed as the network runs")
-            raise Misfit(f"{where}: its weights {name} are no constant numbers, but {what}")
+            raise Misfit(f"{where}: its weights {name} are not constant numbers, but {what}")
         arrays[name] = value
     if node.kind == QUANTIZED:
         for name, places in SCALES.items():

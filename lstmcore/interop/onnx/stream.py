@@ -1,6 +1,6 @@
 """What flows through a chain in ONNX: its axes by what they stand for, and its layers so far.
 
-ONNX knows axes by their place alone. Here each is made of factors: B (batch), T (time),
+ONNX knows axes only by their place. Here each is made of factors: B (batch), T (time),
 D (direction) and F (features); an axis of size 1 may have none. Transpose, Reshape, Squeeze and the
 like move the factors about, so that after each node it is known where the time is.
 """
@@ -60,9 +60,9 @@ class Stream:
       axes: what each axis is made of.
       steps: the parts so far.
       picked: 0 or 1 where one direction was taken out of the last LSTM.
-      moment: 0 or -1 where the first or the last step was taken, ONLY where there is but one.
-      sampled: 0 or -1 where a step was taken that no LSTM of a chain hands on alone: the chain
-        keeps them all.
+      moment: 0 or -1 where the first or the last step was taken, only where there is just one.
+      sampled: 0 or -1 where a step was taken that no LSTM of a chain returns by itself: the
+        chain keeps them all.
       tokens: whether the values are ids of tokens.
       source: the input of the network, for messages: "[batch, time] int64".
     """
@@ -78,7 +78,7 @@ class Stream:
     def __post_init__(self) -> None:
         if len(self.axes) > MOST_AXES or len(self.steps) > MOST_LAYERS:
             raise Misfit(
-                f"it makes {len(self.axes)} axes behind {len(self.steps):,} layers, a chain has at "
+                f"it makes {len(self.axes)} axes after {len(self.steps):,} layers, a chain has at "
                 f"most {MOST_AXES} and {MOST_LAYERS:,}"
             )
 
@@ -92,7 +92,7 @@ class Stream:
         return f"[{', '.join(words)}]"
 
     def features(self) -> int:
-        """Return the size of the last axis, which must hold the features alone."""
+        """Return the size of the last axis, which must hold only the features."""
         letters = self.letters()
         if not letters or letters[-1] not in ("F", "DF") or "D" in "".join(letters[:-1]):
             raise Misfit(f"it needs the features in the last axis, but reads {self.described()}")
@@ -243,14 +243,14 @@ def at(stream: Stream, number: int, index: int, keep: bool) -> Stream:
         index = -1 if index + 1 == size else index
         if index in (0, -1):
             return replace(taken, moment=index)
-        raise Misfit(f"it takes step {index}: a chain hands on the first or the last one")
+        raise Misfit(f"it takes step {index}: a chain returns the first or the last one")
     raise Misfit(f"it takes index {index} of axis {number}, {stream.described()}")
 
 
 def settled(stream: Stream) -> Stream:
-    """Return a stream whose LSTM hands on just the step and the direction that were taken.
+    """Return a stream whose LSTM returns just the step and the direction that were taken.
 
-    Layers behind the LSTM compute each step by itself: it does not matter to them when one is
+    Layers after the LSTM compute each step by itself: it does not matter to them when one is
     taken.
     """
     stream = with_moment(stream)
@@ -264,9 +264,9 @@ def settled(stream: Stream) -> Stream:
 
 
 def with_moment(stream: Stream) -> Stream:
-    """Return a stream whose LSTM hands on just the step that was taken.
+    """Return a stream whose LSTM returns just the step that was taken.
 
-    The last step of both directions is not what an LSTM hands on: its backward direction ends at
+    The last step of both directions is not what an LSTM returns: its backward direction ends at
     the first one.
     """
     if stream.moment is None:
@@ -274,7 +274,7 @@ def with_moment(stream: Stream) -> Stream:
     steps = list(stream.steps)
     place = next((k for k in range(len(steps))[::-1] if isinstance(steps[k].part, LSTM)), None)
     if place is None or not all(step.part.causal for step in steps[place + 1 :]):
-        raise Misfit("it takes one step of what no LSTM hands on")
+        raise Misfit("it takes one step that no LSTM returns")
     part = steps[place].part
     direction = part.direction
     if stream.picked is not None:

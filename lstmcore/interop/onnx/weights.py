@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from lstmcore.checks import check_lstm_params
-from lstmcore.interop.gates import OURS, lstm_params, reorder
+from lstmcore.interop.gates import OURS, lstm_params, refuse_path, reorder
 from lstmcore.types import LSTMParams
 
 __all__ = ["dequantized", "from_onnx", "to_onnx"]
@@ -27,7 +27,7 @@ ORDER = "iofg"  # ONNX calls our candidate g "c"
 PEEPHOLES = [0, 2, 1]  # i, o, f from i, f, o, and back
 
 
-def from_onnx(W: Any, R: Any, B: Any = None, P: Any = None) -> tuple[LSTMParams, ...]:
+def from_onnx(W: Any, R: Any = None, B: Any = None, P: Any = None) -> tuple[LSTMParams, ...]:
     """Return the weights of each direction of an ONNX LSTM node.
 
     Args:
@@ -41,6 +41,7 @@ def from_onnx(W: Any, R: Any, B: Any = None, P: Any = None) -> tuple[LSTMParams,
 
     Raises:
       ValueError: shapes or dtypes that do not fit.
+      TypeError: the path of a file, or no R.
 
     Examples:
       >>> import numpy as np
@@ -48,6 +49,9 @@ def from_onnx(W: Any, R: Any, B: Any = None, P: Any = None) -> tuple[LSTMParams,
       >>> params.kernel.shape, params.recurrent_kernel.shape
       ((2, 12), (3, 12))
     """
+    refuse_path("from_onnx", W)
+    if R is None:
+        raise TypeError("R is missing: from_onnx takes the weights W, R, B and P of an LSTM node")
     return node_params("the LSTM node", W, R, B, P)
 
 

@@ -2,9 +2,9 @@
 
 The batch and the time axis are of any size; inputs and outputs are batch-major, as those of `apply`
 are, and inputs are named as its arguments. There is no input for a mask: an Embedding with padding
-and a Masking find the steps to leave out themselves, wherever these are. Weights are float32, for
-which alone onnxruntime has an LSTM. What reads its own output step by step is refused: a
-conditional decoder, a recursive forecaster, a Seq2Seq.
+and a Masking find the steps to leave out themselves, wherever these are. Weights are
+float32: onnxruntime has an LSTM only for these. What reads its own output step by step is refused:
+a conditional decoder, a recursive forecaster, a Seq2Seq.
 
 onnxruntime, among others, runs such files: https://onnxruntime.ai
 """
@@ -86,8 +86,8 @@ def _values(where: str, model: Any, params: Mapping[str, Any]) -> dict[str, Any]
         for field, array in zip(weights._fields, weights, strict=True):
             if array is not None and array.dtype != np.float32:
                 raise ValueError(
-                    f"{where}: params[{name!r}].{field} is {array.dtype}, expected float32, for "
-                    "which alone onnxruntime has an LSTM: round them first, "
+                    f"{where}: params[{name!r}].{field} is {array.dtype}, expected "
+                    "float32: onnxruntime has an LSTM only for these: round them first, "
                     'jax.tree.map(lambda w: w.astype("float32"), params)'
                 )
     return checked
@@ -354,7 +354,7 @@ def _layer_norm(
 def _dropout(
     graph: Graph, name: str, part: parts.Dropout, params: dict, x: str, mask: Any
 ) -> Result:
-    return x, mask  # for training alone
+    return x, mask  # only for training
 
 
 def _repeat(

@@ -20,7 +20,7 @@ from lstmcore.io.tensors import MAX_AXES, Kind
 __all__ = ["SAVE_WEIGHTS", "NotWeights", "Other", "Storage", "Tensor", "described_by"]
 
 MAX_INSTRUCTIONS = 2**21  # a tensor takes about 40; each may take some 100 bytes of memory
-SAVE_WEIGHTS = "in PyTorch, torch.save(model.state_dict(), path) saves the weights alone"
+SAVE_WEIGHTS = "in PyTorch, torch.save(model.state_dict(), path) saves only the weights"
 
 STORAGES = {
     "torch.DoubleStorage": "float64",
@@ -45,7 +45,7 @@ OTHER_TENSORS = {  # what a message calls them
     "torch._utils._rebuild_nested_tensor": "nested tensor",
     "torch._utils._rebuild_meta_tensor_no_storage": "tensor without numbers",
 }
-OTHERS = {  # of a checkpoint besides the weights; nothing is made of them
+OTHERS = {  # of a checkpoint, beside the weights; nothing is made of them
     "__builtin__.set",
     "_codecs.encode",
     "builtins.bytearray",
@@ -89,7 +89,7 @@ class Global(NamedTuple):
 
 
 class Other(NamedTuple):
-    """Something that is no tensor, or a tensor of a kind that is not read."""
+    """Something that is not a tensor, or a tensor of a kind that is not read."""
 
     name: str
     is_tensor: bool = False
@@ -197,7 +197,7 @@ class _Machine:
     def call(self, _: Any) -> None:
         function, arguments = self.take(2)
         if not isinstance(function, Global) or not isinstance(arguments, tuple):
-            raise ValueError("its pickle calls what is no function")
+            raise ValueError("its pickle calls what is not a function")
         self.push(_result(function.name, arguments))
 
     def named(self, name: Any) -> None:
@@ -280,7 +280,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, bits: Any = Non
         raise ValueError("a tensor has no storage, shape and strides")
     whole = all(type(n) is int and 0 <= n < 2**62 for n in (offset, *shape, *strides))
     if not whole or not len(shape) == len(strides) <= MAX_AXES:
-        raise ValueError("a tensor has a shape and strides that are no small whole numbers")
+        raise ValueError("a tensor has a shape and strides that are not small whole numbers")
     numbers = math.prod(shape)
     last = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
     if numbers and last >= storage.size:

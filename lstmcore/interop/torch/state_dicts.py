@@ -112,7 +112,7 @@ def _chain(
       path: for messages.
       kinds: {name: Kind} of all tensors.
       read: function that returns those of some names, and maybe others.
-      layer: the prefix of the LSTM, of which nothing else is then read; None if there is but one.
+      layer: the prefix of the LSTM, of which nothing else is then read; None if there is only one.
     """
     prefix = with_dot(_only_prefix(path, kinds) if layer is None else layer)
     own = [name for name in kinds if prefixes([name]) == [prefix]]

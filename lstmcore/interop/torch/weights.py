@@ -5,7 +5,7 @@ weight_hh_l{k}   [4H, H]; [4H, P] with a projection (proj_size)
 bias_ih_l{k}     [4H], and bias_hh_l{k} [4H]: the two are added; both are left out by bias=False
 weight_hr_l{k}   [P, H], the projection
 
-The backward direction of a layer has `_reverse` behind each of its names. An nn.LSTMCell has the
+The backward direction of a layer has `_reverse` after each of its names. An nn.LSTMCell has the
 same weights as one layer, without `_l{k}`.
 https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html
 """
@@ -21,7 +21,7 @@ import numpy as np
 from lstmcore.arrays import as_params, as_values
 from lstmcore.checks import check_lstm_params
 from lstmcore.formatting import few, listed, shorten
-from lstmcore.interop.gates import lstm_params
+from lstmcore.interop.gates import lstm_params, refuse_path
 from lstmcore.specs import direction_names
 from lstmcore.types import LSTMParams
 
@@ -56,11 +56,12 @@ def from_torch(state_dict: Any, prefix: str = "") -> dict[str, LSTMParams]:
       >>> from_torch(weights)["lstm_0"].recurrent_kernel.shape
       (4, 16)
     """
+    refuse_path("from_torch", state_dict)
     prefix, found = _weights(state_dict, prefix)
     if "" in found and len(found) > 1:
         raise ValueError(
             f"{prefix}weight_ih is of an nn.LSTMCell and {prefix}weight_ih_l0 of an nn.LSTM: the "
-            "weights of one alone are expected here"
+            "weights of only one are expected here"
         )
     directions = ("", "_reverse") if any(end.endswith("_reverse") for end in found) else ("",)
     count = max((int(re.findall(r"\d+", end)[0]) for end in found if end), default=0) + 1
@@ -85,7 +86,7 @@ def to_torch(
 
     Args:
       params: {name: LSTMParams}, named as by `from_torch`: one name for all layers and the number
-        of each, such as "lstm_0", "lstm_1"; with "_forward", "_backward" behind it if there are two
+        of each, such as "lstm_0", "lstm_1"; with "_forward", "_backward" after it if there are two
         directions.
       prefix: what the names shall begin with, such as "encoder.lstm".
       cell: return the weights of an nn.LSTMCell.
@@ -178,7 +179,7 @@ def _check_alike(
             raise ValueError(
                 f"{called(name, field)} is of {_sizes(layer)}, but {called(first_name, field)} of "
                 f"{_sizes(first)}: all layers of an nn.LSTM have the same units, and each reads "
-                "all that the one before hands on"
+                "all that the one before returns"
             )
     if (layer.projection is None) != (first.projection is None):
         raise ValueError(
@@ -199,6 +200,12 @@ def _by_number(params: Any) -> list[list[str]]:
             f"params must be a dict of the layers, got {type(params).__name__}: write "
             '{"lstm_0": params}'
         )
+    for name, layer in params.items():
+        if hasattr(layer, "_fields") and not isinstance(layer, LSTMParams):
+            raise TypeError(
+                f"params[{name!r}] must be LSTMParams, got {type(layer).__name__}: pass only the "
+                "LSTM layers"
+            )
     matches = [LAYER.fullmatch(str(name)) for name in params]
     stems = {match and match[1] for match in matches}
     backward = any(match and match[3] for match in matches)
@@ -232,7 +239,7 @@ def _weights(state_dict: Any, prefix: str) -> tuple[str, dict[str, dict[str, np.
     for name, match in matches.items():
         if match is None:
             raise ValueError(
-                f"{shorten(name)} is no weight of an nn.LSTM, which has {prefix}weight_ih_l0, "
+                f"{shorten(name)} is not a weight of an nn.LSTM, which has {prefix}weight_ih_l0, "
                 "weight_hh_l0, bias_ih_l0, bias_hh_l0 and weight_hr_l0: leave it out if the LSTM "
                 "does not depend on it"
             )
@@ -317,7 +324,7 @@ def _sizes(layer: LSTMParams) -> str:
 
 
 def _as_numpy(name: str, tensor: Any) -> np.ndarray:
-    """Return a tensor as an array; NumPy alone reads neither parameters nor bfloat16."""
+    """Return a tensor as an array; NumPy by itself reads neither parameters nor bfloat16."""
     if hasattr(tensor, "detach"):
         tensor = tensor.detach()
     if str(getattr(tensor, "dtype", "")) == "torch.bfloat16":

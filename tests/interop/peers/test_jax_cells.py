@@ -167,7 +167,7 @@ def test_gradients(kind, dtype, rng):
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("kind", CELLS[:4], ids=lambda kind: kind.__name__)
 def test_lengths_in_flax(kind, reverse, rng):
-    """Flax computes on behind the end of a sequence, where lstmcore carries the state on."""
+    """Flax keeps computing past the end of a sequence, where lstmcore carries the state on."""
     params = strategies.random_params(rng, 3, 4)
     x = rng.normal(size=(3, 5, 3)).astype(np.float32)
     lengths = np.array([5, 2, 1])

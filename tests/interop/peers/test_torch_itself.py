@@ -38,7 +38,7 @@ def random_module(seed, *sizes, dtype="float64", **options):
 
 
 def run_packed(module, x, lengths):
-    """Return the outputs of a module over sequences of these lengths, zeros behind their ends."""
+    """Return the outputs of a module over sequences of these lengths, zeros after their ends."""
     packed = torch.nn.utils.rnn.pack_padded_sequence(
         x, torch.as_tensor(lengths), batch_first=True, enforce_sorted=False
     )

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter warns of all i
 
 
 class Network(torch.nn.Module):
-    """An LSTM as people put it into modules: behind an embedding, before a linear layer."""
+    """An LSTM as people put it into modules: after an embedding, before a linear layer."""
 
     def __init__(self, tokens, batch_first, both, layers, taken, activation):
         super().__init__()
