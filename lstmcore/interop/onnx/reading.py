@@ -6,8 +6,8 @@
 A network is read as a whole if one layer follows the other from its input to its output: LSTM,
 embeddings (Gather), dense layers (MatMul, Gemm), activations, layer normalisation, and the nodes
 between them that only rearrange. Of any other network each LSTM can be read by itself, wherever it
-is: by the name of its node, of one of its outputs, or the prefix of its weights. A file that `write`
-wrote is read as the model that it was, masks included, as long as no other tool has edited it.
+is: by the name of its node, of one of its outputs, or the prefix of its weights. A file that
+`write` wrote is read as the model that it was, with masks, unless another tool has edited it.
 
 onnx is needed (extra `onnx`), onnxruntime is not.
 """
