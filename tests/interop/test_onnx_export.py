@@ -315,7 +315,7 @@ MASKED = [
 ]
 
 
-@pytest.mark.parametrize("model", [*MODELS, *FORECASTERS, *MASKED], ids=str)
+@pytest.mark.parametrize("model", [*MODELS, *FORECASTERS, *MASKED], ids=lambda m: type(m).__name__)
 def test_a_model_is_read_back(path, model):
     params = drawn(model, 0)
     lc.interop.write(path, model, params)

@@ -113,3 +113,13 @@ def test_relu6(tmp_path):
     assert {0, 6} <= set(expected.ravel().tolist())
     output, _ = model.apply(params, x.numpy(), ops=lc.reference)
     np.testing.assert_allclose(output, expected, atol=1e-4)
+
+
+def test_one_lstm_whose_states_are_made_for_the_batch(tmp_path):
+    """The exporter computes zeros of the size of the batch: they are no state to start from."""
+    module, path = torch.nn.LSTM(3, 4, 2, batch_first=True), tmp_path / "module.onnx"
+    axes = {"x": {0: "batch", 1: "time"}}
+    x = torch.randn(2, 6, 3)
+    torch.onnx.export(module, (x,), path, dynamo=False, input_names=["x"], dynamic_axes=axes)
+    for layer in ("/LSTM", "/LSTM_1"):
+        assert read(path, layer=layer).notes == ()
