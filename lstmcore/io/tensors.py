@@ -30,6 +30,7 @@ from lstmcore.io.reading import open_file
 
 __all__ = [
     "Kind",
+    "NotTensors",
     "TensorFile",
     "digest_of",
     "open_tensors",
