@@ -517,14 +517,16 @@ def test_weights_of_keras_alone_ask_for_a_file_beside_them(tmp_path):
             arrays = [np.ones((units, 4 * units)), np.ones((units, 4 * units)), np.ones(4 * units)]
             for number, array in enumerate(arrays):
                 file[f"layers/{name}/cell/vars/{number}"] = array.astype("float32")
-    refused = "put what model.to_json.. of Keras returns beside the weights with the ending .json"
-    assert_refused(f"{refused}, or read one LSTM, --layer:", "summary", tmp_path / "m.weights.h5")
+    refused = (
+        "write what model.to_json.. of Keras returns to .*m.json, or read one LSTM: --layer 'two'"
+    )
+    assert_refused(f"{refused} or --layer 'one'", "summary", tmp_path / "m.weights.h5")
 
 
 def test_an_autoencoder_that_no_chain_holds_goes_to_onnx(tmp_path):
     model = lc.Autoencoder(features=2, units=(3,))
     lc.save(tmp_path / "model.safetensors", model, model.init(jax.random.key(0)))
-    refused = "as its input has, which no chain does: convert it to .onnx"
+    refused = "as its input has, which a chain cannot do: convert it to .onnx"
     assert_refused(refused, "convert", tmp_path, tmp_path / "out.keras")
     run = call("convert", tmp_path, tmp_path / "out.onnx")
     assert run.exit_code == 0, run.text

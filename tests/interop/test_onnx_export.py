@@ -250,7 +250,7 @@ MODELS = [
 ]
 
 
-@pytest.mark.parametrize("model", MODELS, ids=str)
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
 def test_a_model_in_onnxruntime(path, model):
     params = drawn(model, 0)
     lc.interop.write(path, model, params)
