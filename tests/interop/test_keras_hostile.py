@@ -266,6 +266,10 @@ def in_circles(file):
     file["layers/lstm/cell/vars"]["loop"] = file["layers"]
 
 
+def named_by_no_text(file):
+    h5py.h5g.create(file.id, b"layers/lstm/cell/vars/\xff")
+
+
 SHAPE = r"has shape \(\d+, \d+\), which makes the weights more than 20 times as large as the file"
 
 
@@ -294,6 +298,7 @@ SHAPE = r"has shape \(\d+, \d+\), which makes the weights more than 20 times as 
         (virtual, "lies in another file, which is not opened"),
         (filtered, "is compressed with filter 32015, expected one of gzip, shuffle"),
         (in_circles, "is nested too deep"),
+        (named_by_no_text, "layers/lstm/cell/vars has an entry whose name is no text"),
         (lambda file: file.move("layers", "x"), "holds no weights of Keras: neither a group"),
         (partial(dict.get, {}), None),
     ],

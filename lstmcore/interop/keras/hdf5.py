@@ -136,6 +136,8 @@ class WeightFile:
                 return {}
             if len(found) > MOST_GROUPS:
                 raise Refused(f"has {len(found):,} entries, expected at most {MOST_GROUPS:,}")
+            if not all(isinstance(name, str) for name in found):  # bytes that are no UTF-8
+                raise Refused("has an entry whose name is no text")
             return {name: isinstance(self._child(group, name), self._h5py.Group) for name in found}
 
     def datasets(self, group: str) -> list[str]:
