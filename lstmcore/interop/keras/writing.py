@@ -19,6 +19,7 @@ import numpy as np
 import lstmcore as lc
 from lstmcore.interop.as_chain import as_chain
 from lstmcore.interop.keras.config import snake_case
+from lstmcore.interop.keras.layers import MERGES
 from lstmcore.interop.keras.weights import to_keras
 from lstmcore.io.atomic import atomic_path
 from lstmcore.models import chain_parts as parts
@@ -26,7 +27,7 @@ from lstmcore.specs import check_params, direction_names
 
 __all__ = ["write"]
 
-MERGES = {"concat": "concat", "sum": "sum", "mean": "ave", "mul": "mul"}
+MERGE_MODES = {ours: theirs for theirs, ours in MERGES.items()}
 VERSION = "3.0.0"  # the oldest Keras that has all of this
 OLDEST_DATE = (1980, 1, 1, 0, 0, 0)  # so that equal models make equal files
 
@@ -221,7 +222,7 @@ def _lstm(
         _described("LSTM", {"name": f"{direction}_{name}", "go_backwards": backwards, **config})
         for direction, backwards in (("forward", False), ("backward", True))
     ]
-    outer = {"merge_mode": MERGES[part.merge], "layer": inner[0], "backward_layer": inner[1]}
+    outer = {"merge_mode": MERGE_MODES[part.merge], "layer": inner[0], "backward_layer": inner[1]}
     weights = {
         f"{direction}_layer/cell/": to_keras(params[layer])
         for direction, layer in zip(("forward", "backward"), direction_names(name), strict=True)
